@@ -1,0 +1,1 @@
+"""The ground side of skybook: train, decode, measure and look."""
