@@ -1,0 +1,68 @@
+"""Command line of the benchmarks: demo, rd."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks.demo import default_names, run_demo
+from benchmarks.ratedistortion import rate_distortion
+from benchmarks.report import summary_table
+from benchmarks.scenes import benchmark_scenes
+from onboard.__main__ import EXIT_CODES, add_json_option, print_result, run_command
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    result = run_demo(arguments.output, arguments.bundle or default_names())
+    if arguments.json:
+        print_result(result, "", arguments.json)
+    print(f"\nPictures: {arguments.output}/*.png (original, decoded, error, mask)")
+    return 0
+
+
+def _rd(arguments: argparse.Namespace) -> int:
+    console = Console(stderr=True)
+    with console.status("starting") as status:
+        document = rate_distortion(
+            arguments.bundle or default_names(),
+            lambda bands: benchmark_scenes(arguments.data, bands),
+            lambda bundle, scene: status.update(f"{bundle}: {scene}"),
+        )
+    print_result(document, summary_table(document), arguments.json)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    demo = commands.add_parser(
+        "demo",
+        help="a real scene through all commands",
+        epilog="example: python -m benchmarks demo --output demo",
+    )
+    demo.add_argument("--output", type=Path, default=Path("demo"), help="folder for what is made")
+    rd = commands.add_parser(
+        "rd",
+        help="rate and distortion against JPEG 2000",
+        epilog="example: python -m benchmarks rd --data FOLDER --json rd.json",
+    )
+    rd.add_argument("--data", type=Path, help="folder of GeoTIFFs; the spyndex scene is always in")
+    for command, run in ((demo, _demo), (rd, _rd)):
+        command.add_argument("--bundle", action="append", help="name or path; may be repeated")
+        add_json_option(command)
+        command.set_defaults(run=run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; return its exit code."""
+    return run_command(_parser(), argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,34 @@
+"""Scenes of the benchmarks: the spyndex scene, and every GeoTIFF below a folder."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ground.datasets import find_scenes, read_item
+from ground.geotiff import Scene
+from ground.scenes import spyndex_scene
+
+LEAST_SCENE = 224
+"""Scenes with a shorter side count as patches and are reported apart."""
+
+
+@dataclass(frozen=True)
+class BenchmarkScene:
+    """A scene, its place, and the group it is reported under: summary, patches or spyndex."""
+
+    name: str
+    place: str
+    group: str
+    scene: Scene
+
+
+def benchmark_scenes(folder: Path | None, bands: int) -> Iterator[BenchmarkScene]:
+    """Yield the spyndex scene, then the scenes below `folder` that have `bands` bands."""
+    spyndex = spyndex_scene()
+    if spyndex.image.shape[0] == bands:
+        yield BenchmarkScene("spyndex", "spyndex", "spyndex", spyndex)
+    for item in find_scenes(folder) if folder else ():
+        scene = read_item(item)
+        if scene.image.shape[0] == bands:
+            group = "summary" if min(scene.image.shape[1:]) >= LEAST_SCENE else "patches"
+            yield BenchmarkScene(item.path.stem, item.place, group, scene)

@@ -1,0 +1,254 @@
+"""Command line of the ground: encode, decode, scene, train."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+
+from ground import geotiff, metrics
+from ground.decoder import Decoded, Decoder, Mask, find_bundle
+from ground.quicklook import quicklook
+from ground.reception import DEFAULT_MAX_PIXELS
+from ground.scenes import procedural, spyndex_scene
+from onboard import bundle as bundles
+from onboard.__main__ import (
+    EXIT_CODES,
+    add_encode_options,
+    add_json_option,
+    encode_text,
+    encode_to_file,
+    print_result,
+    refuse_rate_options,
+    run_command,
+)
+from onboard.bitstream import SceneHeader
+from onboard.encoder import Encoder
+from onboard.errors import InputError, StreamError, UsageError
+
+
+def scene_header(scene: geotiff.Scene) -> SceneHeader:
+    """Return the scene header that says what a GeoTIFF says."""
+    return SceneHeader.of(
+        scene.image,
+        nodata=scene.nodata,
+        geotransform=scene.transform,
+        crs=scene.crs,
+        band_ids=scene.band_ids,
+    )
+
+
+def _encode(arguments: argparse.Namespace) -> int:
+    bundle = bundles.load(arguments.bundle)
+    refuse_rate_options(arguments, bundle.name)
+    scene = geotiff.read(arguments.input)
+    encoder = Encoder(bundle, arguments.engine, arguments.threads)
+    result = encode_to_file(encoder, scene.image, scene_header(scene), arguments)
+    print_result(result, encode_text(result, arguments.output), arguments.json)
+    return 0
+
+
+def _decode(arguments: argparse.Namespace) -> int:
+    try:
+        stream = arguments.input.read_bytes()
+    except OSError as error:
+        raise InputError(f"{arguments.input}: cannot be read: {error.strerror}") from error
+    path = bundles.find(arguments.bundle) if arguments.bundle else find_bundle(stream)
+    decoder = Decoder(path, arguments.threads)
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("decoding")
+        decoded = decoder.decode(
+            stream,
+            arguments.scene_id,
+            arguments.width,
+            arguments.max_pixels,
+            lambda done, of: progress.update(task, completed=done, total=of),
+        )
+    geotiff.write(arguments.output, decoded.scene)
+    mask_path = arguments.output.with_suffix(".mask.tif")
+    geotiff.write_mask(mask_path, decoded.mask, decoded.scene)
+    result = _decode_result(decoded, decoder.bundle.name, len(stream))
+    text = _decode_text(result, arguments.output, mask_path)
+    if arguments.original:
+        original = geotiff.read(arguments.original).image
+        valid = decoded.mask != Mask.NODATA
+        result["psnr16"] = metrics.psnr(original, decoded.scene.image, 65_535, valid)
+        text += f"\nPSNR16 {result['psnr16']:.2f} dB"
+    if arguments.quicklook:
+        _quicklook(arguments, decoded, result)
+    print_result(result, text, arguments.json)
+    if not decoded.complete:
+        print(f"error {StreamError.code}: incomplete: {'; '.join(_reasons(decoded))}", file=sys.stderr)
+        return StreamError.exit_code
+    return 0
+
+
+def _decode_result(decoded: Decoded, name: str, length: int) -> dict[str, Any]:
+    pixels = decoded.mask.size
+    counts = np.bincount(decoded.mask.reshape(-1), minlength=len(Mask))
+    return {
+        "bundle": name,
+        "bytes": length,
+        "complete": decoded.complete,
+        "shape": list(decoded.scene.image.shape),
+        "segments": dict(decoded.reception.counts),
+        "mask_percent": {m.name.lower(): 100 * int(counts[m]) / pixels for m in Mask},
+        "ring": decoded.ring,
+    }
+
+
+def _decode_text(result: dict[str, Any], output: Path, mask: Path) -> str:
+    shares = ", ".join(
+        f"{name.replace('_', ' ')} {share:.2f} %"
+        for name, share in result["mask_percent"].items()
+        if share
+    )
+    segments = ", ".join(f"{count} {what}" for what, count in result["segments"].items() if count)
+    bands, rows, cols = result["shape"]
+    return (
+        f"{output}: {bands} bands, {rows} x {cols} ({result['bundle']}); segments: {segments}\n"
+        f"{mask}: {shares} (ring of {result['ring']} pixels around losses)"
+    )
+
+
+def _reasons(decoded: Decoded) -> list[str]:
+    """Say why a decode is not complete, in words."""
+    reasons = list(decoded.reception.problems)
+    if decoded.reception.header is None:
+        reasons.append("no scene header arrived")
+    if decoded.reception.end is None:
+        reasons.append("no end segment arrived")
+    if (decoded.mask == Mask.CONCEALED).any() or (decoded.mask == Mask.FINE_MISSING).any():
+        reasons.append("some segments are missing, see the mask")
+    return reasons
+
+
+def _quicklook(arguments: argparse.Namespace, decoded: Decoded, result: dict[str, Any]) -> None:
+    original = geotiff.read(arguments.original).image if arguments.original else None
+    caption = f"{result['bundle']}, {result['bytes']} bytes"
+    if "psnr16" in result:
+        caption += f", PSNR16 {result['psnr16']:.2f} dB"
+    quicklook(
+        arguments.quicklook, original, decoded.scene.image, decoded.mask, arguments.gain, caption
+    )
+
+
+def _scene(arguments: argparse.Namespace) -> int:
+    if arguments.name == "spyndex":
+        scene = spyndex_scene()
+    else:
+        scene = procedural(arguments.seed, arguments.rows, arguments.cols)
+    geotiff.write(arguments.output, scene)
+    bands, rows, cols = scene.image.shape
+    print(f"{arguments.output}: {bands} bands, {rows} x {cols}, {scene.image.dtype}")
+    return 0
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    try:
+        from ground.train import Progress as Line  # noqa: PLC0415 (torch is loaded only here)
+        from ground.train import Recipe, find_recipe, train  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise UsageError(f"training needs torch: pip install 'skybook[train]' ({error})") from error
+    changes = {
+        key: getattr(arguments, key)
+        for key in ("codewords", "steps", "seed")
+        if getattr(arguments, key) is not None
+    }
+    recipe = Recipe.read(find_recipe(arguments.recipe), **changes)
+    output = arguments.output or Path("runs") / f"{recipe.name}-{recipe.codewords}"
+    console = Console()
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task(recipe.name, total=recipe.steps)
+
+        def report(step: int, line: Line | None) -> None:
+            progress.update(task, completed=step)
+            if line is not None:
+                console.print(
+                    f"step {line.step}: training error {line.loss_db:.2f} dB, validation PSNR16 "
+                    f"{line.validation_psnr16:.2f} dB, perplexity {line.perplexity}"
+                )
+
+        train(recipe, arguments.data, output, arguments.start_from, report)
+    print(f"{output}: checkpoint.pt, log.jsonl")
+    return 0
+
+
+def _add_encode(commands: Any) -> None:
+    encode = commands.add_parser(
+        "encode",
+        help="encode a GeoTIFF with the onboard encoder",
+        epilog="example: python -m ground encode scene.tif --bundle corsa-2level-1024 -o scene.sky",
+    )
+    encode.add_argument("input", type=Path, help="GeoTIFF, uint8, uint16 or int16")
+    add_encode_options(encode)
+    encode.set_defaults(run=_encode)
+
+
+def _add_decode(commands: Any) -> None:
+    decode = commands.add_parser(
+        "decode",
+        help="decode a stream to a GeoTIFF and a mask band",
+        epilog="example: python -m ground decode scene.sky -o scene.tif --quicklook scene.png",
+    )
+    decode.add_argument("input", type=Path, help="stream (.sky)")
+    decode.add_argument("-o", "--output", type=Path, required=True, help="GeoTIFF to write")
+    decode.add_argument("--bundle", help="name or path; default: the known one the stream names")
+    decode.add_argument("--scene-id", type=int, help="scene to decode; default: the first")
+    decode.add_argument("--width", type=int, help="columns, needed only without a scene header")
+    decode.add_argument("--max-pixels", type=int, default=DEFAULT_MAX_PIXELS)
+    decode.add_argument("--threads", type=int, default=2, help="tiles decoded at once (default 2)")
+    decode.add_argument("--original", type=Path, help="GeoTIFF to compare with")
+    decode.add_argument("--quicklook", type=Path, help="PNG to write")
+    decode.add_argument("--gain", type=float, default=8.0, help="gain of the error panel")
+    add_json_option(decode)
+    decode.set_defaults(run=_decode)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m ground", description=__doc__, epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_encode(commands)
+    _add_decode(commands)
+    scene = commands.add_parser(
+        "scene",
+        help="write a test scene: the real spyndex one, or a procedural one",
+        epilog="example: python -m ground scene spyndex -o scene.tif",
+    )
+    scene.add_argument("name", choices=("spyndex", "procedural"))
+    scene.add_argument("-o", "--output", type=Path, required=True, help="GeoTIFF to write")
+    scene.add_argument("--seed", type=int, default=0)
+    scene.add_argument("--rows", type=int, default=512)
+    scene.add_argument("--cols", type=int, default=512)
+    scene.set_defaults(run=_scene)
+
+    train = commands.add_parser(
+        "train",
+        help="train a model from a recipe; goes on where it was stopped",
+        epilog="example: python -m ground train corsa-2level --data FOLDER -o runs/mine",
+    )
+    train.add_argument("recipe", help="name of a shipped recipe, or path of a .toml")
+    train.add_argument("--data", type=Path, required=True, help="folder of scenes, see datasets")
+    train.add_argument("-o", "--output", type=Path, help="folder (default runs/NAME-CODEWORDS)")
+    train.add_argument("--start-from", type=Path, help="checkpoint whose weights are taken over")
+    train.add_argument("--codewords", type=int, help="codewords a level, instead of the recipe's")
+    train.add_argument("--steps", type=int, help="steps, instead of the recipe's")
+    train.add_argument("--seed", type=int, help="seed, instead of the recipe's")
+    train.set_defaults(run=_train)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; return its exit code."""
+    return run_command(_parser(), argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,238 @@
+"""Decoder: what arrived of a scene to digital numbers and a truthful mask. Needs no torch."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import IntEnum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ground.geotiff import Scene
+from ground.reception import DEFAULT_MAX_PIXELS, MISSING, Reception, TileReception
+from onboard.bitstream import SceneHeader, Segment, read_segments
+from onboard.bundle import Bundle, known, load
+from onboard.encoder import ALL_NODATA, SOME_NODATA
+from onboard.errors import BundleError
+from onboard.frontend import AffineSide
+from onboard.session import FloatSession, open_float_session
+from onboard.tiling import TileGrid
+
+DECODERS = Path(__file__).parent / "decoders"
+DTYPES = {"u8": np.uint8, "u16": np.uint16, "i16": np.int16}
+
+
+class Mask(IntEnum):
+    """What a pixel of the mask band says."""
+
+    COMPLETE = 0
+    INFLUENCED = 1
+    FINE_MISSING = 2
+    CONCEALED = 3
+    NODATA = 4
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A decoded scene.
+
+    Attributes:
+        scene: the image with nodata value, geotransform, CRS and band ids of the stream.
+        mask: uint8 (rows, cols) of `Mask`.
+        reception: what arrived.
+        complete: nothing was lost or damaged, the end segment included.
+        ring: pixels around a loss that the decoder network lets it reach.
+    """
+
+    scene: Scene
+    mask: NDArray[np.uint8]
+    reception: Reception
+    complete: bool
+    ring: int
+
+
+def find_decoder(bundle: Bundle, path: Path) -> Path:
+    """Return the decoder graph of a bundle: beside the bundle's file, else in the package.
+
+    Raises:
+        BundleError: there is none.
+    """
+    candidates = [path.with_suffix(".onnx"), DECODERS / f"{bundle.name}.onnx"]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise BundleError(f"decoder of {bundle.name}: expected one of {', '.join(map(str, candidates))}")
+
+
+def find_bundle(stream: bytes) -> Path:
+    """Return the known bundle whose model the first intact segment of a stream names.
+
+    Raises:
+        BundleError: no known bundle fits; the message names the model.
+    """
+    named = next((s.model for s in read_segments(stream) if isinstance(s, Segment)), None)
+    for path in known().values():
+        if load(str(path)).model_hash[:4] == named:
+            return path
+    model = "names no model" if named is None else f"was made by model {named.hex()}"
+    raise BundleError(f"stream: {model}, expected that of a known bundle or --bundle")
+
+
+class Decoder:
+    """A bundle and its decoder graph; decodes any number of streams.
+
+    Each tile goes through the graph alone and single-threaded, tiles in parallel, so the pixels do
+    not hang on the number of threads.
+    """
+
+    def __init__(self, bundle_path: Path, threads: int = 1) -> None:
+        self.bundle: Bundle = load(str(bundle_path))
+        self.threads = threads
+        path = find_decoder(self.bundle, bundle_path)
+        self.session: FloatSession = open_float_session(path.read_bytes(), 1)
+        wanted = self.bundle.model_hash.hex()
+        if self.session.metadata.get("model_hash") != wanted:
+            raise BundleError(
+                f"decoder {path.name}: expected model {wanted[:8]}, "
+                f"found {self.session.metadata.get('model_hash', 'none')[:8]}"
+            )
+        self.ring = int(self.session.metadata.get("radius", self.bundle.tile))
+
+    def decode(
+        self,
+        stream: bytes,
+        scene_id: int | None = None,
+        width: int | None = None,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        report: Callable[[int, int], None] = lambda _done, _of: None,
+    ) -> Decoded:
+        """Decode one scene of a stream.
+
+        Args:
+            stream: segments in any order, with gaps and damage.
+            scene_id: which scene; None takes the first.
+            width: columns, needed only when no scene header arrived.
+            max_pixels: most pixels to make.
+            report: called with the tiles done and their number.
+
+        Raises:
+            StreamError: nothing in the stream can be used.
+            BundleError: the stream is another model's.
+            LimitError: the scene is larger than `max_pixels`.
+        """
+        reception = Reception(self.bundle, scene_id)
+        reception.add_all(read_segments(stream))
+        grid = reception.grid(width, max_pixels)
+        header = reception.header or SceneHeader("u16", 16, self.bundle.bands, grid.width, grid.height)
+        tiles = [reception.tile(grid, index) for index in range(grid.count)]
+        image = np.zeros(
+            (self.bundle.bands, grid.height, grid.width), DTYPES[header.sample_type]
+        )
+        mask = np.zeros(image.shape[1:], np.uint8)
+        means = _nearest_means(tiles, grid, self.bundle.bands)
+        with ThreadPoolExecutor(self.threads) as pool:
+            work = pool.map(lambda i: self._decode_tile(tiles[i], means[i], header), range(grid.count))
+            for index, (pixels, flags) in enumerate(work):
+                row, col, rows, cols = grid.box(index)
+                image[:, row : row + rows, col : col + cols] = pixels
+                mask[row : row + rows, col : col + cols] = flags
+                report(index + 1, grid.count)
+        scene = Scene(image, header.nodata, header.geotransform, header.crs, header.band_ids)
+        whole = reception.end is not None and reception.header is not None
+        lost = np.isin(mask, (Mask.INFLUENCED, Mask.FINE_MISSING, Mask.CONCEALED)).any()
+        complete = whole and not lost and not reception.counts["damaged"]
+        return Decoded(scene, mask, reception, complete, self.ring)
+
+    def _decode_tile(
+        self, tile: TileReception, nearest_means: NDArray[np.int64], header: SceneHeader
+    ) -> tuple[NDArray[np.generic], NDArray[np.uint8]]:
+        """Return the samples and the mask of a tile's valid rows and columns."""
+        shape = (self.bundle.bands, tile.rows, tile.cols)
+        low, high = _sample_range(header)
+        if tile.state == ALL_NODATA:
+            value = header.nodata if header.nodata is not None else 0
+            return np.full(shape, value), np.full(shape[1:], Mask.NODATA, np.uint8)
+        side = tile.side
+        if side is None:
+            side = AffineSide(tuple(int(mean) for mean in nearest_means), 0)
+            samples = np.zeros(shape, np.float32)
+            mask = np.full(shape[1:], Mask.CONCEALED, np.uint8)
+        else:
+            samples = self._synthesise(tile)[:, : tile.rows, : tile.cols]
+            mask = self._mask(tile)
+        pixels = np.rint(self.bundle.front_end.denormalise(samples, side)).astype(np.int64)
+        pixels = np.clip(pixels, low, high)
+        return _restore_nodata(pixels, mask, tile, header, (low, high))
+
+    def _synthesise(self, tile: TileReception) -> NDArray[np.float32]:
+        """Run the decoder graph; a codeword that did not arrive counts as zero, the mean residual."""
+        inputs = []
+        for level, indices in zip(self.bundle.levels, tile.maps, strict=True):
+            codewords = level.codebook.codewords[np.maximum(indices, 0)].astype(np.float32)
+            codewords[indices == MISSING] = 0
+            side = self.bundle.tile // level.reduction
+            fill = [(0, side - indices.shape[0]), (0, side - indices.shape[1]), (0, 0)]
+            whole = np.pad(codewords, fill, mode="symmetric")
+            inputs.append(np.ascontiguousarray(whole.transpose(2, 0, 1))[None])
+        return self.session.run(inputs)[0]
+
+    def _mask(self, tile: TileReception) -> NDArray[np.uint8]:
+        """Return the mask of a tile whose side information arrived, nodata left aside."""
+        mask = np.zeros((tile.rows, tile.cols), np.uint8)
+        for number, (level, indices) in enumerate(zip(self.bundle.levels, tile.maps, strict=True)):
+            flag = Mask.FINE_MISSING if number else Mask.CONCEALED
+            lost = np.repeat(indices == MISSING, level.reduction, 0).repeat(level.reduction, 1)
+            mask = np.maximum(mask, np.where(lost[: tile.rows, : tile.cols], flag, 0))
+        if mask.any():
+            size = 2 * self.ring + 1
+            near = ndimage.maximum_filter(mask > 0, size=size, mode="constant", cval=0)
+            mask = np.maximum(mask, near.astype(np.uint8) * Mask.INFLUENCED)
+        return mask.astype(np.uint8)
+
+
+def _sample_range(header: SceneHeader) -> tuple[int, int]:
+    """Return the least and the greatest sample that the header allows."""
+    if header.sample_type == "i16":
+        half = 1 << (header.significant_bits - 1)
+        return -half, half - 1
+    return 0, (1 << header.significant_bits) - 1
+
+
+def _nearest_means(tiles: list[TileReception], grid: TileGrid, bands: int) -> NDArray[np.int64]:
+    """Return for each tile the band means of the nearest tile that has any, (tiles, bands) DN."""
+    means = np.zeros((grid.count, bands), np.int64)
+    known = np.array([tile.side is not None for tile in tiles])
+    if not known.any():
+        return means
+    for index in np.flatnonzero(known):
+        side = tiles[index].side
+        assert side is not None
+        means[index] = side.means
+    lost = ~known.reshape(grid.rows, grid.columns)
+    _, (rows, cols) = ndimage.distance_transform_edt(lost, return_indices=True)
+    nearest: NDArray[np.int64] = means[(rows * grid.columns + cols).reshape(-1)]
+    return nearest
+
+
+def _restore_nodata(
+    pixels: NDArray[np.int64],
+    mask: NDArray[np.uint8],
+    tile: TileReception,
+    header: SceneHeader,
+    sample_range: tuple[int, int],
+) -> tuple[NDArray[np.generic], NDArray[np.uint8]]:
+    """Put nodata back, keep valid samples off that value, mark what cannot be known."""
+    if header.nodata is None:
+        return pixels, mask
+    low, high = sample_range
+    step = -1 if header.nodata == high else 1
+    pixels = np.where(pixels == header.nodata, header.nodata + step, pixels)
+    if tile.state == SOME_NODATA:
+        known = tile.mask_known if tile.mask_known is not None else np.zeros_like(mask, np.bool_)
+        mask = np.where(known, mask, np.maximum(mask, Mask.CONCEALED)).astype(np.uint8)
+    if tile.nodata is not None:
+        pixels = np.where(tile.nodata, header.nodata, pixels)
+        mask = np.where(tile.nodata, Mask.NODATA, mask).astype(np.uint8)
+    return np.clip(pixels, min(low, header.nodata), max(high, header.nodata)), mask

@@ -1,0 +1,257 @@
+"""Command line of the flight side: encode, info, selftest."""
+
+import argparse
+import json
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from onboard import bundle as bundles
+from onboard.bitstream import SceneHeader
+from onboard.encoder import Encoder, Options
+from onboard.errors import InputError, SkybookError, UsageError
+from onboard.rawimage import DTYPES, LAYOUTS, Image, read_npy, read_raw
+from onboard.selftest import run_selftest
+from onboard.session import ENGINES
+
+EXIT_CODES = """\
+exit codes: 0 ok, 1 internal, 2 usage, 3 bad input, 4 damaged or incomplete stream,
+5 wrong or damaged bundle, 6 limit exceeded, 7 engine unavailable"""
+
+
+def add_encode_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that every command which encodes shares."""
+    parser.add_argument("--bundle", required=True, help="name or path of a model bundle")
+    parser.add_argument("-o", "--output", required=True, type=Path, help="stream to write (.sky)")
+    parser.add_argument("--engine", choices=ENGINES, help="default: the first that is installed")
+    parser.add_argument("--threads", type=int, default=1, help="threads of the engine (default 1)")
+    parser.add_argument("--segment-bytes", type=int, default=1000, help="most bytes of a segment")
+    parser.add_argument("--one-layer", action="store_true", help="one layer to a segment")
+    parser.add_argument("--scene-id", type=int, default=0, help="0..65535 (default 0)")
+    for option in ("--ratio", "--bytes", "--psnr", "--rmse"):
+        parser.add_argument(option, type=float, help="for bundles with variable rate only")
+    add_json_option(parser)
+
+
+def add_json_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--json [FILE]`."""
+    parser.add_argument(
+        "--json", nargs="?", const="-", metavar="FILE", help="machine-readable result"
+    )
+
+
+def refuse_rate_options(arguments: argparse.Namespace, name: str) -> None:
+    """Refuse a rate for a bundle of fixed-length indices.
+
+    Raises:
+        UsageError: one was given.
+    """
+    for option in ("ratio", "bytes", "psnr", "rmse"):
+        if getattr(arguments, option) is not None:
+            raise UsageError(f"--{option}: bundle {name} has a fixed rate")
+
+
+def encode_to_file(
+    encoder: Encoder, image: Image, header: SceneHeader | None, arguments: argparse.Namespace
+) -> dict[str, Any]:
+    """Encode an image as the options say; return the figures of the run.
+
+    The output grows under its own name and is flushed at the end: what was written stays.
+    """
+    options = Options(arguments.scene_id, arguments.segment_bytes, arguments.one_layer)
+    segments = encoder.encode(image, header, options)
+    begun = time.perf_counter()
+    first = next(segments)
+    written = len(first)
+    with arguments.output.open("wb") as stream:
+        stream.write(first)
+        for segment in segments:
+            stream.write(segment)
+            written += len(segment)
+    seconds = time.perf_counter() - begun
+    pixels = image.shape[1] * image.shape[2]
+    raw = image.size * image.dtype.itemsize
+    return {
+        "bundle": encoder.bundle.name,
+        "engine": encoder.session.engine,
+        "bytes": written,
+        "raw_bytes": raw,
+        "ratio": raw / written,
+        "seconds": seconds,
+        "mpixel_per_s": pixels / seconds / 1e6,
+        "encoder_mac_per_pixel": encoder.bundle.macs_per_pixel,
+        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def print_result(result: dict[str, Any], text: str, target: str | None) -> None:
+    """Print text for people, or JSON to stdout or to the file that `--json` names."""
+    if target is None:
+        print(text)
+        return
+    document = json.dumps({"schema": 1, "skybook": version("skybook"), **result}, indent=2)
+    if target == "-":
+        print(document)
+    else:
+        print(text)
+        Path(target).write_text(document + "\n")
+
+
+def encode_text(result: dict[str, Any], output: Path) -> str:
+    """Return the line that `encode` prints."""
+    return (
+        f"{output}: {result['bytes']} bytes, ratio {result['ratio']:.2f} of {result['raw_bytes']} "
+        f"raw; {result['mpixel_per_s']:.2f} Mpixel/s ({result['engine']}), "
+        f"{result['encoder_mac_per_pixel']} MAC/pixel, peak RSS {result['peak_rss_mb']:.0f} MB"
+    )
+
+
+def _read_image(arguments: argparse.Namespace, bands: int) -> Image:
+    path: Path = arguments.input
+    if path.suffix == ".npy":
+        return read_npy(path)
+    if arguments.layout is None or arguments.width is None:
+        raise UsageError(f"{path}: a raw image needs --layout and --width (or give an .npy file)")
+    return read_raw(
+        path,
+        arguments.layout,
+        arguments.dtype,
+        arguments.byte_order,
+        arguments.bands or bands,
+        arguments.width,
+    )
+
+
+def _encode(arguments: argparse.Namespace) -> int:
+    bundle = bundles.load(arguments.bundle)
+    refuse_rate_options(arguments, bundle.name)
+    image = _read_image(arguments, bundle.bands)
+    header = None
+    if arguments.nodata is not None:
+        header = SceneHeader.of(image, nodata=arguments.nodata)
+    encoder = Encoder(bundle, arguments.engine, arguments.threads)
+    result = encode_to_file(encoder, image, header, arguments)
+    print_result(result, encode_text(result, arguments.output), arguments.json)
+    return 0
+
+
+def _info(arguments: argparse.Namespace) -> int:
+    bundle = bundles.load(arguments.bundle)
+    size = arguments.tile or bundle.tile
+    if size < 1:
+        raise UsageError(f"--tile: expected 1 or more, found {size}")
+    payload = bundle.payload_bytes(size, size)
+    raw = 2 * bundle.bands * size * size
+    result = {
+        "name": bundle.name,
+        "model_hash": bundle.model_hash.hex(),
+        "bands": bundle.bands,
+        "tile": bundle.tile,
+        "payload_tile": size,
+        "payload_bytes_per_level": payload,
+        "payload_bytes": sum(payload),
+        "payload_ratio": raw / sum(payload),
+        "encoder_mac_per_pixel": bundle.macs_per_pixel,
+        "parts": {part["name"]: part["bytes"] for part in bundle.manifest["parts"]},
+        "wire": bundle.manifest["wire"],
+    }
+    text = (
+        f"{bundle.name}  model {bundle.model_hash.hex()[:16]}  {bundle.bands} bands, "
+        f"tiles of {bundle.tile}\n"
+        f"payload of a {size}x{size} tile, coarse to fine: {payload} = {sum(payload)} bytes "
+        f"(ratio {raw / sum(payload):.2f})\n"
+        f"encoder: {bundle.macs_per_pixel} MAC/pixel; parts: "
+        + ", ".join(f"{name} {length}" for name, length in result["parts"].items())
+    )
+    print_result(result, text, arguments.json)
+    return 0
+
+
+def _selftest(arguments: argparse.Namespace) -> int:
+    result = run_selftest(bundles.load(arguments.bundle), arguments.engine)
+    text = (
+        f"{result['name']} on {result['engine']}: {result['vectors']} golden vectors, "
+        f"{result['agreement_percent']:.3f} % of indices agree: "
+        + ("passed" if result["passed"] else "FAILED")
+    )
+    print_result(result, text, arguments.json)
+    return 0 if result["passed"] else 5
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m onboard", description=__doc__, epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    encode = commands.add_parser(
+        "encode",
+        help="encode an .npy or raw image",
+        epilog="example: python -m onboard encode scene.bil --layout bil --width 2048 "
+        "--bundle corsa-2level-1024 -o scene.sky",
+    )
+    encode.add_argument("input", type=Path, help=".npy (bands, rows, cols), or a raw file")
+    add_encode_options(encode)
+    encode.add_argument("--layout", choices=LAYOUTS, help="order of a raw file")
+    encode.add_argument("--dtype", choices=tuple(DTYPES), default="u16")
+    encode.add_argument("--byte-order", choices=("little", "big"), default="little")
+    encode.add_argument("--bands", type=int, help="bands of a raw file (default: the bundle's)")
+    encode.add_argument("--width", type=int, help="columns of a raw file")
+    encode.add_argument("--nodata", type=int, help="value that means: no data here")
+    encode.set_defaults(run=_encode)
+
+    info = commands.add_parser(
+        "info",
+        help="show what a bundle is",
+        epilog="example: python -m onboard info corsa-2level-1024 --tile 120 --json",
+    )
+    info.add_argument("bundle", help="name or path of a model bundle")
+    info.add_argument("--tile", type=int, help="size of the tile whose payload is shown")
+    add_json_option(info)
+    info.set_defaults(run=_info)
+
+    selftest = commands.add_parser(
+        "selftest",
+        help="run a bundle's golden vectors",
+        epilog="example: python -m onboard selftest corsa-2level-1024 --engine ort",
+    )
+    selftest.add_argument("bundle", help="name or path of a model bundle")
+    selftest.add_argument("--engine", choices=ENGINES)
+    add_json_option(selftest)
+    selftest.set_defaults(run=_selftest)
+    return parser
+
+
+def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
+    """Parse, run, and turn errors into one line on stderr and an exit code."""
+    arguments = parser.parse_args(argv)
+    try:
+        code: int = arguments.run(arguments)
+    except SkybookError as error:
+        print(f"error {error.code}: {error}", file=sys.stderr)
+        return error.exit_code
+    except (OSError, MemoryError) as error:
+        print(f"error {InputError.code}: {error}", file=sys.stderr)
+        return InputError.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        print(f"error {SkybookError.code}: internal: {error!r}", file=sys.stderr)
+        return SkybookError.exit_code
+    return code
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; return its exit code."""
+    return run_command(_parser(), argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

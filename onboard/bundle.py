@@ -1,0 +1,255 @@
+"""Model bundle: one file with all that an encoder needs (SPEC.md, section 7), both directions."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onboard import bitpack, frontend
+from onboard.errors import BundleError, InputError
+from onboard.quantizer import Level, read_levels
+
+MAGIC = b"SKYB"
+MAJOR, MINOR = 1, 0
+MAX_MANIFEST = 1 << 20
+MAX_BUNDLE = 1 << 28
+SIGNATURE_BYTES = 64
+_HEADER = 108
+_PARTS = ("encoder.onnx", "encoder.tflite", "codebooks", "golden")
+
+
+def canonical_json(document: Any) -> bytes:
+    """Return JSON as UTF-8 with sorted keys and no white space."""
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode()
+
+
+@dataclass(frozen=True)
+class GoldenVector:
+    """A tile, u16 (bands, tile, tile), and its index maps, coarse to fine."""
+
+    samples: NDArray[np.uint16]
+    indices: tuple[NDArray[np.uint16], ...]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A checked model bundle; build one with `unpack`, `load` or `assemble`."""
+
+    manifest: Mapping[str, Any]
+    parts: Mapping[str, bytes]
+    levels: tuple[Level, ...]
+    front_end: frontend.FrontEnd
+    name: str = field(init=False)
+    bands: int = field(init=False)
+    tile: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", str(self.manifest["name"]))
+        object.__setattr__(self, "bands", self.manifest["wire"]["bands"])
+        object.__setattr__(self, "tile", self.manifest["wire"]["tile"])
+
+    @classmethod
+    def assemble(
+        cls,
+        name: str,
+        wire: Mapping[str, Any],
+        parts: Mapping[str, bytes],
+        macs_per_pixel: int,
+        ground: Mapping[str, Any],
+    ) -> "Bundle":
+        """Make a bundle from its wire description and the bytes of its parts."""
+        manifest = {
+            "name": name,
+            "model_hash": hashlib.sha256(canonical_json(wire)).hexdigest(),
+            "parts": [
+                {"name": part, "bytes": len(parts[part]), "sha256": _sha256(parts[part])}
+                for part in _PARTS
+            ],
+            "wire": wire,
+            "encoder": {"macs_per_pixel": macs_per_pixel},
+            "ground": ground,
+        }
+        return _checked(cast(Mapping[str, Any], json.loads(canonical_json(manifest))), parts)
+
+    def pack(self) -> bytes:
+        """Return the bytes of the bundle file."""
+        manifest = canonical_json(self.manifest)
+        head = MAGIC + bytes([MAJOR, MINOR, 0, 0]) + len(manifest).to_bytes(4, "big")
+        head += hashlib.sha256(manifest).digest() + bytes(SIGNATURE_BYTES)
+        return head + manifest + b"".join(self.parts[part] for part in _PARTS)
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> "Bundle":
+        """Read and check a bundle: every hash, every size, every value that is used.
+
+        Raises:
+            BundleError: damaged, truncated, of a newer major version, or inconsistent.
+        """
+        manifest, body = _read_manifest(packed)
+        parts, position = {}, 0
+        for entry in _entries(manifest):
+            parts[entry["name"]] = body[position : position + entry["bytes"]]
+            position += entry["bytes"]
+            if _sha256(parts[entry["name"]]) != entry["sha256"]:
+                raise BundleError(f"part {entry['name']}: SHA-256 does not match: damaged bundle")
+        if position != len(body):
+            raise BundleError(f"bundle parts: expected {position} bytes, found {len(body)}")
+        return _checked(manifest, parts)
+
+    @property
+    def model_hash(self) -> bytes:
+        """SHA-256 of the wire description, 32 bytes."""
+        return bytes.fromhex(self.manifest["model_hash"])
+
+    @property
+    def macs_per_pixel(self) -> int:
+        """Multiply-accumulates per pixel (all bands) of the encoder graph."""
+        return int(self.manifest["encoder"]["macs_per_pixel"])
+
+    def payload_bytes(self, rows: int, cols: int) -> list[int]:
+        """Return bytes of packed indices of each level, coarse to fine (Eq. 1 of the CORSA paper)."""
+        return [
+            bitpack.packed_bytes(-(-rows // level.reduction) * -(-cols // level.reduction), level.width)
+            for level in self.levels
+        ]
+
+    @cached_property
+    def golden(self) -> tuple[GoldenVector, ...]:
+        """The golden vectors."""
+        packed, size = self.parts["golden"], self.tile
+        sample_bytes = 2 * self.bands * size * size
+        maps = self.payload_bytes(size, size)
+        each = sample_bytes + sum(maps)
+        count = int.from_bytes(packed[:2], "big")
+        if len(packed) != 2 + count * each:
+            raise BundleError(f"golden vectors: expected {2 + count * each} bytes, found {len(packed)}")
+        return tuple(self._golden_vector(packed[2 + i * each : 2 + (i + 1) * each]) for i in range(count))
+
+    def _golden_vector(self, packed: bytes) -> GoldenVector:
+        position = 2 * self.bands * self.tile * self.tile
+        samples = np.frombuffer(packed[:position], ">u2").astype(np.uint16)
+        maps = []
+        for level, length in zip(self.levels, self.payload_bytes(self.tile, self.tile), strict=True):
+            side = self.tile // level.reduction
+            piece = bitpack.unpack(packed[position : position + length], level.width, side * side)
+            maps.append(piece.reshape(side, side))
+            position += length
+        return GoldenVector(samples.reshape(self.bands, self.tile, self.tile), tuple(maps))
+
+
+def pack_golden(vectors: list[GoldenVector], widths: list[int]) -> bytes:
+    """Return the part `golden`."""
+    packed = len(vectors).to_bytes(2, "big")
+    for vector in vectors:
+        packed += vector.samples.astype(">u2").tobytes()
+        for indices, width in zip(vector.indices, widths, strict=True):
+            packed += bitpack.pack(indices, width)
+    return packed
+
+
+def known() -> dict[str, Path]:
+    """Return the bundles that can be named: those in $SKYBOOK_BUNDLES, then the shipped ones."""
+    folders = [Path(f) for f in os.environ.get("SKYBOOK_BUNDLES", "").split(os.pathsep) if f]
+    folders.append(Path(__file__).parent / "bundles")
+    paths = [path for folder in reversed(folders) for path in sorted(folder.glob("*.skyb"))]
+    return {path.stem: path for path in paths}
+
+
+def find(name: str) -> Path:
+    """Return the path of a bundle: an argument with `/` or a suffix is one, else a known name.
+
+    Raises:
+        BundleError: there is no such bundle; the message lists those there are.
+    """
+    if "/" in name or Path(name).suffix:
+        return Path(name)
+    names = known()
+    if name not in names:
+        raise BundleError(f"bundle {name!r}: not found; known: {', '.join(sorted(names)) or 'none'}")
+    return names[name]
+
+
+def load(name: str) -> Bundle:
+    """Read the bundle of a name or path.
+
+    Raises:
+        BundleError: not found, unreadable or damaged.
+    """
+    path = find(name)
+    try:
+        if path.stat().st_size > MAX_BUNDLE:
+            raise BundleError(f"{path}: expected at most {MAX_BUNDLE} bytes")
+        return Bundle.unpack(path.read_bytes())
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _sha256(part: bytes) -> str:
+    return hashlib.sha256(part).hexdigest()
+
+
+def _read_manifest(packed: bytes) -> tuple[dict[str, Any], bytes]:
+    """Check the head and the manifest's hash; return the manifest and the bytes after it."""
+    if len(packed) < _HEADER or packed[:4] != MAGIC:
+        raise BundleError(f"bundle: expected it to begin with {MAGIC!r}, found {packed[:4]!r}")
+    if packed[4] != MAJOR:
+        raise BundleError(f"bundle version: expected major {MAJOR}, found {packed[4]}")
+    length = int.from_bytes(packed[8:12], "big")
+    if packed[6:8] != b"\0\0" or any(packed[44:_HEADER]) or length > MAX_MANIFEST:
+        raise BundleError("bundle head: reserved bytes are not zero or the manifest is too long")
+    manifest = packed[_HEADER : _HEADER + length]
+    if len(manifest) != length or hashlib.sha256(manifest).digest() != packed[12:44]:
+        raise BundleError("bundle manifest: SHA-256 does not match: damaged bundle")
+    try:
+        document = json.loads(manifest)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"bundle manifest: not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise BundleError("bundle manifest: expected a JSON object")
+    return document, packed[_HEADER + length :]
+
+
+def _entries(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the part table, checked."""
+    try:
+        entries = [
+            {"name": str(e["name"]), "bytes": int(e["bytes"]), "sha256": str(e["sha256"])}
+            for e in manifest["parts"]
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleError(f"bundle manifest: part table: {error}") from error
+    found = tuple(e["name"] for e in entries)
+    if found != _PARTS or any(e["bytes"] < 0 for e in entries):
+        raise BundleError(f"bundle parts: expected {_PARTS}, found {found}")
+    return entries
+
+
+def _checked(manifest: Mapping[str, Any], parts: Mapping[str, bytes]) -> Bundle:
+    """Build the bundle, refusing a manifest whose values do not fit together."""
+    try:
+        wire = manifest["wire"]
+        if hashlib.sha256(canonical_json(wire)).hexdigest() != manifest["model_hash"]:
+            raise BundleError("model hash does not match the wire description")
+        if wire["coder"] != {"kind": "fixed"}:
+            raise BundleError(f"coder: expected kind 'fixed', found {wire['coder']!r}")
+        bands, tile = wire["bands"], wire["tile"]
+        if not (isinstance(bands, int) and 1 <= bands <= 65_535):
+            raise BundleError(f"bands: expected 1..65535, found {bands!r}")
+        if not (isinstance(tile, int) and 8 <= tile <= 256):
+            raise BundleError(f"tile: expected 8..256 pixels, found {tile!r}")
+        front_end = frontend.from_manifest(wire["front_end"], bands)
+        levels = read_levels(wire["levels"], parts["codebooks"], tile)
+        int(manifest["encoder"]["macs_per_pixel"])
+        return Bundle(manifest, parts, levels, front_end)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        if isinstance(error, (BundleError, InputError)):
+            raise
+        raise BundleError(f"bundle manifest: missing or malformed entry: {error!r}") from error

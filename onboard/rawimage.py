@@ -1,0 +1,99 @@
+"""Images as files that need no library: `.npy` and raw BSQ, BIL or BIP, mapped rather than read."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onboard.errors import InputError, UsageError
+
+DTYPES = {"u8": "u1", "u16": "u2", "i16": "i2"}
+LAYOUTS = ("bsq", "bil", "bip")
+Image = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.int16]
+
+
+def sample_type(image: NDArray[np.generic]) -> str:
+    """Return 'u8', 'u16' or 'i16'.
+
+    Raises:
+        InputError: the array has another dtype; NaN in a float array is counted in the message.
+    """
+    for name, code in DTYPES.items():
+        if image.dtype.newbyteorder("=") == np.dtype(code):
+            return name
+    note = ""
+    if image.dtype.kind == "f":
+        note = f" with {int(np.isnan(image).sum())} NaN: scale to integers, mark gaps as nodata"
+    raise InputError(f"image dtype: expected uint8, uint16 or int16, found {image.dtype}{note}")
+
+
+def check_image(image: NDArray[np.generic], bands: int) -> str:
+    """Check dtype and shape of an image (bands, rows, cols); return its sample type.
+
+    Raises:
+        InputError: saying what was expected and what was found.
+    """
+    if image.ndim != 3 or image.shape[0] != bands or 0 in image.shape:
+        raise InputError(
+            f"image shape: expected ({bands} bands, rows, cols), none of them 0; found {image.shape}"
+        )
+    return sample_type(image)
+
+
+def read_npy(path: Path) -> Image:
+    """Map an `.npy` file (bands, rows, cols); a 2-D array is one band.
+
+    Raises:
+        InputError: missing, truncated, not an `.npy` file, or holding objects.
+    """
+    try:
+        image = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError, SyntaxError) as error:
+        raise InputError(f"{path}: expected an .npy array: {error}") from error
+    if not isinstance(image, np.ndarray):
+        raise InputError(f"{path}: expected one .npy array, found an archive")
+    sample_type(image)
+    mapped: Image = image[None] if image.ndim == 2 else image
+    return mapped
+
+
+def read_raw(
+    path: Path, layout: str, dtype: str, byte_order: str, bands: int, width: int
+) -> Image:
+    """Map a raw file as (bands, rows, cols); the number of rows follows from its length.
+
+    Args:
+        path: the file.
+        layout: 'bsq' (band by band), 'bil' (line by line) or 'bip' (pixel by pixel).
+        dtype: 'u8', 'u16' or 'i16'.
+        byte_order: 'little' or 'big'.
+        bands: number of bands, at least 1.
+        width: columns, at least 1.
+
+    Raises:
+        InputError: the file is missing, empty, or not a whole number of lines.
+        UsageError: an unknown layout, dtype or byte order, or a size below 1.
+    """
+    if layout not in LAYOUTS or dtype not in DTYPES or byte_order not in ("little", "big"):
+        raise UsageError(f"raw image: unknown layout, dtype or order {layout} {dtype} {byte_order}")
+    if bands < 1 or width < 1:
+        raise UsageError(f"raw image: expected bands and width of 1 or more, found {bands}, {width}")
+    sample = np.dtype(DTYPES[dtype]).newbyteorder("<" if byte_order == "little" else ">")
+    line = bands * width * sample.itemsize
+    try:
+        length = os.path.getsize(path)
+        if length == 0 or length % line:
+            raise InputError(
+                f"{path}: expected a multiple of {line} bytes ({bands} bands x {width} columns), "
+                f"found {length}"
+            )
+        flat = np.memmap(path, sample, mode="r")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    rows = length // line
+    if layout == "bsq":
+        return flat.reshape(bands, rows, width)
+    if layout == "bil":
+        return flat.reshape(rows, bands, width).transpose(1, 0, 2)
+    return flat.reshape(rows, width, bands).transpose(2, 0, 1)

@@ -1,0 +1,56 @@
+"""The TFLite file against the ONNX file of the same quantised encoder."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from export import graph
+from export.quantise import encoder_onnx
+from export.tflite import encoder_tflite
+from ground.model import Architecture
+from onboard.errors import UsageError
+from onboard.session import open_session
+from tests.networks import THREE_LEVELS, TWO_LEVELS, quantised, tiles
+
+pytest.importorskip("ai_edge_litert")
+BOTH = pytest.mark.parametrize("shape", [TWO_LEVELS, THREE_LEVELS], ids=["2 levels", "3 levels"])
+
+
+@BOTH
+def test_equals_onnx_within_one_step(shape: Architecture) -> None:
+    encoder = quantised(shape)
+    onnx, tflite = encoder_onnx(encoder), encoder_tflite(encoder)
+    ort = open_session(onnx, tflite, shape.levels, "ort")
+    litert = open_session(onnx, tflite, shape.levels, "litert")
+    same = []
+    for tile in tiles(shape, 8, seed=3):
+        for left, right in zip(ort.run(tile), litert.run(tile), strict=True):
+            assert left.shape == right.shape
+            difference = np.abs(left.astype(int) - right)
+            assert difference.max() <= 1
+            same.append(difference.ravel() == 0)
+    assert np.concatenate(same).mean() >= 0.99
+
+
+@BOTH
+def test_one_and_two_threads_give_the_same_bytes(shape: Architecture) -> None:
+    model = encoder_tflite(quantised(shape))
+    one, two = (open_session(b"", model, shape.levels, "litert", threads) for threads in (1, 2))
+    for tile in tiles(shape, 4, seed=7):
+        for left, right in zip(one.run(tile), two.run(tile), strict=True):
+            np.testing.assert_array_equal(left, right)
+
+
+def test_same_file_twice() -> None:
+    encoder = quantised(TWO_LEVELS)
+    assert encoder_tflite(encoder) == encoder_tflite(encoder)
+
+
+def test_padding_that_tflite_cannot_say() -> None:
+    encoder = quantised(TWO_LEVELS)
+    first = encoder.nodes[0]
+    assert isinstance(first, graph.Conv)
+    wider = dataclasses.replace(first, pad=2)
+    with pytest.raises(UsageError, match="SAME"):
+        encoder_tflite(dataclasses.replace(encoder, nodes=(wider,)))
