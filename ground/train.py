@@ -125,10 +125,13 @@ class TileSet:
         return samples, torch.from_numpy(self.targets[index]), torch.from_numpy(self.steps[index])
 
 
-def read_data(root: Path, recipe: Recipe) -> tuple[TileSet, TileSet]:
-    """Return training and validation tiles, split by place; a `test` split is never read.
+def train_items(root: Path) -> tuple[list[Item], list[Item]]:
+    """Return training and validation scenes, split by place; a `test` split is never read.
 
     The manifest's split is used where there is one, else places are drawn by their name.
+
+    Raises:
+        InputError: a split has no scenes.
     """
     items = find_scenes(root)
     if any(item.split for item in items):
@@ -138,7 +141,7 @@ def read_data(root: Path, recipe: Recipe) -> tuple[TileSet, TileSet]:
     for split in ("train", "val"):
         if not parts.get(split):
             raise InputError(f"{root}: expected scenes of a {split!r} split, found none")
-    return TileSet.read(parts["train"], recipe), TileSet.read(parts["val"], recipe)
+    return parts["train"], parts["val"]
 
 
 @dataclass(frozen=True)
@@ -167,7 +170,7 @@ def train(
         start_from: checkpoint whose weights of the same name and shape are taken over.
         report: called with the step after every step, with a line of the log when there is one.
     """
-    training, validation = read_data(data, recipe)
+    training, validation = (TileSet.read(items, recipe) for items in train_items(data))
     output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     model = VqvaeFpn(recipe.architecture)

@@ -1,0 +1,134 @@
+"""Bundle: from a checkpoint to the files that fly and decode."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+
+from export.graph import decoder_onnx, macs_per_pixel, walk
+from export.quantise import QuantisedEncoder, encoder_onnx, quantise
+from export.tflite import encoder_tflite
+from ground.datasets import Item
+from ground.model import VqvaeFpn
+from ground.scenes import procedural
+from ground.train import Recipe, TileSet
+from onboard.bundle import Bundle, GoldenVector, pack_golden
+from onboard.codebook import Codebook
+from onboard.encoder import Encoder
+from onboard.quantizer import PREDICTION_SHIFT, Level, pack_levels
+
+CALIBRATION_TILES = 96
+GOLDEN_SEEDS = (1, 2)
+
+
+def calibration_samples(items: Sequence[Item], recipe: Recipe) -> NDArray[np.int8]:
+    """Return int8 tiles (n, bands, tile, tile), spread evenly over the scenes."""
+    samples = TileSet.read(items, recipe).samples
+    chosen = np.linspace(0, len(samples) - 1, min(CALIBRATION_TILES, len(samples)))
+    return samples[chosen.astype(np.int64)]
+
+
+def quantised_levels(model: VqvaeFpn, latent_scales: Sequence[float]) -> tuple[Level, ...]:
+    """Return the levels, coarse to fine, with codebooks and predictions in integers.
+
+    Args:
+        model: trained network.
+        latent_scales: worth of one int8 unit of each level's latents, coarse to fine.
+    """
+    levels = []
+    width = (model.shape.codewords - 1).bit_length()
+    for number, scale in enumerate(latent_scales):
+        level = model.shape.levels - 1 - number
+        codewords = model.quantizers[level].codebook
+        assert isinstance(codewords, torch.Tensor)
+        codebook = np.clip(np.rint(codewords.numpy() / scale), -128, 127).astype(np.int8)
+        prediction = None
+        if number:
+            weight = model.predictions[level].weight
+            assert isinstance(weight, torch.Tensor)
+            factor = latent_scales[number - 1] / scale * (1 << PREDICTION_SHIFT)
+            matrix = weight.detach().permute(2, 3, 1, 0).numpy() * factor
+            prediction = np.rint(matrix).astype(np.int16)
+        levels.append(Level(2 ** (level + 1), width, Codebook(codebook), prediction))
+    return tuple(levels)
+
+
+def make_bundle(
+    recipe: Recipe, model: VqvaeFpn, encoder: QuantisedEncoder, made_by: Mapping[str, Any]
+) -> Bundle:
+    """Return the flight bundle, golden vectors included.
+
+    Args:
+        recipe: of the checkpoint.
+        model: trained network.
+        encoder: the same, its encoder quantised.
+        made_by: what to say under `ground` in the manifest.
+    """
+    levels = quantised_levels(model, encoder.latent_scales)
+    entries, codebooks = pack_levels(levels)
+    wire = {
+        "bands": recipe.bands,
+        "tile": recipe.tile,
+        "front_end": {"kind": "affine", "target_rms": recipe.target_rms},
+        "coder": {"kind": "fixed"},
+        "levels": entries,
+    }
+    parts = {
+        "encoder.onnx": encoder_onnx(encoder),
+        "encoder.tflite": encoder_tflite(encoder),
+        "codebooks": codebooks,
+        "golden": pack_golden([], []),
+    }
+    name = f"{recipe.name}-{recipe.codewords}"
+    macs = macs_per_pixel(walk(model.encoder))
+    bundle = Bundle.assemble(name, wire, parts, macs, made_by)
+    parts["golden"] = pack_golden(_golden(bundle), [level.width for level in levels])
+    return Bundle.assemble(name, wire, parts, macs, made_by)
+
+
+def _golden(bundle: Bundle) -> list[GoldenVector]:
+    """Encode procedural tiles with the reference engine."""
+    encoder = Encoder(bundle, "ort")
+    size = bundle.tile
+    present = np.ones((size, size), np.bool_)
+    vectors = []
+    for seed in GOLDEN_SEEDS:
+        samples = procedural(seed, size, size, bundle.bands, nodata=False).image.astype(np.uint16)
+        _, maps = encoder.index_maps(samples, present, size, size)
+        vectors.append(GoldenVector(samples, tuple(maps)))
+    return vectors
+
+
+def make_decoder(model: VqvaeFpn, bundle: Bundle, encoder: QuantisedEncoder, half: bool) -> bytes:
+    """Return decoder.onnx; its metadata name the model and how far a loss reaches, in pixels."""
+    packed = decoder_onnx(model, encoder.latent_scales, bundle.model_hash.hex(), half)
+    program = onnx.load_from_string(packed)
+    radius = program.metadata_props.add()
+    radius.key, radius.value = "radius", str(receptive_radius(model))
+    return bytes(program.SerializeToString(deterministic=True))
+
+
+def receptive_radius(model: VqvaeFpn) -> int:
+    """Return how many pixels beyond a finest-level position a codeword can change a sample.
+
+    Each 3x3 convolution reaches one position of two pixels further, the 4x4 transposed convolution
+    one pixel.
+    """
+    convolutions = 1 + 2 * model.shape.decoder_blocks
+    return 2 * convolutions + 1
+
+
+def write_files(output: Path, bundle: Bundle, decoder: bytes, card: str) -> list[Path]:
+    """Write NAME.skyb, and beside it NAME.onnx (decoder) and NAME.md (model card)."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    contents = {".skyb": bundle.pack(), ".onnx": decoder, ".md": card.encode()}
+    paths = []
+    for suffix, content in contents.items():
+        path = output.with_suffix(suffix)
+        path.write_bytes(content)
+        paths.append(path)
+    return paths

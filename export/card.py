@@ -1,0 +1,94 @@
+"""Model card: what a bundle is, what made it, how good it is, where it fails."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from export.verify import Verdict
+from ground.train import LOG, Recipe
+from onboard.bundle import Bundle
+
+_TEXT = """\
+# {name}
+
+VQVAE-FPN of the CORSA paper ({levels} levels, {codewords} codewords each) for Sentinel-2 B02 B03 B04
+B08 at 10 m, uint16 digital numbers (reflectance x 10000), tiles of {tile} pixels. Model
+`{model_hash}`.
+
+## What it does
+- Payload of a {tile}x{tile} tile, coarse to fine: {payload} = {total} bytes (ratio {ratio:.2f}).
+- Encoder: {macs} multiply-accumulates per pixel (all bands), int8.
+- Not for: other sensors or band sets, radar, quantitative work without a check of its own. The rate
+  is fixed, so a tile that holds both dark water and cloud loses most detail.
+
+## How it was made
+- Command: `{command}`
+- Training data: Sentinel-2 L1C and L2A scenes, {training}; split by place, test places never
+  read, nor the scene of the `spyndex` package. Contains modified Copernicus Sentinel data. Sources
+  as their repositories state them: SEN12MS-CR, SSL4EO-S12, DSen2, TerraMind examples, BigEarthNet,
+  Fields of the World, eo-learn and others (CC-BY, MIT or none stated; the weights hold no imagery).
+- Recipe: {recipe}
+
+| step | training error, dB | validation PSNR16, dB | perplexity, fine to coarse |
+|---|---|---|---|
+{log}
+
+## What int8 costs
+Mean PSNR16 over {tiles} validation tiles: {psnr}. Indices that agree: {agreement}.
+Decoder weights as float16 cost {half:.3f} dB. `python -m export verify {name}` repeats it on the
+spyndex scene.
+
+PSNR against JPEG 2000 on the same scenes: `python -m benchmarks rd`.
+"""
+
+
+def training_log(folder: Path, lines: int = 12) -> str:
+    """Return rows of the training log, evenly spread, as a Markdown table."""
+    entries = [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
+    chosen = entries[:: max(1, len(entries) // lines)]
+    if entries and chosen[-1] != entries[-1]:
+        chosen.append(entries[-1])
+    rows = []
+    for e in chosen:
+        perplexity = ", ".join(str(p) for p in e["perplexity"])
+        rows.append(
+            f"| {e['step']} | {e['loss_db']:.2f} | {e['validation_psnr16']:.2f} | {perplexity} |"
+        )
+    return "\n".join(rows)
+
+
+def model_card(
+    bundle: Bundle,
+    recipe: Recipe,
+    command: str,
+    log: str,
+    training: str,
+    verdict: Verdict,
+    half_cost_db: float,
+) -> str:
+    """Return the model card as Markdown."""
+    payload: Sequence[int] = bundle.payload_bytes(bundle.tile, bundle.tile)
+    return _TEXT.format(
+        name=bundle.name,
+        levels=len(bundle.levels),
+        codewords=recipe.codewords,
+        tile=bundle.tile,
+        model_hash=bundle.model_hash.hex(),
+        payload=" + ".join(map(str, payload)),
+        total=sum(payload),
+        ratio=2 * bundle.bands * bundle.tile**2 / sum(payload),
+        macs=bundle.macs_per_pixel,
+        command=command,
+        training=training,
+        recipe=", ".join(f"{key} {value}" for key, value in asdict(recipe).items()),
+        log=log,
+        tiles=verdict.tiles,
+        psnr=_join(verdict.psnr16, "{:.2f} dB"),
+        agreement=_join(verdict.agreement, "{:.2f} %"),
+        half=half_cost_db,
+    )
+
+
+def _join(figures: Mapping[str, float], form: str) -> str:
+    return ", ".join(f"{name} {form.format(value)}" for name, value in figures.items())

@@ -1,0 +1,80 @@
+"""Pipeline of `export bundle`: checkpoint, calibration, bundle, decoder, verdict, model card."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from export.bundle import calibration_samples, make_bundle, make_decoder, write_files
+from export.card import model_card, training_log
+from export.quantise import quantise
+from export.verify import Maps, Verdict, Verification
+from ground.datasets import find_scenes, read_item
+from ground.model import VqvaeFpn
+from ground.train import Recipe, load, train_items
+from onboard.session import open_float_session
+
+LARGEST_HALF_COST_DB = 0.02
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export made.
+
+    Attributes:
+        name: of the bundle.
+        files: bundle, decoder, model card.
+        half: decoder weights are stored as float16.
+        verdict: on the validation scenes below the calibration folder.
+    """
+
+    name: str
+    files: list[Path]
+    half: bool
+    verdict: Verdict
+
+
+def export_checkpoint(checkpoint: Path, output: Path, calibration: Path) -> Exported:
+    """Export a checkpoint of `ground train`.
+
+    Args:
+        checkpoint: `checkpoint.pt`.
+        output: NAME.skyb; decoder and model card go beside it.
+        calibration: folder of scenes; training places calibrate, validation places verify.
+    """
+    recipe, model = load(checkpoint)
+    training, validation = train_items(calibration)
+    encoder = quantise(model.encoder, calibration_samples(training, recipe))
+    command = f"python -m ground train {recipe.name} --codewords {recipe.codewords} --data DATA"
+    bundle = make_bundle(recipe, model, encoder, {"command": command, "recipe": recipe.name})
+    scenes = [read_item(item) for item in validation]
+    verdicts, decoders = {}, {}
+    for half in (False, True):
+        decoders[half] = make_decoder(model, bundle, encoder, half)
+        session = open_float_session(decoders[half], 1)
+        verdicts[half] = Verification(bundle, session, _reference(model)).run(scenes)
+    cost = verdicts[False].psnr16["ort"] - verdicts[True].psnr16["ort"]
+    half = cost < LARGEST_HALF_COST_DB
+    log = training_log(checkpoint.parent)
+    described = f"{len(training)} scenes of {len({item.place for item in training})} places"
+    card = model_card(bundle, recipe, command, log, described, verdicts[half], cost)
+    files = write_files(output, bundle, decoders[half], card)
+    return Exported(bundle.name, files, half, verdicts[half])
+
+
+def _reference(
+    model: VqvaeFpn,
+) -> Callable[[NDArray[np.int8]], tuple[Maps, NDArray[np.float32]]]:
+    """Return the trained network in fp32 as `Verification` takes it."""
+
+    @torch.no_grad()
+    def run(samples: NDArray[np.int8]) -> tuple[Maps, NDArray[np.float32]]:
+        decoded, made = model(torch.from_numpy(samples[None]).float())
+        maps = [quantized.indices[0].numpy().astype(np.uint16) for quantized in reversed(made)]
+        return maps, decoded[0].numpy()
+
+    return run
+

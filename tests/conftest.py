@@ -1,0 +1,64 @@
+"""Shared fixtures: a shipped bundle, small scenes, streams of them."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ground.geotiff import Scene
+from ground.scenes import procedural
+from onboard import bundle as bundles
+from onboard.bundle import Bundle
+from onboard.encoder import Encoder
+
+NAME = "corsa-2level-1024"
+
+
+@pytest.fixture(scope="session")
+def bundle() -> Bundle:
+    """The shipped 2-level bundle."""
+    return bundles.load(NAME)
+
+
+@pytest.fixture(scope="session")
+def encoder(bundle: Bundle) -> Encoder:
+    """An encoder on onnxruntime."""
+    return Encoder(bundle, "ort")
+
+
+@pytest.fixture(scope="session")
+def scene() -> Scene:
+    """A procedural scene whose size is no multiple of the tile, with nodata."""
+    return procedural(3, 150, 260)
+
+
+@pytest.fixture(scope="session")
+def image(scene: Scene) -> NDArray[np.uint16]:
+    """The samples of `scene`."""
+    return scene.image.astype(np.uint16)
+
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Run `python -m ...` in an empty folder, as a user would; no traceback ever reaches them."""
+
+    def command(*arguments: object) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", *map(str, arguments)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    return command
