@@ -12,11 +12,12 @@ from scipy import ndimage
 
 from ground.geotiff import Scene
 from ground.reception import DEFAULT_MAX_PIXELS, MISSING, Reception, TileReception
-from onboard.bitstream import SceneHeader, Segment, read_segments
+from onboard.bitstream import SceneHeader
 from onboard.bundle import Bundle, known, load
 from onboard.encoder import ALL_NODATA, SOME_NODATA
 from onboard.errors import BundleError
 from onboard.frontend import AffineSide
+from onboard.segment import Segment, read_segments
 from onboard.session import FloatSession, open_float_session
 from onboard.tiling import TileGrid
 

@@ -93,9 +93,7 @@ def read(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Scene:
         with _no_georeference_warning(), rasterio.open(path) as dataset:
             return _read_dataset(dataset, str(path), max_pixels)
     except RasterioError as error:
-        raise InputError(
-            f"{path}: expected a readable raster: {error.__cause__ or error}"
-        ) from error
+        raise InputError(f"{path}: expected a raster: {error.__cause__ or error}") from error
 
 
 def _read_dataset(dataset: Any, name: str, max_pixels: int) -> Scene:
@@ -131,14 +129,12 @@ def _check_dtypes(dataset: Any, name: str) -> None:
 
 
 def _nodata(dataset: Any, name: str) -> int | None:
-    """Return the one nodata value; none where the dtype cannot hold what the file says."""
-    limits = np.iinfo(dataset.dtypes[0])
-    found = {
-        int(value)
-        if value is not None and float(value).is_integer() and limits.min <= value <= limits.max
-        else None
-        for value in dataset.nodatavals
-    }
+    """Return the one nodata value; none where the dtype cannot hold what the file says.
+
+    rasterio has already dropped NaN and what is out of range.
+    """
+    whole = (value is not None and float(value).is_integer() for value in dataset.nodatavals)
+    found = {int(v) if ok else None for v, ok in zip(dataset.nodatavals, whole, strict=True)}
     if len(found) > 1:
         values = ", ".join(str(value) for value in dataset.nodatavals)
         raise InputError(f"{name}: expected one nodata value for all bands, found {values}")
@@ -290,20 +286,18 @@ def jpeg2000_at_bytes(image: NDArray[np.uint16], budget: int) -> bytes:
         LimitError: the coarsest encoding is longer than the budget.
     """
     _check_uint16(image)
-    raw = image.nbytes
+    raw, best = image.nbytes, b""
     asked, low, high = float(min(max(budget, 1), raw)), 1.0, float(raw)
-    best = b""
     for _ in range(SEARCH_STEPS):
         stream = jpeg2000_encode(image, raw / asked)
         if len(stream) <= budget:
-            low = asked
-            best = max(best, stream, key=len)
+            low, best = asked, max(best, stream, key=len)
         else:
             high = asked
         if low == raw or len(best) >= CLOSE_ENOUGH * budget > 0 or high - low < budget / 1000:
             break
         secant = asked * budget / len(stream)
-        untried = high == raw
+        untried = high == raw and asked != raw
         asked = (
             min(secant, high) if low < secant and (secant < high or untried) else (low + high) / 2
         )

@@ -7,20 +7,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.bitstream import (
-    Damage,
-    EndOfScene,
-    Kind,
-    LayerShape,
-    SceneHeader,
-    Segment,
-    read_pieces,
-    unpack_mask,
-)
+from onboard.bitstream import EndOfScene, LayerShape, SceneHeader, read_pieces
 from onboard.bundle import Bundle
 from onboard.encoder import ALL_NODATA
 from onboard.errors import BundleError, LimitError, StreamError
 from onboard.frontend import AffineSide
+from onboard.nodatamask import unpack_mask
+from onboard.segment import Damage, Kind, Segment
 from onboard.tiling import TileGrid, positions
 
 DEFAULT_MAX_PIXELS = 1 << 28

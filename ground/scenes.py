@@ -240,7 +240,7 @@ def _clouds(land: _Land) -> None:
     dimming = _bands(SHADOW, bands)[:, None, None]
     land.spectra[:] *= 1 - np.minimum(1.5 * shadow, 1) * (1 - dimming)
     top = _bands(CLOUD, bands)[:, None, None] * (1 + 0.08 * land.noise(2.4))
-    land.paint(np.sqrt(thickness), top)
+    land.paint(thickness**0.75, top)
 
 
 def _sensor(land: _Land) -> NDArray[np.uint16]:

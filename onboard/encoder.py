@@ -7,22 +7,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.bitstream import (
+from onboard.bitstream import EndOfScene, SceneHeader, split_layers
+from onboard.bundle import Bundle
+from onboard.errors import InputError, UsageError
+from onboard.nodatamask import pack_mask
+from onboard.quantizer import quantise
+from onboard.rawimage import check_image
+from onboard.segment import (
     DEFAULT_SEGMENT_BYTES,
     MAX_SEGMENT_BYTES,
     MIN_SEGMENT_BYTES,
     SEGMENT_OVERHEAD,
-    EndOfScene,
     Kind,
-    SceneHeader,
     Segment,
-    pack_mask,
-    split_layers,
 )
-from onboard.bundle import Bundle
-from onboard.errors import InputError, UsageError
-from onboard.quantizer import quantise
-from onboard.rawimage import check_image
 from onboard.session import open_session
 from onboard.tiling import TileGrid, positions
 
@@ -118,9 +116,7 @@ class Encoder:
     def _scene_header(self, image: NDArray[Any], header: SceneHeader | None) -> SceneHeader:
         """Complete the header from the image, refusing what does not fit."""
         kind = check_image(image, self.bundle.bands)
-        bits = 8 if kind == "u8" else 16
-        if header is None:
-            header = SceneHeader(kind, bits, image.shape[0], image.shape[2], image.shape[1])
+        header = header or SceneHeader.of(image)
         if header.sample_type != kind:
             raise InputError(f"image: header says {header.sample_type}, found {kind}")
         return replace(header, bands=image.shape[0], width=image.shape[2], height=image.shape[1])

@@ -12,10 +12,10 @@ from ground.decoder import Decoder, Mask
 from ground.geotiff import Scene
 from ground.scenes import procedural
 from onboard import bundle as bundles
-from onboard.bitstream import Kind, Segment, read_segments
 from onboard.bundle import Bundle
 from onboard.encoder import Encoder, Options
 from onboard.errors import BundleError, EngineError, InputError, LimitError, SkybookError, StreamError
+from onboard.segment import Kind, Segment, read_segments
 
 from .conftest import NAME, Run
 

@@ -15,9 +15,9 @@ from ground.decoder import Decoder, Mask
 from ground.geotiff import Scene
 from ground.scenes import procedural, spyndex_scene
 from onboard import bundle as bundles
-from onboard.bitstream import Segment, read_segments
 from onboard.bundle import Bundle
 from onboard.encoder import Encoder, Options
+from onboard.segment import Segment, read_segments
 
 from .conftest import NAME, Run
 

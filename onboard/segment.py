@@ -1,0 +1,151 @@
+"""Segment: the envelope of everything that crosses the link (SPEC.md, section 2)."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+from onboard.crc import crc32c
+from onboard.errors import LimitError, StreamError
+
+SYNC = b"SK"
+MAJOR = 1
+SEGMENT_OVERHEAD = 22
+DEFAULT_SEGMENT_BYTES = 1_000
+MIN_SEGMENT_BYTES = 128
+MAX_SEGMENT_BYTES = 65_535 + SEGMENT_OVERHEAD
+MAX_LAYERS = 16
+_HEAD = struct.Struct(">2sBBH4sIHH")
+_EDGE = struct.Struct(">HH")
+_WASTE_PER_BYTE = 16
+_WASTE_ALLOWED = 1 << 20
+
+
+class Kind(IntEnum):
+    """Kinds of segments."""
+
+    SCENE = 0
+    TILE = 1
+    MASK = 2
+    END = 3
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One segment.
+
+    Attributes:
+        kind: a `Kind`; a reader also meets unknown ones, 4..15.
+        scene_id: u16.
+        model: first 4 bytes of the model hash.
+        tile: tile index, u32.
+        layer: layer in which the body starts, 0..15.
+        first: index in that layer, or first pixel of a mask, u16.
+        edge: valid rows and columns of a border tile, else None.
+        body: what it carries, without the edge fields.
+    """
+
+    kind: int
+    scene_id: int
+    model: bytes
+    tile: int
+    layer: int
+    first: int
+    edge: tuple[int, int] | None
+    body: bytes
+
+    def pack(self) -> bytes:
+        """Return the bytes, CRC included."""
+        body = self.body if self.edge is None else _EDGE.pack(*self.edge) + self.body
+        flags = (0x80 if self.edge else 0) | self.layer
+        head = _HEAD.pack(
+            SYNC,
+            MAJOR << 4 | self.kind,
+            flags,
+            self.scene_id,
+            self.model,
+            self.tile,
+            self.first,
+            len(body),
+        )
+        message = head + body
+        return message + crc32c(message).to_bytes(4, "big")
+
+    @classmethod
+    def unpack(cls, buffer: bytes | memoryview, offset: int = 0) -> tuple["Segment", int]:
+        """Read the segment at `offset`; return it and the offset after it.
+
+        Raises:
+            StreamError: no sync mark, a newer version, cut short, reserved bits, or a wrong CRC.
+        """
+        stop = _frame(buffer, offset)
+        message = bytes(buffer[offset : stop - 4])
+        if crc32c(message) != int.from_bytes(buffer[stop - 4 : stop], "big"):
+            raise StreamError("segment: CRC does not match")
+        _, version, flags, scene_id, model, tile, first, _ = _HEAD.unpack_from(message)
+        body = message[_HEAD.size :]
+        edge = None
+        if flags & 0x80:
+            if len(body) < _EDGE.size:
+                raise StreamError(f"segment: edge fields cut short: {len(body)} bytes")
+            edge, body = _EDGE.unpack_from(body), body[_EDGE.size :]
+        return cls(version & 15, scene_id, model, tile, flags & 15, first, edge, body), stop
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Bytes of a stream that are no intact segment."""
+
+    offset: int
+    length: int
+    reason: str
+
+
+def _frame(buffer: bytes | memoryview, offset: int) -> int:
+    """Check the head of a segment without reading its body; return the offset after it."""
+    if len(buffer) - offset < SEGMENT_OVERHEAD:
+        raise StreamError("segment: cut short in its header")
+    sync, version, flags, *_, length = _HEAD.unpack_from(buffer, offset)
+    if sync != SYNC:
+        raise StreamError(f"segment: expected {SYNC!r}, found {sync!r}")
+    if version >> 4 != MAJOR:
+        raise StreamError(f"segment: expected format {MAJOR}, found {version >> 4}")
+    if flags & 0x70:
+        raise StreamError("segment: reserved bits are not zero")
+    stop: int = offset + SEGMENT_OVERHEAD + length
+    if stop > len(buffer):
+        raise StreamError(f"segment: cut short, {stop - len(buffer)} bytes are missing")
+    return stop
+
+
+def read_segments(stream: bytes) -> Iterator[Segment | Damage]:
+    """Yield the segments of a stream and, between them, what is damaged.
+
+    Reading resumes at the next sync mark whose segment checks.
+
+    Raises:
+        LimitError: more than 16 times the stream (and 1 MiB) went into checking marks that lead
+            nowhere: the stream was made to waste time.
+    """
+    offset = damaged_from = 0
+    reason = ""
+    allowed = _WASTE_PER_BYTE * len(stream) + _WASTE_ALLOWED
+    while offset < len(stream):
+        try:
+            segment, stop = Segment.unpack(stream, offset)
+        except StreamError as error:
+            reason = reason or str(error)
+            if "CRC" in str(error):
+                allowed -= _frame(stream, offset) - offset
+            if allowed < 0:
+                raise LimitError("stream: too many false sync marks") from error
+            found = stream.find(SYNC, offset + 1)
+            offset = len(stream) if found < 0 else found
+            continue
+        if damaged_from < offset:
+            yield Damage(damaged_from, offset - damaged_from, reason)
+        yield segment
+        offset = damaged_from = stop
+        reason = ""
+    if damaged_from < len(stream):
+        yield Damage(damaged_from, len(stream) - damaged_from, reason)

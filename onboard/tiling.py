@@ -1,0 +1,71 @@
+"""The fixed grid of tiles that a scene is cut into (SPEC.md, section 1)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onboard.errors import LimitError
+
+MAX_SIDE = 1 << 24
+MAX_TILES = (1 << 32) - 1
+MAX_TILE = 256
+
+
+@dataclass(frozen=True)
+class TileGrid:
+    """Tiles of `tile` x `tile` pixels over a scene, numbered row by row.
+
+    Raises:
+        LimitError: a side or the number of tiles is outside the format's maxima.
+    """
+
+    width: int
+    height: int
+    tile: int
+
+    def __post_init__(self) -> None:
+        for name, value, most in (
+            ("width", self.width, MAX_SIDE),
+            ("height", self.height, MAX_SIDE),
+            ("tile", self.tile, MAX_TILE),
+        ):
+            if not 1 <= value <= most:
+                raise LimitError(f"{name}: expected 1..{most} pixels, found {value}")
+        if self.count > MAX_TILES:
+            raise LimitError(f"tiles: expected at most {MAX_TILES}, found {self.count}")
+
+    @property
+    def columns(self) -> int:
+        """Tiles in a row."""
+        return -(-self.width // self.tile)
+
+    @property
+    def rows(self) -> int:
+        """Rows of tiles."""
+        return -(-self.height // self.tile)
+
+    @property
+    def count(self) -> int:
+        """Tiles of the scene."""
+        return self.rows * self.columns
+
+    def box(self, index: int) -> tuple[int, int, int, int]:
+        """Return first row, first column, valid rows and valid columns of a tile, in pixels."""
+        row, col = (i * self.tile for i in divmod(index, self.columns))
+        return row, col, min(self.tile, self.height - row), min(self.tile, self.width - col)
+
+    def cut(self, image: NDArray[Any], index: int) -> NDArray[Any]:
+        """Return a tile (bands, tile, tile), symmetrically reflected beyond the scene's border."""
+        row, col, rows, cols = self.box(index)
+        part = np.asarray(image[:, row : row + rows, col : col + cols])
+        if rows == cols == self.tile:
+            return part
+        fill = ((0, 0), (0, self.tile - rows), (0, self.tile - cols))
+        return np.pad(part, fill, mode="symmetric")
+
+
+def positions(rows: int, cols: int, reduction: int) -> tuple[int, int]:
+    """Return rows and columns of the latent positions that touch `rows` x `cols` pixels."""
+    return -(-rows // reduction), -(-cols // reduction)
