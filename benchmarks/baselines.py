@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from ground.geotiff import jpeg2000_at_bytes, jpeg2000_decode
 from onboard.errors import InputError
+from onboard.rawimage import Image
 
 KLT_BYTES_PER_BAND = 2
 OFFSET = 32_768
 
-Coded = tuple[int, NDArray[np.uint16]]
+Coded = tuple[int, Image]
 """Bytes spent, all side information included, and the decoded image."""
 
 
@@ -42,9 +43,7 @@ def jpeg2000_gradient_klt(image: NDArray[np.uint16], budget: int) -> Coded:
     return _jpeg2000_klt(image, budget, across @ across.T + down @ down.T)
 
 
-def _jpeg2000_klt(
-    image: NDArray[np.uint16], budget: int, covariance: NDArray[np.float64]
-) -> Coded:
+def _jpeg2000_klt(image: NDArray[np.uint16], budget: int, covariance: NDArray[np.float64]) -> Coded:
     """Rotate the bands, code, rotate back. The int16 basis and the means count as bytes."""
     bands = image.shape[0]
     basis = np.linalg.eigh(covariance)[1][:, ::-1].T

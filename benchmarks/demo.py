@@ -24,7 +24,7 @@ def run_demo(folder: Path, names: list[str]) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     tif = folder / "scene.tif"
     _run("ground", "scene", "spyndex", "-o", str(tif))
-    original = geotiff.read(tif).image
+    original = geotiff.read(tif).image.astype(np.uint16)
     np.save(folder / "scene.npy", original)
     codecs: dict[str, Any] = {}
     onboard: dict[str, Any] = {}

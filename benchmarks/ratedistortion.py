@@ -4,7 +4,6 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,22 +14,10 @@ from benchmarks.scenes import BenchmarkScene
 from ground import metrics
 from ground.decoder import Decoder
 from ground.geotiff import Scene
-from onboard.bitstream import SceneHeader
 from onboard.bundle import find, load
 from onboard.encoder import Encoder
 
 METRICS = ("psnr16", "psnr10k", "rmse", "ssim", "spectral_angle_deg")
-
-
-def scene_header(scene: Scene) -> SceneHeader:
-    """Return the scene header that says what a GeoTIFF says."""
-    return SceneHeader.of(
-        scene.image,
-        nodata=scene.nodata,
-        geotransform=scene.transform,
-        crs=scene.crs,
-        band_ids=scene.band_ids,
-    )
 
 
 def figures(original: NDArray[Any], decoded: NDArray[Any], length: int) -> dict[str, Any]:
@@ -38,7 +25,12 @@ def figures(original: NDArray[Any], decoded: NDArray[Any], length: int) -> dict[
     quality = asdict(metrics.measure(original, decoded))
     histogram = quality.pop("histogram_distance")
     raw = 2 * original.size
-    return {**quality, "histogram_distance": list(histogram), "bytes": length, "ratio": raw / length}
+    return {
+        **quality,
+        "histogram_distance": list(histogram),
+        "bytes": length,
+        "ratio": raw / length,
+    }
 
 
 class Codec:
@@ -52,7 +44,7 @@ class Codec:
     def code(self, scene: Scene) -> tuple[int, NDArray[Any]]:
         """Encode and decode; return the bytes on disk and the decoded image."""
         with tempfile.TemporaryFile() as stream:
-            for segment in self.encoder.encode(scene.image, scene_header(scene)):
+            for segment in self.encoder.encode(scene.image, scene.header()):
                 stream.write(segment)
             length = stream.tell()
             stream.seek(0)
@@ -76,8 +68,8 @@ def summarise(rows: Iterable[dict[str, Any]], bundle: str) -> dict[str, Any]:
     """Average rows per place, then over places; baselines beside the bundle.
 
     Returns:
-        The bundle's means on top level, `<baseline>` objects below, `psnr_gain_vs_<baseline>` in dB,
-        `scenes` and `places`.
+        The bundle's means on top level, `<baseline>` objects below, `psnr_gain_vs_<baseline>` in
+        dB, `scenes` and `places`.
     """
     places: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
@@ -127,4 +119,3 @@ def rate_distortion(
             if chosen := [row for row in rows if row["group"] == group]:
                 document[group][codec.name] = summarise(chosen, codec.name)
     return document
-

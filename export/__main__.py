@@ -60,7 +60,9 @@ def _verdict_text(verdict: Verdict) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m export", description=__doc__, epilog=EXIT_CODES,
+        prog="python -m export",
+        description=__doc__,
+        epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -73,7 +75,10 @@ def _parser() -> argparse.ArgumentParser:
     bundle.add_argument("checkpoint", type=Path, help="checkpoint.pt of `ground train`")
     bundle.add_argument("-o", "--output", type=Path, required=True, help="NAME.skyb")
     bundle.add_argument(
-        "--calibration", type=Path, required=True, help="folder of scenes to calibrate and verify on"
+        "--calibration",
+        type=Path,
+        required=True,
+        help="folder of scenes to calibrate and verify on",
     )
     bundle.set_defaults(run=_bundle)
     verify = commands.add_parser(

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from export.graph import decoder_onnx, macs_per_pixel, walk
-from export.quantise import QuantisedEncoder, encoder_onnx, quantise
+from export.quantise import QuantisedEncoder, encoder_onnx
 from export.tflite import encoder_tflite
 from ground.datasets import Item
 from ground.model import VqvaeFpn
@@ -43,8 +43,7 @@ def quantised_levels(model: VqvaeFpn, latent_scales: Sequence[float]) -> tuple[L
     width = (model.shape.codewords - 1).bit_length()
     for number, scale in enumerate(latent_scales):
         level = model.shape.levels - 1 - number
-        codewords = model.quantizers[level].codebook
-        assert isinstance(codewords, torch.Tensor)
+        codewords = model.quantizer(level).codebook
         codebook = np.clip(np.rint(codewords.numpy() / scale), -128, 127).astype(np.int8)
         prediction = None
         if number:

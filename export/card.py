@@ -12,8 +12,8 @@ from onboard.bundle import Bundle
 _TEXT = """\
 # {name}
 
-VQVAE-FPN of the CORSA paper ({levels} levels, {codewords} codewords each) for Sentinel-2 B02 B03 B04
-B08 at 10 m, uint16 digital numbers (reflectance x 10000), tiles of {tile} pixels. Model
+VQVAE-FPN of the CORSA paper ({levels} levels, {codewords} codewords each) for Sentinel-2 B02 B03
+B04 B08 at 10 m, uint16 digital numbers (reflectance x 10000), tiles of {tile} pixels. Model
 `{model_hash}`.
 
 ## What it does

@@ -12,9 +12,9 @@ from export.bundle import calibration_samples, make_bundle, make_decoder, write_
 from export.card import model_card, training_log
 from export.quantise import quantise
 from export.verify import Maps, Verdict, Verification
-from ground.datasets import find_scenes, read_item
+from ground.datasets import read_item
 from ground.model import VqvaeFpn
-from ground.train import Recipe, load, train_items
+from ground.train import load, train_items
 from onboard.session import open_float_session
 
 LARGEST_HALF_COST_DB = 0.02
@@ -77,4 +77,3 @@ def _reference(
         return maps, decoded[0].numpy()
 
     return run
-

@@ -33,14 +33,16 @@ def float_graph(encoder: bytes) -> bytes:
     nodes = []
     for node in model.graph.node:
         first = node.input[0]
+        rounds_activation = first not in constants and first != "samples"
+        made = node
         if node.op_type == "QuantizeLinear" and node.output[0] in outputs:
-            node = helper.make_node("Div", node.input[:2], node.output)
+            made = helper.make_node("Div", node.input[:2], node.output)
         elif node.op_type == "QuantizeLinear":
             kind = "Relu" if int(constants[node.input[2]]) == 0 else "Identity"
-            node = helper.make_node(kind, [first], node.output)
-        elif node.op_type == "DequantizeLinear" and first not in constants and first != "samples":
-            node = helper.make_node("Identity", [first], node.output)
-        nodes.append(node)
+            made = helper.make_node(kind, [first], node.output)
+        elif node.op_type == "DequantizeLinear" and rounds_activation:
+            made = helper.make_node("Identity", [first], node.output)
+        nodes.append(made)
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     for output in model.graph.output:
@@ -123,7 +125,8 @@ class Verification:
             level.codebook.codewords[indices].transpose(2, 0, 1)[None].astype(np.float32)
             for level, indices in zip(self.bundle.levels, maps, strict=True)
         ]
-        return self.decoder.run(inputs)[0]
+        samples: NDArray[np.float32] = self.decoder.run(inputs)[0]
+        return samples
 
     def run(self, scenes: Iterable[Scene]) -> Verdict:
         """Send every whole tile of the scenes through all paths."""

@@ -26,20 +26,8 @@ from onboard.__main__ import (
     refuse_rate_options,
     run_command,
 )
-from onboard.bitstream import SceneHeader
 from onboard.encoder import Encoder
 from onboard.errors import InputError, StreamError, UsageError
-
-
-def scene_header(scene: geotiff.Scene) -> SceneHeader:
-    """Return the scene header that says what a GeoTIFF says."""
-    return SceneHeader.of(
-        scene.image,
-        nodata=scene.nodata,
-        geotransform=scene.transform,
-        crs=scene.crs,
-        band_ids=scene.band_ids,
-    )
 
 
 def _encode(arguments: argparse.Namespace) -> int:
@@ -47,7 +35,7 @@ def _encode(arguments: argparse.Namespace) -> int:
     refuse_rate_options(arguments, bundle.name)
     scene = geotiff.read(arguments.input)
     encoder = Encoder(bundle, arguments.engine, arguments.threads)
-    result = encode_to_file(encoder, scene.image, scene_header(scene), arguments)
+    result = encode_to_file(encoder, scene.image, scene.header(), arguments)
     print_result(result, encode_text(result, arguments.output), arguments.json)
     return 0
 
@@ -82,7 +70,9 @@ def _decode(arguments: argparse.Namespace) -> int:
         _quicklook(arguments, decoded, result)
     print_result(result, text, arguments.json)
     if not decoded.complete:
-        print(f"error {StreamError.code}: incomplete: {'; '.join(_reasons(decoded))}", file=sys.stderr)
+        print(
+            f"error {StreamError.code}: incomplete: {'; '.join(_reasons(decoded))}", file=sys.stderr
+        )
         return StreamError.exit_code
     return 0
 
@@ -133,7 +123,12 @@ def _quicklook(arguments: argparse.Namespace, decoded: Decoded, result: dict[str
     if "psnr16" in result:
         caption += f", PSNR16 {result['psnr16']:.2f} dB"
     quicklook(
-        arguments.quicklook, original, decoded.scene.image, decoded.mask, arguments.gain, caption
+        arguments.quicklook,
+        original,
+        decoded.scene.image,
+        decoded.mask,
+        arguments.gain,
+        caption=caption,
     )
 
 
@@ -211,7 +206,9 @@ def _add_decode(commands: Any) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m ground", description=__doc__, epilog=EXIT_CODES,
+        prog="python -m ground",
+        description=__doc__,
+        epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

@@ -64,7 +64,9 @@ def find_decoder(bundle: Bundle, path: Path) -> Path:
     for candidate in candidates:
         if candidate.is_file():
             return candidate
-    raise BundleError(f"decoder of {bundle.name}: expected one of {', '.join(map(str, candidates))}")
+    raise BundleError(
+        f"decoder of {bundle.name}: expected one of {', '.join(map(str, candidates))}"
+    )
 
 
 def find_bundle(stream: bytes) -> Path:
@@ -126,15 +128,17 @@ class Decoder:
         reception = Reception(self.bundle, scene_id)
         reception.add_all(read_segments(stream))
         grid = reception.grid(width, max_pixels)
-        header = reception.header or SceneHeader("u16", 16, self.bundle.bands, grid.width, grid.height)
-        tiles = [reception.tile(grid, index) for index in range(grid.count)]
-        image = np.zeros(
-            (self.bundle.bands, grid.height, grid.width), DTYPES[header.sample_type]
+        header = reception.header or SceneHeader(
+            "u16", 16, self.bundle.bands, grid.width, grid.height
         )
+        tiles = [reception.tile(grid, index) for index in range(grid.count)]
+        image = np.zeros((self.bundle.bands, grid.height, grid.width), DTYPES[header.sample_type])
         mask = np.zeros(image.shape[1:], np.uint8)
         means = _nearest_means(tiles, grid, self.bundle.bands)
         with ThreadPoolExecutor(self.threads) as pool:
-            work = pool.map(lambda i: self._decode_tile(tiles[i], means[i], header), range(grid.count))
+            work = pool.map(
+                lambda i: self._decode_tile(tiles[i], means[i], header), range(grid.count)
+            )
             for index, (pixels, flags) in enumerate(work):
                 row, col, rows, cols = grid.box(index)
                 image[:, row : row + rows, col : col + cols] = pixels
@@ -168,7 +172,7 @@ class Decoder:
         return _restore_nodata(pixels, mask, tile, header, (low, high))
 
     def _synthesise(self, tile: TileReception) -> NDArray[np.float32]:
-        """Run the decoder graph; a codeword that did not arrive counts as zero, the mean residual."""
+        """Run the decoder graph; a codeword that did not arrive counts as zero, the mean one."""
         inputs = []
         for level, indices in zip(self.bundle.levels, tile.maps, strict=True):
             codewords = level.codebook.codewords[np.maximum(indices, 0)].astype(np.float32)
@@ -177,7 +181,8 @@ class Decoder:
             fill = [(0, side - indices.shape[0]), (0, side - indices.shape[1]), (0, 0)]
             whole = np.pad(codewords, fill, mode="symmetric")
             inputs.append(np.ascontiguousarray(whole.transpose(2, 0, 1))[None])
-        return self.session.run(inputs)[0]
+        samples: NDArray[np.float32] = self.session.run(inputs)[0]
+        return samples
 
     def _mask(self, tile: TileReception) -> NDArray[np.uint8]:
         """Return the mask of a tile whose side information arrived, nodata left aside."""

@@ -15,6 +15,7 @@ from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from rasterio.io import MemoryFile
 from rasterio.transform import Affine
 
+from onboard.bitstream import SceneHeader
 from onboard.errors import InputError, LimitError, UsageError
 from onboard.rawimage import Image, sample_type
 
@@ -62,6 +63,16 @@ class Scene:
         present: NDArray[np.bool_] = (self.image != self.nodata).any(axis=0)
         return present
 
+    def header(self) -> SceneHeader:
+        """Return the scene header of a stream that says what this scene says."""
+        return SceneHeader.of(
+            self.image,
+            nodata=self.nodata,
+            geotransform=self.transform,
+            crs=self.crs,
+            band_ids=self.band_ids,
+        )
+
 
 @contextmanager
 def _no_georeference_warning() -> Iterator[None]:
@@ -104,12 +115,11 @@ def _read_dataset(dataset: Any, name: str, max_pixels: int) -> Scene:
         found = f"{dataset.height} x {dataset.width}"
         raise LimitError(f"{name}: expected at most {max_pixels} pixels, found {found}")
     _check_dtypes(dataset, name)
-    nodata = _nodata(dataset, name)
     identifiers = tuple(text or "" for text in dataset.descriptions)
     transform = dataset.transform
     return Scene(
         image=dataset.read(),
-        nodata=nodata,
+        nodata=_nodata(dataset, name),
         transform=None if transform == Affine.identity() else tuple(transform.to_gdal()),
         crs=_crs_text(dataset.crs),
         band_ids=identifiers if any(identifiers) else (),
@@ -264,15 +274,11 @@ def jpeg2000_decode(stream: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Imag
     if not stream:
         raise InputError("JPEG 2000: expected a codestream, found 0 bytes")
     try:
-        with (
-            _no_georeference_warning(),
-            MemoryFile(stream, ext=".j2k") as memory,
-            memory.open(driver="JP2OpenJPEG") as dataset,
-        ):
+        with _no_georeference_warning(), MemoryFile(stream, ext=".j2k") as memory:
+            dataset = memory.open(driver="JP2OpenJPEG")
             return _read_dataset(dataset, "JPEG 2000", max_pixels).image
     except RasterioError as error:
-        reason = error.__cause__ or error
-        raise InputError(f"JPEG 2000: expected a codestream: {reason}") from error
+        raise InputError(f"JPEG 2000: expected a stream: {error.__cause__ or error}") from error
 
 
 def jpeg2000_at_bytes(image: NDArray[np.uint16], budget: int) -> bytes:
@@ -297,12 +303,8 @@ def jpeg2000_at_bytes(image: NDArray[np.uint16], budget: int) -> bytes:
         if low == raw or len(best) >= CLOSE_ENOUGH * budget > 0 or high - low < budget / 1000:
             break
         secant = asked * budget / len(stream)
-        untried = high == raw and asked != raw
-        asked = (
-            min(secant, high) if low < secant and (secant < high or untried) else (low + high) / 2
-        )
+        useful = low < secant and (secant < high or high == raw)
+        asked = min(secant, high) if useful else (low + high) / 2
     if not best:
-        raise LimitError(
-            f"JPEG 2000: expected a coarsest encoding within {budget} bytes, not found"
-        )
+        raise LimitError(f"JPEG 2000: expected to fit {budget} bytes, found the coarsest longer")
     return best

@@ -72,6 +72,12 @@ def _block_prediction(level: int, shape: Architecture) -> Tensor:
     return functional.conv2d(above, here, stride=2 ** (level + 1))
 
 
+def _zero(layer: nn.Module) -> None:
+    """Set all weights of a layer to zero: at the start it adds nothing."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+
+
 class Residual(nn.Module):
     """3x3 convolution, ReLU, 1x1 convolution, added to the input, ReLU."""
 
@@ -129,8 +135,7 @@ class Encoder(nn.Module):
             assert isinstance(skip, nn.Conv2d)
             assert isinstance(embedding, nn.Conv2d)
             skip.weight.data = _block_transform(level, shape.bands, dims) / 2**level
-            nn.init.zeros_(embedding.weight)
-            nn.init.zeros_(embedding.bias)
+            _zero(embedding)
 
     def forward(self, samples: Tensor) -> list[Tensor]:
         """Return one latent map (batch, dims, rows, cols) per level, finest first."""
@@ -144,9 +149,7 @@ class Encoder(nn.Module):
             features[level] = features[level] + self.laterals[level](above)
         return [
             embedding(feature) + skip(samples)
-            for embedding, feature, skip in zip(
-                self.embeddings, features, self.skips, strict=True
-            )
+            for embedding, feature, skip in zip(self.embeddings, features, self.skips, strict=True)
         ]
 
 
@@ -161,7 +164,8 @@ class DecoderBlock(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return maps of the same shape."""
-        return maps + self.second(functional.relu(self.first(maps)))
+        changed: Tensor = maps + self.second(functional.relu(self.first(maps)))
+        return changed
 
 
 class Decoder(nn.Module):
@@ -182,7 +186,7 @@ class Decoder(nn.Module):
             linear = self.linear[level]
             assert isinstance(linear, nn.ConvTranspose2d)
             linear.weight.data = _block_transform(level, shape.bands, dims) * 2**level
-            nn.init.zeros_(linear.bias)
+            linear.bias.data.zero_()  # type: ignore[union-attr]
 
     def forward(self, codewords: list[Tensor]) -> Tensor:
         """Decode; coarser maps are upsampled to the finest by repetition."""
@@ -202,9 +206,9 @@ class Decoder(nn.Module):
 class VqvaeFpn(nn.Module):
     """Encoder, one vector quantizer per level, decoder.
 
-    Levels are quantised from coarse to fine in a closed loop: what the coarser codewords already say
-    of a finer latent (`predictions`, a 2x2 transposed convolution) is subtracted before that latent
-    is quantised, so that a finer level also corrects the quantisation error of the coarser ones.
+    Levels are quantised from coarse to fine in a closed loop: what the coarser codewords already
+    say of a finer latent (`predictions`, a 2x2 transposed convolution) is subtracted before that
+    latent is quantised, so that a finer level also corrects the error of the coarser ones.
     """
 
     def __init__(self, shape: Architecture) -> None:
@@ -221,6 +225,12 @@ class VqvaeFpn(nn.Module):
             assert isinstance(prediction, nn.ConvTranspose2d)
             prediction.weight.data = _block_prediction(level, shape)
 
+    def quantizer(self, level: int) -> VectorQuantizer:
+        """Return the quantizer of a level, 0 being the finest."""
+        quantizer = self.quantizers[level]
+        assert isinstance(quantizer, VectorQuantizer)
+        return quantizer
+
     def quantise(self, latents: list[Tensor], start: Container[int] = ()) -> list[Quantized]:
         """Quantise latents, finest first, from the coarsest level down.
 
@@ -232,8 +242,8 @@ class VqvaeFpn(nn.Module):
             predicted = self.predictions[level](known) if known is not None else 0.0
             residual = latents[level] - predicted
             if level in start:
-                self.quantizers[level].start(residual)
-            quantized: Quantized = self.quantizers[level](residual)
+                self.quantizer(level).start(residual)
+            quantized: Quantized = self.quantizer(level)(residual)
             known = quantized.codewords + predicted
             made.insert(0, quantized)
         return made

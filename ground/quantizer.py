@@ -16,7 +16,8 @@ _KMEANS_VECTORS = 300_000
 def nearest(vectors: Tensor, codebook: Tensor) -> Tensor:
     """Return the index (int64, n) of the nearest codeword for vectors (n, dims), chunk by chunk."""
     norms = codebook.square().sum(1)
-    found = [(norms - 2 * part @ codebook.T).argmin(1) for part in vectors.split(_CHUNK)]
+    parts = torch.split(vectors, _CHUNK)
+    found = [(norms - 2 * part @ codebook.T).argmin(1) for part in parts]
     return torch.cat(found)
 
 

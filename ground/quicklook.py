@@ -1,6 +1,7 @@
 """Quicklook: original, decoded image, error and mask side by side in one PNG."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,10 +104,10 @@ def _error(original: Image, decoded: Image, span: NDArray[np.float64]) -> NDArra
     return total
 
 
-def _blocks(image: NDArray[np.generic], step: int) -> NDArray[np.generic]:
+def _blocks(image: NDArray[Any], step: int) -> NDArray[Any]:
     """View (bands, rows, cols) as (bands, rows, step, cols, step), the border repeated."""
     bands, rows, cols = image.shape
-    padded = np.pad(image, ((0, 0), (0, -rows % step), (0, -cols % step)), "edge")
+    padded: NDArray[Any] = np.pad(image, ((0, 0), (0, -rows % step), (0, -cols % step)), "edge")
     return padded.reshape(bands, -(-rows // step), step, -(-cols // step), step)
 
 

@@ -161,7 +161,9 @@ class Reception:
         for segment in self._tiles.get(index, ()):
             try:
                 if (segment.edge or (grid.tile, grid.tile)) != (rows, cols):
-                    raise StreamError(f"tile {index}: expected {rows} x {cols}, found {segment.edge}")
+                    raise StreamError(
+                        f"tile {index}: expected {rows} x {cols}, found {segment.edge}"
+                    )
                 if segment.kind == Kind.TILE:
                     self._place_layers(tile, segment)
                 else:
@@ -207,4 +209,3 @@ def _place_mask(tile: TileReception, segment: Segment) -> None:
     stop = segment.first + nodata.size
     tile.nodata.reshape(-1)[segment.first : stop] = nodata
     tile.mask_known.reshape(-1)[segment.first : stop] = True
-

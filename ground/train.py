@@ -204,7 +204,9 @@ def load(checkpoint: Path) -> tuple[Recipe, VqvaeFpn]:
         model = VqvaeFpn(recipe.architecture)
         model.load_state_dict(state["model"])
     except (OSError, KeyError, TypeError, RuntimeError, ValueError, EOFError) as error:
-        raise InputError(f"{checkpoint}: expected a checkpoint of `ground train`: {error}") from error
+        raise InputError(
+            f"{checkpoint}: expected a checkpoint of `ground train`: {error}"
+        ) from error
     model.eval()
     return recipe, model
 
@@ -223,7 +225,7 @@ def _groups(model: VqvaeFpn, recipe: Recipe) -> list[dict[str, Any]]:
 
 
 def _rate(step: int, start: int, steps: int) -> float:
-    """Share of the top learning rate: 0 before `start`, a ramp, flat, a cosine over the last half."""
+    """Share of the top learning rate: 0 until `start`, a ramp, flat, a cosine in the last half."""
     ramp = min(1.0, max(0.0, (step - start + 1) / 50))
     late = max(0.0, 2 * step / steps - 1)
     return ramp * float(0.5 + 0.5 * np.cos(np.pi * late))
@@ -291,7 +293,8 @@ def _progress(
         errors.append(float(log_mse(decoded, targets, steps)) * len(index))
     model.train()
     psnr16 = 20 * float(np.log10(65_535)) - sum(errors) / len(tiles.steps)
-    perplexity = tuple(round(quantizer.perplexity(), 1) for quantizer in model.quantizers)
+    levels = range(model.shape.levels)
+    perplexity = tuple(round(model.quantizer(level).perplexity(), 1) for level in levels)
     return Progress(step, round(float(np.mean(losses)), 4), round(psnr16, 4), perplexity)
 
 

@@ -10,8 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from onboard import bundle as bundles
 from onboard.bitstream import SceneHeader
 from onboard.encoder import Encoder, Options
@@ -186,7 +184,9 @@ def _selftest(arguments: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m onboard", description=__doc__, epilog=EXIT_CODES,
+        prog="python -m onboard",
+        description=__doc__,
+        epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")

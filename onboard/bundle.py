@@ -115,9 +115,11 @@ class Bundle:
         return int(self.manifest["encoder"]["macs_per_pixel"])
 
     def payload_bytes(self, rows: int, cols: int) -> list[int]:
-        """Return bytes of packed indices of each level, coarse to fine (Eq. 1 of the CORSA paper)."""
+        """Return the bytes of packed indices by level, coarse to fine (CORSA paper, Eq. 1)."""
         return [
-            bitpack.packed_bytes(-(-rows // level.reduction) * -(-cols // level.reduction), level.width)
+            bitpack.packed_bytes(
+                -(-rows // level.reduction) * -(-cols // level.reduction), level.width
+            )
             for level in self.levels
         ]
 
@@ -130,14 +132,20 @@ class Bundle:
         each = sample_bytes + sum(maps)
         count = int.from_bytes(packed[:2], "big")
         if len(packed) != 2 + count * each:
-            raise BundleError(f"golden vectors: expected {2 + count * each} bytes, found {len(packed)}")
-        return tuple(self._golden_vector(packed[2 + i * each : 2 + (i + 1) * each]) for i in range(count))
+            raise BundleError(
+                f"golden vectors: expected {2 + count * each} bytes, found {len(packed)}"
+            )
+        return tuple(
+            self._golden_vector(packed[2 + i * each : 2 + (i + 1) * each]) for i in range(count)
+        )
 
     def _golden_vector(self, packed: bytes) -> GoldenVector:
         position = 2 * self.bands * self.tile * self.tile
         samples = np.frombuffer(packed[:position], ">u2").astype(np.uint16)
         maps = []
-        for level, length in zip(self.levels, self.payload_bytes(self.tile, self.tile), strict=True):
+        for level, length in zip(
+            self.levels, self.payload_bytes(self.tile, self.tile), strict=True
+        ):
             side = self.tile // level.reduction
             piece = bitpack.unpack(packed[position : position + length], level.width, side * side)
             maps.append(piece.reshape(side, side))
@@ -173,7 +181,9 @@ def find(name: str) -> Path:
         return Path(name)
     names = known()
     if name not in names:
-        raise BundleError(f"bundle {name!r}: not found; known: {', '.join(sorted(names)) or 'none'}")
+        raise BundleError(
+            f"bundle {name!r}: not found; known: {', '.join(sorted(names)) or 'none'}"
+        )
     return names[name]
 
 
@@ -220,7 +230,7 @@ def _read_manifest(packed: bytes) -> tuple[dict[str, Any], bytes]:
 def _entries(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the part table, checked."""
     try:
-        entries = [
+        entries: list[dict[str, Any]] = [
             {"name": str(e["name"]), "bytes": int(e["bytes"]), "sha256": str(e["sha256"])}
             for e in manifest["parts"]
         ]

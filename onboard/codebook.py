@@ -27,7 +27,7 @@ class Codebook:
         size, dims = self.codewords.shape
         if not (1 <= size <= 1 << 16 and 1 <= dims <= MAX_DIMS):
             raise BundleError(
-                f"codebook: expected 1..65536 codewords of 1..{MAX_DIMS} dims, found {size} x {dims}"
+                f"codebook: expected 1..65536 codewords x 1..{MAX_DIMS} dims, found {size} x {dims}"
             )
 
     @property

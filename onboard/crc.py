@@ -16,13 +16,13 @@ _ONES = 0xFFFF_FFFF
 
 @cache
 def _tables() -> NDArray[np.uint32]:
-    """Return (128, 256): what a byte adds to the CRC of a block when it is that far from its end."""
-    table = np.arange(256, dtype=np.uint32)
+    """Return (128, 256): what a byte adds to the CRC of a block, by its distance from the end."""
+    table: NDArray[np.uint32] = np.arange(256, dtype=np.uint32)
     for _ in range(8):
-        table = (table >> 1) ^ np.where(table & 1, np.uint32(POLYNOMIAL), np.uint32(0))
+        table = (table >> np.uint32(1)) ^ ((table & np.uint32(1)) * np.uint32(POLYNOMIAL))
     rows = [table]
     for _ in range(_BLOCK - 1):
-        rows.append((rows[-1] >> 8) ^ table[rows[-1] & 0xFF])
+        rows.append((rows[-1] >> np.uint32(8)) ^ table[rows[-1] & 0xFF])
     return np.array(rows)
 
 

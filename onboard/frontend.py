@@ -1,4 +1,4 @@
-"""Front end: what turns the digital numbers of a tile into the int8 samples a network takes, and back.
+"""Front end: digital numbers of a tile to the int8 samples that a network takes, and back.
 
 Everything that decides a byte is integer arithmetic (SPEC.md, "Front end"), so a C implementation
 gives the same bytes. Only `denormalise`, which runs on the ground, uses floating point.
@@ -95,7 +95,8 @@ class AffineFrontEnd:
         """Return int8 samples (bands, rows, cols); pixels that are not valid become 0."""
         deviations = tile.astype(np.int64) - np.array(side.means, np.int64)[:, None, None]
         scaled = (deviations * reciprocal_step(side.step_code) + (1 << (_SHIFT - 1))) >> _SHIFT
-        return (np.clip(scaled, -128, 127) * valid).astype(np.int8)
+        samples: NDArray[np.int8] = (np.clip(scaled, -128, 127) * valid).astype(np.int8)
+        return samples
 
     def denormalise(self, samples: NDArray[np.float32], side: AffineSide) -> NDArray[np.float32]:
         """Return DN (bands, rows, cols) from samples in int8 units. Runs on the ground only."""

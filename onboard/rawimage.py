@@ -36,7 +36,7 @@ def check_image(image: NDArray[np.generic], bands: int) -> str:
     """
     if image.ndim != 3 or image.shape[0] != bands or 0 in image.shape:
         raise InputError(
-            f"image shape: expected ({bands} bands, rows, cols), none of them 0; found {image.shape}"
+            f"image shape: expected ({bands} bands, rows, cols), none 0, found {image.shape}"
         )
     return sample_type(image)
 
@@ -58,9 +58,7 @@ def read_npy(path: Path) -> Image:
     return mapped
 
 
-def read_raw(
-    path: Path, layout: str, dtype: str, byte_order: str, bands: int, width: int
-) -> Image:
+def read_raw(path: Path, layout: str, dtype: str, byte_order: str, bands: int, width: int) -> Image:
     """Map a raw file as (bands, rows, cols); the number of rows follows from its length.
 
     Args:
@@ -78,7 +76,9 @@ def read_raw(
     if layout not in LAYOUTS or dtype not in DTYPES or byte_order not in ("little", "big"):
         raise UsageError(f"raw image: unknown layout, dtype or order {layout} {dtype} {byte_order}")
     if bands < 1 or width < 1:
-        raise UsageError(f"raw image: expected bands and width of 1 or more, found {bands}, {width}")
+        raise UsageError(
+            f"raw image: expected bands and width of 1 or more, found {bands}, {width}"
+        )
     sample = np.dtype(DTYPES[dtype]).newbyteorder("<" if byte_order == "little" else ">")
     line = bands * width * sample.itemsize
     try:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.ratedistortion import scene_header
 from ground import geotiff
 from ground.decoder import Decoder, Mask
 from ground.geotiff import Scene
@@ -14,7 +13,14 @@ from ground.scenes import procedural
 from onboard import bundle as bundles
 from onboard.bundle import Bundle
 from onboard.encoder import Encoder, Options
-from onboard.errors import BundleError, EngineError, InputError, LimitError, SkybookError, StreamError
+from onboard.errors import (
+    BundleError,
+    EngineError,
+    InputError,
+    LimitError,
+    SkybookError,
+    StreamError,
+)
 from onboard.segment import Kind, Segment, read_segments
 
 from .conftest import NAME, Run
@@ -29,7 +35,7 @@ def decoder() -> Decoder:
 def small(encoder: Encoder) -> bytes:
     """A stream of one small tile: every byte of it is damaged in the tests."""
     scene = procedural(1, 24, 30)
-    return b"".join(encoder.encode(scene.image, scene_header(scene), Options(segment_bytes=128)))
+    return b"".join(encoder.encode(scene.image, scene.header(), Options(segment_bytes=128)))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32, np.uint32, np.bool_])
@@ -52,9 +58,7 @@ def test_wrong_shape(encoder: Encoder, shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 121), (7, 3), (119, 120), (121, 1)])
-def test_small_and_odd_images(
-    encoder: Encoder, decoder: Decoder, shape: tuple[int, int]
-) -> None:
+def test_small_and_odd_images(encoder: Encoder, decoder: Decoder, shape: tuple[int, int]) -> None:
     rng = np.random.default_rng(0)
     image = rng.integers(500, 700, (4, *shape)).astype(np.uint16)
     decoded = decoder.decode(b"".join(encoder.encode(image)))
@@ -66,7 +70,7 @@ def test_small_and_odd_images(
 def test_all_nodata(encoder: Encoder, decoder: Decoder) -> None:
     image = np.zeros((4, 130, 250), np.uint16)
     scene = Scene(image, 0, None, None, ())
-    stream = b"".join(encoder.encode(image, scene_header(scene)))
+    stream = b"".join(encoder.encode(image, scene.header()))
     assert len(stream) < 400
     decoded = decoder.decode(stream)
     assert decoded.complete
@@ -192,7 +196,10 @@ def test_damaged_bundles(bundle: Bundle) -> None:
         (("onboard", "encode", "none.raw", "--bundle", NAME, "-o", "x.sky"), 2),
         (("onboard", "encode", "a.npy", "--bundle", NAME, "-o", "x.sky", "--ratio", "20"), 2),
         (("onboard", "encode", "a.npy", "--bundle", NAME, "-o", "x.sky", "--scene-id", "-1"), 2),
-        (("onboard", "encode", "a.npy", "--bundle", NAME, "-o", "x.sky", "--segment-bytes", "9"), 2),
+        (
+            ("onboard", "encode", "a.npy", "--bundle", NAME, "-o", "x.sky", "--segment-bytes", "9"),
+            2,
+        ),
         (("onboard", "encode", "a.npy", "--bundle", NAME, "-o", "x.sky", "--engine", "numpy"), 7),
         (("onboard", "encode", "a.npy", "--bundle", NAME, "-o", "x.sky", "--engine", "tflite"), 7),
         (("onboard", "encode", "bands.npy", "--bundle", NAME, "-o", "x.sky"), 3),
@@ -230,9 +237,7 @@ def test_float_geotiff_with_nan(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("layout", "length"), [("bsq", 0), ("bil", 71), ("bip", 8 * 9 + 1)])
-def test_raw_file_of_the_wrong_length(
-    run: Run, tmp_path: Path, layout: str, length: int
-) -> None:
+def test_raw_file_of_the_wrong_length(run: Run, tmp_path: Path, layout: str, length: int) -> None:
     (tmp_path / "x.raw").write_bytes(bytes(length))
     options = ["--layout", layout, "--width", 9, "--bundle", NAME, "-o", "x.sky"]
     done = run("onboard", "encode", "x.raw", *options)

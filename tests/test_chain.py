@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.ratedistortion import scene_header
 from ground import geotiff, metrics
 from ground.decoder import Decoder, Mask
 from ground.geotiff import Scene
@@ -28,7 +27,7 @@ def decoder() -> Decoder:
 
 
 def coded(encoder: Encoder, scene: Scene, options: Options | None = None) -> bytes:
-    return b"".join(encoder.encode(scene.image, scene_header(scene), options))
+    return b"".join(encoder.encode(scene.image, scene.header(), options))
 
 
 def segments(stream: bytes) -> list[Segment]:
@@ -91,7 +90,7 @@ def test_all_other_bytes_stay_below_4_percent(encoder: Encoder, bundle: Bundle) 
 def test_no_segment_is_longer_than_the_limit(
     encoder: Encoder, decoder: Decoder, scene: Scene, limit: int
 ) -> None:
-    header = scene_header(procedural(3, 150, 260))
+    header = procedural(3, 150, 260).header()
     pieces = list(encoder.encode(scene.image, header, Options(segment_bytes=limit)))
     assert max(map(len, pieces)) <= limit
     whole = decoder.decode(coded(encoder, scene)).scene.image
@@ -101,7 +100,7 @@ def test_no_segment_is_longer_than_the_limit(
 def test_order_of_segments_does_not_matter(
     encoder: Encoder, decoder: Decoder, scene: Scene
 ) -> None:
-    pieces = list(encoder.encode(scene.image, scene_header(scene)))
+    pieces = list(encoder.encode(scene.image, scene.header()))
     shuffled = [pieces[i] for i in np.random.default_rng(0).permutation(len(pieces))]
     first, second = (decoder.decode(b"".join(p)) for p in (pieces, shuffled))
     assert second.complete
@@ -111,7 +110,7 @@ def test_order_of_segments_does_not_matter(
 def test_lost_segments_are_masked_and_nothing_else_changes(
     encoder: Encoder, decoder: Decoder, scene: Scene
 ) -> None:
-    pieces = list(encoder.encode(scene.image, scene_header(scene)))
+    pieces = list(encoder.encode(scene.image, scene.header()))
     whole = decoder.decode(b"".join(pieces))
     rng = np.random.default_rng(1)
     for _ in range(5):
@@ -125,9 +124,7 @@ def test_lost_segments_are_masked_and_nothing_else_changes(
         assert (part.mask > 0).any()
 
 
-def test_fine_layer_lost_is_told_apart_from_tile_lost(
-    encoder: Encoder, decoder: Decoder
-) -> None:
+def test_fine_layer_lost_is_told_apart_from_tile_lost(encoder: Encoder, decoder: Decoder) -> None:
     scene = procedural(5, 120, 240, nodata=False)
     stream = coded(encoder, scene, Options(one_layer=True))
     kept = [s for s in segments(stream) if not (s.tile == 0 and s.layer == 2)]
@@ -220,7 +217,9 @@ def test_ground_encode_and_decode(run: Run, tmp_path: Path, scene: Scene) -> Non
     figures = json.loads((tmp_path / "x.json").read_text())
     assert figures["schema"] == 1
     assert figures["bytes"] == (tmp_path / "x.sky").stat().st_size
-    done = run("ground", "decode", "x.sky", "-o", "out.tif", "--original", "in.tif", "--quicklook", "q.png")
+    done = run(
+        "ground", "decode", "x.sky", "-o", "out.tif", "--original", "in.tif", "--quicklook", "q.png"
+    )
     assert done.returncode == 0, done.stderr
     back = geotiff.read(tmp_path / "out.tif")
     assert (back.crs, back.transform, back.nodata) == (scene.crs, scene.transform, scene.nodata)

@@ -83,6 +83,4 @@ def test_flight_environment_runs_onboard(tmp_path: Path) -> None:
         "print(len(b''.join(Encoder(load('corsa-2level-1024')).encode(image))))"
     )
     for command in (["-c", code], ["-m", "onboard", "selftest", "corsa-2level-1024"]):
-        subprocess.run(
-            [python, *command], check=True, cwd=tmp_path, env=environment, timeout=120
-        )
+        subprocess.run([python, *command], check=True, cwd=tmp_path, env=environment, timeout=120)
