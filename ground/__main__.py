@@ -47,7 +47,8 @@ def _decode(arguments: argparse.Namespace) -> int:
         raise InputError(f"{arguments.input}: cannot be read: {error.strerror}") from error
     path = bundles.find(arguments.bundle) if arguments.bundle else find_bundle(stream)
     decoder = Decoder(path, arguments.threads)
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("decoding")
         decoded = decoder.decode(
             stream,
@@ -157,7 +158,7 @@ def _train(arguments: argparse.Namespace) -> int:
     recipe = Recipe.read(find_recipe(arguments.recipe), **changes)
     output = arguments.output or Path("runs") / f"{recipe.name}-{recipe.codewords}"
     console = Console()
-    with Progress(console=console, transient=True) as progress:
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(recipe.name, total=recipe.steps)
 
         def report(step: int, line: Line | None) -> None:

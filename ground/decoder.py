@@ -152,13 +152,12 @@ class Decoder:
 
     def _decode_tile(
         self, tile: TileReception, nearest_means: NDArray[np.int64], header: SceneHeader
-    ) -> tuple[NDArray[np.generic], NDArray[np.uint8]]:
+    ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         """Return the samples and the mask of a tile's valid rows and columns."""
         shape = (self.bundle.bands, tile.rows, tile.cols)
         low, high = _sample_range(header)
         if tile.state == ALL_NODATA:
-            value = header.nodata if header.nodata is not None else 0
-            return np.full(shape, value), np.full(shape[1:], Mask.NODATA, np.uint8)
+            return np.full(shape, header.nodata or 0), np.full(shape[1:], Mask.NODATA, np.uint8)
         side = tile.side
         if side is None:
             side = AffineSide(tuple(int(mean) for mean in nearest_means), 0)
@@ -228,17 +227,19 @@ def _restore_nodata(
     tile: TileReception,
     header: SceneHeader,
     sample_range: tuple[int, int],
-) -> tuple[NDArray[np.generic], NDArray[np.uint8]]:
-    """Put nodata back, keep valid samples off that value, mark what cannot be known."""
-    if header.nodata is None:
-        return pixels, mask
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Put nodata back, keep valid samples off that value, mark what cannot be known.
+
+    The value is 0 where no scene header told it.
+    """
     low, high = sample_range
-    step = -1 if header.nodata == high else 1
-    pixels = np.where(pixels == header.nodata, header.nodata + step, pixels)
+    if header.nodata is not None:
+        step = -1 if header.nodata == high else 1
+        pixels = np.where(pixels == header.nodata, header.nodata + step, pixels)
     if tile.state == SOME_NODATA:
         known = tile.mask_known if tile.mask_known is not None else np.zeros_like(mask, np.bool_)
         mask = np.where(known, mask, np.maximum(mask, Mask.CONCEALED)).astype(np.uint8)
     if tile.nodata is not None:
-        pixels = np.where(tile.nodata, header.nodata, pixels)
+        pixels = np.where(tile.nodata, header.nodata or 0, pixels)
         mask = np.where(tile.nodata, Mask.NODATA, mask).astype(np.uint8)
-    return np.clip(pixels, min(low, header.nodata), max(high, header.nodata)), mask
+    return pixels, mask
