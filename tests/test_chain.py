@@ -123,7 +123,9 @@ def test_lost_segments_are_masked_and_nothing_else_changes(
         nodata = part.mask == Mask.NODATA
         assert (whole.mask[nodata] == Mask.NODATA).all()
         untouched = part.mask == Mask.COMPLETE
-        assert np.array_equal(part.scene.image[:, untouched], whole.scene.image[:, untouched])
+        difference = part.scene.image[:, untouched].astype(int) - whole.scene.image[:, untouched]
+        # Without a header the nodata value is unknown, and valid samples are not kept off it.
+        assert np.abs(difference).max(initial=0) <= (0 if part.reception.header else 1)
         assert (part.mask > 0).any()
 
 
