@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from pickle import PickleError
 from typing import Any
 
 import numpy as np
@@ -203,7 +204,7 @@ def load(checkpoint: Path) -> tuple[Recipe, VqvaeFpn]:
         recipe = Recipe(**entries)
         model = VqvaeFpn(recipe.architecture)
         model.load_state_dict(state["model"])
-    except (OSError, KeyError, TypeError, RuntimeError, ValueError, EOFError) as error:
+    except (OSError, KeyError, TypeError, RuntimeError, ValueError, EOFError, PickleError) as error:
         raise InputError(
             f"{checkpoint}: expected a checkpoint of `ground train`: {error}"
         ) from error

@@ -251,9 +251,9 @@ def _checked(manifest: Mapping[str, Any], parts: Mapping[str, bytes]) -> Bundle:
         if wire["coder"] != {"kind": "fixed"}:
             raise BundleError(f"coder: expected kind 'fixed', found {wire['coder']!r}")
         bands, tile = wire["bands"], wire["tile"]
-        if not (isinstance(bands, int) and 1 <= bands <= 65_535):
+        if type(bands) is not int or not 1 <= bands <= 65_535:
             raise BundleError(f"bands: expected 1..65535, found {bands!r}")
-        if not (isinstance(tile, int) and 8 <= tile <= 256):
+        if type(tile) is not int or not 8 <= tile <= 256:
             raise BundleError(f"tile: expected 8..256 pixels, found {tile!r}")
         front_end = frontend.from_manifest(wire["front_end"], bands)
         levels = read_levels(wire["levels"], parts["codebooks"], tile)

@@ -116,9 +116,9 @@ def from_manifest(entry: dict[str, Any], bands: int) -> FrontEnd:
         BundleError: the kind is unknown or a parameter is missing or of the wrong type.
     """
     kind = entry.get("kind")
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise BundleError(f"front end: expected one of {sorted(KINDS)}, found {kind!r}")
     target = entry.get("target_rms")
-    if not isinstance(target, int) or not 1 <= target <= 127:
+    if type(target) is not int or not 1 <= target <= 127:
         raise BundleError(f"front end target_rms: expected an integer 1..127, found {target!r}")
     return KINDS[kind](bands, target)

@@ -121,7 +121,7 @@ def _packed_length(entry: dict[str, Any], above: Level | None, tile: int) -> int
     ranges = {"reduction": (1, tile), "width": (1, 16), "codewords": (1, 65_536), "dims": (1, 64)}
     for key, (least, most) in ranges.items():
         value = entry[key]
-        if not isinstance(value, int) or not least <= value <= most:
+        if type(value) is not int or not least <= value <= most:
             raise BundleError(f"level {key}: expected {least}..{most}, found {value!r}")
     if tile % entry["reduction"] or entry["codewords"] > 1 << entry["width"]:
         raise BundleError(f"level: reduction or index width does not fit: {entry}")

@@ -1,0 +1,239 @@
+"""Training: recipes, one seed one result, going on after a kill; then all the way to a bundle."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from export.pipeline import export_checkpoint
+from ground import geotiff
+from ground.decoder import Decoder
+from ground.model import VqvaeFpn
+from ground.quantizer import VectorQuantizer, kmeans
+from ground.scenes import procedural
+from ground.train import RECIPES, Recipe, find_recipe, load, train
+from onboard.bundle import load as load_bundle
+from onboard.encoder import Encoder
+from onboard.errors import InputError, UsageError
+from onboard.selftest import run_selftest
+
+TINY = {
+    "tile": 24,
+    "depths": (8, 16),
+    "dims": (8, 8),
+    "codewords": 16,
+    "residual_blocks": 1,
+    "residual_depth": 4,
+    "decoder_depth": 8,
+    "decoder_blocks": 1,
+    "stride": 24,
+    "steps": 6,
+    "batch": 2,
+    "decoder_steps": 3,
+    "validate_every": 2,
+}
+
+
+@pytest.fixture(scope="module")
+def recipe() -> Recipe:
+    return Recipe.read(find_recipe("corsa-2level"), **TINY)
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Scenes of four places, no manifest: the split is drawn by place."""
+    folder = tmp_path_factory.mktemp("scenes")
+    for seed in range(4):
+        scene = procedural(seed, 72, 96, nodata=seed == 0)
+        geotiff.write(folder / f"place{seed}__a.tif", scene)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(recipe: Recipe, scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    train(recipe, scenes, folder)
+    return folder
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load(folder / "checkpoint.pt")[1].state_dict()
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.toml")), ids=lambda p: p.stem)
+def test_shipped_recipes(path: Path) -> None:
+    recipe = Recipe.read(path)
+    assert recipe.name == path.stem
+    levels = int(path.stem[len("corsa-")])
+    assert recipe.depths == (128, 256, 512)[:levels]
+    for codewords in (256, 512, 1024):
+        Recipe.read(path, codewords=codewords)
+
+
+def test_a_wrong_key_names_the_nearest(tmp_path: Path) -> None:
+    text = find_recipe("corsa-2level").read_text()
+    (tmp_path / "x.toml").write_text(text.replace("commitment", "comitment"))
+    with pytest.raises(UsageError, match=r"'comitment'.*'commitment'"):
+        Recipe.read(tmp_path / "x.toml")
+    (tmp_path / "y.toml").write_text(text.replace("batch =", "# batch ="))
+    with pytest.raises(UsageError, match="missing batch"):
+        Recipe.read(tmp_path / "y.toml")
+    with pytest.raises(UsageError):
+        Recipe.read(tmp_path / "none.toml")
+
+
+def test_one_seed_gives_one_result(
+    recipe: Recipe, scenes: Path, trained: Path, tmp_path: Path
+) -> None:
+    train(recipe, scenes, tmp_path)
+    first, second = weights(trained), weights(tmp_path)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    other = train(replace(recipe, seed=2), scenes, tmp_path / "other")
+    assert not torch.equal(first["decoder.up.weight"], other.state_dict()["decoder.up.weight"])
+
+
+def test_going_on_after_a_kill_gives_the_same_result(
+    recipe: Recipe, scenes: Path, trained: Path, tmp_path: Path
+) -> None:
+    class Killed(Exception):
+        pass
+
+    def kill(step: int, _line: object) -> None:
+        if step == 5:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(recipe, scenes, tmp_path, report=kill)
+    train(recipe, scenes, tmp_path)
+    first, second = weights(trained), weights(tmp_path)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+    logged = [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").open()]
+    assert logged == [2, 4, 6]
+
+
+def test_a_checkpoint_of_another_recipe_is_left_alone(
+    recipe: Recipe, scenes: Path, trained: Path
+) -> None:
+    before = (trained / "checkpoint.pt").read_bytes()
+    with pytest.raises(UsageError, match="another recipe"):
+        train(replace(recipe, batch=3), scenes, trained)
+    assert (trained / "checkpoint.pt").read_bytes() == before
+
+
+def test_not_a_checkpoint(tmp_path: Path) -> None:
+    (tmp_path / "x.pt").write_bytes(b"not a checkpoint")
+    with pytest.raises(InputError):
+        load(tmp_path / "x.pt")
+
+
+def test_training_lowers_the_error(recipe: Recipe, scenes: Path, tmp_path: Path) -> None:
+    longer = replace(recipe, steps=60, decoder_steps=60, decoder_rate=5e-3, validate_every=20)
+    train(longer, scenes, tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").open()]
+    assert lines[-1]["validation_psnr16"] > lines[0]["validation_psnr16"] + 0.1
+
+
+def test_encoder_waits_for_its_turn(recipe: Recipe, scenes: Path, tmp_path: Path) -> None:
+    model = train(replace(recipe, steps=2, decoder_steps=2), scenes, tmp_path)
+    assert not model.encoder.embeddings[0].weight.any()  # type: ignore[operator]
+    longer = train(replace(recipe, steps=4, decoder_steps=2), scenes, tmp_path / "b")
+    assert longer.encoder.embeddings[0].weight.any()  # type: ignore[operator]
+
+
+def test_three_levels_start_from_two(
+    recipe: Recipe, scenes: Path, trained: Path, tmp_path: Path
+) -> None:
+    three = replace(recipe, depths=(8, 16, 8), dims=(8, 8, 8), steps=1)
+    model = train(three, scenes, tmp_path, trained / "checkpoint.pt")
+    assert model.shape.levels == 3
+    deep = model.state_dict()["encoder.blocks.0.down.weight"]
+    assert torch.allclose(deep, weights(trained)["encoder.blocks.0.down.weight"], atol=1e-3)
+
+
+def test_the_start_is_a_working_codec() -> None:
+    """Block transform, closed-loop quantizer and inverse reproduce what the codebooks hold."""
+    recipe = Recipe.read(
+        find_recipe("corsa-3level"), **(TINY | {"depths": (8, 8, 8), "dims": (16, 16, 16)})
+    )
+    torch.manual_seed(0)
+    model = VqvaeFpn(recipe.architecture).eval()
+    samples = torch.randn(2, 4, 24, 24) * 16
+    latents = model.encoder(samples / 16)
+    model.quantizer(0).codebook = torch.zeros(1, 16)
+    for level in range(3):
+        model.quantizer(level).codebook = torch.zeros(1, 16)
+    # All codewords zero but the finest level exact: the linear path must give the input back.
+    exact = [latents[0], torch.zeros_like(latents[1]), torch.zeros_like(latents[2])]
+    assert torch.allclose(model.decoder(exact) * 16, samples, atol=1e-3)
+
+
+def test_kmeans_finds_clusters() -> None:
+    torch.manual_seed(0)
+    centres = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [10.0, 10.0]])
+    vectors = centres.repeat(50, 1) + 0.1 * torch.randn(200, 2)
+    found = kmeans(vectors, 8)
+    assert torch.cdist(centres, found).min(1).values.max() < 0.5
+
+
+def test_dead_codewords_are_restarted_and_usage_is_reported() -> None:
+    torch.manual_seed(0)
+    quantizer = VectorQuantizer(8, 2, decay=0.5)
+    quantizer.codebook[:] = torch.tensor([1000.0, 1000.0])
+    quantizer.codebook[0] = 0
+    quantizer.sums.copy_(quantizer.codebook)
+    quantizer.train()
+    for _ in range(40):
+        quantizer(torch.randn(1, 2, 16, 16))
+    assert quantizer.perplexity() > 5
+    assert quantizer.codebook.abs().max() < 10
+
+
+def test_gradient_passes_only_what_the_codebook_keeps() -> None:
+    """A codebook that varies in one of two dimensions passes the gradient of that one alone."""
+    torch.manual_seed(0)
+    quantizer = VectorQuantizer(64, 2).eval()
+    quantizer.codebook.copy_(torch.stack([torch.linspace(-3, 3, 64), torch.zeros(64)], 1))
+    latents = torch.randn(1, 2, 32, 32, requires_grad=True)
+    quantizer(latents).codewords.sum().backward()
+    assert latents.grad is not None
+    gain = latents.grad.mean((0, 2, 3))
+    assert gain[0] == pytest.approx(1, abs=0.05)
+    assert gain[1] == pytest.approx(0, abs=0.05)
+
+
+def test_export_of_a_tiny_model(
+    trained: Path, scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = export_checkpoint(trained / "checkpoint.pt", tmp_path / "tiny.skyb", scenes)
+    assert [path.suffix for path in made.files] == [".skyb", ".onnx", ".md"]
+    assert made.verdict.tiles > 0
+    assert made.verdict.agreement["ort-litert"] > 95
+    bundle = load_bundle(str(tmp_path / "tiny.skyb"))
+    assert run_selftest(bundle, "ort")["agreement_percent"] == 100
+    image = procedural(7, 50, 70, nodata=False).image
+    stream = b"".join(Encoder(bundle, "litert").encode(image))
+    decoder = Decoder(tmp_path / "tiny.skyb")
+    assert decoder.decode(stream).scene.image.shape == image.shape
+    assert np.isfinite(made.verdict.psnr16["fp32"])
+    monkeypatch.setenv("SKYBOOK_BUNDLES", str(tmp_path))
+    assert load_bundle("tiny").model_hash == bundle.model_hash
+
+
+def test_train_command(scenes: Path, tmp_path: Path) -> None:
+    text = find_recipe("corsa-1level").read_text()
+    for key, value in (TINY | {"depths": [8], "dims": [8], "steps": 2}).items():
+        lines = [f"{key} = {value}" if ln.startswith(f"{key} ") else ln for ln in text.split("\n")]
+        text = "\n".join(lines)
+    (tmp_path / "tiny.toml").write_text(text)
+    command = [sys.executable, "-m", "ground", "train", "tiny.toml", "--data", str(scenes)]
+    done = subprocess.run(
+        [*command, "-o", "run"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "validation PSNR16" in done.stdout
+    assert (tmp_path / "run" / "checkpoint.pt").exists()
