@@ -168,7 +168,7 @@ class Decoder:
             mask = self._mask(tile)
         pixels = np.rint(self.bundle.front_end.denormalise(samples, side)).astype(np.int64)
         pixels = np.clip(pixels, low, high)
-        return _restore_nodata(pixels, mask, tile, header, (low, high))
+        return _restore_nodata(pixels, mask, tile, header, high)
 
     def _synthesise(self, tile: TileReception) -> NDArray[np.float32]:
         """Run the decoder graph; a codeword that did not arrive counts as zero, the mean one."""
@@ -226,15 +226,14 @@ def _restore_nodata(
     mask: NDArray[np.uint8],
     tile: TileReception,
     header: SceneHeader,
-    sample_range: tuple[int, int],
+    highest: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     """Put nodata back, keep valid samples off that value, mark what cannot be known.
 
     The value is 0 where no scene header told it.
     """
-    low, high = sample_range
     if header.nodata is not None:
-        step = -1 if header.nodata == high else 1
+        step = -1 if header.nodata == highest else 1
         pixels = np.where(pixels == header.nodata, header.nodata + step, pixels)
     if tile.state == SOME_NODATA:
         known = tile.mask_known if tile.mask_known is not None else np.zeros_like(mask, np.bool_)

@@ -241,6 +241,33 @@ def test_selftest(run: Run, engine: str) -> None:
     assert json.loads(done.stdout)["agreement_percent"] >= 98
 
 
+def test_selftest_fails_on_a_graph_that_is_not_the_bundle_s(
+    run: Run, tmp_path: Path, bundle: Bundle
+) -> None:
+    golden = bytearray(bundle.parts["golden"])
+    golden[-5_000:] = bytes(5_000)
+    manifest = bundle.manifest
+    other = Bundle.assemble(
+        "other",
+        manifest["wire"],
+        {**bundle.parts, "golden": bytes(golden)},
+        bundle.macs_per_pixel,
+        manifest["ground"],
+    )
+    (tmp_path / "other.skyb").write_bytes(other.pack())
+    done = run("onboard", "selftest", "other.skyb")
+    assert done.returncode == 5
+    assert "FAILED" in done.stdout
+
+
+def test_memory_stays_small_on_a_large_scene(run: Run, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.tile(procedural(2, 512, 512).image, (1, 2, 2)))
+    done = run("onboard", "encode", "x.npy", "--bundle", NAME, "-o", "x.sky", "--json")
+    figures = json.loads(done.stdout)
+    assert figures["raw_bytes"] == 8 * 1024**2
+    assert figures["peak_rss_mb"] <= 250
+
+
 def test_samples_stay_in_their_range(encoder: Encoder, decoder: Decoder) -> None:
     image = procedural(4, 120, 120, nodata=False).image.astype(np.int16) - 2_000
     decoded = decoder.decode(b"".join(encoder.encode(image)))

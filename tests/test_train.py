@@ -155,21 +155,24 @@ def test_three_levels_start_from_two(
     assert torch.allclose(deep, weights(trained)["encoder.blocks.0.down.weight"], atol=1e-3)
 
 
-def test_the_start_is_a_working_codec() -> None:
-    """Block transform, closed-loop quantizer and inverse reproduce what the codebooks hold."""
-    recipe = Recipe.read(
-        find_recipe("corsa-3level"), **(TINY | {"depths": (8, 8, 8), "dims": (16, 16, 16)})
-    )
+def test_the_linear_path_starts_as_an_exact_block_transform() -> None:
+    changes = TINY | {"depths": (8, 8, 8), "dims": (16, 16, 16)}
+    recipe = Recipe.read(find_recipe("corsa-3level"), **changes)
     torch.manual_seed(0)
     model = VqvaeFpn(recipe.architecture).eval()
-    samples = torch.randn(2, 4, 24, 24) * 16
-    latents = model.encoder(samples / 16)
-    model.quantizer(0).codebook = torch.zeros(1, 16)
-    for level in range(3):
-        model.quantizer(level).codebook = torch.zeros(1, 16)
-    # All codewords zero but the finest level exact: the linear path must give the input back.
-    exact = [latents[0], torch.zeros_like(latents[1]), torch.zeros_like(latents[2])]
-    assert torch.allclose(model.decoder(exact) * 16, samples, atol=1e-3)
+    samples = torch.randn(2, 4, 24, 24)
+    finest, *coarser = model.encoder(samples)
+    nothing = [torch.zeros_like(latents) for latents in coarser]
+    offset = model.decoder([torch.zeros_like(finest), *nothing])
+    assert torch.allclose(model.decoder([finest, *nothing]) - offset, samples, atol=1e-4)
+
+
+def test_a_coarser_level_predicts_what_it_decodes_to() -> None:
+    changes = TINY | {"depths": (8, 8), "dims": (16, 16)}
+    model = VqvaeFpn(Recipe.read(find_recipe("corsa-2level"), **changes).architecture)
+    smooth = torch.randn(1, 4, 6, 6).repeat_interleave(4, 2).repeat_interleave(4, 3)
+    fine, coarse = model.encoder(smooth)
+    assert torch.allclose(model.predictions[0](coarse), fine, atol=1e-4)
 
 
 def test_kmeans_finds_clusters() -> None:
