@@ -17,9 +17,9 @@ from ground.model import VqvaeFpn
 from ground.scenes import procedural
 from ground.train import Recipe, TileSet
 from onboard.bundle import Bundle, GoldenVector, pack_golden
-from onboard.codebook import Codebook
+from onboard.codebook import CODEWORD_LIMIT, Codebook
 from onboard.encoder import Encoder
-from onboard.quantizer import PREDICTION_SHIFT, Level, pack_levels
+from onboard.quantizer import PREDICTION_SHIFT, UNITS_PER_LATENT, Level, pack_levels
 
 CALIBRATION_TILES = 96
 GOLDEN_SEEDS = (1, 2)
@@ -44,7 +44,8 @@ def quantised_levels(model: VqvaeFpn, latent_scales: Sequence[float]) -> tuple[L
     for number, scale in enumerate(latent_scales):
         level = model.shape.levels - 1 - number
         codewords = model.quantizer(level).codebook
-        codebook = np.clip(np.rint(codewords.numpy() / scale), -128, 127).astype(np.int8)
+        in_units = np.rint(codewords.numpy() * UNITS_PER_LATENT / scale)
+        codebook = np.clip(in_units, -CODEWORD_LIMIT, CODEWORD_LIMIT).astype(np.int16)
         prediction = None
         if number:
             weight = model.predictions[level].weight
@@ -104,7 +105,8 @@ def _golden(bundle: Bundle) -> list[GoldenVector]:
 
 def make_decoder(model: VqvaeFpn, bundle: Bundle, encoder: QuantisedEncoder, half: bool) -> bytes:
     """Return decoder.onnx; its metadata name the model and how far a loss reaches, in pixels."""
-    packed = decoder_onnx(model, encoder.latent_scales, bundle.model_hash.hex(), half)
+    scales = [scale / UNITS_PER_LATENT for scale in encoder.latent_scales]
+    packed = decoder_onnx(model, scales, bundle.model_hash.hex(), half)
     program = onnx.load_from_string(packed)
     radius = program.metadata_props.add()
     radius.key, radius.value = "radius", str(receptive_radius(model))

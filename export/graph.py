@@ -184,7 +184,7 @@ def decoder_onnx(
 
     Args:
         model: trained network.
-        latent_scales: what one unit of the int8 codewords of a level is worth, coarse to fine.
+        latent_scales: what one unit of the integer codewords of a level is worth, coarse to fine.
         model_hash: 64 hex digits, kept as metadata.
         half: store weights as float16; the arithmetic stays float32.
     """
@@ -204,7 +204,7 @@ def decoder_onnx(
 
 
 class _Decoding(nn.Module):
-    """The decoder between int8 codewords, coarse to fine, and samples in int8 units."""
+    """The decoder between integer codewords, coarse to fine, and samples in int8 units."""
 
     def __init__(self, decoder: Decoder, latent_scales: Sequence[float]) -> None:
         super().__init__()

@@ -13,7 +13,7 @@ from onnx import helper
 from ground.geotiff import Scene
 from onboard.bundle import Bundle
 from onboard.encoder import Encoder
-from onboard.quantizer import Level, quantise
+from onboard.quantizer import PREDICTION_SHIFT, UNITS_PER_LATENT, Level, quantise
 from onboard.session import FloatSession
 from onboard.tiling import TileGrid
 
@@ -51,17 +51,17 @@ def float_graph(encoder: bytes) -> bytes:
 
 
 def float_maps(levels: Iterable[Level], latents: Iterable[NDArray[np.float32]]) -> Maps:
-    """Quantise unrounded latents (int8 units, coarse to fine), all in floating point."""
+    """Quantise unrounded latents (in units of int8, coarse to fine), all in floating point."""
     maps: Maps = []
     known: NDArray[np.float32] | None = None
     for level, latent in zip(levels, latents, strict=True):
         predicted = np.zeros_like(latent)
         if known is not None and level.prediction is not None:
-            matrix = level.prediction.astype(np.float32) / 256
+            matrix = level.prediction.astype(np.float32) / (1 << PREDICTION_SHIFT)
             quarters = np.einsum("abij,jrc->iracb", matrix, known)
             predicted = quarters.reshape(latent.shape)
         codewords = level.codebook.codewords.astype(np.float32)
-        vectors = (latent - predicted).reshape(len(latent), -1).T
+        vectors = (UNITS_PER_LATENT * latent - predicted).reshape(len(latent), -1).T
         scores = np.square(codewords).sum(1) - 2 * vectors @ codewords.T
         indices = scores.argmin(1).reshape(latent.shape[1:])
         known = predicted + codewords[indices].transpose(2, 0, 1)

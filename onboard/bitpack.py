@@ -21,9 +21,12 @@ def pack(indices: NDArray[np.uint16], width: int) -> bytes:
         InputError: a width outside 1..16, or an index that does not fit in it.
     """
     _check_width(width)
+    if indices.size and (int(indices.max()) >> width or int(indices.min()) < 0):
+        raise InputError(
+            f"index: expected 0 or more and below {1 << width}, "
+            f"found {int(indices.min())}..{int(indices.max())}"
+        )
     flat = np.ascontiguousarray(indices, np.uint16).reshape(-1)
-    if flat.size and int(flat.max()) >> width:
-        raise InputError(f"index: expected below {1 << width}, found {int(flat.max())}")
     if width == 8:
         return flat.astype(np.uint8).tobytes()
     if width == 16:

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard import bitpack
-from onboard.errors import InputError, StreamError
+from onboard.errors import InputError, StreamError, UsageError
 from onboard.rawimage import DTYPES, sample_type
 from onboard.tiling import MAX_SIDE
 
 MINOR = 0
 SAMPLE_TYPES = tuple(DTYPES)
 MAX_WKT = 65_536
+_ALL_NODATA = 2
 _CRITICAL = 0x80
 _HEADER = struct.Struct(">BBBHII")
 _END = struct.Struct(">II")
@@ -75,13 +76,14 @@ class SceneHeader:
         """
         try:
             kind = SAMPLE_TYPES.index(self.sample_type)
-            head = _HEADER.pack(
-                MINOR, kind, self.significant_bits, self.bands, self.width, self.height
-            )
-            body = head + b"".join(_pack_tlv(t, v) for t, v in self._fields())
-            SceneHeader.unpack(body)
+            size = (self.bands, self.width, self.height)
+            head = _HEADER.pack(MINOR, kind, self.significant_bits, *size)
+            body = head + b"".join(struct.pack(">BH", t, len(v)) + v for t, v in self._fields())
+            back = SceneHeader.unpack(body)
         except (struct.error, ValueError, OverflowError) as error:
             raise InputError(f"scene header: {error}") from error
+        if (back.crs, back.band_ids) != (self.crs, tuple(self.band_ids)):
+            raise InputError(f"scene header: {self.crs} or {self.band_ids} would not come back")
         return body
 
     def _fields(self) -> list[tuple[int, bytes]]:
@@ -123,10 +125,6 @@ class SceneHeader:
             raise StreamError(f"scene header: malformed extension: {error}") from error
 
 
-def _pack_tlv(kind: int, value: bytes) -> bytes:
-    return struct.pack(">BH", kind, len(value)) + value
-
-
 def _read_tlv(body: bytes) -> dict[str, Any]:
     """Return the known extensions by field name."""
     fields: dict[str, Any] = {}
@@ -161,8 +159,8 @@ def _read_extension(kind: int, value: bytes) -> tuple[str, Any]:
     if kind == _WKT:
         inflater = zlib.decompressobj()
         text = inflater.decompress(value, MAX_WKT)
-        if not inflater.eof:
-            raise StreamError(f"CRS: WKT is cut short or longer than {MAX_WKT} bytes")
+        if not inflater.eof or inflater.unused_data:
+            raise StreamError(f"CRS: WKT is not one zlib stream, or longer than {MAX_WKT} bytes")
         return "crs", text.decode()
     if kind == _START:
         return "start_time", struct.unpack(">IH", value)
@@ -179,7 +177,9 @@ class EndOfScene:
     segments: int
 
     def pack(self) -> bytes:
-        """Return the body."""
+        """Return the body; a height outside 1..2^24 is an InputError."""
+        if not 1 <= self.height <= MAX_SIDE:
+            raise InputError(f"height: expected 1..{MAX_SIDE} rows, found {self.height}")
         return _END.pack(self.height, self.segments & 0xFFFF_FFFF)
 
     @classmethod
@@ -215,9 +215,6 @@ class Piece:
     indices: NDArray[np.uint16]
 
 
-_NO_INDICES = np.zeros(0, np.uint16)
-
-
 def split_layers(
     side: bytes,
     levels: Sequence[tuple[NDArray[np.uint16], int]],
@@ -229,12 +226,17 @@ def split_layers(
     Args:
         side: layer 0, tile state and side information.
         levels: indices and index width of layers 1, 2, ..., coarse to fine.
-        room: most bytes of a body; 24 or more, and no less than `side`.
+        room: most bytes of a body; a group of 8 indices must fit (16 or more), and `side`.
         one_layer: begin a new body at every layer.
 
     Returns:
         Starting layer, starting index in it, and body of each piece.
+
+    Raises:
+        UsageError: `room` is too small.
     """
+    if room < max(len(side), bitpack.MAX_WIDTH):
+        raise UsageError(f"room: expected {max(len(side), bitpack.MAX_WIDTH)} bytes, found {room}")
     pieces: list[tuple[int, int, bytearray]] = [(0, 0, bytearray(side))]
     for layer, (indices, width) in enumerate(levels, 1):
         flat = indices.reshape(-1)
@@ -265,7 +267,7 @@ def read_pieces(
         first: index in that layer.
         body: without edge fields.
         shapes: layers 1, 2, ..., coarse to fine.
-        side_bytes: length of layer 0; an all-nodata tile has 1 byte.
+        side_bytes: length of layer 0, state included, unless the tile is all nodata.
 
     Raises:
         StreamError: empty, beyond the layers, misaligned, or padding that is not zero.
@@ -275,10 +277,10 @@ def read_pieces(
     pieces = []
     position = 0
     if layer == 0:
-        if first or len(body) not in (1, *range(side_bytes, len(body) + 1)):
-            raise StreamError(f"layer 0: expected 1 or {side_bytes} bytes, found {len(body)}")
-        position = min(len(body), side_bytes)
-        pieces.append(Piece(0, 0, body[:position], _NO_INDICES))
+        position = 1 if body[0] == _ALL_NODATA else side_bytes
+        if first or len(body) < position or (body[0] == _ALL_NODATA and len(body) > 1):
+            raise StreamError(f"layer 0: state {body[0]}, {len(body)} bytes from index {first}")
+        pieces.append(Piece(0, 0, body[:position], np.zeros(0, np.uint16)))
         layer = 1
     while position < len(body):
         if layer > len(shapes) or first >= shapes[layer - 1].positions:

@@ -8,20 +8,22 @@ from numpy.typing import NDArray
 
 from onboard.errors import BundleError
 
-MAX_DIMS = 60
+MAX_DIMS = 28
+CODEWORD_LIMIT = 255
 LATENT_LIMIT = 1023
 _BLOCK = 512
+_SCORES = 1 << 21
 
 
 @dataclass(frozen=True)
 class Codebook:
-    """Codewords as int8 (size, dims).
+    """Codewords as int16 (size, dims), -255..255.
 
     Raises:
-        BundleError: no codewords, or more dimensions than are exact in float32.
+        BundleError: no codewords, or numbers or dimensions beyond what is exact in float32.
     """
 
-    codewords: NDArray[np.int8]
+    codewords: NDArray[np.int16]
 
     def __post_init__(self) -> None:
         size, dims = self.codewords.shape
@@ -29,6 +31,9 @@ class Codebook:
             raise BundleError(
                 f"codebook: expected 1..65536 codewords x 1..{MAX_DIMS} dims, found {size} x {dims}"
             )
+        largest = int(np.abs(self.codewords.astype(np.int64)).max())
+        if largest > CODEWORD_LIMIT:
+            raise BundleError(f"codeword: expected at most {CODEWORD_LIMIT}, found {largest}")
 
     @property
     def size(self) -> int:
@@ -54,16 +59,17 @@ class Codebook:
         vectors = np.ones((rows * cols, dims + 1), np.float32)
         vectors[:, :dims] = latents.reshape(dims, -1).T
         indices = np.empty(rows * cols, np.uint16)
-        # |c|^2 - 2 c.e is an integer below 60 * (2 * 128 * 1023 + 128^2) < 2^24, and so is every
+        # |c|^2 - 2 c.e is an integer below 28 * (2 * 255 * 1023 + 255^2) < 2^24, and so is every
         # partial sum: float32 holds each exactly, in any order of summation.
-        for start in range(0, len(vectors), _BLOCK):
-            scores = vectors[start : start + _BLOCK] @ self._matrix
-            indices[start : start + _BLOCK] = scores.argmin(axis=1)
+        block = min(_BLOCK, _SCORES // self.size)  # 8 MiB of scores at most
+        for start in range(0, len(vectors), block):
+            scores = vectors[start : start + block] @ self._matrix
+            indices[start : start + block] = scores.argmin(axis=1)
         return indices.reshape(rows, cols)
 
     def pack(self) -> bytes:
-        """Return the codewords, one after the other, a byte a number."""
-        return self.codewords.tobytes()
+        """Return the codewords, one after the other, i16 each."""
+        return self.codewords.astype(">i2").tobytes()
 
     @classmethod
     def unpack(cls, packed: bytes, codewords: int, dims: int) -> "Codebook":
@@ -72,6 +78,9 @@ class Codebook:
         Raises:
             BundleError: the length does not fit.
         """
-        if len(packed) != codewords * dims:
-            raise BundleError(f"codebook: expected {codewords * dims} bytes, found {len(packed)}")
-        return cls(np.frombuffer(packed, np.int8).reshape(codewords, dims))
+        if len(packed) != 2 * codewords * dims:
+            raise BundleError(
+                f"codebook: expected {2 * codewords * dims} bytes, found {len(packed)}"
+            )
+        numbers = np.frombuffer(packed, ">i2").astype(np.int16)
+        return cls(numbers.reshape(codewords, dims))

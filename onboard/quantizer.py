@@ -1,8 +1,9 @@
 """Quantizer: latent maps to index maps, coarse to fine, in integers (SPEC.md, section 6).
 
-The levels form a closed loop: what the coarser codewords already say of a finer latent is
-subtracted before that latent is quantised, so a finer level also corrects the quantisation error
-of the coarser ones. A bundle whose prediction matrices are zero is the plain quantizer per level.
+All numbers are in half units of the int8 latents. The levels form a closed loop: what the coarser
+codewords already say of a finer latent is subtracted before that latent is quantised, so a finer
+level also corrects the quantisation error of the coarser ones. A bundle whose prediction matrices
+are zero is the plain quantizer per level.
 """
 
 import hashlib
@@ -13,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.codebook import Codebook
+from onboard.codebook import LATENT_LIMIT, MAX_DIMS, Codebook
 from onboard.errors import BundleError
 
 PREDICTION_SHIFT = 8
-LATENT_LIMIT = 1023
+UNITS_PER_LATENT = 2
 MAX_LEVELS = 15
 
 
@@ -28,7 +29,7 @@ class Level:
     Attributes:
         reduction: pixels of the tile per latent position, in rows and in columns.
         width: bits of a packed index.
-        codebook: the codewords, int8 (codewords, dims).
+        codebook: the codewords, int16 (codewords, dims), in half units.
         prediction: int16 (2, 2, dims, dims of the level above), in 1/256; None at the coarsest.
     """
 
@@ -62,7 +63,7 @@ def quantise(
     maps = []
     known: NDArray[np.int32] | None = None
     for level, latent in zip(levels, latents, strict=True):
-        target = latent.astype(np.int32)
+        target = UNITS_PER_LATENT * latent.astype(np.int32)
         predicted = np.zeros_like(target) if known is None else level.predict(known)
         residual = np.clip(target - predicted, -LATENT_LIMIT, LATENT_LIMIT).astype(np.int16)
         indices = level.codebook.nearest(residual)
@@ -118,7 +119,12 @@ def read_levels(entries: Any, part: bytes, tile: int) -> tuple[Level, ...]:
 
 def _packed_length(entry: dict[str, Any], above: Level | None, tile: int) -> int:
     """Check the numbers of a level; return the bytes its tables take."""
-    ranges = {"reduction": (1, tile), "width": (1, 16), "codewords": (1, 65_536), "dims": (1, 64)}
+    ranges = {
+        "reduction": (1, tile),
+        "width": (1, 16),
+        "codewords": (1, 65_536),
+        "dims": (1, MAX_DIMS),
+    }
     for key, (least, most) in ranges.items():
         value = entry[key]
         if type(value) is not int or not least <= value <= most:
@@ -126,16 +132,16 @@ def _packed_length(entry: dict[str, Any], above: Level | None, tile: int) -> int
     if tile % entry["reduction"] or entry["codewords"] > 1 << entry["width"]:
         raise BundleError(f"level: reduction or index width does not fit: {entry}")
     if above is None:
-        return int(entry["codewords"] * entry["dims"])
+        return int(2 * entry["codewords"] * entry["dims"])
     if above.reduction != 2 * entry["reduction"]:
         raise BundleError(f"level reduction: expected {above.reduction // 2}, found {entry}")
     dims_above = above.codebook.codewords.shape[1]
-    return int(entry["codewords"] * entry["dims"] + 8 * entry["dims"] * dims_above)
+    return int(2 * entry["codewords"] * entry["dims"] + 8 * entry["dims"] * dims_above)
 
 
 def _read_level(entry: dict[str, Any], packed: bytes, above: Level | None) -> Level:
     dims = entry["dims"]
-    table = entry["codewords"] * dims
+    table = 2 * entry["codewords"] * dims
     codebook = Codebook.unpack(packed[:table], entry["codewords"], dims)
     if above is None:
         return Level(entry["reduction"], entry["width"], codebook, None)

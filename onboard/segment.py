@@ -4,9 +4,11 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from mmap import mmap
 
 from onboard.crc import crc32c
-from onboard.errors import LimitError, StreamError
+from onboard.errors import LimitError, StreamError, UsageError
+from onboard.tiling import MAX_TILE
 
 SYNC = b"SK"
 MAJOR = 1
@@ -55,7 +57,12 @@ class Segment:
     body: bytes
 
     def pack(self) -> bytes:
-        """Return the bytes, CRC included."""
+        """Return the bytes, CRC included.
+
+        Raises:
+            UsageError: a field or the body does not fit the format.
+        """
+        self._check()
         body = self.body if self.edge is None else _EDGE.pack(*self.edge) + self.body
         flags = (0x80 if self.edge else 0) | self.layer
         head = _HEAD.pack(
@@ -71,14 +78,36 @@ class Segment:
         message = head + body
         return message + crc32c(message).to_bytes(4, "big")
 
+    def _check(self) -> None:
+        rows, cols = self.edge or (1, 1)
+        for name, value, least, most in (
+            ("kind", self.kind, 0, 15),
+            ("scene id", self.scene_id, 0, 65_535),
+            ("bytes of model hash", len(self.model), 4, 4),
+            ("tile", self.tile, 0, (1 << 32) - 1),
+            ("layer", self.layer, 0, MAX_LAYERS - 1),
+            ("first", self.first, 0, 65_535),
+            ("valid rows", rows, 1, MAX_TILE),
+            ("valid columns", cols, 1, MAX_TILE),
+            ("body bytes", len(self.body) + (_EDGE.size if self.edge else 0), 0, 65_535),
+        ):
+            if not least <= value <= most:
+                raise UsageError(f"segment {name}: expected {least}..{most}, found {value}")
+
     @classmethod
-    def unpack(cls, buffer: bytes | memoryview, offset: int = 0) -> tuple["Segment", int]:
+    def unpack(cls, buffer: bytes | memoryview | mmap, offset: int = 0) -> tuple["Segment", int]:
         """Read the segment at `offset`; return it and the offset after it.
 
         Raises:
-            StreamError: no sync mark, a newer version, cut short, reserved bits, or a wrong CRC.
+            StreamError: no sync mark, a newer version, cut short, reserved bits, a wrong CRC, or
+                impossible edge fields.
         """
         stop = _frame(buffer, offset)
+        return cls._read(buffer, offset, stop), stop
+
+    @classmethod
+    def _read(cls, buffer: bytes | memoryview | mmap, offset: int, stop: int) -> "Segment":
+        """Check the CRC and read the fields of a segment that `_frame` found good."""
         message = bytes(buffer[offset : stop - 4])
         if crc32c(message) != int.from_bytes(buffer[stop - 4 : stop], "big"):
             raise StreamError("segment: CRC does not match")
@@ -89,7 +118,9 @@ class Segment:
             if len(body) < _EDGE.size:
                 raise StreamError(f"segment: edge fields cut short: {len(body)} bytes")
             edge, body = _EDGE.unpack_from(body), body[_EDGE.size :]
-        return cls(version & 15, scene_id, model, tile, flags & 15, first, edge, body), stop
+            if not (1 <= edge[0] <= MAX_TILE and 1 <= edge[1] <= MAX_TILE):
+                raise StreamError(f"segment edge: expected 1..{MAX_TILE} pixels, found {edge}")
+        return cls(version & 15, scene_id, model, tile, flags & 15, first, edge, body)
 
 
 @dataclass(frozen=True)
@@ -101,7 +132,7 @@ class Damage:
     reason: str
 
 
-def _frame(buffer: bytes | memoryview, offset: int) -> int:
+def _frame(buffer: bytes | memoryview | mmap, offset: int) -> int:
     """Check the head of a segment without reading its body; return the offset after it."""
     if len(buffer) - offset < SEGMENT_OVERHEAD:
         raise StreamError("segment: cut short in its header")
@@ -118,25 +149,28 @@ def _frame(buffer: bytes | memoryview, offset: int) -> int:
     return stop
 
 
-def read_segments(stream: bytes) -> Iterator[Segment | Damage]:
+def read_segments(stream: bytes | memoryview | mmap) -> Iterator[Segment | Damage]:
     """Yield the segments of a stream and, between them, what is damaged.
 
-    Reading resumes at the next sync mark whose segment checks.
+    Reading resumes at the next sync mark whose segment checks. A memoryview is copied.
 
     Raises:
         LimitError: more than 16 times the stream (and 1 MiB) went into checking marks that lead
             nowhere: the stream was made to waste time.
     """
+    if isinstance(stream, memoryview):
+        stream = bytes(stream)
     offset = damaged_from = 0
     reason = ""
     allowed = _WASTE_PER_BYTE * len(stream) + _WASTE_ALLOWED
     while offset < len(stream):
+        stop = offset
         try:
-            segment, stop = Segment.unpack(stream, offset)
+            stop = _frame(stream, offset)
+            segment = Segment._read(stream, offset, stop)
         except StreamError as error:
             reason = reason or str(error)
-            if "CRC" in str(error):
-                allowed -= _frame(stream, offset) - offset
+            allowed -= stop - offset  # nothing, unless its body was read
             if allowed < 0:
                 raise LimitError("stream: too many false sync marks") from error
             found = stream.find(SYNC, offset + 1)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.errors import LimitError
+from onboard.errors import LimitError, UsageError
 
 MAX_SIDE = 1 << 24
 MAX_TILES = (1 << 32) - 1
@@ -52,7 +52,13 @@ class TileGrid:
         return self.rows * self.columns
 
     def box(self, index: int) -> tuple[int, int, int, int]:
-        """Return first row, first column, valid rows and valid columns of a tile, in pixels."""
+        """Return first row, first column, valid rows and valid columns of a tile, in pixels.
+
+        Raises:
+            UsageError: the grid has no such tile.
+        """
+        if not 0 <= index < self.count:
+            raise UsageError(f"tile: expected 0..{self.count - 1}, found {index}")
         row, col = (i * self.tile for i in divmod(index, self.columns))
         return row, col, min(self.tile, self.height - row), min(self.tile, self.width - col)
 

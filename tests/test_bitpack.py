@@ -57,3 +57,10 @@ def test_wrong_length(packed: bytes) -> None:
 def test_padding_that_is_not_zero() -> None:
     with pytest.raises(StreamError, match="padding"):
         unpack(b"\x00\x01", 10, 1)
+
+
+@pytest.mark.parametrize("index", [-1, 65_536, 70_000])
+def test_index_beyond_16_bits_does_not_wrap(index: int) -> None:
+    for width in (10, 16):
+        with pytest.raises(InputError, match=str(index)):
+            pack(np.array([0, index]), width)

@@ -1,7 +1,12 @@
 """Bodies of segments: headers, ends, layers, nodata masks."""
 
+import mmap
+import random
 import struct
+import time
 import zlib
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,8 +20,10 @@ from onboard.bitstream import (
     read_pieces,
     split_layers,
 )
-from onboard.errors import InputError, StreamError
+from onboard.crc import crc32c
+from onboard.errors import InputError, StreamError, UsageError
 from onboard.nodatamask import pack_mask, unpack_mask
+from onboard.segment import Damage, Kind, Segment, read_segments
 
 BARE = bytes.fromhex("00 01 10 0004 0000012c 0000012c")
 FULL = SceneHeader(
@@ -75,6 +82,7 @@ def test_newer_minor_and_unknown_extension_are_accepted() -> None:
         BARE + b"\2\0\x30" + struct.pack(">6d", 0, 1, 0, 0, 0, float("nan")),
         BARE + b"\6\0\1\xff",
         BARE + b"\4\0\2hi",
+        BARE + b"\4\0\x0a" + zlib.compress(b"W") + b"!",
     ],
 )
 def test_malformed_headers(body: bytes) -> None:
@@ -96,18 +104,23 @@ def test_a_wkt_bomb_is_not_expanded() -> None:
         {"geotransform": (0.0, 1.0)},
         {"geotransform": (0.0, 1.0, 0.0, 0.0, 0.0, float("inf"))},
         {"crs": "EPSG:none"},
+        {"crs": "EPSG:032633"},
+        {"band_ids": ("B02,B03", "B04")},
         {"start_time": (-1, 0)},
         {"sensor": "x" * 70_000},
     ],
 )
 def test_fields_that_do_not_fit(fields: dict[str, object]) -> None:
-    with pytest.raises((InputError, StreamError)):
+    with pytest.raises(InputError):
         SceneHeader("u16", 16, 4, 300, 300, **fields).pack()  # type: ignore[arg-type]
 
 
 def test_end_of_scene() -> None:
     assert EndOfScene(300, 41).pack().hex() == "0000012c00000029"
     assert EndOfScene.unpack(EndOfScene(300, 41).pack()) == EndOfScene(300, 41)
+    for height in (-1, 0, (1 << 24) + 1):
+        with pytest.raises(InputError, match=f"found {height}"):
+            EndOfScene(height, 1).pack()
     for body in (b"", bytes(7), bytes(8), bytes(9), b"\xff" * 8):
         with pytest.raises(StreamError):
             EndOfScene.unpack(body)
@@ -117,7 +130,7 @@ SIDE = b"\0SIDE"
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 60), st.integers(1, 16)), max_size=4),
+    st.lists(st.tuples(st.integers(1, 60), st.integers(1, 16)), max_size=4),
     st.integers(24, 200),
     st.booleans(),
 )
@@ -212,3 +225,117 @@ def test_malformed_masks(body: bytes) -> None:
 def test_mask_beyond_the_tile() -> None:
     with pytest.raises(StreamError):
         unpack_mask(b"\1\0", 20, 20)
+
+
+def test_longest_wkt() -> None:
+    header = SceneHeader("u8", 8, 1, 1, 0, crs="x" * 65_536)
+    assert SceneHeader.unpack(header.pack()) == header
+    with pytest.raises(InputError, match="longer than 65536"):
+        replace(header, crs="x" * 65_537).pack()
+
+
+SHAPES = [LayerShape(20, 10), LayerShape(3, 5)]
+
+
+def test_layers_byte_vector() -> None:
+    first, second = np.arange(20, dtype=np.uint16), np.array([1, 2, 3], np.uint16)
+    side = b"\0" + b"\xaa" * 7
+    assert split_layers(side, [(first, 10), (second, 5)], 18) == [
+        (0, 0, side + bytes.fromhex("0000 1008 0301 0050 1807")),
+        (1, 8, bytes.fromhex("0200 9028 0b03 00d0 380f 0401 1048 13  0886")),
+    ]
+
+
+@pytest.mark.parametrize(("side", "room"), [(bytes(122), 102), (SIDE, 9)])
+def test_room_that_is_too_small(side: bytes, room: int) -> None:
+    with pytest.raises(UsageError, match=f"found {room}"):
+        split_layers(side, [(np.zeros(90, np.uint16), 10)], room)
+
+
+def test_a_tile_of_nodata_is_one_byte() -> None:
+    (piece,) = read_pieces(0, 0, b"\2", SHAPES, len(SIDE))
+    assert (piece.layer, piece.side) == (0, b"\2")
+
+
+@pytest.mark.parametrize("body", [b"\0", b"\1", b"\2SIDE", b"\2SIDE" + bytes(25), b"\2\0"])
+def test_length_that_does_not_fit_the_tile_state(body: bytes) -> None:
+    with pytest.raises(StreamError, match="layer 0"):
+        read_pieces(0, 0, body, SHAPES, len(SIDE))
+
+
+MODEL = bytes.fromhex("a1b2c3d4")
+STREAM = [
+    Segment(Kind.SCENE, 7, MODEL, 0, 0, 0, None, BARE),
+    Segment(Kind.TILE, 7, MODEL, 3, 0, 0, (9, 5), SIDE),
+    Segment(Kind.MASK, 7, MODEL, 3, 0, 0, (9, 5), b"\1\x30"),
+    Segment(Kind.END, 7, MODEL, 0, 0, 0, None, EndOfScene(300, 3).pack()),
+]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kind": 16},
+        {"scene_id": 65_536},
+        {"model": b"abc"},
+        {"tile": 1 << 32},
+        {"layer": 16},
+        {"first": -1},
+        {"edge": (0, 5)},
+        {"edge": (5, 257)},
+        {"body": bytes(65_536)},
+        {"body": bytes(65_532), "edge": (1, 1)},
+    ],
+)
+def test_segment_fields_that_do_not_fit(change: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match="expected"):
+        replace(STREAM[1], **change).pack()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("edge", [(0, 5), (5, 0), (257, 5), (65_535, 65_535)])
+def test_edge_fields_out_of_range_are_damage(edge: tuple[int, int]) -> None:
+    packed = STREAM[1].pack()[:-4]
+    message = packed[:18] + struct.pack(">HH", *edge) + packed[22:]
+    stream = message + crc32c(message).to_bytes(4, "big") + STREAM[3].pack()
+    damage, end = read_segments(stream)
+    assert isinstance(damage, Damage)
+    assert (damage.offset, damage.length) == (0, len(message) + 4)
+    assert "1..256 pixels" in damage.reason
+    assert end == STREAM[3]
+
+
+def test_each_bit_flip_spares_the_other_segments() -> None:
+    parts = [segment.pack() for segment in STREAM]
+    whole = b"".join(parts)
+    owners = [number for number, part in enumerate(parts) for _ in part]
+    for bit in range(8 * len(whole)):
+        stream = bytearray(whole)
+        stream[bit // 8] ^= 128 >> bit % 8
+        found = list(read_segments(bytes(stream)))
+        hit = owners[bit // 8]
+        assert [s for s in found if isinstance(s, Segment)] == STREAM[:hit] + STREAM[hit + 1 :]
+        assert [s.length for s in found if isinstance(s, Damage)] == [len(parts[hit])]
+
+
+def test_any_order() -> None:
+    order = random.Random(0).sample(STREAM, len(STREAM))
+    assert list(read_segments(b"".join(s.pack() for s in order))) == order
+
+
+def test_memoryview_and_mapped_file(tmp_path: Path) -> None:
+    stream = b"junk" + b"".join(s.pack() for s in STREAM)
+    (tmp_path / "stream.sky").write_bytes(stream)
+    expected = list(read_segments(stream))
+    assert expected[1:] == STREAM
+    assert list(read_segments(memoryview(stream))) == expected
+    with (
+        (tmp_path / "stream.sky").open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+    ):
+        assert list(read_segments(mapped)) == expected
+
+
+def test_hostile_streams_end_soon() -> None:
+    start = time.monotonic()
+    assert all(isinstance(s, Damage) for s in read_segments(b"SK" * 100_000))
+    assert time.monotonic() - start < 10

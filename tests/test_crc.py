@@ -34,3 +34,8 @@ def test_published_vectors(message: bytes, crc: int) -> None:
 @given(st.binary(max_size=700))
 def test_any_message(message: bytes) -> None:
     assert crc32c(message) == bit_by_bit(message)
+
+
+@given(st.binary(max_size=700), st.integers(0, 700))
+def test_in_two_parts(message: bytes, cut: int) -> None:
+    assert crc32c(message[cut:], crc32c(message[:cut])) == crc32c(message)

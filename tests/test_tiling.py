@@ -1,9 +1,11 @@
 """The tile grid and what fills tiles at the border."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from onboard.errors import LimitError
+from onboard.errors import LimitError, UsageError
 from onboard.tiling import TileGrid, positions
 
 
@@ -48,3 +50,17 @@ def test_limits(width: int, height: int, tile: int) -> None:
 def test_positions_touch_all_pixels() -> None:
     assert positions(120, 120, 4) == (30, 30)
     assert positions(1, 9, 4) == (1, 3)
+
+
+@pytest.mark.parametrize("index", [-1, 4])
+def test_tile_outside_the_grid(index: int) -> None:
+    with pytest.raises(UsageError, match=f"expected 0..3, found {index}"):
+        TileGrid(10, 10, 8).box(index)
+
+
+def test_tiles_of_a_mapped_scene(tmp_path: Path) -> None:
+    image = np.lib.format.open_memmap(tmp_path / "scene.npy", "w+", np.uint16, (2, 9, 10))
+    image[:] = np.arange(image.size).reshape(image.shape)
+    grid = TileGrid(10, 9, 8)
+    for index in range(grid.count):
+        assert np.array_equal(grid.cut(image, index), grid.cut(np.array(image), index))
