@@ -118,7 +118,7 @@ def test_a_prediction_that_would_not_be_exact_is_refused() -> None:
 
 def test_many_codewords_are_searched_in_small_blocks() -> None:
     rng = np.random.default_rng(0)
-    codewords = rng.integers(-128, 128, (65_536, 2)).astype(np.int8)
+    codewords = rng.integers(-128, 128, (65_536, 2)).astype(np.int16)
     latents = rng.integers(-128, 128, (2, 6, 7)).astype(np.int16)
     found = Codebook(codewords).nearest(latents)
     assert np.array_equal(found, brute_force(latents, codewords))
