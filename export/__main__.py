@@ -9,13 +9,12 @@ from typing import Any
 
 from export.verify import LARGEST_LOSS_DB, Verdict, Verification
 from ground.datasets import find_scenes, read_item
-from ground.decoder import find_decoder
+from ground.decoder import open_decoder
 from ground.geotiff import Scene
 from ground.scenes import spyndex_scene
 from onboard import bundle as bundles
 from onboard.__main__ import EXIT_CODES, add_json_option, print_result, run_command
 from onboard.errors import BundleError, UsageError
-from onboard.session import open_float_session
 
 
 def _bundle(arguments: argparse.Namespace) -> int:
@@ -38,7 +37,7 @@ def _bundle(arguments: argparse.Namespace) -> int:
 def _verify(arguments: argparse.Namespace) -> int:
     path = bundles.find(arguments.bundle)
     bundle = bundles.load(str(path))
-    decoder = open_float_session(find_decoder(bundle, path).read_bytes(), 1)
+    decoder = open_decoder(bundle, path)
     scenes: list[Scene] = [spyndex_scene()]
     if arguments.data:
         scenes = [read_item(item) for item in find_scenes(arguments.data)]
@@ -84,6 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     verify = commands.add_parser(
         "verify",
         help="compare fp32, ONNX int8 and TFLite int8",
+        description="fp32 is the network with its int8 weights but no rounding of activations: the "
+        "trained weights are not in a bundle. `export bundle` compares with those.",
         epilog="example: python -m export verify corsa-2level-1024",
     )
     verify.add_argument("bundle", help="name or path of a model bundle")

@@ -14,8 +14,9 @@ from export.quantise import QuantisedEncoder, encoder_onnx
 from export.tflite import encoder_tflite
 from ground.datasets import Item
 from ground.model import VqvaeFpn
+from ground.recipe import Recipe
 from ground.scenes import procedural
-from ground.train import Recipe, TileSet
+from ground.train import TileSet
 from onboard.bundle import Bundle, GoldenVector, pack_golden
 from onboard.codebook import CODEWORD_LIMIT, Codebook
 from onboard.encoder import Encoder

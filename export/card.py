@@ -6,7 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from export.verify import Verdict
-from ground.train import LOG, Recipe
+from ground.recipe import Recipe
+from ground.train import LOG
 from onboard.bundle import Bundle
 
 _TEXT = """\
@@ -36,8 +37,8 @@ B04 B08 at 10 m, uint16 digital numbers (reflectance x 10000), tiles of {tile} p
 
 ## What int8 costs
 Mean PSNR16 over {tiles} validation tiles: {psnr}. Indices that agree: {agreement}.
-Decoder weights as float16 cost {half:.3f} dB. `python -m export verify {name}` repeats it on the
-spyndex scene.
+Decoder weights as float16 cost {half:.3f} dB. `python -m export verify {name}` compares
+the engines on the spyndex scene, against the network with unrounded activations.
 
 PSNR against JPEG 2000 on the same scenes: `python -m benchmarks rd`.
 """

@@ -13,6 +13,7 @@ from onnx import helper
 from ground.geotiff import Scene
 from onboard.bundle import Bundle
 from onboard.encoder import Encoder
+from onboard.errors import InputError
 from onboard.quantizer import PREDICTION_SHIFT, UNITS_PER_LATENT, Level, quantise
 from onboard.session import FloatSession
 from onboard.tiling import TileGrid
@@ -143,6 +144,10 @@ class Verification:
                 same[key] = same.get(key, 0) + sum(int(e.sum()) for e in equal)
             total += sum(indices.size for indices in maps["ort"])
             tiles += 1
+        if not tiles:
+            raise InputError(
+                f"verify: expected scenes of {self.bundle.tile} pixels or more, found none"
+            )
         psnr16 = {
             path: float(np.mean(10 * np.log10(65_535**2 / np.maximum(squared, 1e-3))))
             for path, squared in errors.items()

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,37 +58,51 @@ def _decode(arguments: argparse.Namespace) -> int:
             arguments.max_pixels,
             lambda done, of: progress.update(task, completed=done, total=of),
         )
-    geotiff.write(arguments.output, decoded.scene)
     mask_path = arguments.output.with_suffix(".mask.tif")
-    geotiff.write_mask(mask_path, decoded.mask, decoded.scene)
+    reasons = _write(arguments.output, mask_path, decoded)
     result = _decode_result(decoded, decoder.bundle.name, len(stream))
     text = _decode_text(result, arguments.output, mask_path)
     if arguments.original:
         original = geotiff.read(arguments.original).image
         valid = decoded.mask != Mask.NODATA
-        result["psnr16"] = metrics.psnr(original, decoded.scene.image, 65_535, valid)
-        text += f"\nPSNR16 {result['psnr16']:.2f} dB"
+        if valid.any():
+            result["psnr16"] = metrics.psnr(original, decoded.scene.image, 65_535, valid)
+            text += f"\nPSNR16 {result['psnr16']:.2f} dB"
     if arguments.quicklook:
         _quicklook(arguments, decoded, result)
     print_result(result, text, arguments.json)
-    if not decoded.complete:
-        print(
-            f"error {StreamError.code}: incomplete: {'; '.join(_reasons(decoded))}", file=sys.stderr
-        )
+    reasons += [] if decoded.complete else _reasons(decoded)
+    if reasons:
+        print(f"error {StreamError.code}: incomplete: {'; '.join(reasons)}", file=sys.stderr)
         return StreamError.exit_code
     return 0
 
 
+def _write(path: Path, mask_path: Path, decoded: Decoded) -> list[str]:
+    """Write image and mask; what a GeoTIFF cannot hold is left out and said."""
+    reasons = []
+    try:
+        geotiff.write(path, decoded.scene)
+        scene = decoded.scene
+    except InputError as error:
+        reasons.append(f"written without CRS and band ids: {error}")
+        scene = replace(decoded.scene, crs=None, band_ids=())
+        geotiff.write(path, scene)
+    geotiff.write_mask(mask_path, decoded.mask, scene)
+    return reasons
+
+
 def _decode_result(decoded: Decoded, name: str, length: int) -> dict[str, Any]:
     pixels = decoded.mask.size
-    counts = np.bincount(decoded.mask.reshape(-1), minlength=len(Mask))
     return {
         "bundle": name,
         "bytes": length,
         "complete": decoded.complete,
         "shape": list(decoded.scene.image.shape),
         "segments": dict(decoded.reception.counts),
-        "mask_percent": {m.name.lower(): 100 * int(counts[m]) / pixels for m in Mask},
+        "mask_percent": {
+            m.name.lower(): 100 * np.count_nonzero(decoded.mask == m) / pixels for m in Mask
+        },
         "ring": decoded.ring,
     }
 
@@ -110,7 +125,7 @@ def _reasons(decoded: Decoded) -> list[str]:
     """Say why a decode is not complete, in words."""
     reasons = list(decoded.reception.problems)
     if decoded.reception.header is None:
-        reasons.append("no scene header arrived")
+        reasons.append("no scene header arrived, samples are taken as u16")
     if decoded.reception.end is None:
         reasons.append("no end segment arrived")
     if (decoded.mask == Mask.CONCEALED).any() or (decoded.mask == Mask.FINE_MISSING).any():
@@ -146,8 +161,9 @@ def _scene(arguments: argparse.Namespace) -> int:
 
 def _train(arguments: argparse.Namespace) -> int:
     try:
+        from ground.recipe import Recipe, find_recipe  # noqa: PLC0415
         from ground.train import Progress as Line  # noqa: PLC0415 (torch is loaded only here)
-        from ground.train import Recipe, find_recipe, train  # noqa: PLC0415
+        from ground.train import train  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise UsageError(f"training needs torch: pip install 'skybook[train]' ({error})") from error
     changes = {

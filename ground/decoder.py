@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,17 +13,18 @@ from scipy import ndimage
 
 from ground.geotiff import Scene
 from ground.reception import DEFAULT_MAX_PIXELS, MISSING, Reception, TileReception
-from onboard.bitstream import SceneHeader
 from onboard.bundle import Bundle, known, load
-from onboard.encoder import ALL_NODATA, SOME_NODATA
-from onboard.errors import BundleError
+from onboard.errors import BundleError, StreamError, UsageError
 from onboard.frontend import AffineSide
+from onboard.layers import ALL_NODATA, SOME_NODATA
+from onboard.sceneheader import SceneHeader
 from onboard.segment import Segment, read_segments
 from onboard.session import FloatSession, open_float_session
 from onboard.tiling import TileGrid
 
 DECODERS = Path(__file__).parent / "decoders"
 DTYPES = {"u8": np.uint8, "u16": np.uint16, "i16": np.int16}
+_TILES_AT_ONCE = 64
 
 
 class Mask(IntEnum):
@@ -43,7 +45,7 @@ class Decoded:
         scene: the image with nodata value, geotransform, CRS and band ids of the stream.
         mask: uint8 (rows, cols) of `Mask`.
         reception: what arrived.
-        complete: nothing was lost or damaged, the end segment included.
+        complete: a header and the end arrived, nothing was damaged, and no pixel misses anything.
         ring: pixels around a loss that the decoder network lets it reach.
     """
 
@@ -70,17 +72,39 @@ def find_decoder(bundle: Bundle, path: Path) -> Path:
 
 
 def find_bundle(stream: bytes) -> Path:
-    """Return the known bundle whose model the first intact segment of a stream names.
+    """Return the known bundle of the first segment whose model is known.
 
     Raises:
-        BundleError: no known bundle fits; the message names the model.
+        StreamError: there is no intact segment.
+        BundleError: no known bundle fits; the message names the models.
     """
-    named = next((s.model for s in read_segments(stream) if isinstance(s, Segment)), None)
-    for path in known().values():
-        if load(str(path)).model_hash[:4] == named:
-            return path
-    model = "names no model" if named is None else f"was made by model {named.hex()}"
-    raise BundleError(f"stream: {model}, expected that of a known bundle or --bundle")
+    paths = {load(str(path)).model_hash[:4]: path for path in known().values()}
+    named = dict.fromkeys(s.model for s in read_segments(stream) if isinstance(s, Segment))
+    if not named:
+        raise StreamError("stream: no intact segment")
+    for model in named:
+        if model in paths:
+            return paths[model]
+    models = ", ".join(model.hex() for model in list(named)[:5])
+    raise BundleError(f"stream: made by model {models}, expected a known bundle's, or --bundle")
+
+
+def open_decoder(bundle: Bundle, path: Path) -> FloatSession:
+    """Open the decoder graph of a bundle.
+
+    Args:
+        bundle: whose decoder.
+        path: of the bundle's file.
+
+    Raises:
+        BundleError: there is none, it is damaged, or it is another model's.
+    """
+    found = find_decoder(bundle, path)
+    session = open_float_session(found.read_bytes(), 1)
+    wanted, named = bundle.model_hash.hex(), session.metadata.get("model_hash", "none")
+    if named != wanted:
+        raise BundleError(f"{found.name}: expected model {wanted[:8]}, found {named[:8]}")
+    return session
 
 
 class Decoder:
@@ -91,16 +115,11 @@ class Decoder:
     """
 
     def __init__(self, bundle_path: Path, threads: int = 1) -> None:
+        if threads < 1:
+            raise UsageError(f"threads: expected 1 or more, found {threads}")
         self.bundle: Bundle = load(str(bundle_path))
         self.threads = threads
-        path = find_decoder(self.bundle, bundle_path)
-        self.session: FloatSession = open_float_session(path.read_bytes(), 1)
-        wanted = self.bundle.model_hash.hex()
-        if self.session.metadata.get("model_hash") != wanted:
-            raise BundleError(
-                f"decoder {path.name}: expected model {wanted[:8]}, "
-                f"found {self.session.metadata.get('model_hash', 'none')[:8]}"
-            )
+        self.session = open_decoder(self.bundle, bundle_path)
         self.ring = int(self.session.metadata.get("radius", self.bundle.tile))
 
     def decode(
@@ -131,44 +150,45 @@ class Decoder:
         header = reception.header or SceneHeader(
             "u16", 16, self.bundle.bands, grid.width, grid.height
         )
-        tiles = [reception.tile(grid, index) for index in range(grid.count)]
-        image = np.zeros((self.bundle.bands, grid.height, grid.width), DTYPES[header.sample_type])
+        dtype = DTYPES[header.sample_type]
+        image = np.zeros((self.bundle.bands, grid.height, grid.width), dtype)
         mask = np.zeros(image.shape[1:], np.uint8)
-        means = _nearest_means(tiles, grid, self.bundle.bands)
+        means = _nearest_means(reception.sides(grid), grid, self.bundle.bands)
+
+        def work(index: int) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+            pixels, flags = self._decode_tile(reception.tile(grid, index), means[index], header)
+            return pixels.astype(dtype), flags
+
         with ThreadPoolExecutor(self.threads) as pool:
-            work = pool.map(
-                lambda i: self._decode_tile(tiles[i], means[i], header), range(grid.count)
-            )
-            for index, (pixels, flags) in enumerate(work):
-                row, col, rows, cols = grid.box(index)
-                image[:, row : row + rows, col : col + cols] = pixels
-                mask[row : row + rows, col : col + cols] = flags
-                report(index + 1, grid.count)
+            for start in range(0, grid.count, _TILES_AT_ONCE):
+                batch = range(start, min(start + _TILES_AT_ONCE, grid.count))
+                for index, (pixels, flags) in zip(batch, pool.map(work, batch), strict=True):
+                    row, col, rows, cols = grid.box(index)
+                    image[:, row : row + rows, col : col + cols] = pixels
+                    mask[row : row + rows, col : col + cols] = flags
+                report(batch.stop, grid.count)
         scene = Scene(image, header.nodata, header.geotransform, header.crs, header.band_ids)
         whole = reception.end is not None and reception.header is not None
-        lost = np.isin(mask, (Mask.INFLUENCED, Mask.FINE_MISSING, Mask.CONCEALED)).any()
+        lost = any((mask == m).any() for m in (Mask.INFLUENCED, Mask.FINE_MISSING, Mask.CONCEALED))
         complete = whole and not lost and not reception.counts["damaged"]
         return Decoded(scene, mask, reception, complete, self.ring)
 
     def _decode_tile(
-        self, tile: TileReception, nearest_means: NDArray[np.int64], header: SceneHeader
+        self, tile: TileReception, nearest_means: NDArray[np.int32], header: SceneHeader
     ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         """Return the samples and the mask of a tile's valid rows and columns."""
         shape = (self.bundle.bands, tile.rows, tile.cols)
-        low, high = _sample_range(header)
+        low, high = header.sample_range
         if tile.state == ALL_NODATA:
             return np.full(shape, header.nodata or 0), np.full(shape[1:], Mask.NODATA, np.uint8)
-        side = tile.side
-        if side is None:
-            side = AffineSide(tuple(int(mean) for mean in nearest_means), 0)
-            samples = np.zeros(shape, np.float32)
+        if tile.side is None:
+            pixels = np.broadcast_to(nearest_means[:, None, None], shape).astype(np.int64)
             mask = np.full(shape[1:], Mask.CONCEALED, np.uint8)
         else:
             samples = self._synthesise(tile)[:, : tile.rows, : tile.cols]
-            mask = self._mask(tile)
-        pixels = np.rint(self.bundle.front_end.denormalise(samples, side)).astype(np.int64)
-        pixels = np.clip(pixels, low, high)
-        return _restore_nodata(pixels, mask, tile, header, high)
+            found = np.rint(self.bundle.front_end.denormalise(samples, tile.side))
+            pixels, mask = found.astype(np.int64), self._mask(tile)
+        return _restore_nodata(np.clip(pixels, low, high), mask, tile, header, high)
 
     def _synthesise(self, tile: TileReception) -> NDArray[np.float32]:
         """Run the decoder graph; a codeword that did not arrive counts as zero, the mean one."""
@@ -197,27 +217,18 @@ class Decoder:
         return mask.astype(np.uint8)
 
 
-def _sample_range(header: SceneHeader) -> tuple[int, int]:
-    """Return the least and the greatest sample that the header allows."""
-    if header.sample_type == "i16":
-        half = 1 << (header.significant_bits - 1)
-        return -half, half - 1
-    return 0, (1 << header.significant_bits) - 1
-
-
-def _nearest_means(tiles: list[TileReception], grid: TileGrid, bands: int) -> NDArray[np.int64]:
+def _nearest_means(sides: dict[int, AffineSide], grid: TileGrid, bands: int) -> NDArray[np.int32]:
     """Return for each tile the band means of the nearest tile that has any, (tiles, bands) DN."""
-    means = np.zeros((grid.count, bands), np.int64)
-    known = np.array([tile.side is not None for tile in tiles])
-    if not known.any():
+    means = np.zeros((grid.count, bands), np.int32)
+    if not sides:
         return means
-    for index in np.flatnonzero(known):
-        side = tiles[index].side
-        assert side is not None
-        means[index] = side.means
-    lost = ~known.reshape(grid.rows, grid.columns)
-    _, (rows, cols) = ndimage.distance_transform_edt(lost, return_indices=True)
-    nearest: NDArray[np.int64] = means[(rows * grid.columns + cols).reshape(-1)]
+    lost = np.ones(grid.count, np.bool_)
+    for index, side in sides.items():
+        means[index], lost[index] = side.means, False
+    _, (rows, cols) = ndimage.distance_transform_edt(
+        lost.reshape(grid.rows, grid.columns), return_indices=True
+    )
+    nearest: NDArray[np.int32] = means[(rows * grid.columns + cols).reshape(-1)]
     return nearest
 
 
@@ -236,9 +247,6 @@ def _restore_nodata(
         step = -1 if header.nodata == highest else 1
         pixels = np.where(pixels == header.nodata, header.nodata + step, pixels)
     if tile.state == SOME_NODATA:
-        known = tile.mask_known if tile.mask_known is not None else np.zeros_like(mask, np.bool_)
-        mask = np.where(known, mask, np.maximum(mask, Mask.CONCEALED)).astype(np.uint8)
-    if tile.nodata is not None:
-        pixels = np.where(tile.nodata, header.nodata or 0, pixels)
-        mask = np.where(tile.nodata, Mask.NODATA, mask).astype(np.uint8)
-    return pixels, mask
+        mask = np.where(tile.mask_known, mask, np.maximum(mask, Mask.CONCEALED)).astype(np.uint8)
+    pixels = np.where(tile.nodata, header.nodata or 0, pixels)
+    return pixels, np.where(tile.nodata, Mask.NODATA, mask).astype(np.uint8)

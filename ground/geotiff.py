@@ -15,9 +15,9 @@ from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from rasterio.io import MemoryFile
 from rasterio.transform import Affine
 
-from onboard.bitstream import SceneHeader
 from onboard.errors import InputError, LimitError, UsageError
 from onboard.rawimage import Image, sample_type
+from onboard.sceneheader import SceneHeader
 
 DEFAULT_MAX_PIXELS = 1 << 28
 SAMPLE_TYPES = ("uint8", "uint16", "int16")

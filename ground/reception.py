@@ -2,17 +2,19 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.bitstream import EndOfScene, LayerShape, SceneHeader, read_pieces
 from onboard.bundle import Bundle
-from onboard.encoder import ALL_NODATA
-from onboard.errors import BundleError, LimitError, StreamError
+from onboard.errors import BundleError, LimitError, StreamError, UsageError
 from onboard.frontend import AffineSide
+from onboard.layers import ALL_NODATA, SOME_NODATA, LayerShape, Piece, read_pieces
 from onboard.nodatamask import unpack_mask
+from onboard.sceneheader import EndOfScene, SceneHeader
 from onboard.segment import Damage, Kind, Segment
 from onboard.tiling import TileGrid, positions
 
@@ -27,9 +29,9 @@ class TileReception:
     Attributes:
         rows: valid rows.
         cols: valid columns.
-        state: tile state of layer 0, None until that has arrived.
-        side: side information of the front end.
         maps: int32 (rows, cols) per level, coarse to fine; MISSING where nothing has arrived.
+        packed_side: layer 0, None until it has arrived.
+        side: side information of the front end, unpacked.
         nodata: (rows, cols) bool.
         mask_known: (rows, cols) bool, where `nodata` has arrived.
     """
@@ -37,10 +39,19 @@ class TileReception:
     rows: int
     cols: int
     maps: list[NDArray[np.int32]]
-    state: int | None = None
+    packed_side: bytes | None = None
     side: AffineSide | None = None
-    nodata: NDArray[np.bool_] | None = None
-    mask_known: NDArray[np.bool_] | None = None
+    nodata: NDArray[np.bool_] = field(init=False)
+    mask_known: NDArray[np.bool_] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.nodata = np.zeros((self.rows, self.cols), np.bool_)
+        self.mask_known = np.zeros((self.rows, self.cols), np.bool_)
+
+    @property
+    def state(self) -> int | None:
+        """Tile state, None until layer 0 has arrived."""
+        return None if self.packed_side is None else self.packed_side[0]
 
 
 @dataclass
@@ -61,6 +72,7 @@ class Reception:
     counts: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
     _tiles: dict[int, list[Segment]] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
 
     def add_all(self, segments: Iterable[Segment | Damage]) -> None:
         """Sort segments to their tiles.
@@ -80,10 +92,13 @@ class Reception:
                     f"stream: {other} segments, none of model {self.bundle.model_hash[:4].hex()} "
                     f"({self.bundle.name}): {self.problems[0]}"
                 )
+            if self.counts["other scene"]:
+                raise StreamError(f"stream: no segment of scene {self.scene_id}, only of others")
             raise StreamError(f"stream: no intact segment; {'; '.join(self.problems) or 'empty'}")
 
-    def _refuse(self, what: str, reason: str) -> None:
+    def _refuse(self, what: str, reason: str, was_used: bool = False) -> None:
         self.counts[what] += 1
+        self.counts["used"] -= was_used
         if len(self.problems) < 5:
             self.problems.append(reason)
 
@@ -103,17 +118,29 @@ class Reception:
             self._refuse("damaged", str(error))
 
     def _use(self, segment: Segment) -> None:
-        if segment.kind == Kind.SCENE:
-            header = SceneHeader.unpack(segment.body)
-            if header.bands != self.bundle.bands:
-                raise StreamError(
-                    f"scene header: expected {self.bundle.bands} bands, found {header.bands}"
-                )
-            self.header = self.header or header
-        elif segment.kind == Kind.END:
-            self.end = self.end or EndOfScene.unpack(segment.body)
-        elif segment.kind in (Kind.TILE, Kind.MASK):
+        if segment.kind in (Kind.TILE, Kind.MASK):
             self._tiles.setdefault(segment.tile, []).append(segment)
+            return
+        if segment.tile or segment.layer or segment.first or segment.edge:
+            raise StreamError("scene or end segment: tile, layer, first or edge is set")
+        if segment.kind == Kind.SCENE:
+            self._use_header(SceneHeader.unpack(segment.body))
+        elif segment.kind == Kind.END:
+            end = EndOfScene.unpack(segment.body)
+            if self.end not in (None, end):
+                raise StreamError(f"end segment: {end} contradicts {self.end}")
+            self.end = end
+
+    def _use_header(self, header: SceneHeader) -> None:
+        if header.bands != self.bundle.bands:
+            raise StreamError(
+                f"scene header: expected {self.bundle.bands} bands, found {header.bands}"
+            )
+        if self.header is not None and replace(self.header, height=header.height) != header:
+            raise StreamError("scene header: contradicts an earlier one")
+        if self.header is not None and self.header.height and header.height != self.header.height:
+            raise StreamError(f"scene header: height {header.height} contradicts an earlier one")
+        self.header = header
 
     def grid(self, width: int | None, max_pixels: int) -> TileGrid:
         """Return the tile grid; tiles beyond it are counted as damaged.
@@ -129,6 +156,8 @@ class Reception:
         width = self.header.width if self.header else width
         if width is None:
             raise StreamError("stream: no scene header arrived; give the width (--width)")
+        if width < 1:
+            raise UsageError(f"width: expected 1 or more, found {width}")
         height = self._height(width)
         if width * height > max_pixels:
             raise LimitError(
@@ -137,14 +166,18 @@ class Reception:
         grid = TileGrid(width, height, self.bundle.tile)
         for index in [i for i in self._tiles if i >= grid.count]:
             for _ in self._tiles.pop(index):
-                self.counts["used"] -= 1
-                self._refuse("damaged", f"tile {index}: the scene has {grid.count} tiles")
+                reason = f"tile {index}: the scene has {grid.count} tiles"
+                self._refuse("damaged", reason, was_used=True)
         return grid
 
     def _height(self, width: int) -> int:
         if self.header and self.header.height:
+            if self.end and self.end.height != self.header.height:
+                reason = f"end segment: height {self.end.height} contradicts the header"
+                self._refuse("damaged", reason, was_used=True)
+                self.end = None
             return self.header.height
-        if self.end and self.end.height:
+        if self.end:
             return self.end.height
         if not self._tiles:
             raise StreamError("stream: height unknown: no header, end or tile arrived")
@@ -153,27 +186,48 @@ class Reception:
         edges = [s.edge[0] for i in self._tiles for s in self._tiles[i] if s.edge and i == last]
         return row * self.bundle.tile + (edges[0] if edges else self.bundle.tile)
 
+    def sides(self, grid: TileGrid) -> dict[int, AffineSide]:
+        """Return the side information of each tile of the grid that has any."""
+        signed = self.header is not None and self.header.sample_type == "i16"
+        found: dict[int, AffineSide] = {}
+        for index in sorted(self._tiles):
+            for segment in self._tiles[index]:
+                body = segment.body[1 : 1 + self.bundle.front_end.side_bytes]
+                whole = len(body) == self.bundle.front_end.side_bytes
+                if (
+                    segment.kind == Kind.TILE
+                    and segment.layer == 0
+                    and whole
+                    and index < grid.count
+                ):
+                    with suppress(StreamError):
+                        found.setdefault(index, AffineSide.unpack(body, signed))
+        return found
+
     def tile(self, grid: TileGrid, index: int) -> TileReception:
-        """Return what has arrived of a tile; a segment that makes no sense counts as damaged."""
+        """Return what has arrived of a tile; a segment that makes no sense counts as damaged.
+
+        Of segments that contradict each other the first to arrive is believed.
+        """
         _, _, rows, cols = grid.box(index)
         shapes = [positions(rows, cols, level.reduction) for level in self.bundle.levels]
         tile = TileReception(rows, cols, [np.full(shape, MISSING, np.int32) for shape in shapes])
-        for segment in self._tiles.get(index, ()):
+        edge = None if rows == cols == grid.tile else (rows, cols)
+        for segment in sorted(self._tiles.get(index, ()), key=lambda s: s.kind):
             try:
-                if (segment.edge or (grid.tile, grid.tile)) != (rows, cols):
-                    raise StreamError(
-                        f"tile {index}: expected {rows} x {cols}, found {segment.edge}"
-                    )
+                if segment.edge != edge:
+                    raise StreamError(f"tile {index}: expected edge {edge}, found {segment.edge}")
                 if segment.kind == Kind.TILE:
                     self._place_layers(tile, segment)
                 else:
                     _place_mask(tile, segment)
             except StreamError as error:
-                self.counts["used"] -= 1
-                self._refuse("damaged", str(error))
+                with self._lock:
+                    self._refuse("damaged", str(error), was_used=True)
         return tile
 
     def _place_layers(self, tile: TileReception, segment: Segment) -> None:
+        """Check all pieces of a segment, then place them."""
         levels = self.bundle.levels
         shapes = [
             LayerShape(indices.size, level.width)
@@ -182,14 +236,19 @@ class Reception:
         side_bytes = 1 + self.bundle.front_end.side_bytes
         pieces = read_pieces(segment.layer, segment.first, segment.body, shapes, side_bytes)
         for piece in pieces:
-            if piece.layer and int(piece.indices.max()) >= levels[piece.layer - 1].codebook.size:
-                raise StreamError(f"tile {segment.tile}: index beyond the codebook")
+            if piece.layer:
+                if int(piece.indices.max()) >= levels[piece.layer - 1].codebook.size:
+                    raise StreamError(f"tile {segment.tile}: index beyond the codebook")
+                place = _place(tile, piece)
+                if ((place != MISSING) & (place != piece.indices)).any():
+                    raise StreamError(f"tile {segment.tile}: contradicts an earlier segment")
+            elif tile.packed_side not in (None, piece.side):
+                raise StreamError(f"tile {segment.tile}: side information contradicts earlier one")
         for piece in pieces:
-            if piece.layer == 0:
-                self._place_side(tile, piece.side)
+            if piece.layer:
+                _place(tile, piece)[:] = piece.indices
             else:
-                flat = tile.maps[piece.layer - 1].reshape(-1)
-                flat[piece.first : piece.first + piece.indices.size] = piece.indices
+                self._place_side(tile, piece.side)
 
     def _place_side(self, tile: TileReception, side: bytes) -> None:
         if side[0] > ALL_NODATA:
@@ -197,15 +256,21 @@ class Reception:
         if side[0] != ALL_NODATA:
             signed = self.header is not None and self.header.sample_type == "i16"
             tile.side = AffineSide.unpack(side[1:], signed)
-        tile.state = side[0]
+        tile.packed_side = side
+
+
+def _place(tile: TileReception, piece: Piece) -> NDArray[np.int32]:
+    """Return the part of a tile's index map that a piece fills."""
+    flat = tile.maps[piece.layer - 1].reshape(-1)
+    return flat[piece.first : piece.first + piece.indices.size]
 
 
 def _place_mask(tile: TileReception, segment: Segment) -> None:
-    pixels = tile.rows * tile.cols
-    nodata = unpack_mask(segment.body, segment.first, pixels)
-    if tile.nodata is None or tile.mask_known is None:
-        tile.nodata = np.zeros((tile.rows, tile.cols), np.bool_)
-        tile.mask_known = np.zeros((tile.rows, tile.cols), np.bool_)
-    stop = segment.first + nodata.size
-    tile.nodata.reshape(-1)[segment.first : stop] = nodata
-    tile.mask_known.reshape(-1)[segment.first : stop] = True
+    if tile.state not in (None, SOME_NODATA):
+        raise StreamError(f"tile {segment.tile}: a nodata mask, but its state is {tile.state}")
+    nodata = unpack_mask(segment.body, segment.first, tile.rows * tile.cols)
+    place = slice(segment.first, segment.first + nodata.size)
+    known, mask = tile.mask_known.reshape(-1)[place], tile.nodata.reshape(-1)[place]
+    if (known & (mask != nodata)).any():
+        raise StreamError(f"tile {segment.tile}: nodata masks contradict each other")
+    known[:], mask[:] = True, nodata

@@ -2,19 +2,20 @@
 
 import argparse
 import json
+import os
 import resource
 import sys
 import time
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from onboard import bundle as bundles
-from onboard.bitstream import SceneHeader
 from onboard.encoder import Encoder, Options
-from onboard.errors import InputError, SkybookError, UsageError
+from onboard.errors import LimitError, SkybookError, UsageError
 from onboard.rawimage import DTYPES, LAYOUTS, Image, read_npy, read_raw
+from onboard.sceneheader import SceneHeader
 from onboard.selftest import run_selftest
 from onboard.session import ENGINES
 
@@ -55,6 +56,18 @@ def refuse_rate_options(arguments: argparse.Namespace, name: str) -> None:
             raise UsageError(f"--{option}: bundle {name} has a fixed rate")
 
 
+def refuse_overwriting(arguments: argparse.Namespace) -> None:
+    """Refuse an output that is the input: it is mapped, and would be lost.
+
+    Raises:
+        UsageError: `-o` or `--json` names the input.
+    """
+    for option, target in (("-o", arguments.output), ("--json", arguments.json)):
+        named = target not in (None, "-") and Path(target).exists()
+        if named and Path(target).samefile(arguments.input):
+            raise UsageError(f"{option} {target}: is the input")
+
+
 def encode_to_file(
     encoder: Encoder, image: Image, header: SceneHeader | None, arguments: argparse.Namespace
 ) -> dict[str, Any]:
@@ -62,12 +75,13 @@ def encode_to_file(
 
     The output grows under its own name and is flushed at the end: what was written stays.
     """
+    refuse_overwriting(arguments)
     options = Options(arguments.scene_id, arguments.segment_bytes, arguments.one_layer)
     segments = encoder.encode(image, header, options)
     begun = time.perf_counter()
     first = next(segments)
     written = len(first)
-    with arguments.output.open("wb") as stream:
+    with open_output(arguments.output) as stream:
         stream.write(first)
         for segment in segments:
             stream.write(segment)
@@ -88,10 +102,22 @@ def encode_to_file(
     }
 
 
+def open_output(path: Path) -> BinaryIO:
+    """Open a file to write to.
+
+    Raises:
+        UsageError: it cannot be created.
+    """
+    try:
+        return path.open("wb")
+    except OSError as error:
+        raise UsageError(f"{path}: expected a place to write to: {error.strerror}") from error
+
+
 def peak_rss_mb() -> float:
     """Return the peak resident memory of this process in MiB.
 
-    Linux's own figure where there is one: `ru_maxrss` also counts the process that started this one.
+    Linux's own figure where there is one: `ru_maxrss` also counts the process that started us.
     """
     status = Path("/proc/self/status")
     for line in status.read_text().splitlines() if status.exists() else ():
@@ -110,7 +136,8 @@ def print_result(result: dict[str, Any], text: str, target: str | None) -> None:
         print(document)
     else:
         print(text)
-        Path(target).write_text(document + "\n")
+        with open_output(Path(target)) as file:
+            file.write(document.encode() + b"\n")
 
 
 def encode_text(result: dict[str, Any], output: Path) -> str:
@@ -133,7 +160,7 @@ def _read_image(arguments: argparse.Namespace, bands: int) -> Image:
         arguments.layout,
         arguments.dtype,
         arguments.byte_order,
-        arguments.bands or bands,
+        bands if arguments.bands is None else arguments.bands,
         arguments.width,
     )
 
@@ -153,7 +180,7 @@ def _encode(arguments: argparse.Namespace) -> int:
 
 def _info(arguments: argparse.Namespace) -> int:
     bundle = bundles.load(arguments.bundle)
-    size = arguments.tile or bundle.tile
+    size = bundle.tile if arguments.tile is None else arguments.tile
     if size < 1:
         raise UsageError(f"--tile: expected 1 or more, found {size}")
     payload = bundle.payload_bytes(size, size)
@@ -249,9 +276,12 @@ def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> 
     except SkybookError as error:
         print(f"error {error.code}: {error}", file=sys.stderr)
         return error.exit_code
-    except (OSError, MemoryError) as error:
-        print(f"error {InputError.code}: {error}", file=sys.stderr)
-        return InputError.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except MemoryError:
+        print(f"error {LimitError.code}: out of memory", file=sys.stderr)
+        return LimitError.exit_code
     except KeyboardInterrupt:
         return 130
     except Exception as error:

@@ -3,8 +3,9 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -47,14 +48,6 @@ class Bundle:
     parts: Mapping[str, bytes]
     levels: tuple[Level, ...]
     front_end: frontend.FrontEnd
-    name: str = field(init=False)
-    bands: int = field(init=False)
-    tile: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "name", str(self.manifest["name"]))
-        object.__setattr__(self, "bands", self.manifest["wire"]["bands"])
-        object.__setattr__(self, "tile", self.manifest["wire"]["tile"])
 
     @classmethod
     def assemble(
@@ -103,6 +96,21 @@ class Bundle:
         if position != len(body):
             raise BundleError(f"bundle parts: expected {position} bytes, found {len(body)}")
         return _checked(manifest, parts)
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return str(self.manifest["name"])
+
+    @property
+    def bands(self) -> int:
+        """Bands of an image."""
+        return int(self.manifest["wire"]["bands"])
+
+    @property
+    def tile(self) -> int:
+        """Rows and columns of a tile, in pixels."""
+        return int(self.manifest["wire"]["tile"])
 
     @property
     def model_hash(self) -> bytes:
@@ -220,25 +228,26 @@ def _read_manifest(packed: bytes) -> tuple[dict[str, Any], bytes]:
         raise BundleError("bundle manifest: SHA-256 does not match: damaged bundle")
     try:
         document = json.loads(manifest)
+        canonical = canonical_json(document) == manifest
     except (ValueError, RecursionError) as error:
         raise BundleError(f"bundle manifest: not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise BundleError("bundle manifest: expected a JSON object")
+    if not isinstance(document, dict) or not canonical:
+        raise BundleError("bundle manifest: expected one canonical JSON object")
     return document, packed[_HEADER + length :]
 
 
 def _entries(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the part table, checked."""
     try:
-        entries: list[dict[str, Any]] = [
-            {"name": str(e["name"]), "bytes": int(e["bytes"]), "sha256": str(e["sha256"])}
-            for e in manifest["parts"]
-        ]
-    except (KeyError, TypeError, ValueError) as error:
-        raise BundleError(f"bundle manifest: part table: {error}") from error
-    found = tuple(e["name"] for e in entries)
-    if found != _PARTS or any(e["bytes"] < 0 for e in entries):
-        raise BundleError(f"bundle parts: expected {_PARTS}, found {found}")
+        entries = [{key: e[key] for key in ("name", "bytes", "sha256")} for e in manifest["parts"]]
+    except (KeyError, TypeError) as error:
+        raise BundleError(f"bundle manifest: part table: {error!r}") from error
+    found = [e["name"] for e in entries]
+    if found != list(_PARTS):
+        raise BundleError(f"bundle parts: expected {_PARTS}, found {found!r:.200}")
+    for entry in entries:
+        if type(entry["bytes"]) is not int or not 0 <= entry["bytes"] <= MAX_BUNDLE:
+            raise BundleError(f"part {entry['name']}: malformed length {entry['bytes']!r:.40}")
     return entries
 
 
@@ -257,9 +266,15 @@ def _checked(manifest: Mapping[str, Any], parts: Mapping[str, bytes]) -> Bundle:
             raise BundleError(f"tile: expected 8..256 pixels, found {tile!r}")
         front_end = frontend.from_manifest(wire["front_end"], bands)
         levels = read_levels(wire["levels"], parts["codebooks"], tile)
-        int(manifest["encoder"]["macs_per_pixel"])
+        macs = manifest["encoder"]["macs_per_pixel"]
+        if type(macs) is not int or macs < 0:
+            raise BundleError(f"macs_per_pixel: expected 0 or more, found {macs!r:.40}")
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", manifest["name"]):
+            raise BundleError(
+                f"bundle name: expected letters, digits, . _ -, found {manifest['name']!r:.80}"
+            )
         return Bundle(manifest, parts, levels, front_end)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         if isinstance(error, (BundleError, InputError)):
             raise
         raise BundleError(f"bundle manifest: missing or malformed entry: {error!r}") from error

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.bitstream import EndOfScene, SceneHeader, split_layers
 from onboard.bundle import Bundle
-from onboard.errors import InputError, UsageError
+from onboard.errors import BundleError, InputError, UsageError
+from onboard.layers import ALL_NODATA, ALL_VALID, SOME_NODATA, split_layers
 from onboard.nodatamask import pack_mask
 from onboard.quantizer import quantise
 from onboard.rawimage import check_image
+from onboard.sceneheader import EndOfScene, SceneHeader
 from onboard.segment import (
     DEFAULT_SEGMENT_BYTES,
     MAX_SEGMENT_BYTES,
@@ -26,7 +27,6 @@ from onboard.tiling import TileGrid, positions
 
 HEADER_EVERY = 64
 EDGE_BYTES = 4
-ALL_VALID, SOME_NODATA, ALL_NODATA = 0, 1, 2
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,20 @@ class Encoder:
             engine,
             threads,
         )
+        self._check_graph()
+
+    def _check_graph(self) -> None:
+        """Run the graph once: its maps must have the shapes that the levels of the bundle say."""
+        tile = self.bundle.tile
+        found = [
+            m.shape for m in self.session.run(np.zeros((self.bundle.bands, tile, tile), np.int8))
+        ]
+        wanted = [
+            (level.codebook.codewords.shape[1], tile // level.reduction, tile // level.reduction)
+            for level in self.bundle.levels
+        ]
+        if found != wanted:
+            raise BundleError(f"encoder graph: expected maps of {wanted}, found {found}")
 
     def index_maps(
         self, tile: NDArray[Any], present: NDArray[np.bool_], rows: int, cols: int
@@ -141,6 +155,7 @@ class Encoder:
         if nodata.all():
             yield self._segment(Kind.TILE, options, index, edge, body=bytes([ALL_NODATA]))
             return
+        _check_range(tile[:, present], header)
         side, maps = self.index_maps(tile, present, rows, cols)
         state = SOME_NODATA if nodata.any() else ALL_VALID
         levels = []
@@ -166,3 +181,13 @@ class Encoder:
     ) -> bytes:
         model = self.bundle.model_hash[:4]
         return Segment(kind, options.scene_id, model, tile, layer, first, edge, body).pack()
+
+
+def _check_range(samples: NDArray[Any], header: SceneHeader) -> None:
+    """Refuse samples that the significant bits of the header cannot hold."""
+    low, high = header.sample_range
+    if int(samples.min()) < low or int(samples.max()) > high:
+        raise InputError(
+            f"samples: expected {low}..{high} ({header.significant_bits} significant bits), "
+            f"found {samples.min()}..{samples.max()}"
+        )

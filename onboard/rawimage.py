@@ -24,7 +24,8 @@ def sample_type(image: NDArray[np.generic]) -> str:
             return name
     note = ""
     if image.dtype.kind == "f":
-        note = f" with {int(np.isnan(image).sum())} NaN: scale to integers, mark gaps as nodata"
+        gaps = sum(int(np.isnan(part).sum()) for part in image) if image.ndim else 0
+        note = f" with {gaps} NaN: scale to integers, mark gaps as nodata"
     raise InputError(f"image dtype: expected uint8, uint16 or int16, found {image.dtype}{note}")
 
 
@@ -49,8 +50,8 @@ def read_npy(path: Path) -> Image:
     """
     try:
         image = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, SyntaxError) as error:
-        raise InputError(f"{path}: expected an .npy array: {error}") from error
+    except Exception as error:  # numpy evaluates the header: it fails in a dozen ways
+        raise InputError(f"{path}: expected an .npy array: {error!r:.200}") from error
     if not isinstance(image, np.ndarray):
         raise InputError(f"{path}: expected one .npy array, found an archive")
     sample_type(image)

@@ -7,7 +7,7 @@ from enum import IntEnum
 from mmap import mmap
 
 from onboard.crc import crc32c
-from onboard.errors import LimitError, StreamError, UsageError
+from onboard.errors import StreamError, UsageError
 from onboard.tiling import MAX_TILE
 
 SYNC = b"SK"
@@ -154,9 +154,8 @@ def read_segments(stream: bytes | memoryview | mmap) -> Iterator[Segment | Damag
 
     Reading resumes at the next sync mark whose segment checks. A memoryview is copied.
 
-    Raises:
-        LimitError: more than 16 times the stream (and 1 MiB) went into checking marks that lead
-            nowhere: the stream was made to waste time.
+    Reading gives up, with a last `Damage` for the rest, when more than 16 times the stream (and
+    1 MiB) went into checking marks that lead nowhere: such a stream was made to waste time.
     """
     if isinstance(stream, memoryview):
         stream = bytes(stream)
@@ -172,7 +171,8 @@ def read_segments(stream: bytes | memoryview | mmap) -> Iterator[Segment | Damag
             reason = reason or str(error)
             allowed -= stop - offset  # nothing, unless its body was read
             if allowed < 0:
-                raise LimitError("stream: too many false sync marks") from error
+                reason = "too many false sync marks, the rest was not read"
+                break
             found = stream.find(SYNC, offset + 1)
             offset = len(stream) if found < 0 else found
             continue

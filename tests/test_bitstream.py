@@ -13,16 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onboard.bitstream import (
-    EndOfScene,
-    LayerShape,
-    SceneHeader,
-    read_pieces,
-    split_layers,
-)
 from onboard.crc import crc32c
 from onboard.errors import InputError, StreamError, UsageError
+from onboard.layers import LayerShape, read_pieces, split_layers
 from onboard.nodatamask import pack_mask, unpack_mask
+from onboard.sceneheader import EndOfScene, SceneHeader
 from onboard.segment import Damage, Kind, Segment, read_segments
 
 BARE = bytes.fromhex("00 01 10 0004 0000012c 0000012c")

@@ -15,8 +15,9 @@ from ground import geotiff
 from ground.decoder import Decoder
 from ground.model import VqvaeFpn
 from ground.quantizer import VectorQuantizer, kmeans
+from ground.recipe import RECIPES, Recipe, find_recipe
 from ground.scenes import procedural
-from ground.train import RECIPES, Recipe, find_recipe, load, train
+from ground.train import load, train
 from onboard.bundle import load as load_bundle
 from onboard.encoder import Encoder
 from onboard.errors import InputError, UsageError

@@ -1,24 +1,21 @@
-"""Bitstream: what the bodies of segments hold, both directions (SPEC.md, section 2)."""
+"""Scene header and end of scene: bodies of segments of kind 0 and 3 (SPEC.md, section 2)."""
 
 import math
 import struct
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard import bitpack
-from onboard.errors import InputError, StreamError, UsageError
+from onboard.errors import InputError, StreamError
 from onboard.rawimage import DTYPES, sample_type
 from onboard.tiling import MAX_SIDE
 
 MINOR = 0
 SAMPLE_TYPES = tuple(DTYPES)
 MAX_WKT = 65_536
-_ALL_NODATA = 2
 _CRITICAL = 0x80
 _HEADER = struct.Struct(">BBBHII")
 _END = struct.Struct(">II")
@@ -67,6 +64,14 @@ class SceneHeader:
             raise InputError(f"image: expected (bands, rows, cols), found {image.shape}")
         bands, rows, cols = image.shape
         return cls(kind, 8 if kind == "u8" else 16, bands, cols, rows, **fields)
+
+    @property
+    def sample_range(self) -> tuple[int, int]:
+        """Least and greatest sample of these significant bits."""
+        if self.sample_type == "i16":
+            half = 1 << (self.significant_bits - 1)
+            return -half, half - 1
+        return 0, (1 << self.significant_bits) - 1
 
     def pack(self) -> bytes:
         """Return the body of a scene segment.
@@ -120,9 +125,13 @@ class SceneHeader:
         if not (1 <= bits <= most and bands and 1 <= width <= MAX_SIDE and height <= MAX_SIDE):
             raise StreamError(f"scene header: {bits} bits, {bands} bands, {width} x {height}")
         try:
-            return cls(SAMPLE_TYPES[kind], bits, bands, width, height, **_read_tlv(body))
+            fields = _read_tlv(body)
         except (struct.error, UnicodeDecodeError, zlib.error) as error:
             raise StreamError(f"scene header: malformed extension: {error}") from error
+        limits = np.iinfo(DTYPES[SAMPLE_TYPES[kind]])
+        if not limits.min <= fields.get("nodata", 0) <= limits.max:
+            raise StreamError(f"nodata: expected a {SAMPLE_TYPES[kind]}, found {fields['nodata']}")
+        return cls(SAMPLE_TYPES[kind], bits, bands, width, height, **fields)
 
 
 def _read_tlv(body: bytes) -> dict[str, Any]:
@@ -195,106 +204,3 @@ class EndOfScene:
         if not 1 <= height <= MAX_SIDE:
             raise StreamError(f"end segment: expected a height of 1..{MAX_SIDE}, found {height}")
         return cls(height, segments)
-
-
-@dataclass(frozen=True)
-class LayerShape:
-    """A layer of a tile: how many indices, of how many bits."""
-
-    positions: int
-    width: int
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A part of one layer of a tile: side information (layer 0), or indices from `first` on."""
-
-    layer: int
-    first: int
-    side: bytes
-    indices: NDArray[np.uint16]
-
-
-def split_layers(
-    side: bytes,
-    levels: Sequence[tuple[NDArray[np.uint16], int]],
-    room: int,
-    one_layer: bool = False,
-) -> list[tuple[int, int, bytes]]:
-    """Cut the layers of a tile into bodies of at most `room` bytes.
-
-    Args:
-        side: layer 0, tile state and side information.
-        levels: indices and index width of layers 1, 2, ..., coarse to fine.
-        room: most bytes of a body; a group of 8 indices must fit (16 or more), and `side`.
-        one_layer: begin a new body at every layer.
-
-    Returns:
-        Starting layer, starting index in it, and body of each piece.
-
-    Raises:
-        UsageError: `room` is too small.
-    """
-    if room < max(len(side), bitpack.MAX_WIDTH):
-        raise UsageError(f"room: expected {max(len(side), bitpack.MAX_WIDTH)} bytes, found {room}")
-    pieces: list[tuple[int, int, bytearray]] = [(0, 0, bytearray(side))]
-    for layer, (indices, width) in enumerate(levels, 1):
-        flat = indices.reshape(-1)
-        first = 0
-        while first < flat.size:
-            left = flat.size - first
-            free = 0 if one_layer and first == 0 else room - len(pieces[-1][2])
-            if not (count := _fitting(left, width, free)):
-                pieces.append((layer, first, bytearray()))
-                count = _fitting(left, width, room)
-            pieces[-1][2].extend(bitpack.pack(flat[first : first + count], width))
-            first += count
-    return [(layer, first, bytes(body)) for layer, first, body in pieces]
-
-
-def _fitting(left: int, width: int, free: int) -> int:
-    """Return how many of the indices left in a layer go into `free` bytes: all, or groups of 8."""
-    return left if bitpack.packed_bytes(left, width) <= free else 8 * (free // width)
-
-
-def read_pieces(
-    layer: int, first: int, body: bytes, shapes: Sequence[LayerShape], side_bytes: int
-) -> list[Piece]:
-    """Read the body of a tile segment.
-
-    Args:
-        layer: layer in which the body starts.
-        first: index in that layer.
-        body: without edge fields.
-        shapes: layers 1, 2, ..., coarse to fine.
-        side_bytes: length of layer 0, state included, unless the tile is all nodata.
-
-    Raises:
-        StreamError: empty, beyond the layers, misaligned, or padding that is not zero.
-    """
-    if not body:
-        raise StreamError("tile segment: empty body")
-    pieces = []
-    position = 0
-    if layer == 0:
-        position = 1 if body[0] == _ALL_NODATA else side_bytes
-        if first or len(body) < position or (body[0] == _ALL_NODATA and len(body) > 1):
-            raise StreamError(f"layer 0: state {body[0]}, {len(body)} bytes from index {first}")
-        pieces.append(Piece(0, 0, body[:position], np.zeros(0, np.uint16)))
-        layer = 1
-    while position < len(body):
-        if layer > len(shapes) or first >= shapes[layer - 1].positions:
-            raise StreamError(f"tile segment: starts or runs on beyond layer {layer}")
-        shape = shapes[layer - 1]
-        left = shape.positions - first
-        count = min(8 * (len(body) - position) // shape.width, left)
-        if count < left:
-            count -= count % 8
-        length = bitpack.packed_bytes(count, shape.width)
-        if not count or (count < left and position + length != len(body)):
-            raise StreamError("tile segment: its end is not that of a group of 8 indices")
-        part = body[position : position + length]
-        pieces.append(Piece(layer, first, b"", bitpack.unpack(part, shape.width, count)))
-        position += length
-        layer, first = layer + 1, 0
-    return pieces

@@ -1,0 +1,76 @@
+"""Recipe: all that decides a training run, as a TOML file holds it (recipes/*.toml)."""
+
+import difflib
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from ground.model import Architecture
+from onboard.errors import UsageError
+from onboard.frontend import AffineFrontEnd
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides a training run, as a TOML file holds it (recipes/*.toml)."""
+
+    name: str
+    bands: int
+    tile: int
+    target_rms: int
+    depths: tuple[int, ...]
+    dims: tuple[int, ...]
+    codewords: int
+    residual_blocks: int
+    residual_depth: int
+    decoder_depth: int
+    decoder_blocks: int
+    stride: int
+    steps: int
+    batch: int
+    decoder_steps: int
+    decoder_rate: float
+    encoder_rate: float
+    linear_rate: float
+    commitment: float
+    validate_every: int
+    seed: int
+
+    @classmethod
+    def read(cls, path: Path, **changes: Any) -> "Recipe":
+        """Read a recipe; `changes` replace single entries.
+
+        Raises:
+            UsageError: no such file, not TOML, an unknown or a missing key.
+        """
+        try:
+            entries = tomllib.loads(path.read_text()) | changes
+        except (OSError, ValueError) as error:
+            raise UsageError(f"recipe {path}: {error}") from error
+        known = [f.name for f in fields(cls)]
+        for key in entries:
+            if key not in known:
+                near = difflib.get_close_matches(key, known, 1, 0)[0]
+                raise UsageError(f"recipe {path}: unknown key {key!r}; the nearest is {near!r}")
+        if missing := [key for key in known if key not in entries]:
+            raise UsageError(f"recipe {path}: missing {', '.join(missing)}")
+        entries |= {key: tuple(entries[key]) for key in ("depths", "dims")}
+        return cls(**entries)
+
+    @property
+    def architecture(self) -> Architecture:
+        """The part of the recipe that shapes the network."""
+        return Architecture(**{f.name: getattr(self, f.name) for f in fields(Architecture)})
+
+    @property
+    def front_end(self) -> AffineFrontEnd:
+        """The front end, the very code that flies."""
+        return AffineFrontEnd(self.bands, self.target_rms)
+
+
+def find_recipe(name: str) -> Path:
+    """Return the path of a recipe: a path as it is, else a name from `ground/recipes`."""
+    return Path(name) if "/" in name or name.endswith(".toml") else RECIPES / f"{name}.toml"
