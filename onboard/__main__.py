@@ -279,6 +279,9 @@ def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> 
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        print(f"error {SkybookError.code}: {error}", file=sys.stderr)
+        return SkybookError.exit_code
     except MemoryError:
         print(f"error {LimitError.code}: out of memory", file=sys.stderr)
         return LimitError.exit_code

@@ -1,5 +1,8 @@
 """Bad input: a clear error of our tree or an image with a truthful mask; nothing else, ever."""
 
+import hashlib
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +14,18 @@ from ground.decoder import Decoder, Mask
 from ground.geotiff import Scene
 from ground.scenes import procedural
 from onboard import bundle as bundles
-from onboard.bundle import Bundle
+from onboard.bundle import Bundle, canonical_json
 from onboard.encoder import Encoder, Options
 from onboard.errors import (
     BundleError,
-    EngineError,
     InputError,
     LimitError,
+    SkybookError,
     StreamError,
 )
+from onboard.quantizer import pack_levels
+from onboard.rawimage import check_image, read_npy
+from onboard.sceneheader import EndOfScene, SceneHeader
 from onboard.segment import Kind, Segment, read_segments
 
 from .conftest import NAME, Run
@@ -146,7 +152,7 @@ def test_truncated_and_flipped_streams_in_the_command(
         assert not (tmp_path / "x.tif").exists()
 
 
-def tile_segment(bundle: Bundle, tile: int, body: bytes = b"\0") -> Segment:
+def tile_segment(bundle: Bundle, tile: int, body: bytes = b"\2") -> Segment:
     return Segment(Kind.TILE, 0, bundle.model_hash[:4], tile, 0, 0, None, body)
 
 
@@ -263,8 +269,166 @@ def test_raw_file_of_the_wrong_length(run: Run, tmp_path: Path, layout: str, len
 
 
 def test_errors_keep_their_codes() -> None:
-    codes = {e.__name__: (e.code, e.exit_code) for e in (StreamError, BundleError, EngineError)}
-    assert codes == {"StreamError": (400, 4), "BundleError": (500, 5), "EngineError": (700, 7)}
+    tree = [SkybookError, *SkybookError.__subclasses__()]
+    assert {e.__name__: (e.code, e.exit_code) for e in tree} == {
+        "SkybookError": (100, 1),
+        "UsageError": (200, 2),
+        "InputError": (300, 3),
+        "StreamError": (400, 4),
+        "BundleError": (500, 5),
+        "LimitError": (600, 6),
+        "EngineError": (700, 7),
+    }
+
+
+@pytest.mark.parametrize("option", ["-o", "--json"])
+def test_the_input_is_never_overwritten(run: Run, tmp_path: Path, option: str) -> None:
+    np.save(tmp_path / "a.npy", np.full((4, 20, 20), 7, np.uint16))
+    before = (tmp_path / "a.npy").read_bytes()
+    options = ["-o", "x.sky", "--json", "x.json"]
+    options[options.index(option) + 1] = "a.npy"
+    done = run("onboard", "encode", "a.npy", "--bundle", NAME, *options)
+    assert done.returncode == 2
+    assert "is the input" in done.stderr
+    assert (tmp_path / "a.npy").read_bytes() == before
+
+
+def test_outputs_that_cannot_be_written(run: Run, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.full((4, 20, 20), 7, np.uint16))
+    done = run("onboard", "encode", "a.npy", "--bundle", NAME, "-o", "none/x.sky")
+    assert done.returncode == 2
+    done = run("onboard", "encode", "a.npy", "--bundle", NAME, "-o", "/dev/full")
+    assert done.returncode == 1
+    assert "No space" in done.stderr
+
+
+@pytest.mark.parametrize(("kind", "nodata"), [("u16", -9_999), ("u8", 256), ("i16", 40_000)])
+def test_nodata_that_no_sample_can_be(encoder: Encoder, kind: str, nodata: int) -> None:
+    image = np.zeros((4, 9, 9), {"u8": np.uint8, "u16": np.uint16, "i16": np.int16}[kind])
+    with pytest.raises(InputError, match="nodata"):
+        list(encoder.encode(image, SceneHeader.of(image, nodata=nodata)))
+
+
+def test_samples_beyond_the_significant_bits(encoder: Encoder) -> None:
+    image = np.full((4, 9, 9), 4_096, np.uint16)
+    header = replace(SceneHeader.of(image), significant_bits=12)
+    with pytest.raises(InputError, match=r"0\.\.4095 .* found 4096"):
+        list(encoder.encode(image, header))
+
+
+def other_side(segment: Segment) -> Segment:
+    """Return a tile segment with another step code, its CRC right."""
+    assert (segment.kind, segment.layer) == (Kind.TILE, 0)
+    body = bytearray(segment.body)
+    body[1] ^= 8
+    return replace(segment, body=bytes(body))
+
+
+def test_segments_that_contradict_each_other(
+    bundle: Bundle, decoder: Decoder, encoder: Encoder
+) -> None:
+    scene = procedural(1, 24, 30, nodata=False)
+    good = survivors(b"".join(encoder.encode(scene.image, scene.header())))
+    whole = decoder.decode(b"".join(s.pack() for s in good))
+    head, tile, end = good[0], good[1], good[-1]
+    contradictions = [
+        other_side(tile),
+        replace(tile, body=b"\2"),
+        replace(tile, body=tile.body[:-1] + bytes([tile.body[-1] ^ 1])),
+        replace(tile, edge=None),
+        replace(tile, kind=Kind.MASK, layer=0, body=b"\0\5\5"),
+        replace(head, body=SceneHeader("u16", 16, 4, 300, 100).pack()),
+        replace(head, body=SceneHeader("u16", 12, 4, 30, 24).pack()),
+        replace(end, body=EndOfScene(999, 3).pack()),
+        replace(end, tile=4),
+    ]
+    for number, wrong in enumerate(contradictions):
+        decoded = decoder.decode(b"".join(s.pack() for s in (*good, wrong)))
+        assert not decoded.complete, number
+        assert decoded.reception.counts["damaged"] == 1, number
+        assert np.array_equal(decoded.scene.image, whole.scene.image), number
+        assert np.array_equal(decoded.mask, whole.mask), number
+    repeated = decoder.decode(b"".join(s.pack() for s in good * 2))
+    assert repeated.complete
+
+
+def test_metadata_that_no_geotiff_holds_does_not_cost_the_image(
+    run: Run, tmp_path: Path, encoder: Encoder
+) -> None:
+    image = np.full((4, 20, 20), 700, np.uint16)
+    header = SceneHeader.of(image, crs="EPSG:999999", band_ids=("B02", "B03"))
+    (tmp_path / "x.sky").write_bytes(b"".join(encoder.encode(image, header)))
+    done = run("ground", "decode", "x.sky", "-o", "x.tif")
+    assert done.returncode == 4
+    assert "without CRS" in done.stderr
+    assert geotiff.read(tmp_path / "x.tif").image.shape == image.shape
+
+
+def test_a_bundle_whose_levels_are_not_those_of_its_graph(bundle: Bundle) -> None:
+    swapped = [replace(level, reduction=2 * level.reduction) for level in bundle.levels]
+    entries, part = pack_levels(swapped)
+    wire = {**bundle.manifest["wire"], "levels": entries}
+    parts = {**bundle.parts, "codebooks": part}
+    wrong = Bundle.assemble("wrong", wire, parts, 1, {})
+    with pytest.raises(BundleError, match="expected maps of"):
+        Encoder(wrong, "ort")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("bytes", float("inf")),
+        ("bytes", -1),
+        ("bytes", "9"),
+        ("name", "other"),
+        ("macs", float("inf")),
+        ("macs", True),
+        ("model", "../../x"),
+        ("model", ["x"]),
+        ("model", "\ud800"),
+    ],
+)
+def test_manifests_that_make_no_sense(bundle: Bundle, key: str, value: object) -> None:
+    manifest = json.loads(canonical_json(bundle.manifest))
+    if key == "macs":
+        manifest["encoder"]["macs_per_pixel"] = value
+    elif key == "model":
+        manifest["name"] = value
+    else:
+        manifest["parts"][0][key] = value
+    packed = json.dumps(manifest, sort_keys=True, separators=(",", ":")).encode()
+    head = b"SKYB\1\0\0\0" + len(packed).to_bytes(4, "big")
+    head += hashlib.sha256(packed).digest() + bytes(64)
+    with pytest.raises(BundleError):
+        Bundle.unpack(head + packed + b"".join(bundle.parts.values()))
+
+
+@pytest.mark.parametrize(
+    "shape",
+    ["(4, 99999999999999999999, 2)", "(True, 2, 2)", "(4, 2", "-" * 6_000, "()", "(4,-1,2)"],
+)
+def test_npy_headers_that_make_no_sense(tmp_path: Path, shape: str) -> None:
+    text = f"{{'descr': '<u2', 'fortran_order': False, 'shape': {shape}}}\n".encode()
+    file = tmp_path / "x.npy"
+    file.write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text)
+    with pytest.raises(InputError):
+        check_image(read_npy(file), 4)
+
+
+def test_command_values_out_of_range(run: Run, tmp_path: Path, bundle: Bundle) -> None:
+    (tmp_path / "x.sky").write_bytes(tile_segment(bundle, 0, b"\2").pack())
+    for options in (["--width", 0], ["--width", -5], ["--width", 9, "--threads", 0]):
+        done = run("ground", "decode", "x.sky", "-o", "x.tif", *options)
+        assert done.returncode == 2, done.stderr
+    assert run("onboard", "info", NAME, "--tile", 0).returncode == 2
+
+
+def test_a_foreign_segment_in_front_does_not_hide_the_scene(
+    run: Run, tmp_path: Path, small: bytes
+) -> None:
+    foreign = Segment(Kind.TILE, 0, b"\1\2\3\4", 0, 0, 0, None, b"\2").pack()
+    (tmp_path / "x.sky").write_bytes(foreign + small)
+    assert run("ground", "decode", "x.sky", "-o", "x.tif").returncode == 0
 
 
 def test_geotiff_of_ours_is_read_back(tmp_path: Path, image: NDArray[np.uint16]) -> None:
