@@ -48,7 +48,7 @@ def export_checkpoint(checkpoint: Path, output: Path, calibration: Path) -> Expo
     recipe, model = load(checkpoint)
     training, validation = train_items(calibration)
     encoder = quantise(model.encoder, calibration_samples(training, recipe))
-    command = f"python -m ground train {recipe.name} --codewords {recipe.codewords} --data DATA"
+    command = f"python -m ground train {recipe.name} --codewords {recipe.codewords} --data FOLDER"
     bundle = make_bundle(recipe, model, encoder, {"command": command, "recipe": recipe.name})
     scenes = [read_item(item) for item in validation]
     verdicts, decoders = {}, {}

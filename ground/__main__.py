@@ -168,7 +168,7 @@ def _train(arguments: argparse.Namespace) -> int:
         raise UsageError(f"training needs torch: pip install 'skybook[train]' ({error})") from error
     changes = {
         key: getattr(arguments, key)
-        for key in ("codewords", "steps", "seed")
+        for key in ("codewords", "steps", "seed", "start_from")
         if getattr(arguments, key) is not None
     }
     recipe = Recipe.read(find_recipe(arguments.recipe), **changes)
@@ -185,7 +185,7 @@ def _train(arguments: argparse.Namespace) -> int:
                     f"{line.validation_psnr16:.2f} dB, perplexity {line.perplexity}"
                 )
 
-        train(recipe, arguments.data, output, arguments.start_from, report)
+        train(recipe, arguments.data, output, report)
     print(f"{output}: checkpoint.pt, log.jsonl")
     return 0
 
@@ -251,7 +251,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("recipe", help="name of a shipped recipe, or path of a .toml")
     train.add_argument("--data", type=Path, required=True, help="folder of scenes, see datasets")
     train.add_argument("-o", "--output", type=Path, help="folder (default runs/NAME-CODEWORDS)")
-    train.add_argument("--start-from", type=Path, help="checkpoint whose weights are taken over")
+    train.add_argument("--start-from", help="checkpoint to take weights from, for the recipe's")
     train.add_argument("--codewords", type=int, help="codewords a level, instead of the recipe's")
     train.add_argument("--steps", type=int, help="steps, instead of the recipe's")
     train.add_argument("--seed", type=int, help="seed, instead of the recipe's")

@@ -121,11 +121,13 @@ class Reception:
         if segment.kind in (Kind.TILE, Kind.MASK):
             self._tiles.setdefault(segment.tile, []).append(segment)
             return
+        if segment.kind not in (Kind.SCENE, Kind.END):
+            return  # a kind of a newer minor version
         if segment.tile or segment.layer or segment.first or segment.edge:
             raise StreamError("scene or end segment: tile, layer, first or edge is set")
         if segment.kind == Kind.SCENE:
             self._use_header(SceneHeader.unpack(segment.body))
-        elif segment.kind == Kind.END:
+        else:
             end = EndOfScene.unpack(segment.body)
             if self.end not in (None, end):
                 raise StreamError(f"end segment: {end} contradicts {self.end}")

@@ -38,6 +38,7 @@ class Recipe:
     commitment: float
     validate_every: int
     seed: int
+    start_from: str
 
     @classmethod
     def read(cls, path: Path, **changes: Any) -> "Recipe":

@@ -94,7 +94,6 @@ def train(
     recipe: Recipe,
     data: Path,
     output: Path,
-    start_from: Path | None = None,
     report: Callable[[int, Progress | None], None] = lambda _step, _line: None,
 ) -> VqvaeFpn:
     """Train, or go on from the checkpoint in `output`.
@@ -103,7 +102,6 @@ def train(
         recipe: what to train.
         data: folder of scenes, as `ground.datasets.find_scenes` takes it.
         output: folder for `checkpoint.pt` and `log.jsonl`.
-        start_from: checkpoint whose weights of the same name and shape are taken over.
         report: called with the step after every step, with a line of the log when there is one.
     """
     training, validation = (TileSet.read(items, recipe) for items in train_items(data))
@@ -114,7 +112,7 @@ def train(
     optimiser = torch.optim.Adam(_groups(model, recipe), lr=0.0)
     first = _resume(output, recipe, model, optimiser)
     if first == 0:
-        _start(model, training, start_from)
+        _start(model, training, recipe)
     losses: list[float] = []
     for step in range(first, recipe.steps):
         losses.append(_step(model, optimiser, training, recipe, step))
@@ -198,11 +196,11 @@ def _step(
 
 
 @torch.no_grad()
-def _start(model: VqvaeFpn, tiles: TileSet, start_from: Path | None) -> None:
+def _start(model: VqvaeFpn, tiles: TileSet, recipe: Recipe) -> None:
     """Take over encoder and decoder weights that fit, then set the codebooks by k-means."""
-    if start_from is not None:
+    if recipe.start_from:
         mine = model.state_dict()
-        given = load(start_from)[1].state_dict()
+        given = load(Path(recipe.start_from))[1].state_dict()
         fitting = {
             key: weight
             for key, weight in given.items()

@@ -423,6 +423,13 @@ def test_command_values_out_of_range(run: Run, tmp_path: Path, bundle: Bundle) -
     assert run("onboard", "info", NAME, "--tile", 0).returncode == 2
 
 
+def test_kinds_of_a_newer_minor_version_are_skipped(
+    decoder: Decoder, bundle: Bundle, small: bytes
+) -> None:
+    newer = Segment(9, 0, bundle.model_hash[:4], 77, 3, 5, None, b"later").pack()
+    assert decoder.decode(newer + small).complete
+
+
 def test_a_foreign_segment_in_front_does_not_hide_the_scene(
     run: Run, tmp_path: Path, small: bytes
 ) -> None:

@@ -149,8 +149,9 @@ def test_encoder_waits_for_its_turn(recipe: Recipe, scenes: Path, tmp_path: Path
 def test_three_levels_start_from_two(
     recipe: Recipe, scenes: Path, trained: Path, tmp_path: Path
 ) -> None:
-    three = replace(recipe, depths=(8, 16, 8), dims=(8, 8, 8), steps=1)
-    model = train(three, scenes, tmp_path, trained / "checkpoint.pt")
+    start = str(trained / "checkpoint.pt")
+    three = replace(recipe, depths=(8, 16, 8), dims=(8, 8, 8), steps=1, start_from=start)
+    model = train(three, scenes, tmp_path)
     assert model.shape.levels == 3
     deep = model.state_dict()["encoder.blocks.0.down.weight"]
     assert torch.allclose(deep, weights(trained)["encoder.blocks.0.down.weight"], atol=1e-3)
