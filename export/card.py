@@ -13,8 +13,8 @@ from onboard.bundle import Bundle
 _TEXT = """\
 # {name}
 
-VQVAE-FPN of the CORSA paper ({levels} levels, {codewords} codewords each) for Sentinel-2 B02 B03
-B04 B08 at 10 m, uint16 digital numbers (reflectance x 10000), tiles of {tile} pixels. Model
+VQVAE-FPN of the CORSA paper ({levels} levels, {codewords} codewords each) for Sentinel-2 B02 B03 B04
+B08 at 10 m, uint16 digital numbers (reflectance x 10000), tiles of {tile} pixels. Model hash
 `{model_hash}`.
 
 ## What it does
@@ -25,20 +25,24 @@ B04 B08 at 10 m, uint16 digital numbers (reflectance x 10000), tiles of {tile} p
 
 ## How it was made
 - Command: `{command}`
-- Training data: Sentinel-2 L1C and L2A scenes, {training}; split by place, test places never
-  read, nor the scene of the `spyndex` package. Contains modified Copernicus Sentinel data. Sources
-  as their repositories state them: SEN12MS-CR, SSL4EO-S12, DSen2, TerraMind examples, BigEarthNet,
-  Fields of the World, eo-learn and others (CC-BY, MIT or none stated; the weights hold no imagery).
-- Recipe: {recipe}
+- Training data: {training} (Sentinel-2 L1C and L2A), split by place; places
+  of the test split were never read, nor was the scene of the `spyndex` package. From SEN12MS-CR,
+  SSL4EO-S12, DSen2, TerraMind examples, BigEarthNet, Fields of the World, eo-learn and others, under
+  the licences their repositories state (CC-BY, MIT, or none stated). Contains modified Copernicus
+  Sentinel data; the weights hold no imagery.
+- Machine: 2 CPU cores, fp32, no GPU.
+- Recipe: {recipe}.
 
 | step | training error, dB | validation PSNR16, dB | perplexity, fine to coarse |
 |---|---|---|---|
 {log}
 
 ## What int8 costs
-Mean PSNR16 over {tiles} validation tiles: {psnr}. Indices that agree: {agreement}.
-Decoder weights as float16 cost {half:.3f} dB. `python -m export verify {name}` compares
-the engines on the spyndex scene, against the network with unrounded activations.
+Mean PSNR16 over {tiles} validation tiles (fp32: the trained network; ort, litert: the int8 bundle and its
+decoder): {psnr}.
+Indices that agree: {agreement}.
+Decoder weights as float16 cost {half:.3f} dB. `python -m export verify {name}` compares the engines
+on the spyndex scene, against the int8 network with its activations unrounded.
 
 PSNR against JPEG 2000 on the same scenes: `python -m benchmarks rd`.
 """
@@ -82,7 +86,7 @@ def model_card(
         macs=bundle.macs_per_pixel,
         command=command,
         training=training,
-        recipe=", ".join(f"{key} {value}" for key, value in asdict(recipe).items()),
+        recipe=", ".join(f"{key} {value}" for key, value in asdict(recipe).items() if value != ""),
         log=log,
         tiles=verdict.tiles,
         psnr=_join(verdict.psnr16, "{:.2f} dB"),
