@@ -58,6 +58,9 @@ def measure_scene(codec: Codec, item: BenchmarkScene) -> dict[str, Any]:
     row: dict[str, Any] = {"scene": item.name, "place": item.place, "group": item.group}
     row["shape"] = list(image.shape)
     row["codecs"] = {codec.name: figures(image, decoded, length)}
+    tile = codec.encoder.bundle.tile
+    seam_ratio = metrics.seam_ratio(image, decoded, tile)
+    row["codecs"][codec.name]["seam_ratio"] = None if np.isnan(seam_ratio) else seam_ratio
     for name, code in BASELINES.items():
         spent, back = code(image.astype(np.uint16), length)
         row["codecs"][name] = figures(image, back, spent)
@@ -83,6 +86,9 @@ def summarise(rows: Iterable[dict[str, Any]], bundle: str) -> dict[str, Any]:
         ]
         means[name] = {key: float(np.mean([p[key] for p in per_place])) for key in keys}
     summary: dict[str, Any] = dict(means[bundle])
+    seams = [codecs[bundle].get("seam_ratio") for at in places.values() for codecs in at]
+    seams = [ratio for ratio in seams if ratio is not None]
+    summary["seam_ratio"] = float(np.mean(seams)) if seams else None
     for name in BASELINES:
         summary[name] = means[name]
         summary[f"psnr_gain_vs_{name}"] = means[bundle]["psnr16"] - means[name]["psnr16"]

@@ -30,5 +30,9 @@ def summary_table(document: Mapping[str, Any]) -> str:
             title = f"{group}: {figures['scenes']} scenes, {figures['places']} places"
             rows = [table_row(bundle, figures)]
             rows += [table_row(label, figures[name]) for name, label in LABELS.items()]
+            if figures["seam_ratio"] is not None:
+                rows.append(
+                    f"error at tile borders over error elsewhere: {figures['seam_ratio']:.3f}"
+                )
             blocks.append("\n".join([title, HEAD, *rows]))
     return "\n\n".join(blocks)

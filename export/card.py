@@ -13,8 +13,8 @@ from onboard.bundle import Bundle
 _TEXT = """\
 # {name}
 
-VQVAE-FPN of the CORSA paper ({levels} levels, {codewords} codewords each) for Sentinel-2 B02 B03 B04
-B08 at 10 m, uint16 digital numbers (reflectance x 10000), tiles of {tile} pixels. Model hash
+VQVAE-FPN of the CORSA paper ({levels} levels, {codewords} codewords each) for Sentinel-2 B02 B03
+B04 B08 at 10 m, uint16 digital numbers (reflectance x 10000), tiles of {tile} pixels. Model hash
 `{model_hash}`.
 
 ## What it does
@@ -27,9 +27,9 @@ B08 at 10 m, uint16 digital numbers (reflectance x 10000), tiles of {tile} pixel
 - Command: `{command}`
 - Training data: {training} (Sentinel-2 L1C and L2A), split by place; places
   of the test split were never read, nor was the scene of the `spyndex` package. From SEN12MS-CR,
-  SSL4EO-S12, DSen2, TerraMind examples, BigEarthNet, Fields of the World, eo-learn and others, under
-  the licences their repositories state (CC-BY, MIT, or none stated). Contains modified Copernicus
-  Sentinel data; the weights hold no imagery.
+  SSL4EO-S12, DSen2, TerraMind examples, BigEarthNet, Fields of the World, eo-learn and others,
+  under the licences their repositories state (CC-BY, MIT, or none stated). Contains modified
+  Copernicus Sentinel data; the weights hold no imagery.
 - Machine: 2 CPU cores, fp32, no GPU.
 - Recipe: {recipe}.
 
@@ -38,8 +38,8 @@ B08 at 10 m, uint16 digital numbers (reflectance x 10000), tiles of {tile} pixel
 {log}
 
 ## What int8 costs
-Mean PSNR16 over {tiles} validation tiles (fp32: the trained network; ort, litert: the int8 bundle and its
-decoder): {psnr}.
+Mean PSNR16 over {tiles} validation tiles (fp32: the trained network; ort, litert: the int8 bundle
+and its decoder): {psnr}.
 Indices that agree: {agreement}.
 Decoder weights as float16 cost {half:.3f} dB. `python -m export verify {name}` compares the engines
 on the spyndex scene, against the int8 network with its activations unrounded.

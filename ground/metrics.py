@@ -150,6 +150,30 @@ def _blur(plane: NDArray[np.float64]) -> NDArray[np.float64]:
     return blurred
 
 
+def seam_ratio(a: AnyImage, b: AnyImage, tile: int, reach: int = 4) -> float:
+    """Return RMSE within `reach` pixels of inner tile borders over RMSE elsewhere; 1 is no seams.
+
+    NaN where the image has no inner border, or no error elsewhere.
+    """
+    _checked_mask(a, b, None)
+    rows, cols = (_near_seam(length, tile, reach) for length in a.shape[1:])
+    near = rows[:, None] | cols[None]
+    squared = np.square(a.astype(np.float64) - b.astype(np.float64)).mean(axis=0)
+    elsewhere = squared[~near].mean() if (~near).any() else 0.0
+    if not near.any() or elsewhere == 0:
+        return math.nan
+    return float(np.sqrt(squared[near].mean() / elsewhere))
+
+
+def _near_seam(length: int, tile: int, reach: int) -> NDArray[np.bool_]:
+    """Return which of `length` positions lie within `reach` of a border between two tiles."""
+    position = np.arange(length)
+    border = np.rint(position / tile) * tile
+    inner = (border > 0) & (border < length)
+    near: NDArray[np.bool_] = inner & (position >= border - reach) & (position < border + reach)
+    return near
+
+
 def spectral_angle(a: AnyImage, b: AnyImage, valid: Valid = None) -> float:
     """Return the mean angle between the spectra of a pixel, in degrees, 0 to 180.
 

@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import wasserstein_distance
 
-from ground.metrics import histogram_distance, measure, psnr, rmse, spectral_angle, ssim
+from ground.metrics import (
+    histogram_distance,
+    measure,
+    psnr,
+    rmse,
+    seam_ratio,
+    spectral_angle,
+    ssim,
+)
 from onboard.errors import InputError
 
 
@@ -135,3 +143,14 @@ def test_images_and_masks_that_do_not_fit_are_refused(figure):
         figure(a, a, valid=np.ones((24, 19), np.uint8))
     with pytest.raises(InputError, match="at least one pixel, found none of 456"):
         figure(a, a, valid=np.zeros((24, 19), np.bool_))
+
+
+def test_seam_ratio_sees_borders_between_tiles_only() -> None:
+    original = np.zeros((1, 24, 20), np.uint16)
+    flat = original + 1
+    assert seam_ratio(original, flat, 8) == pytest.approx(1)
+    seam = flat.copy()
+    seam[:, :, 4:20] = 3
+    seam[:, 4:20] = 3
+    assert seam_ratio(original, seam, 8) == pytest.approx(3)
+    assert np.isnan(seam_ratio(original, flat, 24))
