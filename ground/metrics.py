@@ -168,7 +168,7 @@ def seam_ratio(a: AnyImage, b: AnyImage, tile: int, reach: int = 4) -> float:
 def _near_seam(length: int, tile: int, reach: int) -> NDArray[np.bool_]:
     """Return which of `length` positions lie within `reach` of a border between two tiles."""
     position = np.arange(length)
-    border = np.rint(position / tile) * tile
+    border = (position + tile // 2) // tile * tile
     inner = (border > 0) & (border < length)
     near: NDArray[np.bool_] = inner & (position >= border - reach) & (position < border + reach)
     return near
