@@ -294,7 +294,7 @@ def jpeg2000_at_bytes(image: NDArray[np.uint16], budget: int) -> bytes:
     _check_uint16(image)
     raw, best = image.nbytes, b""
     asked, low, high = float(min(max(budget, 1), raw)), 1.0, float(raw)
-    for _ in range(SEARCH_STEPS):
+    for tries in range(SEARCH_STEPS):
         stream = jpeg2000_encode(image, raw / asked)
         if len(stream) <= budget:
             low, best = asked, max(best, stream, key=len)
@@ -305,6 +305,8 @@ def jpeg2000_at_bytes(image: NDArray[np.uint16], budget: int) -> bytes:
         secant = asked * budget / len(stream)
         useful = low < secant and (secant < high or high == raw)
         asked = min(secant, high) if useful else (low + high) / 2
+        if not best:  # lengths come in plateaus: step down faster and faster until one fits
+            asked = max(low, min(asked, high * (1 - 2.0**tries / 1000)))
     if not best:
         raise LimitError(f"JPEG 2000: expected to fit {budget} bytes, found the coarsest longer")
     return best
