@@ -125,9 +125,9 @@ def receptive_radius(model: VqvaeFpn) -> int:
 
 
 def write_files(output: Path, bundle: Bundle, decoder: bytes, card: str) -> list[Path]:
-    """Write NAME.skyb, and beside it NAME.onnx (decoder) and NAME.md (model card)."""
+    """Write NAME.skyb, and beside it NAME.onnx (decoder) and NAME.MODEL_CARD.md."""
     output.parent.mkdir(parents=True, exist_ok=True)
-    contents = {".skyb": bundle.pack(), ".onnx": decoder, ".md": card.encode()}
+    contents = {".skyb": bundle.pack(), ".onnx": decoder, ".MODEL_CARD.md": card.encode()}
     paths = []
     for suffix, content in contents.items():
         path = output.with_suffix(suffix)

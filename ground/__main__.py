@@ -21,6 +21,7 @@ from onboard.__main__ import (
     EXIT_CODES,
     add_encode_options,
     add_json_option,
+    cuc_time,
     encode_text,
     encode_to_file,
     print_result,
@@ -36,7 +37,8 @@ def _encode(arguments: argparse.Namespace) -> int:
     refuse_rate_options(arguments, bundle.name)
     scene = geotiff.read(arguments.input)
     encoder = Encoder(bundle, arguments.engine, arguments.threads)
-    result = encode_to_file(encoder, scene.image, scene.header(), arguments)
+    header = replace(scene.header(), start_time=cuc_time(arguments.start_time))
+    result = encode_to_file(encoder, scene.image, header, arguments)
     print_result(result, encode_text(result, arguments.output), arguments.json)
     return 0
 
@@ -182,7 +184,8 @@ def _train(arguments: argparse.Namespace) -> int:
             if line is not None:
                 console.print(
                     f"step {line.step}: training error {line.loss_db:.2f} dB, validation PSNR16 "
-                    f"{line.validation_psnr16:.2f} dB, perplexity {line.perplexity}"
+                    f"{line.validation_psnr16:.2f} dB, perplexity {line.perplexity}, "
+                    f"codewords used {line.used}"
                 )
 
         train(recipe, arguments.data, output, report)

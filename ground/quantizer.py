@@ -119,6 +119,10 @@ class VectorQuantizer(nn.Module):
             self.sums[dead] = replacement * 0.2 * mean_usage
         self.codebook.copy_(self.sums / self.usage[:, None])
 
+    def used(self) -> float:
+        """Return the share of codewords in use, 0..1: chosen at least a tenth of the mean."""
+        return float((self.usage > 0.1 * self.usage.mean()).float().mean())
+
     def perplexity(self) -> float:
         """Return the effective number of codewords in use, 1..codewords."""
         share = self.usage / self.usage.sum()

@@ -88,6 +88,7 @@ class Progress:
     loss_db: float
     validation_psnr16: float
     perplexity: tuple[float, ...]
+    used: tuple[float, ...]
 
 
 def train(
@@ -229,7 +230,8 @@ def _progress(
     psnr16 = 20 * float(np.log10(65_535)) - sum(errors) / len(tiles.steps)
     levels = range(model.shape.levels)
     perplexity = tuple(round(model.quantizer(level).perplexity(), 1) for level in levels)
-    return Progress(step, round(float(np.mean(losses)), 4), round(psnr16, 4), perplexity)
+    used = tuple(round(model.quantizer(level).used(), 4) for level in levels)
+    return Progress(step, round(float(np.mean(losses)), 4), round(psnr16, 4), perplexity, used)
 
 
 def _save(

@@ -7,6 +7,8 @@ import resource
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -33,6 +35,7 @@ def add_encode_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--segment-bytes", type=int, default=1000, help="most bytes of a segment")
     parser.add_argument("--one-layer", action="store_true", help="one layer to a segment")
     parser.add_argument("--scene-id", type=int, default=0, help="0..65535 (default 0)")
+    parser.add_argument("--start-time", help="of the scene, ISO 8601 in TAI; left out by default")
     for option in ("--ratio", "--bytes", "--psnr", "--rmse"):
         parser.add_argument(option, type=float, help="for bundles with variable rate only")
     add_json_option(parser)
@@ -66,6 +69,24 @@ def refuse_overwriting(arguments: argparse.Namespace) -> None:
         named = target not in (None, "-") and Path(target).exists()
         if named and Path(target).samefile(arguments.input):
             raise UsageError(f"{option} {target}: is the input")
+
+
+def cuc_time(text: str | None) -> tuple[int, int] | None:
+    """Return a TAI time as seconds and 1/65536 s since 1958-01-01T00:00:00 (CCSDS 301.0, CUC).
+
+    Raises:
+        UsageError: not ISO 8601, with a zone, or outside 1958..2094.
+    """
+    if text is None:
+        return None
+    try:
+        since = datetime.fromisoformat(text) - datetime(1958, 1, 1)
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"--start-time: expected ISO 8601 in TAI, no zone: {error}") from error
+    ticks = since // timedelta(microseconds=1) * 65_536 // 1_000_000
+    if not 0 <= ticks < 1 << 48:
+        raise UsageError(f"--start-time: expected 1958..2094, found {text}")
+    return divmod(ticks, 65_536)
 
 
 def encode_to_file(
@@ -169,9 +190,11 @@ def _encode(arguments: argparse.Namespace) -> int:
     bundle = bundles.load(arguments.bundle)
     refuse_rate_options(arguments, bundle.name)
     image = _read_image(arguments, bundle.bands)
-    header = None
-    if arguments.nodata is not None:
-        header = SceneHeader.of(image, nodata=arguments.nodata)
+    header = SceneHeader.of(
+        image, nodata=arguments.nodata, start_time=cuc_time(arguments.start_time)
+    )
+    if arguments.significant_bits is not None:
+        header = replace(header, significant_bits=arguments.significant_bits)
     encoder = Encoder(bundle, arguments.engine, arguments.threads)
     result = encode_to_file(encoder, image, header, arguments)
     print_result(result, encode_text(result, arguments.output), arguments.json)
@@ -244,6 +267,7 @@ def _parser() -> argparse.ArgumentParser:
     encode.add_argument("--bands", type=int, help="bands of a raw file (default: the bundle's)")
     encode.add_argument("--width", type=int, help="columns of a raw file")
     encode.add_argument("--nodata", type=int, help="value that means: no data here")
+    encode.add_argument("--significant-bits", type=int, help="bits of a sample in use (all)")
     encode.set_defaults(run=_encode)
 
     info = commands.add_parser(

@@ -415,6 +415,20 @@ def test_npy_headers_that_make_no_sense(tmp_path: Path, shape: str) -> None:
         check_image(read_npy(file), 4)
 
 
+def test_start_time_and_significant_bits(run: Run, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.full((4, 9, 9), 700, np.uint16))
+    command = ("onboard", "encode", "a.npy", "--bundle", NAME, "-o", "x.sky")
+    good = ("--start-time", "1958-01-02T00:00:01.5", "--significant-bits", 12)
+    assert run(*command, *good).returncode == 0
+    header = SceneHeader.unpack(survivors((tmp_path / "x.sky").read_bytes())[0].body)
+    assert header.start_time == (86_401, 32_768)
+    assert header.significant_bits == 12
+    for bad in ("noon", "1957-12-31T23:59:59", "2026-01-01T00:00:00+01:00"):
+        assert run(*command, "--start-time", bad).returncode == 2
+    assert run(*command, "--significant-bits", 17).returncode == 3
+    assert run(*command, "--significant-bits", 9).returncode == 3
+
+
 def test_command_values_out_of_range(run: Run, tmp_path: Path, bundle: Bundle) -> None:
     (tmp_path / "x.sky").write_bytes(tile_segment(bundle, 0, b"\2").pack())
     for options in (["--width", 0], ["--width", -5], ["--width", 9, "--threads", 0]):

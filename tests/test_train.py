@@ -215,7 +215,8 @@ def test_export_of_a_tiny_model(
     trained: Path, scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = export_checkpoint(trained / "checkpoint.pt", tmp_path / "tiny.skyb", scenes)
-    assert [path.suffix for path in made.files] == [".skyb", ".onnx", ".md"]
+    names = [path.name for path in made.files]
+    assert names == ["tiny.skyb", "tiny.onnx", "tiny.MODEL_CARD.md"]
     assert made.verdict.tiles > 0
     assert made.verdict.agreement["ort-litert"] > 95
     bundle = load_bundle(str(tmp_path / "tiny.skyb"))
