@@ -59,11 +59,16 @@ def quantised_levels(model: VqvaeFpn, latent_scales: Sequence[float]) -> tuple[L
 
 
 def make_bundle(
-    recipe: Recipe, model: VqvaeFpn, encoder: QuantisedEncoder, made_by: Mapping[str, Any]
+    name: str,
+    recipe: Recipe,
+    model: VqvaeFpn,
+    encoder: QuantisedEncoder,
+    made_by: Mapping[str, Any],
 ) -> Bundle:
     """Return the flight bundle, golden vectors included.
 
     Args:
+        name: of the bundle.
         recipe: of the checkpoint.
         model: trained network.
         encoder: the same, its encoder quantised.
@@ -84,7 +89,6 @@ def make_bundle(
         "codebooks": codebooks,
         "golden": pack_golden([], []),
     }
-    name = f"{recipe.name}-{recipe.codewords}"
     macs = macs_per_pixel(walk(model.encoder))
     bundle = Bundle.assemble(name, wire, parts, macs, made_by)
     parts["golden"] = pack_golden(_golden(bundle), [level.width for level in levels])

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from export.verify import Verdict
@@ -24,17 +23,18 @@ B04 B08 at 10 m, uint16 digital numbers (reflectance x 10000), tiles of {tile} p
   is fixed, so a tile that holds both dark water and cloud loses most detail.
 
 ## How it was made
-- Command: `{command}`
+- Commands:
+{commands}
 - Training data: {training} (Sentinel-2 L1C and L2A), split by place; places
   of the test split were never read, nor was the scene of the `spyndex` package. From SEN12MS-CR,
   SSL4EO-S12, DSen2, TerraMind examples, BigEarthNet, Fields of the World, eo-learn and others,
   under the licences their repositories state (CC-BY, MIT, or none stated). Contains modified
   Copernicus Sentinel data; the weights hold no imagery.
 - Machine: 2 CPU cores, fp32, no GPU.
-- Recipe: {recipe}.
+- Recipes: `ground/recipes/`.
 
-| step | training error, dB | validation PSNR16, dB | perplexity, fine to coarse |
-|---|---|---|---|
+| recipe | step | training error, dB | validation PSNR16, dB | perplexity, fine to coarse |
+|---|---|---|---|---|
 {log}
 
 ## What int8 costs
@@ -48,8 +48,8 @@ PSNR against JPEG 2000 on the same scenes: `python -m benchmarks rd`.
 """
 
 
-def training_log(folder: Path, lines: int = 12) -> str:
-    """Return rows of the training log, evenly spread, as a Markdown table."""
+def training_log(folder: Path, name: str, lines: int = 8) -> str:
+    """Return rows of a training log, evenly spread, as a Markdown table."""
     entries = [json.loads(line) for line in (folder / LOG).read_text().splitlines()]
     chosen = entries[:: max(1, len(entries) // lines)]
     if entries and chosen[-1] != entries[-1]:
@@ -58,36 +58,46 @@ def training_log(folder: Path, lines: int = 12) -> str:
     for e in chosen:
         perplexity = ", ".join(str(p) for p in e["perplexity"])
         rows.append(
-            f"| {e['step']} | {e['loss_db']:.2f} | {e['validation_psnr16']:.2f} | {perplexity} |"
+            f"| {name} | {e['step']} | {e['loss_db']:.2f} | {e['validation_psnr16']:.2f} "
+            f"| {perplexity} |"
         )
     return "\n".join(rows)
 
 
 def model_card(
     bundle: Bundle,
-    recipe: Recipe,
-    command: str,
-    log: str,
+    stages: Sequence[tuple[Recipe, Path]],
     training: str,
     verdict: Verdict,
     half_cost_db: float,
 ) -> str:
-    """Return the model card as Markdown."""
+    """Return the model card as Markdown.
+
+    Args:
+        bundle: of which.
+        stages: recipe and folder of each training run that led to it, in order.
+        training: what it was trained on, in words.
+        verdict: what int8 costs.
+        half_cost_db: what float16 decoder weights cost.
+    """
     payload: Sequence[int] = bundle.payload_bytes(bundle.tile, bundle.tile)
+    commands = [
+        f"  `python -m ground train {recipe.name} --codewords {recipe.codewords} --data FOLDER`"
+        for recipe, _ in stages
+    ]
     return _TEXT.format(
         name=bundle.name,
         levels=len(bundle.levels),
-        codewords=recipe.codewords,
+        codewords=bundle.levels[0].codebook.size,
         tile=bundle.tile,
         model_hash=bundle.model_hash.hex(),
         payload=" + ".join(map(str, payload)),
         total=sum(payload),
         ratio=2 * bundle.bands * bundle.tile**2 / sum(payload),
         macs=bundle.macs_per_pixel,
-        command=command,
+        commands="\n".join(commands),
         training=training,
-        recipe=", ".join(f"{key} {value}" for key, value in asdict(recipe).items() if value != ""),
-        log=log,
+        log="\n".join(training_log(folder, recipe.name) for recipe, folder in stages),
         tiles=verdict.tiles,
         psnr=_join(verdict.psnr16, "{:.2f} dB"),
         agreement=_join(verdict.agreement, "{:.2f} %"),

@@ -9,11 +9,12 @@ import torch
 from numpy.typing import NDArray
 
 from export.bundle import calibration_samples, make_bundle, make_decoder, write_files
-from export.card import model_card, training_log
+from export.card import model_card
 from export.quantise import quantise
 from export.verify import Maps, Verdict, Verification
 from ground.datasets import read_item
 from ground.model import VqvaeFpn
+from ground.recipe import Recipe
 from ground.train import load, train_items
 from onboard.session import open_float_session
 
@@ -48,8 +49,10 @@ def export_checkpoint(checkpoint: Path, output: Path, calibration: Path) -> Expo
     recipe, model = load(checkpoint)
     training, validation = train_items(calibration)
     encoder = quantise(model.encoder, calibration_samples(training, recipe))
-    command = f"python -m ground train {recipe.name} --codewords {recipe.codewords} --data FOLDER"
-    bundle = make_bundle(recipe, model, encoder, {"command": command, "recipe": recipe.name})
+    stages = _stages(recipe, checkpoint.parent)
+    bundle = make_bundle(
+        output.stem, recipe, model, encoder, {"recipes": [stage.name for stage, _ in stages]}
+    )
     scenes = [read_item(item) for item in validation]
     verdicts, decoders = {}, {}
     for half in (False, True):
@@ -58,11 +61,18 @@ def export_checkpoint(checkpoint: Path, output: Path, calibration: Path) -> Expo
         verdicts[half] = Verification(bundle, session, _reference(model)).run(scenes)
     cost = verdicts[False].psnr16["ort"] - verdicts[True].psnr16["ort"]
     half = cost < LARGEST_HALF_COST_DB
-    log = training_log(checkpoint.parent)
     described = f"{len(training)} scenes of {len({item.place for item in training})} places"
-    card = model_card(bundle, recipe, command, log, described, verdicts[half], cost)
+    card = model_card(bundle, stages, described, verdicts[half], cost)
     files = write_files(output, bundle, decoders[half], card)
     return Exported(bundle.name, files, half, verdicts[half])
+
+
+def _stages(recipe: Recipe, folder: Path) -> list[tuple[Recipe, Path]]:
+    """Return recipe and folder of the runs that led to a checkpoint, the first one first."""
+    earlier = Path(recipe.start_from)
+    if not recipe.start_from or not earlier.exists():
+        return [(recipe, folder)]
+    return [*_stages(load(earlier)[0], earlier.parent), (recipe, folder)]
 
 
 def _reference(

@@ -36,6 +36,7 @@ class Recipe:
     encoder_rate: float
     linear_rate: float
     commitment: float
+    structure: float
     validate_every: int
     seed: int
     start_from: str

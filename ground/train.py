@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ground.datasets import Item, find_scenes, read_tiles, split_by_place
-from ground.losses import log_mse
+from ground.losses import log_mse, structure_loss
 from ground.model import SAMPLE_SCALE, VqvaeFpn
 from ground.recipe import Recipe
 from onboard.errors import InputError, UsageError
@@ -188,9 +188,11 @@ def _step(
     model.quantizers.train(encoder_learns)
     decoded, made = model(_turn(samples, turn).contiguous(memory_format=torch.channels_last))
     error = log_mse(decoded, _turn(targets, turn), steps)
-    commitment = torch.stack([quantized.commitment for quantized in made]).sum()
+    loss = error + recipe.commitment * torch.stack([q.commitment for q in made]).sum()
+    if recipe.structure:
+        loss = loss + recipe.structure * structure_loss(decoded, _turn(targets, turn), steps)
     optimiser.zero_grad()
-    (error + recipe.commitment * commitment).backward()  # type: ignore[no-untyped-call]
+    loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(model.parameters(), 5.0)
     optimiser.step()
     return float(error.detach())
@@ -198,10 +200,17 @@ def _step(
 
 @torch.no_grad()
 def _start(model: VqvaeFpn, tiles: TileSet, recipe: Recipe) -> None:
-    """Take over encoder and decoder weights that fit, then set the codebooks by k-means."""
+    """Take over what fits of another model, then set the codebooks by k-means.
+
+    From a model of the same architecture the codebooks are taken over, too.
+    """
     if recipe.start_from:
         mine = model.state_dict()
-        given = load(Path(recipe.start_from))[1].state_dict()
+        other = load(Path(recipe.start_from))[1]
+        given = other.state_dict()
+        if other.shape == model.shape:
+            model.load_state_dict(given)
+            return
         fitting = {
             key: weight
             for key, weight in given.items()

@@ -11,8 +11,9 @@ import pytest
 import torch
 
 from export.pipeline import export_checkpoint
-from ground import geotiff
+from ground import geotiff, metrics
 from ground.decoder import Decoder
+from ground.losses import structure_loss
 from ground.model import VqvaeFpn
 from ground.quantizer import VectorQuantizer, kmeans
 from ground.recipe import RECIPES, Recipe, find_recipe
@@ -175,6 +176,29 @@ def test_a_coarser_level_predicts_what_it_decodes_to() -> None:
     smooth = torch.randn(1, 4, 6, 6).repeat_interleave(4, 2).repeat_interleave(4, 3)
     fine, coarse = model.encoder(smooth)
     assert torch.allclose(model.predictions[0](coarse), fine, atol=1e-4)
+
+
+def test_a_last_stage_changes_the_decoder_alone(
+    recipe: Recipe, scenes: Path, trained: Path, tmp_path: Path
+) -> None:
+    start = str(trained / "checkpoint.pt")
+    last = replace(recipe, steps=2, decoder_steps=2, structure=100.0, start_from=start)
+    after, before = train(last, scenes, tmp_path).state_dict(), weights(trained)
+    changed = {key.split(".")[0] for key in after if not torch.equal(after[key], before[key])}
+    assert changed == {"decoder"}
+
+
+def test_structure_loss_is_that_part_of_ssim() -> None:
+    rng = np.random.default_rng(0)
+    first = rng.normal(0, 20, (1, 2, 40, 40)).astype(np.float32)
+    second = first + rng.normal(0, 8, first.shape).astype(np.float32)
+    step = 15.0
+    loss = structure_loss(torch.tensor(first), torch.tensor(second), torch.tensor([step]))
+    # Far from zero the luminance part of SSIM is one.
+    expected = 1 - metrics.ssim(first[0] * step + 5e5, second[0] * step + 5e5)
+    assert float(loss) == pytest.approx(expected, abs=1e-4)
+    same = torch.tensor(first)
+    assert float(structure_loss(same, same, torch.tensor([step]))) == pytest.approx(0, abs=1e-6)
 
 
 def test_kmeans_finds_clusters() -> None:
