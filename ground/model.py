@@ -1,12 +1,12 @@
-"""VQVAE-FPN of seed 001: encoder blocks that halve the map, a codebook per level, one decoder.
+"""VQVAE-FPN of the CORSA paper: encoder blocks that halve the map, codebooks, one decoder.
 
 Level 0 is the finest (half the tile's resolution). Lower levels are conditioned by adding the
 upsampled, non-quantised map of the level above. A linear skip path runs beside the network in
-encoder and decoder and starts as a block DCT, so that training begins from a
-working classical vector quantizer (block transform, residual vector quantizer).
+encoder and decoder and starts as a block DCT, so that training begins from a working classical
+codec (block transform, residual vector quantizer).
 
 Only operations an int8 engine fuses are used in the encoder: convolution followed directly by
-ReLU, addition, nearest x2 upsampling. Source: seed 001, section 2.1 and Table 1.
+ReLU, addition, nearest x2 upsampling. Source: the CORSA paper, section 2.1 and Table 1.
 """
 
 from collections.abc import Container

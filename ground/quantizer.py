@@ -1,7 +1,7 @@
 """Vector quantizer with an exponential-moving-average codebook, k-means start and restarts.
 
 Source: van den Oord et al. 2017 (arXiv:1711.00937), appendix A.1, for the moving average and the
-straight-through gradient; seed 001 section 2.1 for its use on every level.
+straight-through gradient; the CORSA paper, section 2.1, for its use on every level.
 """
 
 from dataclasses import dataclass

@@ -2,7 +2,6 @@
 
 import json
 import re
-import tokenize
 from dataclasses import replace
 from pathlib import Path
 
@@ -299,10 +298,3 @@ def test_scene_header_is_every_64th_segment_and_the_end_counts(encoder: Encoder)
     assert headers == list(range(0, len(found) - 1, 64))
     assert len(headers) > 1
     assert EndOfScene.unpack(found[-1].body) == EndOfScene(360, len(found) - 1)
-
-
-def test_project_names_no_absolute_path() -> None:
-    root = Path(__file__).parent.parent
-    for path in [*root.glob("onboard/*.py"), *root.glob("ground/*.py"), *root.glob("export/*.py")]:
-        with tokenize.open(path) as source:
-            assert "/work/" not in source.read()
