@@ -11,7 +11,7 @@ from benchmarks.demo import default_names, run_demo
 from benchmarks.ratedistortion import rate_distortion
 from benchmarks.report import summary_table
 from benchmarks.scenes import benchmark_scenes
-from onboard.__main__ import EXIT_CODES, add_json_option, print_result, run_command
+from onboard.__main__ import add_json_option, command_parser, print_result, run_command
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -35,13 +35,7 @@ def _rd(arguments: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks",
-        description=__doc__,
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser, commands = command_parser("benchmarks", __doc__)
     demo = commands.add_parser(
         "demo",
         help="a real scene through all commands",

@@ -13,7 +13,7 @@ from ground.decoder import open_decoder
 from ground.geotiff import Scene
 from ground.scenes import spyndex_scene
 from onboard import bundle as bundles
-from onboard.__main__ import EXIT_CODES, add_json_option, print_result, run_command
+from onboard.__main__ import add_json_option, command_parser, print_result, run_command
 from onboard.errors import BundleError, UsageError
 
 
@@ -58,13 +58,7 @@ def _verdict_text(verdict: Verdict) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m export",
-        description=__doc__,
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser, commands = command_parser("export", __doc__)
     bundle = commands.add_parser(
         "bundle",
         help="make a model bundle, its decoder and its model card",

@@ -14,13 +14,12 @@ from rich.progress import Progress
 from ground import geotiff, metrics
 from ground.decoder import Decoded, Decoder, Mask, find_bundle
 from ground.quicklook import quicklook
-from ground.reception import DEFAULT_MAX_PIXELS
 from ground.scenes import procedural, spyndex_scene
 from onboard import bundle as bundles
 from onboard.__main__ import (
-    EXIT_CODES,
     add_encode_options,
     add_json_option,
+    command_parser,
     cuc_time,
     encode_text,
     encode_to_file,
@@ -30,6 +29,7 @@ from onboard.__main__ import (
 )
 from onboard.encoder import Encoder
 from onboard.errors import InputError, StreamError, UsageError
+from onboard.tiling import DEFAULT_MAX_PIXELS
 
 
 def _encode(arguments: argparse.Namespace) -> int:
@@ -225,13 +225,7 @@ def _add_decode(commands: Any) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m ground",
-        description=__doc__,
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser, commands = command_parser("ground", __doc__)
     _add_encode(commands)
     _add_decode(commands)
     scene = commands.add_parser(

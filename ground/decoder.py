@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ground.geotiff import Scene
-from ground.reception import DEFAULT_MAX_PIXELS, MISSING, Reception, TileReception
+from ground.reception import MISSING, Reception, TileReception
 from onboard.bundle import Bundle, known, load
 from onboard.errors import BundleError, StreamError, UsageError
 from onboard.frontend import AffineSide
@@ -20,7 +20,7 @@ from onboard.layers import ALL_NODATA, SOME_NODATA
 from onboard.sceneheader import SceneHeader
 from onboard.segment import Segment, read_segments
 from onboard.session import FloatSession, open_float_session
-from onboard.tiling import TileGrid
+from onboard.tiling import DEFAULT_MAX_PIXELS, TileGrid
 
 DECODERS = Path(__file__).parent / "decoders"
 DTYPES = {"u8": np.uint8, "u16": np.uint16, "i16": np.int16}

@@ -18,8 +18,8 @@ from rasterio.transform import Affine
 from onboard.errors import InputError, LimitError, UsageError
 from onboard.rawimage import Image, sample_type
 from onboard.sceneheader import SceneHeader
+from onboard.tiling import DEFAULT_MAX_PIXELS
 
-DEFAULT_MAX_PIXELS = 1 << 28
 SAMPLE_TYPES = ("uint8", "uint16", "int16")
 GTIFF_OPTIONS = {
     "tiled": True,

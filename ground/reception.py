@@ -18,7 +18,6 @@ from onboard.sceneheader import EndOfScene, SceneHeader
 from onboard.segment import Damage, Kind, Segment
 from onboard.tiling import TileGrid, positions
 
-DEFAULT_MAX_PIXELS = 1 << 28
 MISSING = -1
 
 

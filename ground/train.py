@@ -18,7 +18,6 @@ from ground.losses import log_mse, structure_loss
 from ground.model import SAMPLE_SCALE, VqvaeFpn
 from ground.recipe import Recipe
 from onboard.errors import InputError, UsageError
-from onboard.frontend import reciprocal_step
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
@@ -50,7 +49,7 @@ class TileSet:
         for i, tile in enumerate(tiles):
             side = recipe.front_end.analyse(tile, valid)
             samples[i] = recipe.front_end.normalise(tile, valid, side)
-            steps[i] = (1 << 20) / reciprocal_step(side.step_code)
+            steps[i] = side.step
             means = np.array(side.means, np.float32)[:, None, None]
             targets[i] = (tile - means) / steps[i]
         return cls(samples, targets, steps)

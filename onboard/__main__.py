@@ -26,6 +26,19 @@ exit codes: 0 ok, 1 internal, 2 usage, 3 bad input, 4 damaged or incomplete stre
 5 wrong or damaged bundle, 6 limit exceeded, 7 engine unavailable"""
 
 
+def command_parser(
+    package: str, description: str | None
+) -> tuple[argparse.ArgumentParser, "argparse._SubParsersAction[argparse.ArgumentParser]"]:
+    """Return the parser of `python -m PACKAGE`, and what its commands are added to."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {package}",
+        description=description,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return parser, parser.add_subparsers(required=True, metavar="COMMAND")
+
+
 def add_encode_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that every command which encodes shares."""
     parser.add_argument("--bundle", required=True, help="name or path of a model bundle")
@@ -245,13 +258,7 @@ def _selftest(arguments: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m onboard",
-        description=__doc__,
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser, commands = command_parser("onboard", __doc__)
 
     encode = commands.add_parser(
         "encode",

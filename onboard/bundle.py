@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from onboard import bitpack, frontend
 from onboard.errors import BundleError, InputError
 from onboard.quantizer import Level, read_levels
+from onboard.tiling import positions
 
 MAGIC = b"SKYB"
 MAJOR, MINOR = 1, 0
@@ -125,9 +127,7 @@ class Bundle:
     def payload_bytes(self, rows: int, cols: int) -> list[int]:
         """Return the bytes of packed indices by level, coarse to fine (CORSA paper, Eq. 1)."""
         return [
-            bitpack.packed_bytes(
-                -(-rows // level.reduction) * -(-cols // level.reduction), level.width
-            )
+            bitpack.packed_bytes(prod(positions(rows, cols, level.reduction)), level.width)
             for level in self.levels
         ]
 

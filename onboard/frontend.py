@@ -31,6 +31,11 @@ class AffineSide:
     means: tuple[int, ...]
     step_code: int
 
+    @property
+    def step(self) -> float:
+        """DN per int8 unit. For the ground: on board only its integer reciprocal is used."""
+        return (1 << _SHIFT) / reciprocal_step(self.step_code)
+
     def pack(self) -> bytes:
         """Pack as the step code (u8) and one 16-bit two's complement mean per band."""
         means = np.array(self.means, np.int64).astype(np.uint16).astype(">u2")
@@ -100,9 +105,8 @@ class AffineFrontEnd:
 
     def denormalise(self, samples: NDArray[np.float32], side: AffineSide) -> NDArray[np.float32]:
         """Return DN (bands, rows, cols) from samples in int8 units. Runs on the ground only."""
-        step = np.float32((1 << _SHIFT) / reciprocal_step(side.step_code))
         means = np.array(side.means, np.float32)[:, None, None]
-        return samples * step + means
+        return samples * np.float32(side.step) + means
 
 
 FrontEnd = AffineFrontEnd

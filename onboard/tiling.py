@@ -11,6 +11,8 @@ from onboard.errors import LimitError, UsageError
 MAX_SIDE = 1 << 24
 MAX_TILES = (1 << 32) - 1
 MAX_TILE = 256
+DEFAULT_MAX_PIXELS = 1 << 28
+"""Pixels (width x height) that a reader makes unless told otherwise."""
 
 
 @dataclass(frozen=True)
