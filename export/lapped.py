@@ -1,0 +1,192 @@
+"""Lapped codec: trained weights to integers, and the tables that are fitted to what they give."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import ceil, log2
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ground.lapped import ContextModel as TrainedContexts
+from ground.lapped import LappedTransform as TrainedTransform
+from onboard import rans
+from onboard.adaptive import AdaptiveFrontEnd
+from onboard.contexts import FREQUENCIES, LEVELS, ContextModel, Ints
+from onboard.lapped import SUB_STEPS, LappedTransform, Quantizer
+from onboard.errors import BundleError
+from onboard.lappedcoder import LappedCoder, Prepared
+from onboard.tables import BIT, ESCAPE, LARGEST, SYMBOLS, Tables
+
+SCALE = 440
+"""int8 units of a filter weight."""
+RATE_WEIGHT = 0.12
+"""Squared steps that a bit is worth when a residual is rounded."""
+_LARGE_SHARE = 4.0
+
+
+def integer_transform(trained: TrainedTransform) -> LappedTransform:
+    """Round the filters; those that should ignore a constant do so exactly."""
+    analysis = trained.symmetric(trained.analysis.detach())[:, 0].numpy().astype(np.float64)
+    weights = np.stack([_balanced(f * SCALE, i > 0) for i, f in enumerate(analysis)])
+    synthesis = trained.symmetric(trained.synthesis.detach())[:, 0].numpy()
+    octave = 2.0 ** (-np.arange(SUB_STEPS) / SUB_STEPS)
+    mantissas = np.rint(octave * 256 * 128 * 32 / SCALE).astype(np.int32)
+    if np.abs(weights).max() > 127:
+        raise BundleError(f"transform: weights reach {np.abs(weights).max():.0f}, int8 ends at 127")
+    return LappedTransform(
+        weights.astype(np.int8), np.rint(synthesis * (1 << 14)).astype(np.int16), mantissas
+    )
+
+
+def _balanced(weights: NDArray[np.float64], to_zero: bool) -> NDArray[np.float64]:
+    """Round a filter so that it keeps its symmetry and, if asked, its sum is zero."""
+    rounded = np.rint(weights)
+    rest = (weights - rounded)[:8, :8].copy()
+    while to_zero and abs(excess := float(rounded.sum())) >= 4:
+        place = np.unravel_index(int((np.sign(excess) * rest).argmin()), rest.shape)
+        change = -np.sign(excess)
+        row, col = int(place[0]), int(place[1])
+        for r, c in ((row, col), (15 - row, col), (row, 15 - col), (15 - row, 15 - col)):
+            rounded[r, c] += change
+        rest[place] -= change
+    return rounded
+
+
+def integer_contexts(trained: TrainedContexts) -> ContextModel:
+    """Round the weights of the context model to 1/256 and order its channels by layer."""
+    bands = trained.bands
+    order = [b * FREQUENCIES for b in range(bands)]
+    cuts = [bands]
+    for members in trained.channels:
+        order += members
+        cuts.append(len(order))
+    weights = trained.integer_weights()
+    ac = order[bands:]
+    return ContextModel(
+        np.array(order),
+        tuple(cuts),
+        weights["same"][np.ix_(ac, order)].T.copy(),
+        weights["near"][np.ix_(ac, order)].T.copy(),
+        weights["slope"][ac].T.copy(),
+        weights["bias"][ac],
+        weights["dc"],
+        weights["dc_bias"],
+    )
+
+
+def level_scale(level: int) -> float:
+    """Return the Laplace scale in the middle of a level."""
+    return float(2 ** (2 + level // 4) * (1 + (level % 4 + 0.5) / 4) / 256)
+
+
+def start_tables() -> Tables:
+    """Return tables of Laplace laws."""
+    shifts = np.array([max(0, ceil(log2(level_scale(n) / 4))) for n in range(LEVELS)], np.uint8)
+    values = np.arange(-LARGEST, LARGEST + 1)
+    counts = np.zeros((LEVELS, SYMBOLS))
+    for level in range(LEVELS):
+        scale = level_scale(level) / 2.0 ** float(shifts[level])
+        counts[level, :ESCAPE] = np.exp(-np.abs(values) / scale)
+        counts[level, LARGEST] = (1 - np.exp(-0.5 / scale)) * 2 / (
+            np.exp(-0.5 / scale) * (1 - np.exp(-1 / scale))
+        ) * np.exp(-1 / scale)
+    return tables_of(counts, shifts)
+
+
+def tables_of(counts: NDArray[np.float64], shifts: NDArray[np.uint8]) -> Tables:
+    """Return tables of 4096 from counts of symbols; too rare a symbol is left to the escape."""
+    frequencies = np.zeros((LEVELS, SYMBOLS), np.int64)
+    for level, count in enumerate(counts):
+        share = count / count.sum() * rans.TOTAL
+        kept = share >= 0.5
+        kept[ESCAPE] = True
+        wanted = np.where(kept, np.maximum(share, 1), 0)
+        wanted[ESCAPE] = max(1.0, share[~kept].sum() + share[ESCAPE])
+        whole = np.maximum(np.rint(wanted / wanted.sum() * rans.TOTAL), kept).astype(np.int64)
+        whole[int(whole.argmax())] += rans.TOTAL - whole.sum()
+        frequencies[level] = whole
+    safe = np.maximum(frequencies, 1)
+    costs = np.rint((rans.PRECISION - np.log2(safe)) * BIT).astype(np.uint16)
+    return Tables(frequencies.astype(np.uint16), shifts, costs)
+
+
+def fit_quantizer(tables: Tables, skip: int) -> Quantizer:
+    """Return the dead zone and rounding that trade squared error for bits (RATE_WEIGHT).
+
+    Between k and k + 1 the choice turns at k + 1/2 + RATE_WEIGHT / 2 (bits(k + 1) - bits(k)).
+    """
+    bits = np.empty((LEVELS, 4))
+    for level in range(LEVELS):
+        for size in range(4):
+            pair = np.array([size, -size], np.int32)
+            bits[level, size] = tables.cost(np.full(2, level), pair).mean() / BIT
+    # Low bits coded as they are make the cost of small residuals equal.
+    dead = 0.5 + RATE_WEIGHT / 2 * np.maximum(bits[:, 1] - bits[:, 0], 0)
+    later = np.clip(RATE_WEIGHT / 2 * (bits[:, 3] - bits[:, 1]) / 2, 0, 0.35)
+    rounding = np.rint((0.5 - later) * 64).astype(np.int32)
+    dead_units = np.maximum(np.rint(dead * 64).astype(np.int32), 64 - rounding)
+    return Quantizer(dead_units, rounding, skip, np.zeros((LEVELS, 4), np.uint16))
+
+
+def fit(coder: LappedCoder, batches: Sequence[Prepared], seed: int, rounds: int = 3) -> LappedCoder:
+    """Fit tables, dead zones and reconstruction codewords to prepared training tiles."""
+    rng = np.random.default_rng(seed)
+    for _ in range(rounds):
+        counts = np.zeros((LEVELS, SYMBOLS))
+        sums, numbers = np.zeros((LEVELS, 4)), np.zeros((LEVELS, 4))
+        for batch in batches:
+            _count(coder, batch, _draw_codes(batch, rng), counts, sums, numbers)
+        smooth = _smoothed(counts)
+        tables = tables_of(smooth, coder.tables.shifts)
+        quantizer = fit_quantizer(tables, coder.quantizer.skip)
+        centres = (sums + 20 * np.array([1, 2, 3, 4])) / (numbers + 20)
+        codewords = np.rint(np.clip(centres, 0.5, 5) * 256).astype(np.uint16)
+        coder = replace(coder, tables=tables, quantizer=replace(quantizer, codewords=codewords))
+    return coder
+
+
+def _draw_codes(batch: Prepared, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Draw step codes around the detail of each tile, so that all rates are met."""
+    detail = np.abs(batch.latents.values[..., 4:]).mean(axis=(1, 2, 3))
+    detail = np.maximum(detail * 2.0**batch.latents.shifts / 14, 1)
+    step = detail * 2 ** rng.uniform(-0.5, 4.0, len(detail))
+    other = 2 ** rng.uniform(2.5, 8, len(detail))
+    step = np.where(rng.random(len(detail)) < 0.5, step, other)
+    return np.clip(np.rint(16 * np.log2(2 * np.clip(step, 1, 4000))), 0, 255).astype(np.int64)
+
+
+def _count(
+    coder: LappedCoder,
+    batch: Prepared,
+    codes: NDArray[np.int64],
+    counts: NDArray[np.float64],
+    sums: NDArray[np.float64],
+    numbers: NDArray[np.float64],
+) -> None:
+    """Add what one batch shows: symbols of each level, mean magnitudes behind residuals."""
+    codes = np.maximum(codes, coder.finest(batch))
+    for level, residual, away in coder.scan(batch, codes):
+        high = residual >> coder.tables.shifts[level].astype(np.int32)
+        symbol = np.where(np.abs(high) > LARGEST, ESCAPE, high + LARGEST)
+        flat = np.bincount((level * SYMBOLS + symbol).reshape(-1), minlength=counts.size)
+        counts += flat.reshape(counts.shape)
+        size = np.abs(residual)
+        kind = np.minimum(size, 4) - 1
+        chosen = size > 0
+        place = (level * 4 + kind)[chosen]
+        sums += np.bincount(place, _centre(away, size)[chosen], LEVELS * 4).reshape(sums.shape)
+        numbers += np.bincount(place, minlength=LEVELS * 4).reshape(numbers.shape)
+
+
+def _centre(away: Ints, size: Ints) -> NDArray[np.float64]:
+    """Return |residual| before rounding, in steps, larger ones as if they were 4."""
+    real: NDArray[np.float64] = np.abs(away) / 64 - size + np.minimum(size, 4)
+    return real
+
+
+def _smoothed(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Make counts even in sign and mix in a little of a Laplace law for what was not seen."""
+    even = counts.copy()
+    even[:, :ESCAPE] = (counts[:, :ESCAPE] + counts[:, ESCAPE - 1 :: -1]) / 2
+    laws = start_tables().frequencies / rans.TOTAL
+    return even + _LARGE_SHARE * laws

@@ -1,0 +1,60 @@
+"""Linear synthesis: symbols of tiles to digital numbers, each tile alone (SPEC.md, section 12)."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onboard import bandtransform
+from onboard.contexts import BLOCK, FREQUENCIES, Ints
+from onboard.lapped import LappedTransform, Quantizer
+
+_MARGIN = BLOCK + BLOCK // 2
+_PARITY = np.array([1, -1] * (BLOCK // 2), np.float32)
+_ROW_SIGN = np.repeat(_PARITY, BLOCK)
+_COL_SIGN = np.tile(_PARITY, BLOCK)
+
+
+def reconstruct(
+    quantizer: Quantizer, residual: Ints, level: NDArray[np.intp], mean: Ints | int
+) -> NDArray[np.float32]:
+    """Return what symbols stand for, in steps: prediction and codeword of the residual."""
+    size = np.abs(residual)
+    table = np.zeros((len(quantizer.codewords), 5), np.float32)
+    table[:, 1:] = quantizer.codewords / np.float32(256)
+    kind = np.minimum(size, 4)
+    value = table.reshape(-1)[level * 5 + kind] + (size - kind)
+    signed: NDArray[np.float32] = np.where(residual < 0, -value, value).astype(np.float32)
+    return signed + np.asarray(mean, np.float32)
+
+
+def synthesise(transform: LappedTransform, latents: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return planes (n, 8 rows, 8 cols) of latents (n, rows, cols, 64), mirrored at the border."""
+    count, rows, cols, _ = latents.shape
+    wide = np.empty((count, rows + 2, cols + 2, FREQUENCIES), np.float32)
+    wide[:, 1:-1, 1:-1] = latents
+    wide[:, 0, 1:-1], wide[:, -1, 1:-1] = latents[:, 0] * _ROW_SIGN, latents[:, -1] * _ROW_SIGN
+    wide[:, :, 0], wide[:, :, -1] = wide[:, :, 1] * _COL_SIGN, wide[:, :, -2] * _COL_SIGN
+    filters = transform.synthesis.reshape(FREQUENCIES, -1).astype(np.float32) / (1 << 14)
+    parts = (wide.reshape(-1, FREQUENCIES) @ filters).reshape(
+        count, rows + 2, cols + 2, 2, BLOCK, 2, BLOCK
+    )
+    blocks = np.zeros((count, rows + 3, BLOCK, cols + 3, BLOCK), np.float32)
+    for down in (0, 1):
+        for across in (0, 1):
+            part = parts[:, :, :, down, :, across].transpose(0, 1, 3, 2, 4)
+            blocks[:, down : rows + 2 + down, :, across : cols + 2 + across] += part
+    planes = blocks.reshape(count, (rows + 3) * BLOCK, (cols + 3) * BLOCK)
+    return planes[:, _MARGIN:-_MARGIN, _MARGIN:-_MARGIN]
+
+
+def to_bands(
+    planes: NDArray[np.float32],
+    angles: NDArray[np.uint8],
+    means: NDArray[np.int64],
+) -> NDArray[np.float32]:
+    """Return bands (tiles, bands, rows, cols) in DN of components (tiles * bands, rows, cols)."""
+    count, bands = means.shape
+    matrix = bandtransform.matrix(angles, bands).astype(np.float32) / (1 << bandtransform.SHIFT)
+    flat = planes.reshape(count, bands, -1)
+    rotated: NDArray[np.float32] = matrix.transpose(0, 2, 1) @ flat
+    rotated += means[:, :, None].astype(np.float32)
+    return rotated.reshape(count, bands, *planes.shape[1:])

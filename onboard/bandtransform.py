@@ -1,0 +1,130 @@
+"""Band transform of a tile: a KLT as a few quantised angles, in integers (SPEC.md, section 9).
+
+Encoder and decoder derive the same matrix from the angles. Arrays hold many tiles at once. Where
+float64 is used it carries integers below 2^53, so its sums and products are exact.
+"""
+
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+ANGLES = 256
+"""Angles of half a circle; angle t is (t - 128) pi / 256."""
+SHIFT = 14
+_SWEEPS = 4
+_COVARIANCE_BITS = 22
+_SINE, _COSINE = 14_148_120_384_212_745, 1_152_834_691_737_939_372  # of pi/256, times 2^60
+
+
+def _circle() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return cosines and sines of all angles, times 2^14, by an integer recurrence."""
+    cosines, sines = [], []
+    cosine, sine = 1 << 60, 0
+    for _ in range(ANGLES // 2 + 1):
+        cosines.append((cosine + (1 << 45)) >> 46)
+        sines.append((sine + (1 << 45)) >> 46)
+        cosine, sine = (
+            (cosine * _COSINE - sine * _SINE + (1 << 59)) >> 60,
+            (sine * _COSINE + cosine * _SINE + (1 << 59)) >> 60,
+        )
+    below = slice(ANGLES // 2, 0, -1)
+    return (
+        np.array(cosines[below] + cosines[:-1], np.int64),
+        np.array([-s for s in sines[below]] + sines[:-1], np.int64),
+    )
+
+
+_COS, _SIN = _circle()
+
+
+def angle_count(bands: int) -> int:
+    """Return the number of angles, one byte each, that a transform of `bands` bands takes."""
+    return bands * (bands - 1) // 2
+
+
+def measure(
+    deviations: NDArray[np.int32], valid: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Return the covariance of the gradients of 2x2 sums, (tiles, bands, bands).
+
+    Gradients of 2x2 sums show the correlation of detail, which is what has to be coded, not that of
+    brightness, which the means carry.
+
+    Args:
+        deviations: (tiles, bands, rows, cols), samples less the band means.
+        valid: (tiles, rows, cols), False where a pixel is nodata.
+    """
+    tiles, bands, rows, cols = deviations.shape
+    even = np.s_[..., : rows // 2 * 2, : cols // 2 * 2]
+    pairs = deviations[even][..., 0::2, :] + deviations[even][..., 1::2, :]
+    sums = (pairs[..., 0::2] + pairs[..., 1::2]).astype(np.float64)
+    whole = valid[even].reshape(tiles, rows // 2, 2, cols // 2, 2).all(axis=(2, 4))
+    covariance = np.zeros((tiles, bands, bands))
+    for axis in (2, 3):
+        low, high = (_slice(axis, part) for part in (slice(None, -1), slice(1, None)))
+        known = (whole[:, None][low] & whole[:, None][high]).reshape(tiles, 1, -1)
+        gradients = (sums[high] - sums[low]).reshape(tiles, bands, -1) * known
+        covariance += gradients @ gradients.transpose(0, 2, 1)
+    return covariance.astype(np.int64)
+
+
+def _slice(axis: int, part: slice) -> tuple[slice, ...]:
+    return tuple(part if i == axis else slice(None) for i in range(4))
+
+
+def choose(covariance: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Return the angles (tiles, angles) of the KLT of each covariance."""
+    basis = _eigenvectors(covariance)
+    bands = basis.shape[1]
+    angles = np.empty((len(basis), angle_count(bands)), np.uint8)
+    for number, (one, other) in enumerate(combinations(range(bands), 2)):
+        upper, lower = basis[:, one, one, None], basis[:, other, one, None]
+        chosen = np.abs(upper * _COS + lower * _SIN).argmax(axis=1)
+        angles[:, number] = chosen
+        cosine, sine = _COS[chosen, None], _SIN[chosen, None]
+        upper, lower = basis[:, one].copy(), basis[:, other].copy()
+        basis[:, one] = _round(cosine * upper + sine * lower)
+        basis[:, other] = _round(cosine * lower - sine * upper)
+    return angles
+
+
+def _eigenvectors(covariance: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the basis (tiles, bands, components), the strongest first, by Jacobi rotations."""
+    tiles, bands, _ = covariance.shape
+    largest = np.maximum(np.einsum("tbb->tb", covariance).max(axis=1), 1)
+    bits = np.frexp(largest.astype(np.float64))[1].astype(np.int64)
+    scaled = covariance >> np.maximum(bits - _COVARIANCE_BITS, 0)[:, None, None]
+    basis = np.zeros((tiles, bands, bands), np.int64)
+    basis[:, range(bands), range(bands)] = 1 << SHIFT
+    squares, products, others = _COS * _COS, 2 * _COS * _SIN, _SIN * _SIN
+    for _ in range(_SWEEPS):
+        for one, other in combinations(range(bands), 2):
+            p, q = basis[:, :, one], basis[:, :, other]
+            pp, pq, qq = (
+                (np.einsum("ti,tij,tj->t", x, scaled, y) >> (2 * SHIFT))[:, None]
+                for x, y in ((p, p), (p, q), (q, q))
+            )
+            chosen = (pp * squares + pq * products + qq * others).argmax(axis=1)
+            cosine, sine = _COS[chosen, None], _SIN[chosen, None]
+            rotated = _round(cosine * p + sine * q), _round(cosine * q - sine * p)
+            basis[:, :, one], basis[:, :, other] = rotated
+    return basis
+
+
+def _round(products: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return products of two numbers with 14 fraction bits with 14 of them again."""
+    return (products + (1 << (SHIFT - 1))) >> SHIFT
+
+
+def matrix(angles: NDArray[np.uint8], bands: int) -> NDArray[np.int64]:
+    """Return the band transforms (tiles, components, bands), times 2^14, that the angles name."""
+    rows = np.zeros((len(angles), bands, bands), np.int64)
+    rows[:, range(bands), range(bands)] = 1 << SHIFT
+    pairs = list(combinations(range(bands), 2))
+    for number, (one, other) in reversed(list(enumerate(pairs))):
+        cosine, sine = (t[angles[:, number], None] for t in (_COS, _SIN))
+        upper, lower = rows[:, one].copy(), rows[:, other].copy()
+        rows[:, one] = _round(cosine * upper - sine * lower)
+        rows[:, other] = _round(cosine * lower + sine * upper)
+    return rows.transpose(0, 2, 1)

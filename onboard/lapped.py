@@ -1,0 +1,123 @@
+"""Lapped transform: planes of a tile to latents, exactly, and the symbols they are quantised to.
+
+(SPEC.md, sections 9 and 10.) Weights are int8 and planes 12-bit integers, so a float32 product sums
+integers below 2^24 exactly, in any order: numpy and every inference engine give the same latents.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from onboard.contexts import BLOCK, FREQUENCIES, LEVELS, Ints
+from onboard.errors import BundleError
+
+TAPS = 4 * FREQUENCIES
+PLANE_LIMIT = 2_047
+LATENT_SHIFT = 5
+STEP_CODES = 256
+SUB_STEPS = 16
+SYMBOL_LIMIT = 32_767
+_FRACTION = 6
+_BASE_SHIFT = 8
+
+
+@dataclass(frozen=True)
+class LappedTransform:
+    """64 int8 filters of 16x16 pixels at a stride of 8.
+
+    Attributes:
+        analysis: int8 (64, 16, 16), row frequency * 8 + column frequency first.
+        synthesis: i16 (64, 16, 16), in 1/2^14; for the ground.
+        mantissas: u16 (16,), reciprocals of the steps of one octave; see `Quantizer.scale`.
+    """
+
+    analysis: NDArray[np.int8]
+    synthesis: NDArray[np.int16]
+    mantissas: NDArray[np.int32]
+
+    def __post_init__(self) -> None:
+        largest = int(np.abs(self.analysis.astype(np.int64)).sum(axis=(1, 2)).max())
+        if largest * PLANE_LIMIT >= 1 << 24:
+            raise BundleError(f"transform: sums reach {largest} * 2047, not exact in float32")
+        if self.mantissas.min() < 1 or (
+            (largest * PLANE_LIMIT >> LATENT_SHIFT) + 1
+        ) * int(self.mantissas.max()) >= (1 << 31) - (1 << 16):
+            raise BundleError("transform: step mantissas do not fit 32-bit products")
+
+    def analyse(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return latents (n, rows/8, cols/8, 64) of integer planes (n, rows, cols)."""
+        count, rows, cols = planes.shape
+        wide = np.pad(planes, ((0, 0), (4, 4), (4, 4)), mode="symmetric")
+        windows = sliding_window_view(wide, (2 * BLOCK, 2 * BLOCK), (1, 2))[:, ::BLOCK, ::BLOCK]
+        weights = self.analysis.reshape(FREQUENCIES, TAPS).astype(np.float32)
+        latents = windows.reshape(-1, TAPS) @ weights.T
+        return latents.reshape(count, rows // BLOCK, cols // BLOCK, FREQUENCIES)
+
+    @property
+    def macs_per_sample(self) -> int:
+        """Multiply-accumulates per sample of one band."""
+        return TAPS
+
+
+@dataclass(frozen=True)
+class Latents:
+    """Latents of a batch of tiles of one shape.
+
+    Attributes:
+        values: int32 (tiles, rows, cols, channels), channels in the context model's order.
+        shifts: (tiles,), octaves by which the planes were scaled down to 12 bits.
+    """
+
+    values: Ints
+    shifts: NDArray[np.int64]
+
+    def least_code(self, mantissas: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Return for each tile the finest step code whose symbols stay within 16 bits."""
+        largest = np.abs(self.values).max(axis=(1, 2, 3)).astype(np.int64)
+        limit = SYMBOL_LIMIT << _FRACTION
+        shift = np.maximum(_BASE_SHIFT - self.shifts, 1)
+        octaves = np.zeros(len(largest), np.int64)
+        while (over := (largest * int(mantissas.max()) >> (shift + octaves)) >= limit).any():
+            octaves += over
+        return octaves * SUB_STEPS
+
+    def scaled(self, codes: NDArray[np.int64], mantissas: NDArray[np.int32]) -> Ints:
+        """Return the latents in 1/64 of each tile's step."""
+        shift = (_BASE_SHIFT + codes // SUB_STEPS - self.shifts).astype(np.int32)
+        factor = mantissas[codes % SUB_STEPS].astype(np.int32)
+        shift, factor = shift[:, None, None, None], factor[:, None, None, None]
+        half = np.int32(1) << (shift - 1)
+        return (self.values * factor + half) >> shift
+
+
+@dataclass(frozen=True)
+class Quantizer:
+    """Uniform quantizer with a dead zone; both depend on the level (SPEC.md, section 10).
+
+    Attributes:
+        dead: i32 (64,), in 1/64 step: a residual below counts as 0.
+        rounding: i32 (64,), in 1/64 step: added before the residual is cut to whole steps.
+        skip: symbols of a level up to this are 0 and not coded.
+        codewords: u16 (64, 4), what residuals of magnitude 1, 2, 3 and more stand for, in 1/256
+            step; of the fourth, only the difference to 4 counts, for all larger ones.
+    """
+
+    dead: Ints
+    rounding: Ints
+    skip: int
+    codewords: NDArray[np.uint16]
+
+    def __post_init__(self) -> None:
+        if len(self.dead) != LEVELS or len(self.rounding) != LEVELS:
+            raise BundleError(f"quantizer: expected {LEVELS} levels")
+        if (self.dead + self.rounding < 1 << _FRACTION).any() or self.rounding.min() < 0:
+            raise BundleError("quantizer: a dead zone that leaves a residual of 0 uncounted")
+
+    def quantise(self, away: Ints, level: NDArray[np.intp]) -> Ints:
+        """Return residuals, given them before rounding in 1/64 step."""
+        size = np.abs(away)
+        whole = (size + self.rounding[level]) >> _FRACTION
+        whole[(size < self.dead[level]) | (level <= self.skip)] = 0
+        return np.where(away < 0, -whole, whole)

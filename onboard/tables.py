@@ -1,0 +1,149 @@
+"""Frequency tables: residuals of each level to rANS symbols and back (SPEC.md, section 11)."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onboard import rans
+from onboard.contexts import LEVELS, Ints
+from onboard.errors import BundleError
+
+LARGEST = 31
+ESCAPE = 2 * LARGEST + 1
+SYMBOLS = ESCAPE + 1
+BIT = 256
+"""A cost of one bit."""
+_RAW_BITS = 16
+
+
+@dataclass(frozen=True)
+class Tables:
+    """One table per level, for residuals whose low bits were taken off.
+
+    Attributes:
+        frequencies: u16 (64, 64), of -31..31 and of the escape, in all 4096; 0: escape instead.
+        shifts: u8 (64,), low bits of a residual that are coded as they are.
+        costs: u16 (64, 64), bits of each symbol, in 1/256; of the escape where frequency is 0.
+    """
+
+    frequencies: NDArray[np.uint16]
+    shifts: NDArray[np.uint8]
+    costs: NDArray[np.uint16]
+
+    def __post_init__(self) -> None:
+        sums = self.frequencies.astype(np.int64).sum(axis=1)
+        if (sums != rans.TOTAL).any() or self.frequencies[:, ESCAPE].min() == 0:
+            raise BundleError("tables: frequencies must add up to 4096, escapes be possible")
+        if self.shifts.max() > rans.PRECISION:
+            raise BundleError("tables: at most 12 low bits")
+
+    @cached_property
+    def _starts(self) -> NDArray[np.uint16]:
+        ends = np.cumsum(self.frequencies, axis=1, dtype=np.int64)
+        return (ends - self.frequencies).astype(np.uint16)
+
+    @cached_property
+    def _symbol_of(self) -> NDArray[np.uint8]:
+        """(64 * 4096,): symbol on each slot."""
+        symbols = np.tile(np.arange(SYMBOLS, dtype=np.uint8), LEVELS)
+        return np.repeat(symbols, self.frequencies.reshape(-1))
+
+    @cached_property
+    def _full_costs(self) -> NDArray[np.int32]:
+        """Cost of each symbol with its raw bits."""
+        costs = self.costs.astype(np.int32) + self.shifts.astype(np.int32)[:, None] * BIT
+        costs[:, ESCAPE] += _RAW_BITS * BIT
+        escaped = self.frequencies == 0
+        return np.where(escaped, costs[:, ESCAPE:], costs).reshape(-1)
+
+    def cost(self, level: NDArray[np.intp], residual: Ints) -> NDArray[np.int32]:
+        """Return the bits of residuals, in 1/256."""
+        high = residual >> self._shift_of(level)
+        symbol = np.where(np.abs(high) > LARGEST, ESCAPE, high + LARGEST)
+        return self._full_costs[level * SYMBOLS + symbol]
+
+    def _shift_of(self, level: NDArray[np.intp]) -> Ints:
+        found: Ints = self.shifts.astype(np.int32)[level]
+        return found
+
+    def encode(
+        self, level: NDArray[np.intp], residual: Ints, lengths: NDArray[np.int64]
+    ) -> list[bytes]:
+        """Code residuals.
+
+        Args:
+            level: level of each, lane after lane, in reading order.
+            residual: the residuals, -32768..32767.
+            lengths: residuals of each lane.
+        """
+        low_bits = self._shift_of(level)
+        high = residual >> low_bits
+        symbol = np.where(np.abs(high) > LARGEST, ESCAPE, high + LARGEST)
+        place = level * SYMBOLS + symbol
+        symbol = np.where(self.frequencies.reshape(-1)[place] == 0, ESCAPE, symbol)
+        place = level * SYMBOLS + symbol
+        starts = self._starts.reshape(-1)[place]
+        frequencies = self.frequencies.reshape(-1)[place]
+        extra = np.where(symbol == ESCAPE, 2, 0) + (low_bits > 0)
+        if not extra.any():
+            return rans.encode(starts, frequencies, lengths)
+        return self._encode_raw(starts, frequencies, extra, high, residual, low_bits, lengths)
+
+    def _encode_raw(
+        self,
+        starts: NDArray[np.uint16],
+        frequencies: NDArray[np.uint16],
+        extra: NDArray[np.int64],
+        high: Ints,
+        residual: Ints,
+        low_bits: Ints,
+        lengths: NDArray[np.int64],
+    ) -> list[bytes]:
+        """Code residuals of which some are followed by raw bits: escaped value, then low bits."""
+        place = np.cumsum(extra + 1) - extra - 1
+        total = len(starts) + int(extra.sum())
+        all_starts = np.zeros(total, np.uint16)
+        all_frequencies = np.zeros(total, np.uint16)
+        all_starts[place], all_frequencies[place] = starts, frequencies
+        escaped = np.nonzero(extra >= 2)[0]
+        value = high[escaped] + (1 << (_RAW_BITS - 1))
+        for offset, bits in ((1, value >> 8), (2, value & 255)):
+            all_starts[place[escaped] + offset] = bits << (rans.PRECISION - 8)
+            all_frequencies[place[escaped] + offset] = 1 << (rans.PRECISION - 8)
+        shifted = np.nonzero(low_bits > 0)[0]
+        width = low_bits[shifted]
+        bits = residual[shifted] & ((1 << width) - 1)
+        last = place[shifted] + extra[shifted]
+        all_starts[last] = bits << (rans.PRECISION - width)
+        all_frequencies[last] = 1 << (rans.PRECISION - width)
+        ends = np.cumsum(lengths)
+        sums = np.concatenate([[0], np.cumsum(extra + 1)])
+        wide = sums[ends] - sums[ends - lengths]
+        return rans.encode(all_starts, all_frequencies, wide)
+
+    def decode(
+        self, reader: rans.Reader, lanes: NDArray[np.int64], level: NDArray[np.intp]
+    ) -> NDArray[np.int64]:
+        """Read one residual from each of the lanes."""
+        slots = reader.slots(lanes)
+        symbol = self._symbol_of[level * rans.TOTAL + slots].astype(np.int64)
+        place = level * SYMBOLS + symbol
+        starts = self._starts.reshape(-1)[place].astype(np.uint32)
+        reader.advance(
+            lanes, slots, starts, self.frequencies.reshape(-1)[place].astype(np.uint32)
+        )
+        value = symbol - LARGEST
+        if (symbol == ESCAPE).any():
+            where = np.nonzero(symbol == ESCAPE)[0]
+            byte = np.full(len(where), 8, np.uint32)
+            high = reader.read_uniform(lanes[where], byte) << 8
+            value[where] = high + reader.read_uniform(lanes[where], byte) - (1 << 15)
+        low_bits = self.shifts[level]
+        if low_bits.any():
+            where = np.nonzero(low_bits)[0]
+            width = low_bits[where].astype(np.uint32)
+            low = reader.read_uniform(lanes[where], width)
+            value[where] = (value[where] << width) + low
+        return value
