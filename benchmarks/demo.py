@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.baselines import BASELINES
-from benchmarks.ratedistortion import figures
+from benchmarks.figures import figures
 from benchmarks.report import codec_table
 from ground import geotiff
 from onboard import bundle as bundles

@@ -1,70 +1,57 @@
-"""Rate and distortion: our bundles and JPEG 2000 on the same scenes at equal bytes."""
+"""Rate and distortion: our bundles and classical codecs on the same scenes at equal bytes."""
 
 import tempfile
-from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.baselines import BASELINES
+from benchmarks.baselines import BASELINES, LEFT_OUT
+from benchmarks.curves import Codec, curve_summary, measure_curve, own_figures
+from benchmarks.figures import BaselineCache, mean_figures, mean_over_places
 from benchmarks.scenes import BenchmarkScene
-from ground import metrics
 from ground.decoder import Decoder
 from ground.geotiff import Scene
 from onboard.bundle import find, load
-from onboard.encoder import Encoder
-
-METRICS = ("psnr16", "psnr10k", "rmse", "ssim", "spectral_angle_deg")
+from onboard.encoder import Encoder, Options
 
 
-def figures(original: NDArray[Any], decoded: NDArray[Any], length: int) -> dict[str, Any]:
-    """Return quality, bytes and ratio (raw: bands x rows x cols x 2 bytes)."""
-    quality = asdict(metrics.measure(original, decoded))
-    histogram = quality.pop("histogram_distance")
-    raw = 2 * original.size
-    return {
-        **quality,
-        "histogram_distance": list(histogram),
-        "bytes": length,
-        "ratio": raw / length,
-    }
-
-
-class Codec:
+class BundleCodec:
     """A bundle with its encoder and decoder."""
 
     def __init__(self, name: str) -> None:
         self.encoder = Encoder(load(name))
         self.decoder = Decoder(find(name))
-        self.name = self.encoder.bundle.name
+        bundle = self.encoder.bundle
+        self.name, self.bands, self.tile = bundle.name, bundle.bands, bundle.tile
+        self.variable_rate = bundle.variable_rate
 
-    def code(self, scene: Scene) -> tuple[int, NDArray[Any]]:
+    def code(self, scene: Scene, budget: int | None = None) -> tuple[int, NDArray[Any]]:
         """Encode and decode; return the bytes on disk and the decoded image."""
+        options = Options() if budget is None else Options(budget=budget)
         with tempfile.TemporaryFile() as stream:
-            for segment in self.encoder.encode(scene.image, scene.header()):
+            for segment in self.encoder.encode(scene.image, scene.header(), options):
                 stream.write(segment)
             length = stream.tell()
             stream.seek(0)
             return length, self.decoder.decode(stream.read()).scene.image
 
 
-def measure_scene(codec: Codec, item: BenchmarkScene) -> dict[str, Any]:
-    """Return one row: our figures, and those of each baseline at no more than our bytes."""
+def measure_scene(
+    codec: Codec, item: BenchmarkScene, cache: BaselineCache | None = None
+) -> dict[str, Any]:
+    """Return one row: our figures, and those of each baseline at no more than our bytes.
+
+    A codec of variable rate adds its curve, see `measure_curve`.
+    """
+    cache = cache or BaselineCache()
     image = item.scene.image
-    length, decoded = codec.code(item.scene)
     row: dict[str, Any] = {"scene": item.name, "place": item.place, "group": item.group}
     row["shape"] = list(image.shape)
-    row["codecs"] = {codec.name: figures(image, decoded, length)}
-    tile = codec.encoder.bundle.tile
-    seam_ratio = metrics.seam_ratio(image, decoded, tile)
-    row["codecs"][codec.name]["seam_ratio"] = None if np.isnan(seam_ratio) else seam_ratio
-    for name, code in BASELINES.items():
-        spent, back = code(image.astype(np.uint16), length)
-        row["codecs"][name] = figures(image, back, spent)
-    return row
+    if codec.variable_rate:
+        return row | measure_curve(codec, item, cache)
+    ours = own_figures(codec, item.scene)
+    return row | {"codecs": {codec.name: ours, **cache.figures(image, ours["bytes"])}}
 
 
 def summarise(rows: Iterable[dict[str, Any]], bundle: str) -> dict[str, Any]:
@@ -72,29 +59,26 @@ def summarise(rows: Iterable[dict[str, Any]], bundle: str) -> dict[str, Any]:
 
     Returns:
         The bundle's means on top level, `<baseline>` objects below, `psnr_gain_vs_<baseline>` in
-        dB, `scenes` and `places`.
+        dB, `scenes` and `places`; the means of curves where the rows have them.
     """
-    places: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in rows:
-        places[row["place"]].append(row["codecs"])
-    keys = (*METRICS, "bytes", "ratio")
-    means: dict[str, dict[str, float]] = {}
-    for name in (bundle, *BASELINES):
-        per_place = [
-            {key: float(np.mean([codecs[name][key] for codecs in at])) for key in keys}
-            for at in places.values()
-        ]
-        means[name] = {key: float(np.mean([p[key] for p in per_place])) for key in keys}
+    rows = list(rows)
+    means = {
+        name: mean_figures([(row["place"], row["codecs"][name]) for row in rows])
+        for name in (bundle, *BASELINES)
+    }
     summary: dict[str, Any] = dict(means[bundle])
-    seams = [codecs[bundle].get("seam_ratio") for at in places.values() for codecs in at]
-    seams = [ratio for ratio in seams if ratio is not None]
-    summary["seam_ratio"] = float(np.mean(seams)) if seams else None
+    seams = ((str(i), row["codecs"][bundle].get("seam_ratio")) for i, row in enumerate(rows))
+    summary["seam_ratio"] = mean_over_places(seams)
     for name in BASELINES:
         summary[name] = means[name]
-        summary[f"psnr_gain_vs_{name}"] = means[bundle]["psnr16"] - means[name]["psnr16"]
-        summary[f"ssim_gain_vs_{name}"] = means[bundle]["ssim"] - means[name]["ssim"]
-    summary["places"] = len(places)
-    summary["scenes"] = sum(len(at) for at in places.values())
+        for key in ("psnr16", "ssim"):
+            ours, other = means[bundle][key], means[name][key]
+            gain = None if ours is None or other is None else ours - other
+            summary[f"{key.removesuffix('16')}_gain_vs_{name}"] = gain
+    summary["places"] = len({row["place"] for row in rows})
+    summary["scenes"] = len(rows)
+    if any("points" in row for row in rows):
+        summary |= curve_summary(rows, bundle)
     return summary
 
 
@@ -102,6 +86,7 @@ def rate_distortion(
     bundles: Iterable[str],
     scenes: Callable[[int], Iterable[BenchmarkScene]],
     report: Callable[[str, str], None] = lambda _bundle, _scene: None,
+    open_codec: Callable[[str], Codec] = BundleCodec,
 ) -> dict[str, Any]:
     """Measure each bundle on each scene.
 
@@ -109,19 +94,24 @@ def rate_distortion(
         bundles: names or paths.
         scenes: gives the scenes of a number of bands.
         report: called with bundle and scene before each is measured.
+        open_codec: makes a codec of a name.
 
     Returns:
-        `rows`, and `summary`, `patches`, `spyndex`, each by bundle.
+        `rows`, and `summary`, `patches`, `spyndex`, each by bundle; `left_out`: the baselines that
+        cannot run here, with the reason.
     """
-    document: dict[str, Any] = {"rows": [], "summary": {}, "patches": {}, "spyndex": {}}
+    groups = ("summary", "patches", "spyndex")
+    document: dict[str, Any] = {"rows": [], **{group: {} for group in groups}}
+    document["left_out"] = dict(LEFT_OUT)
+    cache = BaselineCache()
     for name in bundles:
-        codec = Codec(name)
+        codec = open_codec(name)
         rows = []
-        for item in scenes(codec.encoder.bundle.bands):
+        for item in scenes(codec.bands):
             report(codec.name, item.name)
-            rows.append(measure_scene(codec, item))
+            rows.append({"bundle": codec.name, **measure_scene(codec, item, cache)})
         document["rows"] += rows
-        for group in ("summary", "patches", "spyndex"):
+        for group in groups:
             if chosen := [row for row in rows if row["group"] == group]:
                 document[group][codec.name] = summarise(chosen, codec.name)
     return document

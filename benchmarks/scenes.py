@@ -4,6 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ground.datasets import find_scenes, read_item
 from ground.geotiff import Scene
 from ground.scenes import spyndex_scene
@@ -32,3 +35,17 @@ def benchmark_scenes(folder: Path | None, bands: int) -> Iterator[BenchmarkScene
         if scene.image.shape[0] == bands:
             group = "summary" if min(scene.image.shape[1:]) >= LEAST_SCENE else "patches"
             yield BenchmarkScene(item.path.stem, item.place, group, scene)
+
+
+def mosaic(rows: int, cols: int) -> NDArray[np.uint16]:
+    """Return the spyndex scene mirrored at its borders to uint16 (4, rows, cols)."""
+    image = spyndex_scene().image.astype(np.uint16)
+    fill = [
+        (0, 0),
+        *(
+            (0, max(want - have, 0))
+            for want, have in zip((rows, cols), image.shape[1:], strict=True)
+        ),
+    ]
+    mirrored: NDArray[np.uint16] = np.pad(image, fill, mode="symmetric")[:, :rows, :cols]
+    return np.ascontiguousarray(mirrored)

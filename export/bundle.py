@@ -19,7 +19,7 @@ from ground.scenes import procedural
 from ground.train import TileSet
 from onboard.bundle import Bundle, GoldenVector, pack_golden
 from onboard.codebook import CODEWORD_LIMIT, Codebook
-from onboard.encoder import Encoder
+from onboard.tilecoder import PyramidTileCoder
 from onboard.quantizer import PREDICTION_SHIFT, UNITS_PER_LATENT, Level, pack_levels
 
 CALIBRATION_TILES = 96
@@ -89,15 +89,15 @@ def make_bundle(
         "codebooks": codebooks,
         "golden": pack_golden([], []),
     }
-    macs = macs_per_pixel(walk(model.encoder))
-    bundle = Bundle.assemble(name, wire, parts, macs, made_by)
+    encoder_entry = {"macs_per_pixel": macs_per_pixel(walk(model.encoder))}
+    bundle = Bundle.assemble(name, wire, parts, encoder_entry, made_by)
     parts["golden"] = pack_golden(_golden(bundle), [level.width for level in levels])
-    return Bundle.assemble(name, wire, parts, macs, made_by)
+    return Bundle.assemble(name, wire, parts, encoder_entry, made_by)
 
 
 def _golden(bundle: Bundle) -> list[GoldenVector]:
     """Encode procedural tiles with the reference engine."""
-    encoder = Encoder(bundle, "ort")
+    encoder = PyramidTileCoder(bundle, "ort", 1)
     size = bundle.tile
     present = np.ones((size, size), np.bool_)
     vectors = []

@@ -12,7 +12,7 @@ from onnx import helper
 
 from ground.geotiff import Scene
 from onboard.bundle import Bundle
-from onboard.encoder import Encoder
+from onboard.tilecoder import PyramidTileCoder
 from onboard.errors import InputError
 from onboard.quantizer import PREDICTION_SHIFT, UNITS_PER_LATENT, Level, quantise
 from onboard.session import FloatSession
@@ -104,7 +104,7 @@ class Verification:
                 the bundle's own network with all roundings of activations taken out.
         """
         self.bundle, self.decoder = bundle, decoder
-        self.encoders = {engine: Encoder(bundle, engine) for engine in ("ort", "litert")}
+        self.encoders = {engine: PyramidTileCoder(bundle, engine, 1) for engine in ("ort", "litert")}
         self.reference = reference or self._own_reference()
 
     def _own_reference(self) -> Callable[[NDArray[np.int8]], tuple[Maps, NDArray[np.float32]]]:
@@ -158,7 +158,7 @@ class Verification:
 
     def _measure(self, tile: NDArray[Any]) -> tuple[dict[str, Maps], dict[str, float]]:
         """Return index maps and mean squared error in DN^2 by path."""
-        front_end = self.bundle.front_end
+        front_end = self.bundle.affine
         present = np.ones(tile.shape[1:], np.bool_)
         side = front_end.analyse(tile, present)
         samples = front_end.normalise(tile, present, side)

@@ -15,6 +15,8 @@ from onboard.errors import InputError
 
 PEAK_16_BIT = 65535.0
 PEAK_REFLECTANCE = 10000.0
+RED, NEAR_INFRARED = 2, 3
+WORST_TILE = 64
 WINDOW = 11
 SIGMA = 1.5
 K1, K2 = 0.01, 0.03
@@ -218,3 +220,68 @@ def histogram_distance(a: AnyImage, b: AnyImage, valid: Valid = None) -> tuple[f
         float(np.abs(np.sort(x[mask]).astype(np.float64) - np.sort(y[mask])).mean())
         for x, y in zip(a, b, strict=True)
     )
+
+
+def band_bias(a: AnyImage, b: AnyImage, valid: Valid = None) -> tuple[float, ...]:
+    """Return the mean of `b` minus `a` of each band, in DN: what the codec adds or takes away.
+
+    Raises:
+        InputError: shapes differ, or no pixel is valid.
+    """
+    mask = _checked_mask(a, b, valid)
+    return tuple(
+        float((y[mask].astype(np.float64) - x[mask]).mean()) for x, y in zip(a, b, strict=True)
+    )
+
+
+def ndvi_error(a: AnyImage, b: AnyImage, valid: Valid = None) -> float | None:
+    """Return the mean absolute error of the NDVI over the pixels where that of `a` is defined.
+
+    Bands 2 and 3 are red (B04) and near infrared (B08). Where both are 0 in `b` its NDVI is 0.
+
+    Returns:
+        0 to 2; None with fewer than 4 bands, or where red and near infrared are 0 everywhere.
+
+    Raises:
+        InputError: shapes differ, or no pixel is valid.
+    """
+    mask = _checked_mask(a, b, valid)
+    if len(a) <= NEAR_INFRARED:
+        return None
+    mask = mask & (a[RED].astype(np.float64) + a[NEAR_INFRARED] > 0)
+    if not mask.any():
+        return None
+    return float(np.abs(_ndvi(a)[mask] - _ndvi(b)[mask]).mean())
+
+
+def _ndvi(image: AnyImage) -> NDArray[np.float64]:
+    """Return (near infrared - red) / (near infrared + red), (rows, cols); 0 where both are 0."""
+    red, infrared = image[RED].astype(np.float64), image[NEAR_INFRARED].astype(np.float64)
+    total = infrared + red
+    index: NDArray[np.float64] = (infrared - red) / np.where(total == 0, 1, total)
+    return index
+
+
+def worst_tile_psnr(a: AnyImage, b: AnyImage, peak: float, side: int = WORST_TILE) -> float:
+    """Return the PSNR, over all bands, of the tile of `side` x `side` pixels with most error.
+
+    Tiles begin in the north-west; the last row and column of tiles end at the border and overlap
+    those before. An image with a shorter side has tiles of that side.
+
+    Raises:
+        InputError: shapes differ.
+    """
+    _checked_mask(a, b, None)
+    squared = np.square(a.astype(np.float64) - b.astype(np.float64)).mean(axis=0)
+    worst = max(
+        float(squared[row : row + side, col : col + side].mean())
+        for row in _tile_starts(squared.shape[0], side)
+        for col in _tile_starts(squared.shape[1], side)
+    )
+    return math.inf if worst == 0 else 10 * math.log10(peak * peak / worst)
+
+
+def _tile_starts(length: int, side: int) -> list[int]:
+    """Return where tiles that cover a length begin, each whole if one fits."""
+    last = max(length - side, 0)
+    return sorted({*range(0, last, side), last})

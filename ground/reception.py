@@ -1,7 +1,7 @@
 """Reception: what of one scene has arrived, whatever the order, the gaps and the damage."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from threading import Lock
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from onboard.bundle import Bundle
 from onboard.errors import BundleError, LimitError, StreamError, UsageError
+from onboard.adaptive import AdaptiveSide
 from onboard.frontend import AffineSide
 from onboard.layers import ALL_NODATA, SOME_NODATA, LayerShape, Piece, read_pieces
 from onboard.nodatamask import unpack_mask
@@ -19,6 +20,8 @@ from onboard.segment import Damage, Kind, Segment
 from onboard.tiling import TileGrid, positions
 
 MISSING = -1
+
+Side = AffineSide | AdaptiveSide
 
 
 @dataclass
@@ -39,7 +42,7 @@ class TileReception:
     cols: int
     maps: list[NDArray[np.int32]]
     packed_side: bytes | None = None
-    side: AffineSide | None = None
+    side: Side | None = None
     nodata: NDArray[np.bool_] = field(init=False)
     mask_known: NDArray[np.bool_] = field(init=False)
 
@@ -187,10 +190,10 @@ class Reception:
         edges = [s.edge[0] for i in self._tiles for s in self._tiles[i] if s.edge and i == last]
         return row * self.bundle.tile + (edges[0] if edges else self.bundle.tile)
 
-    def sides(self, grid: TileGrid) -> dict[int, AffineSide]:
+    def sides(self, grid: TileGrid) -> dict[int, Side]:
         """Return the side information of each tile of the grid that has any."""
         signed = self.header is not None and self.header.sample_type == "i16"
-        found: dict[int, AffineSide] = {}
+        found: dict[int, Side] = {}
         for index in sorted(self._tiles):
             for segment in self._tiles[index]:
                 body = segment.body[1 : 1 + self.bundle.front_end.side_bytes]
@@ -202,7 +205,7 @@ class Reception:
                     and index < grid.count
                 ):
                     with suppress(StreamError):
-                        found.setdefault(index, AffineSide.unpack(body, signed))
+                        found.setdefault(index, self.bundle.front_end.unpack(body, signed))
         return found
 
     def tile(self, grid: TileGrid, index: int) -> TileReception:
@@ -213,19 +216,67 @@ class Reception:
         _, _, rows, cols = grid.box(index)
         shapes = [positions(rows, cols, level.reduction) for level in self.bundle.levels]
         tile = TileReception(rows, cols, [np.full(shape, MISSING, np.int32) for shape in shapes])
-        edge = None if rows == cols == grid.tile else (rows, cols)
+        self._place(tile, grid, index, self._place_layers)
+        return tile
+
+    def lapped_tile(
+        self, grid: TileGrid, index: int
+    ) -> tuple[TileReception, dict[tuple[int, int], bytes]]:
+        """Return what has arrived of a tile of entropy-coded symbols.
+
+        Returns:
+            The tile without maps, and its lanes by the layer and position at which they start.
+        """
+        _, _, rows, cols = grid.box(index)
+        tile = TileReception(rows, cols, [])
+        lanes: dict[tuple[int, int], bytes] = {}
+        side_bytes = 1 + self.bundle.front_end.side_bytes
+
+        def place(tile: TileReception, segment: Segment) -> None:
+            start, lane = (segment.layer, segment.first), segment.body
+            side: bytes | None = None
+            if segment.layer == 0:
+                length = 1 if segment.body[:1] == bytes([ALL_NODATA]) else side_bytes
+                side, lane, start = segment.body[:length], segment.body[length:], (1, 0)
+                if segment.first or len(side) < length or (length == 1 and lane):
+                    raise StreamError(f"layer 0: {len(segment.body)} bytes, first {segment.first}")
+                if tile.packed_side not in (None, side):
+                    raise StreamError(f"tile {segment.tile}: side information contradicts another")
+            if lanes.get(start, lane) != lane or not (lane or side):
+                raise StreamError(f"tile {segment.tile}: contradicts an earlier segment, or empty")
+            if side is not None:
+                self._place_side(tile, side)
+            if lane:
+                lanes[start] = lane
+
+        self._place(tile, grid, index, place)
+        return tile, lanes
+
+    def refuse_lane(self, tile: int) -> None:
+        """Count a segment whose symbols make no sense as damaged."""
+        with self._lock:
+            self._refuse("damaged", f"tile {tile}: symbols do not end", was_used=True)
+
+    def _place(
+        self,
+        tile: TileReception,
+        grid: TileGrid,
+        index: int,
+        place_layers: Callable[[TileReception, Segment], None],
+    ) -> None:
+        """Place the segments of a tile, counting those that do not fit as damaged."""
+        edge = None if tile.rows == tile.cols == grid.tile else (tile.rows, tile.cols)
         for segment in sorted(self._tiles.get(index, ()), key=lambda s: s.kind):
             try:
                 if segment.edge != edge:
                     raise StreamError(f"tile {index}: expected edge {edge}, found {segment.edge}")
                 if segment.kind == Kind.TILE:
-                    self._place_layers(tile, segment)
+                    place_layers(tile, segment)
                 else:
                     _place_mask(tile, segment)
             except StreamError as error:
                 with self._lock:
                     self._refuse("damaged", str(error), was_used=True)
-        return tile
 
     def _place_layers(self, tile: TileReception, segment: Segment) -> None:
         """Check all pieces of a segment, then place them."""
@@ -256,7 +307,7 @@ class Reception:
             raise StreamError(f"tile state: expected 0..{ALL_NODATA}, found {side[0]}")
         if side[0] != ALL_NODATA:
             signed = self.header is not None and self.header.sample_type == "i16"
-            tile.side = AffineSide.unpack(side[1:], signed)
+            tile.side = self.bundle.front_end.unpack(side[1:], signed)
         tile.packed_side = side
 
 

@@ -125,7 +125,7 @@ def encode_to_file(
     raw = image.size * image.dtype.itemsize
     return {
         "bundle": encoder.bundle.name,
-        "engine": encoder.session.engine,
+        "engine": encoder.engine,
         "bytes": written,
         "raw_bytes": raw,
         "ratio": raw / written,

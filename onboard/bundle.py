@@ -14,8 +14,10 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard import bitpack, frontend
+from onboard import bitpack, frontend, lappedpart
+from onboard.adaptive import AdaptiveFrontEnd
 from onboard.errors import BundleError, InputError
+from onboard.lappedcoder import LappedCoder
 from onboard.quantizer import Level, read_levels
 from onboard.tiling import positions
 
@@ -25,7 +27,11 @@ MAX_MANIFEST = 1 << 20
 MAX_BUNDLE = 1 << 28
 SIGNATURE_BYTES = 64
 _HEADER = 108
-_PARTS = ("encoder.onnx", "encoder.tflite", "codebooks", "golden")
+_PARTS = {
+    "fixed": ("encoder.onnx", "encoder.tflite", "codebooks", "golden"),
+    "rans": ("encoder.onnx", "encoder.tflite", "lapped", "golden"),
+}
+"""Parts of a bundle by kind of coder."""
 
 
 def canonical_json(document: Any) -> bytes:
@@ -43,13 +49,31 @@ class GoldenVector:
 
 
 @dataclass(frozen=True)
+class GoldenBody:
+    """A tile, u16 (bands, tile, tile), its step code, and all its layers as one body."""
+
+    samples: NDArray[np.uint16]
+    step_code: int
+    body: bytes
+
+
+@dataclass(frozen=True)
 class Bundle:
-    """A checked model bundle; build one with `unpack`, `load` or `assemble`."""
+    """A checked model bundle; build one with `unpack`, `load` or `assemble`.
+
+    Attributes:
+        manifest: what the file says of itself.
+        parts: bytes by name.
+        levels: of fixed-length indices; none where symbols are entropy coded.
+        front_end: of the kind that the bundle names.
+        codec: the lapped codec, where the bundle names one.
+    """
 
     manifest: Mapping[str, Any]
     parts: Mapping[str, bytes]
     levels: tuple[Level, ...]
-    front_end: frontend.FrontEnd
+    front_end: frontend.AffineFrontEnd | AdaptiveFrontEnd
+    codec: LappedCoder | None = None
 
     @classmethod
     def assemble(
@@ -57,19 +81,27 @@ class Bundle:
         name: str,
         wire: Mapping[str, Any],
         parts: Mapping[str, bytes],
-        macs_per_pixel: int,
+        encoder: Mapping[str, int],
         ground: Mapping[str, Any],
     ) -> "Bundle":
-        """Make a bundle from its wire description and the bytes of its parts."""
+        """Make a bundle from its wire description and the bytes of its parts.
+
+        Args:
+            name: of the model.
+            wire: all that the meaning of a stream hangs on.
+            parts: bytes by name.
+            encoder: `macs_per_pixel`, and for a variable rate `error_permille`.
+            ground: for information.
+        """
         manifest = {
             "name": name,
             "model_hash": hashlib.sha256(canonical_json(wire)).hexdigest(),
             "parts": [
                 {"name": part, "bytes": len(parts[part]), "sha256": _sha256(parts[part])}
-                for part in _PARTS
+                for part in _PARTS[wire["coder"]["kind"]]
             ],
             "wire": wire,
-            "encoder": {"macs_per_pixel": macs_per_pixel},
+            "encoder": encoder,
             "ground": ground,
         }
         return _checked(cast(Mapping[str, Any], json.loads(canonical_json(manifest))), parts)
@@ -79,7 +111,7 @@ class Bundle:
         manifest = canonical_json(self.manifest)
         head = MAGIC + bytes([MAJOR, MINOR, 0, 0]) + len(manifest).to_bytes(4, "big")
         head += hashlib.sha256(manifest).digest() + bytes(SIGNATURE_BYTES)
-        return head + manifest + b"".join(self.parts[part] for part in _PARTS)
+        return head + manifest + b"".join(self.parts[part] for part in _PARTS[self.coder_kind])
 
     @classmethod
     def unpack(cls, packed: bytes) -> "Bundle":
@@ -124,6 +156,38 @@ class Bundle:
         """Multiply-accumulates per pixel (all bands) of the encoder graph."""
         return int(self.manifest["encoder"]["macs_per_pixel"])
 
+    @property
+    def coder_kind(self) -> str:
+        """Kind of coder, 'fixed' or 'rans'."""
+        return str(self.manifest["wire"]["coder"]["kind"])
+
+    @property
+    def variable_rate(self) -> bool:
+        """Whether a stream can have any rate."""
+        return self.codec is not None
+
+    @property
+    def affine(self) -> frontend.AffineFrontEnd:
+        """The affine front end.
+
+        Raises:
+            BundleError: the bundle has another one.
+        """
+        if not isinstance(self.front_end, frontend.AffineFrontEnd):
+            raise BundleError(f"bundle {self.name}: its front end is not affine")
+        return self.front_end
+
+    @property
+    def lapped(self) -> LappedCoder:
+        """The lapped codec.
+
+        Raises:
+            BundleError: the bundle has another one.
+        """
+        if self.codec is None:
+            raise BundleError(f"bundle {self.name}: not a lapped codec")
+        return self.codec
+
     def payload_bytes(self, rows: int, cols: int) -> list[int]:
         """Return the bytes of packed indices by level, coarse to fine (CORSA paper, Eq. 1)."""
         return [
@@ -147,6 +211,25 @@ class Bundle:
             self._golden_vector(packed[2 + i * each : 2 + (i + 1) * each]) for i in range(count)
         )
 
+    @cached_property
+    def golden_bodies(self) -> tuple[GoldenBody, ...]:
+        """The golden vectors of an entropy-coded bundle."""
+        packed, position, found = self.parts["golden"], 2, []
+        samples = self.bands * self.tile * self.tile
+        for _ in range(int.from_bytes(packed[:2], "big")):
+            length = int.from_bytes(packed[position + 1 : position + 3], "big")
+            stop = position + 3 + 2 * samples + length
+            if stop > len(packed):
+                break
+            tile = np.frombuffer(packed, ">u2", samples, position + 3).astype(np.uint16)
+            shape = self.bands, self.tile, self.tile
+            body = packed[stop - length : stop]
+            found.append(GoldenBody(tile.reshape(shape), packed[position], body))
+            position = stop
+        if position != len(packed) or len(found) != int.from_bytes(packed[:2], "big"):
+            raise BundleError(f"golden vectors: {len(packed)} bytes do not hold what they promise")
+        return tuple(found)
+
     def _golden_vector(self, packed: bytes) -> GoldenVector:
         position = 2 * self.bands * self.tile * self.tile
         samples = np.frombuffer(packed[:position], ">u2").astype(np.uint16)
@@ -168,6 +251,15 @@ def pack_golden(vectors: list[GoldenVector], widths: list[int]) -> bytes:
         packed += vector.samples.astype(">u2").tobytes()
         for indices, width in zip(vector.indices, widths, strict=True):
             packed += bitpack.pack(indices, width)
+    return packed
+
+
+def pack_golden_bodies(vectors: list[GoldenBody]) -> bytes:
+    """Return the part `golden` of an entropy-coded bundle."""
+    packed = len(vectors).to_bytes(2, "big")
+    for vector in vectors:
+        packed += bytes([vector.step_code]) + len(vector.body).to_bytes(2, "big")
+        packed += vector.samples.astype(">u2").tobytes() + vector.body
     return packed
 
 
@@ -243,7 +335,7 @@ def _entries(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
     except (KeyError, TypeError) as error:
         raise BundleError(f"bundle manifest: part table: {error!r}") from error
     found = [e["name"] for e in entries]
-    if found != list(_PARTS):
+    if tuple(found) not in _PARTS.values():
         raise BundleError(f"bundle parts: expected {_PARTS}, found {found!r:.200}")
     for entry in entries:
         if type(entry["bytes"]) is not int or not 0 <= entry["bytes"] <= MAX_BUNDLE:
@@ -257,15 +349,14 @@ def _checked(manifest: Mapping[str, Any], parts: Mapping[str, bytes]) -> Bundle:
         wire = manifest["wire"]
         if hashlib.sha256(canonical_json(wire)).hexdigest() != manifest["model_hash"]:
             raise BundleError("model hash does not match the wire description")
-        if wire["coder"] != {"kind": "fixed"}:
-            raise BundleError(f"coder: expected kind 'fixed', found {wire['coder']!r}")
+        kind = wire["coder"]["kind"]
+        if kind not in _PARTS or tuple(parts) != _PARTS[kind]:
+            raise BundleError(f"coder: expected one of {sorted(_PARTS)}, found {kind!r:.40}")
         bands, tile = wire["bands"], wire["tile"]
         if type(bands) is not int or not 1 <= bands <= 65_535:
             raise BundleError(f"bands: expected 1..65535, found {bands!r}")
         if type(tile) is not int or not 8 <= tile <= 256:
             raise BundleError(f"tile: expected 8..256 pixels, found {tile!r}")
-        front_end = frontend.from_manifest(wire["front_end"], bands)
-        levels = read_levels(wire["levels"], parts["codebooks"], tile)
         macs = manifest["encoder"]["macs_per_pixel"]
         if type(macs) is not int or macs < 0:
             raise BundleError(f"macs_per_pixel: expected 0 or more, found {macs!r:.40}")
@@ -273,8 +364,30 @@ def _checked(manifest: Mapping[str, Any], parts: Mapping[str, bytes]) -> Bundle:
             raise BundleError(
                 f"bundle name: expected letters, digits, . _ -, found {manifest['name']!r:.80}"
             )
+        if kind == "rans":
+            share = manifest["encoder"]["error_permille"]
+            if type(share) is not int or not 1 <= share <= 10_000:
+                raise BundleError(f"error_permille: expected 1..10000, found {share!r:.40}")
+            codec = _lapped(wire, parts["lapped"], tile)
+            return Bundle(manifest, parts, (), codec.front_end, codec)
+        if wire["coder"] != {"kind": "fixed"}:
+            raise BundleError(f"coder: expected no more than its kind, found {wire['coder']!r:.80}")
+        front_end = frontend.from_manifest(wire["front_end"], bands)
+        levels = read_levels(wire["levels"], parts["codebooks"], tile)
         return Bundle(manifest, parts, levels, front_end)
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         if isinstance(error, (BundleError, InputError)):
             raise
         raise BundleError(f"bundle manifest: missing or malformed entry: {error!r}") from error
+
+
+def _lapped(wire: Mapping[str, Any], part: bytes, tile: int) -> LappedCoder:
+    """Build the lapped codec of a bundle."""
+    if wire["front_end"] != {"kind": "adaptive"} or tile % 8:
+        raise BundleError(
+            f"lapped codec: expected front end 'adaptive' and tiles of a multiple of 8, found "
+            f"{wire['front_end']!r:.80} and {tile}"
+        )
+    if _sha256(part) != wire["lapped_sha256"]:
+        raise BundleError("part lapped: SHA-256 does not match the wire description")
+    return lappedpart.unpack(part, wire["coder"], wire["bands"])

@@ -9,6 +9,7 @@ Arrays hold many tiles of one shape: (tiles, rows, cols, channels).
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +70,12 @@ class ContextModel:
         """Layers of symbols: the DC lattices, then AC."""
         return LATTICES + len(self.cuts) - 1
 
+    def channels_of(self, layer: int) -> slice:
+        """Return the channels of a layer, 1..layers, in `order`."""
+        if layer <= LATTICES:
+            return slice(0, self.bands)
+        return slice(*self.cuts[layer - LATTICES - 1 : layer - LATTICES + 1])
+
     @cached_property
     def _matrices(self) -> list[tuple[NDArray[np.float32], ...]]:
         """Weights of each AC layer as float32: same, near, slope, bias."""
@@ -114,9 +121,7 @@ class ContextState:
 
     def channels(self, layer: int) -> slice:
         """Return the channels of a layer, in the model's order."""
-        if layer <= LATTICES:
-            return slice(0, self.model.bands)
-        return slice(*self.model.cuts[layer - LATTICES - 1 : layer - LATTICES + 1])
+        return self.model.channels_of(layer)
 
     def take(self, values: Ints, layer: int) -> Ints:
         """Return the values (tiles, positions, channels) that belong to a layer."""
@@ -124,6 +129,14 @@ class ContextState:
         if layer <= LATTICES:
             return flat[:, self._lattices[layer - 1], : self.model.bands]
         return flat[..., self.channels(layer)]
+
+    def set(self, values: NDArray[Any], layer: int, part: NDArray[Any]) -> None:
+        """Undo `take`: set the values (tiles, positions, channels) that belong to a layer."""
+        if layer <= LATTICES:
+            flat = values.reshape(self.shape[0], -1, values.shape[3])
+            flat[:, self._lattices[layer - 1], : self.model.bands] = part
+        else:
+            values[..., self.channels(layer)] = part.reshape(*self.shape, -1)
 
     def context(self, layer: int) -> tuple[NDArray[np.intp], Ints | int]:
         """Return level and predicted value of each symbol of a layer (tiles, positions, channels).
@@ -137,14 +150,11 @@ class ContextState:
     def put(self, layer: int, symbols: Ints) -> None:
         """Set the symbols (tiles, positions, channels) of a layer."""
         part = self.channels(layer)
-        if layer <= LATTICES:
-            flat = self.symbols.reshape(self.shape[0], -1, self.symbols.shape[3])
-            flat[:, self._lattices[layer - 1], part] = symbols
-            if layer < LATTICES:
-                return
+        self.set(self.symbols, layer, symbols)
+        if layer < LATTICES:
+            return
+        if layer == LATTICES:
             self._set_slopes(self.symbols[..., part])
-        else:
-            self.symbols[..., part] = symbols.reshape(*self.shape, -1)
         size = np.minimum(np.abs(self.symbols[..., part]), SIZE_CAP).astype(np.float32)
         self._size[..., part] = size
         near = self._near[..., part]

@@ -1,6 +1,6 @@
-"""Encoder: an image to segments, tile by tile, in bounded memory."""
+"""Encoder: an image to segments, window by window of tiles."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.bundle import Bundle
-from onboard.errors import BundleError, InputError, UsageError
-from onboard.layers import ALL_NODATA, ALL_VALID, SOME_NODATA, split_layers
+from onboard.errors import InputError, LimitError, UsageError
+from onboard.layers import ALL_NODATA, ALL_VALID, SOME_NODATA
 from onboard.nodatamask import pack_mask
-from onboard.quantizer import quantise
+from onboard.ratecontrol import CODES, Codes, code_for_error, codes_for_budget
 from onboard.rawimage import check_image
 from onboard.sceneheader import EndOfScene, SceneHeader
 from onboard.segment import (
@@ -22,11 +22,13 @@ from onboard.segment import (
     Kind,
     Segment,
 )
-from onboard.session import open_session
-from onboard.tiling import TileGrid, positions
+from onboard.tilecoder import TileCoder, open_tile_coder
+from onboard.tiling import TileGrid
 
 HEADER_EVERY = 64
 EDGE_BYTES = 4
+DEFAULT_RATIO = 20.48
+WINDOWS = ("scene", "strip")
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,17 @@ class Options:
         scene_id: u16, told apart by the receiver.
         segment_bytes: most bytes of a segment, header and CRC included.
         one_layer: begin a new segment at every layer, so that layers can be scheduled apart.
+        budget: most bytes of the stream, for bundles of variable rate.
+        rmse: root mean square error aimed at, in DN, instead of a budget.
+        window: over what the rate is controlled, 'scene' or 'strip' (one row of tiles).
     """
 
     scene_id: int = 0
     segment_bytes: int = DEFAULT_SEGMENT_BYTES
     one_layer: bool = False
+    budget: int | None = None
+    rmse: float | None = None
+    window: str = "scene"
 
     def __post_init__(self) -> None:
         if not 0 <= self.scene_id <= 65_535:
@@ -51,6 +59,47 @@ class Options:
                 f"segment bytes: expected {MIN_SEGMENT_BYTES}..{MAX_SEGMENT_BYTES}, "
                 f"found {self.segment_bytes}"
             )
+        if self.budget is not None and self.rmse is not None:
+            raise UsageError("rate: expected a budget or an error, found both")
+        if self.rmse is not None and not 0 < self.rmse < 65_536:
+            raise UsageError(f"RMSE: expected more than 0 DN, found {self.rmse}")
+        if self.window not in WINDOWS:
+            raise UsageError(f"rate window: expected one of {WINDOWS}, found {self.window!r}")
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Tiles of one shape, analysed.
+
+    Attributes:
+        indices: their numbers in the grid.
+        edge: valid rows and columns, of border tiles.
+        nodata: (tiles, rows, cols), of the valid rows and columns.
+        prepared: what the tile coder made of them.
+    """
+
+    indices: list[int]
+    edge: tuple[int, int] | None
+    nodata: NDArray[np.bool_]
+    prepared: Any
+
+    @property
+    def states(self) -> list[int]:
+        """Tile state of each."""
+        return [SOME_NODATA if some else ALL_VALID for some in self.nodata.any(axis=(1, 2))]
+
+
+@dataclass(frozen=True)
+class _Window:
+    """Tiles over which the rate is controlled, and those that are all nodata."""
+
+    batches: list[_Batch]
+    empty: list[tuple[int, tuple[int, int] | None]]
+
+    @property
+    def count(self) -> int:
+        """Tiles that have data."""
+        return sum(len(batch.indices) for batch in self.batches)
 
 
 class Encoder:
@@ -58,43 +107,23 @@ class Encoder:
 
     def __init__(self, bundle: Bundle, engine: str | None = None, threads: int = 1) -> None:
         self.bundle = bundle
-        self.session = open_session(
-            bundle.parts["encoder.onnx"],
-            bundle.parts["encoder.tflite"],
-            len(bundle.levels),
-            engine,
-            threads,
-        )
-        self._check_graph()
+        self.coder: TileCoder = open_tile_coder(bundle, engine, threads)
 
-    def _check_graph(self) -> None:
-        """Run the graph once: its maps must have the shapes that the levels of the bundle say."""
-        tile = self.bundle.tile
-        found = [
-            m.shape for m in self.session.run(np.zeros((self.bundle.bands, tile, tile), np.int8))
-        ]
-        wanted = [
-            (level.codebook.codewords.shape[1], tile // level.reduction, tile // level.reduction)
-            for level in self.bundle.levels
-        ]
-        if found != wanted:
-            raise BundleError(f"encoder graph: expected maps of {wanted}, found {found}")
+    @property
+    def engine(self) -> str:
+        """Name of the engine."""
+        return self.coder.engine
 
-    def index_maps(
-        self, tile: NDArray[Any], present: NDArray[np.bool_], rows: int, cols: int
-    ) -> tuple[bytes, list[NDArray[np.uint16]]]:
-        """Return the side information and one whole index map per level, coarse to fine.
+    def state_bytes(self, width: int) -> int:
+        """Return what a strip of `width` columns takes while it is encoded, packets left aside.
 
-        Args:
-            tile: (bands, tile, tile) samples in DN, reflected beyond the scene's border.
-            present: (tile, tile), False where a pixel is nodata.
-            rows: rows of the tile inside the scene; statistics are taken over these.
-            cols: columns of the tile inside the scene.
+        That is the samples of one row of tiles, and per tile its symbols' sizes at two steps.
         """
-        front_end = self.bundle.front_end
-        side = front_end.analyse(tile[:, :rows, :cols], present[:rows, :cols])
-        latents = self.session.run(front_end.normalise(tile, present, side))
-        return side.pack(), quantise(self.bundle.levels, latents)
+        columns = -(-width // self.bundle.tile)
+        tile = self.bundle.tile
+        samples = 2 * self.bundle.bands * tile * tile
+        latents = 4 * self.bundle.bands * tile * tile
+        return columns * (samples + 16) + latents + samples
 
     def encode(
         self, image: NDArray[Any], header: SceneHeader | None = None, options: Options | None = None
@@ -108,8 +137,10 @@ class Encoder:
 
         Raises:
             InputError: wrong dtype, bands or shape, or values beyond the significant bits.
+            UsageError: a rate for a bundle of fixed rate, or segments too short for the header.
+            LimitError: the coarsest encoding takes more than the budget.
         """
-        options = options or Options()
+        options = self._complete(image, options or Options())
         header = self._scene_header(image, header)
         grid = TileGrid(image.shape[2], image.shape[1], self.bundle.tile)
         head = self._segment(Kind.SCENE, options, body=header.pack())
@@ -118,14 +149,23 @@ class Encoder:
                 f"scene header: takes {len(head)} bytes, segments may have {options.segment_bytes}"
             )
         written = 0
-        for index in range(grid.count):
-            for segment in self._encode_tile(image, header, grid, index, options):
-                if written % HEADER_EVERY == 0:
-                    yield head
-                    written += 1
+        for rows in self._windows(grid, options):
+            window = self._prepare(image, header, grid, rows)
+            budget = self._share(options, grid, rows, len(head), written)
+            for segment in self._code(window, grid, options, head, written, budget):
                 yield segment
                 written += 1
         yield self._segment(Kind.END, options, body=EndOfScene(grid.height, written).pack())
+
+    def _complete(self, image: NDArray[Any], options: Options) -> Options:
+        """Fill in the default rate, or refuse a rate that the bundle cannot keep."""
+        asked = options.budget is not None or options.rmse is not None
+        if not self.bundle.variable_rate:
+            if asked:
+                raise UsageError(f"rate: bundle {self.bundle.name} has a fixed rate")
+            return options
+        raw = image.size * image.dtype.itemsize
+        return options if asked else replace(options, budget=int(raw / DEFAULT_RATIO))
 
     def _scene_header(self, image: NDArray[Any], header: SceneHeader | None) -> SceneHeader:
         """Complete the header from the image, refusing what does not fit."""
@@ -135,39 +175,186 @@ class Encoder:
             raise InputError(f"image: header says {header.sample_type}, found {kind}")
         return replace(header, bands=image.shape[0], width=image.shape[2], height=image.shape[1])
 
-    def _encode_tile(
+    def _windows(self, grid: TileGrid, options: Options) -> Iterator[range]:
+        """Yield rows of tiles that are coded together."""
+        whole = options.window == "scene" and self.bundle.variable_rate
+        step = grid.rows if whole else 1
+        for first in range(0, grid.rows, step):
+            yield range(first, min(first + step, grid.rows))
+
+    def _prepare(
+        self, image: NDArray[Any], header: SceneHeader, grid: TileGrid, rows: range
+    ) -> _Window:
+        """Analyse the tiles of some rows of the grid, all of one shape in a row together."""
+        window = _Window([], [])
+        for row in rows:
+            indices = range(row * grid.columns, (row + 1) * grid.columns)
+            shapes: dict[tuple[int, int], list[int]] = {}
+            for index in indices:
+                shapes.setdefault(grid.box(index)[2:], []).append(index)
+            for shape, members in shapes.items():
+                self._prepare_batch(window, image, header, grid, shape, members)
+        return window
+
+    def _prepare_batch(
         self,
+        window: _Window,
         image: NDArray[Any],
         header: SceneHeader,
         grid: TileGrid,
-        index: int,
-        options: Options,
-    ) -> Iterator[bytes]:
-        """Yield the segments of one tile."""
-        _, _, rows, cols = grid.box(index)
-        tile = grid.cut(image, index)
-        edge = None if rows == cols == grid.tile else (rows, cols)
-        room = options.segment_bytes - SEGMENT_OVERHEAD - (EDGE_BYTES if edge else 0)
-        present = np.ones(tile.shape[1:], np.bool_)
+        shape: tuple[int, int],
+        members: Sequence[int],
+    ) -> None:
+        rows, cols = shape
+        edge = None if rows == cols == grid.tile else shape
+        tiles = np.stack([grid.cut(image, index) for index in members])
+        present = np.ones((len(members), *tiles.shape[2:]), np.bool_)
         if header.nodata is not None:
-            present = (tile != header.nodata).any(axis=0)
-        nodata = ~present[:rows, :cols]
-        if nodata.all():
-            yield self._segment(Kind.TILE, options, index, edge, body=bytes([ALL_NODATA]))
+            present = (tiles != header.nodata).any(axis=1)
+        filled = present[:, :rows, :cols].any(axis=(1, 2))
+        window.empty.extend((index, edge) for index, any_ in zip(members, filled, strict=True) if not any_)
+        if not filled.any():
             return
-        _check_range(tile[:, present], header)
-        side, maps = self.index_maps(tile, present, rows, cols)
-        state = SOME_NODATA if nodata.any() else ALL_VALID
-        levels = []
-        for indices, level in zip(maps, self.bundle.levels, strict=True):
-            coded_rows, coded_cols = positions(rows, cols, level.reduction)
-            levels.append((indices[:coded_rows, :coded_cols], level.width))
-        for layer, first, body in split_layers(
-            bytes([state]) + side, levels, room, options.one_layer
+        tiles, present = tiles[filled], present[filled]
+        _check_range(tiles, present, header)
+        window.batches.append(
+            _Batch(
+                [index for index, any_ in zip(members, filled, strict=True) if any_],
+                edge,
+                ~present[:, :rows, :cols],
+                self.coder.prepare(tiles, present, shape),
+            )
+        )
+
+    def _share(
+        self, options: Options, grid: TileGrid, rows: range, head: int, written: int
+    ) -> int | None:
+        """Return the bytes that some rows of tiles may take, in proportion to their pixels.
+
+        What earlier rows left over is not handed on: each strip stands alone.
+        """
+        if options.budget is None:
+            return None
+        last = rows.stop == grid.rows
+        end = SEGMENT_OVERHEAD + len(EndOfScene(grid.height, 0).pack())
+        lines = min(rows.stop * grid.tile, grid.height) - rows.start * grid.tile
+        share = (options.budget - end) * lines // grid.height
+        return share - (head if written and not last else 0)
+
+    def _code(
+        self,
+        window: _Window,
+        grid: TileGrid,
+        options: Options,
+        head: bytes,
+        written: int,
+        budget: int | None,
+    ) -> list[bytes]:
+        """Return the segments of a window, within the budget if there is one."""
+        if not self.bundle.variable_rate:
+            codes = np.zeros(window.count, np.int64)
+            return self._segments(window, codes, options, head, written)
+        if budget is None:
+            assert options.rmse is not None
+            codes = self._codes_for_error(window, grid, options.rmse)
+            return self._segments(window, codes, options, head, written)
+        aim = budget
+        while True:
+            codes = self._codes_for_budget(window, options, aim, len(head))
+            segments = self._segments(window, codes, options, head, written)
+            total = sum(map(len, segments))
+            if total <= budget:
+                return segments
+            if codes.size == 0 or codes.min() >= CODES - 1 or aim <= 0:
+                raise LimitError(f"budget: {budget} bytes, but the coarsest step takes {total}")
+            aim -= total - budget + budget // 2000 + 1
+
+    def _codes_for_budget(
+        self, window: _Window, options: Options, budget: int, head: int
+    ) -> Codes:
+        room = options.segment_bytes - SEGMENT_OVERHEAD
+
+        def sizes(tiles: NDArray[np.int64], codes: Codes) -> NDArray[np.int64]:
+            bytes_ = self._over(window, tiles, codes, self.coder.measure)
+            segments = -(-bytes_ // (room - 10))
+            return bytes_ + segments * (SEGMENT_OVERHEAD + 4 + head // HEADER_EVERY) + 1
+
+        spent = head + sum(SEGMENT_OVERHEAD + 5 for _ in window.empty)
+        for batch in window.batches:
+            spent += sum(
+                SEGMENT_OVERHEAD + len(body) + (EDGE_BYTES if batch.edge else 0)
+                for nodata in batch.nodata
+                if nodata.any()
+                for _, body in pack_mask(nodata, room - EDGE_BYTES)
+            )
+            spent += EDGE_BYTES * len(batch.indices) if batch.edge else 0
+        if not window.count:
+            return np.zeros(0, np.int64)
+        return codes_for_budget(window.count, max(budget - spent, 0), sizes)
+
+    def _codes_for_error(self, window: _Window, grid: TileGrid, rmse: float) -> Codes:
+        values = self.bundle.bands * sum(int((~batch.nodata).sum()) for batch in window.batches)
+
+        def errors(tiles: NDArray[np.int64], codes: Codes) -> NDArray[np.int64]:
+            return self._over(window, tiles, codes, self.coder.error)
+
+        return code_for_error(window.count, rmse * rmse * values, errors)
+
+    def _over(
+        self, window: _Window, tiles: NDArray[np.int64], codes: Codes, measure: Any
+    ) -> NDArray[np.int64]:
+        """Measure tiles, numbered through the batches of a window."""
+        found, first = [], 0
+        for batch in window.batches:
+            stop = first + len(batch.indices)
+            here = (tiles >= first) & (tiles < stop)
+            if here.any():
+                prepared = self.coder.take(batch.prepared, tiles[here] - first)
+                finest = self.coder.finest(prepared)
+                found.append(measure(prepared, np.maximum(codes[here], finest)))
+            first = stop
+        return np.concatenate(found)
+
+    def _segments(
+        self, window: _Window, codes: Codes, options: Options, head: bytes, written: int
+    ) -> list[bytes]:
+        """Return the segments of a window in the order of its tiles, scene headers between."""
+        by_tile: dict[int, list[bytes]] = {}
+        for index, edge in window.empty:
+            body = bytes([ALL_NODATA])
+            by_tile[index] = [self._segment(Kind.TILE, options, index, edge, body=body)]
+        first = 0
+        for batch in window.batches:
+            stop = first + len(batch.indices)
+            by_tile |= self._code_batch(batch, codes[first:stop], options)
+            first = stop
+        found: list[bytes] = []
+        for index in sorted(by_tile):
+            for segment in by_tile[index]:
+                if (written + len(found)) % HEADER_EVERY == 0:
+                    found.append(head)
+                found.append(segment)
+        return found
+
+    def _code_batch(
+        self, batch: _Batch, codes: Codes, options: Options
+    ) -> dict[int, list[bytes]]:
+        """Return the segments of each tile of a batch."""
+        room = options.segment_bytes - SEGMENT_OVERHEAD - (EDGE_BYTES if batch.edge else 0)
+        states = batch.states
+        finest = np.maximum(codes, self.coder.finest(batch.prepared))
+        tiles = self.coder.code(batch.prepared, finest, states, room, options.one_layer)
+        found = {}
+        for index, state, nodata, bodies in zip(
+            batch.indices, states, batch.nodata, tiles, strict=True
         ):
-            yield self._segment(Kind.TILE, options, index, edge, layer, first, body)
-        for first, body in pack_mask(nodata, room) if state == SOME_NODATA else ():
-            yield self._segment(Kind.MASK, options, index, edge, 0, first, body)
+            segments = [
+                self._segment(Kind.TILE, options, index, batch.edge, *body) for body in bodies
+            ]
+            for first, body in pack_mask(nodata, room) if state == SOME_NODATA else ():
+                segments.append(self._segment(Kind.MASK, options, index, batch.edge, 0, first, body))
+            found[index] = segments
+        return found
 
     def _segment(
         self,
@@ -183,9 +370,10 @@ class Encoder:
         return Segment(kind, options.scene_id, model, tile, layer, first, edge, body).pack()
 
 
-def _check_range(samples: NDArray[Any], header: SceneHeader) -> None:
+def _check_range(tiles: NDArray[Any], present: NDArray[np.bool_], header: SceneHeader) -> None:
     """Refuse samples that the significant bits of the header cannot hold."""
     low, high = header.sample_range
+    samples = tiles if present.all() else tiles.transpose(0, 2, 3, 1)[present]
     if int(samples.min()) < low or int(samples.max()) > high:
         raise InputError(
             f"samples: expected {low}..{high} ({header.significant_bits} significant bits), "

@@ -73,6 +73,10 @@ class AffineFrontEnd:
         """Length of the packed side information."""
         return 1 + 2 * self.bands
 
+    def unpack(self, packed: bytes, signed: bool) -> AffineSide:
+        """Unpack side information; see `AffineSide.unpack`."""
+        return AffineSide.unpack(packed, signed)
+
     def analyse(self, tile: NDArray[Any], valid: NDArray[np.bool_]) -> AffineSide:
         """Measure a tile.
 
@@ -109,11 +113,10 @@ class AffineFrontEnd:
         return samples * np.float32(side.step) + means
 
 
-FrontEnd = AffineFrontEnd
 KINDS = {"affine": AffineFrontEnd}
 
 
-def from_manifest(entry: dict[str, Any], bands: int) -> FrontEnd:
+def from_manifest(entry: dict[str, Any], bands: int) -> AffineFrontEnd:
     """Build the front end that a bundle names.
 
     Raises:

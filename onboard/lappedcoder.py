@@ -5,7 +5,8 @@ together; a tile's bytes hang on that tile and its step alone (SPEC.md, sections
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,8 +19,8 @@ from onboard.errors import UsageError
 from onboard.lapped import LappedTransform, Latents, Quantizer
 from onboard.tables import BIT, Tables
 
-END_BYTES = 3
-_OVERHEAD = END_BYTES + rans.STATE_BYTES
+# 2^20 * 2^(i/8) / 2^8: squared steps of codes i, of 1/4 DN^2 and in units of (1/64)^2 / 2^6.
+_EIGHTH_OCTAVES = np.array([4096, 4467, 4871, 5312, 5793, 6317, 6889, 7512], np.int64)
 Analyser = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
@@ -29,6 +30,16 @@ class Prepared:
 
     analysed: Analysed
     latents: Latents
+
+    def take(self, tiles: NDArray[np.int64]) -> "Prepared":
+        """Return some tiles of the batch; the planes are left behind."""
+        if len(tiles) == len(self.analysed.means):
+            return self
+        analysed = replace(
+            self.analysed, means=self.analysed.means[tiles], angles=self.analysed.angles[tiles]
+        )
+        latents = Latents(self.latents.values[tiles], self.latents.shifts[tiles])
+        return Prepared(analysed, latents)
 
     def side(self, tile: int, code: int) -> bytes:
         """Return the packed side information of one tile."""
@@ -99,6 +110,24 @@ class LappedCoder:
             bits += cost.sum(axis=(1, 2), dtype=np.int64)
         return bits
 
+    def error(self, prepared: Prepared, codes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the squared error of each tile that its rounding makes, in squared DN."""
+        error = np.zeros(len(codes), np.int64)
+        for layer, (_, residual, away) in enumerate(self.scan(prepared, codes), 1):
+            weights = self.synthesis_power[self.contexts.channels_of(layer)]
+            lost = (away - (residual << 6)).astype(np.int64)
+            error += (lost * lost * weights).sum(axis=(1, 2)) >> 8
+        # 1/64 step; the square of the step is 2^(code/8 - 2).
+        octaves, eighths = codes // 8, codes % 8
+        return (error * _EIGHTH_OCTAVES[eighths] >> 20) << octaves >> 6
+
+    @cached_property
+    def synthesis_power(self) -> NDArray[np.int64]:
+        """Squared length of the synthesis filter of each channel, in 1/256, in order."""
+        filters = self.transform.synthesis.reshape(FREQUENCIES, -1).astype(np.int64)
+        power = (filters * filters).sum(axis=1) >> 20
+        return power[self.contexts.order % FREQUENCIES]
+
     def scan(
         self, prepared: Prepared, codes: NDArray[np.int64]
     ) -> Iterator[tuple[NDArray[np.intp], Ints, Ints]]:
@@ -135,46 +164,56 @@ class LappedCoder:
         )
 
     def code(
-        self, prepared: Prepared, codes: NDArray[np.int64], room: int, state_bytes: int = 1
+        self,
+        prepared: Prepared,
+        codes: NDArray[np.int64],
+        states: Sequence[int],
+        room: int,
+        one_layer: bool = False,
     ) -> list[list[tuple[int, int, bytes]]]:
         """Return, for each tile, starting layer, position and body of its segments.
 
         Args:
             prepared: the tiles.
             codes: step code of each.
+            states: tile state of each, first byte of its first body.
             room: most bytes of a body.
-            state_bytes: bytes of the first body that the caller puts in front.
+            one_layer: begin a new body at every layer.
 
         Raises:
             UsageError: one position of a layer takes more than `room`.
         """
         symbols = self.symbols(prepared, codes)
-        first_room = room - state_bytes - self.front_end.side_bytes
+        first_room = room - 1 - self.front_end.side_bytes
         margin = 1
         while True:
-            cuts = self._cut(symbols, room, first_room, margin)
+            cuts = self._cut(symbols, room, first_room, margin, one_layer)
             lanes = self._lanes(symbols, cuts)
             rooms = [first_room if not cut[0] else room for tile in cuts for cut in tile]
-            if all(len(lane) + END_BYTES <= r for lane, r in zip(lanes, rooms, strict=True)):
-                return self._bodies(prepared, codes, symbols, cuts, lanes)
+            if all(len(lane) <= r for lane, r in zip(lanes, rooms, strict=True)):
+                return self._bodies(prepared, codes, states, symbols, cuts, lanes)
             margin += 1
 
     def _cut(
-        self, symbols: Symbols, room: int, first_room: int, margin: int
+        self, symbols: Symbols, room: int, first_room: int, margin: int, one_layer: bool
     ) -> list[list[tuple[int, int]]]:
         """Return ranges of positions that fit segments, tile by tile."""
         cost = self.tables.cost(symbols.level, symbols.residual)
         cost[~symbols.coded] = 0
         units = np.add.reduceat(cost, symbols.starts, axis=1, dtype=np.int64)
         sums = np.concatenate([np.zeros((len(units), 1), np.int64), np.cumsum(units, 1)], axis=1)
+        layers = np.array([layer for layer, _ in symbols.places])
+        ends = np.searchsorted(layers, layers, side="right")
         found = []
         for tile in sums:
             cuts: list[tuple[int, int]] = []
             first = 0
             while first < len(tile) - 1:
-                free = (first_room if not cuts else room) - _OVERHEAD
+                free = (first_room if not cuts else room) - rans.STATE_BYTES
                 bits = 8 * BIT * free * (1000 - 2 * margin) // 1000 - 8 * BIT * margin
                 stop = int(np.searchsorted(tile, tile[first] + max(bits, 0), side="right")) - 1
+                if one_layer:
+                    stop = min(stop, int(ends[first])) if cuts else 0
                 if stop == first and cuts:
                     raise UsageError(f"segments: one position takes more than {room} bytes")
                 cuts.append((first, stop))
@@ -201,22 +240,17 @@ class LappedCoder:
         self,
         prepared: Prepared,
         codes: NDArray[np.int64],
+        states: Sequence[int],
         symbols: Symbols,
         cuts: Sequence[Sequence[tuple[int, int]]],
         lanes: Sequence[bytes],
     ) -> list[list[tuple[int, int, bytes]]]:
-        """Put side information and ends before the lanes."""
-        last = (self.contexts.layers + 1, 0)
-        places = [*symbols.places, last]
+        """Put tile state and side information before the first lane of each tile."""
         lane = iter(lanes)
         bodies = []
-        for number, tile in enumerate(cuts):
-            segments = []
-            for first, stop in tile:
-                layer, position = places[first] if first else (0, 0)
-                side = b"" if first else prepared.side(number, int(codes[number]))
-                end_layer, end = places[stop]
-                body = side + bytes([end_layer]) + end.to_bytes(2, "big") + next(lane)
-                segments.append((layer, position, body))
+        for number, (tile, state) in enumerate(zip(cuts, states, strict=True)):
+            side = bytes([state]) + prepared.side(number, int(codes[number]))
+            segments = [(0, 0, side + next(lane))]
+            segments += [(*symbols.places[first], next(lane)) for first, _ in tile[1:]]
             bodies.append(segments)
         return bodies

@@ -120,7 +120,11 @@ class Reader:
         self.advance(lanes, slots, values << shift, np.uint32(1) << shift)
         return values.astype(np.int64)
 
-    def intact(self) -> NDArray[np.bool_]:
-        """Say of each lane whether it ended where its writer began."""
-        whole = (self._state == _START) & (self._next == self._stop) & ~self._odd
-        return np.asarray(whole, np.bool_)
+    def ended(self, lanes: NDArray[np.int64] | None = None) -> NDArray[np.bool_]:
+        """Say of each lane whether it stands where its writer began, all words read.
+
+        A writer's state grows with every symbol, so no lane stands there before its last one.
+        """
+        which: NDArray[np.int64] | slice = slice(None) if lanes is None else lanes
+        found = (self._state[which] == _START) & (self._next[which] == self._stop[which])
+        return np.asarray(found & ~self._odd[which], np.bool_)

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from benchmarks.baselines import BASELINES
-from benchmarks.ratedistortion import figures, summarise
+from benchmarks.figures import figures
+from benchmarks.ratedistortion import summarise
 from ground import geotiff, metrics
 from ground.scenes import procedural
 

@@ -1,4 +1,4 @@
-"""Lapped codec: trained weights to integers, and the tables that are fitted to what they give."""
+"""Trained weights of the lapped codec to integers, and the tables that are fitted to what they give."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,0 +1,256 @@
+"""Rebuilding scenes of the lapped codec: linear synthesis per tile, refinement across tiles."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ground.mask import Mask, influenced, nearest_means, restore_nodata
+from ground.reception import Reception, TileReception
+from ground.synthesis import reconstruct, synthesise, to_bands
+from onboard.adaptive import AdaptiveSide
+from onboard.bundle import Bundle
+from onboard.contexts import BLOCK, FREQUENCIES, LATTICES
+from onboard.lappedreader import Lane, Read, read
+from onboard.layers import ALL_NODATA
+from onboard.sceneheader import SceneHeader
+from onboard.session import FloatSession
+from onboard.tiling import TileGrid
+
+CELL = 4
+"""Pixels of a side of what the refinement network sees as one cell."""
+_BAND_ROWS = 16
+_CORE = 512
+_TILES_AT_ONCE = 256
+
+
+@dataclass
+class _Canvas:
+    """Some rows of tiles of a scene, linearly rebuilt.
+
+    Attributes:
+        first: first row of pixels in the scene.
+        image: float32 (bands, rows, cols) DN, sides filled up to multiples of 4.
+        step: float32 (rows / 4, cols / 4), DN.
+        known: the same, share of the layers that arrived.
+        mask: uint8 (rows, cols).
+        tiles: what arrived of each tile, by index.
+    """
+
+    first: int
+    image: NDArray[np.float32]
+    step: NDArray[np.float32]
+    known: NDArray[np.float32]
+    mask: NDArray[np.uint8]
+    tiles: dict[int, TileReception]
+
+
+class LappedRebuilder:
+    """Works on bands of tile rows, so that memory beyond the image hangs on its width."""
+
+    def __init__(self, bundle: Bundle, session: FloatSession) -> None:
+        self.bundle = bundle
+        self.coder = bundle.lapped
+        self.session = session
+        self.ring = int(session.metadata.get("radius", bundle.tile))
+
+    def rebuild(
+        self,
+        reception: Reception,
+        grid: TileGrid,
+        header: SceneHeader,
+        threads: int,
+        image: NDArray[Any],
+        mask: NDArray[np.uint8],
+        report: Callable[[int, int], None],
+    ) -> None:
+        """Fill image (bands, rows, cols) and mask (rows, cols)."""
+        sides = reception.sides(grid)
+        means = nearest_means(sides, grid, self.bundle.bands)
+        steps = sorted(side.step for side in sides.values())
+        usual = steps[len(steps) // 2] if steps else 1.0
+        margin = -(-self.ring // grid.tile)
+        with ThreadPoolExecutor(threads) as pool:
+            for first in range(0, grid.rows, _BAND_ROWS):
+                stop = min(first + _BAND_ROWS, grid.rows)
+                rows = range(max(first - margin, 0), min(stop + margin, grid.rows))
+                canvas = self._canvas(reception, grid, rows, means, usual)
+                refined = self._refine(canvas, pool)
+                flags = influenced(canvas.mask, self.ring)
+                for index in range(first * grid.columns, stop * grid.columns):
+                    self._finish(canvas, refined, flags, grid, index, header, image, mask)
+                report(stop * grid.columns, grid.count)
+
+    def _canvas(
+        self,
+        reception: Reception,
+        grid: TileGrid,
+        rows: range,
+        means: NDArray[np.int32],
+        usual_step: float,
+    ) -> _Canvas:
+        """Rebuild some rows of tiles, each tile alone."""
+        first = rows.start * grid.tile
+        height = min(rows.stop * grid.tile, grid.height) - first
+        cells = -(-height // CELL), -(-grid.width // CELL)
+        shape = (self.bundle.bands, cells[0] * CELL, cells[1] * CELL)
+        canvas = _Canvas(
+            first,
+            np.zeros(shape, np.float32),
+            np.full(cells, usual_step, np.float32),
+            np.zeros(cells, np.float32),
+            np.zeros((height, grid.width), np.uint8),
+            {},
+        )
+        by_shape: dict[tuple[int, int], list[int]] = {}
+        for index in range(rows.start * grid.columns, rows.stop * grid.columns):
+            by_shape.setdefault(grid.box(index)[2:], []).append(index)
+        for members in by_shape.values():
+            for start in range(0, len(members), _TILES_AT_ONCE):
+                self._place_tiles(canvas, reception, grid, members[start : start + _TILES_AT_ONCE], means)
+        canvas.image[:, height:] = canvas.image[:, height - 1 : height]
+        canvas.image[:, :, grid.width :] = canvas.image[:, :, grid.width - 1 : grid.width]
+        return canvas
+
+    def _place_tiles(
+        self,
+        canvas: _Canvas,
+        reception: Reception,
+        grid: TileGrid,
+        members: list[int],
+        means: NDArray[np.int32],
+    ) -> None:
+        """Rebuild tiles of one shape and put them on the canvas."""
+        arrived: list[tuple[int, AdaptiveSide]] = []
+        lanes: list[Lane] = []
+        for index in members:
+            tile, starts = reception.lapped_tile(grid, index)
+            canvas.tiles[index] = tile
+            if isinstance(tile.side, AdaptiveSide):
+                number = len(arrived)
+                lanes += [Lane(number, *start, body) for start, body in sorted(starts.items())]
+                arrived.append((index, tile.side))
+            else:
+                fill = np.broadcast_to(
+                    means[index][:, None, None], (self.bundle.bands, tile.rows, tile.cols)
+                )
+                flag = Mask.NODATA if tile.state == ALL_NODATA else Mask.CONCEALED
+                _put(canvas, grid, index, fill.astype(np.float32), None, 0.0, flag)
+        if not arrived:
+            return
+        _, _, rows, cols = grid.box(members[0])
+        found = read(self.coder, len(arrived), -(-rows // BLOCK), -(-cols // BLOCK), lanes)
+        for lane in found.wrong:
+            reception.refuse_lane(arrived[lane.tile][0])
+        bands = self._linear(found, [side for _, side in arrived])
+        layers = self.coder.contexts.layers
+        for (index, side), pixels, complete in zip(arrived, bands, found.complete, strict=True):
+            flag = Mask.COMPLETE if complete == layers else Mask.FINE_MISSING
+            flag = flag if complete >= LATTICES else Mask.CONCEALED
+            share = float(complete) / layers
+            _put(canvas, grid, index, pixels[:, :rows, :cols], side.step, share, flag)
+
+    def _linear(self, found: Read, sides: list[AdaptiveSide]) -> NDArray[np.float32]:
+        """Return tiles (tiles, bands, rows, cols) in DN from their symbols."""
+        count, rows, cols = found.state.shape
+        channels = self.coder.contexts.cuts[-1]
+        values = np.zeros((count, rows, cols, channels), np.float32)
+        for number, layer in enumerate(found.layers, 1):
+            value = reconstruct(self.coder.quantizer, layer.residual, layer.level, layer.mean)
+            found.state.set(values, number, value)
+        by_channel = np.empty_like(values)
+        by_channel[..., self.coder.contexts.order] = values
+        steps = np.array([side.step for side in sides], np.float32)
+        by_channel *= steps[:, None, None, None]
+        bands = self.bundle.bands
+        latents = by_channel.reshape(count, rows, cols, bands, FREQUENCIES).transpose(0, 3, 1, 2, 4)
+        planes = synthesise(
+            self.coder.transform, latents.reshape(count * bands, rows, cols, FREQUENCIES)
+        )
+        angles = np.array([side.angles for side in sides], np.uint8)
+        return to_bands(planes, angles, np.array([side.means for side in sides], np.int64))
+
+    def _refine(self, canvas: _Canvas, pool: ThreadPoolExecutor) -> NDArray[np.float32]:
+        """Run the refinement network over the canvas, part by part."""
+        refined = np.empty_like(canvas.image)
+
+        def work(part: tuple[slice, slice, slice, slice]) -> None:
+            rows, cols, wide_rows, wide_cols = part
+            cells = tuple(slice(s.start // CELL, s.stop // CELL) for s in (wide_rows, wide_cols))
+            found = self.session.run(
+                [
+                    np.ascontiguousarray(canvas.image[None, :, wide_rows, wide_cols]),
+                    np.ascontiguousarray(canvas.step[None, None, *cells]),
+                    np.ascontiguousarray(canvas.known[None, None, *cells]),
+                ]
+            )[0]
+            row, col = rows.start - wide_rows.start, cols.start - wide_cols.start
+            inner = found[:, row : row + rows.stop - rows.start, col : col + cols.stop - cols.start]
+            refined[:, rows, cols] = inner
+
+        list(pool.map(work, _parts(canvas.image.shape[1:], self.ring)))
+        return refined
+
+    def _finish(
+        self,
+        canvas: _Canvas,
+        refined: NDArray[np.float32],
+        flags: NDArray[np.uint8],
+        grid: TileGrid,
+        index: int,
+        header: SceneHeader,
+        image: NDArray[Any],
+        mask: NDArray[np.uint8],
+    ) -> None:
+        """Round a tile, restore its nodata, and put it into the product."""
+        row, col, rows, cols = grid.box(index)
+        here = np.s_[row - canvas.first : row - canvas.first + rows, col : col + cols]
+        there = np.s_[row : row + rows, col : col + cols]
+        tile = canvas.tiles[index]
+        if tile.state == ALL_NODATA:
+            image[:, *there], mask[there] = header.nodata or 0, Mask.NODATA
+            return
+        low, high = header.sample_range
+        pixels = np.clip(np.rint(refined[:, *here]), low, high).astype(np.int64)
+        pixels, marks = restore_nodata(pixels, flags[here], tile, header, high)
+        image[:, *there], mask[there] = pixels.astype(image.dtype), marks
+
+
+def _put(
+    canvas: _Canvas,
+    grid: TileGrid,
+    index: int,
+    pixels: NDArray[np.float32],
+    step: float | None,
+    known: float,
+    flag: Mask,
+) -> None:
+    """Put a tile on the canvas; without a step the usual one stays."""
+    row, col, rows, cols = grid.box(index)
+    row -= canvas.first
+    canvas.image[:, row : row + rows, col : col + cols] = pixels
+    canvas.mask[row : row + rows, col : col + cols] = 0 if flag == Mask.NODATA else flag
+    cells = np.s_[row // CELL : -(-(row + rows) // CELL), col // CELL : -(-(col + cols) // CELL)]
+    canvas.known[cells] = 1.0 if flag == Mask.NODATA else known
+    if step is not None:
+        canvas.step[cells] = step
+
+
+def _parts(
+    shape: tuple[int, ...], ring: int
+) -> Iterator[tuple[slice, slice, slice, slice]]:
+    """Yield parts of a canvas, and each with the margin that its result hangs on."""
+    margin = -(-ring // CELL) * CELL
+    for row in range(0, shape[0], _CORE):
+        for col in range(0, shape[1], _CORE):
+            rows = slice(row, min(row + _CORE, shape[0]))
+            cols = slice(col, min(col + _CORE, shape[1]))
+            yield (
+                rows,
+                cols,
+                slice(max(row - margin, 0), min(rows.stop + margin, shape[0])),
+                slice(max(col - margin, 0), min(cols.stop + margin, shape[1])),
+            )

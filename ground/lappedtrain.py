@@ -1,0 +1,399 @@
+"""Train the lapped codec in three stages: transform, context model and tables, refinement.
+
+One seed gives one result on a CPU. Each finished stage is kept, and a run goes on from there.
+"""
+
+import difflib
+import json
+import math
+import os
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from pickle import PickleError
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ground import lappedfit
+from ground.datasets import Item, read_tiles
+from ground.lapped import FREQUENCIES, ContextModel, LappedTransform, Refinement, laplace_bits
+from ground.synthesis import reconstruct, synthesise, to_bands
+from onboard import lappedpart
+from onboard.adaptive import AdaptiveFrontEnd
+from onboard.contexts import LATTICES, ContextState
+from onboard.errors import InputError, UsageError
+from onboard.lappedcoder import LappedCoder
+
+CHECKPOINT = "checkpoint.pt"
+LOG = "log.jsonl"
+WINDOW = 128
+_STRIDE = 96
+_DEAD, _ROUNDING = 0.64, 0.43
+_LOG_EVERY = 250
+
+
+@dataclass(frozen=True)
+class LappedRecipe:
+    """All that decides a training run, as a TOML file holds it (recipes/skybook-s2.toml)."""
+
+    kind: str
+    name: str
+    bands: int
+    tile: int
+    layers: int
+    transform_steps: int
+    transform_rate: float
+    context_steps: int
+    context_rate: float
+    fit_tiles: int
+    rate_weight: float
+    skip: int
+    depth: int
+    blocks: int
+    refinement_steps: int
+    refinement_rate: float
+    draws: int
+    loss_share: float
+    batch: int
+    seed: int
+
+    @classmethod
+    def read(cls, path: Path, **changes: Any) -> "LappedRecipe":
+        """Read a recipe; `changes` replace single entries.
+
+        Raises:
+            UsageError: no such file, not TOML, an unknown or a missing key.
+        """
+        try:
+            entries = tomllib.loads(path.read_text()) | changes
+        except (OSError, ValueError) as error:
+            raise UsageError(f"recipe {path}: {error}") from error
+        known = [f.name for f in fields(cls)]
+        for key in entries:
+            if key not in known:
+                near = difflib.get_close_matches(key, known, 1, 0)[0]
+                raise UsageError(f"recipe {path}: unknown key {key!r}; the nearest is {near!r}")
+        if missing := [key for key in known if key not in entries]:
+            raise UsageError(f"recipe {path}: missing {', '.join(missing)}")
+        if WINDOW % entries["tile"]:
+            raise UsageError(f"recipe {path}: tile: expected a divisor of {WINDOW}")
+        return cls(**entries)
+
+
+@dataclass
+class Trained:
+    """What the stages made; None until then."""
+
+    transform: LappedTransform
+    coder: LappedCoder | None = None
+    refinement: Refinement | None = None
+
+
+Report = Callable[[str, int, int, float], None]
+
+
+def train(
+    recipe: LappedRecipe,
+    training: Sequence[Item],
+    output: Path,
+    report: Report = lambda _stage, _step, _of, _loss: None,
+) -> Trained:
+    """Train, or go on after the last finished stage in `output`.
+
+    Args:
+        recipe: what to train.
+        training: scenes to train on.
+        output: folder for `checkpoint.pt` and `log.jsonl`.
+        report: called after every step with stage, step, steps and loss.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    windows = read_tiles(training, WINDOW, _STRIDE, recipe.bands)
+    path = output / CHECKPOINT
+    made = load(path)[1] if path.exists() else Trained(LappedTransform())
+    if path.exists() and load(path)[0] != recipe:
+        raise UsageError(f"{path}: made by another recipe; choose another output folder")
+    run = _Run(recipe, windows, output, report)
+    if not path.exists():
+        run.transform(made.transform)
+        _save(path, recipe, made)
+    if made.coder is None:
+        made.coder = run.coder(made.transform)
+        _save(path, recipe, made)
+    if made.refinement is None:
+        made.refinement = run.refinement(made.coder)
+        _save(path, recipe, made)
+    return made
+
+
+@dataclass
+class _Run:
+    """One training run."""
+
+    recipe: LappedRecipe
+    windows: NDArray[np.uint16]
+    output: Path
+    report: Report
+
+    def transform(self, transform: LappedTransform) -> None:
+        """Train analysis and synthesis for rate and distortion, with a context model of its own."""
+        recipe = self.recipe
+        torch.manual_seed(recipe.seed)
+        contexts = ContextModel(recipe.bands, recipe.layers)
+        optimiser = torch.optim.Adam(
+            [
+                {"params": list(transform.parameters()), "top": recipe.transform_rate},
+                {"params": list(contexts.parameters()), "top": recipe.context_rate / 2},
+            ],
+            lr=0.0,
+            betas=(0.9, 0.99),
+        )
+
+        def loss(rng: np.random.Generator) -> Tensor:
+            planes = self._planes(rng)
+            count = len(planes) // recipe.bands
+            latents = transform.analyse(planes).reshape(count, -1, *([recipe.tile // 8] * 2))
+            symbols = latents + (_dead_zone(latents) - latents).detach()
+            scale, mean = contexts(symbols)
+            bits = laplace_bits(symbols - mean, scale).mean()
+            back = transform.synthesise(symbols.reshape(-1, FREQUENCIES, *symbols.shape[2:]))
+            return bits + torch.square(back - planes).mean() / recipe.rate_weight
+
+        self._descend("transform", recipe.transform_steps, optimiser, transform, loss)
+
+    def coder(self, transform: LappedTransform) -> LappedCoder:
+        """Train the context model on the symbols of the final transform, then fit the tables."""
+        recipe = self.recipe
+        torch.manual_seed(recipe.seed)
+        contexts = ContextModel(recipe.bands, recipe.layers)
+        optimiser = torch.optim.Adam(
+            [{"params": list(contexts.parameters()), "top": recipe.context_rate}], lr=0.0
+        )
+
+        def loss(rng: np.random.Generator) -> Tensor:
+            with torch.no_grad():
+                planes = self._planes(rng)
+                count = len(planes) // recipe.bands
+                latents = transform.analyse(planes).reshape(count, -1, *([recipe.tile // 8] * 2))
+                symbols = _dead_zone(latents)
+                symbols[:, ::FREQUENCIES] = latents[:, ::FREQUENCIES].round()
+            scale, mean = contexts(symbols)
+            return laplace_bits(symbols - mean, scale).mean()
+
+        self._descend("contexts", recipe.context_steps, optimiser, contexts, loss)
+        return self._fitted(transform, contexts)
+
+    def _fitted(self, transform: LappedTransform, contexts: ContextModel) -> LappedCoder:
+        recipe = self.recipe
+        tables = lappedfit.start_tables()
+        coder = LappedCoder(
+            AdaptiveFrontEnd(recipe.bands),
+            lappedfit.integer_transform(transform),
+            lappedfit.integer_contexts(contexts),
+            lappedfit.fit_quantizer(tables, recipe.skip),
+            tables,
+        )
+        tiles = _split(self.windows, recipe.tile)
+        chosen = np.random.default_rng(recipe.seed).permutation(len(tiles))[: recipe.fit_tiles]
+        present = np.ones((64, recipe.tile, recipe.tile), np.bool_)
+        batches = [
+            coder.prepare(tiles[part], present[: len(part)])
+            for part in np.array_split(chosen, max(1, len(chosen) // 64))
+        ]
+        return lappedfit.fit(coder, batches, recipe.seed)
+
+    def refinement(self, coder: LappedCoder) -> Refinement:
+        """Train the refinement network on what the coder's streams decode to."""
+        recipe = self.recipe
+        torch.manual_seed(recipe.seed)
+        network = Refinement(recipe.bands, recipe.depth, recipe.blocks)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        optimiser = torch.optim.Adam(
+            [{"params": list(network.parameters()), "top": recipe.refinement_rate}], lr=0.0
+        )
+        made = [rebuilt(coder, self.windows, recipe, draw) for draw in range(recipe.draws)]
+        images, steps, known = (torch.from_numpy(np.concatenate(part)) for part in zip(*made))
+
+        def loss(rng: np.random.Generator) -> Tensor:
+            chosen = rng.integers(len(images), size=recipe.batch // 3)
+            originals = self.windows[chosen % len(self.windows)].astype(np.float32)
+            turn = int(rng.integers(8))
+            image, target, share = (
+                _turned(part, turn)
+                for part in (images[chosen], torch.from_numpy(originals), known[chosen])
+            )
+            step = steps[chosen][:, None, None, None]
+            refined = network(image, step.expand_as(share), share)
+            # What lost its layers cannot be rebuilt; it counts little.
+            weight = torch.where(share < 1, 0.05, 1.0).repeat_interleave(4, 2).repeat_interleave(4, 3)
+            error = (torch.square(refined - target) * weight).mean((1, 2, 3)) / step[:, 0, 0, 0] ** 2
+            return error.clamp(max=1.0).mean()
+
+        self._descend("refinement", recipe.refinement_steps, optimiser, network, loss)
+        return network
+
+    def _planes(self, rng: np.random.Generator) -> Tensor:
+        """Draw tiles, turn them, rotate their bands; return planes in steps drawn at random."""
+        recipe = self.recipe
+        chosen = self.windows[rng.integers(len(self.windows), size=recipe.batch)]
+        row, col = rng.integers(WINDOW - recipe.tile + 1, size=2)
+        part = chosen[:, :, row : row + recipe.tile, col : col + recipe.tile]
+        tiles = np.rint(part * rng.uniform(0.7, 1.3, (recipe.batch, 1, 1, 1))).astype(np.uint16)
+        present = np.ones((recipe.batch, recipe.tile, recipe.tile), np.bool_)
+        analysed = AdaptiveFrontEnd(recipe.bands).analyse(tiles, present)
+        codes = draw_codes(tiles, rng)
+        scale = 2.0**analysed.shifts / 2.0 ** (codes / 16 - 1)
+        planes = torch.from_numpy(analysed.planes)[:, None]
+        steps = torch.from_numpy(np.repeat(scale, recipe.bands).astype(np.float32))
+        return _turned(planes * steps[:, None, None, None], int(rng.integers(8))).contiguous()
+
+    def _descend(
+        self,
+        stage: str,
+        steps: int,
+        optimiser: torch.optim.Optimizer,
+        model: nn.Module,
+        loss: Callable[[np.random.Generator], Tensor],
+    ) -> None:
+        """Take all steps of a stage; the randomness of each hangs on the seed and its number."""
+        losses: list[float] = []
+        for step in range(steps):
+            rng = np.random.default_rng([self.recipe.seed, step])
+            late = step / steps
+            share = min(1.0, (step + 1) / 100) * (0.5 + 0.5 * math.cos(math.pi * late))
+            for group in optimiser.param_groups:
+                group["lr"] = group["top"] * share
+            value = loss(rng)
+            optimiser.zero_grad()
+            value.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimiser.step()
+            losses.append(float(value.detach()))
+            self.report(stage, step + 1, steps, losses[-1])
+            if (step + 1) % _LOG_EVERY == 0 or step + 1 == steps:
+                line = {"stage": stage, "step": step + 1, "loss": round(float(np.mean(losses)), 5)}
+                with (self.output / LOG).open("a") as log:
+                    log.write(json.dumps(line) + "\n")
+                losses.clear()
+
+
+def _dead_zone(latents: Tensor) -> Tensor:
+    """Round latents, those near 0 to 0."""
+    size = latents.abs()
+    whole = torch.floor(size + _ROUNDING).clamp_min(1)
+    return torch.sign(latents) * torch.where(size < _DEAD, torch.zeros_like(size), whole)
+
+
+def _turned(maps: Tensor, turn: int) -> Tensor:
+    """Return maps in one of the eight orientations of the square."""
+    maps = maps.transpose(-1, -2) if turn & 1 else maps
+    return maps.flip([axis for axis, bit in ((-1, 2), (-2, 4)) if turn & bit]).contiguous()
+
+
+def draw_codes(tiles: NDArray[np.uint16], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Draw a step code for each tile: mostly around its own detail, else any of use."""
+    detail = np.abs(np.diff(tiles.astype(np.float32), axis=3)).mean((1, 2, 3)).clip(4, 400)
+    near = detail * 2 ** rng.uniform(-0.7, 3.5, len(tiles))
+    step = np.where(rng.random(len(tiles)) < 0.6, near, 2 ** rng.uniform(3, 8.2, len(tiles)))
+    codes: NDArray[np.int64] = np.rint(16 * np.log2(2 * step.clip(4, 2000))).astype(np.int64)
+    return codes
+
+
+def _split(windows: NDArray[np.uint16], tile: int) -> NDArray[np.uint16]:
+    """Cut windows into tiles, row by row."""
+    count, bands, size, _ = windows.shape
+    side = size // tile
+    parts = windows.reshape(count, bands, side, tile, side, tile).transpose(0, 2, 4, 1, 3, 5)
+    return parts.reshape(-1, bands, tile, tile)
+
+
+def rebuilt(
+    coder: LappedCoder, windows: NDArray[np.uint16], recipe: LappedRecipe, draw: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Return windows as their streams decode linearly, their steps, and what share arrived."""
+    rng = np.random.default_rng([recipe.seed, draw])
+    side = WINDOW // recipe.tile
+    layers = coder.contexts.layers
+    images, steps, shares = [], [], []
+    for first in range(0, len(windows), 16):
+        part = windows[first : first + 16]
+        codes = draw_codes(part, rng)
+        count = len(part) * side * side
+        lost = rng.random(count) < recipe.loss_share
+        keep = np.where(lost, rng.integers(LATTICES, layers, count), layers)
+        tiles = _rebuilt_tiles(coder, _split(part, recipe.tile), np.repeat(codes, side**2), keep)
+        shape = (len(part), side, side, recipe.bands, recipe.tile, recipe.tile)
+        joined = tiles.reshape(shape).transpose(0, 3, 1, 4, 2, 5)
+        images.append(joined.reshape(len(part), recipe.bands, WINDOW, WINDOW))
+        steps.append(2.0 ** (codes / 16 - 1))
+        cells = (keep / layers).reshape(len(part), 1, side, side)
+        shares.append(cells.repeat(recipe.tile // 4, 2).repeat(recipe.tile // 4, 3))
+    return (
+        np.concatenate(images).astype(np.float32),
+        np.concatenate(steps).astype(np.float32),
+        np.concatenate(shares).astype(np.float32),
+    )
+
+
+def _rebuilt_tiles(
+    coder: LappedCoder,
+    tiles: NDArray[np.uint16],
+    codes: NDArray[np.int64],
+    keep: NDArray[np.int64],
+) -> NDArray[np.float32]:
+    """Return tiles linearly rebuilt from their first `keep` layers."""
+    prepared = coder.prepare(tiles, np.ones((len(tiles), *tiles.shape[2:]), np.bool_))
+    codes = np.maximum(codes, coder.finest(prepared))
+    count, rows, cols, channels = prepared.latents.values.shape
+    state = ContextState(coder.contexts, count, rows, cols)
+    values = np.zeros((count, rows, cols, channels), np.float32)
+    for layer, (level, residual, away) in enumerate(coder.scan(prepared, codes), 1):
+        scaled = state.take(prepared.latents.scaled(codes, coder.transform.mantissas), layer)
+        value = reconstruct(coder.quantizer, residual, level, (scaled - away) >> 6)
+        state.set(values, layer, value * (keep >= layer)[:, None, None])
+    by_channel = np.empty_like(values)
+    by_channel[..., coder.contexts.order] = values
+    by_channel *= (2.0 ** (codes / 16 - 1)).astype(np.float32)[:, None, None, None]
+    bands = tiles.shape[1]
+    latents = by_channel.reshape(count, rows, cols, bands, FREQUENCIES).transpose(0, 3, 1, 2, 4)
+    planes = synthesise(coder.transform, latents.reshape(-1, rows, cols, FREQUENCIES))
+    return to_bands(planes, prepared.analysed.angles, prepared.analysed.means)
+
+
+def _save(path: Path, recipe: LappedRecipe, made: Trained) -> None:
+    """Write the checkpoint so that a kill leaves the old one or the new one."""
+    state: dict[str, Any] = {"recipe": asdict(recipe), "transform": made.transform.state_dict()}
+    if made.coder is not None:
+        state["part"] = lappedpart.pack(made.coder)
+        state["coder"] = lappedpart.wire_entry(made.coder)
+    if made.refinement is not None:
+        state["refinement"] = made.refinement.state_dict()
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    os.replace(partial, path)
+
+
+def load(checkpoint: Path) -> tuple[LappedRecipe, Trained]:
+    """Return the recipe and what was trained so far.
+
+    Raises:
+        InputError: the file is missing or not a checkpoint of ours.
+    """
+    try:
+        state = torch.load(checkpoint, weights_only=True)
+        recipe = LappedRecipe(**state["recipe"])
+        made = Trained(LappedTransform())
+        made.transform.load_state_dict(state["transform"])
+        if "part" in state:
+            made.coder = lappedpart.unpack(state["part"], state["coder"], recipe.bands)
+        if "refinement" in state:
+            made.refinement = Refinement(recipe.bands, recipe.depth, recipe.blocks)
+            made.refinement.load_state_dict(state["refinement"])
+            made.refinement.eval()
+    except (OSError, KeyError, TypeError, RuntimeError, ValueError, EOFError, PickleError) as error:
+        raise InputError(f"{checkpoint}: expected a checkpoint of a lapped codec: {error}") from error
+    return recipe, made

@@ -1,0 +1,65 @@
+"""Mask: what a pixel of a product is worth, and what stands in for what was lost."""
+
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ground.reception import Side, TileReception
+from onboard.layers import SOME_NODATA
+from onboard.sceneheader import SceneHeader
+from onboard.tiling import TileGrid
+
+
+class Mask(IntEnum):
+    """What a pixel of the mask band says."""
+
+    COMPLETE = 0
+    INFLUENCED = 1
+    FINE_MISSING = 2
+    CONCEALED = 3
+    NODATA = 4
+
+
+def nearest_means(sides: dict[int, Side], grid: TileGrid, bands: int) -> NDArray[np.int32]:
+    """Return for each tile the band means of the nearest tile that has any, (tiles, bands) DN."""
+    means = np.zeros((grid.count, bands), np.int32)
+    if not sides:
+        return means
+    lost = np.ones(grid.count, np.bool_)
+    for index, side in sides.items():
+        means[index], lost[index] = side.means, False
+    _, (rows, cols) = ndimage.distance_transform_edt(
+        lost.reshape(grid.rows, grid.columns), return_indices=True
+    )
+    nearest: NDArray[np.int32] = means[(rows * grid.columns + cols).reshape(-1)]
+    return nearest
+
+
+def influenced(mask: NDArray[np.uint8], ring: int) -> NDArray[np.uint8]:
+    """Mark the pixels within `ring` of any that the mask marks."""
+    if not mask.any():
+        return mask
+    near = ndimage.maximum_filter(mask > 0, size=2 * ring + 1, mode="constant", cval=0)
+    return np.maximum(mask, near.astype(np.uint8) * np.uint8(Mask.INFLUENCED))
+
+
+def restore_nodata(
+    pixels: NDArray[np.int64],
+    mask: NDArray[np.uint8],
+    tile: TileReception,
+    header: SceneHeader,
+    highest: int,
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Put nodata back, keep valid samples off that value, mark what cannot be known.
+
+    The value is 0 where no scene header told it.
+    """
+    if header.nodata is not None:
+        step = -1 if header.nodata == highest else 1
+        pixels = np.where(pixels == header.nodata, header.nodata + step, pixels)
+    if tile.state == SOME_NODATA:
+        mask = np.where(tile.mask_known, mask, np.maximum(mask, Mask.CONCEALED)).astype(np.uint8)
+    pixels = np.where(tile.nodata, header.nodata or 0, pixels)
+    return pixels, np.where(tile.nodata, Mask.NODATA, mask).astype(np.uint8)

@@ -1,0 +1,113 @@
+"""Part `lapped` of a bundle: transform, context model, quantizer and tables (SPEC.md, section 12)."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onboard.adaptive import AdaptiveFrontEnd
+from onboard.contexts import BLOCK, FREQUENCIES, LATTICES, LEVELS, ContextModel
+from onboard.errors import BundleError
+from onboard.lapped import SUB_STEPS, LappedTransform, Quantizer
+from onboard.lappedcoder import LappedCoder
+from onboard.tables import SYMBOLS, Tables
+
+MAX_BANDS = 16
+MAX_LAYERS = 15
+
+
+def _fields(bands: int) -> list[tuple[str, str, tuple[int, ...]]]:
+    """Return name, type and shape of each array of the part, in order."""
+    channels = bands * FREQUENCIES
+    ac = channels - bands
+    return [
+        ("analysis", "i1", (FREQUENCIES, 2 * BLOCK, 2 * BLOCK)),
+        ("synthesis", ">i2", (FREQUENCIES, 2 * BLOCK, 2 * BLOCK)),
+        ("mantissas", ">u2", (SUB_STEPS,)),
+        ("order", ">u2", (channels,)),
+        ("same", ">u2", (channels, ac)),
+        ("near", ">u2", (channels, ac)),
+        ("slope", ">u2", (2 * bands, ac)),
+        ("bias", ">u2", (ac,)),
+        ("dc", ">u2", (2, 4 * bands, bands)),
+        ("dc_bias", ">u2", (LATTICES, bands)),
+        ("dead", ">u2", (LEVELS,)),
+        ("rounding", ">u2", (LEVELS,)),
+        ("codewords", ">u2", (LEVELS, 4)),
+        ("frequencies", ">u2", (LEVELS, SYMBOLS)),
+        ("shifts", "u1", (LEVELS,)),
+        ("costs", ">u2", (LEVELS, SYMBOLS)),
+    ]
+
+
+def pack(coder: LappedCoder) -> bytes:
+    """Return the part."""
+    parts = (coder.transform, coder.contexts, coder.quantizer, coder.tables)
+    packed = b""
+    for name, kind, shape in _fields(coder.front_end.bands):
+        array = next(getattr(part, name) for part in parts if hasattr(part, name))
+        packed += np.asarray(array).reshape(shape).astype(kind).tobytes()
+    return packed
+
+
+def wire_entry(coder: LappedCoder) -> dict[str, Any]:
+    """Return the numbers of the wire manifest that are not in the part."""
+    return {"kind": "rans", "cuts": list(coder.contexts.cuts), "skip": coder.quantizer.skip}
+
+
+def unpack(packed: bytes, entry: dict[str, Any], bands: int) -> LappedCoder:
+    """Read and check what `pack` wrote.
+
+    Args:
+        packed: the part.
+        entry: the wire manifest's `coder`.
+        bands: of the bundle.
+
+    Raises:
+        BundleError: sizes or values do not fit together.
+    """
+    if not 2 <= bands <= MAX_BANDS:
+        raise BundleError(f"bands: the lapped codec takes 2..{MAX_BANDS}, found {bands}")
+    arrays: dict[str, NDArray[Any]] = {}
+    position = 0
+    for name, kind, shape in _fields(bands):
+        length = np.dtype(kind).itemsize * int(np.prod(shape))
+        if position + length > len(packed):
+            raise BundleError(f"part lapped: cut short in {name}")
+        flat = np.frombuffer(packed[position : position + length], kind)
+        arrays[name] = flat.reshape(shape).astype(np.dtype(kind).newbyteorder("="))
+        position += length
+    if position != len(packed):
+        raise BundleError(f"part lapped: expected {position} bytes, found {len(packed)}")
+    cuts, skip = entry["cuts"], entry["skip"]
+    _check(arrays["order"], cuts, skip, bands)
+    a = arrays
+    return LappedCoder(
+        AdaptiveFrontEnd(bands),
+        LappedTransform(a["analysis"], a["synthesis"], a["mantissas"].astype(np.int32)),
+        ContextModel(
+            a["order"].astype(np.int64),
+            tuple(cuts),
+            *(a[name] for name in ("same", "near", "slope", "bias", "dc", "dc_bias")),
+        ),
+        Quantizer(
+            a["dead"].astype(np.int32), a["rounding"].astype(np.int32), skip, a["codewords"]
+        ),
+        Tables(a["frequencies"], a["shifts"], a["costs"]),
+    )
+
+
+def _check(order: NDArray[Any], cuts: Any, skip: Any, bands: int) -> None:
+    """Refuse an order that is none, cuts that do not rise, a level that is not there."""
+    channels = bands * FREQUENCIES
+    dc = [band * FREQUENCIES for band in range(bands)]
+    if sorted(order.tolist()) != list(range(channels)) or order[:bands].tolist() != dc:
+        raise BundleError("part lapped: the order of channels is not one, or DC is not first")
+    numbers = isinstance(cuts, list) and all(type(cut) is int for cut in cuts)
+    if not numbers or not 2 <= len(cuts) <= MAX_LAYERS - LATTICES + 1:
+        raise BundleError(f"coder cuts: expected 2..13 integers, found {cuts!r:.80}")
+    rising = all(a < b for a, b in zip(cuts[:-1], cuts[1:], strict=True))
+    if cuts[0] != bands or cuts[-1] != channels or not rising:
+        raise BundleError(f"coder cuts: expected to rise from {bands} to {channels}: {cuts}")
+    if type(skip) is not int or not -1 <= skip < LEVELS:
+        raise BundleError(f"coder skip: expected -1..{LEVELS - 1}, found {skip!r:.40}")

@@ -1,0 +1,91 @@
+"""Rate control: the step codes that meet a budget of bytes, or an error, over a window of tiles.
+
+Sizes and errors of a step come from table look-ups (SPEC.md, section 13): nothing is coded while
+searching. One step serves the whole window, since that spends the bits where they lower the error
+most; to come near the budget, some tiles take the next finer step.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onboard.errors import LimitError
+
+CODES = 256
+_SAMPLE = 24
+_MIDDLE = 112
+_SIZE_PER_CODE = -0.045  # natural logarithm; where the search starts from
+
+Codes = NDArray[np.int64]
+Measure = Callable[[NDArray[np.int64], Codes], NDArray[np.int64]]
+"""Sizes (or squared errors) of the tiles with these numbers at these step codes."""
+
+
+def codes_for_budget(count: int, budget: int, measure: Measure) -> Codes:
+    """Return a step code for each of `count` tiles, as fine as `budget` bytes allow.
+
+    Raises:
+        LimitError: the coarsest step takes more.
+    """
+    every = np.arange(count)
+    sample = every[:: max(1, count // _SAMPLE)]
+    share = budget * len(sample) / count
+    start = _coarsest_within(_total(measure, sample), share, _MIDDLE) if count > _SAMPLE else None
+    total = _total(measure, every)
+    code = _coarsest_within(total, budget, start if start is not None else _MIDDLE)
+    if code == CODES:
+        raise LimitError(f"budget: {budget} bytes, but the coarsest step takes {total(CODES - 1)}")
+    codes = np.full(count, code)
+    if code == 0:
+        return codes
+    gain = measure(every, codes - 1) - measure(every, codes)
+    order = _scattered(count)
+    within = np.cumsum(gain[order]) <= budget - total(code)
+    codes[order[: int(np.argmin(within)) if not within.all() else count]] -= 1
+    return codes
+
+
+def code_for_error(count: int, most: float, measure: Measure) -> Codes:
+    """Return the coarsest step code at which the squared errors add up to no more than `most`."""
+    total = _total(measure, np.arange(count))
+    low, high = 0, CODES - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if total(middle) <= most else (low, middle - 1)
+    return np.full(count, low)
+
+
+def _total(measure: Measure, tiles: NDArray[np.int64]) -> Callable[[int], int]:
+    known: dict[int, int] = {}
+
+    def total(code: int) -> int:
+        if code not in known:
+            known[code] = int(measure(tiles, np.full(len(tiles), code)).sum())
+        return known[code]
+
+    return total
+
+
+def _coarsest_within(total: Callable[[int], int], budget: float, start: int) -> int:
+    """Return the finest code whose total is within the budget, `CODES` if there is none.
+
+    The total falls as the code rises, so two codes side by side, one within and one not, settle it.
+    """
+    low, high = -1, CODES  # low is over the budget, high is within it, or both are outside
+    code = min(max(start, 0), CODES - 1)
+    while high - low > 1:
+        size = total(code)
+        low, high = (low, code) if size <= budget else (code, high)
+        jump = round(float(np.log(max(budget, 1) / max(size, 1))) / _SIZE_PER_CODE)
+        code += jump if jump else (-1 if size <= budget else 1)
+        code = min(max(code, low + 1), high - 1)
+    return high
+
+
+def _scattered(count: int) -> NDArray[np.int64]:
+    """Return 0..count-1 in an order that spreads any beginning of it over the whole."""
+    stride = max(1, int(count * 0.618))
+    while np.gcd(stride, count) != 1:
+        stride += 1
+    return np.arange(count, dtype=np.int64) * stride % count

@@ -1,0 +1,266 @@
+"""Tile coders: how the codec that a bundle names turns tiles into bodies of segments.
+
+One class per kind of coder; the encoder knows none of them by name.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onboard.bundle import Bundle
+from onboard.errors import BundleError, UsageError
+from onboard.lappedcoder import LappedCoder, Prepared
+from onboard.layers import split_layers
+from onboard.quantizer import quantise
+from onboard.session import open_plane_session, open_session
+from onboard.tables import BIT
+from onboard.tiling import positions
+
+LEAST_AGREEMENT = 0.9
+"""int8 kernels of different runtimes and processors round differently in rare cases (SPEC.md 7)."""
+MAX_BODY = 65_535
+
+Body = tuple[int, int, bytes]
+"""Starting layer, starting place in it, body."""
+
+
+class TileCoder(Protocol):
+    """Codes batches of tiles of one shape."""
+
+    @property
+    def engine(self) -> str:
+        """Name of the engine that runs the encoder graph."""
+
+    def prepare(
+        self, tiles: NDArray[Any], present: NDArray[np.bool_], inside: tuple[int, int]
+    ) -> Any:
+        """Do once what no step hangs on.
+
+        Args:
+            tiles: (tiles, bands, tile, tile) in DN, reflected beyond the scene's border.
+            present: (tiles, tile, tile), False where a pixel is nodata.
+            inside: rows and columns of each tile inside the scene.
+        """
+
+    def finest(self, prepared: Any) -> NDArray[np.int64]:
+        """Return the finest step code that each tile allows."""
+
+    def measure(self, prepared: Any, codes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return bytes of each tile's symbols at a step, less what segments add."""
+
+    def take(self, prepared: Any, tiles: NDArray[np.int64]) -> Any:
+        """Return some tiles of a batch."""
+
+    def error(self, prepared: Any, codes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return what the ground's squared error of each tile will be, in DN, from a model."""
+
+    def golden(self) -> tuple[list[int], list[int], float]:
+        """Run the bundle's golden vectors.
+
+        Returns:
+            What agrees and how many there are, layer by layer, and the least share that passes.
+        """
+
+    def code(
+        self,
+        prepared: Any,
+        codes: NDArray[np.int64],
+        states: Sequence[int],
+        room: int,
+        one_layer: bool,
+    ) -> list[list[Body]]:
+        """Return the bodies of each tile.
+
+        Args:
+            prepared: the tiles.
+            codes: step code of each.
+            states: tile state of each, first byte of its first body.
+            room: most bytes of a body.
+            one_layer: begin a new body at every layer.
+        """
+
+
+class PyramidTileCoder:
+    """Fixed-length indices of a pyramid of codebooks: the CORSA models."""
+
+    def __init__(self, bundle: Bundle, engine: str | None, threads: int) -> None:
+        self._bundle = bundle
+        self.session = open_session(
+            bundle.parts["encoder.onnx"],
+            bundle.parts["encoder.tflite"],
+            len(bundle.levels),
+            engine,
+            threads,
+        )
+        self.engine = self.session.engine
+        self._check_graph()
+
+    def _check_graph(self) -> None:
+        """Run the graph once: its maps must have the shapes that the levels of the bundle say."""
+        tile = self._bundle.tile
+        zeros = np.zeros((self._bundle.bands, tile, tile), np.int8)
+        found = [m.shape for m in self.session.run(zeros)]
+        wanted = [
+            (level.codebook.codewords.shape[1], tile // level.reduction, tile // level.reduction)
+            for level in self._bundle.levels
+        ]
+        if found != wanted:
+            raise BundleError(f"encoder graph: expected maps of {wanted}, found {found}")
+
+    def index_maps(
+        self, tile: NDArray[Any], present: NDArray[np.bool_], rows: int, cols: int
+    ) -> tuple[bytes, list[NDArray[np.uint16]]]:
+        """Return the side information and one whole index map per level, coarse to fine.
+
+        Args:
+            tile: (bands, tile, tile) samples in DN, reflected beyond the scene's border.
+            present: (tile, tile), False where a pixel is nodata.
+            rows: rows of the tile inside the scene; statistics are taken over these.
+            cols: columns of the tile inside the scene.
+        """
+        front_end = self._bundle.affine
+        side = front_end.analyse(tile[:, :rows, :cols], present[:rows, :cols])
+        latents = self.session.run(front_end.normalise(tile, present, side))
+        return side.pack(), quantise(self._bundle.levels, latents)
+
+    def prepare(
+        self, tiles: NDArray[Any], present: NDArray[np.bool_], inside: tuple[int, int]
+    ) -> Any:
+        """See `TileCoder.prepare`."""
+        return [
+            (self.index_maps(tile, here, *inside), inside)
+            for tile, here in zip(tiles, present, strict=True)
+        ]
+
+    def finest(self, prepared: Any) -> NDArray[np.int64]:
+        """See `TileCoder.finest`."""
+        return np.zeros(len(prepared), np.int64)
+
+    def measure(self, prepared: Any, codes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """See `TileCoder.measure`."""
+        (_, inside) = prepared[0]
+        return np.full(len(codes), sum(self._bundle.payload_bytes(*inside)), np.int64)
+
+    def take(self, prepared: Any, tiles: NDArray[np.int64]) -> Any:
+        """See `TileCoder.take`."""
+        return [prepared[tile] for tile in tiles]
+
+    def error(self, prepared: Any, codes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """See `TileCoder.error`; a fixed-length codec has none."""
+        raise UsageError(f"rate: bundle {self._bundle.name} has a fixed rate")
+
+    def golden(self) -> tuple[list[int], list[int], float]:
+        """See `TileCoder.golden`; what agrees are indices."""
+        size = self._bundle.tile
+        present = np.ones((size, size), np.bool_)
+        agree, total = [0] * len(self._bundle.levels), [0] * len(self._bundle.levels)
+        for vector in self._bundle.golden:
+            _, maps = self.index_maps(vector.samples, present, size, size)
+            for number, (found, wanted) in enumerate(zip(maps, vector.indices, strict=True)):
+                agree[number] += int(np.count_nonzero(found == wanted))
+                total[number] += found.size
+        return agree, total, LEAST_AGREEMENT
+
+    def code(
+        self,
+        prepared: Any,
+        codes: NDArray[np.int64],
+        states: Sequence[int],
+        room: int,
+        one_layer: bool,
+    ) -> list[list[Body]]:
+        """See `TileCoder.code`."""
+        found = []
+        for ((side, maps), (rows, cols)), state in zip(prepared, states, strict=True):
+            levels = []
+            for indices, level in zip(maps, self._bundle.levels, strict=True):
+                coded_rows, coded_cols = positions(rows, cols, level.reduction)
+                levels.append((indices[:coded_rows, :coded_cols], level.width))
+            found.append(split_layers(bytes([state]) + side, levels, room, one_layer))
+        return found
+
+
+class LappedTileCoder:
+    """Entropy-coded symbols of a lapped transform: any rate from one bundle."""
+
+    def __init__(self, bundle: Bundle, engine: str | None, threads: int) -> None:
+        self._coder: LappedCoder = bundle.lapped
+        self._tile = bundle.tile
+        self._vectors = bundle.golden_bodies
+        self._error_share: int = bundle.manifest["encoder"]["error_permille"]
+        self._session = open_plane_session(
+            bundle.parts["encoder.onnx"],
+            bundle.parts["encoder.tflite"],
+            bundle.tile,
+            self._coder.transform.analyse,
+            engine,
+            threads,
+        )
+        self.engine = self._session.engine
+
+    def prepare(
+        self, tiles: NDArray[Any], present: NDArray[np.bool_], inside: tuple[int, int]
+    ) -> Prepared:
+        """See `TileCoder.prepare`."""
+        rows, cols = inside
+        return self._coder.prepare(
+            tiles[:, :, :rows, :cols], present[:, :rows, :cols], self._session.run
+        )
+
+    def finest(self, prepared: Prepared) -> NDArray[np.int64]:
+        """See `TileCoder.finest`."""
+        return self._coder.finest(prepared)
+
+    def measure(self, prepared: Prepared, codes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """See `TileCoder.measure`."""
+        bits = self._coder.measure(prepared, codes)
+        return self._coder.front_end.side_bytes + -(-bits // (8 * BIT))
+
+    def take(self, prepared: Prepared, tiles: NDArray[np.int64]) -> Prepared:
+        """See `TileCoder.take`."""
+        return prepared.take(tiles)
+
+    def error(self, prepared: Prepared, codes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """See `TileCoder.error`."""
+        return self._coder.error(prepared, codes) * self._error_share // 1000
+
+    def golden(self) -> tuple[list[int], list[int], float]:
+        """See `TileCoder.golden`; what agrees are whole tiles, and all must."""
+        size = self._tile
+        present = np.ones((1, size, size), np.bool_)
+        agree = 0
+        for vector in self._vectors:
+            prepared = self.prepare(vector.samples[None], present, (size, size))
+            codes = np.array([vector.step_code])
+            ((_, _, body),) = self.code(prepared, codes, [0], MAX_BODY, False)[0]
+            agree += body == vector.body
+        return [agree], [len(self._vectors)], 1.0
+
+    def code(
+        self,
+        prepared: Prepared,
+        codes: NDArray[np.int64],
+        states: Sequence[int],
+        room: int,
+        one_layer: bool,
+    ) -> list[list[Body]]:
+        """See `TileCoder.code`."""
+        return self._coder.code(prepared, codes, states, room, one_layer)
+
+
+KINDS: dict[str, type[PyramidTileCoder] | type[LappedTileCoder]] = {
+    "fixed": PyramidTileCoder,
+    "rans": LappedTileCoder,
+}
+
+
+def open_tile_coder(bundle: Bundle, engine: str | None, threads: int) -> TileCoder:
+    """Open the tile coder of the kind that a bundle names.
+
+    Raises:
+        EngineError: the engine is not installed or cannot run here.
+        BundleError: the engine refuses the graph.
+    """
+    return KINDS[bundle.coder_kind](bundle, engine, threads)
