@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from statistics import median
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from benchmarks.baselines import gradient_covariance, rotate
 from benchmarks.scenes import mosaic
 from ground.decoder import Decoder
@@ -13,7 +16,6 @@ from ground.geotiff import jpeg2000_encode
 from onboard.bundle import find, load
 from onboard.encoder import Encoder, Options
 from onboard.errors import BundleError, EngineError, SkybookError
-from onboard.rawimage import Image
 from onboard.session import ENGINES
 
 RATIO = 20.48
@@ -26,7 +28,7 @@ def pin_to_one_cpu() -> None:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
-def budget_of(image: Image, variable_rate: bool) -> int | None:
+def budget_of(image: NDArray[np.uint16], variable_rate: bool) -> int | None:
     """Return the bytes of `RATIO`; None where the rate is fixed."""
     return int(2 * image.size / RATIO) if variable_rate else None
 
@@ -62,19 +64,19 @@ def measure_speed(name: str, runs: int, side: int) -> dict[str, Any]:
     }
 
 
-def encode(encoder: Encoder, image: Image, budget: int | None) -> bytes:
+def encode(encoder: Encoder, image: NDArray[np.uint16], budget: int | None) -> bytes:
     """Return the whole stream of an image: front end, rate search, coding and all."""
     options = Options() if budget is None else Options(budget=budget)
     return b"".join(encoder.encode(image, None, options))
 
 
-def klt_jpeg2000(image: Image) -> bytes:
+def klt_jpeg2000(image: NDArray[np.uint16]) -> bytes:
     """Return OpenJPEG's codestream after the gradient KLT, in one pass at `RATIO`."""
     return jpeg2000_encode(rotate(image, gradient_covariance(image)).image, RATIO)
 
 
 def _engine_tasks(
-    name: str, image: Image, budget: int | None
+    name: str, image: NDArray[np.uint16], budget: int | None
 ) -> tuple[dict[str, Task], dict[str, dict[str, str]]]:
     """Return a task for each engine that can run the bundle, and the reasons of the others."""
     tasks: dict[str, Task] = {}
@@ -89,7 +91,7 @@ def _engine_tasks(
     return tasks, reasons
 
 
-def _encode_task(encoder: Encoder, image: Image, budget: int | None) -> Task:
+def _encode_task(encoder: Encoder, image: NDArray[np.uint16], budget: int | None) -> Task:
     return lambda: encode(encoder, image, budget)
 
 

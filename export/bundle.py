@@ -19,8 +19,8 @@ from ground.scenes import procedural
 from ground.train import TileSet
 from onboard.bundle import Bundle, GoldenVector, pack_golden
 from onboard.codebook import CODEWORD_LIMIT, Codebook
-from onboard.tilecoder import PyramidTileCoder
 from onboard.quantizer import PREDICTION_SHIFT, UNITS_PER_LATENT, Level, pack_levels
+from onboard.tilecoder import PyramidTileCoder
 
 CALIBRATION_TILES = 96
 GOLDEN_SEEDS = (1, 2)

@@ -32,7 +32,7 @@ def transform_onnx(analysis: NDArray[np.int8]) -> bytes:
     )
     constants = [
         numpy_helper.from_array(analysis[:, None], "weights"),
-        numpy_helper.from_array(np.float32(1), "one"),
+        numpy_helper.from_array(np.ones((), np.float32), "one"),
     ]
     made = helper.make_graph(nodes, "transform", [planes], [latents], constants)
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9)

@@ -12,10 +12,10 @@ from onnx import helper
 
 from ground.geotiff import Scene
 from onboard.bundle import Bundle
-from onboard.tilecoder import PyramidTileCoder
 from onboard.errors import InputError
 from onboard.quantizer import PREDICTION_SHIFT, UNITS_PER_LATENT, Level, quantise
 from onboard.session import FloatSession
+from onboard.tilecoder import PyramidTileCoder
 from onboard.tiling import TileGrid
 
 LARGEST_LOSS_DB = 0.3
@@ -104,7 +104,9 @@ class Verification:
                 the bundle's own network with all roundings of activations taken out.
         """
         self.bundle, self.decoder = bundle, decoder
-        self.encoders = {engine: PyramidTileCoder(bundle, engine, 1) for engine in ("ort", "litert")}
+        self.encoders = {
+            engine: PyramidTileCoder(bundle, engine, 1) for engine in ("ort", "litert")
+        }
         self.reference = reference or self._own_reference()
 
     def _own_reference(self) -> Callable[[NDArray[np.int8]], tuple[Maps, NDArray[np.float32]]]:

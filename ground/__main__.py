@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, TaskID
 
 from ground import geotiff, metrics
 from ground.decoder import Decoded, Decoder, Mask, find_bundle
@@ -24,7 +24,6 @@ from onboard.__main__ import (
     encode_text,
     encode_to_file,
     print_result,
-    refuse_rate_options,
     run_command,
 )
 from onboard.encoder import Encoder
@@ -34,7 +33,6 @@ from onboard.tiling import DEFAULT_MAX_PIXELS
 
 def _encode(arguments: argparse.Namespace) -> int:
     bundle = bundles.load(arguments.bundle)
-    refuse_rate_options(arguments, bundle.name)
     scene = geotiff.read(arguments.input)
     encoder = Encoder(bundle, arguments.engine, arguments.threads)
     header = replace(scene.header(), start_time=cuc_time(arguments.start_time))
@@ -163,7 +161,7 @@ def _scene(arguments: argparse.Namespace) -> int:
 
 def _train(arguments: argparse.Namespace) -> int:
     try:
-        from ground.recipe import Recipe, find_recipe  # noqa: PLC0415
+        from ground.recipe import Recipe, find_recipe, kind_of  # noqa: PLC0415
         from ground.train import Progress as Line  # noqa: PLC0415 (torch is loaded only here)
         from ground.train import train  # noqa: PLC0415
     except ModuleNotFoundError as error:
@@ -173,7 +171,10 @@ def _train(arguments: argparse.Namespace) -> int:
         for key in ("codewords", "steps", "seed", "start_from")
         if getattr(arguments, key) is not None
     }
-    recipe = Recipe.read(find_recipe(arguments.recipe), **changes)
+    path = find_recipe(arguments.recipe)
+    if kind_of(path) == "lapped":
+        return _train_lapped(arguments, path, changes)
+    recipe = Recipe.read(path, **changes)
     output = arguments.output or Path("runs") / f"{recipe.name}-{recipe.codewords}"
     console = Console()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -189,6 +190,28 @@ def _train(arguments: argparse.Namespace) -> int:
                 )
 
         train(recipe, arguments.data, output, report)
+    print(f"{output}: checkpoint.pt, log.jsonl")
+    return 0
+
+
+def _train_lapped(arguments: argparse.Namespace, path: Path, changes: dict[str, Any]) -> int:
+    from ground.lappedtrain import LappedRecipe, train  # noqa: PLC0415 (torch is loaded only here)
+    from ground.train import train_items  # noqa: PLC0415
+
+    recipe = LappedRecipe.read(path, **changes)
+    output = arguments.output or Path("runs") / recipe.name
+    console = Console()
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def report(stage: str, step: int, steps: int, loss: float) -> None:
+            if stage not in tasks:
+                tasks[stage] = progress.add_task(stage, total=steps)
+            progress.update(tasks[stage], completed=step)
+            if step % 500 == 0 or step == steps:
+                console.print(f"{stage}: step {step} of {steps}, loss {loss:.4f}")
+
+        train(recipe, train_items(arguments.data)[0], output, report)
     print(f"{output}: checkpoint.pt, log.jsonl")
     return 0
 

@@ -1,5 +1,6 @@
 """Torch models of the lapped codec: transform, context model and refinement network."""
 
+import itertools
 import math
 
 import numpy as np
@@ -15,7 +16,7 @@ MAGNITUDE_CAP = 40
 
 
 def lapped_basis(size: int = BLOCK, correlation: float = 0.95) -> NDArray[np.float64]:
-    """Return the lapped orthogonal transform of `size` filters, (size, 2 size), even ones symmetric.
+    """Return a lapped orthogonal transform, (size, 2 size), its even filters symmetric.
 
     Source: H. S. Malvar and D. H. Staelin, "The LOT: transform coding without blocking effects",
     IEEE Trans. ASSP 37 (1989): the eigenvectors of the covariance of an AR(1) signal within the
@@ -120,7 +121,7 @@ def layer_channels(bands: int, layers: int) -> list[list[int]]:
     channels = [component * FREQUENCIES + frequency for _, component, frequency in ranked]
     weights = np.cumsum(np.linspace(1, 5, layers))
     cuts = [0, *np.rint(weights / weights[-1] * len(channels)).astype(int)]
-    return [channels[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+    return [channels[a:b] for a, b in itertools.pairwise(cuts)]
 
 
 class ContextModel(nn.Module):

@@ -1,4 +1,4 @@
-"""Trained weights of the lapped codec to integers, and the tables that are fitted to what they give."""
+"""Trained weights of the lapped codec to integers, and the tables fitted to what they give."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from ground.lapped import ContextModel as TrainedContexts
 from ground.lapped import LappedTransform as TrainedTransform
 from onboard import rans
-from onboard.adaptive import AdaptiveFrontEnd
 from onboard.contexts import FREQUENCIES, LEVELS, ContextModel, Ints
-from onboard.lapped import SUB_STEPS, LappedTransform, Quantizer
 from onboard.errors import BundleError
+from onboard.lapped import SUB_STEPS, LappedTransform, Quantizer
 from onboard.lappedcoder import LappedCoder, Prepared
 from onboard.tables import BIT, ESCAPE, LARGEST, SYMBOLS, Tables
 
@@ -87,9 +86,12 @@ def start_tables() -> Tables:
     for level in range(LEVELS):
         scale = level_scale(level) / 2.0 ** float(shifts[level])
         counts[level, :ESCAPE] = np.exp(-np.abs(values) / scale)
-        counts[level, LARGEST] = (1 - np.exp(-0.5 / scale)) * 2 / (
-            np.exp(-0.5 / scale) * (1 - np.exp(-1 / scale))
-        ) * np.exp(-1 / scale)
+        counts[level, LARGEST] = (
+            (1 - np.exp(-0.5 / scale))
+            * 2
+            / (np.exp(-0.5 / scale) * (1 - np.exp(-1 / scale)))
+            * np.exp(-1 / scale)
+        )
     return tables_of(counts, shifts)
 
 
@@ -152,7 +154,8 @@ def _draw_codes(batch: Prepared, rng: np.random.Generator) -> NDArray[np.int64]:
     step = detail * 2 ** rng.uniform(-0.5, 4.0, len(detail))
     other = 2 ** rng.uniform(2.5, 8, len(detail))
     step = np.where(rng.random(len(detail)) < 0.5, step, other)
-    return np.clip(np.rint(16 * np.log2(2 * np.clip(step, 1, 4000))), 0, 255).astype(np.int64)
+    codes = np.clip(np.rint(16 * np.log2(2 * np.clip(step, 1, 4000))), 0, 255)
+    return np.asarray(codes, np.int64)
 
 
 def _count(

@@ -110,7 +110,9 @@ class LappedRebuilder:
             by_shape.setdefault(grid.box(index)[2:], []).append(index)
         for members in by_shape.values():
             for start in range(0, len(members), _TILES_AT_ONCE):
-                self._place_tiles(canvas, reception, grid, members[start : start + _TILES_AT_ONCE], means)
+                self._place_tiles(
+                    canvas, reception, grid, members[start : start + _TILES_AT_ONCE], means
+                )
         canvas.image[:, height:] = canvas.image[:, height - 1 : height]
         canvas.image[:, :, grid.width :] = canvas.image[:, :, grid.width - 1 : grid.width]
         return canvas
@@ -239,9 +241,7 @@ def _put(
         canvas.step[cells] = step
 
 
-def _parts(
-    shape: tuple[int, ...], ring: int
-) -> Iterator[tuple[slice, slice, slice, slice]]:
+def _parts(shape: tuple[int, ...], ring: int) -> Iterator[tuple[slice, slice, slice, slice]]:
     """Yield parts of a canvas, and each with the margin that its result hangs on."""
     margin = -(-ring // CELL) * CELL
     for row in range(0, shape[0], _CORE):

@@ -216,7 +216,9 @@ class _Run:
             [{"params": list(network.parameters()), "top": recipe.refinement_rate}], lr=0.0
         )
         made = [rebuilt(coder, self.windows, recipe, draw) for draw in range(recipe.draws)]
-        images, steps, known = (torch.from_numpy(np.concatenate(part)) for part in zip(*made))
+        images, steps, known = (
+            torch.from_numpy(np.concatenate(part)) for part in zip(*made, strict=False)
+        )
 
         def loss(rng: np.random.Generator) -> Tensor:
             chosen = rng.integers(len(images), size=recipe.batch // 3)
@@ -229,8 +231,12 @@ class _Run:
             step = steps[chosen][:, None, None, None]
             refined = network(image, step.expand_as(share), share)
             # What lost its layers cannot be rebuilt; it counts little.
-            weight = torch.where(share < 1, 0.05, 1.0).repeat_interleave(4, 2).repeat_interleave(4, 3)
-            error = (torch.square(refined - target) * weight).mean((1, 2, 3)) / step[:, 0, 0, 0] ** 2
+            weight = (
+                torch.where(share < 1, 0.05, 1.0).repeat_interleave(4, 2).repeat_interleave(4, 3)
+            )
+            error = (torch.square(refined - target) * weight).mean((1, 2, 3)) / step[
+                :, 0, 0, 0
+            ] ** 2
             return error.clamp(max=1.0).mean()
 
         self._descend("refinement", recipe.refinement_steps, optimiser, network, loss)
@@ -395,5 +401,7 @@ def load(checkpoint: Path) -> tuple[LappedRecipe, Trained]:
             made.refinement.load_state_dict(state["refinement"])
             made.refinement.eval()
     except (OSError, KeyError, TypeError, RuntimeError, ValueError, EOFError, PickleError) as error:
-        raise InputError(f"{checkpoint}: expected a checkpoint of a lapped codec: {error}") from error
+        raise InputError(
+            f"{checkpoint}: expected a checkpoint of a lapped codec: {error}"
+        ) from error
     return recipe, made

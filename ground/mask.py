@@ -42,7 +42,8 @@ def influenced(mask: NDArray[np.uint8], ring: int) -> NDArray[np.uint8]:
     if not mask.any():
         return mask
     near = ndimage.maximum_filter(mask > 0, size=2 * ring + 1, mode="constant", cval=0)
-    return np.maximum(mask, near.astype(np.uint8) * np.uint8(Mask.INFLUENCED))
+    ring_mask = near.astype(np.uint8) * np.uint8(Mask.INFLUENCED)
+    return np.asarray(np.maximum(mask, ring_mask), np.uint8)
 
 
 def restore_nodata(

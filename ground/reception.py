@@ -9,9 +9,9 @@ from threading import Lock
 import numpy as np
 from numpy.typing import NDArray
 
+from onboard.adaptive import AdaptiveSide
 from onboard.bundle import Bundle
 from onboard.errors import BundleError, LimitError, StreamError, UsageError
-from onboard.adaptive import AdaptiveSide
 from onboard.frontend import AffineSide
 from onboard.layers import ALL_NODATA, SOME_NODATA, LayerShape, Piece, read_pieces
 from onboard.nodatamask import unpack_mask

@@ -76,3 +76,15 @@ class Recipe:
 def find_recipe(name: str) -> Path:
     """Return the path of a recipe: a path as it is, else a name from `ground/recipes`."""
     return Path(name) if "/" in name or name.endswith(".toml") else RECIPES / f"{name}.toml"
+
+
+def kind_of(path: Path) -> str:
+    """Return the kind of codec that a recipe trains: 'pyramid' unless it says otherwise.
+
+    Raises:
+        UsageError: no such file, or not TOML.
+    """
+    try:
+        return str(tomllib.loads(path.read_text()).get("kind", "pyramid"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"recipe {path}: {error}") from error

@@ -53,8 +53,9 @@ def to_bands(
 ) -> NDArray[np.float32]:
     """Return bands (tiles, bands, rows, cols) in DN of components (tiles * bands, rows, cols)."""
     count, bands = means.shape
-    matrix = bandtransform.matrix(angles, bands).astype(np.float32) / (1 << bandtransform.SHIFT)
+    matrix = bandtransform.matrix(angles, bands).astype(np.float32)
+    matrix /= np.float32(1 << bandtransform.SHIFT)
     flat = planes.reshape(count, bands, -1)
-    rotated: NDArray[np.float32] = matrix.transpose(0, 2, 1) @ flat
+    rotated = matrix.transpose(0, 2, 1) @ flat
     rotated += means[:, :, None].astype(np.float32)
     return rotated.reshape(count, bands, *planes.shape[1:])

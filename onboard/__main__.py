@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from onboard import bundle as bundles
-from onboard.encoder import Encoder, Options
+from onboard.encoder import WINDOWS, Encoder, Options
 from onboard.errors import LimitError, SkybookError, UsageError
 from onboard.rawimage import DTYPES, LAYOUTS, Image, read_npy, read_raw
 from onboard.sceneheader import SceneHeader
@@ -49,8 +49,19 @@ def add_encode_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--one-layer", action="store_true", help="one layer to a segment")
     parser.add_argument("--scene-id", type=int, default=0, help="0..65535 (default 0)")
     parser.add_argument("--start-time", help="of the scene, ISO 8601 in TAI; left out by default")
-    for option in ("--ratio", "--bytes", "--psnr", "--rmse"):
-        parser.add_argument(option, type=float, help="for bundles with variable rate only")
+    rate = parser.add_argument_group(
+        "rate, for bundles of variable rate"
+    ).add_mutually_exclusive_group()
+    rate.add_argument("--bytes", type=int, help="most bytes of the stream")
+    rate.add_argument("--ratio", type=float, help="raw bytes over bytes (default 20.48)")
+    rate.add_argument("--psnr", type=float, help="dB, peak 65535, aimed at instead")
+    rate.add_argument("--rmse", type=float, help="root mean square error in DN, aimed at instead")
+    parser.add_argument(
+        "--rate-window",
+        choices=WINDOWS,
+        default="scene",
+        help="over what the rate is kept: the scene, or each row of tiles",
+    )
     add_json_option(parser)
 
 
@@ -61,15 +72,29 @@ def add_json_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def refuse_rate_options(arguments: argparse.Namespace, name: str) -> None:
-    """Refuse a rate for a bundle of fixed-length indices.
+def encode_options(arguments: argparse.Namespace, raw_bytes: int) -> Options:
+    """Return the encoder's options from those of the command line.
 
     Raises:
-        UsageError: one was given.
+        UsageError: a value out of range.
     """
-    for option in ("ratio", "bytes", "psnr", "rmse"):
-        if getattr(arguments, option) is not None:
-            raise UsageError(f"--{option}: bundle {name} has a fixed rate")
+    budget, rmse = arguments.bytes, arguments.rmse
+    if arguments.ratio is not None:
+        if not 0 < arguments.ratio < float("inf"):
+            raise UsageError(f"--ratio: expected more than 0, found {arguments.ratio}")
+        budget = int(raw_bytes / arguments.ratio)
+    if arguments.psnr is not None:
+        if not 0 <= arguments.psnr <= 200:
+            raise UsageError(f"--psnr: expected 0..200 dB, found {arguments.psnr}")
+        rmse = 65_535 / 10 ** (arguments.psnr / 20)
+    return Options(
+        arguments.scene_id,
+        arguments.segment_bytes,
+        arguments.one_layer,
+        budget,
+        rmse,
+        arguments.rate_window,
+    )
 
 
 def refuse_overwriting(arguments: argparse.Namespace) -> None:
@@ -110,7 +135,8 @@ def encode_to_file(
     The output grows under its own name and is flushed at the end: what was written stays.
     """
     refuse_overwriting(arguments)
-    options = Options(arguments.scene_id, arguments.segment_bytes, arguments.one_layer)
+    raw = image.size * image.dtype.itemsize
+    options = encode_options(arguments, raw)
     segments = encoder.encode(image, header, options)
     begun = time.perf_counter()
     first = next(segments)
@@ -122,7 +148,6 @@ def encode_to_file(
             written += len(segment)
     seconds = time.perf_counter() - begun
     pixels = image.shape[1] * image.shape[2]
-    raw = image.size * image.dtype.itemsize
     return {
         "bundle": encoder.bundle.name,
         "engine": encoder.engine,
@@ -201,7 +226,6 @@ def _read_image(arguments: argparse.Namespace, bands: int) -> Image:
 
 def _encode(arguments: argparse.Namespace) -> int:
     bundle = bundles.load(arguments.bundle)
-    refuse_rate_options(arguments, bundle.name)
     image = _read_image(arguments, bundle.bands)
     header = SceneHeader.of(
         image, nodata=arguments.nodata, start_time=cuc_time(arguments.start_time)
@@ -216,34 +240,48 @@ def _encode(arguments: argparse.Namespace) -> int:
 
 def _info(arguments: argparse.Namespace) -> int:
     bundle = bundles.load(arguments.bundle)
-    size = bundle.tile if arguments.tile is None else arguments.tile
-    if size < 1:
-        raise UsageError(f"--tile: expected 1 or more, found {size}")
-    payload = bundle.payload_bytes(size, size)
-    raw = 2 * bundle.bands * size * size
-    result = {
+    result: dict[str, Any] = {
         "name": bundle.name,
         "model_hash": bundle.model_hash.hex(),
         "bands": bundle.bands,
         "tile": bundle.tile,
-        "payload_tile": size,
-        "payload_bytes_per_level": payload,
-        "payload_bytes": sum(payload),
-        "payload_ratio": raw / sum(payload),
+        "variable_rate": bundle.variable_rate,
         "encoder_mac_per_pixel": bundle.macs_per_pixel,
         "parts": {part["name"]: part["bytes"] for part in bundle.manifest["parts"]},
         "wire": bundle.manifest["wire"],
     }
+    rate = "any rate (--bytes, --ratio, --psnr, --rmse)"
+    if not bundle.variable_rate:
+        payload = _payload(bundle, bundle.tile if arguments.tile is None else arguments.tile)
+        result |= payload
+        rate = (
+            f"payload of a {payload['payload_tile']}x{payload['payload_tile']} tile, coarse to "
+            f"fine: {payload['payload_bytes_per_level']} = {payload['payload_bytes']} bytes "
+            f"(ratio {payload['payload_ratio']:.2f})"
+        )
+    elif arguments.tile is not None:
+        raise UsageError(f"--tile: bundle {bundle.name} has no fixed payload")
     text = (
         f"{bundle.name}  model {bundle.model_hash.hex()[:16]}  {bundle.bands} bands, "
-        f"tiles of {bundle.tile}\n"
-        f"payload of a {size}x{size} tile, coarse to fine: {payload} = {sum(payload)} bytes "
-        f"(ratio {raw / sum(payload):.2f})\n"
+        f"tiles of {bundle.tile}\n{rate}\n"
         f"encoder: {bundle.macs_per_pixel} MAC/pixel; parts: "
         + ", ".join(f"{name} {length}" for name, length in result["parts"].items())
     )
     print_result(result, text, arguments.json)
     return 0
+
+
+def _payload(bundle: bundles.Bundle, size: int) -> dict[str, Any]:
+    """Return the bytes of the packed indices of a tile."""
+    if size < 1:
+        raise UsageError(f"--tile: expected 1 or more, found {size}")
+    payload = bundle.payload_bytes(size, size)
+    return {
+        "payload_tile": size,
+        "payload_bytes_per_level": payload,
+        "payload_bytes": sum(payload),
+        "payload_ratio": 2 * bundle.bands * size * size / sum(payload),
+    }
 
 
 def _selftest(arguments: argparse.Namespace) -> int:

@@ -88,7 +88,7 @@ class AdaptiveFrontEnd:
             tiles: (tiles, bands, rows, cols) integer samples in DN.
             present: (tiles, rows, cols), False where a pixel is nodata; one of a tile must be True.
         """
-        count, bands, rows, cols = tiles.shape
+        count, _bands, rows, cols = tiles.shape
         samples = tiles.astype(np.int32)
         here = present[:, None]
         if present.all():

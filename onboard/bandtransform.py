@@ -43,9 +43,7 @@ def angle_count(bands: int) -> int:
     return bands * (bands - 1) // 2
 
 
-def measure(
-    deviations: NDArray[np.int32], valid: NDArray[np.bool_]
-) -> NDArray[np.int64]:
+def measure(deviations: NDArray[np.int32], valid: NDArray[np.bool_]) -> NDArray[np.int64]:
     """Return the covariance of the gradients of 2x2 sums, (tiles, bands, bands).
 
     Gradients of 2x2 sums show the correlation of detail, which is what has to be coded, not that of
@@ -59,7 +57,8 @@ def measure(
     even = np.s_[..., : rows // 2 * 2, : cols // 2 * 2]
     pairs = deviations[even][..., 0::2, :] + deviations[even][..., 1::2, :]
     sums = (pairs[..., 0::2] + pairs[..., 1::2]).astype(np.float64)
-    whole = valid[even].reshape(tiles, rows // 2, 2, cols // 2, 2).all(axis=(2, 4))
+    blocks = valid[even].reshape(tiles, rows // 2, 2, cols // 2, 2)
+    whole = np.asarray(blocks.all(axis=(2, 4)))
     covariance = np.zeros((tiles, bands, bands))
     for axis in (2, 3):
         low, high = (_slice(axis, part) for part in (slice(None, -1), slice(1, None)))

@@ -79,7 +79,7 @@ class ContextModel:
     @cached_property
     def _matrices(self) -> list[tuple[NDArray[np.float32], ...]]:
         """Weights of each AC layer as float32: same, near, slope, bias."""
-        found = []
+        found: list[tuple[NDArray[np.float32], ...]] = []
         for first, stop in zip(self.cuts[:-1], self.cuts[1:], strict=True):
             part = slice(first - self.bands, stop - self.bands)
             found.append(
@@ -95,7 +95,8 @@ class ContextModel:
     @cached_property
     def macs_per_position(self) -> int:
         """Multiply-accumulates of the sums, per position of 8x8 pixels."""
-        return sum(m.size for matrices in self._matrices for m in matrices[:3]) + self.dc[0].size
+        ac = sum(m.size for parts in self._matrices for m in parts[:3])
+        return int(ac + self.dc[0].size)
 
 
 class ContextState:
@@ -217,11 +218,11 @@ class ContextState:
 
 def _mirrored(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     """Return an index mirrored about the first and last of `size` places; `size` if it cannot."""
-    index = np.where(index < 0, 1 if size > 1 else size, index)
-    return np.where(index == size, size - 2 if size > 1 else size, index)
+    low = np.where(index < 0, 1 if size > 1 else size, index)
+    return np.asarray(np.where(low == size, size - 2 if size > 1 else size, low), np.int64)
 
 
 def _levels(sums: NDArray[np.float32]) -> NDArray[np.intp]:
     """Return four levels per octave of the sums, from 4 on, 0..63."""
     steps = np.ascontiguousarray(sums).view(np.int32) >> 21
-    return np.clip(steps - _LEVEL_ZERO, 0, LEVELS - 1).astype(np.intp)
+    return np.asarray(np.clip(steps - _LEVEL_ZERO, 0, LEVELS - 1), np.intp)

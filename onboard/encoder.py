@@ -86,7 +86,9 @@ class _Batch:
     @property
     def states(self) -> list[int]:
         """Tile state of each."""
-        return [SOME_NODATA if some else ALL_VALID for some in self.nodata.any(axis=(1, 2))]
+        return [
+            SOME_NODATA if some else ALL_VALID for some in np.any(self.nodata, axis=(1, 2)).tolist()
+        ]
 
 
 @dataclass(frozen=True)
@@ -211,8 +213,10 @@ class Encoder:
         present = np.ones((len(members), *tiles.shape[2:]), np.bool_)
         if header.nodata is not None:
             present = (tiles != header.nodata).any(axis=1)
-        filled = present[:, :rows, :cols].any(axis=(1, 2))
-        window.empty.extend((index, edge) for index, any_ in zip(members, filled, strict=True) if not any_)
+        filled = np.asarray(np.any(present[:, :rows, :cols], axis=(1, 2)))
+        window.empty.extend(
+            (index, edge) for index, any_ in zip(members, filled, strict=True) if not any_
+        )
         if not filled.any():
             return
         tiles, present = tiles[filled], present[filled]
@@ -269,9 +273,7 @@ class Encoder:
                 raise LimitError(f"budget: {budget} bytes, but the coarsest step takes {total}")
             aim -= total - budget + budget // 2000 + 1
 
-    def _codes_for_budget(
-        self, window: _Window, options: Options, budget: int, head: int
-    ) -> Codes:
+    def _codes_for_budget(self, window: _Window, options: Options, budget: int, head: int) -> Codes:
         room = options.segment_bytes - SEGMENT_OVERHEAD
 
         def sizes(tiles: NDArray[np.int64], codes: Codes) -> NDArray[np.int64]:
@@ -336,9 +338,7 @@ class Encoder:
                 found.append(segment)
         return found
 
-    def _code_batch(
-        self, batch: _Batch, codes: Codes, options: Options
-    ) -> dict[int, list[bytes]]:
+    def _code_batch(self, batch: _Batch, codes: Codes, options: Options) -> dict[int, list[bytes]]:
         """Return the segments of each tile of a batch."""
         room = options.segment_bytes - SEGMENT_OVERHEAD - (EDGE_BYTES if batch.edge else 0)
         states = batch.states
@@ -352,7 +352,9 @@ class Encoder:
                 self._segment(Kind.TILE, options, index, batch.edge, *body) for body in bodies
             ]
             for first, body in pack_mask(nodata, room) if state == SOME_NODATA else ():
-                segments.append(self._segment(Kind.MASK, options, index, batch.edge, 0, first, body))
+                segments.append(
+                    self._segment(Kind.MASK, options, index, batch.edge, 0, first, body)
+                )
             found[index] = segments
         return found
 

@@ -41,9 +41,9 @@ class LappedTransform:
         largest = int(np.abs(self.analysis.astype(np.int64)).sum(axis=(1, 2)).max())
         if largest * PLANE_LIMIT >= 1 << 24:
             raise BundleError(f"transform: sums reach {largest} * 2047, not exact in float32")
-        if self.mantissas.min() < 1 or (
-            (largest * PLANE_LIMIT >> LATENT_SHIFT) + 1
-        ) * int(self.mantissas.max()) >= (1 << 31) - (1 << 16):
+        if self.mantissas.min() < 1 or ((largest * PLANE_LIMIT >> LATENT_SHIFT) + 1) * int(
+            self.mantissas.max()
+        ) >= (1 << 31) - (1 << 16):
             raise BundleError("transform: step mantissas do not fit 32-bit products")
 
     def analyse(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:

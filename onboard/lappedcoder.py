@@ -16,10 +16,11 @@ from onboard import rans
 from onboard.adaptive import AdaptiveFrontEnd, Analysed
 from onboard.contexts import FREQUENCIES, ContextModel, ContextState, Ints
 from onboard.errors import UsageError
-from onboard.lapped import LappedTransform, Latents, Quantizer
+from onboard.lapped import LATENT_SHIFT, LappedTransform, Latents, Quantizer
 from onboard.tables import BIT, Tables
 
-# 2^20 * 2^(i/8) / 2^8: squared steps of codes i, of 1/4 DN^2 and in units of (1/64)^2 / 2^6.
+# 2^12 * 2^(i/8). The square of the step of code c is 2^(c/8 - 2) DN^2, so errors in (1/64 step)^2
+# times 2^(c/8) are in 2^-14 DN^2.
 _EIGHTH_OCTAVES = np.array([4096, 4467, 4871, 5312, 5793, 6317, 6889, 7512], np.int64)
 Analyser = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
@@ -44,7 +45,8 @@ class Prepared:
     def side(self, tile: int, code: int) -> bytes:
         """Return the packed side information of one tile."""
         means = self.analysed.means[tile].astype(np.uint16).astype(">u2")
-        return bytes([code]) + self.analysed.angles[tile].tobytes() + means.tobytes()
+        packed: bytes = bytes([code]) + self.analysed.angles[tile].tobytes() + means.tobytes()
+        return packed
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class LappedCoder:
         count, bands = analysed.means.shape
         _, rows, cols, _ = latents.shape
         whole = np.empty((count, rows, cols, bands * FREQUENCIES), np.int32)
-        rounded = (latents.astype(np.int32) + 16) >> 5
+        rounded = (latents.astype(np.int32) + (1 << (LATENT_SHIFT - 1))) >> LATENT_SHIFT
         planes = rounded.reshape(count, bands, rows, cols, FREQUENCIES).transpose(0, 2, 3, 1, 4)
         flat = planes.reshape(count, rows, cols, bands * FREQUENCIES)
         np.take(flat, self.contexts.order, axis=3, out=whole)
@@ -117,16 +119,15 @@ class LappedCoder:
             weights = self.synthesis_power[self.contexts.channels_of(layer)]
             lost = (away - (residual << 6)).astype(np.int64)
             error += (lost * lost * weights).sum(axis=(1, 2)) >> 8
-        # 1/64 step; the square of the step is 2^(code/8 - 2).
         octaves, eighths = codes // 8, codes % 8
-        return (error * _EIGHTH_OCTAVES[eighths] >> 20) << octaves >> 6
+        return np.asarray((error * _EIGHTH_OCTAVES[eighths] >> 20) << octaves >> 6, np.int64)
 
     @cached_property
     def synthesis_power(self) -> NDArray[np.int64]:
         """Squared length of the synthesis filter of each channel, in 1/256, in order."""
         filters = self.transform.synthesis.reshape(FREQUENCIES, -1).astype(np.int64)
         power = (filters * filters).sum(axis=1) >> 20
-        return power[self.contexts.order % FREQUENCIES]
+        return np.asarray(power[self.contexts.order % FREQUENCIES], np.int64)
 
     def scan(
         self, prepared: Prepared, codes: NDArray[np.int64]
@@ -146,7 +147,9 @@ class LappedCoder:
 
     def symbols(self, prepared: Prepared, codes: NDArray[np.int64]) -> Symbols:
         """Quantise a batch at the given steps."""
-        levels, residuals, starts, places, total = [], [], [], [], 0
+        levels, residuals, total = [], [], 0
+        starts: list[int] = []
+        places: list[tuple[int, int]] = []
         for layer, (level, residual, _) in enumerate(self.scan(prepared, codes), 1):
             count, positions, channels = level.shape
             levels.append(level.reshape(count, -1))

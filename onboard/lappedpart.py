@@ -1,5 +1,6 @@
-"""Part `lapped` of a bundle: transform, context model, quantizer and tables (SPEC.md, section 12)."""
+"""Part `lapped` of a bundle: transform, context model, quantizer, tables (SPEC.md, section 12)."""
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -90,9 +91,7 @@ def unpack(packed: bytes, entry: dict[str, Any], bands: int) -> LappedCoder:
             tuple(cuts),
             *(a[name] for name in ("same", "near", "slope", "bias", "dc", "dc_bias")),
         ),
-        Quantizer(
-            a["dead"].astype(np.int32), a["rounding"].astype(np.int32), skip, a["codewords"]
-        ),
+        Quantizer(a["dead"].astype(np.int32), a["rounding"].astype(np.int32), skip, a["codewords"]),
         Tables(a["frequencies"], a["shifts"], a["costs"]),
     )
 
@@ -106,7 +105,7 @@ def _check(order: NDArray[Any], cuts: Any, skip: Any, bands: int) -> None:
     numbers = isinstance(cuts, list) and all(type(cut) is int for cut in cuts)
     if not numbers or not 2 <= len(cuts) <= MAX_LAYERS - LATTICES + 1:
         raise BundleError(f"coder cuts: expected 2..13 integers, found {cuts!r:.80}")
-    rising = all(a < b for a, b in zip(cuts[:-1], cuts[1:], strict=True))
+    rising = all(a < b for a, b in pairwise(cuts))
     if cuts[0] != bands or cuts[-1] != channels or not rising:
         raise BundleError(f"coder cuts: expected to rise from {bands} to {channels}: {cuts}")
     if type(skip) is not int or not -1 <= skip < LEVELS:

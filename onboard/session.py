@@ -122,7 +122,7 @@ class _LitePlanes:
     _tile: int
 
     def run(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
-        count, rows, cols = planes.shape
+        _, rows, cols = planes.shape
         # What lies beyond the border mirrors what is within, so latents within do not change.
         fill = ((0, 0), (4, 4 + self._tile - rows), (4, 4 + self._tile - cols))
         wide = np.pad(planes, fill, mode="symmetric")

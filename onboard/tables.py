@@ -131,10 +131,8 @@ class Tables:
         symbol = self._symbol_of[level * rans.TOTAL + slots].astype(np.int64)
         place = level * SYMBOLS + symbol
         starts = self._starts.reshape(-1)[place].astype(np.uint32)
-        reader.advance(
-            lanes, slots, starts, self.frequencies.reshape(-1)[place].astype(np.uint32)
-        )
-        value = symbol - LARGEST
+        reader.advance(lanes, slots, starts, self.frequencies.reshape(-1)[place].astype(np.uint32))
+        value: NDArray[np.int64] = symbol - LARGEST
         if (symbol == ESCAPE).any():
             where = np.nonzero(symbol == ESCAPE)[0]
             byte = np.full(len(where), 8, np.uint32)

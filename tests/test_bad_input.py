@@ -369,7 +369,7 @@ def test_a_bundle_whose_levels_are_not_those_of_its_graph(bundle: Bundle) -> Non
     entries, part = pack_levels(swapped)
     wire = {**bundle.manifest["wire"], "levels": entries}
     parts = {**bundle.parts, "codebooks": part}
-    wrong = Bundle.assemble("wrong", wire, parts, 1, {})
+    wrong = Bundle.assemble("wrong", wire, parts, {"macs_per_pixel": 1}, {})
     with pytest.raises(BundleError, match="expected maps of"):
         Encoder(wrong, "ort")
 

@@ -202,3 +202,26 @@ def test_plots(document: dict[str, Any], tmp_path: Any) -> None:
     assert names == {"s1.png", "s2.png", "s3.png", "mean-summary.png"}
     for path in written:
         assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_spectral_truth_by_hand() -> None:
+    a = np.full((4, 2, 2), 1000, np.uint16)
+    a[3] = 3000  # NDVI 0.5
+    a[2:, 0, 0] = 0  # NDVI undefined: does not count
+    b = a.copy()
+    b[2, 1, 1], b[3, 1, 1] = 2000, 2000  # NDVI 0
+    found = figures.figures(a, b, 10)
+    assert found["ndvi_error"] == pytest.approx(0.5 / 3)
+    assert found["band_bias"] == pytest.approx([0, 0, 250, -250])
+    assert found["bias"] == 250
+    assert figures.figures(a[:3], b[:3], 10)["ndvi_error"] is None
+
+
+def test_worst_tile_by_hand() -> None:
+    a = np.full((2, 100, 150), 1000, np.uint16)
+    b = a.copy()
+    b[:, 99, 149] += 64  # in the tile of the south-eastern corner alone: MSE 64 * 64 / 64 / 64
+    expected = 20 * math.log10(65535)
+    assert figures.figures(a, b, 10)["worst_tile_psnr16"] == pytest.approx(expected)
+    small = figures.figures(a[:, -20:, -20:], b[:, -20:, -20:], 10)
+    assert small["worst_tile_psnr16"] == pytest.approx(small["psnr16"])

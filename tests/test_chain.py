@@ -254,7 +254,7 @@ def test_selftest_fails_on_a_graph_that_is_not_the_bundle_s(
         "other",
         manifest["wire"],
         {**bundle.parts, "golden": bytes(golden)},
-        bundle.macs_per_pixel,
+        manifest["encoder"],
         manifest["ground"],
     )
     (tmp_path / "other.skyb").write_bytes(other.pack())
