@@ -14,16 +14,29 @@ from ground.geotiff import Scene
 from ground.scenes import spyndex_scene
 from onboard import bundle as bundles
 from onboard.__main__ import add_json_option, command_parser, print_result, run_command
-from onboard.errors import BundleError, UsageError
+from onboard.errors import BundleError, EngineError, UsageError
+from onboard.session import ENGINES
+from onboard.tilecoder import open_tile_coder
 
 
 def _bundle(arguments: argparse.Namespace) -> int:
     try:
+        from export.lappedpipeline import export_lapped  # noqa: PLC0415
         from export.pipeline import export_checkpoint  # noqa: PLC0415 (torch is loaded only here)
+        from ground.lappedtrain import is_lapped  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise UsageError(f"export needs torch: pip install 'skybook[export]' ({error})") from error
+    result: dict[str, Any]
+    if is_lapped(arguments.checkpoint):
+        lapped = export_lapped(arguments.checkpoint, arguments.output, arguments.calibration)
+        result = {**asdict(lapped), "files": {str(p): p.stat().st_size for p in lapped.files}}
+        text = "\n".join(f"{path}: {length} bytes" for path, length in result["files"].items())
+        psnr = ", ".join(f"{db:.2f} dB at ratio {r}" for r, db in lapped.psnr16.items())
+        text += f"\nencoder: {lapped.macs_per_pixel} MAC/pixel; validation PSNR16: {psnr}"
+        print_result(result, text, arguments.json)
+        return 0
     made = export_checkpoint(arguments.checkpoint, arguments.output, arguments.calibration)
-    result: dict[str, Any] = {
+    result = {
         "name": made.name,
         "files": {str(path): path.stat().st_size for path in made.files},
         "half_decoder": made.half,
@@ -37,6 +50,8 @@ def _bundle(arguments: argparse.Namespace) -> int:
 def _verify(arguments: argparse.Namespace) -> int:
     path = bundles.find(arguments.bundle)
     bundle = bundles.load(str(path))
+    if bundle.variable_rate:
+        return _verify_exact(bundle, arguments)
     decoder = open_decoder(bundle, path)
     scenes: list[Scene] = [spyndex_scene()]
     if arguments.data:
@@ -45,6 +60,23 @@ def _verify(arguments: argparse.Namespace) -> int:
     result = {"name": bundle.name, **asdict(verdict)}
     print_result(result, f"{bundle.name}: {_verdict_text(verdict)}", arguments.json)
     return 0 if verdict.passed else BundleError.exit_code
+
+
+def _verify_exact(bundle: bundles.Bundle, arguments: argparse.Namespace) -> int:
+    """Run the golden vectors on every engine: the integer encoder gives the same bytes on all."""
+    found: dict[str, str] = {}
+    for engine in ENGINES:
+        try:
+            agree, total, _ = open_tile_coder(bundle, engine, 1).golden()
+            found[engine] = f"{sum(agree)} of {sum(total)} golden vectors byte for byte"
+        except EngineError as error:
+            found[engine] = f"not here: {error}"
+            continue
+        if agree != total:
+            raise BundleError(f"{bundle.name} on {engine}: {found[engine]}")
+    text = "\n".join(f"{engine}: {outcome}" for engine, outcome in found.items())
+    print_result({"name": bundle.name, "passed": True, "engines": found}, text, arguments.json)
+    return 0
 
 
 def _verdict_text(verdict: Verdict) -> str:

@@ -405,3 +405,11 @@ def load(checkpoint: Path) -> tuple[LappedRecipe, Trained]:
             f"{checkpoint}: expected a checkpoint of a lapped codec: {error}"
         ) from error
     return recipe, made
+
+
+def is_lapped(checkpoint: Path) -> bool:
+    """Say whether a file is a checkpoint of a lapped codec."""
+    try:
+        return "transform" in torch.load(checkpoint, weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, PickleError):
+        return False
