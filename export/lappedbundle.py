@@ -11,7 +11,7 @@ from ground.scenes import procedural
 from onboard import lappedpart
 from onboard.bundle import Bundle, GoldenBody, pack_golden_bodies
 from onboard.contexts import BLOCK
-from onboard.lappedcoder import LappedCoder
+from onboard.lappedcoder import Chosen, LappedCoder
 
 GOLDEN_SEEDS = (1, 2, 3, 4)
 GOLDEN_CODES = (40, 80, 112, 144)
@@ -62,6 +62,6 @@ def _golden(coder: LappedCoder, tile: int) -> list[GoldenBody]:
         samples = procedural(seed, tile, tile, bands, nodata=False).image.astype(np.uint16)
         prepared = coder.prepare(samples[None], np.ones((1, tile, tile), np.bool_))
         codes = np.maximum(np.array([code]), coder.finest(prepared))
-        ((_, _, body),) = coder.code(prepared, codes, [0], _ROOM)[0]
+        ((_, _, body),) = coder.code([Chosen(prepared, codes, [0], _ROOM)])[0][0]
         vectors.append(GoldenBody(samples, int(codes[0]), body))
     return vectors

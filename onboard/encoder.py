@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from onboard.bundle import Bundle
 from onboard.errors import InputError, LimitError, UsageError
+from onboard.lappedcoder import Chosen
 from onboard.layers import ALL_NODATA, ALL_VALID, SOME_NODATA
 from onboard.nodatamask import pack_mask
-from onboard.ratecontrol import CODES, Codes, code_for_error, codes_for_budget
+from onboard.ratecontrol import Codes, Measure, code_for_error, codes_for_budget
 from onboard.rawimage import check_image
 from onboard.sceneheader import EndOfScene, SceneHeader
 from onboard.segment import (
@@ -22,10 +23,13 @@ from onboard.segment import (
     Kind,
     Segment,
 )
-from onboard.tilecoder import TileCoder, open_tile_coder
+from onboard.tilecoder import Body, TileCoder, open_tile_coder
 from onboard.tiling import TileGrid
 
 HEADER_EVERY = 64
+TILES_AT_ONCE = 64
+_TRIES = 8
+_NEAR = 0.985
 EDGE_BYTES = 4
 DEFAULT_RATIO = 20.48
 WINDOWS = ("scene", "strip")
@@ -189,13 +193,13 @@ class Encoder:
     ) -> _Window:
         """Analyse the tiles of some rows of the grid, all of one shape in a row together."""
         window = _Window([], [])
-        for row in rows:
-            indices = range(row * grid.columns, (row + 1) * grid.columns)
-            shapes: dict[tuple[int, int], list[int]] = {}
-            for index in indices:
-                shapes.setdefault(grid.box(index)[2:], []).append(index)
-            for shape, members in shapes.items():
-                self._prepare_batch(window, image, header, grid, shape, members)
+        shapes: dict[tuple[int, int], list[int]] = {}
+        for index in range(rows.start * grid.columns, rows.stop * grid.columns):
+            shapes.setdefault(grid.box(index)[2:], []).append(index)
+        for shape, members in shapes.items():
+            for first in range(0, len(members), TILES_AT_ONCE):
+                part = members[first : first + TILES_AT_ONCE]
+                self._prepare_batch(window, image, header, grid, shape, part)
         return window
 
     def _prepare_batch(
@@ -262,37 +266,54 @@ class Encoder:
             assert options.rmse is not None
             codes = self._codes_for_error(window, grid, options.rmse)
             return self._segments(window, codes, options, head, written)
-        aim = budget
-        while True:
-            codes = self._codes_for_budget(window, options, aim, len(head))
+        sizes = self._sizes(window, options, len(head))
+        aim = budget - self._fixed_bytes(window, options, len(head))
+        best: list[bytes] = []
+        for _ in range(_TRIES):
+            codes = codes_for_budget(window.count, max(aim, 0), sizes)
             segments = self._segments(window, codes, options, head, written)
             total = sum(map(len, segments))
             if total <= budget:
-                return segments
-            if codes.size == 0 or codes.min() >= CODES - 1 or aim <= 0:
-                raise LimitError(f"budget: {budget} bytes, but the coarsest step takes {total}")
-            aim -= total - budget + budget // 2000 + 1
+                best = segments
+                if total >= _NEAR * budget or not len(codes) or not codes.any():
+                    return best
+            # What the sizes are off by, and half a per mille so that it ends below.
+            aim += budget - total - budget // 2000
+        if best:
+            return best
+        raise LimitError(f"budget: {budget} bytes, but not less than {total} were reached")
 
-    def _codes_for_budget(self, window: _Window, options: Options, budget: int, head: int) -> Codes:
-        room = options.segment_bytes - SEGMENT_OVERHEAD
+    def _sizes(self, window: _Window, options: Options, head: int) -> Measure:
+        """Return a measure of tiles in bytes, segments and their share of headers included."""
+        room = options.segment_bytes - SEGMENT_OVERHEAD - 10
+
+        known: dict[int, NDArray[np.int64]] = {}
 
         def sizes(tiles: NDArray[np.int64], codes: Codes) -> NDArray[np.int64]:
-            bytes_ = self._over(window, tiles, codes, self.coder.measure)
-            segments = -(-bytes_ // (room - 10))
-            return bytes_ + segments * (SEGMENT_OVERHEAD + 4 + head // HEADER_EVERY) + 1
+            if len(tiles) < window.count:
+                return fresh(tiles, codes)
+            if int(codes[0]) not in known:
+                known[int(codes[0])] = fresh(tiles, codes)
+            return known[int(codes[0])]
 
-        spent = head + sum(SEGMENT_OVERHEAD + 5 for _ in window.empty)
+        def fresh(tiles: NDArray[np.int64], codes: Codes) -> NDArray[np.int64]:
+            symbols = self._over(window, tiles, codes, self.coder.measure)
+            segments = -(-symbols // room)
+            return symbols + segments * (SEGMENT_OVERHEAD + 4 + head // HEADER_EVERY) + 1
+
+        return sizes
+
+    def _fixed_bytes(self, window: _Window, options: Options, head: int) -> int:
+        """Return the bytes of a window that no step changes: a header, masks, edges, nodata."""
+        room = options.segment_bytes - SEGMENT_OVERHEAD - EDGE_BYTES
+        spent = head + (SEGMENT_OVERHEAD + EDGE_BYTES + 1) * len(window.empty)
         for batch in window.batches:
-            spent += sum(
-                SEGMENT_OVERHEAD + len(body) + (EDGE_BYTES if batch.edge else 0)
-                for nodata in batch.nodata
-                if nodata.any()
-                for _, body in pack_mask(nodata, room - EDGE_BYTES)
-            )
-            spent += EDGE_BYTES * len(batch.indices) if batch.edge else 0
-        if not window.count:
-            return np.zeros(0, np.int64)
-        return codes_for_budget(window.count, max(budget - spent, 0), sizes)
+            edge = EDGE_BYTES if batch.edge else 0
+            spent += edge * len(batch.indices)
+            for nodata in batch.nodata:
+                masks = pack_mask(nodata, room) if nodata.any() else []
+                spent += sum(SEGMENT_OVERHEAD + edge + len(body) for _, body in masks)
+        return spent
 
     def _codes_for_error(self, window: _Window, grid: TileGrid, rmse: float) -> Codes:
         values = self.bundle.bands * sum(int((~batch.nodata).sum()) for batch in window.batches)
@@ -325,11 +346,16 @@ class Encoder:
         for index, edge in window.empty:
             body = bytes([ALL_NODATA])
             by_tile[index] = [self._segment(Kind.TILE, options, index, edge, body=body)]
-        first = 0
+        chosen, first = [], 0
         for batch in window.batches:
             stop = first + len(batch.indices)
-            by_tile |= self._code_batch(batch, codes[first:stop], options)
+            room = options.segment_bytes - SEGMENT_OVERHEAD - (EDGE_BYTES if batch.edge else 0)
+            within = np.maximum(codes[first:stop], self.coder.finest(batch.prepared))
+            chosen.append(Chosen(batch.prepared, within, batch.states, room))
             first = stop
+        coded = self.coder.code(chosen, options.one_layer) if chosen else []
+        for batch, choice, tiles in zip(window.batches, chosen, coded, strict=True):
+            by_tile |= self._batch_segments(batch, choice, tiles, options)
         found: list[bytes] = []
         for index in sorted(by_tile):
             for segment in by_tile[index]:
@@ -338,20 +364,18 @@ class Encoder:
                 found.append(segment)
         return found
 
-    def _code_batch(self, batch: _Batch, codes: Codes, options: Options) -> dict[int, list[bytes]]:
+    def _batch_segments(
+        self, batch: _Batch, chosen: Chosen, tiles: list[list[Body]], options: Options
+    ) -> dict[int, list[bytes]]:
         """Return the segments of each tile of a batch."""
-        room = options.segment_bytes - SEGMENT_OVERHEAD - (EDGE_BYTES if batch.edge else 0)
-        states = batch.states
-        finest = np.maximum(codes, self.coder.finest(batch.prepared))
-        tiles = self.coder.code(batch.prepared, finest, states, room, options.one_layer)
         found = {}
         for index, state, nodata, bodies in zip(
-            batch.indices, states, batch.nodata, tiles, strict=True
+            batch.indices, chosen.states, batch.nodata, tiles, strict=True
         ):
             segments = [
                 self._segment(Kind.TILE, options, index, batch.edge, *body) for body in bodies
             ]
-            for first, body in pack_mask(nodata, room) if state == SOME_NODATA else ():
+            for first, body in pack_mask(nodata, chosen.room) if state == SOME_NODATA else ():
                 segments.append(
                     self._segment(Kind.MASK, options, index, batch.edge, 0, first, body)
                 )

@@ -50,21 +50,38 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class Symbols:
-    """Residuals of a batch in reading order.
+class Chosen:
+    """A batch with all that its bytes hang on.
 
     Attributes:
-        level: (tiles, residuals).
-        residual: int32 (tiles, residuals).
-        coded: bool (tiles, residuals), False where a residual is 0 by its level.
-        starts: first residual of each (layer, position).
-        places: (layer, position) of each of `starts`.
+        prepared: the tiles.
+        codes: step code of each.
+        states: tile state of each, first byte of its first body.
+        room: most bytes of a body.
     """
 
-    level: NDArray[np.intp]
+    prepared: Prepared
+    codes: NDArray[np.int64]
+    states: Sequence[int]
+    room: int
+
+
+@dataclass(frozen=True)
+class Symbols:
+    """Residuals of a batch that are coded, tile after tile in reading order.
+
+    Attributes:
+        level: u8 (residuals,).
+        residual: int32 (residuals,).
+        before: (tiles, units + 1), coded residuals of a tile before each (layer, position).
+        costs: (tiles, units), bits of each (layer, position), in 1/256.
+        places: (layer, position) of each unit.
+    """
+
+    level: NDArray[np.uint8]
     residual: Ints
-    coded: NDArray[np.bool_]
-    starts: NDArray[np.int64]
+    before: NDArray[np.int64]
+    costs: NDArray[np.int64]
     places: list[tuple[int, int]]
 
 
@@ -147,63 +164,63 @@ class LappedCoder:
 
     def symbols(self, prepared: Prepared, codes: NDArray[np.int64]) -> Symbols:
         """Quantise a batch at the given steps."""
-        levels, residuals, total = [], [], 0
-        starts: list[int] = []
+        levels, residuals, counts, costs = [], [], [], []
         places: list[tuple[int, int]] = []
         for layer, (level, residual, _) in enumerate(self.scan(prepared, codes), 1):
-            count, positions, channels = level.shape
-            levels.append(level.reshape(count, -1))
-            residuals.append(residual.reshape(count, -1))
-            starts += range(total, total + positions * channels, channels)
+            tiles, positions, _ = level.shape
+            coded = level > self.quantizer.skip
+            cost = self.tables.cost(level, residual)
+            costs.append(np.where(coded, cost, 0).sum(axis=2, dtype=np.int64))
+            counts.append(np.count_nonzero(coded, axis=2))
+            levels.append(level.astype(np.uint8).reshape(tiles, -1))
+            residuals.append(residual.reshape(tiles, -1))
             places += [(layer, position) for position in range(positions)]
-            total += positions * channels
         level = np.concatenate(levels, axis=1)
+        kept = level > self.quantizer.skip
+        before = np.zeros((len(codes), len(places) + 1), np.int64)
+        np.cumsum(np.concatenate(counts, axis=1), axis=1, out=before[:, 1:])
         return Symbols(
-            level,
-            np.concatenate(residuals, axis=1),
-            level > self.quantizer.skip,
-            np.array(starts),
+            np.asarray(level[kept], np.uint8),
+            np.concatenate(residuals, axis=1)[kept],
+            before,
+            np.concatenate(costs, axis=1),
             places,
         )
 
     def code(
-        self,
-        prepared: Prepared,
-        codes: NDArray[np.int64],
-        states: Sequence[int],
-        room: int,
-        one_layer: bool = False,
-    ) -> list[list[tuple[int, int, bytes]]]:
-        """Return, for each tile, starting layer, position and body of its segments.
+        self, batches: Sequence["Chosen"], one_layer: bool = False
+    ) -> list[list[list[tuple[int, int, bytes]]]]:
+        """Code batches of tiles; all their segments go through the entropy coder side by side.
 
-        Args:
-            prepared: the tiles.
-            codes: step code of each.
-            states: tile state of each, first byte of its first body.
-            room: most bytes of a body.
-            one_layer: begin a new body at every layer.
+        Returns:
+            For each batch and tile, starting layer, position and body of its segments.
 
         Raises:
-            UsageError: one position of a layer takes more than `room`.
+            UsageError: one position of a layer takes more than the room.
         """
-        symbols = self.symbols(prepared, codes)
-        first_room = room - 1 - self.front_end.side_bytes
+        symbols = [self.symbols(batch.prepared, batch.codes) for batch in batches]
         margin = 1
         while True:
-            cuts = self._cut(symbols, room, first_room, margin, one_layer)
-            lanes = self._lanes(symbols, cuts)
-            rooms = [first_room if not cut[0] else room for tile in cuts for cut in tile]
-            if all(len(lane) <= r for lane, r in zip(lanes, rooms, strict=True)):
-                return self._bodies(prepared, codes, states, symbols, cuts, lanes)
+            cuts = [
+                self._cut(found, batch.room, margin, one_layer)
+                for found, batch in zip(symbols, batches, strict=True)
+            ]
+            lanes = iter(self._lanes(symbols, cuts))
+            bodies = [
+                self._bodies(batch, found, tiles, lanes)
+                for batch, found, tiles in zip(batches, symbols, cuts, strict=True)
+            ]
+            longest = [max(len(body) for tile in tiles for _, _, body in tile) for tiles in bodies]
+            if all(n <= batch.room for n, batch in zip(longest, batches, strict=True)):
+                return bodies
             margin += 1
 
     def _cut(
-        self, symbols: Symbols, room: int, first_room: int, margin: int, one_layer: bool
+        self, symbols: Symbols, room: int, margin: int, one_layer: bool
     ) -> list[list[tuple[int, int]]]:
         """Return ranges of positions that fit segments, tile by tile."""
-        cost = self.tables.cost(symbols.level, symbols.residual)
-        cost[~symbols.coded] = 0
-        units = np.add.reduceat(cost, symbols.starts, axis=1, dtype=np.int64)
+        first_room = room - 1 - self.front_end.side_bytes
+        units = symbols.costs
         sums = np.concatenate([np.zeros((len(units), 1), np.int64), np.cumsum(units, 1)], axis=1)
         layers = np.array([layer for layer, _ in symbols.places])
         ends = np.searchsorted(layers, layers, side="right")
@@ -224,36 +241,32 @@ class LappedCoder:
             found.append(cuts)
         return found
 
-    def _lanes(self, symbols: Symbols, cuts: Sequence[Sequence[tuple[int, int]]]) -> list[bytes]:
+    def _lanes(
+        self, symbols: Sequence[Symbols], cuts: Sequence[list[list[tuple[int, int]]]]
+    ) -> list[bytes]:
         """Code the ranges of all tiles, each a lane."""
-        width = symbols.level.shape[1]
-        edges = np.append(symbols.starts, width)
-        before = np.zeros(symbols.level.size + 1, np.int64)
-        np.cumsum(symbols.coded.reshape(-1), out=before[1:])
-        lengths = [
-            before[number * width + edges[stop]] - before[number * width + edges[first]]
-            for number, tile in enumerate(cuts)
-            for first, stop in tile
-        ]
+        lengths: list[int] = []
+        for found, tiles in zip(symbols, cuts, strict=True):
+            for before, tile in zip(found.before, tiles, strict=True):
+                lengths += [int(before[stop] - before[first]) for first, stop in tile]
         return self.tables.encode(
-            symbols.level[symbols.coded], symbols.residual[symbols.coded], np.array(lengths)
+            np.concatenate([found.level for found in symbols]),
+            np.concatenate([found.residual for found in symbols]),
+            np.array(lengths),
         )
 
     def _bodies(
         self,
-        prepared: Prepared,
-        codes: NDArray[np.int64],
-        states: Sequence[int],
+        batch: "Chosen",
         symbols: Symbols,
-        cuts: Sequence[Sequence[tuple[int, int]]],
-        lanes: Sequence[bytes],
+        cuts: Sequence[list[tuple[int, int]]],
+        lanes: Iterator[bytes],
     ) -> list[list[tuple[int, int, bytes]]]:
         """Put tile state and side information before the first lane of each tile."""
-        lane = iter(lanes)
         bodies = []
-        for number, (tile, state) in enumerate(zip(cuts, states, strict=True)):
-            side = bytes([state]) + prepared.side(number, int(codes[number]))
-            segments = [(0, 0, side + next(lane))]
-            segments += [(*symbols.places[first], next(lane)) for first, _ in tile[1:]]
+        for number, (tile, state) in enumerate(zip(cuts, batch.states, strict=True)):
+            side = bytes([state]) + batch.prepared.side(number, int(batch.codes[number]))
+            segments = [(0, 0, side + next(lanes))]
+            segments += [(*symbols.places[first], next(lanes)) for first, _ in tile[1:]]
             bodies.append(segments)
         return bodies

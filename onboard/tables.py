@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +70,7 @@ class Tables:
         return found
 
     def encode(
-        self, level: NDArray[np.intp], residual: Ints, lengths: NDArray[np.int64]
+        self, level: NDArray[Any], residual: Ints, lengths: NDArray[np.int64]
     ) -> list[bytes]:
         """Code residuals.
 
@@ -78,6 +79,7 @@ class Tables:
             residual: the residuals, -32768..32767.
             lengths: residuals of each lane.
         """
+        level = level.astype(np.intp)
         low_bits = self._shift_of(level)
         high = residual >> low_bits
         symbol = np.where(np.abs(high) > LARGEST, ESCAPE, high + LARGEST)

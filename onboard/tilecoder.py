@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from onboard.bundle import Bundle
 from onboard.errors import BundleError, UsageError
-from onboard.lappedcoder import LappedCoder, Prepared
+from onboard.lappedcoder import Chosen, LappedCoder, Prepared
 from onboard.layers import split_layers
 from onboard.quantizer import quantise
 from onboard.session import open_plane_session, open_session
@@ -63,21 +63,11 @@ class TileCoder(Protocol):
             What agrees and how many there are, layer by layer, and the least share that passes.
         """
 
-    def code(
-        self,
-        prepared: Any,
-        codes: NDArray[np.int64],
-        states: Sequence[int],
-        room: int,
-        one_layer: bool,
-    ) -> list[list[Body]]:
-        """Return the bodies of each tile.
+    def code(self, batches: Sequence[Chosen], one_layer: bool) -> list[list[list[Body]]]:
+        """Return the bodies of each tile of each batch.
 
         Args:
-            prepared: the tiles.
-            codes: step code of each.
-            states: tile state of each, first byte of its first body.
-            room: most bytes of a body.
+            batches: tiles, step codes, states and room; `Chosen.prepared` is what `prepare` gave.
             one_layer: begin a new body at every layer.
         """
 
@@ -163,22 +153,19 @@ class PyramidTileCoder:
                 total[number] += found.size
         return agree, total, LEAST_AGREEMENT
 
-    def code(
-        self,
-        prepared: Any,
-        codes: NDArray[np.int64],
-        states: Sequence[int],
-        room: int,
-        one_layer: bool,
-    ) -> list[list[Body]]:
+    def code(self, batches: Sequence[Chosen], one_layer: bool) -> list[list[list[Body]]]:
         """See `TileCoder.code`."""
+        return [self._code_batch(batch, one_layer) for batch in batches]
+
+    def _code_batch(self, batch: Chosen, one_layer: bool) -> list[list[Body]]:
+        prepared: Any = batch.prepared
         found = []
-        for ((side, maps), (rows, cols)), state in zip(prepared, states, strict=True):
+        for ((side, maps), (rows, cols)), state in zip(prepared, batch.states, strict=True):
             levels = []
             for indices, level in zip(maps, self._bundle.levels, strict=True):
                 coded_rows, coded_cols = positions(rows, cols, level.reduction)
                 levels.append((indices[:coded_rows, :coded_cols], level.width))
-            found.append(split_layers(bytes([state]) + side, levels, room, one_layer))
+            found.append(split_layers(bytes([state]) + side, levels, batch.room, one_layer))
         return found
 
 
@@ -234,20 +221,14 @@ class LappedTileCoder:
         for vector in self._vectors:
             prepared = self.prepare(vector.samples[None], present, (size, size))
             codes = np.array([vector.step_code])
-            ((_, _, body),) = self.code(prepared, codes, [0], MAX_BODY, False)[0]
+            chosen = Chosen(prepared, codes, [0], MAX_BODY)
+            ((_, _, body),) = self._coder.code([chosen])[0][0]
             agree += body == vector.body
         return [agree], [len(self._vectors)], 1.0
 
-    def code(
-        self,
-        prepared: Prepared,
-        codes: NDArray[np.int64],
-        states: Sequence[int],
-        room: int,
-        one_layer: bool,
-    ) -> list[list[Body]]:
+    def code(self, batches: Sequence[Chosen], one_layer: bool) -> list[list[list[Body]]]:
         """See `TileCoder.code`."""
-        return self._coder.code(prepared, codes, states, room, one_layer)
+        return self._coder.code(batches, one_layer)
 
 
 KINDS: dict[str, type[PyramidTileCoder] | type[LappedTileCoder]] = {
