@@ -38,8 +38,8 @@ def measure_speed(name: str, runs: int, side: int) -> dict[str, Any]:
 
     Returns:
         `engine` and `encode_ratio` of the encoder that a caller gets who names no engine;
-        `mpixel_per_s`: median, lowest and highest of each task; `engines`: the same of each
-        engine, or the `reason` why it does not run.
+        `tasks`: speeds of each task, see `time_interleaved`; `engines`: the same of encoding with
+        each engine, or the `reason` why it does not run.
     """
     pin_to_one_cpu()
     image = mosaic(side, side)
@@ -59,7 +59,7 @@ def measure_speed(name: str, runs: int, side: int) -> dict[str, Any]:
     return {
         "engine": encoder.engine,
         "encode_ratio": 2 * image.size / len(stream),
-        "mpixel_per_s": {task: found[task] for task in tasks},
+        "tasks": {task: found[task] for task in tasks},
         "engines": {engine: reasons.get(engine) or found[engine] for engine in ENGINES},
     }
 
@@ -108,7 +108,7 @@ def time_interleaved(
         mpixel: million pixels that one run works through.
 
     Returns:
-        `median`, `lowest` and `highest` speed of each task in Mpixel/s.
+        `mpixel_per_s`, the median, and `lowest` and `highest` speed of each task in Mpixel/s.
     """
     if runs < 1:
         raise SkybookError(f"runs: expected at least 1, found {runs}")
@@ -121,7 +121,7 @@ def time_interleaved(
                 seconds[name].append(time.perf_counter() - begun)
     return {
         name: {
-            "median": mpixel / median(took),
+            "mpixel_per_s": mpixel / median(took),
             "lowest": mpixel / max(took),
             "highest": mpixel / min(took),
         }

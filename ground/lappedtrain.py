@@ -367,7 +367,7 @@ def _rebuilt_tiles(
     bands = tiles.shape[1]
     latents = by_channel.reshape(count, rows, cols, bands, FREQUENCIES).transpose(0, 3, 1, 2, 4)
     planes = synthesise(coder.transform, latents.reshape(-1, rows, cols, FREQUENCIES))
-    return to_bands(planes, prepared.analysed.angles, prepared.analysed.means)
+    return to_bands(planes, prepared.angles, prepared.means)
 
 
 def _save(path: Path, recipe: LappedRecipe, made: Trained) -> None:

@@ -212,7 +212,7 @@ class ContextState:
         )
         capped = np.minimum(features, DC_CAP).astype(np.float32)
         weights = self.model.dc[lattice - 1].astype(np.float32)
-        sums = capped.reshape(tiles, len(places), -1) @ weights + bias
+        sums = capped.reshape(tiles, len(places), len(weights)) @ weights + bias
         return _levels(sums), (one + two + three + last + 2) >> 2
 
 

@@ -5,7 +5,7 @@ together; a tile's bytes hang on that tile and its step alone (SPEC.md, sections
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard import rans
-from onboard.adaptive import AdaptiveFrontEnd, Analysed
+from onboard.adaptive import AdaptiveFrontEnd
 from onboard.contexts import FREQUENCIES, ContextModel, ContextState, Ints
 from onboard.errors import UsageError
 from onboard.lapped import LATENT_SHIFT, LappedTransform, Latents, Quantizer
@@ -27,25 +27,29 @@ Analyser = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Prepared:
-    """A batch of tiles, analysed once, to be coded at any step."""
+    """A batch of tiles, analysed once, to be coded at any step.
 
-    analysed: Analysed
+    Attributes:
+        means: int64 (tiles, bands).
+        angles: u8 (tiles, angles).
+        latents: of all tiles.
+    """
+
+    means: NDArray[np.int64]
+    angles: NDArray[np.uint8]
     latents: Latents
 
     def take(self, tiles: NDArray[np.int64]) -> "Prepared":
-        """Return some tiles of the batch; the planes are left behind."""
-        if len(tiles) == len(self.analysed.means):
+        """Return some tiles of the batch."""
+        if len(tiles) == len(self.means):
             return self
-        analysed = replace(
-            self.analysed, means=self.analysed.means[tiles], angles=self.analysed.angles[tiles]
-        )
         latents = Latents(self.latents.values[tiles], self.latents.shifts[tiles])
-        return Prepared(analysed, latents)
+        return Prepared(self.means[tiles], self.angles[tiles], latents)
 
     def side(self, tile: int, code: int) -> bytes:
         """Return the packed side information of one tile."""
-        means = self.analysed.means[tile].astype(np.uint16).astype(">u2")
-        packed: bytes = bytes([code]) + self.analysed.angles[tile].tobytes() + means.tobytes()
+        means = self.means[tile].astype(np.uint16).astype(">u2")
+        packed: bytes = bytes([code]) + self.angles[tile].tobytes() + means.tobytes()
         return packed
 
 
@@ -68,18 +72,18 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Symbols:
-    """Residuals of a batch that are coded, tile after tile in reading order.
+    """rANS symbols of a batch, tile after tile in reading order.
 
     Attributes:
-        level: u8 (residuals,).
-        residual: int32 (residuals,).
-        before: (tiles, units + 1), coded residuals of a tile before each (layer, position).
+        starts: of each symbol.
+        frequencies: of each symbol.
+        before: (tiles, units + 1), symbols of the batch before each (layer, position).
         costs: (tiles, units), bits of each (layer, position), in 1/256.
         places: (layer, position) of each unit.
     """
 
-    level: NDArray[np.uint8]
-    residual: Ints
+    starts: NDArray[np.uint16]
+    frequencies: NDArray[np.uint16]
     before: NDArray[np.int64]
     costs: NDArray[np.int64]
     places: list[tuple[int, int]]
@@ -114,7 +118,7 @@ class LappedCoder:
         planes = rounded.reshape(count, bands, rows, cols, FREQUENCIES).transpose(0, 2, 3, 1, 4)
         flat = planes.reshape(count, rows, cols, bands * FREQUENCIES)
         np.take(flat, self.contexts.order, axis=3, out=whole)
-        return Prepared(analysed, Latents(whole, analysed.shifts))
+        return Prepared(analysed.means, analysed.angles, Latents(whole, analysed.shifts))
 
     def finest(self, prepared: Prepared) -> NDArray[np.int64]:
         """Return the finest step code that each tile allows."""
@@ -177,15 +181,18 @@ class LappedCoder:
             places += [(layer, position) for position in range(positions)]
         level = np.concatenate(levels, axis=1)
         kept = level > self.quantizer.skip
-        before = np.zeros((len(codes), len(places) + 1), np.int64)
-        np.cumsum(np.concatenate(counts, axis=1), axis=1, out=before[:, 1:])
-        return Symbols(
-            np.asarray(level[kept], np.uint8),
-            np.concatenate(residuals, axis=1)[kept],
-            before,
-            np.concatenate(costs, axis=1),
-            places,
+        residual = np.concatenate(residuals, axis=1)[kept]
+        starts, frequencies, sizes = self.tables.intervals(
+            np.asarray(level[kept], np.uint8), residual
         )
+        units = np.concatenate(counts, axis=1).reshape(-1)
+        coded = np.concatenate([[0], np.cumsum(units)])
+        symbols = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])[coded]
+        tiles = len(codes)
+        before = np.empty((tiles, len(places) + 1), np.int64)
+        before[:, :-1] = symbols[:-1].reshape(tiles, -1)
+        before[:, -1] = symbols[len(places) :: len(places)]
+        return Symbols(starts, frequencies, before, np.concatenate(costs, axis=1), places)
 
     def code(
         self, batches: Sequence["Chosen"], one_layer: bool = False
@@ -249,9 +256,9 @@ class LappedCoder:
         for found, tiles in zip(symbols, cuts, strict=True):
             for before, tile in zip(found.before, tiles, strict=True):
                 lengths += [int(before[stop] - before[first]) for first, stop in tile]
-        return self.tables.encode(
-            np.concatenate([found.level for found in symbols]),
-            np.concatenate([found.residual for found in symbols]),
+        return rans.encode(
+            np.concatenate([found.starts for found in symbols]),
+            np.concatenate([found.frequencies for found in symbols]),
             np.array(lengths),
         )
 

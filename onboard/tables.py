@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,61 +68,41 @@ class Tables:
         found: Ints = self.shifts.astype(np.int32)[level]
         return found
 
-    def encode(
-        self, level: NDArray[Any], residual: Ints, lengths: NDArray[np.int64]
-    ) -> list[bytes]:
-        """Code residuals.
+    def intervals(
+        self, level: NDArray[np.uint8], residual: Ints
+    ) -> tuple[NDArray[np.uint16], NDArray[np.uint16], NDArray[np.uint8]]:
+        """Return start and frequency of the rANS symbols of residuals, and how many each takes.
 
         Args:
-            level: level of each, lane after lane, in reading order.
-            residual: the residuals, -32768..32767.
-            lengths: residuals of each lane.
+            level: of each residual.
+            residual: -32768..32767.
         """
-        level = level.astype(np.intp)
-        low_bits = self._shift_of(level)
-        high = residual >> low_bits
+        shift = self.shifts[level]
+        high = residual >> shift
         symbol = np.where(np.abs(high) > LARGEST, ESCAPE, high + LARGEST)
-        place = level * SYMBOLS + symbol
-        symbol = np.where(self.frequencies.reshape(-1)[place] == 0, ESCAPE, symbol)
-        place = level * SYMBOLS + symbol
-        starts = self._starts.reshape(-1)[place]
-        frequencies = self.frequencies.reshape(-1)[place]
-        extra = np.where(symbol == ESCAPE, 2, 0) + (low_bits > 0)
-        if not extra.any():
-            return rans.encode(starts, frequencies, lengths)
-        return self._encode_raw(starts, frequencies, extra, high, residual, low_bits, lengths)
-
-    def _encode_raw(
-        self,
-        starts: NDArray[np.uint16],
-        frequencies: NDArray[np.uint16],
-        extra: NDArray[np.int64],
-        high: Ints,
-        residual: Ints,
-        low_bits: Ints,
-        lengths: NDArray[np.int64],
-    ) -> list[bytes]:
-        """Code residuals of which some are followed by raw bits: escaped value, then low bits."""
-        place = np.cumsum(extra + 1) - extra - 1
-        total = len(starts) + int(extra.sum())
-        all_starts = np.zeros(total, np.uint16)
-        all_frequencies = np.zeros(total, np.uint16)
+        row = level.astype(np.int32) * SYMBOLS
+        flat = self.frequencies.reshape(-1)
+        symbol = np.where(flat[row + symbol] == 0, ESCAPE, symbol)
+        starts, frequencies = self._starts.reshape(-1)[row + symbol], flat[row + symbol]
+        sizes = (1 + 2 * (symbol == ESCAPE) + (shift > 0)).astype(np.uint8)
+        if sizes.size == 0 or sizes.max() == 1:
+            return starts, frequencies, sizes
+        place = np.cumsum(sizes, dtype=np.int64) - sizes
+        total = int(sizes.sum(dtype=np.int64))
+        all_starts, all_frequencies = np.zeros(total, np.uint16), np.zeros(total, np.uint16)
         all_starts[place], all_frequencies[place] = starts, frequencies
-        escaped = np.nonzero(extra >= 2)[0]
+        escaped = np.flatnonzero(symbol == ESCAPE)
         value = high[escaped] + (1 << (_RAW_BITS - 1))
-        for offset, bits in ((1, value >> 8), (2, value & 255)):
-            all_starts[place[escaped] + offset] = bits << (rans.PRECISION - 8)
+        for offset, byte in ((1, value >> 8), (2, value & 255)):
+            all_starts[place[escaped] + offset] = byte << (rans.PRECISION - 8)
             all_frequencies[place[escaped] + offset] = 1 << (rans.PRECISION - 8)
-        shifted = np.nonzero(low_bits > 0)[0]
-        width = low_bits[shifted]
-        bits = residual[shifted] & ((1 << width) - 1)
-        last = place[shifted] + extra[shifted]
-        all_starts[last] = bits << (rans.PRECISION - width)
+        shifted = np.flatnonzero(shift)
+        width = shift[shifted].astype(np.int32)
+        last = place[shifted] + sizes[shifted] - 1
+        low = residual[shifted] & ((1 << width) - 1)
+        all_starts[last] = low << (rans.PRECISION - width)
         all_frequencies[last] = 1 << (rans.PRECISION - width)
-        ends = np.cumsum(lengths)
-        sums = np.concatenate([[0], np.cumsum(extra + 1)])
-        wide = sums[ends] - sums[ends - lengths]
-        return rans.encode(all_starts, all_frequencies, wide)
+        return all_starts, all_frequencies, sizes
 
     def decode(
         self, reader: rans.Reader, lanes: NDArray[np.int64], level: NDArray[np.intp]
