@@ -5,6 +5,7 @@ integers below 2^24 exactly, in any order: numpy and every inference engine give
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -115,9 +116,18 @@ class Quantizer:
         if (self.dead + self.rounding < 1 << _FRACTION).any() or self.rounding.min() < 0:
             raise BundleError("quantizer: a dead zone that leaves a residual of 0 uncounted")
 
+    @cached_property
+    def _least(self) -> Ints:
+        """Least magnitude before rounding of which anything is left, by level."""
+        least = self.dead.copy()
+        least[: self.skip + 1] = np.iinfo(np.int32).max
+        return least
+
     def quantise(self, away: Ints, level: NDArray[np.intp]) -> Ints:
         """Return residuals, given them before rounding in 1/64 step."""
-        size = np.abs(away)
-        whole = (size + self.rounding[level]) >> _FRACTION
-        whole[(size < self.dead[level]) | (level <= self.skip)] = 0
-        return np.where(away < 0, -whole, whole)
+        sign = away >> 31
+        size = (away ^ sign) - sign
+        whole = (size + np.take(self.rounding, level)) >> _FRACTION
+        whole *= size >= np.take(self._least, level)
+        residual: Ints = (whole ^ sign) - sign
+        return residual

@@ -1,0 +1,341 @@
+"""Parts of the lapped codec: band transform, front end, transform, contexts, reading, packing."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from ground.scenes import procedural
+from ground.synthesis import synthesise, to_bands
+from onboard import bandtransform, lappedpart
+from onboard import bundle as bundles
+from onboard.adaptive import AdaptiveFrontEnd, AdaptiveSide
+from onboard.contexts import BLOCK
+from onboard.errors import BundleError, StreamError
+from onboard.lapped import PLANE_LIMIT
+from onboard.lappedcoder import Chosen, LappedCoder
+from onboard.lappedreader import Lane, read
+
+ONE = 1 << bandtransform.SHIFT
+
+
+@pytest.fixture(scope="module")
+def lapped() -> LappedCoder:
+    return bundles.load("skybook-s2").lapped
+
+
+@pytest.fixture(scope="module")
+def tiles() -> NDArray[np.int32]:
+    """Twelve tiles (12, 4, 32, 32) of a procedural scene."""
+    image = procedural(2, 96, 128, nodata=False).image.astype(np.int32)
+    grid = image.reshape(4, 3, 32, 4, 32).transpose(1, 3, 0, 2, 4)
+    return grid.reshape(12, 4, 32, 32)
+
+
+def everywhere(tiles: NDArray[Any]) -> NDArray[np.bool_]:
+    return np.ones((len(tiles), *tiles.shape[2:]), np.bool_)
+
+
+def correlated(seed: int, bands: int, side: int = 32) -> NDArray[np.int32]:
+    """Return one tile whose bands are mixtures of independent noise of very different strength."""
+    rng = np.random.default_rng(seed)
+    sources = rng.normal(size=(bands, side * side)) * 400 / 2.0 ** np.arange(bands)[:, None]
+    mixed = np.linalg.qr(rng.normal(size=(bands, bands)))[0] @ sources
+    return np.rint(mixed).astype(np.int32).reshape(1, bands, side, side)
+
+
+def matrix_of(deviations: NDArray[np.int32]) -> NDArray[np.float64]:
+    """Return the band transforms (tiles, components, bands)."""
+    covariance = bandtransform.measure(deviations, everywhere(deviations))
+    angles = bandtransform.choose(covariance)
+    return bandtransform.matrix(angles, deviations.shape[1]) / ONE
+
+
+@given(bands=st.integers(2, 8), seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=40, deadline=None)
+def test_matrices_of_all_angles_are_orthonormal(bands: int, seed: int) -> None:
+    count = bandtransform.angle_count(bands)
+    angles = np.random.default_rng(seed).integers(0, 256, (20, count)).astype(np.uint8)
+    matrix = bandtransform.matrix(angles, bands) / ONE
+    assert np.abs(matrix @ matrix.transpose(0, 2, 1) - np.eye(bands)).max() < 1e-3
+
+
+def test_angle_128_is_no_rotation() -> None:
+    angles = np.full((1, 6), 128, np.uint8)
+    assert np.array_equal(bandtransform.matrix(angles, 4)[0], ONE * np.eye(4))
+
+
+@pytest.mark.parametrize("bands", [2, 3, 4, 8])
+def test_the_transform_decorrelates_and_orders(bands: int) -> None:
+    deviations = correlated(bands, bands)
+    rotated = (matrix_of(deviations) @ deviations.reshape(1, bands, -1))[0]
+    power = (rotated * rotated).mean(axis=1)
+    assert (power[:-1] > 2 * power[1:]).all()
+    # Angles are whole steps of 0.7 degrees, so a little of the strong shows in the weak.
+    between = np.abs(np.corrcoef(rotated) - np.eye(bands)).max()
+    assert between < 0.2
+    assert between < np.abs(np.corrcoef(deviations.reshape(bands, -1)) - np.eye(bands)).max()
+
+
+def test_angles_do_not_depend_on_the_batch(tiles: NDArray[np.int32]) -> None:
+    front_end = AdaptiveFrontEnd(4)
+    together = front_end.analyse(tiles, everywhere(tiles))
+    for number in range(len(tiles)):
+        alone = front_end.analyse(tiles[number : number + 1], everywhere(tiles[:1]))
+        assert np.array_equal(alone.angles[0], together.angles[number])
+        assert np.array_equal(alone.planes, together.planes[4 * number : 4 * number + 4])
+        assert np.array_equal(alone.means[0], together.means[number])
+
+
+def test_the_band_transform_is_undone(tiles: NDArray[np.int32]) -> None:
+    found = AdaptiveFrontEnd(4).analyse(tiles, everywhere(tiles))
+    scale = np.repeat(2.0**found.shifts, 4)[:, None, None]
+    back = to_bands((found.planes * scale).astype(np.float32), found.angles, found.means)
+    assert np.abs(back - tiles).max() <= 1.5 * 2 ** found.shifts.max() + 2
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (7, 3), (17, 16)])
+def test_planes_are_filled_up_and_within_12_bits(shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    tile = rng.integers(0, 65_536, (2, 4, *shape)).astype(np.uint16)
+    found = AdaptiveFrontEnd(4).analyse(tile, everywhere(tile))
+    assert all(side % BLOCK == 0 for side in found.planes.shape[1:])
+    assert np.abs(found.planes).max() <= PLANE_LIMIT
+    assert np.array_equal(found.planes, np.rint(found.planes))
+    expected = np.floor(tile.mean(axis=(2, 3), dtype=np.float64) + 0.5)
+    assert np.abs(found.means - expected).max() <= 1
+
+
+def test_nodata_does_not_count(tiles: NDArray[np.int32]) -> None:
+    present = everywhere(tiles)
+    present[:, 5:12, 3:20] = False
+    front_end = AdaptiveFrontEnd(4)
+    first = front_end.analyse(np.where(present[:, None], tiles, 0), present)
+    other = front_end.analyse(np.where(present[:, None], tiles, 60_000), present)
+    for name in ("means", "angles", "shifts", "planes"):
+        assert np.array_equal(getattr(first, name), getattr(other, name)), name
+
+
+def test_bytes_of_the_side_information() -> None:
+    front_end = AdaptiveFrontEnd(3)
+    side = AdaptiveSide((1, 65_535, 258), 112, (0, 128, 255))
+    packed = bytes.fromhex("70 0080ff 0001 ffff 0102")
+    assert front_end.side_bytes == len(packed)
+    assert side.pack() == packed
+    assert front_end.unpack(packed, signed=False) == side
+    assert front_end.unpack(packed, signed=True).means == (1, -1, 258)
+    assert front_end.unpack(replace(side, means=(-5, 3, -32_768)).pack(), True).means[2] == -32_768
+    assert side.step == 64.0
+    for wrong in (b"", packed[:-1], packed + b"\0"):
+        with pytest.raises(StreamError, match="expected 10 bytes"):
+            front_end.unpack(wrong, signed=False)
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 8), (1, 8, 64), (2, 40, 24)])
+def test_the_transform_is_exact(lapped: LappedCoder, shape: tuple[int, int, int]) -> None:
+    rng = np.random.default_rng(1)
+    extremes = PLANE_LIMIT * rng.choice([-1, 1], shape)
+    for planes in (rng.integers(-PLANE_LIMIT, PLANE_LIMIT + 1, shape), extremes):
+        wide = np.pad(planes, ((0, 0), (4, 4), (4, 4)), mode="symmetric")
+        weights = lapped.transform.analysis.astype(np.int64)
+        found = lapped.transform.analyse(planes.astype(np.float32))
+        for row in range(shape[1] // 8):
+            for col in range(shape[2] // 8):
+                window = wide[:, 8 * row : 8 * row + 16, 8 * col : 8 * col + 16]
+                expected = np.einsum("nij,fij->nf", window, weights)
+                assert np.array_equal(found[:, row, col], expected)
+
+
+def test_synthesis_nearly_undoes_analysis(lapped: LappedCoder, tiles: NDArray[np.int32]) -> None:
+    planes = AdaptiveFrontEnd(4).analyse(tiles, everywhere(tiles)).planes
+    latents = lapped.transform.analyse(planes)
+    back = synthesise(lapped.transform, latents)
+    scale = (back * planes).sum() / (back * back).sum()
+    error = np.sqrt(((back * scale - planes) ** 2).mean())
+    assert error < 0.02 * planes.std()
+
+
+def chosen(lapped: LappedCoder, tiles: NDArray[np.int32], code: int, room: int = 65_535) -> Chosen:
+    prepared = lapped.prepare(tiles, everywhere(tiles))
+    codes = np.maximum(np.full(len(tiles), code), lapped.finest(prepared))
+    return Chosen(prepared, codes, [0] * len(tiles), room)
+
+
+def lanes_of(lapped: LappedCoder, coded: list[list[tuple[int, int, bytes]]]) -> list[Lane]:
+    side = 1 + lapped.front_end.side_bytes
+    found = []
+    for tile, bodies in enumerate(coded):
+        for layer, position, body in bodies:
+            lane = body if layer else body[side:]
+            if layer or bodies[1:2] == [] or bodies[1][:2] != (1, 0):
+                found.append(Lane(tile, layer or 1, position, lane))
+    return found
+
+
+@pytest.mark.parametrize("code", [0, 64, 112, 200, 255])
+def test_reading_gives_the_symbols_that_were_written(
+    lapped: LappedCoder, tiles: NDArray[np.int32], code: int
+) -> None:
+    batch = chosen(lapped, tiles, code)
+    (coded,) = lapped.code([batch])
+    found = read(lapped, len(tiles), 4, 4, lanes_of(lapped, coded))
+    assert not found.wrong
+    assert (found.complete == lapped.contexts.layers).all()
+    steps = zip(found.layers, lapped.scan(batch.prepared, batch.codes), strict=True)
+    for layer, (level, residual, _) in steps:
+        assert np.array_equal(layer.level, level)
+        assert np.array_equal(layer.residual, residual)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (9, 8), (30, 70)])
+def test_tiles_of_any_shape_are_read_back(lapped: LappedCoder, shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(2)
+    tiles = rng.integers(0, 3_000, (2, 4, *shape)).astype(np.int32)
+    batch = chosen(lapped, tiles, 96)
+    (coded,) = lapped.code([batch])
+    rows, cols = -(-shape[0] // BLOCK), -(-shape[1] // BLOCK)
+    found = read(lapped, 2, rows, cols, lanes_of(lapped, coded))
+    assert not found.wrong
+    assert (found.complete == lapped.contexts.layers).all()
+
+
+@pytest.mark.parametrize("one_layer", [False, True])
+@pytest.mark.parametrize("room", [90, 300])
+def test_short_bodies_are_read_back(
+    lapped: LappedCoder, tiles: NDArray[np.int32], room: int, one_layer: bool
+) -> None:
+    batch = chosen(lapped, tiles, 112, room)
+    (coded,) = lapped.code([batch], one_layer)
+    assert max(len(body) for bodies in coded for _, _, body in bodies) <= room
+    found = read(lapped, len(tiles), 4, 4, lanes_of(lapped, coded))
+    assert not found.wrong
+    assert (found.complete == lapped.contexts.layers).all()
+    for number in range(lapped.contexts.layers if one_layer else 0):
+        begun = [[layer for layer, _, _ in bodies if layer == number + 1] for bodies in coded]
+        assert all(begun)
+
+
+def test_a_tile_s_bytes_do_not_depend_on_its_batch(
+    lapped: LappedCoder, tiles: NDArray[np.int32]
+) -> None:
+    (together,) = lapped.code([chosen(lapped, tiles, 100)])
+    apart = lapped.code([chosen(lapped, tiles[[number]], 100) for number in range(len(tiles))])
+    assert together == [one[0] for one in apart]
+    (turned,) = lapped.code([chosen(lapped, tiles[::-1], 100)])
+    assert together == turned[::-1]
+
+
+def test_the_measured_size_foretells_the_bytes(
+    lapped: LappedCoder, tiles: NDArray[np.int32]
+) -> None:
+    sizes = []
+    for code in (64, 112, 160):
+        batch = chosen(lapped, tiles, code)
+        measured = lapped.measure(batch.prepared, batch.codes).sum() / (8 * 256)
+        (coded,) = lapped.code([batch])
+        written = sum(len(lane.body) for lane in lanes_of(lapped, coded))
+        assert measured == pytest.approx(written - 5 * len(tiles), rel=0.01, abs=2 * len(tiles))
+        sizes.append(written)
+    assert sizes[0] > sizes[1] > sizes[2]
+
+
+def test_pack_and_unpack_are_identity(lapped: LappedCoder) -> None:
+    packed, entry = lappedpart.pack(lapped), lappedpart.wire_entry(lapped)
+    again = lappedpart.unpack(packed, entry, 4)
+    assert lappedpart.pack(again) == packed
+    assert lappedpart.wire_entry(again) == entry
+    assert again.contexts.cuts == lapped.contexts.cuts
+    assert packed == bundles.load("skybook-s2").parts["lapped"]
+
+
+def test_parts_of_the_wrong_length(lapped: LappedCoder) -> None:
+    packed, entry = lappedpart.pack(lapped), lappedpart.wire_entry(lapped)
+    for length in (0, 1, 255, 64 * 256, len(packed) // 2, len(packed) - 1):
+        with pytest.raises(BundleError, match="cut short"):
+            lappedpart.unpack(packed[:length], entry, 4)
+    with pytest.raises(BundleError, match="expected"):
+        lappedpart.unpack(packed + b"\0", entry, 4)
+    for bands in (0, 1, 3, 5, 17, 1_000_000):
+        with pytest.raises(BundleError):
+            lappedpart.unpack(packed, entry, bands)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"cuts": []},
+        {"cuts": [4]},
+        {"cuts": [4, 4, 256]},
+        {"cuts": [5, 256]},
+        {"cuts": [4, 255]},
+        {"cuts": [4, 99, 50, 256]},
+        {"cuts": [4, 9.5, 256]},
+        {"cuts": [4, True, 256]},
+        {"cuts": "4,256"},
+        {"cuts": None},
+        {"cuts": [*range(4, 20), 256]},
+        {"skip": 64},
+        {"skip": -2},
+        {"skip": 1.0},
+        {"skip": True},
+        {"skip": None},
+    ],
+)
+def test_entries_that_make_no_sense(lapped: LappedCoder, change: dict[str, Any]) -> None:
+    entry = {**lappedpart.wire_entry(lapped), **change}
+    with pytest.raises(BundleError, match="coder"):
+        lappedpart.unpack(lappedpart.pack(lapped), entry, 4)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [(0, 1), (7, 7), (0, 9)], ids=["DC out of order", "twice", "DC not first"]
+)
+def test_orders_that_make_no_sense(lapped: LappedCoder, first: int, second: int) -> None:
+    order = lapped.contexts.order.copy()
+    order[first], order[second] = order[second], order[first]
+    if first == second:
+        order[first] = order[first + 1]
+    wrong = replace(lapped, contexts=replace(lapped.contexts, order=order))
+    with pytest.raises(BundleError, match="order"):
+        lappedpart.unpack(lappedpart.pack(wrong), lappedpart.wire_entry(lapped), 4)
+
+
+@pytest.mark.parametrize("name", ["same", "near", "slope", "dc"])
+def test_weights_whose_sums_are_not_exact(lapped: LappedCoder, name: str) -> None:
+    weights = np.full_like(getattr(lapped.contexts, name), 65_535)
+    with pytest.raises(BundleError, match="2\\^24"):
+        replace(lapped.contexts, **{name: weights})
+
+
+def test_filters_whose_sums_are_not_exact(lapped: LappedCoder) -> None:
+    loud = np.full_like(lapped.transform.analysis, -128)
+    with pytest.raises(BundleError, match="exact"):
+        replace(lapped.transform, analysis=loud)
+    with pytest.raises(BundleError, match="mantissas"):
+        replace(lapped.transform, mantissas=np.zeros(16, np.int32))
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=25, deadline=None)
+def test_lanes_of_noise_are_read_without_an_error(lapped: LappedCoder, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    layers = lapped.contexts.layers
+    lanes = [
+        Lane(int(rng.integers(2)), int(rng.integers(1, layers + 3)), int(rng.integers(8)), body)
+        for body in (rng.bytes(int(size)) for size in rng.integers(0, 80, rng.integers(1, 6)))
+    ]
+    lanes.append(Lane(0, 1, 0, rng.bytes(2_000)))
+    found = read(lapped, 2, 2, 3, lanes)
+    assert len(found.layers) == layers
+    assert ((found.complete >= 0) & (found.complete <= layers)).all()
+
+
+def test_nothing_arrived_but_the_side_information(lapped: LappedCoder) -> None:
+    found = read(lapped, 3, 2, 2, [])
+    assert not found.wrong
+    assert (found.complete < lapped.contexts.layers).all()
+    assert not any(layer.residual.any() for layer in found.layers)
