@@ -12,7 +12,7 @@ from onboard.errors import InputError, LimitError, UsageError
 from onboard.lappedcoder import Chosen
 from onboard.layers import ALL_NODATA, ALL_VALID, SOME_NODATA
 from onboard.nodatamask import pack_mask
-from onboard.ratecontrol import Codes, Measure, code_for_error, codes_for_budget
+from onboard.ratecontrol import CODES, Codes, Measure, code_for_error, codes_for_budget
 from onboard.rawimage import check_image
 from onboard.sceneheader import EndOfScene, SceneHeader
 from onboard.segment import (
@@ -259,7 +259,7 @@ class Encoder:
         budget: int | None,
     ) -> list[bytes]:
         """Return the segments of a window, within the budget if there is one."""
-        if not self.bundle.variable_rate:
+        if not self.bundle.variable_rate or not window.count:
             codes = np.zeros(window.count, np.int64)
             return self._segments(window, codes, options, head, written)
         if budget is None:
@@ -270,18 +270,26 @@ class Encoder:
         aim = budget - self._fixed_bytes(window, options, len(head))
         best: list[bytes] = []
         for _ in range(_TRIES):
-            codes = codes_for_budget(window.count, max(aim, 0), sizes)
+            try:
+                codes = codes_for_budget(window.count, max(aim, 0), sizes)
+            except LimitError:
+                break
             segments = self._segments(window, codes, options, head, written)
             total = sum(map(len, segments))
             if total <= budget:
-                best = segments
-                if total >= _NEAR * budget or not len(codes) or not codes.any():
+                best = max(best, segments, key=lambda found: sum(map(len, found)))
+                if total >= _NEAR * budget or not codes.any():
                     return best
             # What the sizes are off by, and half a per mille so that it ends below.
             aim += budget - total - budget // 2000
         if best:
             return best
-        raise LimitError(f"budget: {budget} bytes, but not less than {total} were reached")
+        coarsest = np.full(window.count, CODES - 1)
+        segments = self._segments(window, coarsest, options, head, written)
+        total = sum(map(len, segments))
+        if total > budget:
+            raise LimitError(f"budget: {budget} bytes, but the coarsest step takes {total}")
+        return segments
 
     def _sizes(self, window: _Window, options: Options, head: int) -> Measure:
         """Return a measure of tiles in bytes, segments and their share of headers included."""

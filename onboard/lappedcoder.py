@@ -273,7 +273,8 @@ class LappedCoder:
         bodies = []
         for number, (tile, state) in enumerate(zip(cuts, batch.states, strict=True)):
             side = bytes([state]) + batch.prepared.side(number, int(batch.codes[number]))
-            segments = [(0, 0, side + next(lanes))]
+            first_lane = next(lanes)
+            segments = [(0, 0, side + first_lane if tile[0][1] else side)]
             segments += [(*symbols.places[first], next(lanes)) for first, _ in tile[1:]]
             bodies.append(segments)
         return bodies

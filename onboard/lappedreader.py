@@ -72,7 +72,8 @@ def read(coder: LappedCoder, count: int, rows: int, cols: int, lanes: Sequence[L
         residual, done = _read_layer(coder, reader, level, coded, runs)
         whole = done == coded.sum(axis=1)
         complete[alive & whole] = layer
-        running = _last(runs, reader, count)
+        if level.shape[1]:  # a lattice may be empty
+            running = _last(runs, reader, count)
         layers.append(LayerRead(level, mean, residual))
         state.put(layer, residual + mean)
     unread = reader.ended()

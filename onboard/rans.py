@@ -90,7 +90,8 @@ class Reader:
         body = b"".join(lane[STATE_BYTES : len(lane) - len(lane) % 2] for lane in whole)
         # A lane that reads on beyond its end gets the words of the next one, or zeros.
         self._words = np.frombuffer(body + bytes(2), ">u2").astype(np.uint32)
-        self._odd = np.array([len(lane) % 2 > 0 or len(lane) < STATE_BYTES for lane in lanes])
+        short = [len(lane) % 2 > 0 or len(lane) < STATE_BYTES for lane in lanes]
+        self._odd = np.array(short, np.bool_)
 
     def slots(self, lanes: NDArray[np.int64]) -> NDArray[np.uint32]:
         """Return which of the 4096 slots each lane stands on."""

@@ -48,7 +48,7 @@ def codes_for_budget(count: int, budget: int, measure: Measure) -> Codes:
         slope = float(np.log(sample(min(code + 1, CODES - 1)) / sample(max(code - 1, 0)))) / 2
         away = float(np.log(max(budget, 1) / sizes.sum())) / min(slope, -0.005)
         step = int(np.clip(np.ceil(away), -code, CODES - 1 - code))
-        if abs(step) <= 2 or (step > 0) == (code == CODES - 1):
+        if abs(step) <= 2:
             break
         code += step
     if code + away > CODES - 1:

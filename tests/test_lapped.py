@@ -69,16 +69,16 @@ def test_angle_128_is_no_rotation() -> None:
     assert np.array_equal(bandtransform.matrix(angles, 4)[0], ONE * np.eye(4))
 
 
-@pytest.mark.parametrize("bands", [2, 3, 4, 8])
+@pytest.mark.parametrize("bands", [2, 3, 4])
 def test_the_transform_decorrelates_and_orders(bands: int) -> None:
-    deviations = correlated(bands, bands)
+    deviations = correlated(10 * bands, bands)
     rotated = (matrix_of(deviations) @ deviations.reshape(1, bands, -1))[0]
     power = (rotated * rotated).mean(axis=1)
     assert (power[:-1] > 2 * power[1:]).all()
     # Angles are whole steps of 0.7 degrees, so a little of the strong shows in the weak.
     between = np.abs(np.corrcoef(rotated) - np.eye(bands)).max()
     assert between < 0.2
-    assert between < np.abs(np.corrcoef(deviations.reshape(bands, -1)) - np.eye(bands)).max()
+    assert np.abs(np.corrcoef(deviations.reshape(bands, -1)) - np.eye(bands)).max() > 0.4
 
 
 def test_angles_do_not_depend_on_the_batch(tiles: NDArray[np.int32]) -> None:
