@@ -11,7 +11,14 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLIGHT = {"numpy", "bitarray", "onboard", "rich"}
 ENGINES = {"onnxruntime", "ai_edge_litert", "tflite_runtime"}
-TORCH = {"ground/quantizer.py", "ground/model.py", "ground/losses.py", "ground/train.py"}
+TORCH = {
+    "ground/quantizer.py",
+    "ground/model.py",
+    "ground/lapped.py",
+    "ground/lappedtrain.py",
+    "ground/losses.py",
+    "ground/train.py",
+}
 
 
 def imports(path: Path, top_level_only: bool = False) -> set[str]:
@@ -82,5 +89,6 @@ def test_flight_environment_runs_onboard(tmp_path: Path) -> None:
         "image = np.full((4, 130, 125), 900, np.uint16);"
         "print(len(b''.join(Encoder(load('corsa-2level-1024')).encode(image))))"
     )
-    for command in (["-c", code], ["-m", "onboard", "selftest", "corsa-2level-1024"]):
+    selftests = [["-m", "onboard", "selftest", n] for n in ("corsa-2level-1024", "skybook-s2")]
+    for command in (["-c", code], *selftests):
         subprocess.run([python, *command], check=True, cwd=tmp_path, env=environment, timeout=120)

@@ -1,0 +1,73 @@
+"""Training of the lapped codec: one seed one result, finished stages, refused recipes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ground import geotiff
+from ground.datasets import Item
+from ground.lappedtrain import LappedRecipe, is_lapped, load, train
+from ground.recipe import find_recipe
+from ground.scenes import procedural
+from onboard import lappedpart
+from onboard.errors import InputError, UsageError
+
+SMALL = {
+    "transform_steps": 2,
+    "context_steps": 2,
+    "fit_tiles": 8,
+    "refinement_steps": 2,
+    "draws": 1,
+    "depth": 8,
+    "blocks": 1,
+    "batch": 3,
+}
+
+
+@pytest.fixture(scope="module")
+def items(tmp_path_factory: pytest.TempPathFactory) -> list[Item]:
+    folder = tmp_path_factory.mktemp("scenes")
+    for seed in (1, 2):
+        geotiff.write(folder / f"{seed}.tif", procedural(seed, 130, 140, nodata=False))
+    return [Item(folder / f"{seed}.tif", str(seed), "train") for seed in (1, 2)]
+
+
+def recipe(**changes: object) -> LappedRecipe:
+    return LappedRecipe.read(find_recipe("skybook-s2"), **{**SMALL, **changes})
+
+
+def test_one_seed_gives_one_codec(items: list[Item], tmp_path: Path) -> None:
+    seen: list[str] = []
+    found = []
+    for name in ("a", "b"):
+        made = train(recipe(), items, tmp_path / name, lambda stage, *_: seen.append(stage))
+        assert made.coder is not None
+        assert made.refinement is not None
+        found.append((lappedpart.pack(made.coder), made.refinement.head.weight.detach().numpy()))
+    assert found[0][0] == found[1][0]
+    np.testing.assert_array_equal(found[0][1], found[1][1])
+    assert seen[:6] == ["transform"] * 2 + ["contexts"] * 2 + ["refinement"] * 2
+
+
+def test_a_finished_training_is_not_repeated(items: list[Item], tmp_path: Path) -> None:
+    first = train(recipe(), items, tmp_path)
+    steps: list[int] = []
+    again = train(recipe(), items, tmp_path, lambda _stage, step, *_: steps.append(step))
+    assert not steps
+    assert first.coder is not None
+    assert again.coder is not None
+    assert lappedpart.pack(first.coder) == lappedpart.pack(again.coder)
+    assert is_lapped(tmp_path / "checkpoint.pt")
+    assert load(tmp_path / "checkpoint.pt")[0] == recipe()
+    with pytest.raises(UsageError, match="another recipe"):
+        train(recipe(seed=2), items, tmp_path)
+
+
+def test_what_is_no_checkpoint_or_recipe_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.pt").write_bytes(b"no checkpoint")
+    assert not is_lapped(tmp_path / "x.pt")
+    with pytest.raises(InputError, match="lapped codec"):
+        load(tmp_path / "x.pt")
+    with pytest.raises(UsageError, match="nearest is 'depth'"):
+        recipe(deptth=3)
