@@ -27,7 +27,7 @@ from onboard.tilecoder import Body, TileCoder, open_tile_coder
 from onboard.tiling import TileGrid
 
 HEADER_EVERY = 64
-TILES_AT_ONCE = 32
+TILES_AT_ONCE = 24
 _TRIES = 8
 _NEAR = 0.985
 EDGE_BYTES = 4
