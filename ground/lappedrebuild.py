@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from ground.mask import Mask, influenced, nearest_means, restore_nodata
 from ground.reception import Reception, TileReception
-from ground.synthesis import reconstruct, synthesise, to_bands
+from ground.synthesis import linear_bands, reconstruct
 from onboard.adaptive import AdaptiveSide
 from onboard.bundle import Bundle
-from onboard.contexts import BLOCK, FREQUENCIES, LATTICES
+from onboard.contexts import BLOCK, LATTICES
 from onboard.lappedreader import Lane, Read, read
 from onboard.layers import ALL_NODATA
 from onboard.sceneheader import SceneHeader
@@ -163,17 +163,10 @@ class LappedRebuilder:
         for number, layer in enumerate(found.layers, 1):
             value = reconstruct(self.coder.quantizer, layer.residual, layer.level, layer.mean)
             found.state.set(values, number, value)
-        by_channel = np.empty_like(values)
-        by_channel[..., self.coder.contexts.order] = values
         steps = np.array([side.step for side in sides], np.float32)
-        by_channel *= steps[:, None, None, None]
-        bands = self.bundle.bands
-        latents = by_channel.reshape(count, rows, cols, bands, FREQUENCIES).transpose(0, 3, 1, 2, 4)
-        planes = synthesise(
-            self.coder.transform, latents.reshape(count * bands, rows, cols, FREQUENCIES)
-        )
         angles = np.array([side.angles for side in sides], np.uint8)
-        return to_bands(planes, angles, np.array([side.means for side in sides], np.int64))
+        means = np.array([side.means for side in sides], np.int64)
+        return linear_bands(self.coder, values, steps, angles, means)
 
     def _refine(self, canvas: _Canvas, pool: ThreadPoolExecutor) -> NDArray[np.float32]:
         """Run the refinement network over the canvas, part by part."""

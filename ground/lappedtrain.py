@@ -3,11 +3,9 @@
 One seed gives one result on a CPU. Each finished stage is kept, and a run goes on from there.
 """
 
-import difflib
 import json
 import math
 import os
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -22,7 +20,8 @@ from torch import Tensor, nn
 from ground import lappedfit
 from ground.datasets import Item, read_tiles
 from ground.lapped import FREQUENCIES, ContextModel, LappedTransform, Refinement, laplace_bits
-from ground.synthesis import reconstruct, synthesise, to_bands
+from ground.recipe import recipe_entries
+from ground.synthesis import linear_bands, reconstruct
 from onboard import lappedpart
 from onboard.adaptive import AdaptiveFrontEnd
 from onboard.contexts import LATTICES, ContextState
@@ -69,17 +68,7 @@ class LappedRecipe:
         Raises:
             UsageError: no such file, not TOML, an unknown or a missing key.
         """
-        try:
-            entries = tomllib.loads(path.read_text()) | changes
-        except (OSError, ValueError) as error:
-            raise UsageError(f"recipe {path}: {error}") from error
-        known = [f.name for f in fields(cls)]
-        for key in entries:
-            if key not in known:
-                near = difflib.get_close_matches(key, known, 1, 0)[0]
-                raise UsageError(f"recipe {path}: unknown key {key!r}; the nearest is {near!r}")
-        if missing := [key for key in known if key not in entries]:
-            raise UsageError(f"recipe {path}: missing {', '.join(missing)}")
+        entries = recipe_entries(path, [f.name for f in fields(cls)], changes)
         if WINDOW % entries["tile"]:
             raise UsageError(f"recipe {path}: tile: expected a divisor of {WINDOW}")
         return cls(**entries)
@@ -114,8 +103,8 @@ def train(
     output.mkdir(parents=True, exist_ok=True)
     windows = read_tiles(training, WINDOW, _STRIDE, recipe.bands)
     path = output / CHECKPOINT
-    made = load(path)[1] if path.exists() else Trained(LappedTransform())
-    if path.exists() and load(path)[0] != recipe:
+    made_by, made = load(path) if path.exists() else (recipe, Trained(LappedTransform()))
+    if made_by != recipe:
         raise UsageError(f"{path}: made by another recipe; choose another output folder")
     run = _Run(recipe, windows, output, report)
     if not path.exists():
@@ -357,17 +346,13 @@ def _rebuilt_tiles(
     count, rows, cols, channels = prepared.latents.values.shape
     state = ContextState(coder.contexts, count, rows, cols)
     values = np.zeros((count, rows, cols, channels), np.float32)
+    scaled = prepared.latents.scaled(codes, coder.transform.mantissas)
     for layer, (level, residual, away) in enumerate(coder.scan(prepared, codes), 1):
-        scaled = state.take(prepared.latents.scaled(codes, coder.transform.mantissas), layer)
-        value = reconstruct(coder.quantizer, residual, level, (scaled - away) >> 6)
+        mean = (state.take(scaled, layer) - away) >> 6
+        value = reconstruct(coder.quantizer, residual, level, mean)
         state.set(values, layer, value * (keep >= layer)[:, None, None])
-    by_channel = np.empty_like(values)
-    by_channel[..., coder.contexts.order] = values
-    by_channel *= (2.0 ** (codes / 16 - 1)).astype(np.float32)[:, None, None, None]
-    bands = tiles.shape[1]
-    latents = by_channel.reshape(count, rows, cols, bands, FREQUENCIES).transpose(0, 3, 1, 2, 4)
-    planes = synthesise(coder.transform, latents.reshape(-1, rows, cols, FREQUENCIES))
-    return to_bands(planes, prepared.angles, prepared.means)
+    steps = (2.0 ** (codes / 16 - 1)).astype(np.float32)
+    return linear_bands(coder, values, steps, prepared.angles, prepared.means)
 
 
 def _save(path: Path, recipe: LappedRecipe, made: Trained) -> None:

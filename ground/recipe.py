@@ -2,6 +2,7 @@
 
 import difflib
 import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -48,17 +49,7 @@ class Recipe:
         Raises:
             UsageError: no such file, not TOML, an unknown or a missing key.
         """
-        try:
-            entries = tomllib.loads(path.read_text()) | changes
-        except (OSError, ValueError) as error:
-            raise UsageError(f"recipe {path}: {error}") from error
-        known = [f.name for f in fields(cls)]
-        for key in entries:
-            if key not in known:
-                near = difflib.get_close_matches(key, known, 1, 0)[0]
-                raise UsageError(f"recipe {path}: unknown key {key!r}; the nearest is {near!r}")
-        if missing := [key for key in known if key not in entries]:
-            raise UsageError(f"recipe {path}: missing {', '.join(missing)}")
+        entries = recipe_entries(path, [f.name for f in fields(cls)], changes)
         entries |= {key: tuple(entries[key]) for key in ("depths", "dims")}
         return cls(**entries)
 
@@ -76,6 +67,25 @@ class Recipe:
 def find_recipe(name: str) -> Path:
     """Return the path of a recipe: a path as it is, else a name from `ground/recipes`."""
     return Path(name) if "/" in name or name.endswith(".toml") else RECIPES / f"{name}.toml"
+
+
+def recipe_entries(path: Path, known: Sequence[str], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entries of a recipe, `changes` in place of single ones.
+
+    Raises:
+        UsageError: no such file, not TOML, an unknown or a missing key.
+    """
+    try:
+        entries = {**tomllib.loads(path.read_text()), **changes}
+    except (OSError, ValueError) as error:
+        raise UsageError(f"recipe {path}: {error}") from error
+    for key in entries:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1, 0)[0]
+            raise UsageError(f"recipe {path}: unknown key {key!r}; the nearest is {near!r}")
+    if missing := [key for key in known if key not in entries]:
+        raise UsageError(f"recipe {path}: missing {', '.join(missing)}")
+    return entries
 
 
 def kind_of(path: Path) -> str:

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from onboard import bandtransform
 from onboard.contexts import BLOCK, FREQUENCIES, Ints
 from onboard.lapped import LappedTransform, Quantizer
+from onboard.lappedcoder import LappedCoder
 
 _MARGIN = BLOCK + BLOCK // 2
 _PARITY = np.array([1, -1] * (BLOCK // 2), np.float32)
@@ -59,3 +60,29 @@ def to_bands(
     rotated = matrix.transpose(0, 2, 1) @ flat
     rotated += means[:, :, None].astype(np.float32)
     return rotated.reshape(count, bands, *planes.shape[1:])
+
+
+def linear_bands(
+    coder: LappedCoder,
+    values: NDArray[np.float32],
+    steps: NDArray[np.float32],
+    angles: NDArray[np.uint8],
+    means: NDArray[np.int64],
+) -> NDArray[np.float32]:
+    """Return bands (tiles, bands, rows, cols) in DN of what the symbols of tiles stand for.
+
+    Args:
+        coder: the codec.
+        values: (tiles, rows, cols, channels) in steps, channels in the context model's order.
+        steps: (tiles,) DN.
+        angles: (tiles, angles) of the band transforms.
+        means: (tiles, bands) DN.
+    """
+    by_channel = np.empty_like(values)
+    by_channel[..., coder.contexts.order] = values
+    by_channel *= steps[:, None, None, None]
+    count, rows, cols, _ = values.shape
+    bands = means.shape[1]
+    latents = by_channel.reshape(count, rows, cols, bands, FREQUENCIES).transpose(0, 3, 1, 2, 4)
+    planes = synthesise(coder.transform, latents.reshape(count * bands, rows, cols, FREQUENCIES))
+    return to_bands(planes, angles, means)
