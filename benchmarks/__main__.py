@@ -13,7 +13,7 @@ from benchmarks.ratedistortion import rate_distortion
 from benchmarks.report import summary_table
 from benchmarks.resources import QUICK_RUNS, RUNS, measure_resources, resources_text
 from benchmarks.scenes import benchmark_scenes
-from onboard.__main__ import add_json_option, command_parser, print_result, run_command
+from onboard.commandline import add_json_option, command_parser, print_result, run_command
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from onboard.__main__ import peak_rss_mb
 from onboard.bundle import load
+from onboard.commandline import peak_rss_mb
 from onboard.encoder import Encoder, Options
 
 _STATUS = Path("/proc/self/status")

@@ -13,7 +13,7 @@ from ground.decoder import open_decoder
 from ground.geotiff import Scene
 from ground.scenes import spyndex_scene
 from onboard import bundle as bundles
-from onboard.__main__ import add_json_option, command_parser, print_result, run_command
+from onboard.commandline import add_json_option, command_parser, print_result, run_command
 from onboard.errors import BundleError, EngineError, UsageError
 from onboard.session import ENGINES
 from onboard.tilecoder import open_tile_coder

@@ -16,16 +16,8 @@ from ground.decoder import Decoded, Decoder, Mask, find_bundle
 from ground.quicklook import quicklook
 from ground.scenes import procedural, spyndex_scene
 from onboard import bundle as bundles
-from onboard.__main__ import (
-    add_encode_options,
-    add_json_option,
-    command_parser,
-    cuc_time,
-    encode_text,
-    encode_to_file,
-    print_result,
-    run_command,
-)
+from onboard.__main__ import add_encode_options, cuc_time, encode_text, encode_to_file
+from onboard.commandline import add_json_option, command_parser, print_result, run_command
 from onboard.encoder import Encoder
 from onboard.errors import InputError, StreamError, UsageError
 from onboard.tiling import DEFAULT_MAX_PIXELS

@@ -1,42 +1,29 @@
 """Command line of the flight side: encode, info, selftest."""
 
 import argparse
-import json
-import os
-import resource
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from onboard import bundle as bundles
+from onboard.commandline import (
+    add_json_option,
+    command_parser,
+    open_output,
+    peak_rss_mb,
+    print_result,
+    run_command,
+)
 from onboard.encoder import WINDOWS, Encoder, Options
-from onboard.errors import LimitError, SkybookError, UsageError
+from onboard.errors import UsageError
 from onboard.rawimage import DTYPES, LAYOUTS, Image, read_npy, read_raw
 from onboard.sceneheader import SceneHeader
 from onboard.selftest import run_selftest
 from onboard.session import ENGINES
-
-EXIT_CODES = """\
-exit codes: 0 ok, 1 internal, 2 usage, 3 bad input, 4 damaged or incomplete stream,
-5 wrong or damaged bundle, 6 limit exceeded, 7 engine unavailable"""
-
-
-def command_parser(
-    package: str, description: str | None
-) -> tuple[argparse.ArgumentParser, "argparse._SubParsersAction[argparse.ArgumentParser]"]:
-    """Return the parser of `python -m PACKAGE`, and what its commands are added to."""
-    parser = argparse.ArgumentParser(
-        prog=f"python -m {package}",
-        description=description,
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    return parser, parser.add_subparsers(required=True, metavar="COMMAND")
 
 
 def add_encode_options(parser: argparse.ArgumentParser) -> None:
@@ -63,13 +50,6 @@ def add_encode_options(parser: argparse.ArgumentParser) -> None:
         help="over what the rate is kept: the scene, or each row of tiles",
     )
     add_json_option(parser)
-
-
-def add_json_option(parser: argparse.ArgumentParser) -> None:
-    """Add `--json [FILE]`."""
-    parser.add_argument(
-        "--json", nargs="?", const="-", metavar="FILE", help="machine-readable result"
-    )
 
 
 def encode_options(arguments: argparse.Namespace, raw_bytes: int) -> Options:
@@ -159,44 +139,6 @@ def encode_to_file(
         "encoder_mac_per_pixel": encoder.bundle.macs_per_pixel,
         "peak_rss_mb": peak_rss_mb(),
     }
-
-
-def open_output(path: Path) -> BinaryIO:
-    """Open a file to write to.
-
-    Raises:
-        UsageError: it cannot be created.
-    """
-    try:
-        return path.open("wb")
-    except OSError as error:
-        raise UsageError(f"{path}: expected a place to write to: {error.strerror}") from error
-
-
-def peak_rss_mb() -> float:
-    """Return the peak resident memory of this process in MiB.
-
-    Linux's own figure where there is one: `ru_maxrss` also counts the process that started us.
-    """
-    status = Path("/proc/self/status")
-    for line in status.read_text().splitlines() if status.exists() else ():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def print_result(result: dict[str, Any], text: str, target: str | None) -> None:
-    """Print text for people, or JSON to stdout or to the file that `--json` names."""
-    if target is None:
-        print(text)
-        return
-    document = json.dumps({"schema": 1, "skybook": version("skybook"), **result}, indent=2)
-    if target == "-":
-        print(document)
-    else:
-        print(text)
-        with open_output(Path(target)) as file:
-            file.write(document.encode() + b"\n")
 
 
 def encode_text(result: dict[str, Any], output: Path) -> str:
@@ -335,31 +277,6 @@ def _parser() -> argparse.ArgumentParser:
     add_json_option(selftest)
     selftest.set_defaults(run=_selftest)
     return parser
-
-
-def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
-    """Parse, run, and turn errors into one line on stderr and an exit code."""
-    arguments = parser.parse_args(argv)
-    try:
-        code: int = arguments.run(arguments)
-    except SkybookError as error:
-        print(f"error {error.code}: {error}", file=sys.stderr)
-        return error.exit_code
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:
-        print(f"error {SkybookError.code}: {error}", file=sys.stderr)
-        return SkybookError.exit_code
-    except MemoryError:
-        print(f"error {LimitError.code}: out of memory", file=sys.stderr)
-        return LimitError.exit_code
-    except KeyboardInterrupt:
-        return 130
-    except Exception as error:
-        print(f"error {SkybookError.code}: internal: {error!r}", file=sys.stderr)
-        return SkybookError.exit_code
-    return code
 
 
 def main(argv: Sequence[str] | None = None) -> int:

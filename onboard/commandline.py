@@ -1,0 +1,100 @@
+"""What the command lines of all packages share: parser, results, exit codes."""
+
+import argparse
+import json
+import os
+import resource
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from onboard.errors import LimitError, SkybookError, UsageError
+
+EXIT_CODES = """\
+exit codes: 0 ok, 1 internal, 2 usage, 3 bad input, 4 damaged or incomplete stream,
+5 wrong or damaged bundle, 6 limit exceeded, 7 engine unavailable"""
+
+
+def command_parser(
+    package: str, description: str | None
+) -> tuple[argparse.ArgumentParser, "argparse._SubParsersAction[argparse.ArgumentParser]"]:
+    """Return the parser of `python -m PACKAGE`, and what its commands are added to."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {package}",
+        description=description,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return parser, parser.add_subparsers(required=True, metavar="COMMAND")
+
+
+def add_json_option(parser: argparse.ArgumentParser) -> None:
+    """Add `--json [FILE]`."""
+    parser.add_argument(
+        "--json", nargs="?", const="-", metavar="FILE", help="machine-readable result"
+    )
+
+
+def open_output(path: Path) -> BinaryIO:
+    """Open a file to write to.
+
+    Raises:
+        UsageError: it cannot be created.
+    """
+    try:
+        return path.open("wb")
+    except OSError as error:
+        raise UsageError(f"{path}: expected a place to write to: {error.strerror}") from error
+
+
+def peak_rss_mb() -> float:
+    """Return the peak resident memory of this process in MiB.
+
+    Linux's own figure where there is one: `ru_maxrss` also counts the process that started us.
+    """
+    status = Path("/proc/self/status")
+    for line in status.read_text().splitlines() if status.exists() else ():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def print_result(result: dict[str, Any], text: str, target: str | None) -> None:
+    """Print text for people, or JSON to stdout or to the file that `--json` names."""
+    if target is None:
+        print(text)
+        return
+    document = json.dumps({"schema": 1, "skybook": version("skybook"), **result}, indent=2)
+    if target == "-":
+        print(document)
+    else:
+        print(text)
+        with open_output(Path(target)) as file:
+            file.write(document.encode() + b"\n")
+
+
+def run_command(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
+    """Parse, run, and turn errors into one line on stderr and an exit code."""
+    arguments = parser.parse_args(argv)
+    try:
+        code: int = arguments.run(arguments)
+    except SkybookError as error:
+        print(f"error {error.code}: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        print(f"error {SkybookError.code}: {error}", file=sys.stderr)
+        return SkybookError.exit_code
+    except MemoryError:
+        print(f"error {LimitError.code}: out of memory", file=sys.stderr)
+        return LimitError.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        print(f"error {SkybookError.code}: internal: {error!r}", file=sys.stderr)
+        return SkybookError.exit_code
+    return code
