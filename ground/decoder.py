@@ -15,8 +15,9 @@ from ground.reception import Reception
 from onboard.bundle import Bundle, known, load
 from onboard.errors import BundleError, StreamError, UsageError
 from onboard.sceneheader import SceneHeader
-from onboard.segment import Segment, read_segments
+from onboard.segment import Segment
 from onboard.session import FloatSession, open_float_session
+from onboard.spacepacket import read_stream
 from onboard.tiling import DEFAULT_MAX_PIXELS
 
 __all__ = ["Decoded", "Decoder", "Mask", "find_bundle", "find_decoder", "open_decoder"]
@@ -72,7 +73,7 @@ def find_bundle(stream: bytes) -> Path:
         BundleError: no known bundle fits; the message names the models.
     """
     paths = {load(str(path)).model_hash[:4]: path for path in known().values()}
-    named = dict.fromkeys(s.model for s in read_segments(stream) if isinstance(s, Segment))
+    named = dict.fromkeys(s.model for s in read_stream(stream) if isinstance(s, Segment))
     if not named:
         raise StreamError("stream: no intact segment")
     for model in named:
@@ -126,7 +127,7 @@ class Decoder:
         """Decode one scene of a stream.
 
         Args:
-            stream: segments in any order, with gaps and damage.
+            stream: segments, bare or in packets, in any order, with gaps and damage.
             scene_id: which scene; None takes the first.
             width: columns, needed only when no scene header arrived.
             max_pixels: most pixels to make.
@@ -138,7 +139,7 @@ class Decoder:
             LimitError: the scene is larger than `max_pixels`.
         """
         reception = Reception(self.bundle, scene_id)
-        reception.add_all(read_segments(stream))
+        reception.add_all(read_stream(stream))
         grid = reception.grid(width, max_pixels)
         header = reception.header or SceneHeader(
             "u16", 16, self.bundle.bands, grid.width, grid.height

@@ -14,7 +14,8 @@ SYNC = b"SK"
 MAJOR = 1
 SEGMENT_OVERHEAD = 22
 DEFAULT_SEGMENT_BYTES = 1_000
-MIN_SEGMENT_BYTES = 128
+MIN_SEGMENT_BYTES = 114
+"""What a packet of 128 bytes with error control has room for."""
 MAX_SEGMENT_BYTES = 65_535 + SEGMENT_OVERHEAD
 MAX_LAYERS = 16
 _HEAD = struct.Struct(">2sBBH4sIHH")
@@ -102,12 +103,12 @@ class Segment:
             StreamError: no sync mark, a newer version, cut short, reserved bits, a wrong CRC, or
                 impossible edge fields.
         """
-        stop = _frame(buffer, offset)
+        stop = segment_end(buffer, offset)
         return cls._read(buffer, offset, stop), stop
 
     @classmethod
     def _read(cls, buffer: bytes | memoryview | mmap, offset: int, stop: int) -> "Segment":
-        """Check the CRC and read the fields of a segment that `_frame` found good."""
+        """Check the CRC and read the fields of a segment that `segment_end` found good."""
         message = bytes(buffer[offset : stop - 4])
         if crc32c(message) != int.from_bytes(buffer[stop - 4 : stop], "big"):
             raise StreamError("segment: CRC does not match")
@@ -132,8 +133,12 @@ class Damage:
     reason: str
 
 
-def _frame(buffer: bytes | memoryview | mmap, offset: int) -> int:
-    """Check the head of a segment without reading its body; return the offset after it."""
+def segment_end(buffer: bytes | memoryview | mmap, offset: int) -> int:
+    """Check the head of a segment without reading its body; return the offset after it.
+
+    Raises:
+        StreamError: no sync mark, a newer version, reserved bits, or cut short.
+    """
     if len(buffer) - offset < SEGMENT_OVERHEAD:
         raise StreamError("segment: cut short in its header")
     sync, version, flags, *_, length = _HEAD.unpack_from(buffer, offset)
@@ -165,7 +170,7 @@ def read_segments(stream: bytes | memoryview | mmap) -> Iterator[Segment | Damag
     while offset < len(stream):
         stop = offset
         try:
-            stop = _frame(stream, offset)
+            stop = segment_end(stream, offset)
             segment = Segment._read(stream, offset, stop)
         except StreamError as error:
             reason = reason or str(error)
