@@ -52,17 +52,13 @@ def add_encode_options(parser: argparse.ArgumentParser) -> None:
     add_json_option(parser)
 
 
-def encode_options(arguments: argparse.Namespace, raw_bytes: int) -> Options:
+def encode_options(arguments: argparse.Namespace) -> Options:
     """Return the encoder's options from those of the command line.
 
     Raises:
         UsageError: a value out of range.
     """
-    budget, rmse = arguments.bytes, arguments.rmse
-    if arguments.ratio is not None:
-        if not 0 < arguments.ratio < float("inf"):
-            raise UsageError(f"--ratio: expected more than 0, found {arguments.ratio}")
-        budget = int(raw_bytes / arguments.ratio)
+    rmse = arguments.rmse
     if arguments.psnr is not None:
         if not 0 <= arguments.psnr <= 200:
             raise UsageError(f"--psnr: expected 0..200 dB, found {arguments.psnr}")
@@ -71,7 +67,8 @@ def encode_options(arguments: argparse.Namespace, raw_bytes: int) -> Options:
         arguments.scene_id,
         arguments.segment_bytes,
         arguments.one_layer,
-        budget,
+        arguments.bytes,
+        arguments.ratio,
         rmse,
         arguments.rate_window,
     )
@@ -116,7 +113,7 @@ def encode_to_file(
     """
     refuse_overwriting(arguments)
     raw = image.size * image.dtype.itemsize
-    options = encode_options(arguments, raw)
+    options = encode_options(arguments)
     segments = encoder.encode(image, header, options)
     begun = time.perf_counter()
     first = next(segments)

@@ -33,6 +33,10 @@ class TileCoder(Protocol):
     def engine(self) -> str:
         """Name of the engine that runs the encoder graph."""
 
+    @property
+    def bands(self) -> int:
+        """Bands of a tile."""
+
     def prepare(
         self, tiles: NDArray[Any], present: NDArray[np.bool_], inside: tuple[int, int]
     ) -> Any:
@@ -77,6 +81,7 @@ class PyramidTileCoder:
 
     def __init__(self, bundle: Bundle, engine: str | None, threads: int) -> None:
         self._bundle = bundle
+        self.bands = bundle.bands
         self.session = open_session(
             bundle.parts["encoder.onnx"],
             bundle.parts["encoder.tflite"],
@@ -174,6 +179,7 @@ class LappedTileCoder:
 
     def __init__(self, bundle: Bundle, engine: str | None, threads: int) -> None:
         self._coder: LappedCoder = bundle.lapped
+        self.bands = bundle.bands
         self._tile = bundle.tile
         self._vectors = bundle.golden_bodies
         self._error_share: int = bundle.manifest["encoder"]["error_permille"]

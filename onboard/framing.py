@@ -1,0 +1,74 @@
+"""Framing: bodies of tiles to segments, row of tiles by row of tiles, and what they cost."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from onboard.segment import SEGMENT_OVERHEAD, Kind, Segment
+from onboard.spacepacket import PacketOptions
+
+HEADER_EVERY = 64
+EDGE_BYTES = 4
+
+Edge = tuple[int, int] | None
+"""Valid rows and columns of a border tile."""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """What a row of tiles became.
+
+    Attributes:
+        line: first line of the row; of the end of a scene, the line after the last.
+        segments: packed.
+    """
+
+    line: int
+    segments: list[bytes]
+
+
+@dataclass(frozen=True)
+class Framing:
+    """What every segment of a scene has in common.
+
+    Attributes:
+        scene_id: u16.
+        model: first 4 bytes of the model hash.
+        head: packed scene segment, repeated every `HEADER_EVERY` segments.
+        segment_bytes: most bytes of a segment.
+        one_layer: begin a new segment at every layer.
+        packets: how packets are formed, None for bare segments.
+    """
+
+    scene_id: int
+    model: bytes
+    head: bytes
+    segment_bytes: int
+    one_layer: bool
+    packets: PacketOptions | None
+
+    @property
+    def overhead(self) -> int:
+        """Bytes around the body of a segment, packet included, edge left out."""
+        return SEGMENT_OVERHEAD + (self.packets.overhead if self.packets else 0)
+
+    def room(self, edge: Edge) -> int:
+        """Return the most bytes of a body."""
+        return self.segment_bytes - SEGMENT_OVERHEAD - (EDGE_BYTES if edge else 0)
+
+    def tile(self, index: int, edge: Edge, layer: int, first: int, body: bytes) -> bytes:
+        """Return a packed tile segment."""
+        return Segment(Kind.TILE, self.scene_id, self.model, index, layer, first, edge, body).pack()
+
+    def mask(self, index: int, edge: Edge, first: int, body: bytes) -> bytes:
+        """Return a packed nodata mask."""
+        return Segment(Kind.MASK, self.scene_id, self.model, index, 0, first, edge, body).pack()
+
+    def cost(self, strips: Iterable[Strip]) -> int:
+        """Return the bytes that strips take as a file or on the link, packets included."""
+        total = 0
+        for strip in strips:
+            lengths = [len(segment) for segment in strip.segments]
+            total += sum(lengths)
+            if self.packets:
+                total += self.packets.overhead * len(self.packets.group(lengths))
+        return total
