@@ -19,6 +19,8 @@ TOTAL = 1 << PRECISION
 STATE_BYTES = 4
 _START = 1 << 16
 _WORD = 16
+_STEPS = 256
+"""Symbols that all lanes take at a time; bounds the memory."""
 
 
 def encode(
@@ -35,28 +37,49 @@ def encode(
         The bytes of each lane: the state, u32, then 16-bit words in reading order.
     """
     order = np.argsort(-lengths, kind="stable")
-    active = np.count_nonzero(lengths[:, None] > _marks(lengths), axis=0)
-    ends = np.cumsum(lengths)[order] - 1
+    longest = int(lengths.max(initial=0))
+    last = (np.cumsum(lengths) - 1)[order]
+    counts = lengths[order]
     state = np.full(len(lengths), _START, np.uint32)
-    words = np.zeros((len(active), len(lengths)), np.uint16)
+    words = np.zeros((longest, len(lengths)), np.uint16)
     moved = np.zeros(words.shape, np.bool_)
-    wide = frequencies.astype(np.uint32)
-    for step, count in enumerate(active):
-        at = ends[:count] - step
-        frequency, start = wide[at], starts[at]
-        x = state[:count]
-        # x >= f << 20 without overflow at f = 4096, for which no state is too large.
-        full = (x >> (32 - PRECISION)) >= frequency
-        words[step, :count] = x
-        moved[step, :count] = full
-        x = np.where(full, x >> _WORD, x)
-        quotient = x // frequency
-        state[:count] = quotient * (TOTAL - frequency) + x + start
+    for first in range(0, longest, _STEPS):
+        steps = np.arange(first, min(first + _STEPS, longest))[:, None]
+        lanes = int(np.count_nonzero(counts > first))
+        at = last[:lanes] - steps
+        # A lane that has ended gets symbols of frequency 4096, which leave it as it is.
+        ended = steps >= counts[:lanes]
+        at[ended] = 0
+        frequency = np.where(ended, TOTAL, frequencies[at]).astype(np.uint32)
+        start = np.where(ended, 0, starts[at]).astype(np.uint32)
+        place = np.s_[first : first + len(steps), :lanes]
+        _code(state[:lanes], frequency, start, words[place], moved[place])
     return _collect(order, state, words, moved)
 
 
-def _marks(lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.arange(int(lengths.max(initial=0)))
+def _code(
+    x: NDArray[np.uint32],
+    frequencies: NDArray[np.uint32],
+    starts: NDArray[np.uint32],
+    words: NDArray[np.uint16],
+    moved: NDArray[np.bool_],
+) -> None:
+    """Code symbols (steps, lanes); note the words that leave a state, and whether they do."""
+    # x >= f << 20, written so that it does not overflow at f = 4096.
+    limits = ((frequencies.astype(np.uint64) << (32 - PRECISION)) - 1).astype(np.uint32)
+    rest = TOTAL - frequencies
+    shift, quotient = np.empty_like(x), np.empty_like(x)
+    for frequency, start, limit, other, word, full in zip(
+        frequencies, starts, limits, rest, words, moved, strict=True
+    ):
+        np.greater(x, limit, out=full)
+        word[:] = x
+        np.multiply(full, np.uint32(_WORD), out=shift)
+        np.right_shift(x, shift, out=x)
+        np.floor_divide(x, frequency, out=quotient)
+        np.multiply(quotient, other, out=quotient)
+        np.add(x, quotient, out=x)
+        np.add(x, start, out=x)
 
 
 def _collect(

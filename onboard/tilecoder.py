@@ -3,6 +3,7 @@
 One class per kind of coder; the encoder knows none of them by name.
 """
 
+import zlib
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -59,6 +60,9 @@ class TileCoder(Protocol):
 
     def error(self, prepared: Any, codes: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return what the ground's squared error of each tile will be, in DN, from a model."""
+
+    def probe(self) -> int:
+        """Return a checksum of what the engine makes of the first golden tile."""
 
     def golden(self) -> tuple[list[int], list[int], float]:
         """Run the bundle's golden vectors.
@@ -146,6 +150,13 @@ class PyramidTileCoder:
         """See `TileCoder.error`; a fixed-length codec has none."""
         raise UsageError(f"rate: bundle {self._bundle.name} has a fixed rate")
 
+    def probe(self) -> int:
+        """See `TileCoder.probe`."""
+        size = self._bundle.tile
+        present = np.ones((size, size), np.bool_)
+        _, maps = self.index_maps(self._bundle.golden[0].samples, present, size, size)
+        return zlib.crc32(b"".join(indices.tobytes() for indices in maps))
+
     def golden(self) -> tuple[list[int], list[int], float]:
         """See `TileCoder.golden`; what agrees are indices."""
         size = self._bundle.tile
@@ -218,6 +229,13 @@ class LappedTileCoder:
     def error(self, prepared: Prepared, codes: NDArray[np.int64]) -> NDArray[np.int64]:
         """See `TileCoder.error`."""
         return self._coder.error(prepared, codes) * self._error_share // 1000
+
+    def probe(self) -> int:
+        """See `TileCoder.probe`."""
+        size = self._tile
+        present = np.ones((1, size, size), np.bool_)
+        prepared = self.prepare(self._vectors[0].samples[None], present, (size, size))
+        return zlib.crc32(np.ascontiguousarray(prepared.latents.values).data)
 
     def golden(self) -> tuple[list[int], list[int], float]:
         """See `TileCoder.golden`; what agrees are whole tiles, and all must."""
