@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -22,10 +23,12 @@ from onboard.segment import (
 from onboard.spacepacket import PacketOptions
 from onboard.tilecoder import TileCoder, open_tile_coder
 from onboard.tiling import TileGrid
-from onboard.window import Window
+from onboard.window import Windows
 
 DEFAULT_RATIO = 20.48
 WINDOWS = ("scene", "strip")
+STRIPS_AT_ONCE = 4
+"""Rows of tiles that are coded together, for speed; the bytes do not hang on it."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +90,12 @@ class Progress:
     Attributes:
         rows: rows of tiles done.
         segments: written so far.
-        left: bytes of the budget that earlier windows left over.
+        spare: bytes of the budget that earlier windows left over.
     """
 
     rows: int = 0
     segments: int = 0
-    left: int = 0
+    spare: int = 0
 
 
 class Encoder:
@@ -183,23 +186,25 @@ class Encoder:
             raise UsageError("budget: expected a ratio or an error, since the height is not known")
         framing = self._framing(header, options)
         done = done or Progress()
-        for lines in windows:
-            check_image(lines, self.bundle.bands)
-            window = self._analyse(lines, header, framing, done.rows)
-            line = done.rows * self.bundle.tile
-            share = self._share(options, header, framing, line, line + lines.shape[1])
-            strips = self._code(window, options, share + done.left, done.segments)
+        lines = done.rows * self.bundle.tile
+        source = iter(windows)
+        while batch := list(islice(source, 1 if options.window == "scene" else STRIPS_AT_ONCE)):
+            first = lines // self.bundle.tile
+            budgets = []
+            for window in batch:
+                self._check(window, header, lines)
+                stop = lines + window.shape[1]
+                budgets.append(self._share(options, header, framing, lines, stop))
+                lines = stop
+            found = Windows.analyse(self.coder, framing, batch, header, self.bundle.tile, first)
+            strips = self._code(found, options, budgets, done)
+            spare = done.spare + sum(budgets) - framing.cost(strips)
+            segments = done.segments + sum(len(strip.segments) for strip in strips)
+            done = Progress(-(-lines // self.bundle.tile), segments, spare)
             yield from strips
-            left = share + done.left - framing.cost(strips)
-            done = Progress(
-                done.rows + -(-lines.shape[1] // self.bundle.tile),
-                done.segments + sum(len(strip.segments) for strip in strips),
-                max(0, min(left, share)),
-            )
-            height = line + lines.shape[1]
-        if not done.rows:
+        if not lines:
             raise InputError("image: expected at least one line, found none")
-        yield self._end(framing, height, done.segments)
+        yield self._end(framing, lines, done.segments)
 
     def _complete(self, options: Options) -> Options:
         """Fill in the default rate, or refuse a rate that the bundle cannot keep."""
@@ -227,16 +232,14 @@ class Encoder:
             options.packets,
         )
 
-    def _analyse(
-        self, lines: NDArray[Any], header: SceneHeader, framing: Framing, rows: int
-    ) -> Window:
-        """Analyse the tiles of a window; `rows` rows of tiles came before."""
-        if lines.shape[2] != header.width:
-            raise InputError(f"lines: expected {header.width} columns, found {lines.shape[2]}")
-        # The grid of the scene so far: its maxima are those of the scene.
-        TileGrid(header.width, rows * self.bundle.tile + lines.shape[1], self.bundle.tile)
-        grid = TileGrid(header.width, lines.shape[1], self.bundle.tile)
-        return Window.analyse(self.coder, framing, lines, header, grid, rows)
+    def _check(self, window: NDArray[Any], header: SceneHeader, lines: int) -> None:
+        """Refuse lines that do not fit the scene; `lines` came before."""
+        check_image(window, self.bundle.bands)
+        if window.shape[2] != header.width:
+            raise InputError(f"lines: expected {header.width} columns, found {window.shape[2]}")
+        if lines % self.bundle.tile:
+            raise UsageError(f"lines: a window of {lines} lines in all is followed by another")
+        TileGrid(header.width, lines + window.shape[1], self.bundle.tile)
 
     def _share(
         self, options: Options, header: SceneHeader, framing: Framing, first: int, stop: int
@@ -252,13 +255,15 @@ class Encoder:
         before = int(raw * first / options.ratio) - end if first else 0
         return int(raw * stop / options.ratio) - end - before
 
-    def _code(self, window: Window, options: Options, budget: int, written: int) -> list[Strip]:
-        """Return the segments of a window at the rate asked for."""
-        if not self.bundle.variable_rate or not window.count:
-            return window.at_fixed_rate(written)
+    def _code(
+        self, windows: Windows, options: Options, budgets: list[int], done: Progress
+    ) -> list[Strip]:
+        """Return the segments of windows at the rate asked for."""
+        if not self.bundle.variable_rate:
+            return windows.at_fixed_rate(done.segments)
         if options.rmse is not None:
-            return window.for_error(options.rmse, written)
-        return window.within(budget, written)
+            return windows.for_error(options.rmse, done.segments)
+        return windows.within(budgets, done.spare, done.segments)
 
     def _end(self, framing: Framing, height: int, written: int) -> Strip:
         """Return the end of a scene of `height` lines, after `written` segments."""

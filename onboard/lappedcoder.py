@@ -46,6 +46,17 @@ class Prepared:
         latents = Latents(self.latents.values[tiles], self.latents.shifts[tiles])
         return Prepared(self.means[tiles], self.angles[tiles], latents)
 
+    @classmethod
+    def join(cls, parts: Sequence["Prepared"]) -> "Prepared":
+        """Return batches of tiles of one shape as one."""
+        if len(parts) == 1:
+            return parts[0]
+        values = np.concatenate([part.latents.values for part in parts])
+        shifts = np.concatenate([part.latents.shifts for part in parts])
+        means = np.concatenate([part.means for part in parts])
+        angles = np.concatenate([part.angles for part in parts])
+        return cls(means, angles, Latents(values, shifts))
+
     def side(self, tile: int, code: int) -> bytes:
         """Return the packed side information of one tile."""
         means = self.means[tile].astype(np.uint16).astype(">u2")

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from onboard.errors import LimitError
 
 CODES = 256
-_SAMPLE = 20
-_FEW = 40
+_FEW = 16
 _MIDDLE = 112
+_LOOKS = 12
 _SIZE_PER_CODE = -0.045  # natural logarithm; where the search starts from
 
 Codes = NDArray[np.int64]
@@ -40,13 +40,11 @@ def codes_for_budget(count: int, budget: int, measure: Measure) -> Codes:
         sizes = measure(every, np.full(count, code))
         finer = measure(every, np.full(count, max(code - 1, 0)))
         return _mixed(code, sizes, finer, budget)
-    sample = _total(measure, every[:: count // _SAMPLE])
-    share = budget * len(every[:: count // _SAMPLE]) / count
-    code = min(_coarsest_within(sample, share, _MIDDLE), CODES - 1)
+    some = every[:: count // (8 if count < 64 else 20)]
+    code, slope = _near(_total(measure, some), budget * len(some) / count)
     for _ in range(CODES):
         sizes = measure(every, np.full(count, code)).astype(np.float64)
-        slope = float(np.log(sample(min(code + 1, CODES - 1)) / sample(max(code - 1, 0)))) / 2
-        away = float(np.log(max(budget, 1) / sizes.sum())) / min(slope, -0.005)
+        away = float(np.log(max(budget, 1) / sizes.sum())) / slope
         step = int(np.clip(np.ceil(away), -code, CODES - 1 - code))
         if abs(step) <= 2:
             break
@@ -94,6 +92,24 @@ def _total(measure: Measure, tiles: NDArray[np.int64]) -> Callable[[int], int]:
         return known[code]
 
     return total
+
+
+def _near(total: Callable[[int], int], budget: float) -> tuple[int, float]:
+    """Return a code whose total is within a code of the budget, and how the total changes there.
+
+    The change is the natural logarithm of the total from a code to the next, by the secant.
+    """
+    code, slope = _MIDDLE, _SIZE_PER_CODE
+    last, last_size = code, total(code)
+    for _ in range(_LOOKS):
+        jump = round(float(np.log(max(budget, 1) / last_size)) / slope)
+        code = min(max(last + jump, 0), CODES - 1)
+        if abs(code - last) <= 1:
+            break
+        size = total(code)
+        slope = min(float(np.log(size / last_size)) / (code - last), -0.005)
+        last, last_size = code, size
+    return code, slope
 
 
 def _coarsest_within(total: Callable[[int], int], budget: float, start: int) -> int:

@@ -58,6 +58,9 @@ class TileCoder(Protocol):
     def take(self, prepared: Any, tiles: NDArray[np.int64]) -> Any:
         """Return some tiles of a batch."""
 
+    def join(self, parts: Sequence[Any]) -> Any:
+        """Return batches of tiles of one shape as one."""
+
     def error(self, prepared: Any, codes: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return what the ground's squared error of each tile will be, in DN, from a model."""
 
@@ -146,6 +149,10 @@ class PyramidTileCoder:
         """See `TileCoder.take`."""
         return [prepared[tile] for tile in tiles]
 
+    def join(self, parts: Sequence[Any]) -> Any:
+        """See `TileCoder.join`."""
+        return [tile for part in parts for tile in part]
+
     def error(self, prepared: Any, codes: NDArray[np.int64]) -> NDArray[np.int64]:
         """See `TileCoder.error`; a fixed-length codec has none."""
         raise UsageError(f"rate: bundle {self._bundle.name} has a fixed rate")
@@ -225,6 +232,10 @@ class LappedTileCoder:
     def take(self, prepared: Prepared, tiles: NDArray[np.int64]) -> Prepared:
         """See `TileCoder.take`."""
         return prepared.take(tiles)
+
+    def join(self, parts: Sequence[Prepared]) -> Prepared:
+        """See `TileCoder.join`."""
+        return Prepared.join(parts)
 
     def error(self, prepared: Prepared, codes: NDArray[np.int64]) -> NDArray[np.int64]:
         """See `TileCoder.error`."""

@@ -1,7 +1,8 @@
-"""Window of tiles over which the rate is controlled: analysed once, coded at any step."""
+"""Windows of tiles over which the rate is controlled: analysed once, coded at any step."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,16 @@ from onboard.layers import ALL_NODATA, ALL_VALID, SOME_NODATA
 from onboard.nodatamask import pack_mask
 from onboard.ratecontrol import CODES, Codes, Measure, code_for_error, codes_for_budget
 from onboard.sceneheader import SceneHeader
-from onboard.tilecoder import Body, TileCoder
+from onboard.segment import SEGMENT_OVERHEAD
+from onboard.tilecoder import TileCoder
 from onboard.tiling import TileGrid
 
 TILES_AT_ONCE = 24
 _TRIES = 8
 _NEAR = 0.985
+
+Segments = dict[int, list[bytes]]
+"""Packed segments of tiles, by number of the tile in the scene."""
 
 
 @dataclass(frozen=True)
@@ -33,76 +38,82 @@ class Batch:
         prepared: what the tile coder made of them.
     """
 
-    indices: list[int]
+    indices: NDArray[np.int64]
     edge: Edge
     nodata: NDArray[np.bool_]
     prepared: Any
 
-    @property
-    def states(self) -> list[int]:
-        """Tile state of each."""
-        return [
-            SOME_NODATA if some else ALL_VALID for some in np.any(self.nodata, axis=(1, 2)).tolist()
-        ]
-
 
 @dataclass(frozen=True)
-class Window:
-    """Some rows of tiles.
+class Windows:
+    """Windows of tiles, each with its own rate, analysed and coded together.
+
+    Tiles that have data are numbered through the batches.
 
     Attributes:
         coder: codes them.
         framing: what their segments have in common.
         columns: tiles in a row.
         tile: rows of a tile.
+        ranges: numbers in the scene of each window's tiles.
         batches: tiles that have data.
-        empty: tiles that are all nodata.
+        empty: edges of tiles that are all nodata, by number in the scene.
     """
 
     coder: TileCoder
     framing: Framing
     columns: int
     tile: int
+    ranges: list[range]
     batches: list[Batch]
-    empty: list[tuple[int, Edge]]
+    empty: dict[int, Edge]
 
     @classmethod
     def analyse(
         cls,
         coder: TileCoder,
         framing: Framing,
-        lines: NDArray[Any],
+        windows: Sequence[NDArray[Any]],
         header: SceneHeader,
-        grid: TileGrid,
+        tile: int,
         first_row: int,
-    ) -> "Window":
-        """Analyse all tiles of some lines, those of one shape together.
+    ) -> "Windows":
+        """Analyse all tiles of some windows, those of one shape together.
 
         Args:
             coder: the tile coder.
             framing: of the scene.
-            lines: (bands, rows, cols).
+            windows: (bands, rows, cols) each; all but the last of whole tiles.
             header: of the scene.
-            grid: of the lines.
+            tile: rows and columns of a tile.
             first_row: rows of tiles before these.
 
         Raises:
             InputError: samples beyond the significant bits.
         """
-        window = cls(coder, framing, grid.columns, grid.tile, [], [])
-        shapes: dict[tuple[int, int], list[int]] = {}
-        for index in range(grid.count):
-            shapes.setdefault(grid.box(index)[2:], []).append(index)
+        grids = [TileGrid(lines.shape[2], lines.shape[1], tile) for lines in windows]
+        columns = grids[0].columns
+        firsts = np.cumsum([first_row * columns, *(grid.count for grid in grids)]).tolist()
+        ranges = [range(*pair) for pair in pairwise(firsts)]
+        found = cls(coder, framing, columns, tile, ranges, [], {})
+        shapes: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        for number, grid in enumerate(grids):
+            for index in range(grid.count):
+                shapes.setdefault(grid.box(index)[2:], []).append((number, index))
         for shape, members in shapes.items():
             for first in range(0, len(members), TILES_AT_ONCE):
                 part = members[first : first + TILES_AT_ONCE]
-                tiles = np.stack([grid.cut(lines, index) for index in part])
-                indices = [first_row * grid.columns + index for index in part]
-                window._add(tiles, indices, shape, header)
-        return window
+                tiles = np.stack([grids[n].cut(windows[n], index) for n, index in part])
+                indices = np.array([firsts[n] + index for n, index in part])
+                found._add(tiles, indices, shape, header)
+        return found
 
     def _add(
-        self, tiles: NDArray[Any], indices: list[int], shape: tuple[int, int], header: SceneHeader
+        self,
+        tiles: NDArray[Any],
+        indices: NDArray[np.int64],
+        shape: tuple[int, int],
+        header: SceneHeader,
     ) -> None:
         """Analyse tiles of one shape."""
         rows, cols = shape
@@ -111,21 +122,13 @@ class Window:
         if header.nodata is not None:
             present = (tiles != header.nodata).any(axis=1)
         filled = np.asarray(np.any(present[:, :rows, :cols], axis=(1, 2)))
-        self.empty.extend(
-            (index, edge) for index, any_ in zip(indices, filled, strict=True) if not any_
-        )
+        self.empty.update(dict.fromkeys(indices[~filled].tolist(), edge))
         if not filled.any():
             return
         tiles, present = tiles[filled], present[filled]
         _check_range(tiles, present, header)
-        kept = [index for index, any_ in zip(indices, filled, strict=True) if any_]
         prepared = self.coder.prepare(tiles, present, shape)
-        self.batches.append(Batch(kept, edge, ~present[:, :rows, :cols], prepared))
-
-    @property
-    def count(self) -> int:
-        """Tiles that have data."""
-        return sum(len(batch.indices) for batch in self.batches)
+        self.batches.append(Batch(indices[filled], edge, ~present[:, :rows, :cols], prepared))
 
     def at_fixed_rate(self, written: int) -> list[Strip]:
         """Return the segments where nothing can be chosen.
@@ -133,122 +136,190 @@ class Window:
         Args:
             written: segments of the scene before these.
         """
-        return self._strips(np.zeros(self.count, np.int64), written)
+        return self._strips(self._coded(self._no_codes()), written)
 
     def for_error(self, rmse: float, written: int) -> list[Strip]:
-        """Return the segments at the coarsest step whose modelled error is `rmse` DN."""
-        bands = self.coder.bands
-        values = bands * sum(int((~batch.nodata).sum()) for batch in self.batches)
+        """Return the segments at the coarsest steps whose modelled error is `rmse` DN."""
+        codes = self._no_codes()
+        for window in self.ranges:
+            tiles = self._tiles(window)
+            if len(tiles):
+                samples = sum(
+                    int((~batch.nodata[_within(batch.indices, window)]).sum())
+                    for batch in self.batches
+                )
+                most = rmse * rmse * self.coder.bands * samples
+                codes[tiles] = code_for_error(len(tiles), most, self._errors(tiles))
+        return self._strips(self._coded(codes), written)
 
-        def errors(tiles: NDArray[np.int64], codes: Codes) -> NDArray[np.int64]:
-            return self._over(tiles, codes, self.coder.error)
+    def within(self, budgets: Sequence[int], spare: int, written: int) -> list[Strip]:
+        """Return the segments at the finest steps that fit the windows' budgets.
 
-        return self._strips(code_for_error(self.count, rmse * rmse * values, errors), written)
-
-    def within(self, budget: int, written: int) -> list[Strip]:
-        """Return the segments at the finest steps that fit a budget of bytes.
+        Args:
+            budgets: bytes of each window.
+            spare: what earlier windows left over, for a window whose coarsest encoding takes more
+                than its budget.
+            written: segments of the scene before these.
 
         Raises:
             LimitError: the coarsest encoding takes more.
         """
-        sizes = self._sizes()
-        aim = budget - self._fixed_bytes()
+        searches = [
+            _Search(window, budget, budget - self._fixed_bytes(window), self._sizes(window))
+            for window, budget in zip(self.ranges, budgets, strict=True)
+        ]
+        codes = self._no_codes()
+        for search in searches:
+            tiles = self._tiles(search.window)
+            codes[tiles] = search.codes(len(tiles))
+        coded = self._coded(codes)
+        strips: list[Strip] = []
+        for search in searches:
+            settled = self._settle(search, codes, coded, spare, written)
+            written += sum(len(strip.segments) for strip in settled)
+            spare += search.budget - self.framing.cost(settled)
+            strips += settled
+        return strips
+
+    def _settle(
+        self, search: "_Search", codes: Codes, coded: Segments, spare: int, written: int
+    ) -> list[Strip]:
+        """Return the segments of a window, coded anew until they fit and nearly fill its budget."""
+        tiles = self._tiles(search.window)
+        codes = codes[tiles]
+        coded = {index: coded[index] for index in search.window}
         best: list[Strip] = []
         for _ in range(_TRIES):
-            try:
-                codes = codes_for_budget(self.count, max(aim, 0), sizes)
-            except LimitError:
-                break
-            strips = self._strips(codes, written)
+            strips = self._strips(coded, written)
             total = self.framing.cost(strips)
-            if total <= budget:
+            if total <= search.budget:
                 best = max(best, strips, key=self.framing.cost)
-                if total >= _NEAR * budget or not codes.any():
+                if total >= _NEAR * search.budget or not codes.any():
                     return best
+            elif codes.min(initial=CODES - 1) == CODES - 1:
+                break
             # What the sizes are off by, and half a per mille so that it ends below.
-            aim += budget - total - budget // 2000
+            search.aim += search.budget - total - search.budget // 2000
+            codes = search.codes(len(tiles))
+            coded |= self._coded(codes, tiles)
         if best:
             return best
-        strips = self._strips(np.full(self.count, CODES - 1), written)
+        coded |= self._coded(np.full(len(tiles), CODES - 1), tiles)
+        strips = self._strips(coded, written)
         total = self.framing.cost(strips)
-        if total > budget:
+        if total > search.budget + spare:
             raise LimitError(
-                f"budget: {budget} bytes for {self.count + len(self.empty)} tiles, but the "
-                f"coarsest step takes {total}"
+                f"budget: {search.budget} bytes for {len(search.window)} tiles, but the coarsest "
+                f"step takes {total}"
             )
         return strips
 
-    def _sizes(self) -> Measure:
-        """Return a measure of tiles in bytes, segments and their share of headers included."""
-        room = self.framing.segment_bytes - self.framing.overhead - 10
+    def _no_codes(self) -> Codes:
+        return np.zeros(sum(len(batch.indices) for batch in self.batches), np.int64)
+
+    def _tiles(self, window: range) -> NDArray[np.int64]:
+        """Return the tiles of a window that have data."""
+        indices = [batch.indices for batch in self.batches]
+        return np.flatnonzero(_within(np.concatenate([*indices, np.zeros(0, int)]), window))
+
+    def _sizes(self, window: range) -> Measure:
+        """Return a measure of a window's tiles in bytes, segments and shared headers included."""
+        every = self._tiles(window)
+        room = self.framing.segment_bytes - SEGMENT_OVERHEAD - 10
         each = self.framing.overhead + 4 + len(self.framing.head) // HEADER_EVERY
-        known: dict[int, NDArray[np.int64]] = {}
+        known: dict[tuple[bytes, int], NDArray[np.int64]] = {}
 
         def sizes(tiles: NDArray[np.int64], codes: Codes) -> NDArray[np.int64]:
-            if len(tiles) < self.count:
-                return fresh(tiles, codes)
-            if int(codes[0]) not in known:
-                known[int(codes[0])] = fresh(tiles, codes)
-            return known[int(codes[0])]
-
-        def fresh(tiles: NDArray[np.int64], codes: Codes) -> NDArray[np.int64]:
-            symbols = self._over(tiles, codes, self.coder.measure)
-            return symbols + -(-symbols // room) * each + 1
+            key = tiles.tobytes(), int(codes[0])
+            if key not in known:
+                symbols = self._over(every[tiles], self.coder.measure, codes)
+                known[key] = symbols + -(-symbols // room) * each + 1
+            return known[key]
 
         return sizes
 
-    def _fixed_bytes(self) -> int:
-        """Return the bytes that no step changes: a header, masks, edges, nodata."""
+    def _errors(self, every: NDArray[np.int64]) -> Measure:
+        """Return a measure of the squared error of some tiles."""
+        return lambda tiles, codes: self._over(every[tiles], self.coder.error, codes)
+
+    def _fixed_bytes(self, window: range) -> int:
+        """Return the bytes of a window that no step changes: a header, masks, edges, nodata."""
         room = self.framing.room((self.tile, self.tile))
         overhead = self.framing.overhead
-        spent = len(self.framing.head) + (overhead + EDGE_BYTES + 1) * len(self.empty)
+        empty = sum(index in window for index in self.empty)
+        spent = len(self.framing.head) + (overhead + EDGE_BYTES + 1) * empty
         for batch in self.batches:
             edge = EDGE_BYTES if batch.edge else 0
-            spent += edge * len(batch.indices)
-            for nodata in batch.nodata:
+            for nodata in batch.nodata[_within(batch.indices, window)]:
                 masks = pack_mask(nodata, room) if nodata.any() else []
-                spent += sum(overhead + edge + len(body) for _, body in masks)
+                spent += edge + sum(overhead + edge + len(body) for _, body in masks)
         return spent
 
-    def _over(self, tiles: NDArray[np.int64], codes: Codes, measure: Any) -> NDArray[np.int64]:
-        """Measure tiles, numbered through the batches."""
-        found, first = [], 0
-        for batch in self.batches:
-            stop = first + len(batch.indices)
-            here = (tiles >= first) & (tiles < stop)
-            if here.any():
-                prepared = self.coder.take(batch.prepared, tiles[here] - first)
-                finest = self.coder.finest(prepared)
-                found.append(measure(prepared, np.maximum(codes[here], finest)))
-            first = stop
-        return np.concatenate(found)
+    def _over(self, tiles: NDArray[np.int64], measure: Any, codes: Codes) -> NDArray[np.int64]:
+        """Measure some tiles at their codes."""
+        found = np.zeros(len(tiles), np.int64)
+        for places, prepared in self._parts(tiles):
+            finest = self.coder.finest(prepared)
+            found[places] = measure(prepared, np.maximum(codes[places], finest))
+        return found
 
-    def _strips(self, codes: Codes, written: int) -> list[Strip]:
-        """Return the segments at these steps, in the order of tiles, scene headers between."""
-        by_tile = {
-            index: [self.framing.tile(index, edge, 0, 0, bytes([ALL_NODATA]))]
-            for index, edge in self.empty
-        }
-        chosen, first = [], 0
+    def _parts(self, tiles: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], Any]]:
+        """Yield places in `tiles` and those tiles; a few from many batches come as one."""
+        few: dict[Edge, list[tuple[NDArray[np.int64], Any]]] = {}
+        for batch, places, own in self._split(tiles):
+            part = places, self.coder.take(batch.prepared, own)
+            if len(tiles) > TILES_AT_ONCE:
+                yield part
+            else:
+                few.setdefault(batch.edge, []).append(part)
+        for parts in few.values():
+            yield (
+                np.concatenate([places for places, _ in parts]),
+                self.coder.join([prepared for _, prepared in parts]),
+            )
+
+    def _split(
+        self, tiles: NDArray[np.int64]
+    ) -> Iterator[tuple[Batch, NDArray[np.int64], NDArray[np.int64]]]:
+        """Yield batches, where in `tiles` theirs are, and their numbers in the batch."""
+        first = 0
         for batch in self.batches:
             stop = first + len(batch.indices)
-            room = self.framing.room(batch.edge)
-            within = np.maximum(codes[first:stop], self.coder.finest(batch.prepared))
-            chosen.append(Chosen(batch.prepared, within, batch.states, room))
+            places = np.flatnonzero((tiles >= first) & (tiles < stop))
+            if len(places):
+                yield batch, places, tiles[places] - first
             first = stop
+
+    def _coded(self, codes: Codes, tiles: NDArray[np.int64] | None = None) -> Segments:
+        """Return the segments of tiles at these steps, and of all tiles that are all nodata."""
+        chosen, picked = [], []
+        for batch, places, own in self._split(np.arange(len(codes)) if tiles is None else tiles):
+            prepared = self.coder.take(batch.prepared, own)
+            within = np.maximum(codes[places], self.coder.finest(prepared))
+            nodata = batch.nodata[own]
+            states = [SOME_NODATA if gaps.any() else ALL_VALID for gaps in nodata]
+            chosen.append(Chosen(prepared, within, states, self.framing.room(batch.edge)))
+            picked.append((batch.indices[own].tolist(), batch.edge, nodata))
         coded = self.coder.code(chosen, self.framing.one_layer) if chosen else []
-        for batch, choice, tiles in zip(self.batches, chosen, coded, strict=True):
-            by_tile |= self._segments(batch, choice, tiles)
-        return self._rows(by_tile, written)
+        found = {
+            index: [self.framing.tile(index, edge, 0, 0, bytes([ALL_NODATA]))]
+            for index, edge in self.empty.items()
+        }
+        for (indices, edge, nodata), choice, bodies in zip(picked, chosen, coded, strict=True):
+            for index, gaps, pieces in zip(indices, nodata, bodies, strict=True):
+                found[index] = [self.framing.tile(index, edge, *piece) for piece in pieces]
+                for first, body in pack_mask(gaps, choice.room) if gaps.any() else ():
+                    found[index].append(self.framing.mask(index, edge, first, body))
+        return found
 
-    def _rows(self, by_tile: dict[int, list[bytes]], written: int) -> list[Strip]:
-        """Sort segments to rows of tiles."""
+    def _strips(self, coded: Segments, written: int) -> list[Strip]:
+        """Sort segments to rows of tiles, scene headers between."""
         strips: list[Strip] = []
-        for index in sorted(by_tile):
+        for index in sorted(coded):
             line = index // self.columns * self.tile
             if not strips or strips[-1].line != line:
                 strips.append(Strip(line, []))
-            for segment in by_tile[index]:
+            for segment in coded[index]:
                 if written % HEADER_EVERY == 0:
                     strips[-1].segments.append(self.framing.head)
                     written += 1
@@ -256,17 +327,28 @@ class Window:
                 written += 1
         return strips
 
-    def _segments(
-        self, batch: Batch, chosen: Chosen, tiles: Sequence[Sequence[Body]]
-    ) -> dict[int, list[bytes]]:
-        """Return the segments of each tile of a batch."""
-        found = {}
-        for index, nodata, bodies in zip(batch.indices, batch.nodata, tiles, strict=True):
-            segments = [self.framing.tile(index, batch.edge, *body) for body in bodies]
-            for first, body in pack_mask(nodata, chosen.room) if nodata.any() else ():
-                segments.append(self.framing.mask(index, batch.edge, first, body))
-            found[index] = segments
-        return found
+
+@dataclass
+class _Search:
+    """The search for the codes of a window: its budget, and the bytes of symbols aimed at."""
+
+    window: range
+    budget: int
+    aim: int
+    sizes: Measure
+
+    def codes(self, count: int) -> Codes:
+        """Return codes for the aim, the coarsest if none is coarse enough."""
+        if not count:
+            return np.zeros(0, np.int64)
+        try:
+            return codes_for_budget(count, max(self.aim, 0), self.sizes)
+        except LimitError:
+            return np.full(count, CODES - 1)
+
+
+def _within(indices: NDArray[np.int64], window: range) -> NDArray[np.bool_]:
+    return (indices >= window.start) & (indices < window.stop)
 
 
 def _check_range(tiles: NDArray[Any], present: NDArray[np.bool_], header: SceneHeader) -> None:
