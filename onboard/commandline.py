@@ -8,9 +8,11 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeAlias
 
 from onboard.errors import LimitError, SkybookError, UsageError
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 EXIT_CODES = """\
 exit codes: 0 ok, 1 internal, 2 usage, 3 bad input, 4 damaged or incomplete stream,
@@ -19,7 +21,7 @@ exit codes: 0 ok, 1 internal, 2 usage, 3 bad input, 4 damaged or incomplete stre
 
 def command_parser(
     package: str, description: str | None
-) -> tuple[argparse.ArgumentParser, "argparse._SubParsersAction[argparse.ArgumentParser]"]:
+) -> tuple[argparse.ArgumentParser, Commands]:
     """Return the parser of `python -m PACKAGE`, and what its commands are added to."""
     parser = argparse.ArgumentParser(
         prog=f"python -m {package}",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from onboard.bundle import Bundle
 from onboard.errors import InputError, UsageError
-from onboard.framing import Framing, Strip
+from onboard.framing import EDGE_BYTES, Framing, Strip
 from onboard.rawimage import DTYPES, check_image
 from onboard.sceneheader import EndOfScene, SceneHeader
 from onboard.segment import (
@@ -28,7 +28,6 @@ from onboard.window import Windows
 DEFAULT_RATIO = 20.48
 WINDOWS = ("scene", "strip")
 STRIPS_AT_ONCE = 4
-"""Rows of tiles that are coded together, for speed; the bytes do not hang on it."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,8 @@ class Options:
         rmse: root mean square error aimed at, in DN, instead.
         window: over what the rate is controlled, 'scene' or 'strip' (one row of tiles).
         packets: how packets are formed; None for bare segments.
+        strips_at_once: rows of tiles that are coded together where the window is the strip, for
+            speed; the bytes do not hang on it.
     """
 
     scene_id: int = 0
@@ -54,6 +55,7 @@ class Options:
     rmse: float | None = None
     window: str = "scene"
     packets: PacketOptions | None = None
+    strips_at_once: int = STRIPS_AT_ONCE
 
     def __post_init__(self) -> None:
         if not 0 <= self.scene_id <= 65_535:
@@ -69,6 +71,8 @@ class Options:
             raise UsageError(f"ratio: expected more than 0, found {self.ratio}")
         if self.rmse is not None and not 0 < self.rmse < 65_536:
             raise UsageError(f"RMSE: expected more than 0 DN, found {self.rmse}")
+        if not 1 <= self.strips_at_once <= 1024:
+            raise UsageError(f"strips at once: expected 1..1024, found {self.strips_at_once}")
         if self.window not in WINDOWS:
             raise UsageError(f"rate window: expected one of {WINDOWS}, found {self.window!r}")
 
@@ -90,7 +94,7 @@ class Progress:
     Attributes:
         rows: rows of tiles done.
         segments: written so far.
-        spare: bytes of the budget that earlier windows left over.
+        spare: bytes of the budget that earlier windows left over or kept back.
     """
 
     rows: int = 0
@@ -185,10 +189,11 @@ class Encoder:
         if options.budget is not None and not header.height:
             raise UsageError("budget: expected a ratio or an error, since the height is not known")
         framing = self._framing(header, options)
-        done = done or Progress()
+        done = done or self.progress(header, options, 0, 0, 0)
         lines = done.rows * self.bundle.tile
         source = iter(windows)
-        while batch := list(islice(source, 1 if options.window == "scene" else STRIPS_AT_ONCE)):
+        together = 1 if options.window == "scene" else options.strips_at_once
+        while batch := list(islice(source, together)):
             first = lines // self.bundle.tile
             budgets = []
             for window in batch:
@@ -205,6 +210,24 @@ class Encoder:
         if not lines:
             raise InputError("image: expected at least one line, found none")
         yield self._end(framing, lines, done.segments)
+
+    def progress(
+        self, header: SceneHeader, options: Options, rows: int, segments: int, spent: int
+    ) -> Progress:
+        """Return how far a scene is encoded, to go on from there.
+
+        Args:
+            header: of the scene.
+            options: it was encoded with.
+            rows: rows of tiles done.
+            segments: written for them.
+            spent: bytes that those took, packets included.
+        """
+        options = self._complete(options)
+        framing = self._framing(header, options)
+        share = self._share(options, header, framing, 0, rows * self.bundle.tile) if rows else 0
+        kept = self._kept_back(options, header, framing)
+        return Progress(rows, segments, max(0, share + kept - spent))
 
     def _complete(self, options: Options) -> Options:
         """Fill in the default rate, or refuse a rate that the bundle cannot keep."""
@@ -244,16 +267,28 @@ class Encoder:
     def _share(
         self, options: Options, header: SceneHeader, framing: Framing, first: int, stop: int
     ) -> int:
-        """Return the bytes that lines `first` to `stop` may take; the end is paid by the first."""
+        """Return the bytes that lines `first` to `stop` may take.
+
+        The first lines pay for the end, and for a last row of tiles that is too short to have a
+        share that its headers fit in.
+        """
         end = framing.overhead + len(EndOfScene(1, 0).pack())
+        reserve = end + self._kept_back(options, header, framing)
         if options.budget is not None:
-            spendable = options.budget - end
+            spendable = options.budget - reserve
             return spendable * stop // header.height - spendable * first // header.height
         if options.ratio is None:
             return 0
         raw = header.bands * header.width * np.dtype(DTYPES[header.sample_type]).itemsize
-        before = int(raw * first / options.ratio) - end if first else 0
-        return int(raw * stop / options.ratio) - end - before
+        before = int(raw * first / options.ratio) - reserve if first else 0
+        return int(raw * stop / options.ratio) - reserve - before
+
+    def _kept_back(self, options: Options, header: SceneHeader, framing: Framing) -> int:
+        """Return what a last row of tiles that may be short takes at the coarsest step."""
+        if options.window == "scene" or (header.height and not header.height % self.bundle.tile):
+            return 0
+        columns = -(-header.width // self.bundle.tile)
+        return columns * (framing.overhead + self.coder.least_body + EDGE_BYTES)
 
     def _code(
         self, windows: Windows, options: Options, budgets: list[int], done: Progress

@@ -15,6 +15,7 @@ from onboard.errors import BundleError, UsageError
 from onboard.lappedcoder import Chosen, LappedCoder, Prepared
 from onboard.layers import split_layers
 from onboard.quantizer import quantise
+from onboard.rans import STATE_BYTES
 from onboard.session import open_plane_session, open_session
 from onboard.tables import BIT
 from onboard.tiling import positions
@@ -37,6 +38,10 @@ class TileCoder(Protocol):
     @property
     def bands(self) -> int:
         """Bands of a tile."""
+
+    @property
+    def least_body(self) -> int:
+        """Bytes of a tile's body at the coarsest step, as a rule."""
 
     def prepare(
         self, tiles: NDArray[Any], present: NDArray[np.bool_], inside: tuple[int, int]
@@ -89,6 +94,7 @@ class PyramidTileCoder:
     def __init__(self, bundle: Bundle, engine: str | None, threads: int) -> None:
         self._bundle = bundle
         self.bands = bundle.bands
+        self.least_body = 1 + bundle.front_end.side_bytes
         self.session = open_session(
             bundle.parts["encoder.onnx"],
             bundle.parts["encoder.tflite"],
@@ -198,6 +204,7 @@ class LappedTileCoder:
     def __init__(self, bundle: Bundle, engine: str | None, threads: int) -> None:
         self._coder: LappedCoder = bundle.lapped
         self.bands = bundle.bands
+        self.least_body = 1 + bundle.front_end.side_bytes + STATE_BYTES + 2
         self._tile = bundle.tile
         self._vectors = bundle.golden_bodies
         self._error_share: int = bundle.manifest["encoder"]["error_permille"]
@@ -250,15 +257,16 @@ class LappedTileCoder:
 
     def golden(self) -> tuple[list[int], list[int], float]:
         """See `TileCoder.golden`; what agrees are whole tiles, and all must."""
-        size = self._tile
-        present = np.ones((1, size, size), np.bool_)
-        agree = 0
-        for vector in self._vectors:
-            prepared = self.prepare(vector.samples[None], present, (size, size))
-            codes = np.array([vector.step_code])
-            chosen = Chosen(prepared, codes, [0], MAX_BODY)
-            ((_, _, body),) = self._coder.code([chosen])[0][0]
-            agree += body == vector.body
+        count, size = len(self._vectors), self._tile
+        tiles = np.stack([vector.samples for vector in self._vectors])
+        present = np.ones((count, size, size), np.bool_)
+        prepared = self.prepare(tiles, present, (size, size))
+        codes = np.array([vector.step_code for vector in self._vectors])
+        coded = self._coder.code([Chosen(prepared, codes, [0] * count, MAX_BODY)])[0]
+        agree = sum(
+            [body for _, _, body in bodies] == [vector.body]
+            for bodies, vector in zip(coded, self._vectors, strict=True)
+        )
         return [agree], [len(self._vectors)], 1.0
 
     def code(self, batches: Sequence[Chosen], one_layer: bool) -> list[list[list[Body]]]:
