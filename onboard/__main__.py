@@ -1,4 +1,4 @@
-"""Command line of the flight side: encode, stream, info, selftest."""
+"""Command line of the flight side: encode, stream, protect, info, selftest."""
 
 import argparse
 import sys
@@ -9,6 +9,7 @@ from onboard import bundle as bundles
 from onboard.commandline import add_json_option, command_parser, print_result, run_command
 from onboard.encodecommand import add_encode_command
 from onboard.errors import UsageError
+from onboard.protectcommand import add_protect_command
 from onboard.selftest import run_selftest
 from onboard.session import ENGINES
 from onboard.streamcommand import add_stream_command
@@ -76,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add_encode_command(commands)
     add_stream_command(commands)
+    add_protect_command(commands)
 
     info = commands.add_parser(
         "info",

@@ -31,6 +31,7 @@ class Kind(IntEnum):
     TILE = 1
     MASK = 2
     END = 3
+    REPAIR = 4
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Segment:
     """One segment.
 
     Attributes:
-        kind: a `Kind`; a reader also meets unknown ones, 4..15.
+        kind: a `Kind`; a reader also meets unknown ones, 5..15.
         scene_id: u16.
         model: first 4 bytes of the model hash.
         tile: tile index, u32.

@@ -295,7 +295,8 @@ def _head(buffer: Buffer, offset: int) -> tuple[int, int, tuple[int, int], int]:
         raise StreamError("packet: cut short in its header")
     identity, sequence, length, seconds, ticks = _HEAD.unpack_from(buffer, offset)
     stop: int = offset + _PRIMARY_BYTES + 1 + length
-    if identity & ~IDLE_APID != _FLAGGED or sequence & _UNSEGMENTED != _UNSEGMENTED:
+    wrong = identity & ~IDLE_APID != _FLAGGED or identity & IDLE_APID == IDLE_APID
+    if wrong or sequence & _UNSEGMENTED != _UNSEGMENTED:
         raise StreamError(f"packet: expected a packet header, found {identity:04x} {sequence:04x}")
     if stop > len(buffer):
         raise StreamError(f"packet: cut short, {stop - len(buffer)} bytes are missing")
