@@ -168,7 +168,8 @@ def _count(
 ) -> None:
     """Add what one batch shows: symbols of each level, mean magnitudes behind residuals."""
     codes = np.maximum(codes, coder.finest(batch))
-    for level, residual, away in coder.scan(batch, codes):
+    for layer in coder.scan(batch, codes):
+        level, residual, away = layer.level, layer.residual, layer.away
         high = residual >> coder.tables.shifts[level].astype(np.int32)
         symbol = np.where(np.abs(high) > LARGEST, ESCAPE, high + LARGEST)
         flat = np.bincount((level * SYMBOLS + symbol).reshape(-1), minlength=counts.size)

@@ -347,10 +347,10 @@ def _rebuilt_tiles(
     state = ContextState(coder.contexts, count, rows, cols)
     values = np.zeros((count, rows, cols, channels), np.float32)
     scaled = prepared.latents.scaled(codes, coder.transform.mantissas)
-    for layer, (level, residual, away) in enumerate(coder.scan(prepared, codes), 1):
-        mean = (state.take(scaled, layer) - away) >> 6
-        value = reconstruct(coder.quantizer, residual, level, mean)
-        state.set(values, layer, value * (keep >= layer)[:, None, None])
+    for number, layer in enumerate(coder.scan(prepared, codes), 1):
+        mean = (state.take(scaled, number) - layer.away) >> 6
+        value = reconstruct(coder.quantizer, layer.residual, layer.level, mean)
+        state.set(values, number, value * (keep >= number)[:, None, None])
     steps = (2.0 ** (codes / 16 - 1)).astype(np.float32)
     return linear_bands(coder, values, steps, prepared.angles, prepared.means)
 

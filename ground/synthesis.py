@@ -15,7 +15,7 @@ _COL_SIGN = np.tile(_PARITY, BLOCK)
 
 
 def reconstruct(
-    quantizer: Quantizer, residual: Ints, level: NDArray[np.intp], mean: Ints | int
+    quantizer: Quantizer, residual: Ints, level: Ints, mean: Ints | int
 ) -> NDArray[np.float32]:
     """Return what symbols stand for, in steps: prediction and codeword of the residual."""
     size = np.abs(residual)

@@ -106,7 +106,7 @@ class ContextState:
         self.model = model
         self.shape = (tiles, rows, cols)
         channels = model.cuts[-1]
-        self.symbols: Ints = np.zeros((*self.shape, channels), np.int32)
+        self._dc: Ints = np.zeros((*self.shape, model.bands), np.int32)
         self._size = np.zeros((*self.shape, channels), np.float32)
         self._near = np.zeros((*self.shape, channels), np.float32)
         self._slopes = np.zeros((*self.shape, 2 * model.bands), np.float32)
@@ -139,49 +139,52 @@ class ContextState:
         else:
             values[..., self.channels(layer)] = part.reshape(*self.shape, -1)
 
-    def context(self, layer: int) -> tuple[NDArray[np.intp], Ints | int]:
+    def context(self, layer: int) -> tuple[Ints, Ints | int]:
         """Return level and predicted value of each symbol of a layer (tiles, positions, channels).
 
         All earlier layers must have been put.
         """
         if layer > LATTICES:
-            return self._ac(layer), 0
-        return self._dc(layer - 1)
+            return self._ac_level(layer), 0
+        return self._dc_level(layer - 1)
 
     def put(self, layer: int, symbols: Ints) -> None:
         """Set the symbols (tiles, positions, channels) of a layer."""
-        part = self.channels(layer)
-        self.set(self.symbols, layer, symbols)
-        if layer < LATTICES:
-            return
-        if layer == LATTICES:
-            self._set_slopes(self.symbols[..., part])
-        size = np.minimum(np.abs(self.symbols[..., part]), SIZE_CAP).astype(np.float32)
-        self._size[..., part] = size
-        near = self._near[..., part]
+        if layer <= LATTICES:
+            self.set(self._dc, layer, symbols)
+            if layer < LATTICES:
+                return
+            self._set_slopes()
+            symbols = self._dc
+        size = np.minimum(np.abs(symbols), SIZE_CAP).astype(np.float32)
+        size = size.reshape(*self.shape, -1)
+        near = np.zeros_like(size)
         near[:, 1:] += size[:, :-1]
         near[:, :-1] += size[:, 1:]
         near[:, :, 1:] += size[:, :, :-1]
         near[:, :, :-1] += size[:, :, 1:]
+        part = self.channels(layer)
+        self._size[..., part] = size
+        self._near[..., part] = near
 
-    def _set_slopes(self, dc: Ints) -> None:
+    def _set_slopes(self) -> None:
         """Take the differences of the DC left and right of each position, above and below it."""
-        wide = np.pad(dc, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
+        wide = np.pad(self._dc, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
         across = np.abs(wide[:, 1:-1, :-2] - wide[:, 1:-1, 2:])
         down = np.abs(wide[:, :-2, 1:-1] - wide[:, 2:, 1:-1])
         self._slopes[:] = np.minimum(np.concatenate([across, down], axis=3), SLOPE_CAP)
 
-    def _ac(self, layer: int) -> NDArray[np.intp]:
+    def _ac_level(self, layer: int) -> Ints:
         same, near, slope, bias = self.model._matrices[layer - LATTICES - 1]
         known = len(same)
-        channels = self.symbols.shape[3]
+        channels = self.model.cuts[-1]
         sums = self._size.reshape(-1, channels)[:, :known] @ same
         sums += self._near.reshape(-1, channels)[:, :known] @ near
         sums += self._slopes.reshape(-1, len(slope)) @ slope
         sums += bias
         return _levels(sums).reshape(self.shape[0], -1, sums.shape[1])
 
-    def _dc(self, lattice: int) -> tuple[NDArray[np.intp], Ints]:
+    def _dc_level(self, lattice: int) -> tuple[Ints, Ints]:
         """Predict a lattice from the ones before: from four corners, or four sides."""
         tiles, rows, cols = self.shape
         places = self._lattices[lattice]
@@ -191,7 +194,7 @@ class ContextState:
             level = _levels(np.broadcast_to(bias, (tiles, len(places), bands)).copy())
             return level, np.zeros(level.shape, np.int32)
         # One more row and column of zeros stands in for what a single row or column cannot mirror.
-        dc = np.pad(self.symbols[..., :bands], ((0, 0), (0, 1), (0, 1), (0, 0)))
+        dc = np.pad(self._dc, ((0, 0), (0, 1), (0, 1), (0, 0)))
         row, col = places // cols, places % cols
         up, down = _mirrored(row - 1, rows), _mirrored(row + 1, rows)
         left, right = _mirrored(col - 1, cols), _mirrored(col + 1, cols)
@@ -222,7 +225,8 @@ def _mirrored(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     return np.asarray(np.where(low == size, size - 2 if size > 1 else size, low), np.int64)
 
 
-def _levels(sums: NDArray[np.float32]) -> NDArray[np.intp]:
+def _levels(sums: NDArray[np.float32]) -> Ints:
     """Return four levels per octave of the sums, from 4 on, 0..63."""
-    steps = np.ascontiguousarray(sums).view(np.int32) >> 21
-    return np.asarray(np.clip(steps - _LEVEL_ZERO, 0, LEVELS - 1), np.intp)
+    steps: Ints = np.ascontiguousarray(sums).view(np.int32) >> 21
+    steps -= _LEVEL_ZERO
+    return np.clip(steps, 0, LEVELS - 1, out=steps)

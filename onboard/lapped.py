@@ -123,7 +123,7 @@ class Quantizer:
         least[: self.skip + 1] = np.iinfo(np.int32).max
         return least
 
-    def quantise(self, away: Ints, level: NDArray[np.intp]) -> Ints:
+    def quantise(self, away: Ints, level: Ints) -> Ints:
         """Return residuals, given them before rounding in 1/64 step."""
         sign = away >> 31
         size = (away ^ sign) - sign

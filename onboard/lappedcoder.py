@@ -22,6 +22,9 @@ from onboard.tables import BIT, Tables
 # 2^12 * 2^(i/8). The square of the step of code c is 2^(c/8 - 2) DN^2, so errors in (1/64 step)^2
 # times 2^(c/8) are in 2^-14 DN^2.
 _EIGHTH_OCTAVES = np.array([4096, 4467, 4871, 5312, 5793, 6317, 6889, 7512], np.int64)
+_BIN_SHIFT = 21
+_BINS = 4 * (127 + 40)
+"""Quarter octaves of the bits of a float32, up to 2^40."""
 Analyser = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
@@ -101,6 +104,34 @@ class Symbols:
 
 
 @dataclass(frozen=True)
+class Layer:
+    """A layer of a batch, quantised: arrays (tiles, positions, channels).
+
+    Attributes:
+        level: of each symbol.
+        residual: 0 where the level says that it is not coded.
+        away: residual before rounding, in 1/64 step.
+        coded: which symbols are coded, as indices into the flat arrays.
+    """
+
+    level: Ints
+    residual: Ints
+    away: Ints
+    coded: NDArray[np.int64]
+
+    @property
+    def first_of_tiles(self) -> NDArray[np.int64]:
+        """Index of each tile's first symbol, and of the end."""
+        tiles, positions, channels = self.level.shape
+        return np.arange(tiles + 1, dtype=np.int64) * np.int64(positions * channels)
+
+    def of_coded(self) -> tuple[NDArray[np.int64], Ints]:
+        """Return level and residual of the coded symbols."""
+        level = self.level.reshape(-1)[self.coded].astype(np.int64)
+        return level, self.residual.reshape(-1)[self.coded]
+
+
+@dataclass(frozen=True)
 class LappedCoder:
     """The parts that a bundle names."""
 
@@ -138,18 +169,42 @@ class LappedCoder:
     def measure(self, prepared: Prepared, codes: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the bits of each tile's symbols at a step, in 1/256."""
         bits = np.zeros(len(codes), np.int64)
-        for level, residual, _ in self.scan(prepared, codes):
+        for layer in self.scan(prepared, codes):
+            level, residual = layer.of_coded()
             cost = self.tables.cost(level, residual)
-            cost[level <= self.quantizer.skip] = 0
-            bits += cost.sum(axis=(1, 2), dtype=np.int64)
+            sums = np.concatenate([[0], np.cumsum(cost, dtype=np.int64)])
+            bits += np.diff(sums[np.searchsorted(layer.coded, layer.first_of_tiles)])
         return bits
+
+    def guess(self, prepared: Prepared) -> NDArray[np.float64]:
+        """Return (256,) roughly the bits of all tiles at each step code, from a histogram."""
+        octaves = (2.0**prepared.latents.shifts).astype(np.float32)
+        size = np.abs(prepared.latents.values) * octaves[:, None, None, None]
+        bins = size.astype(np.float32).view(np.int32) >> _BIN_SHIFT
+        counts = np.bincount(bins.reshape(-1), minlength=_BINS)
+        found: NDArray[np.float64] = self._bits_of_size @ counts[:_BINS]
+        return found
+
+    @cached_property
+    def _bits_of_size(self) -> NDArray[np.float64]:
+        """(256, bins): bits of a latent of each size at each step code.
+
+        Of x steps 1.31 log2(1 + (1.52 x)^1.39), fitted to the bits of training tiles: within a
+        tenth at useful rates.
+        """
+        middle = (np.arange(_BINS) << _BIN_SHIFT) + (1 << (_BIN_SHIFT - 1))
+        size = middle.astype(np.int32).view(np.float32).astype(np.float64)
+        size[0] = 0
+        codes = np.arange(256)
+        step = 64 * 2.0 ** (8 + codes // 16) / self.transform.mantissas[codes % 16]
+        return 1.31 * np.log2(1 + (1.52 * size / step[:, None]) ** 1.39)
 
     def error(self, prepared: Prepared, codes: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the squared error of each tile that its rounding makes, in squared DN."""
         error = np.zeros(len(codes), np.int64)
-        for layer, (_, residual, away) in enumerate(self.scan(prepared, codes), 1):
-            weights = self.synthesis_power[self.contexts.channels_of(layer)]
-            lost = (away - (residual << 6)).astype(np.int64)
+        for number, layer in enumerate(self.scan(prepared, codes), 1):
+            weights = self.synthesis_power[self.contexts.channels_of(number)]
+            lost = (layer.away - (layer.residual << 6)).astype(np.int64)
             error += (lost * lost * weights).sum(axis=(1, 2)) >> 8
         octaves, eighths = codes // 8, codes % 8
         return np.asarray((error * _EIGHTH_OCTAVES[eighths] >> 20) << octaves >> 6, np.int64)
@@ -161,40 +216,39 @@ class LappedCoder:
         power = (filters * filters).sum(axis=1) >> 20
         return np.asarray(power[self.contexts.order % FREQUENCIES], np.int64)
 
-    def scan(
-        self, prepared: Prepared, codes: NDArray[np.int64]
-    ) -> Iterator[tuple[NDArray[np.intp], Ints, Ints]]:
-        """Yield level, residual, and residual before rounding in 1/64 step, layer by layer.
-
-        Each is (tiles, positions, channels).
-        """
+    def scan(self, prepared: Prepared, codes: NDArray[np.int64]) -> Iterator[Layer]:
+        """Quantise a batch at the given steps, layer by layer."""
         scaled = prepared.latents.scaled(codes, self.transform.mantissas)
         state = ContextState(self.contexts, *scaled.shape[:3])
-        for layer in range(1, self.contexts.layers + 1):
-            level, mean = state.context(layer)
-            away = state.take(scaled, layer) - (mean << 6)
-            residual = self.quantizer.quantise(away, level)
-            state.put(layer, residual + mean)
-            yield level, residual, away
+        for number in range(1, self.contexts.layers + 1):
+            level, mean = state.context(number)
+            away = state.take(scaled, number) - (mean << 6)
+            coded = np.flatnonzero(level > self.quantizer.skip)
+            residual = np.zeros(level.shape, np.int32)
+            residual.reshape(-1)[coded] = self.quantizer.quantise(
+                away.reshape(-1)[coded], level.reshape(-1)[coded]
+            )
+            state.put(number, residual + mean)
+            yield Layer(level, residual, away, coded)
 
     def symbols(self, prepared: Prepared, codes: NDArray[np.int64]) -> Symbols:
         """Quantise a batch at the given steps."""
-        levels, residuals, counts, costs = [], [], [], []
+        levels, residuals, owners, counts, costs = [], [], [], [], []
         places: list[tuple[int, int]] = []
-        for layer, (level, residual, _) in enumerate(self.scan(prepared, codes), 1):
-            tiles, positions, _ = level.shape
-            coded = level > self.quantizer.skip
-            cost = self.tables.cost(level, residual)
-            costs.append(np.where(coded, cost, 0).sum(axis=2, dtype=np.int64))
-            counts.append(np.count_nonzero(coded, axis=2))
-            levels.append(level.astype(np.uint8).reshape(tiles, -1))
-            residuals.append(residual.reshape(tiles, -1))
-            places += [(layer, position) for position in range(positions)]
-        level = np.concatenate(levels, axis=1)
-        kept = level > self.quantizer.skip
-        residual = np.concatenate(residuals, axis=1)[kept]
+        for number, layer in enumerate(self.scan(prepared, codes), 1):
+            tiles, positions, channels = layer.level.shape
+            level, residual = layer.of_coded()
+            unit = layer.coded // channels
+            cost = np.bincount(unit, self.tables.cost(level, residual), tiles * positions)
+            costs.append(cost.astype(np.int64).reshape(tiles, positions))
+            counts.append(np.bincount(unit, minlength=cost.size).reshape(tiles, positions))
+            levels.append(level.astype(np.uint8))
+            residuals.append(residual)
+            owners.append((unit // max(positions, 1)).astype(np.uint16))
+            places += [(number, position) for position in range(positions)]
+        order = np.argsort(np.concatenate(owners), kind="stable")
         starts, frequencies, sizes = self.tables.intervals(
-            np.asarray(level[kept], np.uint8), residual
+            np.concatenate(levels)[order], np.concatenate(residuals)[order]
         )
         units = np.concatenate(counts, axis=1).reshape(-1)
         coded = np.concatenate([[0], np.cumsum(units)])

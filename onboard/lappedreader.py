@@ -32,7 +32,7 @@ class Lane:
 class LayerRead:
     """One layer of a batch, (tiles, positions, channels); what did not arrive is 0."""
 
-    level: NDArray[np.intp]
+    level: Ints
     mean: Ints | int
     residual: Ints
 
@@ -112,7 +112,7 @@ def _runs(
 def _read_layer(
     coder: LappedCoder,
     reader: rans.Reader,
-    level: NDArray[np.intp],
+    level: Ints,
     coded: NDArray[np.bool_],
     runs: Sequence[Run],
 ) -> tuple[Ints, NDArray[np.int64]]:

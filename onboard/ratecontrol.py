@@ -14,40 +14,62 @@ from onboard.errors import LimitError
 
 CODES = 256
 _FEW = 16
+_MANY = 160
+_SAMPLE = 20
+_NEAR = 3
+"""Codes from a look at all tiles to the one chosen."""
 _MIDDLE = 112
-_LOOKS = 12
 _SIZE_PER_CODE = -0.045  # natural logarithm; where the search starts from
+_FLATTEST = -0.005
 
 Codes = NDArray[np.int64]
 Measure = Callable[[NDArray[np.int64], Codes], NDArray[np.int64]]
 """Sizes (or squared errors) of the tiles with these numbers at these step codes."""
 
 
-def codes_for_budget(count: int, budget: int, measure: Measure) -> Codes:
+def codes_for_budget(
+    count: int, budget: int, measure: Measure, guess: NDArray[np.float64] | None = None
+) -> Codes:
     """Return a step code for each of `count` tiles, as fine as `budget` bytes allow.
 
-    Of many tiles a sample finds the code, one look at all corrects it, and how sizes change from
-    one code to the next is taken from the sample: the sum is right to a few per mille.
+    Of few tiles the sum is kept exactly; of many it is right to a few per mille, from one look at
+    all of them where the guess is good.
+
+    Args:
+        count: tiles, at least 1.
+        budget: bytes.
+        measure: bytes of tiles.
+        guess: (256,) roughly what all tiles take at each code; it only saves looks.
 
     Raises:
         LimitError: the coarsest step takes more.
     """
     every = np.arange(count)
+    code, slope = _MIDDLE, _SIZE_PER_CODE
+    if guess is not None:
+        code = min(int(np.count_nonzero(guess > budget)), CODES - 1)
+        low, high = max(code - 4, 0), min(code + 4, CODES - 1)
+        slope = min(float(np.log((guess[high] + 1) / (guess[low] + 1))) / (high - low), _FLATTEST)
     if count <= _FEW:
-        code = _coarsest_within(_total(measure, every), budget, _MIDDLE)
+        code = _coarsest_within(_total(measure, every), budget, code)
         if code == CODES:
             raise _too_small(budget, measure, every)
         sizes = measure(every, np.full(count, code))
         finer = measure(every, np.full(count, max(code - 1, 0)))
         return _mixed(code, sizes, finer, budget)
-    some = every[:: count // (8 if count < 64 else 20)]
-    code, slope = _near(_total(measure, some), budget * len(some) / count)
+    if count >= _MANY:
+        some = every[:: count // _SAMPLE]
+        sampled = int(measure(some, np.full(len(some), code)).sum())
+        away = float(np.log(max(budget, 1) * len(some) / count / sampled)) / slope
+        code = min(max(code + round(away), 0), CODES - 1)
     for _ in range(CODES):
         sizes = measure(every, np.full(count, code)).astype(np.float64)
         away = float(np.log(max(budget, 1) / sizes.sum())) / slope
         step = int(np.clip(np.ceil(away), -code, CODES - 1 - code))
-        if abs(step) <= 2:
+        if abs(step) <= _NEAR:
             break
+        coarser = measure(every, np.full(count, code + step)).sum()
+        slope = min(float(np.log(coarser / sizes.sum())) / step, _FLATTEST)
         code += step
     if code + away > CODES - 1:
         raise _too_small(budget, measure, every)
@@ -92,24 +114,6 @@ def _total(measure: Measure, tiles: NDArray[np.int64]) -> Callable[[int], int]:
         return known[code]
 
     return total
-
-
-def _near(total: Callable[[int], int], budget: float) -> tuple[int, float]:
-    """Return a code whose total is within a code of the budget, and how the total changes there.
-
-    The change is the natural logarithm of the total from a code to the next, by the secant.
-    """
-    code, slope = _MIDDLE, _SIZE_PER_CODE
-    last, last_size = code, total(code)
-    for _ in range(_LOOKS):
-        jump = round(float(np.log(max(budget, 1) / last_size)) / slope)
-        code = min(max(last + jump, 0), CODES - 1)
-        if abs(code - last) <= 1:
-            break
-        size = total(code)
-        slope = min(float(np.log(size / last_size)) / (code - last), -0.005)
-        last, last_size = code, size
-    return code, slope
 
 
 def _coarsest_within(total: Callable[[int], int], budget: float, start: int) -> int:

@@ -60,13 +60,12 @@ class Tables:
 
     def cost(self, level: NDArray[np.intp], residual: Ints) -> NDArray[np.int32]:
         """Return the bits of residuals, in 1/256."""
-        high = residual >> self._shift_of(level)
-        symbol = np.where(np.abs(high) > LARGEST, ESCAPE, high + LARGEST)
-        return self._full_costs[level * SYMBOLS + symbol]
-
-    def _shift_of(self, level: NDArray[np.intp]) -> Ints:
-        found: Ints = self.shifts.astype(np.int32)[level]
-        return found
+        high = residual
+        if self.shifts[: level.max(initial=0) + 1].any():
+            high = residual >> np.take(self.shifts.astype(np.int32), level)
+        symbol = high + LARGEST
+        symbol[np.abs(high) > LARGEST] = ESCAPE
+        return np.take(self._full_costs, level * SYMBOLS + symbol)
 
     def intervals(
         self, level: NDArray[np.uint8], residual: Ints
@@ -105,7 +104,7 @@ class Tables:
         return all_starts, all_frequencies, sizes
 
     def decode(
-        self, reader: rans.Reader, lanes: NDArray[np.int64], level: NDArray[np.intp]
+        self, reader: rans.Reader, lanes: NDArray[np.int64], level: Ints
     ) -> NDArray[np.int64]:
         """Read one residual from each of the lanes."""
         slots = reader.slots(lanes)

@@ -16,6 +16,7 @@ from onboard.lappedcoder import Chosen, LappedCoder, Prepared
 from onboard.layers import split_layers
 from onboard.quantizer import quantise
 from onboard.rans import STATE_BYTES
+from onboard.ratecontrol import CODES
 from onboard.session import open_plane_session, open_session
 from onboard.tables import BIT
 from onboard.tiling import positions
@@ -59,6 +60,9 @@ class TileCoder(Protocol):
 
     def measure(self, prepared: Any, codes: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return bytes of each tile's symbols at a step, less what segments add."""
+
+    def guess(self, prepared: Any) -> NDArray[np.float64]:
+        """Return (256,) roughly the bytes of all tiles at each step code, without a look."""
 
     def take(self, prepared: Any, tiles: NDArray[np.int64]) -> Any:
         """Return some tiles of a batch."""
@@ -151,6 +155,10 @@ class PyramidTileCoder:
         (_, inside) = prepared[0]
         return np.full(len(codes), sum(self._bundle.payload_bytes(*inside)), np.int64)
 
+    def guess(self, prepared: Any) -> NDArray[np.float64]:
+        """See `TileCoder.guess`."""
+        return np.full(CODES, self.measure(prepared, np.zeros(len(prepared), np.int64)).sum())
+
     def take(self, prepared: Any, tiles: NDArray[np.int64]) -> Any:
         """See `TileCoder.take`."""
         return [prepared[tile] for tile in tiles]
@@ -235,6 +243,11 @@ class LappedTileCoder:
         """See `TileCoder.measure`."""
         bits = self._coder.measure(prepared, codes)
         return self._coder.front_end.side_bytes + -(-bits // (8 * BIT))
+
+    def guess(self, prepared: Prepared) -> NDArray[np.float64]:
+        """See `TileCoder.guess`."""
+        sides = len(prepared.means) * self._coder.front_end.side_bytes
+        return sides + self._coder.guess(prepared) / 8
 
     def take(self, prepared: Prepared, tiles: NDArray[np.int64]) -> Prepared:
         """See `TileCoder.take`."""

@@ -21,6 +21,8 @@ from onboard.tiling import TileGrid
 
 TILES_AT_ONCE = 24
 _TRIES = 8
+_GUESSED = 12
+"""Tiles of a window whose sizes are guessed for all."""
 _NEAR = 0.985
 
 Segments = dict[int, list[bytes]]
@@ -165,7 +167,13 @@ class Windows:
             LimitError: the coarsest encoding takes more.
         """
         searches = [
-            _Search(window, budget, budget - self._fixed_bytes(window), self._sizes(window))
+            _Search(
+                window,
+                budget,
+                budget - self._fixed_bytes(window),
+                self._sizes(window),
+                self._guess(window),
+            )
             for window, budget in zip(self.ranges, budgets, strict=True)
         ]
         codes = self._no_codes()
@@ -237,6 +245,15 @@ class Windows:
             return known[key]
 
         return sizes
+
+    def _guess(self, window: range) -> NDArray[np.float64]:
+        """Return roughly what the tiles of a window take at each step code, from some of them."""
+        tiles = self._tiles(window)
+        some = tiles[:: max(1, len(tiles) // _GUESSED)]
+        bytes_ = sum(
+            (self.coder.guess(prepared) for _, prepared in self._parts(some)), np.zeros(CODES)
+        )
+        return bytes_ * (len(tiles) / max(len(some), 1))
 
     def _errors(self, every: NDArray[np.int64]) -> Measure:
         """Return a measure of the squared error of some tiles."""
@@ -336,13 +353,14 @@ class _Search:
     budget: int
     aim: int
     sizes: Measure
+    guess: NDArray[np.float64]
 
     def codes(self, count: int) -> Codes:
         """Return codes for the aim, the coarsest if none is coarse enough."""
         if not count:
             return np.zeros(0, np.int64)
         try:
-            return codes_for_budget(count, max(self.aim, 0), self.sizes)
+            return codes_for_budget(count, max(self.aim, 0), self.sizes, self.guess)
         except LimitError:
             return np.full(count, CODES - 1)
 

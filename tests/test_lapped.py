@@ -186,9 +186,9 @@ def test_reading_gives_the_symbols_that_were_written(
     assert not found.wrong
     assert (found.complete == lapped.contexts.layers).all()
     steps = zip(found.layers, lapped.scan(batch.prepared, batch.codes), strict=True)
-    for layer, (level, residual, _) in steps:
-        assert np.array_equal(layer.level, level)
-        assert np.array_equal(layer.residual, residual)
+    for layer, written in steps:
+        assert np.array_equal(layer.level, written.level)
+        assert np.array_equal(layer.residual, written.residual)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (9, 8), (30, 70)])
