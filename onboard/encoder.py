@@ -28,6 +28,8 @@ from onboard.window import Windows
 DEFAULT_RATIO = 20.48
 WINDOWS = ("scene", "strip")
 STRIPS_AT_ONCE = 4
+EXACT = {"scene": 64, "strip": 16}
+"""Tiles of a window up to which the step is searched to the byte: strips are many."""
 
 
 @dataclass(frozen=True)
@@ -298,7 +300,8 @@ class Encoder:
             return windows.at_fixed_rate(done.segments)
         if options.rmse is not None:
             return windows.for_error(options.rmse, done.segments)
-        return windows.within(budgets, done.spare, done.segments)
+        exact_to = EXACT[options.window]
+        return windows.within(budgets, done.spare, done.segments, exact_to)
 
     def _end(self, framing: Framing, height: int, written: int) -> Strip:
         """Return the end of a scene of `height` lines, after `written` segments."""

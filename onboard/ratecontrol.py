@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from onboard.errors import LimitError
 
 CODES = 256
-_FEW = 16
 _MANY = 160
 _SAMPLE = 20
-_NEAR = 3
+_NEAR = 2
 """Codes from a look at all tiles to the one chosen."""
 _MIDDLE = 112
 _SIZE_PER_CODE = -0.045  # natural logarithm; where the search starts from
@@ -28,7 +27,11 @@ Measure = Callable[[NDArray[np.int64], Codes], NDArray[np.int64]]
 
 
 def codes_for_budget(
-    count: int, budget: int, measure: Measure, guess: NDArray[np.float64] | None = None
+    count: int,
+    budget: int,
+    measure: Measure,
+    guess: NDArray[np.float64] | None = None,
+    exact_to: int = 16,
 ) -> Codes:
     """Return a step code for each of `count` tiles, as fine as `budget` bytes allow.
 
@@ -40,6 +43,7 @@ def codes_for_budget(
         budget: bytes.
         measure: bytes of tiles.
         guess: (256,) roughly what all tiles take at each code; it only saves looks.
+        exact_to: up to how many tiles are few.
 
     Raises:
         LimitError: the coarsest step takes more.
@@ -50,7 +54,7 @@ def codes_for_budget(
         code = min(int(np.count_nonzero(guess > budget)), CODES - 1)
         low, high = max(code - 4, 0), min(code + 4, CODES - 1)
         slope = min(float(np.log((guess[high] + 1) / (guess[low] + 1))) / (high - low), _FLATTEST)
-    if count <= _FEW:
+    if count <= exact_to:
         code = _coarsest_within(_total(measure, every), budget, code)
         if code == CODES:
             raise _too_small(budget, measure, every)
@@ -59,9 +63,11 @@ def codes_for_budget(
         return _mixed(code, sizes, finer, budget)
     if count >= _MANY:
         some = every[:: count // _SAMPLE]
-        sampled = int(measure(some, np.full(len(some), code)).sum())
-        away = float(np.log(max(budget, 1) * len(some) / count / sampled)) / slope
+        total = _total(measure, some)
+        away = float(np.log(max(budget, 1) * len(some) / count / total(code))) / slope
         code = min(max(code + round(away), 0), CODES - 1)
+        low, high = max(code - 2, 0), min(code + 2, CODES - 1)
+        slope = min(float(np.log(total(high) / total(low))) / (high - low), _FLATTEST)
     for _ in range(CODES):
         sizes = measure(every, np.full(count, code)).astype(np.float64)
         away = float(np.log(max(budget, 1) / sizes.sum())) / slope

@@ -154,7 +154,9 @@ class Windows:
                 codes[tiles] = code_for_error(len(tiles), most, self._errors(tiles))
         return self._strips(self._coded(codes), written)
 
-    def within(self, budgets: Sequence[int], spare: int, written: int) -> list[Strip]:
+    def within(
+        self, budgets: Sequence[int], spare: int, written: int, exact_to: int
+    ) -> list[Strip]:
         """Return the segments at the finest steps that fit the windows' budgets.
 
         Args:
@@ -162,6 +164,7 @@ class Windows:
             spare: what earlier windows left over, for a window whose coarsest encoding takes more
                 than its budget.
             written: segments of the scene before these.
+            exact_to: tiles of a window up to which the step is searched to the byte.
 
         Raises:
             LimitError: the coarsest encoding takes more.
@@ -173,6 +176,7 @@ class Windows:
                 budget - self._fixed_bytes(window),
                 self._sizes(window),
                 self._guess(window),
+                exact_to,
             )
             for window, budget in zip(self.ranges, budgets, strict=True)
         ]
@@ -354,13 +358,14 @@ class _Search:
     aim: int
     sizes: Measure
     guess: NDArray[np.float64]
+    exact_to: int
 
     def codes(self, count: int) -> Codes:
         """Return codes for the aim, the coarsest if none is coarse enough."""
         if not count:
             return np.zeros(0, np.int64)
         try:
-            return codes_for_budget(count, max(self.aim, 0), self.sizes, self.guess)
+            return codes_for_budget(count, max(self.aim, 0), self.sizes, self.guess, self.exact_to)
         except LimitError:
             return np.full(count, CODES - 1)
 
