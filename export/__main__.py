@@ -1,6 +1,7 @@
-"""Command line of the export: bundle, verify."""
+"""Command line of the export: bundle, verify, keygen, sign, delta."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,7 +14,16 @@ from ground.decoder import open_decoder
 from ground.geotiff import Scene
 from ground.scenes import spyndex_scene
 from onboard import bundle as bundles
-from onboard.commandline import add_json_option, command_parser, print_result, run_command
+from onboard import bundledelta, signature
+from onboard.bundle import Bundle
+from onboard.commandline import (
+    Commands,
+    add_json_option,
+    command_parser,
+    open_output,
+    print_result,
+    run_command,
+)
 from onboard.errors import BundleError, EngineError, UsageError
 from onboard.session import ENGINES
 from onboard.tilecoder import open_tile_coder
@@ -79,6 +89,44 @@ def _verify_exact(bundle: bundles.Bundle, arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _keygen(arguments: argparse.Namespace) -> int:
+    paths = arguments.output, arguments.output.with_suffix(".pub.pem")
+    for path, key, mode in zip(paths, signature.make_keys(), (0o600, 0o644), strict=True):
+        try:
+            file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        except OSError as error:
+            raise UsageError(f"{path}: expected a place for a new key: {error.strerror}") from error
+        with os.fdopen(file, "wb") as stream:
+            stream.write(key)
+    result = {"private_key": str(paths[0]), "public_key": str(paths[1])}
+    text = f"{paths[0]}: private key, keep it on the ground\n{paths[1]}: public key, for on board"
+    print_result(result, text, arguments.json)
+    return 0
+
+
+def _sign(arguments: argparse.Namespace) -> int:
+    packed = bundles.read_file(bundles.find(arguments.bundle))
+    name = Bundle.unpack(packed).name
+    signed = signature.sign(packed, signature.read_key(arguments.key))
+    with open_output(arguments.output) as file:
+        file.write(signed)
+    result = {"name": name, "bytes": len(signed)}
+    print_result(result, f"{arguments.output}: {name}, signed", arguments.json)
+    return 0
+
+
+def _delta(arguments: argparse.Namespace) -> int:
+    old = bundles.load(arguments.old)
+    new = bundles.read_file(bundles.find(arguments.new))
+    delta = bundledelta.make(old, new)
+    with open_output(arguments.output) as file:
+        file.write(delta)
+    result = {"old": old.name, "bytes": len(delta), "bundle_bytes": len(new)}
+    text = f"{arguments.output}: {len(delta)} bytes instead of {len(new)}"
+    print_result(result, text, arguments.json)
+    return 0
+
+
 def _verdict_text(verdict: Verdict) -> str:
     psnr = ", ".join(f"{path} {value:.2f} dB" for path, value in verdict.psnr16.items())
     agreement = ", ".join(f"{pair} {share:.2f} %" for pair, share in verdict.agreement.items())
@@ -116,9 +164,38 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("bundle", help="name or path of a model bundle")
     verify.add_argument("--data", type=Path, help="folder of scenes (default: the spyndex scene)")
     verify.set_defaults(run=_verify)
-    for command in (bundle, verify):
+    _add_uplink_commands(commands)
+    for command in commands.choices.values():
         add_json_option(command)
     return parser
+
+
+def _add_uplink_commands(commands: Commands) -> None:
+    keygen = commands.add_parser(
+        "keygen",
+        help="make a pair of keys to sign bundles with",
+        epilog="example: python -m export keygen -o flight.pem, which also writes flight.pub.pem",
+    )
+    keygen.add_argument("-o", "--output", type=Path, required=True, help="private key (.pem)")
+    keygen.set_defaults(run=_keygen)
+    sign = commands.add_parser(
+        "sign",
+        help="sign a bundle (Ed25519)",
+        epilog="example: python -m export sign skybook-s2 --key flight.pem -o signed.skyb",
+    )
+    sign.add_argument("bundle", help="name or path of a model bundle")
+    sign.add_argument("--key", type=Path, required=True, help="private key (.pem), no password")
+    sign.add_argument("-o", "--output", type=Path, required=True, help="NAME.skyb")
+    sign.set_defaults(run=_sign)
+    delta = commands.add_parser(
+        "delta",
+        help="write what is new in a bundle: a few KB if only tables or codebooks are",
+        epilog="example: python -m export delta skybook-s2 signed.skyb -o update.skyd",
+    )
+    delta.add_argument("old", help="name or path of the bundle that is on board")
+    delta.add_argument("new", help="name or path of the bundle to come, signed or not")
+    delta.add_argument("-o", "--output", type=Path, required=True, help="UPDATE.skyd")
+    delta.set_defaults(run=_delta)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

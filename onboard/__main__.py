@@ -1,4 +1,4 @@
-"""Command line of the flight side: encode, stream, protect, info, selftest."""
+"""Command line of the flight side."""
 
 import argparse
 import sys
@@ -10,9 +10,11 @@ from onboard.commandline import add_json_option, command_parser, print_result, r
 from onboard.encodecommand import add_encode_command
 from onboard.errors import UsageError
 from onboard.protectcommand import add_protect_command
+from onboard.schedulecommand import add_schedule_command
 from onboard.selftest import run_selftest
 from onboard.session import ENGINES
 from onboard.streamcommand import add_stream_command
+from onboard.uplinkcommand import add_uplink_commands
 
 
 def _info(arguments: argparse.Namespace) -> int:
@@ -66,7 +68,11 @@ def _selftest(arguments: argparse.Namespace) -> int:
     text = (
         f"{result['name']} on {result['engine']}: {result['vectors']} golden vectors, "
         f"{result['agreement_percent']:.3f} % of indices agree: "
-        + ("passed" if result["passed"] else "FAILED")
+        + (
+            f"passed; scrub of {result['covered_bytes']} bytes passed"
+            if result["passed"]
+            else "FAILED"
+        )
     )
     print_result(result, text, arguments.json)
     return 0 if result["passed"] else 5
@@ -78,6 +84,8 @@ def _parser() -> argparse.ArgumentParser:
     add_encode_command(commands)
     add_stream_command(commands)
     add_protect_command(commands)
+    add_schedule_command(commands)
+    add_uplink_commands(commands)
 
     info = commands.add_parser(
         "info",

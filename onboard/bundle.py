@@ -5,7 +5,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard import bitpack, frontend, lappedpart
+from onboard import bitpack, frontend, lappedpart, slots
 from onboard.adaptive import AdaptiveFrontEnd
 from onboard.errors import BundleError, InputError
 from onboard.lappedcoder import LappedCoder
@@ -25,8 +25,10 @@ MAGIC = b"SKYB"
 MAJOR, MINOR = 1, 0
 MAX_MANIFEST = 1 << 20
 MAX_BUNDLE = 1 << 28
-SIGNATURE_BYTES = 64
-_HEADER = 108
+HEAD_BYTES = 108
+SIGNATURE = slice(44, HEAD_BYTES)
+"""Where a signature is in the head; all zero in a bundle without one."""
+UNSIGNED = bytes(64)
 _PARTS = {
     "fixed": ("encoder.onnx", "encoder.tflite", "codebooks", "golden"),
     "rans": ("encoder.onnx", "encoder.tflite", "lapped", "golden"),
@@ -67,6 +69,7 @@ class Bundle:
         levels: of fixed-length indices; none where symbols are entropy coded.
         front_end: of the kind that the bundle names.
         codec: the lapped codec, where the bundle names one.
+        signature: 64 bytes, not checked here; zero if there is none.
     """
 
     manifest: Mapping[str, Any]
@@ -74,6 +77,7 @@ class Bundle:
     levels: tuple[Level, ...]
     front_end: frontend.AffineFrontEnd | AdaptiveFrontEnd
     codec: LappedCoder | None = None
+    signature: bytes = UNSIGNED
 
     @classmethod
     def assemble(
@@ -110,7 +114,7 @@ class Bundle:
         """Return the bytes of the bundle file."""
         manifest = canonical_json(self.manifest)
         head = MAGIC + bytes([MAJOR, MINOR, 0, 0]) + len(manifest).to_bytes(4, "big")
-        head += hashlib.sha256(manifest).digest() + bytes(SIGNATURE_BYTES)
+        head += hashlib.sha256(manifest).digest() + self.signature
         return head + manifest + b"".join(self.parts[part] for part in _PARTS[self.coder_kind])
 
     @classmethod
@@ -129,7 +133,7 @@ class Bundle:
                 raise BundleError(f"part {entry['name']}: SHA-256 does not match: damaged bundle")
         if position != len(body):
             raise BundleError(f"bundle parts: expected {position} bytes, found {len(body)}")
-        return _checked(manifest, parts)
+        return replace(_checked(manifest, parts), signature=packed[SIGNATURE])
 
     @property
     def name(self) -> str:
@@ -288,16 +292,34 @@ def find(name: str) -> Path:
 
 
 def load(name: str) -> Bundle:
-    """Read the bundle of a name or path.
+    """Read the bundle of a name or path; of a folder of slots, that of the slot in use.
 
     Raises:
         BundleError: not found, unreadable or damaged.
     """
     path = find(name)
+    return slots.first_whole(path, load_file)[1] if path.is_dir() else load_file(path)
+
+
+def load_file(path: Path) -> Bundle:
+    """Read a bundle file.
+
+    Raises:
+        BundleError: unreadable or damaged.
+    """
+    return Bundle.unpack(read_file(path))
+
+
+def read_file(path: Path) -> bytes:
+    """Return the bytes of a file that is no longer than a bundle may be.
+
+    Raises:
+        BundleError: unreadable or longer.
+    """
     try:
         if path.stat().st_size > MAX_BUNDLE:
             raise BundleError(f"{path}: expected at most {MAX_BUNDLE} bytes")
-        return Bundle.unpack(path.read_bytes())
+        return path.read_bytes()
     except OSError as error:
         raise BundleError(f"{path}: cannot be read: {error.strerror}") from error
 
@@ -308,14 +330,14 @@ def _sha256(part: bytes) -> str:
 
 def _read_manifest(packed: bytes) -> tuple[dict[str, Any], bytes]:
     """Check the head and the manifest's hash; return the manifest and the bytes after it."""
-    if len(packed) < _HEADER or packed[:4] != MAGIC:
+    if len(packed) < HEAD_BYTES or packed[:4] != MAGIC:
         raise BundleError(f"bundle: expected it to begin with {MAGIC!r}, found {packed[:4]!r}")
     if packed[4] != MAJOR:
         raise BundleError(f"bundle version: expected major {MAJOR}, found {packed[4]}")
     length = int.from_bytes(packed[8:12], "big")
-    if packed[6:8] != b"\0\0" or any(packed[44:_HEADER]) or length > MAX_MANIFEST:
+    if packed[6:8] != b"\0\0" or length > MAX_MANIFEST:
         raise BundleError("bundle head: reserved bytes are not zero or the manifest is too long")
-    manifest = packed[_HEADER : _HEADER + length]
+    manifest = packed[HEAD_BYTES : HEAD_BYTES + length]
     if len(manifest) != length or hashlib.sha256(manifest).digest() != packed[12:44]:
         raise BundleError("bundle manifest: SHA-256 does not match: damaged bundle")
     try:
@@ -325,7 +347,7 @@ def _read_manifest(packed: bytes) -> tuple[dict[str, Any], bytes]:
         raise BundleError(f"bundle manifest: not JSON: {error}") from error
     if not isinstance(document, dict) or not canonical:
         raise BundleError("bundle manifest: expected one canonical JSON object")
-    return document, packed[_HEADER + length :]
+    return document, packed[HEAD_BYTES + length :]
 
 
 def _entries(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -205,8 +205,8 @@ def test_damaged_bundles(bundle: Bundle) -> None:
     for position in [*range(200), *rng.integers(0, len(packed), 50)]:
         broken = bytearray(packed)
         broken[int(position)] ^= 1
-        if int(position) == 5:
-            continue  # a newer minor version is accepted
+        if int(position) == 5 or 44 <= int(position) < 108:
+            continue  # a newer minor version is accepted; a signature is checked with a key
         with pytest.raises(BundleError):
             Bundle.unpack(bytes(broken))
 
