@@ -1,4 +1,4 @@
-"""Command line of the ground: encode, decode, scene, train."""
+"""Command line of the ground: encode, decode, receive, merge, missing, scene, train."""
 
 import argparse
 import sys
@@ -7,20 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from ground import geotiff, metrics
-from ground.decoder import Decoded, Decoder, Mask, find_bundle
-from ground.quicklook import quicklook
+from ground import geotiff
+from ground.decodecommand import add_decode_command
+from ground.linkcommands import add_link_commands
 from ground.scenes import procedural, spyndex_scene
 from onboard import bundle as bundles
-from onboard.__main__ import add_encode_options, cuc_time, encode_text, encode_to_file
-from onboard.commandline import add_json_option, command_parser, print_result, run_command
+from onboard.commandline import Commands, command_parser, print_result, run_command
+from onboard.encodecommand import add_encode_options, cuc_time, encode_text, encode_to_file
 from onboard.encoder import Encoder
-from onboard.errors import InputError, StreamError, UsageError
-from onboard.tiling import DEFAULT_MAX_PIXELS
+from onboard.errors import UsageError
 
 
 def _encode(arguments: argparse.Namespace) -> int:
@@ -31,113 +29,6 @@ def _encode(arguments: argparse.Namespace) -> int:
     result = encode_to_file(encoder, scene.image, header, arguments)
     print_result(result, encode_text(result, arguments.output), arguments.json)
     return 0
-
-
-def _decode(arguments: argparse.Namespace) -> int:
-    try:
-        stream = arguments.input.read_bytes()
-    except OSError as error:
-        raise InputError(f"{arguments.input}: cannot be read: {error.strerror}") from error
-    path = bundles.find(arguments.bundle) if arguments.bundle else find_bundle(stream)
-    decoder = Decoder(path, arguments.threads)
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("decoding")
-        decoded = decoder.decode(
-            stream,
-            arguments.scene_id,
-            arguments.width,
-            arguments.max_pixels,
-            lambda done, of: progress.update(task, completed=done, total=of),
-        )
-    mask_path = arguments.output.with_suffix(".mask.tif")
-    reasons = _write(arguments.output, mask_path, decoded)
-    result = _decode_result(decoded, decoder.bundle.name, len(stream))
-    text = _decode_text(result, arguments.output, mask_path)
-    if arguments.original:
-        original = geotiff.read(arguments.original).image
-        valid = decoded.mask != Mask.NODATA
-        if valid.any():
-            result["psnr16"] = metrics.psnr(original, decoded.scene.image, 65_535, valid)
-            text += f"\nPSNR16 {result['psnr16']:.2f} dB"
-    if arguments.quicklook:
-        _quicklook(arguments, decoded, result)
-    print_result(result, text, arguments.json)
-    reasons += [] if decoded.complete else _reasons(decoded)
-    if reasons:
-        print(f"error {StreamError.code}: incomplete: {'; '.join(reasons)}", file=sys.stderr)
-        return StreamError.exit_code
-    return 0
-
-
-def _write(path: Path, mask_path: Path, decoded: Decoded) -> list[str]:
-    """Write image and mask; what a GeoTIFF cannot hold is left out and said."""
-    reasons = []
-    try:
-        geotiff.write(path, decoded.scene)
-        scene = decoded.scene
-    except InputError as error:
-        reasons.append(f"written without CRS and band ids: {error}")
-        scene = replace(decoded.scene, crs=None, band_ids=())
-        geotiff.write(path, scene)
-    geotiff.write_mask(mask_path, decoded.mask, scene)
-    return reasons
-
-
-def _decode_result(decoded: Decoded, name: str, length: int) -> dict[str, Any]:
-    pixels = decoded.mask.size
-    return {
-        "bundle": name,
-        "bytes": length,
-        "complete": decoded.complete,
-        "shape": list(decoded.scene.image.shape),
-        "segments": dict(decoded.reception.counts),
-        "mask_percent": {
-            m.name.lower(): 100 * np.count_nonzero(decoded.mask == m) / pixels for m in Mask
-        },
-        "ring": decoded.ring,
-    }
-
-
-def _decode_text(result: dict[str, Any], output: Path, mask: Path) -> str:
-    shares = ", ".join(
-        f"{name.replace('_', ' ')} {share:.2f} %"
-        for name, share in result["mask_percent"].items()
-        if share
-    )
-    segments = ", ".join(f"{count} {what}" for what, count in result["segments"].items() if count)
-    bands, rows, cols = result["shape"]
-    return (
-        f"{output}: {bands} bands, {rows} x {cols} ({result['bundle']}); segments: {segments}\n"
-        f"{mask}: {shares} (ring of {result['ring']} pixels around losses)"
-    )
-
-
-def _reasons(decoded: Decoded) -> list[str]:
-    """Say why a decode is not complete, in words."""
-    reasons = list(decoded.reception.problems)
-    if decoded.reception.header is None:
-        reasons.append("no scene header arrived, samples are taken as u16")
-    if decoded.reception.end is None:
-        reasons.append("no end segment arrived")
-    if (decoded.mask == Mask.CONCEALED).any() or (decoded.mask == Mask.FINE_MISSING).any():
-        reasons.append("some segments are missing, see the mask")
-    return reasons
-
-
-def _quicklook(arguments: argparse.Namespace, decoded: Decoded, result: dict[str, Any]) -> None:
-    original = geotiff.read(arguments.original).image if arguments.original else None
-    caption = f"{result['bundle']}, {result['bytes']} bytes"
-    if "psnr16" in result:
-        caption += f", PSNR16 {result['psnr16']:.2f} dB"
-    quicklook(
-        arguments.quicklook,
-        original,
-        decoded.scene.image,
-        decoded.mask,
-        arguments.gain,
-        caption=caption,
-    )
 
 
 def _scene(arguments: argparse.Namespace) -> int:
@@ -208,7 +99,7 @@ def _train_lapped(arguments: argparse.Namespace, path: Path, changes: dict[str, 
     return 0
 
 
-def _add_encode(commands: Any) -> None:
+def _add_encode(commands: Commands) -> None:
     encode = commands.add_parser(
         "encode",
         help="encode a GeoTIFF with the onboard encoder",
@@ -219,30 +110,11 @@ def _add_encode(commands: Any) -> None:
     encode.set_defaults(run=_encode)
 
 
-def _add_decode(commands: Any) -> None:
-    decode = commands.add_parser(
-        "decode",
-        help="decode a stream to a GeoTIFF and a mask band",
-        epilog="example: python -m ground decode scene.sky -o scene.tif --quicklook scene.png",
-    )
-    decode.add_argument("input", type=Path, help="stream (.sky)")
-    decode.add_argument("-o", "--output", type=Path, required=True, help="GeoTIFF to write")
-    decode.add_argument("--bundle", help="name or path; default: the known one the stream names")
-    decode.add_argument("--scene-id", type=int, help="scene to decode; default: the first")
-    decode.add_argument("--width", type=int, help="columns, needed only without a scene header")
-    decode.add_argument("--max-pixels", type=int, default=DEFAULT_MAX_PIXELS)
-    decode.add_argument("--threads", type=int, default=2, help="tiles decoded at once (default 2)")
-    decode.add_argument("--original", type=Path, help="GeoTIFF to compare with")
-    decode.add_argument("--quicklook", type=Path, help="PNG to write")
-    decode.add_argument("--gain", type=float, default=8.0, help="gain of the error panel")
-    add_json_option(decode)
-    decode.set_defaults(run=_decode)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser, commands = command_parser("ground", __doc__)
     _add_encode(commands)
-    _add_decode(commands)
+    add_decode_command(commands)
+    add_link_commands(commands)
     scene = commands.add_parser(
         "scene",
         help="write a test scene: the real spyndex one, or a procedural one",

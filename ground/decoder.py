@@ -1,6 +1,6 @@
 """Decoder: what arrived of a scene to digital numbers and a truthful mask. Needs no torch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +15,9 @@ from ground.reception import Reception
 from onboard.bundle import Bundle, known, load
 from onboard.errors import BundleError, StreamError, UsageError
 from onboard.sceneheader import SceneHeader
-from onboard.segment import Segment
+from onboard.segment import Damage, Segment
 from onboard.session import FloatSession, open_float_session
-from onboard.spacepacket import read_stream
+from onboard.spacepacket import Buffer, read_stream
 from onboard.tiling import DEFAULT_MAX_PIXELS
 
 __all__ = ["Decoded", "Decoder", "Mask", "find_bundle", "find_decoder", "open_decoder"]
@@ -65,7 +65,7 @@ def find_decoder(bundle: Bundle, path: Path) -> Path:
     )
 
 
-def find_bundle(stream: bytes) -> Path:
+def find_bundle(segments: Iterable[Segment | Damage]) -> Path:
     """Return the known bundle of the first segment whose model is known.
 
     Raises:
@@ -73,7 +73,7 @@ def find_bundle(stream: bytes) -> Path:
         BundleError: no known bundle fits; the message names the models.
     """
     paths = {load(str(path)).model_hash[:4]: path for path in known().values()}
-    named = dict.fromkeys(s.model for s in read_stream(stream) if isinstance(s, Segment))
+    named = dict.fromkeys(s.model for s in segments if isinstance(s, Segment))
     if not named:
         raise StreamError("stream: no intact segment")
     for model in named:
@@ -118,28 +118,40 @@ class Decoder:
 
     def decode(
         self,
-        stream: bytes,
+        stream: Buffer,
         scene_id: int | None = None,
         width: int | None = None,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         report: Callable[[int, int], None] = lambda _done, _of: None,
     ) -> Decoded:
-        """Decode one scene of a stream.
+        """Decode one scene of a stream of segments, bare or in packets; see `decode_segments`."""
+        return self.decode_segments(read_stream(stream), scene_id, width, max_pixels, report)
+
+    def decode_segments(
+        self,
+        segments: Iterable[Segment | Damage],
+        scene_id: int | None = None,
+        width: int | None = None,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        report: Callable[[int, int], None] = lambda _done, _of: None,
+    ) -> Decoded:
+        """Decode one scene from what arrived of it. To add what arrives late, decode all again.
 
         Args:
-            stream: segments, bare or in packets, in any order, with gaps and damage.
+            segments: in any order, with gaps, repetitions and damage. Where none contradicts
+                another, the result does not depend on their order.
             scene_id: which scene; None takes the first.
             width: columns, needed only when no scene header arrived.
             max_pixels: most pixels to make.
             report: called with the tiles done and their number.
 
         Raises:
-            StreamError: nothing in the stream can be used.
-            BundleError: the stream is another model's.
+            StreamError: nothing can be used.
+            BundleError: the segments are another model's.
             LimitError: the scene is larger than `max_pixels`.
         """
         reception = Reception(self.bundle, scene_id)
-        reception.add_all(read_stream(stream))
+        reception.add_all(segments)
         grid = reception.grid(width, max_pixels)
         header = reception.header or SceneHeader(
             "u16", 16, self.bundle.bands, grid.width, grid.height

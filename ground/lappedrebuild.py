@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ground.concealment import EmptyFill, fill_holes
 from ground.mask import Mask, influenced, nearest_means, restore_nodata
-from ground.reception import Reception, TileReception
+from ground.reception import Reception
 from ground.synthesis import linear_bands, reconstruct
+from ground.tilereception import TileReception
 from onboard.adaptive import AdaptiveSide
 from onboard.bundle import Bundle
 from onboard.contexts import BLOCK, LATTICES
@@ -48,6 +50,21 @@ class _Canvas:
     tiles: dict[int, TileReception]
 
 
+@dataclass(frozen=True)
+class _StandIns:
+    """What takes the place of tiles that are not rebuilt.
+
+    Attributes:
+        means: int32 (tiles, bands) DN, for lost tiles if nothing around them is known.
+        step: DN, for lost tiles: the usual one.
+        empty: for tiles that are all nodata.
+    """
+
+    means: NDArray[np.int32]
+    step: float
+    empty: EmptyFill
+
+
 class LappedRebuilder:
     """Works on bands of tile rows, so that memory beyond the image hangs on its width."""
 
@@ -68,29 +85,41 @@ class LappedRebuilder:
         report: Callable[[int, int], None],
     ) -> None:
         """Fill image (bands, rows, cols) and mask (rows, cols)."""
-        sides = reception.sides(grid)
-        means = nearest_means(sides, grid, self.bundle.bands)
-        steps = sorted(side.step for side in sides.values())
-        usual = steps[len(steps) // 2] if steps else 1.0
         margin = -(-self.ring // grid.tile)
+        stand_ins = self._stand_ins(reception, grid, margin)
         with ThreadPoolExecutor(threads) as pool:
             for first in range(0, grid.rows, _BAND_ROWS):
                 stop = min(first + _BAND_ROWS, grid.rows)
                 rows = range(max(first - margin, 0), min(stop + margin, grid.rows))
-                canvas = self._canvas(reception, grid, rows, means, usual)
+                canvas = self._canvas(reception, grid, rows, stand_ins)
                 refined = self._refine(canvas, pool)
                 flags = influenced(canvas.mask, self.ring)
+                if stop == grid.rows and not reception.height_known:
+                    # What may have been lost below reaches up to here.
+                    below = flags[-self.ring :]
+                    below[below == Mask.COMPLETE] = Mask.INFLUENCED
                 for index in range(first * grid.columns, stop * grid.columns):
                     self._finish(canvas, refined, flags, grid, index, header, image, mask)
                 report(stop * grid.columns, grid.count)
 
+    def _stand_ins(self, reception: Reception, grid: TileGrid, reach: int) -> _StandIns:
+        sides = {
+            index: side
+            for index, side in reception.sides(grid).items()
+            if isinstance(side, AdaptiveSide)
+        }
+        steps = sorted(side.step for side in sides.values())
+        bands = self.bundle.bands
+        return _StandIns(
+            nearest_means(dict(sides), grid, bands),
+            steps[len(steps) // 2] if steps else 1.0,
+            EmptyFill.around(
+                sides, reception.empty(grid), grid, reach, reception.height_known, bands
+            ),
+        )
+
     def _canvas(
-        self,
-        reception: Reception,
-        grid: TileGrid,
-        rows: range,
-        means: NDArray[np.int32],
-        usual_step: float,
+        self, reception: Reception, grid: TileGrid, rows: range, stand_ins: _StandIns
     ) -> _Canvas:
         """Rebuild some rows of tiles, each tile alone."""
         first = rows.start * grid.tile
@@ -100,7 +129,7 @@ class LappedRebuilder:
         canvas = _Canvas(
             first,
             np.zeros(shape, np.float32),
-            np.full(cells, usual_step, np.float32),
+            np.full(cells, stand_ins.step, np.float32),
             np.zeros(cells, np.float32),
             np.zeros((height, grid.width), np.uint8),
             {},
@@ -111,8 +140,9 @@ class LappedRebuilder:
         for members in by_shape.values():
             for start in range(0, len(members), _TILES_AT_ONCE):
                 self._place_tiles(
-                    canvas, reception, grid, members[start : start + _TILES_AT_ONCE], means
+                    canvas, reception, grid, members[start : start + _TILES_AT_ONCE], stand_ins
                 )
+        _conceal(canvas, grid)
         canvas.image[:, height:] = canvas.image[:, height - 1 : height]
         canvas.image[:, :, grid.width :] = canvas.image[:, :, grid.width - 1 : grid.width]
         return canvas
@@ -123,24 +153,20 @@ class LappedRebuilder:
         reception: Reception,
         grid: TileGrid,
         members: list[int],
-        means: NDArray[np.int32],
+        stand_ins: _StandIns,
     ) -> None:
         """Rebuild tiles of one shape and put them on the canvas."""
         arrived: list[tuple[int, AdaptiveSide]] = []
         lanes: list[Lane] = []
         for index in members:
-            tile, starts = reception.lapped_tile(grid, index)
+            tile = reception.lapped_tile(grid, index)
             canvas.tiles[index] = tile
             if isinstance(tile.side, AdaptiveSide):
                 number = len(arrived)
-                lanes += [Lane(number, *start, body) for start, body in sorted(starts.items())]
+                lanes += [Lane(number, *start, body) for start, body in sorted(tile.lanes.items())]
                 arrived.append((index, tile.side))
             else:
-                fill = np.broadcast_to(
-                    means[index][:, None, None], (self.bundle.bands, tile.rows, tile.cols)
-                )
-                flag = Mask.NODATA if tile.state == ALL_NODATA else Mask.CONCEALED
-                _put(canvas, grid, index, fill.astype(np.float32), None, 0.0, flag)
+                _put_stand_in(canvas, grid, index, stand_ins)
         if not arrived:
             return
         _, _, rows, cols = grid.box(members[0])
@@ -219,19 +245,41 @@ def _put(
     grid: TileGrid,
     index: int,
     pixels: NDArray[np.float32],
-    step: float | None,
+    step: float,
     known: float,
     flag: Mask,
 ) -> None:
-    """Put a tile on the canvas; without a step the usual one stays."""
+    """Put a tile on the canvas."""
     row, col, rows, cols = grid.box(index)
     row -= canvas.first
     canvas.image[:, row : row + rows, col : col + cols] = pixels
-    canvas.mask[row : row + rows, col : col + cols] = 0 if flag == Mask.NODATA else flag
+    canvas.mask[row : row + rows, col : col + cols] = flag
     cells = np.s_[row // CELL : -(-(row + rows) // CELL), col // CELL : -(-(col + cols) // CELL)]
-    canvas.known[cells] = 1.0 if flag == Mask.NODATA else known
-    if step is not None:
-        canvas.step[cells] = step
+    canvas.known[cells], canvas.step[cells] = known, step
+
+
+def _put_stand_in(canvas: _Canvas, grid: TileGrid, index: int, stand_ins: _StandIns) -> None:
+    """Put something in the place of a tile that is lost, or all nodata."""
+    if canvas.tiles[index].state != ALL_NODATA:
+        pixels = stand_ins.means[index].astype(np.float32)[:, None, None]
+        _put(canvas, grid, index, pixels, stand_ins.step, 0.0, Mask.CONCEALED)
+        return
+    empty = stand_ins.empty
+    pixels = empty.means[index].astype(np.float32)[:, None, None]
+    flag = Mask.COMPLETE if empty.certain[index] else Mask.INFLUENCED
+    _put(canvas, grid, index, pixels, float(empty.steps[index]) or stand_ins.step, 1.0, flag)
+
+
+def _conceal(canvas: _Canvas, grid: TileGrid) -> None:
+    """Carry what arrived into the tiles that are lost."""
+    height, width = canvas.mask.shape
+    known, holes = np.zeros((height, width), np.bool_), np.zeros((height, width), np.bool_)
+    for index, tile in canvas.tiles.items():
+        row, col, rows, cols = grid.box(index)
+        row -= canvas.first
+        plane = known if tile.side is not None else holes
+        plane[row : row + rows, col : col + cols] = tile.state != ALL_NODATA
+    fill_holes(canvas.image[:, :height, :width], known, holes)
 
 
 def _parts(shape: tuple[int, ...], ring: int) -> Iterator[tuple[slice, slice, slice, slice]]:

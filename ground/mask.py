@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ground.reception import Side, TileReception
+from ground.tilereception import Side, TileReception
 from onboard.layers import SOME_NODATA
 from onboard.sceneheader import SceneHeader
 from onboard.tiling import TileGrid

@@ -1,59 +1,22 @@
 """Reception: what of one scene has arrived, whatever the order, the gaps and the damage."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from threading import Lock
 
 import numpy as np
-from numpy.typing import NDArray
 
-from onboard.adaptive import AdaptiveSide
+from ground.tilereception import MISSING, Side, TileReception
 from onboard.bundle import Bundle
 from onboard.errors import BundleError, LimitError, StreamError, UsageError
-from onboard.frontend import AffineSide
-from onboard.layers import ALL_NODATA, SOME_NODATA, LayerShape, Piece, read_pieces
-from onboard.nodatamask import unpack_mask
+from onboard.layers import ALL_NODATA
 from onboard.sceneheader import EndOfScene, SceneHeader
 from onboard.segment import Damage, Kind, Segment
 from onboard.tiling import TileGrid, positions
 
-MISSING = -1
-
-Side = AffineSide | AdaptiveSide
-
-
-@dataclass
-class TileReception:
-    """What has arrived of one tile.
-
-    Attributes:
-        rows: valid rows.
-        cols: valid columns.
-        maps: int32 (rows, cols) per level, coarse to fine; MISSING where nothing has arrived.
-        packed_side: layer 0, None until it has arrived.
-        side: side information of the front end, unpacked.
-        nodata: (rows, cols) bool.
-        mask_known: (rows, cols) bool, where `nodata` has arrived.
-    """
-
-    rows: int
-    cols: int
-    maps: list[NDArray[np.int32]]
-    packed_side: bytes | None = None
-    side: Side | None = None
-    nodata: NDArray[np.bool_] = field(init=False)
-    mask_known: NDArray[np.bool_] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.nodata = np.zeros((self.rows, self.cols), np.bool_)
-        self.mask_known = np.zeros((self.rows, self.cols), np.bool_)
-
-    @property
-    def state(self) -> int | None:
-        """Tile state, None until layer 0 has arrived."""
-        return None if self.packed_side is None else self.packed_side[0]
+__all__ = ["MISSING", "Reception", "TileReception"]
 
 
 @dataclass
@@ -64,6 +27,7 @@ class Reception:
         bundle: the model the stream must name.
         scene_id: the scene wanted; None takes that of the first intact segment.
         counts: segments by what became of them: 'used', 'damaged', 'other scene', 'other model'.
+        height_known: whether the height of `grid` was told, not guessed from the tiles that came.
         problems: the first few reasons why segments were not used.
     """
 
@@ -71,6 +35,7 @@ class Reception:
     scene_id: int | None = None
     header: SceneHeader | None = None
     end: EndOfScene | None = None
+    height_known: bool = True
     counts: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
     _tiles: dict[int, list[Segment]] = field(default_factory=dict)
@@ -187,26 +152,41 @@ class Reception:
             raise StreamError("stream: height unknown: no header, end or tile arrived")
         last = max(self._tiles)
         row = last // -(-width // self.bundle.tile)
-        edges = [s.edge[0] for i in self._tiles for s in self._tiles[i] if s.edge and i == last]
-        return row * self.bundle.tile + (edges[0] if edges else self.bundle.tile)
+        rows = next((s.edge[0] for s in self._tiles[last] if s.edge), self.bundle.tile)
+        # Only a tile that is cut below is surely in the last row of the scene.
+        self.height_known = rows < self.bundle.tile
+        return row * self.bundle.tile + rows
+
+    @property
+    def signed(self) -> bool:
+        """Whether samples are two's complement, as far as a scene header told."""
+        return self.header is not None and self.header.sample_type == "i16"
 
     def sides(self, grid: TileGrid) -> dict[int, Side]:
         """Return the side information of each tile of the grid that has any."""
-        signed = self.header is not None and self.header.sample_type == "i16"
+        length = self.bundle.front_end.side_bytes
         found: dict[int, Side] = {}
+        for index, body in self._first_layers(grid):
+            if len(body) > length:
+                with suppress(StreamError):
+                    side = self.bundle.front_end.unpack(body[1 : 1 + length], self.signed)
+                    found.setdefault(index, side)
+        return found
+
+    def empty(self, grid: TileGrid) -> set[int]:
+        """Return the tiles of the grid of which it has arrived that they are all nodata."""
+        return {index for index, body in self._first_layers(grid) if body == bytes([ALL_NODATA])}
+
+    def _first_layers(self, grid: TileGrid) -> Iterator[tuple[int, bytes]]:
+        """Yield tile and body of each segment of the grid that begins with layer 0."""
         for index in sorted(self._tiles):
             for segment in self._tiles[index]:
-                body = segment.body[1 : 1 + self.bundle.front_end.side_bytes]
-                whole = len(body) == self.bundle.front_end.side_bytes
-                if (
-                    segment.kind == Kind.TILE
-                    and segment.layer == 0
-                    and whole
-                    and index < grid.count
-                ):
-                    with suppress(StreamError):
-                        found.setdefault(index, self.bundle.front_end.unpack(body, signed))
-        return found
+                if segment.kind == Kind.TILE and segment.layer == 0 and index < grid.count:
+                    yield index, segment.body
+
+    def arrived(self, index: int) -> list[Segment]:
+        """Return the tile and mask segments of a tile, in the order of their arrival."""
+        return self._tiles.get(index, [])
 
     def tile(self, grid: TileGrid, index: int) -> TileReception:
         """Return what has arrived of a tile; a segment that makes no sense counts as damaged.
@@ -216,41 +196,15 @@ class Reception:
         _, _, rows, cols = grid.box(index)
         shapes = [positions(rows, cols, level.reduction) for level in self.bundle.levels]
         tile = TileReception(rows, cols, [np.full(shape, MISSING, np.int32) for shape in shapes])
-        self._place(tile, grid, index, self._place_layers)
+        self._place(tile, grid, index, tile.place_indices)
         return tile
 
-    def lapped_tile(
-        self, grid: TileGrid, index: int
-    ) -> tuple[TileReception, dict[tuple[int, int], bytes]]:
-        """Return what has arrived of a tile of entropy-coded symbols.
-
-        Returns:
-            The tile without maps, and its lanes by the layer and position at which they start.
-        """
+    def lapped_tile(self, grid: TileGrid, index: int) -> TileReception:
+        """Return what has arrived of a tile of entropy-coded symbols; see `tile`."""
         _, _, rows, cols = grid.box(index)
-        tile = TileReception(rows, cols, [])
-        lanes: dict[tuple[int, int], bytes] = {}
-        side_bytes = 1 + self.bundle.front_end.side_bytes
-
-        def place(tile: TileReception, segment: Segment) -> None:
-            start, lane = (segment.layer, segment.first), segment.body
-            side: bytes | None = None
-            if segment.layer == 0:
-                length = 1 if segment.body[:1] == bytes([ALL_NODATA]) else side_bytes
-                side, lane, start = segment.body[:length], segment.body[length:], (1, 0)
-                if segment.first or len(side) < length or (length == 1 and lane):
-                    raise StreamError(f"layer 0: {len(segment.body)} bytes, first {segment.first}")
-                if tile.packed_side not in (None, side):
-                    raise StreamError(f"tile {segment.tile}: side information contradicts another")
-            if lanes.get(start, lane) != lane or not (lane or side):
-                raise StreamError(f"tile {segment.tile}: contradicts an earlier segment, or empty")
-            if side is not None:
-                self._place_side(tile, side)
-            if lane:
-                lanes[start] = lane
-
-        self._place(tile, grid, index, place)
-        return tile, lanes
+        tile = TileReception(rows, cols)
+        self._place(tile, grid, index, tile.place_lane)
+        return tile
 
     def refuse_lane(self, tile: int) -> None:
         """Count a segment whose symbols make no sense as damaged."""
@@ -262,7 +216,7 @@ class Reception:
         tile: TileReception,
         grid: TileGrid,
         index: int,
-        place_layers: Callable[[TileReception, Segment], None],
+        place_layers: Callable[[Segment, Bundle, bool], None],
     ) -> None:
         """Place the segments of a tile, counting those that do not fit as damaged."""
         edge = None if tile.rows == tile.cols == grid.tile else (tile.rows, tile.cols)
@@ -271,58 +225,9 @@ class Reception:
                 if segment.edge != edge:
                     raise StreamError(f"tile {index}: expected edge {edge}, found {segment.edge}")
                 if segment.kind == Kind.TILE:
-                    place_layers(tile, segment)
+                    place_layers(segment, self.bundle, self.signed)
                 else:
-                    _place_mask(tile, segment)
+                    tile.place_mask(segment)
             except StreamError as error:
                 with self._lock:
                     self._refuse("damaged", str(error), was_used=True)
-
-    def _place_layers(self, tile: TileReception, segment: Segment) -> None:
-        """Check all pieces of a segment, then place them."""
-        levels = self.bundle.levels
-        shapes = [
-            LayerShape(indices.size, level.width)
-            for indices, level in zip(tile.maps, levels, strict=True)
-        ]
-        side_bytes = 1 + self.bundle.front_end.side_bytes
-        pieces = read_pieces(segment.layer, segment.first, segment.body, shapes, side_bytes)
-        for piece in pieces:
-            if piece.layer:
-                if int(piece.indices.max()) >= levels[piece.layer - 1].codebook.size:
-                    raise StreamError(f"tile {segment.tile}: index beyond the codebook")
-                place = _place(tile, piece)
-                if ((place != MISSING) & (place != piece.indices)).any():
-                    raise StreamError(f"tile {segment.tile}: contradicts an earlier segment")
-            elif tile.packed_side not in (None, piece.side):
-                raise StreamError(f"tile {segment.tile}: side information contradicts earlier one")
-        for piece in pieces:
-            if piece.layer:
-                _place(tile, piece)[:] = piece.indices
-            else:
-                self._place_side(tile, piece.side)
-
-    def _place_side(self, tile: TileReception, side: bytes) -> None:
-        if side[0] > ALL_NODATA:
-            raise StreamError(f"tile state: expected 0..{ALL_NODATA}, found {side[0]}")
-        if side[0] != ALL_NODATA:
-            signed = self.header is not None and self.header.sample_type == "i16"
-            tile.side = self.bundle.front_end.unpack(side[1:], signed)
-        tile.packed_side = side
-
-
-def _place(tile: TileReception, piece: Piece) -> NDArray[np.int32]:
-    """Return the part of a tile's index map that a piece fills."""
-    flat = tile.maps[piece.layer - 1].reshape(-1)
-    return flat[piece.first : piece.first + piece.indices.size]
-
-
-def _place_mask(tile: TileReception, segment: Segment) -> None:
-    if tile.state not in (None, SOME_NODATA):
-        raise StreamError(f"tile {segment.tile}: a nodata mask, but its state is {tile.state}")
-    nodata = unpack_mask(segment.body, segment.first, tile.rows * tile.cols)
-    place = slice(segment.first, segment.first + nodata.size)
-    known, mask = tile.mask_known.reshape(-1)[place], tile.nodata.reshape(-1)[place]
-    if (known & (mask != nodata)).any():
-        raise StreamError(f"tile {segment.tile}: nodata masks contradict each other")
-    known[:], mask[:] = True, nodata

@@ -10,6 +10,9 @@ from onboard import rans
 from onboard.contexts import ContextState, Ints
 from onboard.lappedcoder import LappedCoder
 
+_FEW_LANES = 48
+"""Lanes up to which plain Python, one by one, is faster than numpy, all together."""
+
 
 @dataclass(frozen=True)
 class Lane:
@@ -129,6 +132,15 @@ def _read_layer(
         order = np.argsort(-length, kind="stable")
         tile, lane, begin, length = tile[order], lane[order], begin[order], length[order]
         flat = level.reshape(-1)
+        if int(length.sum()) < _FEW_LANES * int(length[0]):
+            for number, one, start, count in zip(
+                tile.tolist(), lane.tolist(), begin.tolist(), length.tolist(), strict=True
+            ):
+                here = places[start : start + count]
+                values = coder.tables.decode_lane(reader, one, flat[here].tolist())
+                residual[here[: len(values)]] = values
+                read[number] += len(values)
+            return residual.reshape(level.shape), read
         active = np.arange(np.count_nonzero(length))
         for step in range(int(length[0])):
             active = active[length[active] > step]

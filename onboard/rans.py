@@ -10,6 +10,7 @@ Source: J. Duda, "Asymmetric numeral systems", arXiv:1311.2540.
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,8 @@ from numpy.typing import NDArray
 PRECISION = 12
 TOTAL = 1 << PRECISION
 STATE_BYTES = 4
-_START = 1 << 16
-_WORD = 16
+START = 1 << 16
+WORD = 16
 _STEPS = 256
 """Symbols that all lanes take at a time; bounds the memory."""
 
@@ -40,7 +41,7 @@ def encode(
     longest = int(lengths.max(initial=0))
     last = (np.cumsum(lengths) - 1)[order]
     counts = lengths[order]
-    state = np.full(len(lengths), _START, np.uint32)
+    state = np.full(len(lengths), START, np.uint32)
     words = np.zeros((longest, len(lengths)), np.uint16)
     moved = np.zeros(words.shape, np.bool_)
     for first in range(0, longest, _STEPS):
@@ -74,7 +75,7 @@ def _code(
     ):
         np.greater(x, limit, out=full)
         word[:] = x
-        np.multiply(full, np.uint32(_WORD), out=shift)
+        np.multiply(full, np.uint32(WORD), out=shift)
         np.right_shift(x, shift, out=x)
         np.floor_divide(x, frequency, out=quotient)
         np.multiply(quotient, other, out=quotient)
@@ -130,10 +131,10 @@ class Reader:
     ) -> None:
         """Take one symbol from each lane, given its start and frequency."""
         x = frequencies * (self._state[lanes] >> PRECISION) + slots - starts
-        low = x < _START
+        low = x < START
         place = self._next[lanes]
         word = self._words[np.minimum(place, len(self._words) - 1)]
-        self._state[lanes] = np.where(low, (x << _WORD) | word, x)
+        self._state[lanes] = np.where(low, (x << WORD) | word, x)
         self._next[lanes] = place + low
 
     def read_uniform(self, lanes: NDArray[np.int64], bits: NDArray[np.uint32]) -> NDArray[np.int64]:
@@ -144,11 +145,29 @@ class Reader:
         self.advance(lanes, slots, values << shift, np.uint32(1) << shift)
         return values.astype(np.int64)
 
+    @cached_property
+    def words(self) -> list[int]:
+        """The words of all lanes, as plain numbers."""
+        found: list[int] = self._words.tolist()
+        return found
+
+    def place(self, lane: int) -> tuple[int, int, int]:
+        """Return the state of a lane, the number of its next word and of the one after its last.
+
+        The latter is -1 for a lane that can have no proper end.
+        """
+        stop = -1 if self._odd[lane] else int(self._stop[lane])
+        return int(self._state[lane]), int(self._next[lane]), stop
+
+    def move(self, lane: int, state: int, following: int) -> None:
+        """Put a lane to another place."""
+        self._state[lane], self._next[lane] = state, following
+
     def ended(self, lanes: NDArray[np.int64] | None = None) -> NDArray[np.bool_]:
         """Say of each lane whether it stands where its writer began, all words read.
 
         A writer's state grows with every symbol, so no lane stands there before its last one.
         """
         which: NDArray[np.int64] | slice = slice(None) if lanes is None else lanes
-        found = (self._state[which] == _START) & (self._next[which] == self._stop[which])
+        found = (self._state[which] == START) & (self._next[which] == self._stop[which])
         return np.asarray(found & ~self._odd[which], np.bool_)

@@ -1,5 +1,6 @@
 """Frequency tables: residuals of each level to rANS symbols and back (SPEC.md, section 11)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -102,6 +103,44 @@ class Tables:
         all_starts[last] = low << (rans.PRECISION - width)
         all_frequencies[last] = 1 << (rans.PRECISION - width)
         return all_starts, all_frequencies, sizes
+
+    @cached_property
+    def _plain(self) -> tuple[bytes, list[int], list[int], list[int]]:
+        """Symbol on each slot, frequencies, starts and shifts, for reading without numpy."""
+        flat = self.frequencies.reshape(-1).tolist(), self._starts.reshape(-1).tolist()
+        return self._symbol_of.tobytes(), *flat, self.shifts.tolist()
+
+    def decode_lane(self, reader: rans.Reader, lane: int, levels: Sequence[int]) -> list[int]:
+        """Read a residual for each level from one lane, until it ends: `decode` without numpy."""
+        symbols, frequencies, starts, shifts = self._plain
+        words, last = reader.words, len(reader.words) - 1
+        x, following, stop = reader.place(lane)
+        values = []
+        for level in levels:
+            if x == rans.START and following == stop:
+                break
+            slot = x & (rans.TOTAL - 1)
+            symbol = symbols[level * rans.TOTAL + slot]
+            place = level * SYMBOLS + symbol
+            x = frequencies[place] * (x >> rans.PRECISION) + slot - starts[place]
+            if x < rans.START:
+                x, following = x << rans.WORD | words[min(following, last)], following + 1
+            value = symbol - LARGEST
+            uniform = [shifts[level]] if shifts[level] else []
+            if symbol == ESCAPE:
+                value, uniform = -1, [8, 8, *uniform]  # -1 << 16, and 2^15 more below
+            for bits in uniform:
+                rest = rans.PRECISION - bits
+                slot = x & (rans.TOTAL - 1)
+                value = (value << bits) + (slot >> rest)
+                x = (x >> rans.PRECISION << rest) + (slot & ((1 << rest) - 1))
+                if x < rans.START:
+                    x, following = x << rans.WORD | words[min(following, last)], following + 1
+            if symbol == ESCAPE:
+                value += 1 << (_RAW_BITS - 1 + shifts[level])
+            values.append(value)
+        reader.move(lane, x, following)
+        return values
 
     def decode(
         self, reader: rans.Reader, lanes: NDArray[np.int64], level: Ints
