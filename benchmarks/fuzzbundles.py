@@ -1,0 +1,154 @@
+"""Bundles small enough to be fuzzed: one of fixed-length indices, one of entropy-coded symbols.
+
+Nobody trained them; their numbers only make every branch of the parsers reachable in a few bytes.
+"""
+
+from functools import cache
+from hashlib import sha256
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onboard import lappedpart, rans
+from onboard.adaptive import AdaptiveFrontEnd
+from onboard.bundle import (
+    Bundle,
+    GoldenBody,
+    GoldenVector,
+    pack_golden,
+    pack_golden_bodies,
+)
+from onboard.codebook import Codebook
+from onboard.contexts import BLOCK, FREQUENCIES, LATTICES, LEVELS, ContextModel
+from onboard.lapped import SUB_STEPS, LappedTransform, Quantizer
+from onboard.lappedcoder import Chosen, LappedCoder
+from onboard.quantizer import Level, pack_levels
+from onboard.tables import BIT, ESCAPE, LARGEST, SYMBOLS, Tables
+
+BANDS = 2
+TILE = 16
+_CUTS = (2, 128)
+_CODED_AC = 4
+_SKIP = 20
+_GRAPHS = {"encoder.onnx": b"", "encoder.tflite": b""}
+_LEVELS = ((8, 8, 200, 2), (4, 10, 24, 2), (2, 3, 5, 1))
+"""Reduction, index width, codewords and dimensions, coarse to fine."""
+LEVEL_WIDTHS = tuple(width for _, width, _, _ in _LEVELS)
+
+
+@cache
+def fixed_bundle() -> Bundle:
+    """Return a bundle of three levels with one golden vector."""
+    levels: list[Level] = []
+    for reduction, width, codewords, dims in _LEVELS:
+        numbers = np.arange(codewords * dims, dtype=np.int64) * 37 % 511 - 255
+        prediction = None
+        if levels:
+            above = levels[-1].codebook.codewords.shape[1]
+            prediction = (np.arange(4 * dims * above) * 29 % 200 - 100).astype(np.int16)
+            prediction = prediction.reshape(2, 2, dims, above)
+        codebook = Codebook(numbers.reshape(codewords, dims).astype(np.int16))
+        levels.append(Level(reduction, width, codebook, prediction))
+    entries, codebooks = pack_levels(levels)
+    wire = {
+        "bands": BANDS,
+        "tile": TILE,
+        "front_end": {"kind": "affine", "target_rms": 32},
+        "coder": {"kind": "fixed"},
+        "levels": entries,
+    }
+    ramp = np.arange(BANDS * TILE * TILE, dtype=np.uint16).reshape(BANDS, TILE, TILE)
+    vector = GoldenVector(ramp, tuple(index_maps(ramp, TILE, TILE)))
+    golden = pack_golden([vector], list(LEVEL_WIDTHS))
+    parts = {**_GRAPHS, "codebooks": codebooks, "golden": golden}
+    return Bundle.assemble("fixed", wire, parts, {"macs_per_pixel": 1}, {})
+
+
+def index_maps(samples: NDArray[np.uint16], rows: int, cols: int) -> list[NDArray[np.uint16]]:
+    """Return index maps of the valid pixels of a tile: the samples themselves, cut to codewords."""
+    return [
+        samples[0, :rows:reduction, :cols:reduction] % codewords
+        for reduction, _, codewords, _ in _LEVELS
+    ]
+
+
+@cache
+def lapped_bundle() -> Bundle:
+    """Return a bundle of four layers of symbols, most of them never coded, with a golden vector."""
+    coder = LappedCoder(
+        AdaptiveFrontEnd(BANDS),
+        _transform(),
+        _contexts(),
+        _quantizer(),
+        _tables(),
+    )
+    part = lappedpart.pack(coder)
+    wire = {
+        "bands": BANDS,
+        "tile": TILE,
+        "front_end": {"kind": "adaptive"},
+        "coder": lappedpart.wire_entry(coder),
+        "lapped_sha256": sha256(part).hexdigest(),
+    }
+    ramp = (np.arange(BANDS * TILE * TILE) % 300 * 7).astype(np.uint16)
+    golden = pack_golden_bodies([_golden(coder, ramp.reshape(BANDS, TILE, TILE))])
+    parts = {**_GRAPHS, "lapped": part, "golden": golden}
+    encoder = {"macs_per_pixel": 1, "error_permille": 1_000}
+    return Bundle.assemble("lapped", wire, parts, encoder, {})
+
+
+def _golden(coder: LappedCoder, tile: NDArray[np.uint16]) -> GoldenBody:
+    prepared = coder.prepare(tile[None], np.ones((1, TILE, TILE), np.bool_))
+    codes = np.maximum(coder.finest(prepared), 80)
+    ((((_, _, body),),),) = coder.code([Chosen(prepared, codes, [0], 65_535)])
+    return GoldenBody(tile, int(codes[0]), body)
+
+
+def _transform() -> LappedTransform:
+    """Return the DCT of 8x8 pixels, without any lap."""
+    k, n = np.arange(BLOCK)[:, None], np.arange(BLOCK)
+    basis = np.cos(np.pi * (2 * n + 1) * k / (2 * BLOCK)) / 2
+    basis[0] /= np.sqrt(2)
+    filters = np.zeros((BLOCK, BLOCK, 2 * BLOCK, 2 * BLOCK))
+    filters[:, :, 4:12, 4:12] = np.einsum("ui,vj->uvij", basis, basis)
+    flat = filters.reshape(FREQUENCIES, 2 * BLOCK, 2 * BLOCK)
+    mantissas = np.rint(4_096 * 2 ** (-np.arange(SUB_STEPS) / SUB_STEPS)).astype(np.int32)
+    return LappedTransform(
+        np.rint(flat * 256).astype(np.int8), np.rint(flat * (1 << 14)).astype(np.int16), mantissas
+    )
+
+
+def _contexts() -> ContextModel:
+    """Return contexts under which only the first few AC channels are ever coded."""
+    channels = BANDS * FREQUENCIES
+    dc = [band * FREQUENCIES for band in range(BANDS)]
+    rest = [c for c in range(channels) if c % FREQUENCIES]
+    rest.sort(key=lambda c: (sum(divmod(c % FREQUENCIES, BLOCK)), c))
+    same = np.zeros((channels, channels - BANDS), np.uint16)
+    same[:BANDS, :_CODED_AC] = 24
+    slope = np.zeros((2 * BANDS, channels - BANDS), np.uint16)
+    slope[:, :_CODED_AC] = 12
+    bias = np.full(channels - BANDS, 4, np.uint16)
+    weights = np.full((2, 4 * BANDS, BANDS), 20, np.uint16)
+    dc_bias = np.full((LATTICES, BANDS), 4_000, np.uint16)
+    return ContextModel(np.array(dc + rest), _CUTS, same, same // 8, slope, bias, weights, dc_bias)
+
+
+def _quantizer() -> Quantizer:
+    codewords = np.tile(np.array([256, 512, 768, 1_024], np.uint16), (LEVELS, 1))
+    dead, rounding = np.full(LEVELS, 40, np.int32), np.full(LEVELS, 28, np.int32)
+    return Quantizer(dead, rounding, _SKIP, codewords)
+
+
+def _tables() -> Tables:
+    """Return tables of Laplace laws whose scale rises with the level."""
+    octaves = np.arange(LEVELS) / 4 - 6
+    shifts = np.maximum(np.ceil(octaves - 3), 0).astype(np.uint8)
+    scale = 2.0 ** (octaves - shifts)
+    law = np.exp(-np.abs(np.arange(-LARGEST, LARGEST + 1)) / scale[:, None])
+    frequencies = np.zeros((LEVELS, SYMBOLS), np.int64)
+    shares = law / law.sum(axis=1, keepdims=True) * (rans.TOTAL - 16)
+    frequencies[:, :ESCAPE] = np.floor(shares)
+    frequencies[:, ESCAPE] = rans.TOTAL - frequencies.sum(axis=1)
+    costs = np.rint((rans.PRECISION - np.log2(np.maximum(frequencies, 1))) * BIT)
+    return Tables(frequencies.astype(np.uint16), shifts, costs.astype(np.uint16))
