@@ -33,13 +33,14 @@ _WARM = 2_048
 
 
 def measure_streaming(
-    bundle: str, lines: int, runs: int, report: Callable[[int], None]
+    bundle: str, lines: int, width: int, runs: int, report: Callable[[int], None]
 ) -> dict[str, Any]:
     """Stream a pass through a pipe and watch the memory; then time streaming in this process.
 
     Args:
         bundle: name or path.
-        lines: of the pass, at least `QUICK_LINES` // 2; `WIDTH` columns.
+        lines: of the pass, at least 4,096.
+        width: columns.
         runs: of the timing.
         report: called with the lines sent.
 
@@ -51,18 +52,20 @@ def measure_streaming(
     """
     if lines < 2 * _WARM:
         raise SkybookError(f"lines: expected at least {2 * _WARM}, found {lines}")
-    found = _stream_pass(bundle, lines, report)
-    return {"width": WIDTH} | found | _compare(bundle, runs)
+    found = _stream_pass(bundle, lines, width, report)
+    return {"width": width} | found | _compare(bundle, width, runs)
 
 
-def _stream_pass(bundle: str, lines: int, report: Callable[[int], None]) -> dict[str, Any]:
+def _stream_pass(
+    bundle: str, lines: int, width: int, report: Callable[[int], None]
+) -> dict[str, Any]:
     """Feed a child of its own through a pipe."""
-    scene = np.ascontiguousarray(mosaic(SPEED_LINES, WIDTH).transpose(1, 0, 2))
+    scene = np.ascontiguousarray(mosaic(SPEED_LINES, width).transpose(1, 0, 2))
     bands = scene.shape[1]
     rss: list[tuple[int, float]] = []
     with tempfile.TemporaryDirectory() as folder:
         told = Path(folder) / "told.json"
-        form = ["--layout", "bil", "--bands", str(bands), "--width", str(WIDTH)]
+        form = ["--layout", "bil", "--bands", str(bands), "--width", str(width)]
         out = ["--bundle", bundle, "-o", str(Path(folder) / "pass.pkt"), "--json", str(told)]
         command = [sys.executable, "-m", "onboard", "stream", "--input", "-", *form, *out]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
@@ -81,7 +84,7 @@ def _stream_pass(bundle: str, lines: int, report: Callable[[int], None]) -> dict
         result = json.loads(told.read_text())
     warm = [mb for line, mb in rss if line >= _WARM]
     level = float(np.median(warm[: max(1, len(warm) // 4)]))
-    raw = 2 * bands * WIDTH * lines
+    raw = 2 * bands * width * lines
     return {
         "lines": lines,
         "rss_mb": rss,
@@ -91,7 +94,7 @@ def _stream_pass(bundle: str, lines: int, report: Callable[[int], None]) -> dict
         "packets": result["packets"],
         "bytes": result["bytes"],
         "ratio": raw / result["bytes"],
-        "pass_mpixel_per_s": WIDTH * lines / result["seconds"] / 1e6,
+        "pass_mpixel_per_s": width * lines / result["seconds"] / 1e6,
         "latency_median_s": result["latency_median_s"],
         "latency_max_s": result["latency_max_s"],
     }
@@ -105,10 +108,10 @@ def _rss_mb(process: int) -> float:
     return 0.0
 
 
-def _compare(bundle: str, runs: int) -> dict[str, float]:
+def _compare(bundle: str, width: int, runs: int) -> dict[str, float]:
     """Time a whole-scene encode and the same lines streamed, packets and scrub and all."""
     pin_to_one_cpu()
-    image = mosaic(SPEED_LINES, WIDTH)
+    image = mosaic(SPEED_LINES, width)
     encoder = Encoder(load(bundle))
     scrub = Scrub(encoder.bundle, encoder.coder)
     lines = np.ascontiguousarray(image.transpose(1, 0, 2)).tobytes()

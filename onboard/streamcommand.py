@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from onboard import bundle as bundles
+from onboard.cloud import cloud_fractions
 from onboard.commandline import Commands, open_output, peak_rss_mb, print_result
 from onboard.encodecommand import (
     add_coding_options,
@@ -119,8 +120,6 @@ class _Lines:
 
     def _clouds(self, lines: Image) -> bytes:
         """Return the cloud fraction of each tile of a strip."""
-        from onboard.cloud import cloud_fractions  # noqa: PLC0415
-
         grid = TileGrid(lines.shape[2], lines.shape[1], self.tile)
         tiles = np.stack([grid.cut(lines, index) for index in range(grid.count)])
         present = np.zeros((grid.count, *tiles.shape[2:]), np.bool_)
