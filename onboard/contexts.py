@@ -169,9 +169,17 @@ class ContextState:
 
     def _set_slopes(self) -> None:
         """Take the differences of the DC left and right of each position, above and below it."""
-        wide = np.pad(self._dc, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="edge")
-        across = np.abs(wide[:, 1:-1, :-2] - wide[:, 1:-1, 2:])
-        down = np.abs(wide[:, :-2, 1:-1] - wide[:, 2:, 1:-1])
+        _, rows, cols = self.shape
+        before, after = (
+            np.maximum(np.arange(cols) - 1, 0),
+            np.minimum(np.arange(cols) + 1, cols - 1),
+        )
+        across = np.abs(self._dc[:, :, before] - self._dc[:, :, after])
+        before, after = (
+            np.maximum(np.arange(rows) - 1, 0),
+            np.minimum(np.arange(rows) + 1, rows - 1),
+        )
+        down = np.abs(self._dc[:, before] - self._dc[:, after])
         self._slopes[:] = np.minimum(np.concatenate([across, down], axis=3), SLOPE_CAP)
 
     def _ac_level(self, layer: int) -> Ints:
@@ -194,7 +202,8 @@ class ContextState:
             level = _levels(np.broadcast_to(bias, (tiles, len(places), bands)).copy())
             return level, np.zeros(level.shape, np.int32)
         # One more row and column of zeros stands in for what a single row or column cannot mirror.
-        dc = np.pad(self._dc, ((0, 0), (0, 1), (0, 1), (0, 0)))
+        dc = np.zeros((tiles, rows + 1, cols + 1, bands), np.int32)
+        dc[:, :rows, :cols] = self._dc
         row, col = places // cols, places % cols
         up, down = _mirrored(row - 1, rows), _mirrored(row + 1, rows)
         left, right = _mirrored(col - 1, cols), _mirrored(col + 1, cols)
