@@ -31,6 +31,7 @@ GTIFF_OPTIONS = {
     "BIGTIFF": "IF_SAFER",
 }
 JPEG2000_OPTIONS = {"driver": "JP2OpenJPEG", "CODEC": "J2K", "REVERSIBLE": "NO", "YCC": "NO"}
+RESILIENT_OPTIONS = {"tiled": True, "SOP": "YES", "EPH": "YES"}
 RESOLUTIONS = 6
 SMALLEST_BLOCK = 32
 SEARCH_STEPS = 16
@@ -229,14 +230,16 @@ def write_mask(path: Path, mask: NDArray[np.uint8], scene: Scene) -> None:
     write(path, Scene(mask[None], None, scene.transform, scene.crs, ("mask",)))
 
 
-def jpeg2000_encode(image: NDArray[np.uint16], ratio: float) -> bytes:
-    """Code an image as one JPEG 2000 codestream: 9/7 wavelet, bands independent, one tile.
+def jpeg2000_encode(image: NDArray[np.uint16], ratio: float, tile: int | None = None) -> bytes:
+    """Code an image as one JPEG 2000 codestream: 9/7 wavelet, bands independent.
 
     The rate control is OpenJPEG's own; it meets the ratio within about 0.5 % either way.
 
     Args:
         image: uint16 (bands, rows, cols).
         ratio: compression ratio, raw bytes over coded bytes, at least 1.
+        tile: side of tiles in pixels, whose packets all have markers (SOP, EPH) around them; None
+            for one tile without markers.
 
     Raises:
         InputError: another dtype or shape, or a ratio below 1.
@@ -247,9 +250,10 @@ def jpeg2000_encode(image: NDArray[np.uint16], ratio: float) -> bytes:
     rows, cols = image.shape[1:]
     options = {
         "QUALITY": repr(100 / float(ratio)),
-        "RESOLUTIONS": str(min(RESOLUTIONS, min(rows, cols).bit_length())),
-        "BLOCKXSIZE": str(max(cols, SMALLEST_BLOCK)),
-        "BLOCKYSIZE": str(max(rows, SMALLEST_BLOCK)),
+        "RESOLUTIONS": str(min(RESOLUTIONS, min(rows, cols, tile or rows).bit_length())),
+        "BLOCKXSIZE": str(max(tile or cols, SMALLEST_BLOCK)),
+        "BLOCKYSIZE": str(max(tile or rows, SMALLEST_BLOCK)),
+        **(RESILIENT_OPTIONS if tile else {}),
     }
     with _no_georeference_warning(), MemoryFile(ext=".j2k") as memory:
         with memory.open(**_size(image), **JPEG2000_OPTIONS, **options) as dataset:
@@ -281,11 +285,12 @@ def jpeg2000_decode(stream: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Imag
         raise InputError(f"JPEG 2000: expected a stream: {error.__cause__ or error}") from error
 
 
-def jpeg2000_at_bytes(image: NDArray[np.uint16], budget: int) -> bytes:
+def jpeg2000_at_bytes(image: NDArray[np.uint16], budget: int, tile: int | None = None) -> bytes:
     """Code an image into at most `budget` bytes, and as near below it as 0.5 % where it can be.
 
     OpenJPEG's length is not a continuous function of the size asked for: at most `SEARCH_STEPS`
-    encodings are tried by secant and bisection, and the longest that fits is kept.
+    encodings are tried by secant and bisection, and the longest that fits is kept. `tile` is that
+    of `jpeg2000_encode`.
 
     Raises:
         InputError: another dtype or shape.
@@ -295,7 +300,7 @@ def jpeg2000_at_bytes(image: NDArray[np.uint16], budget: int) -> bytes:
     raw, best = image.nbytes, b""
     asked, low, high = float(min(max(budget, 1), raw)), 1.0, float(raw)
     for tries in range(SEARCH_STEPS):
-        stream = jpeg2000_encode(image, raw / asked)
+        stream = jpeg2000_encode(image, raw / asked, tile)
         if len(stream) <= budget:
             low, best = asked, max(best, stream, key=len)
         else:
