@@ -312,7 +312,7 @@ class Windows:
             first = stop
 
     def _coded(self, codes: Codes, tiles: NDArray[np.int64] | None = None) -> Segments:
-        """Return the segments of tiles at these steps, and of all tiles that are all nodata."""
+        """Return the segments of tiles at these steps; of all tiles, those all nodata included."""
         chosen, picked = [], []
         for batch, places, own in self._split(np.arange(len(codes)) if tiles is None else tiles):
             prepared = self.coder.take(batch.prepared, own)
@@ -322,9 +322,10 @@ class Windows:
             chosen.append(Chosen(prepared, within, states, self.framing.room(batch.edge)))
             picked.append((batch.indices[own].tolist(), batch.edge, nodata))
         coded = self.coder.code(chosen, self.framing.one_layer) if chosen else []
+        empty = self.empty.items() if tiles is None else ()
         found = {
             index: [self.framing.tile(index, edge, 0, 0, bytes([ALL_NODATA]))]
-            for index, edge in self.empty.items()
+            for index, edge in empty
         }
         for (indices, edge, nodata), choice, bodies in zip(picked, chosen, coded, strict=True):
             for index, gaps, pieces in zip(indices, nodata, bodies, strict=True):

@@ -18,7 +18,7 @@ from onboard.encoder import Encoder, Options
 from onboard.errors import InputError, LimitError, StreamError, UsageError
 from onboard.linesource import LineSource
 from onboard.sceneheader import SceneHeader
-from onboard.segment import Kind
+from onboard.segment import Kind, Segment
 from onboard.spacepacket import PacketOptions, Received, SpacePacket, read_packets
 
 WIDTH = 150
@@ -252,6 +252,24 @@ def test_how_many_strips_are_coded_together_changes_no_byte() -> None:
         for n in (1, 2, 5)
     ]
     assert streams[0] == streams[1] == streams[2]
+
+
+@pytest.mark.parametrize("ratio", [6, 20, 45, 90])
+def test_strips_with_gaps_hang_on_no_other(ratio: float) -> None:
+    """Where a strip is coded a second time to fit, nothing of the others comes along."""
+    image = SCENE.copy()
+    image[:, 64:200, :64] = image[:, 130:192] = 0
+    image[:, 205:250, 70:150] = 900
+    header = SceneHeader.of(image, nodata=0)
+    encoder = Encoder(load("skybook-s2"), "numpy")
+    made = []
+    for together in (1, 5):
+        options = Options(ratio=ratio, window="strip", strips_at_once=together, segment_bytes=200)
+        made.append(list(encoder.strips(image, header, options)))
+    assert made[0] == made[1]
+    tiles = [Segment.unpack(part)[0] for strip in made[1] for part in strip.segments]
+    found = [s.tile for s in tiles if s.kind == Kind.TILE and s.layer == 0]
+    assert found == list(range(15))
 
 
 @pytest.mark.parametrize("size", [128, 256, 65_535])
