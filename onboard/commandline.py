@@ -5,8 +5,10 @@ import json
 import os
 import resource
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
@@ -37,6 +39,22 @@ def add_json_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", nargs="?", const="-", metavar="FILE", help="machine-readable result"
     )
+
+
+@contextmanager
+def progress(text: str) -> Iterator[Callable[[str], None]]:
+    """Show how far long work is, on a terminal and where rich is installed; else stay quiet.
+
+    Yields:
+        What to call with the text to show.
+    """
+    if sys.stderr.isatty() and find_spec("rich"):
+        from rich.console import Console  # noqa: PLC0415 (not needed to fly)
+
+        with Console(stderr=True).status(text) as status:
+            yield status.update
+    else:
+        yield lambda _text: None
 
 
 def open_output(path: Path) -> BinaryIO:

@@ -15,7 +15,7 @@ import numpy as np
 
 from onboard import bundle as bundles
 from onboard.cloud import cloud_fractions
-from onboard.commandline import Commands, open_output, peak_rss_mb, print_result
+from onboard.commandline import Commands, open_output, peak_rss_mb, print_result, progress
 from onboard.encodecommand import (
     add_coding_options,
     add_raw_options,
@@ -147,6 +147,7 @@ def _stream(arguments: argparse.Namespace) -> int:
     skip = recorded.rows * bundle.tile
     begun = time.perf_counter()
     with ExitStack() as files:
+        show = files.enter_context(progress("waiting for lines"))
         lines = _Lines(
             _strips(arguments, header, bundle.tile, skip, files),
             bundle.tile,
@@ -160,6 +161,7 @@ def _stream(arguments: argparse.Namespace) -> int:
         waits = []
         for strip in strips:
             recorder.record(strip)
+            show(f"line {strip.line}: {recorder.packets} packets, {recorder.bytes} bytes")
             if lines.arrived:
                 waits.append(time.perf_counter() - lines.arrived.popleft())
         recorder.flush()
