@@ -39,7 +39,8 @@ class Options:
     Attributes:
         scene_id: u16, told apart by the receiver.
         segment_bytes: most bytes of a segment, header and CRC included.
-        one_layer: begin a new segment at every layer, so that layers can be scheduled apart.
+        one_layer: begin a new segment at every layer and send each row of tiles layer by layer, so
+            that layers can be scheduled apart.
         budget: most bytes of the stream, packets included; bundles of variable rate only.
         ratio: raw bytes over bytes, instead.
         rmse: root mean square error aimed at, in DN, instead.

@@ -22,6 +22,8 @@ _LON_LAT = ("urn:ogc:def:crs:OGC:1.3:CRS84", "urn:ogc:def:crs:OGC::CRS84", "OGC:
 
 Ring = NDArray[np.float64]
 """Corners (corners, 2) of a closed line: column and row, pixels."""
+Edges = NDArray[np.float64]
+"""Edges (edges, 4) of a polygon and its holes: from column and row to column and row, pixels."""
 
 
 @dataclass
@@ -29,12 +31,12 @@ class Region:
     """Polygons over the tile grid of a scene.
 
     Attributes:
-        edges: (edges, 4), from column and row to column and row, pixels.
+        polygons: which may overlap.
         columns: tiles in a row.
         tile: rows and columns of a tile.
     """
 
-    edges: NDArray[np.float64]
+    polygons: list[Edges]
     columns: int
     tile: int
     _row: int = field(default=-1, init=False)
@@ -48,25 +50,33 @@ class Region:
             UsageError: not a box, or coordinates that the scene header does not place.
             InputError: a file that is no GeoJSON of polygons.
         """
-        rings: list[Ring] = []
+        polygons: list[list[Ring]] = []
         for place in places:
             box = _BOX.fullmatch(place)
-            rings += [_box(*map(int, box.groups()))] if box else _read_geojson(Path(place), header)
-        edges = [np.hstack([ring, np.roll(ring, -1, axis=0)]) for ring in rings]
-        return cls(np.concatenate(edges), -(-header.width // tile), tile)
+            if box:
+                polygons.append([_box(*map(int, box.groups()))])
+            else:
+                polygons += _read_geojson(Path(place), header)
+        edges = [
+            np.concatenate([np.hstack([ring, np.roll(ring, -1, axis=0)]) for ring in rings])
+            for rings in polygons
+        ]
+        return cls(edges, -(-header.width // tile), tile)
 
     def touches(self, index: int) -> bool:
         """Say whether a tile has a point of the region. Tiles of one row are found together."""
         row, column = divmod(index, self.columns)
         if row != self._row:
-            self._row, self._touched = row, self._crossed(row) | self._inside(row)
+            self._row, self._touched = row, np.zeros(self.columns, np.bool_)
+            for edges in self.polygons:
+                self._touched |= self._crossed(edges, row) | self._inside(edges, row)
         return bool(self._touched[column])
 
-    def _crossed(self, row: int) -> NDArray[np.bool_]:
+    def _crossed(self, edges: Edges, row: int) -> NDArray[np.bool_]:
         """Return the columns of a row of tiles through which an edge runs."""
         top, bottom = row * self.tile, (row + 1) * self.tile
-        rows = self.edges[:, 1::2]
-        x0, y0, x1, y1 = self.edges[(rows.max(axis=1) >= top) & (rows.min(axis=1) < bottom)].T
+        rows = edges[:, 1::2]
+        x0, y0, x1, y1 = edges[(rows.max(axis=1) >= top) & (rows.min(axis=1) < bottom)].T
         slope = np.divide(x1 - x0, y1 - y0, out=np.zeros_like(x0), where=y0 != y1)
         level = y0 == y1
         start = np.where(level, x0, x0 + (np.clip(y0, top, bottom) - y0) * slope)
@@ -78,9 +88,9 @@ class Region:
         np.add.at(steps, last + 1, -1)
         return np.asarray(np.cumsum(steps)[1 : self.columns + 1] > 0)
 
-    def _inside(self, row: int) -> NDArray[np.bool_]:
+    def _inside(self, edges: Edges, row: int) -> NDArray[np.bool_]:
         """Return the columns of a row of tiles whose tile has its centre inside (even-odd rule)."""
-        x0, y0, x1, y1 = self.edges.T
+        x0, y0, x1, y1 = edges.T
         middle = (row + 0.5) * self.tile
         over = (y0 <= middle) != (y1 <= middle)
         x0, y0, x1, y1 = x0[over], y0[over], x1[over], y1[over]
@@ -96,36 +106,45 @@ def _box(x0: int, y0: int, x1: int, y1: int) -> Ring:
     return np.array([[x0, y0], [x1 - 1, y0], [x1 - 1, y1 - 1], [x0, y1 - 1]]) + 0.5
 
 
-def _read_geojson(path: Path, header: SceneHeader) -> list[Ring]:
+def _read_geojson(path: Path, header: SceneHeader) -> list[list[Ring]]:
     if not path.is_file():
         raise UsageError(f"region: expected x0,y0,x1,y1 or a GeoJSON file, found {path}")
     if path.stat().st_size > MAX_GEOJSON:
         raise InputError(f"{path}: expected GeoJSON of at most {MAX_GEOJSON} bytes")
     try:
         document = json.loads(path.read_bytes())
-        rings = [np.array(ring, np.float64) for ring in _rings(document)]
+        polygons = [
+            [np.array(ring, np.float64) for ring in polygon] for polygon in _polygons(document)
+        ]
         named = document.get("crs")
         named = named["properties"]["name"] if named else _LON_LAT[0]
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise InputError(f"{path}: expected GeoJSON of polygons: {error!r}") from error
-    if not rings or any(r.ndim != 2 or len(r) < 3 or r.shape[1] not in (2, 3) for r in rings):
+    rings = [ring for polygon in polygons for ring in polygon]
+    if (
+        not all(polygons)
+        or not rings
+        or any(r.ndim != 2 or len(r) < 3 or r.shape[1] not in (2, 3) for r in rings)
+    ):
         raise InputError(f"{path}: expected polygons of three corners or more")
-    return [_to_pixels(ring[:, :2], str(path), str(named), header) for ring in rings]
+    return [
+        [_to_pixels(ring[:, :2], str(path), str(named), header) for ring in polygon]
+        for polygon in polygons
+    ]
 
 
-def _rings(entry: Any) -> Iterator[Any]:
-    """Yield the rings of a GeoJSON object (RFC 7946)."""
+def _polygons(entry: Any) -> Iterator[Any]:
+    """Yield the polygons of a GeoJSON object, lists of rings (RFC 7946)."""
     kind = entry["type"]
     if kind == "FeatureCollection":
         for feature in entry["features"]:
-            yield from _rings(feature)
+            yield from _polygons(feature)
     elif kind == "Feature":
-        yield from _rings(entry["geometry"])
+        yield from _polygons(entry["geometry"])
     elif kind == "Polygon":
-        yield from entry["coordinates"]
+        yield entry["coordinates"]
     elif kind == "MultiPolygon":
-        for polygon in entry["coordinates"]:
-            yield from polygon
+        yield from entry["coordinates"]
     else:
         raise ValueError(f"expected Polygon or MultiPolygon, found {kind}")
 

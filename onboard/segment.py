@@ -134,6 +134,12 @@ class Damage:
     reason: str
 
 
+def place(packed: bytes) -> tuple[int, int]:
+    """Return layer and index, or pixel of a mask, at which the body of a packed segment starts."""
+    _, _, flags, _, _, _, first, _ = _HEAD.unpack_from(packed)
+    return flags & (MAX_LAYERS - 1), first
+
+
 def segment_end(buffer: bytes | memoryview | mmap, offset: int) -> int:
     """Check the head of a segment without reading its body; return the offset after it.
 

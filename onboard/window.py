@@ -15,7 +15,7 @@ from onboard.layers import ALL_NODATA, ALL_VALID, SOME_NODATA
 from onboard.nodatamask import pack_mask
 from onboard.ratecontrol import CODES, Codes, Measure, code_for_error, codes_for_budget
 from onboard.sceneheader import SceneHeader
-from onboard.segment import SEGMENT_OVERHEAD
+from onboard.segment import SEGMENT_OVERHEAD, place
 from onboard.tilecoder import TileCoder
 from onboard.tiling import TileGrid
 
@@ -201,7 +201,7 @@ class Windows:
         codes = codes[tiles]
         coded = {index: coded[index] for index in search.window}
         best: list[Strip] = []
-        for _ in range(_TRIES):
+        for tries in range(_TRIES):
             strips = self._strips(coded, written)
             total = self.framing.cost(strips)
             if total <= search.budget:
@@ -210,8 +210,10 @@ class Windows:
                     return best
             elif codes.min(initial=CODES - 1) == CODES - 1:
                 break
-            # What the sizes are off by, and half a per mille so that it ends below.
-            search.aim += search.budget - total - search.budget // 2000
+            # What the sizes are off by, and half a per mille so that it ends below; twice as much
+            # each time it does not: sizes go by whole steps of a tile, and may ignore a little.
+            over = tries if total > search.budget else 0
+            search.aim += search.budget - total - (search.budget // 2000 << over)
             codes = search.codes(len(tiles))
             coded |= self._coded(codes, tiles)
         if best:
@@ -335,18 +337,24 @@ class Windows:
         return found
 
     def _strips(self, coded: Segments, written: int) -> list[Strip]:
-        """Sort segments to rows of tiles, scene headers between."""
-        strips: list[Strip] = []
+        """Sort segments to rows of tiles, scene headers between.
+
+        Where each segment holds one layer, a row goes layer by layer: so a packet holds the same
+        layer of several tiles, and packets can be scheduled apart.
+        """
+        rows: dict[int, list[bytes]] = {}
         for index in sorted(coded):
-            line = index // self.columns * self.tile
-            if not strips or strips[-1].line != line:
-                strips.append(Strip(line, []))
-            for segment in coded[index]:
+            rows.setdefault(index // self.columns * self.tile, []).extend(coded[index])
+        strips = []
+        for line, segments in rows.items():
+            strip = Strip(line, [])
+            for segment in sorted(segments, key=place) if self.framing.one_layer else segments:
                 if written % HEADER_EVERY == 0:
-                    strips[-1].segments.append(self.framing.head)
+                    strip.segments.append(self.framing.head)
                     written += 1
-                strips[-1].segments.append(segment)
+                strip.segments.append(segment)
                 written += 1
+            strips.append(strip)
         return strips
 
 

@@ -79,3 +79,15 @@ def test_a_slanted_grid(tmp_path: Path) -> None:
     header = SceneHeader("u16", 16, 4, WIDTH, LINES, geotransform=place, crs="EPSG:4326")
     corners = [[260, 10], [270, 10], [270, 20], [260, 10]]  # rows 130 to 135, columns 5 to 10
     assert touched({"type": "Polygon", "coordinates": [corners]}, header, tmp_path) == {12}
+
+
+def test_regions_that_overlap_are_one() -> None:
+    """What lies in several boxes counts once, not as a hole."""
+
+    def tiles(*boxes: str) -> set[int]:
+        region = Region.read(boxes, HEADER, 64)
+        return {index for index in range(TILES) if region.touches(index)}
+
+    scene = f"0,0,{WIDTH},{LINES}"
+    assert tiles(scene) == tiles(scene, scene) == set(range(TILES))
+    assert tiles("0,0,250,300", "70,0,330,300") == set(range(TILES))

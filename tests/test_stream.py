@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ground.scenes import procedural
+from ground.scenes import procedural, spyndex_scene
 from onboard.__main__ import main
 from onboard.bundle import load
 from onboard.encoder import Encoder, Options
@@ -270,6 +270,28 @@ def test_strips_with_gaps_hang_on_no_other(ratio: float) -> None:
     tiles = [Segment.unpack(part)[0] for strip in made[1] for part in strip.segments]
     found = [s.tile for s in tiles if s.kind == Kind.TILE and s.layer == 0]
     assert found == list(range(15))
+
+
+def test_one_layer_sends_each_row_layer_by_layer() -> None:
+    encoder = Encoder(load("skybook-s2"), "numpy")
+    form = PacketOptions(packet_bytes=512)
+    options = Options(one_layer=True, ratio=15, window="strip", packets=form)
+    for strip in encoder.strips(SCENE, None, options):
+        parts = [Segment.unpack(packed)[0] for packed in strip.segments]
+        steps = [(part.layer, part.first) for part in parts if part.kind == Kind.TILE]
+        assert steps == sorted(steps)
+
+
+@pytest.mark.parametrize(("ratio", "size"), [(15, 400), (25, 520)])
+def test_no_row_falls_to_the_coarsest_step_for_a_few_bytes(ratio: float, size: int) -> None:
+    """Sizes go by whole steps of a tile: the search must not stand still just above its budget."""
+    encoder = Encoder(load("skybook-s2"), "numpy")
+    image = spyndex_scene().image[:, :256]
+    form = PacketOptions(packet_bytes=size)
+    options = Options(one_layer=True, ratio=ratio, window="strip", packets=form)
+    for strip in encoder.strips(image, None, options):
+        spent = sum(map(len, form.pack(strip.segments, strip.line, 0)))
+        assert strip.line == 256 or spent > 0.9 * image.nbytes / 4 / ratio
 
 
 @pytest.mark.parametrize("size", [128, 256, 65_535])
