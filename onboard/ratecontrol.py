@@ -15,8 +15,8 @@ from onboard.errors import LimitError
 CODES = 256
 _MANY = 160
 _SAMPLE = 20
-_NEAR = 2
-"""Codes from a look at all tiles to the one chosen."""
+_NEAR = 4
+"""Codes from a look at all tiles to the one chosen, at most; half as many of many tiles."""
 _MIDDLE = 112
 _SIZE_PER_CODE = -0.045  # natural logarithm; where the search starts from
 _FLATTEST = -0.005
@@ -61,7 +61,9 @@ def codes_for_budget(
         sizes = measure(every, np.full(count, code))
         finer = measure(every, np.full(count, max(code - 1, 0)))
         return _mixed(code, sizes, finer, budget)
+    near = _NEAR
     if count >= _MANY:
+        near = _NEAR // 2
         some = every[:: count // _SAMPLE]
         total = _total(measure, some)
         away = float(np.log(max(budget, 1) * len(some) / count / total(code))) / slope
@@ -72,7 +74,7 @@ def codes_for_budget(
         sizes = measure(every, np.full(count, code)).astype(np.float64)
         away = float(np.log(max(budget, 1) / sizes.sum())) / slope
         step = int(np.clip(np.ceil(away), -code, CODES - 1 - code))
-        if abs(step) <= _NEAR:
+        if abs(step) <= near:
             break
         coarser = measure(every, np.full(count, code + step)).sum()
         slope = min(float(np.log(coarser / sizes.sum())) / step, _FLATTEST)

@@ -5,6 +5,7 @@ One class per kind of coder; the encoder knows none of them by name.
 
 import zlib
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -263,10 +264,14 @@ class LappedTileCoder:
 
     def probe(self) -> int:
         """See `TileCoder.probe`."""
-        size = self._tile
-        present = np.ones((1, size, size), np.bool_)
-        prepared = self.prepare(self._vectors[0].samples[None], present, (size, size))
-        return zlib.crc32(np.ascontiguousarray(prepared.latents.values).data)
+        return zlib.crc32(np.ascontiguousarray(self._session.run(self._probed)).data)
+
+    @cached_property
+    def _probed(self) -> NDArray[np.float32]:
+        """Planes of the first golden tile."""
+        present = np.ones((1, self._tile, self._tile), np.bool_)
+        analysed = self._coder.front_end.analyse(self._vectors[0].samples[None], present)
+        return analysed.planes
 
     def golden(self) -> tuple[list[int], list[int], float]:
         """See `TileCoder.golden`; what agrees are whole tiles, and all must."""
