@@ -141,9 +141,10 @@ def _stream_once(encoder: Encoder, scrub: Scrub, image: NDArray[np.uint16], line
     )
     header = SceneHeader("u16", 16, bands, width, 0)
     with tempfile.TemporaryFile() as output:
-        recorder = Recorder(output, packets, scrub)
+        recorder = Recorder(output, packets, scrub, options.strips_at_once)
         for strip in encoder.stream(source, header, options):
             recorder.record(strip)
+        recorder.flush()
 
 
 def streaming_text(found: dict[str, Any]) -> str:

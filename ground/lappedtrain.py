@@ -343,10 +343,9 @@ def _rebuilt_tiles(
     """Return tiles linearly rebuilt from their first `keep` layers."""
     prepared = coder.prepare(tiles, np.ones((len(tiles), *tiles.shape[2:]), np.bool_))
     codes = np.maximum(codes, coder.finest(prepared))
-    count, rows, cols, channels = prepared.latents.values.shape
-    state = ContextState(coder.contexts, count, rows, cols)
-    values = np.zeros((count, rows, cols, channels), np.float32)
     scaled = prepared.latents.scaled(codes, coder.transform.mantissas)
+    state = ContextState(coder.contexts, *scaled.shape[:3])
+    values = np.zeros(scaled.shape, np.float32)
     for number, layer in enumerate(coder.scan(prepared, codes), 1):
         mean = (state.take(scaled, number) - layer.away) >> 6
         value = reconstruct(coder.quantizer, layer.residual, layer.level, mean)

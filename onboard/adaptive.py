@@ -91,13 +91,16 @@ class AdaptiveFrontEnd:
         count, _bands, rows, cols = tiles.shape
         samples = tiles.astype(np.int32)
         here = present[:, None]
-        if present.all():
-            pixels = np.full((count, 1), rows * cols, np.int64)
-        else:
-            pixels = np.count_nonzero(present, axis=(1, 2)).astype(np.int64)[:, None]
-            samples = samples * here
+        whole = bool(present.all())
+        pixels = np.full((count, 1), rows * cols, np.int64)
+        if not whole:
+            pixels[:, 0] = np.count_nonzero(present, axis=(1, 2))
+            samples *= here
         means = (2 * samples.sum(axis=(2, 3), dtype=np.int64) + pixels) // (2 * pixels)
-        deviations = (samples - means.astype(np.int32)[:, :, None, None]) * here
+        deviations = samples
+        deviations -= means.astype(np.int32)[:, :, None, None]
+        if not whole:
+            deviations *= here
         angles = bandtransform.choose(bandtransform.measure(deviations, present))
         fill = [(0, 0), (0, 0), (0, -rows % BLOCK), (0, -cols % BLOCK)]
         planes, shifts = _rotate(np.pad(deviations, fill, mode="symmetric"), angles)
@@ -112,10 +115,18 @@ def _rotate(
     matrix = bandtransform.matrix(angles, bands).astype(np.float64)
     flat = deviations.reshape(count, bands, -1).astype(np.float64)
     # Sums stay below 2^14 * 2^17 * bands: exact in float64, and so is the halving.
-    rotated = np.floor(matrix @ flat * 2.0**-bandtransform.SHIFT + 0.5)
-    largest = np.abs(rotated).max(axis=(1, 2))
+    rotated = _halved(matrix @ flat, np.full(count, bandtransform.SHIFT))
+    largest = np.maximum(rotated.max(axis=(1, 2)), -rotated.min(axis=(1, 2)))
     shifts = np.zeros(count, np.int64)
     while (over := np.floor(largest / 2.0**shifts + 0.5) > PLANE_LIMIT).any():
         shifts += over
-    scaled = np.floor(rotated * 2.0 ** -shifts[:, None, None].astype(np.float64) + 0.5)
-    return scaled.astype(np.float32).reshape(count * bands, rows, cols), shifts
+    if shifts.any():
+        rotated = _halved(rotated, shifts)
+    return rotated.astype(np.float32).reshape(count * bands, rows, cols), shifts
+
+
+def _halved(values: NDArray[np.float64], shifts: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Divide whole numbers (tiles, ...) by 2^shift in place, to the nearest, halves up."""
+    values *= 2.0 ** -shifts.astype(np.float64)[:, None, None]
+    values += 0.5
+    return np.floor(values, out=values)

@@ -179,9 +179,10 @@ def encode_to_file(
     strips = encoder.strips(image, header, options)
     first = next(strips)
     with open_output(arguments.output) as stream:
-        recorder = Recorder(stream, options.packets, scrub)
+        recorder = Recorder(stream, options.packets, scrub, options.strips_at_once)
         for strip in chain([first], strips):
             recorder.record(strip)
+        recorder.flush()
     seconds = time.perf_counter() - begun
     pixels = image.shape[1] * image.shape[2]
     return {

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onboard.budget import within
 from onboard.bundle import Bundle
 from onboard.errors import InputError, UsageError
 from onboard.framing import EDGE_BYTES, Framing, Strip
@@ -27,9 +28,7 @@ from onboard.window import Windows
 
 DEFAULT_RATIO = 20.48
 WINDOWS = ("scene", "strip")
-STRIPS_AT_ONCE = 4
-EXACT = {"scene": 64, "strip": 16}
-"""Tiles of a window up to which the step is searched to the byte: strips are many."""
+STRIPS_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -204,8 +203,15 @@ class Encoder:
                 stop = lines + window.shape[1]
                 budgets.append(self._share(options, header, framing, lines, stop))
                 lines = stop
-            found = Windows.analyse(self.coder, framing, batch, header, self.bundle.tile, first)
-            strips = self._code(found, options, budgets, done)
+            tile = self.bundle.tile
+            strips = self._code(
+                Windows.analyse(self.coder, framing, batch, header, tile, first),
+                options,
+                budgets,
+                done,
+            )
+            del window
+            batch.clear()  # not to be held while the next ones are read
             spare = done.spare + sum(budgets) - framing.cost(strips)
             segments = done.segments + sum(len(strip.segments) for strip in strips)
             done = Progress(-(-lines // self.bundle.tile), segments, spare)
@@ -301,8 +307,7 @@ class Encoder:
             return windows.at_fixed_rate(done.segments)
         if options.rmse is not None:
             return windows.for_error(options.rmse, done.segments)
-        exact_to = EXACT[options.window]
-        return windows.within(budgets, done.spare, done.segments, exact_to)
+        return within(windows, budgets, done.spare, done.segments)
 
     def _end(self, framing: Framing, height: int, written: int) -> Strip:
         """Return the end of a scene of `height` lines, after `written` segments."""

@@ -1,6 +1,6 @@
 """Framing: bodies of tiles to segments, row of tiles by row of tiles, and what they cost."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from onboard.segment import SEGMENT_OVERHEAD, Kind, Segment
@@ -63,11 +63,18 @@ class Framing:
         """Return a packed nodata mask."""
         return Segment(Kind.MASK, self.scene_id, self.model, index, 0, first, edge, body).pack()
 
+    def length(self, edge: Edge, body: int) -> int:
+        """Return the length of a packed tile segment of a body of so many bytes."""
+        return SEGMENT_OVERHEAD + (EDGE_BYTES if edge else 0) + body
+
     def cost(self, strips: Iterable[Strip]) -> int:
         """Return the bytes that strips take as a file or on the link, packets included."""
+        return self.bytes_of([len(segment) for segment in strip.segments] for strip in strips)
+
+    def bytes_of(self, rows: Iterable[Sequence[int]]) -> int:
+        """Return the bytes that rows of segments of these lengths take, packets included."""
         total = 0
-        for strip in strips:
-            lengths = [len(segment) for segment in strip.segments]
+        for lengths in rows:
             total += sum(lengths)
             if self.packets:
                 total += self.packets.overhead * len(self.packets.group(lengths))

@@ -4,8 +4,10 @@
 integers below 2^24 exactly, in any order: numpy and every inference engine give the same latents.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -67,16 +69,45 @@ class Latents:
     """Latents of a batch of tiles of one shape.
 
     Attributes:
-        values: int32 (tiles, rows, cols, channels), channels in the context model's order.
+        dc: int32 (tiles, rows, cols, bands).
+        ac: int16 or, where they do not fit, int32 (tiles, rows, cols, channels), in the context
+            model's order.
         shifts: (tiles,), octaves by which the planes were scaled down to 12 bits.
     """
 
-    values: Ints
+    dc: Ints
+    ac: NDArray[np.int16] | Ints
     shifts: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, values: Ints, order: NDArray[np.int64], bands: int, shifts: Any) -> "Latents":
+        """Sort int32 latents (tiles, rows, cols, channels) by `order`."""
+        ac = np.take(values, order[bands:], axis=3)
+        if max(int(ac.max()), -int(ac.min())) <= np.iinfo(np.int16).max:
+            ac = ac.astype(np.int16)
+        return cls(np.take(values, order[:bands], axis=3), ac, shifts)
+
+    def take(self, tiles: NDArray[np.int64]) -> "Latents":
+        """Return those of some tiles."""
+        return Latents(self.dc[tiles], self.ac[tiles], self.shifts[tiles])
+
+    @classmethod
+    def join(cls, parts: Sequence["Latents"]) -> "Latents":
+        """Return those of several batches of one shape as one."""
+        return cls(
+            np.concatenate([part.dc for part in parts]),
+            np.concatenate([part.ac for part in parts]),
+            np.concatenate([part.shifts for part in parts]),
+        )
 
     def least_code(self, mantissas: NDArray[np.int32]) -> NDArray[np.int64]:
         """Return for each tile the finest step code whose symbols stay within 16 bits."""
-        largest = np.abs(self.values).max(axis=(1, 2, 3)).astype(np.int64)
+        largest = np.maximum.reduce(
+            [
+                np.maximum(part.max(axis=(1, 2, 3)), -part.min(axis=(1, 2, 3)).astype(np.int64))
+                for part in (self.dc, self.ac)
+            ]
+        )
         limit = SYMBOL_LIMIT << _FRACTION
         shift = np.maximum(_BASE_SHIFT - self.shifts, 1)
         octaves = np.zeros(len(largest), np.int64)
@@ -90,7 +121,13 @@ class Latents:
         factor = mantissas[codes % SUB_STEPS].astype(np.int32)
         shift, factor = shift[:, None, None, None], factor[:, None, None, None]
         half = np.int32(1) << (shift - 1)
-        return (self.values * factor + half) >> shift
+        bands = self.dc.shape[3]
+        found = np.empty((*self.dc.shape[:3], bands + self.ac.shape[3]), np.int32)
+        np.multiply(self.dc, factor, out=found[..., :bands])
+        np.multiply(self.ac, factor, out=found[..., bands:], dtype=np.int32)
+        found += half
+        found >>= shift
+        return found
 
 
 @dataclass(frozen=True)

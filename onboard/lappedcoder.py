@@ -5,8 +5,9 @@ together; a tile's bytes hang on that tile and its step alone (SPEC.md, sections
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -16,16 +17,35 @@ from onboard import rans
 from onboard.adaptive import AdaptiveFrontEnd
 from onboard.contexts import FREQUENCIES, ContextModel, ContextState, Ints
 from onboard.errors import UsageError
-from onboard.lapped import LATENT_SHIFT, LappedTransform, Latents, Quantizer
+from onboard.lapped import (
+    LATENT_SHIFT,
+    STEP_CODES,
+    SUB_STEPS,
+    LappedTransform,
+    Latents,
+    Quantizer,
+)
 from onboard.tables import BIT, Tables
 
 # 2^12 * 2^(i/8). The square of the step of code c is 2^(c/8 - 2) DN^2, so errors in (1/64 step)^2
 # times 2^(c/8) are in 2^-14 DN^2.
 _EIGHTH_OCTAVES = np.array([4096, 4467, 4871, 5312, 5793, 6317, 6889, 7512], np.int64)
 _BIN_SHIFT = 21
-_BINS = 4 * (127 + 40)
-"""Quarter octaves of the bits of a float32, up to 2^40."""
+_BINS = 4 * (127 + 24)
+"""Quarter octaves of the bits of a float32, up to 2^24."""
+_BITS_OF_SIZE = (
+    144, 144, 171, 1334, 4006, 7917, 12356, 16564, 19917, 22112, 23185, 23471, 23471, 23471, 23471,
+    23471, 23471, 23471, 23471, 23542, 23742, 24113, 24692, 25514, 26606, 27987, 29673, 31670,
+    33973, 36570, 39443, 42566, 45907, 49436, 53122,
+)  # fmt: skip
+"""Bits, in 1/4096, of a latent of 2^(-6/4) steps, 2^(-5/4) and so on, that it and what it does to
+the contexts take on average: fitted to the sizes of training tiles, so not the cost of a symbol."""
+_BITS_SHIFT = 12
 Analyser = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+Body = tuple[int, int, bytes]
+"""Starting layer, starting place in it, body."""
+Piece = tuple[int, int, int]
+"""Starting layer, starting place in it, most bytes of the body."""
 
 
 @dataclass(frozen=True)
@@ -46,19 +66,16 @@ class Prepared:
         """Return some tiles of the batch."""
         if len(tiles) == len(self.means):
             return self
-        latents = Latents(self.latents.values[tiles], self.latents.shifts[tiles])
-        return Prepared(self.means[tiles], self.angles[tiles], latents)
+        return Prepared(self.means[tiles], self.angles[tiles], self.latents.take(tiles))
 
     @classmethod
     def join(cls, parts: Sequence["Prepared"]) -> "Prepared":
         """Return batches of tiles of one shape as one."""
         if len(parts) == 1:
             return parts[0]
-        values = np.concatenate([part.latents.values for part in parts])
-        shifts = np.concatenate([part.latents.shifts for part in parts])
         means = np.concatenate([part.means for part in parts])
         angles = np.concatenate([part.angles for part in parts])
-        return cls(means, angles, Latents(values, shifts))
+        return cls(means, angles, Latents.join([part.latents for part in parts]))
 
     def side(self, tile: int, code: int) -> bytes:
         """Return the packed side information of one tile."""
@@ -89,18 +106,72 @@ class Symbols:
     """rANS symbols of a batch, tile after tile in reading order.
 
     Attributes:
-        starts: of each symbol.
-        frequencies: of each symbol.
+        rows: of the alphabet, of each symbol.
         before: (tiles, units + 1), symbols of the batch before each (layer, position).
-        costs: (tiles, units), bits of each (layer, position), in 1/256.
+        bits: (tiles, units + 1), cost of the tile before each (layer, position), in 1/256 bit.
         places: (layer, position) of each unit.
+        ends: unit after the last one of each unit's layer.
     """
 
-    starts: NDArray[np.uint16]
-    frequencies: NDArray[np.uint16]
+    rows: NDArray[np.uint16]
     before: NDArray[np.int64]
-    costs: NDArray[np.int64]
+    bits: NDArray[np.int64]
     places: list[tuple[int, int]]
+    ends: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A tile quantised at its step and cut to segments.
+
+    Attributes:
+        symbols: of its batch.
+        number: of the tile in the batch.
+        side: tile state and side information.
+        room: most bytes of a body.
+        one_layer: begin a new body at every layer.
+        margin: what the cuts keep free, see SPEC.md, section 13.
+        cuts: first and stop of the units of each segment.
+    """
+
+    symbols: Symbols
+    number: int
+    side: bytes
+    room: int
+    one_layer: bool
+    margin: int
+    cuts: list[tuple[int, int]]
+
+    @property
+    def pieces(self) -> list[Piece]:
+        """Where each segment starts, and its body's length from the cost of its symbols."""
+        bits = self.symbols.bits[self.number]
+        found = []
+        for number, (first, stop) in enumerate(self.cuts):
+            length = 0 if number else len(self.side)
+            if stop > first:
+                length += rans.STATE_BYTES + _words_of(int(bits[stop] - bits[first]))
+            found.append((*self._start(number), length))
+        return found
+
+    def lanes(self) -> Iterator[NDArray[np.uint16]]:
+        """Yield the symbols of each segment that has any."""
+        before = self.symbols.before[self.number]
+        for first, stop in self.cuts:
+            if stop > first:
+                yield self.symbols.rows[int(before[first]) : int(before[stop])]
+
+    def bodies(self, lanes: Iterator[bytes]) -> list[Body]:
+        """Put tile state and side information before the first of the coded lanes."""
+        found = []
+        for number, (first, stop) in enumerate(self.cuts):
+            lane = next(lanes) if stop > first else b""
+            found.append((*self._start(number), lane if number else self.side + lane))
+        return found
+
+    def _start(self, cut: int) -> tuple[int, int]:
+        """Return the layer and position of a cut; the first begins with layer 0."""
+        return self.symbols.places[self.cuts[cut][0]] if cut else (0, 0)
 
 
 @dataclass(frozen=True)
@@ -155,49 +226,63 @@ class LappedCoder:
         latents = (analyser or self.transform.analyse)(analysed.planes)
         count, bands = analysed.means.shape
         _, rows, cols, _ = latents.shape
-        whole = np.empty((count, rows, cols, bands * FREQUENCIES), np.int32)
         rounded = (latents.astype(np.int32) + (1 << (LATENT_SHIFT - 1))) >> LATENT_SHIFT
         planes = rounded.reshape(count, bands, rows, cols, FREQUENCIES).transpose(0, 2, 3, 1, 4)
         flat = planes.reshape(count, rows, cols, bands * FREQUENCIES)
-        np.take(flat, self.contexts.order, axis=3, out=whole)
-        return Prepared(analysed.means, analysed.angles, Latents(whole, analysed.shifts))
+        sorted_ = Latents.of(flat, self.contexts.order, bands, analysed.shifts)
+        return Prepared(analysed.means, analysed.angles, sorted_)
 
     def finest(self, prepared: Prepared) -> NDArray[np.int64]:
         """Return the finest step code that each tile allows."""
         return prepared.latents.least_code(self.transform.mantissas)
 
-    def measure(self, prepared: Prepared, codes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the bits of each tile's symbols at a step, in 1/256."""
-        bits = np.zeros(len(codes), np.int64)
-        for layer in self.scan(prepared, codes):
-            level, residual = layer.of_coded()
-            cost = self.tables.cost(level, residual)
-            sums = np.concatenate([[0], np.cumsum(cost, dtype=np.int64)])
-            bits += np.diff(sums[np.searchsorted(layer.coded, layer.first_of_tiles)])
+    def guess(self, prepared: Prepared) -> NDArray[np.int64]:
+        """Return (tiles, 256) roughly the bits of each tile at each step code, from a histogram."""
+        latents = prepared.latents
+        ac, dc = (
+            np.abs(part.reshape(len(part), -1).astype(np.float32)).view(np.int32) >> _BIN_SHIFT
+            for part in (latents.ac, latents.dc)
+        )
+        bits = np.empty((len(ac), 256), np.int64)
+        for tile, shift in enumerate(latents.shifts.tolist()):
+            counts = np.bincount(ac[tile], minlength=_BINS).astype(np.float64)
+            counts += np.bincount(dc[tile], minlength=_BINS)
+            bits[tile] = (counts @ self._bits_at(shift)).astype(np.int64) >> _BITS_SHIFT
         return bits
 
-    def guess(self, prepared: Prepared) -> NDArray[np.float64]:
-        """Return (256,) roughly the bits of all tiles at each step code, from a histogram."""
-        octaves = (2.0**prepared.latents.shifts).astype(np.float32)
-        size = np.abs(prepared.latents.values) * octaves[:, None, None, None]
-        bins = size.astype(np.float32).view(np.int32) >> _BIN_SHIFT
-        counts = np.bincount(bins.reshape(-1), minlength=_BINS)
-        found: NDArray[np.float64] = self._bits_of_size @ counts[:_BINS]
-        return found
+    def _bits_at(self, shift: int) -> NDArray[np.float64]:
+        """(bins, 256): bits, in 1/4096, of a latent of each size at each step code.
+
+        Sums of these are integers below 2^53, so exact.
+        """
+        if shift not in self._known_bits:
+            sixteenths = 4 * np.arange(_BINS)[:, None] + SUB_STEPS * shift - np.arange(STEP_CODES)
+            place = np.maximum(sixteenths - self._no_bits, 0)
+            knots = np.array(_BITS_OF_SIZE)
+            last = len(knots) - 1
+            # Beyond the last, a bit for each octave.
+            beyond = knots[last] + (np.maximum(place - 4 * last, 0) << (_BITS_SHIFT - 4))
+            whole, part = np.minimum(place >> 2, last - 1), place & 3
+            between = knots[whole] * (4 - part) + knots[whole + 1] * part >> 2
+            bits = np.where(place < 4 * last, between, beyond)
+            bits[0] = 0
+            self._known_bits[shift] = bits.astype(np.float64)
+        return self._known_bits[shift]
 
     @cached_property
-    def _bits_of_size(self) -> NDArray[np.float64]:
-        """(256, bins): bits of a latent of each size at each step code.
+    def _known_bits(self) -> dict[int, NDArray[np.float64]]:
+        return {}
 
-        Of x steps 1.31 log2(1 + (1.52 x)^1.39), fitted to the bits of training tiles: within a
-        tenth at useful rates.
+    @cached_property
+    def _no_bits(self) -> int:
+        """Sixteenths of an octave, as `_bits_at` counts them, of the first of `_BITS_OF_SIZE`.
+
+        Step code 0 is 2^14 / mantissa; its logarithm by comparing whole numbers.
         """
-        middle = (np.arange(_BINS) << _BIN_SHIFT) + (1 << (_BIN_SHIFT - 1))
-        size = middle.astype(np.int32).view(np.float32).astype(np.float64)
-        size[0] = 0
-        codes = np.arange(256)
-        step = 64 * 2.0 ** (8 + codes // 16) / self.transform.mantissas[codes % 16]
-        return 1.31 * np.log2(1 + (1.52 * size / step[:, None]) ** 1.39)
+        power = int(self.transform.mantissas[0]) ** SUB_STEPS
+        step = int((1 << 14 * SUB_STEPS) // power)
+        middle_of_bin = 3
+        return SUB_STEPS * 127 + step.bit_length() - 1 - middle_of_bin - 4 * 6
 
     def error(self, prepared: Prepared, codes: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the squared error of each tile that its rounding makes, in squared DN."""
@@ -233,113 +318,95 @@ class LappedCoder:
 
     def symbols(self, prepared: Prepared, codes: NDArray[np.int64]) -> Symbols:
         """Quantise a batch at the given steps."""
-        levels, residuals, owners, counts, costs = [], [], [], [], []
+        entries: list[list[NDArray[np.uint16]]] = []
+        residuals: list[list[Ints]] = []
+        counts, costs = [], []
         places: list[tuple[int, int]] = []
         for number, layer in enumerate(self.scan(prepared, codes), 1):
             tiles, positions, channels = layer.level.shape
             level, residual = layer.of_coded()
+            entry = self.tables.entries(level, residual)
             unit = layer.coded // channels
-            cost = np.bincount(unit, self.tables.cost(level, residual), tiles * positions)
+            cost = np.bincount(unit, self.tables.costs_of(entry), tiles * positions)
             costs.append(cost.astype(np.int64).reshape(tiles, positions))
             counts.append(np.bincount(unit, minlength=cost.size).reshape(tiles, positions))
-            levels.append(level.astype(np.uint8))
-            residuals.append(residual)
-            owners.append((unit // max(positions, 1)).astype(np.uint16))
+            stops = np.searchsorted(layer.coded, layer.first_of_tiles[1:-1])
+            entries.append(np.split(entry.astype(np.uint16), stops))
+            residuals.append(np.split(residual, stops))
             places += [(number, position) for position in range(positions)]
-        order = np.argsort(np.concatenate(owners), kind="stable")
-        starts, frequencies, sizes = self.tables.intervals(
-            np.concatenate(levels)[order], np.concatenate(residuals)[order]
+        coded, sizes = self.tables.symbols(
+            np.concatenate([part for tile in zip(*entries, strict=True) for part in tile]),
+            np.concatenate([part for tile in zip(*residuals, strict=True) for part in tile]),
         )
         units = np.concatenate(counts, axis=1).reshape(-1)
-        coded = np.concatenate([[0], np.cumsum(units)])
-        symbols = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])[coded]
+        stops = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
+        before_unit = stops[np.concatenate([[0], np.cumsum(units)])]
         tiles = len(codes)
         before = np.empty((tiles, len(places) + 1), np.int64)
-        before[:, :-1] = symbols[:-1].reshape(tiles, -1)
-        before[:, -1] = symbols[len(places) :: len(places)]
-        return Symbols(starts, frequencies, before, np.concatenate(costs, axis=1), places)
+        before[:, :-1] = before_unit[:-1].reshape(tiles, -1)
+        before[:, -1] = before_unit[len(places) :: len(places)]
+        bits = np.zeros(before.shape, np.int64)
+        np.cumsum(np.concatenate(costs, axis=1), axis=1, out=bits[:, 1:])
+        of_layer = np.array([layer for layer, _ in places])
+        ends = np.searchsorted(of_layer, of_layer, side="right")
+        return Symbols(coded, before, bits, places, ends)
 
-    def code(
-        self, batches: Sequence["Chosen"], one_layer: bool = False
-    ) -> list[list[list[tuple[int, int, bytes]]]]:
-        """Code batches of tiles; all their segments go through the entropy coder side by side.
+    def code(self, batches: Sequence["Chosen"], one_layer: bool = False) -> list[list[list[Body]]]:
+        """Return the bodies of each tile of each batch: `plan` and `write` at once."""
+        plans = [self.plan(batch, one_layer) for batch in batches]
+        bodies = iter(self.write([tile for plan in plans for tile in plan]))
+        return [list(islice(bodies, len(plan))) for plan in plans]
 
-        Returns:
-            For each batch and tile, starting layer, position and body of its segments.
+    def plan(self, batch: "Chosen", one_layer: bool = False) -> list["Plan"]:
+        """Quantise tiles and cut their symbols to segments, nothing coded yet.
 
         Raises:
             UsageError: one position of a layer takes more than the room.
         """
-        symbols = [self.symbols(batch.prepared, batch.codes) for batch in batches]
-        margin = 1
-        while True:
-            cuts = [
-                self._cut(found, batch.room, margin, one_layer)
-                for found, batch in zip(symbols, batches, strict=True)
-            ]
-            lanes = iter(self._lanes(symbols, cuts))
-            bodies = [
-                self._bodies(batch, found, tiles, lanes)
-                for batch, found, tiles in zip(batches, symbols, cuts, strict=True)
-            ]
-            longest = [max(len(body) for tile in tiles for _, _, body in tile) for tiles in bodies]
-            if all(n <= batch.room for n, batch in zip(longest, batches, strict=True)):
-                return bodies
-            margin += 1
+        symbols = self.symbols(batch.prepared, batch.codes)
+        plans = []
+        for number, state in enumerate(batch.states):
+            side = bytes([state]) + batch.prepared.side(number, int(batch.codes[number]))
+            cuts = self._cut(symbols, number, batch.room, 1, one_layer)
+            plans.append(Plan(symbols, number, side, batch.room, one_layer, 1, cuts))
+        return plans
+
+    def write(self, plans: Sequence["Plan"]) -> list[list[Body]]:
+        """Code tiles; all their segments go through the entropy coder side by side."""
+        lanes = [lane for plan in plans for lane in plan.lanes()]
+        lengths = np.array([len(lane) for lane in lanes], np.int64)
+        rows = np.concatenate([*lanes, np.zeros(0, np.uint16)])
+        coded = iter(rans.encode(rows, self.tables.alphabet, lengths))
+        bodies = [plan.bodies(coded) for plan in plans]
+        for number, plan in enumerate(plans):
+            if max(len(body) for _, _, body in bodies[number]) > plan.room:
+                margin = plan.margin + 1
+                cuts = self._cut(plan.symbols, plan.number, plan.room, margin, plan.one_layer)
+                (bodies[number],) = self.write([replace(plan, margin=margin, cuts=cuts)])
+        return bodies
 
     def _cut(
-        self, symbols: Symbols, room: int, margin: int, one_layer: bool
-    ) -> list[list[tuple[int, int]]]:
-        """Return ranges of positions that fit segments, tile by tile."""
+        self, symbols: Symbols, tile: int, room: int, margin: int, one_layer: bool
+    ) -> list[tuple[int, int]]:
+        """Return ranges of a tile's positions that fit segments."""
         first_room = room - 1 - self.front_end.side_bytes
-        units = symbols.costs
-        sums = np.concatenate([np.zeros((len(units), 1), np.int64), np.cumsum(units, 1)], axis=1)
-        layers = np.array([layer for layer, _ in symbols.places])
-        ends = np.searchsorted(layers, layers, side="right")
-        found = []
-        for tile in sums:
-            cuts: list[tuple[int, int]] = []
-            first = 0
-            while first < len(tile) - 1:
-                free = (first_room if not cuts else room) - rans.STATE_BYTES
-                bits = 8 * BIT * free * (1000 - 2 * margin) // 1000 - 8 * BIT * margin
-                stop = int(np.searchsorted(tile, tile[first] + max(bits, 0), side="right")) - 1
-                if one_layer:
-                    stop = min(stop, int(ends[first])) if cuts else 0
-                if stop == first and cuts:
-                    raise UsageError(f"segments: one position takes more than {room} bytes")
-                cuts.append((first, stop))
-                first = stop
-            found.append(cuts)
-        return found
+        bits_before = symbols.bits[tile]
+        cuts: list[tuple[int, int]] = []
+        first, last = 0, len(bits_before) - 1
+        while first < last:
+            free = (first_room if not cuts else room) - rans.STATE_BYTES
+            bits = 8 * BIT * free * (1000 - 2 * margin) // 1000 - 8 * BIT * margin
+            within = bits_before[first] + max(bits, 0)
+            stop = int(np.searchsorted(bits_before, within, side="right")) - 1
+            if one_layer:
+                stop = min(stop, int(symbols.ends[first])) if cuts else 0
+            if stop == first and cuts:
+                raise UsageError(f"segments: one position takes more than {room} bytes")
+            cuts.append((first, stop))
+            first = stop
+        return cuts
 
-    def _lanes(
-        self, symbols: Sequence[Symbols], cuts: Sequence[list[list[tuple[int, int]]]]
-    ) -> list[bytes]:
-        """Code the ranges of all tiles, each a lane."""
-        lengths: list[int] = []
-        for found, tiles in zip(symbols, cuts, strict=True):
-            for before, tile in zip(found.before, tiles, strict=True):
-                lengths += [int(before[stop] - before[first]) for first, stop in tile]
-        return rans.encode(
-            np.concatenate([found.starts for found in symbols]),
-            np.concatenate([found.frequencies for found in symbols]),
-            np.array(lengths),
-        )
 
-    def _bodies(
-        self,
-        batch: "Chosen",
-        symbols: Symbols,
-        cuts: Sequence[list[tuple[int, int]]],
-        lanes: Iterator[bytes],
-    ) -> list[list[tuple[int, int, bytes]]]:
-        """Put tile state and side information before the first lane of each tile."""
-        bodies = []
-        for number, (tile, state) in enumerate(zip(cuts, batch.states, strict=True)):
-            side = bytes([state]) + batch.prepared.side(number, int(batch.codes[number]))
-            first_lane = next(lanes)
-            segments = [(0, 0, side + first_lane if tile[0][1] else side)]
-            segments += [(*symbols.places[first], next(lanes)) for first, _ in tile[1:]]
-            bodies.append(segments)
-        return bodies
+def _words_of(bits: int) -> int:
+    """Return the most bytes that leave the state of a lane of so many bits, in 1/256, as a rule."""
+    return bits // (16 * BIT) * 2

@@ -10,7 +10,9 @@ Source: J. Duda, "Asymmetric numeral systems", arXiv:1311.2540.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,14 +26,40 @@ _STEPS = 256
 """Symbols that all lanes take at a time; bounds the memory."""
 
 
+@dataclass(frozen=True)
+class Alphabet:
+    """All symbols that lanes may hold, whatever table they are of; u32 arrays, a row for each.
+
+    Attributes:
+        starts: start among 4096.
+        frequencies: 1..4096.
+        limits: largest state that takes the symbol with no word moved out.
+        rest: 4096 less the frequency.
+    """
+
+    starts: NDArray[np.uint32]
+    frequencies: NDArray[np.uint32]
+    limits: NDArray[np.uint32]
+    rest: NDArray[np.uint32]
+
+    @classmethod
+    def of(cls, starts: NDArray[Any], frequencies: NDArray[Any]) -> "Alphabet":
+        """Return these symbols, and as the last one a symbol that leaves a state as it is."""
+        starts = np.append(starts, 0).astype(np.uint32)
+        frequencies = np.append(frequencies, TOTAL).astype(np.uint32)
+        # x >= f << 20, written so that it does not overflow at f = 4096.
+        limits = (frequencies.astype(np.uint64) << (32 - PRECISION)) - 1
+        return cls(starts, frequencies, limits.astype(np.uint32), TOTAL - frequencies)
+
+
 def encode(
-    starts: NDArray[np.uint16], frequencies: NDArray[np.uint16], lengths: NDArray[np.int64]
+    symbols: NDArray[np.uint16], alphabet: Alphabet, lengths: NDArray[np.int64]
 ) -> list[bytes]:
     """Code lanes.
 
     Args:
-        starts: start of each symbol among 4096, lane after lane, in reading order.
-        frequencies: its frequency, 1..4096.
+        symbols: rows of the alphabet, lane after lane, in reading order.
+        alphabet: of all lanes, at most 65,536 rows.
         lengths: symbols of each lane.
 
     Returns:
@@ -42,61 +70,65 @@ def encode(
     last = (np.cumsum(lengths) - 1)[order]
     counts = lengths[order]
     state = np.full(len(lengths), START, np.uint32)
-    words = np.zeros((longest, len(lengths)), np.uint16)
-    moved = np.zeros(words.shape, np.bool_)
+    owners, words = [np.zeros(0, np.uint32)], [np.zeros(0, np.uint16)]
     for first in range(0, longest, _STEPS):
         steps = np.arange(first, min(first + _STEPS, longest))[:, None]
         lanes = int(np.count_nonzero(counts > first))
         at = last[:lanes] - steps
-        # A lane that has ended gets symbols of frequency 4096, which leave it as it is.
         ended = steps >= counts[:lanes]
         at[ended] = 0
-        frequency = np.where(ended, TOTAL, frequencies[at]).astype(np.uint32)
-        start = np.where(ended, 0, starts[at]).astype(np.uint32)
-        place = np.s_[first : first + len(steps), :lanes]
-        _code(state[:lanes], frequency, start, words[place], moved[place])
-    return _collect(order, state, words, moved)
+        taken = np.take(symbols, at)
+        taken[ended] = len(alphabet.starts) - 1
+        moved, left = _code(state[:lanes], taken, alphabet)
+        owners.append(np.nonzero(moved.T)[0].astype(np.uint32))
+        words.append(left.T[moved.T])
+    return _collect(order, state, np.concatenate(owners), np.concatenate(words))
 
 
 def _code(
-    x: NDArray[np.uint32],
-    frequencies: NDArray[np.uint32],
-    starts: NDArray[np.uint32],
-    words: NDArray[np.uint16],
-    moved: NDArray[np.bool_],
-) -> None:
-    """Code symbols (steps, lanes); note the words that leave a state, and whether they do."""
-    # x >= f << 20, written so that it does not overflow at f = 4096.
-    limits = ((frequencies.astype(np.uint64) << (32 - PRECISION)) - 1).astype(np.uint32)
-    rest = TOTAL - frequencies
+    x: NDArray[np.uint32], symbols: NDArray[np.uint16], alphabet: Alphabet
+) -> tuple[NDArray[np.bool_], NDArray[np.uint16]]:
+    """Code symbols (steps, lanes); return whether a word leaves a state at each, and which."""
+    moved, words = np.empty(symbols.shape, np.bool_), np.empty(symbols.shape, np.uint16)
+    rows = (alphabet.starts, alphabet.frequencies, alphabet.limits, alphabet.rest)
+    starts, frequencies, limits, rests = (np.take(row, symbols) for row in rows)
     shift, quotient = np.empty_like(x), np.empty_like(x)
-    for frequency, start, limit, other, word, full in zip(
-        frequencies, starts, limits, rest, words, moved, strict=True
+    for frequency, start, limit, rest, word, full in zip(
+        frequencies, starts, limits, rests, words, moved, strict=True
     ):
         np.greater(x, limit, out=full)
         word[:] = x
         np.multiply(full, np.uint32(WORD), out=shift)
         np.right_shift(x, shift, out=x)
         np.floor_divide(x, frequency, out=quotient)
-        np.multiply(quotient, other, out=quotient)
+        np.multiply(quotient, rest, out=quotient)
         np.add(x, quotient, out=x)
         np.add(x, start, out=x)
+    return moved, words
 
 
 def _collect(
     order: NDArray[np.int64],
     state: NDArray[np.uint32],
+    owners: NDArray[np.uint32],
     words: NDArray[np.uint16],
-    moved: NDArray[np.bool_],
 ) -> list[bytes]:
-    """Return the bytes of each lane from what left its state, step by step."""
-    packed = words.T[moved.T].astype(">u2")
-    stops = np.cumsum(moved.sum(axis=0))
+    """Return the bytes of each lane from the words that left its state, the first ones first.
+
+    Args:
+        order: lane of each state.
+        state: at the end.
+        owners: place in `order` of the lane of each word.
+        words: in the order in which they left each state.
+    """
+    packed = words[np.argsort(owners, kind="stable")].astype(">u2")
+    stops = np.cumsum(np.bincount(owners, minlength=len(order))).tolist()
     lanes = [b""] * len(order)
-    for place, lane in enumerate(order):
-        first = stops[place - 1] if place else 0
-        written = packed[first : stops[place]][::-1].tobytes()
-        lanes[lane] = int(state[place]).to_bytes(STATE_BYTES, "big") + written
+    first = 0
+    for lane, last_state, stop in zip(order.tolist(), state.tolist(), stops, strict=True):
+        written = packed[first:stop][::-1].tobytes()
+        lanes[lane] = last_state.to_bytes(STATE_BYTES, "big") + written
+        first = stop
     return lanes
 
 

@@ -1,148 +1,172 @@
-"""Rate control: the step codes that meet a budget of bytes, or an error, over a window of tiles.
+"""Rate control: the step codes of a window of tiles that meet a budget of bytes, or an error.
 
-Sizes and errors of a step come from table look-ups (SPEC.md, section 13): nothing is coded while
-searching. One step serves the whole window, since that spends the bits where they lower the error
-most; to come near the budget, some tiles take the next finer step.
+One step serves the whole window, since that spends the bits where they lower the error most. Sizes
+are guessed from how large the latents are; the guess is scaled by the sizes of the tiles that were
+quantised first, and what remains is settled tile by tile (SPEC.md, section 13). All integers.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.errors import LimitError
-
 CODES = 256
-_MANY = 160
-_SAMPLE = 20
-_NEAR = 4
-"""Codes from a look at all tiles to the one chosen, at most; half as many of many tiles."""
-_MIDDLE = 112
-_SIZE_PER_CODE = -0.045  # natural logarithm; where the search starts from
-_FLATTEST = -0.005
+FEW = 16
+_UNKNOWN = -1
 
 Codes = NDArray[np.int64]
-Measure = Callable[[NDArray[np.int64], Codes], NDArray[np.int64]]
-"""Sizes (or squared errors) of the tiles with these numbers at these step codes."""
 
 
-def codes_for_budget(
-    count: int,
-    budget: int,
-    measure: Measure,
-    guess: NDArray[np.float64] | None = None,
-    exact_to: int = 16,
-) -> Codes:
-    """Return a step code for each of `count` tiles, as fine as `budget` bytes allow.
+@dataclass
+class Search:
+    """The search for the codes of a window's tiles.
 
-    Of few tiles the sum is kept exactly; of many it is right to a few per mille, from one look at
-    all of them where the guess is good.
-
-    Args:
-        count: tiles, at least 1.
-        budget: bytes.
-        measure: bytes of tiles.
-        guess: (256,) roughly what all tiles take at each code; it only saves looks.
-        exact_to: up to how many tiles are few.
-
-    Raises:
-        LimitError: the coarsest step takes more.
+    Attributes:
+        guess: int64 (tiles, 256), bits that each tile may take at each code, never rising.
+        finest: (tiles,) the finest code that each tile allows.
+        codes: (tiles,) so far; 0 where none is chosen yet.
+        sizes: (tiles,) bytes that they take; -1 where not known.
     """
-    every = np.arange(count)
-    code, slope = _MIDDLE, _SIZE_PER_CODE
-    if guess is not None:
-        code = min(int(np.count_nonzero(guess > budget)), CODES - 1)
-        low, high = max(code - 4, 0), min(code + 4, CODES - 1)
-        slope = min(float(np.log((guess[high] + 1) / (guess[low] + 1))) / (high - low), _FLATTEST)
-    if count <= exact_to:
-        code = _coarsest_within(_total(measure, every), budget, code)
-        if code == CODES:
-            raise _too_small(budget, measure, every)
-        sizes = measure(every, np.full(count, code))
-        finer = measure(every, np.full(count, max(code - 1, 0)))
-        return _mixed(code, sizes, finer, budget)
-    near = _NEAR
-    if count >= _MANY:
-        near = _NEAR // 2
-        some = every[:: count // _SAMPLE]
-        total = _total(measure, some)
-        away = float(np.log(max(budget, 1) * len(some) / count / total(code))) / slope
-        code = min(max(code + round(away), 0), CODES - 1)
-        low, high = max(code - 2, 0), min(code + 2, CODES - 1)
-        slope = min(float(np.log(total(high) / total(low))) / (high - low), _FLATTEST)
-    for _ in range(CODES):
-        sizes = measure(every, np.full(count, code)).astype(np.float64)
-        away = float(np.log(max(budget, 1) / sizes.sum())) / slope
-        step = int(np.clip(np.ceil(away), -code, CODES - 1 - code))
-        if abs(step) <= near:
-            break
-        coarser = measure(every, np.full(count, code + step)).sum()
-        slope = min(float(np.log(coarser / sizes.sum())) / step, _FLATTEST)
-        code += step
-    if code + away > CODES - 1:
-        raise _too_small(budget, measure, every)
-    scale = np.exp(slope * np.array([step, step - 1]))
-    return _mixed(code + step, sizes * scale[0], sizes * scale[1], budget)
+
+    guess: NDArray[np.int64]
+    finest: Codes
+    codes: Codes
+    sizes: NDArray[np.int64]
+    _before: tuple[Codes, NDArray[np.int64]]
+
+    @classmethod
+    def of(cls, guess: NDArray[np.int64], finest: Codes) -> "Search":
+        """Begin a search."""
+        none = np.full(len(guess), _UNKNOWN)
+        return cls(guess, finest, finest.copy(), none, (none, none))
+
+    def copy(self) -> "Search":
+        """Return a search that goes on from here by itself."""
+        before = self._before[0].copy(), self._before[1].copy()
+        return Search(self.guess, self.finest, self.codes.copy(), self.sizes.copy(), before)
+
+    def parts(self) -> Iterator[NDArray[np.int64]]:
+        """Yield the tiles to be quantised one part after the other: an eighth, to a half, all."""
+        count = len(self.codes)
+        order = _scattered(count)
+        stops = [count] if self.is_small else [count // 8, count // 2, count]
+        first = 0
+        for stop in stops:
+            yield order[first:stop]
+            first = stop
+
+    def choose(self, tiles: NDArray[np.int64], budget: int) -> None:
+        """Choose codes for some tiles, so that all that have none share what is left.
+
+        Args:
+            tiles: which, of those that have none.
+            budget: bytes of the window's tiles.
+        """
+        known = self.sizes != _UNKNOWN
+        rest = np.concatenate([tiles, np.setdiff1d(np.flatnonzero(~known), tiles)])
+        spent = int(self.sizes[known].sum())
+        bits, bytes_ = int(self.guess[known, self.codes[known]].sum()), spent
+        if not known.any():
+            bits, bytes_ = 63, 8  # a bit in 64 for what segments add
+        if not self.is_small:
+            budget -= budget >> 8
+        free = max(budget - spent, 0) * bits // max(bytes_, 1)
+        totals = self.guess[rest].sum(axis=0)
+        code = min(int(np.count_nonzero(totals > free)), CODES - 1)
+        self.codes[tiles] = code
+        if code:
+            more = self.guess[rest, code - 1] - self.guess[rest, code]
+            finer = int(np.searchsorted(np.cumsum(more), free - int(totals[code]), side="right"))
+            self.codes[tiles[:finer]] -= 1
+        np.maximum(self.codes, self.finest, out=self.codes)
+
+    def learn(self, tiles: NDArray[np.int64], sizes: NDArray[np.int64]) -> None:
+        """Take the sizes in bytes of some tiles at the codes chosen for them."""
+        self.sizes[tiles] = sizes
+
+    def adjust(self, left: int, budget: int) -> NDArray[np.int64]:
+        """Change some codes so that the bytes left are few; return the tiles that changed.
+
+        Args:
+            left: bytes of the window's budget that are left, less than 0 if it is passed.
+            budget: the window's.
+        """
+        codes, sizes = self.codes.copy(), self.sizes.copy()
+        margin = 0 if self.is_small else budget >> 9
+        if left < 0:
+            self._coarsen(margin - left)
+        elif self.is_small or left > budget >> 6:
+            self._refine(left - margin)
+        changed = np.flatnonzero(self.codes != codes)
+        self._before[0][changed], self._before[1][changed] = codes[changed], sizes[changed]
+        return changed
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the window has so few tiles that the budget is used to the last tile."""
+        return len(self.codes) <= FEW
+
+    @property
+    def is_coarsest(self) -> bool:
+        """Whether all tiles have the coarsest step."""
+        return bool((self.codes == CODES - 1).all())
+
+    def take_coarsest(self) -> None:
+        """Choose the coarsest step for all."""
+        self.codes[:] = CODES - 1
+
+    def _coarsen(self, excess: int) -> None:
+        """Take the next coarser code for tiles of the finest, until `excess` bytes are saved."""
+        order = _scattered(len(self.codes))[::-1]
+        while excess > 0 and (self.codes < CODES - 1).any():
+            code = int(self.codes.min())
+            tiles = order[self.codes[order] == code]
+            sizes = self._sizes_at(tiles, code + 1)
+            saved = np.cumsum(self.sizes[tiles] - sizes)
+            count = int(np.searchsorted(saved, excess)) + 1
+            self.codes[tiles[:count]] += 1
+            self.sizes[tiles[:count]] = sizes[:count]
+            excess -= int(saved[min(count, len(saved)) - 1])
+
+    def _refine(self, free: int) -> None:
+        """Take the next finer code for tiles of the coarsest, as long as `free` bytes allow."""
+        order = _scattered(len(self.codes))
+        order = order[self.codes[order] > self.finest[order]]
+        while len(order):
+            code = int(self.codes[order].max())
+            tiles = order[self.codes[order] == code]
+            sizes = self._sizes_at(tiles, code - 1)
+            spent = np.cumsum(sizes - self.sizes[tiles])
+            count = int(np.searchsorted(spent, free, side="right"))
+            if count:
+                self.codes[tiles[:count]] -= 1
+                self.sizes[tiles[:count]] = sizes[:count]
+                free -= int(spent[count - 1])
+            if count < len(tiles):
+                return
+            order = order[self.codes[order] > self.finest[order]]
+
+    def _sizes_at(self, tiles: NDArray[np.int64], code: int) -> NDArray[np.int64]:
+        """Return what tiles take at another code: what they did before, or as the guess goes."""
+        now = np.maximum(self.guess[tiles, self.codes[tiles]], 1)
+        scaled = self.sizes[tiles] * self.guess[tiles, code] // now
+        was_code, was_size = self._before
+        return np.where(was_code[tiles] == code, was_size[tiles], scaled)
 
 
-def _mixed(
-    code: int, sizes: NDArray[np.float64] | Codes, finer: NDArray[np.float64] | Codes, budget: int
-) -> Codes:
-    """Return a code for all tiles, and the next finer one for as many as the budget allows."""
-    codes = np.full(len(sizes), code)
-    order = _scattered(len(sizes))
-    spent = np.cumsum((finer - sizes)[order]) + sizes.sum()
-    over = np.flatnonzero(spent > budget)
-    within = int(over[0]) if len(over) else len(sizes)
-    codes[order[:within]] -= code > 0
-    return codes
-
-
-def _too_small(budget: int, measure: Measure, tiles: NDArray[np.int64]) -> LimitError:
-    least = int(measure(tiles, np.full(len(tiles), CODES - 1)).sum())
-    return LimitError(f"budget: {budget} bytes, but the coarsest step takes {least}")
-
-
-def code_for_error(count: int, most: float, measure: Measure) -> Codes:
-    """Return the coarsest step code at which the squared errors add up to no more than `most`."""
-    total = _total(measure, np.arange(count))
+def code_for_error(most: float, error: Callable[[int], int]) -> int:
+    """Return the coarsest step code at which the squared error is no more than `most`, else 0."""
     low, high = 0, CODES - 1
     while low < high:
         middle = (low + high + 1) // 2
-        low, high = (middle, high) if total(middle) <= most else (low, middle - 1)
-    return np.full(count, low)
-
-
-def _total(measure: Measure, tiles: NDArray[np.int64]) -> Callable[[int], int]:
-    known: dict[int, int] = {}
-
-    def total(code: int) -> int:
-        if code not in known:
-            known[code] = int(measure(tiles, np.full(len(tiles), code)).sum())
-        return known[code]
-
-    return total
-
-
-def _coarsest_within(total: Callable[[int], int], budget: float, start: int) -> int:
-    """Return the finest code whose total is within the budget, `CODES` if there is none.
-
-    The total falls as the code rises, so two codes side by side, one within and one not, settle it.
-    """
-    low, high = -1, CODES  # low is over the budget, high is within it, or both are outside
-    code = min(max(start, 0), CODES - 1)
-    while high - low > 1:
-        size = total(code)
-        low, high = (low, code) if size <= budget else (code, high)
-        jump = round(float(np.log(max(budget, 1) / max(size, 1))) / _SIZE_PER_CODE)
-        code += jump if jump else (-1 if size <= budget else 1)
-        code = min(max(code, low + 1), high - 1)
-    return high
+        low, high = (middle, high) if error(middle) <= most else (low, middle - 1)
+    return low
 
 
 def _scattered(count: int) -> NDArray[np.int64]:
     """Return 0..count-1 in an order that spreads any beginning of it over the whole."""
-    stride = max(1, int(count * 0.618))
+    stride = max(1, count * 618 // 1000)
     while np.gcd(stride, count) != 1:
         stride += 1
     return np.arange(count, dtype=np.int64) * stride % count

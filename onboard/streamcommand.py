@@ -64,8 +64,7 @@ def add_stream_command(commands: Commands) -> None:
     stream.add_argument(
         "--scrub-rows",
         type=int,
-        default=1,
-        help="rows of tiles between checks of the model's memory",
+        help="rows of tiles between checks of the model's memory (default: those coded together)",
     )
     stream.add_argument(
         "--priority-out", type=Path, help="cloud fraction of each tile, a byte each, not downlinked"
@@ -242,15 +241,16 @@ def _recorder(
     files: ExitStack,
 ) -> Recorder:
     """Open the output, a new one or to go on with."""
-    if arguments.scrub_rows < 1:
-        raise UsageError(f"--scrub-rows: expected 1 or more, found {arguments.scrub_rows}")
+    rows = arguments.strips_at_once if arguments.scrub_rows is None else arguments.scrub_rows
+    if rows < 1:
+        raise UsageError(f"--scrub-rows: expected 1 or more, found {rows}")
     if str(arguments.output) == "-":
-        return Recorder(sys.stdout.buffer, packets, scrub, arguments.scrub_rows)
+        return Recorder(sys.stdout.buffer, packets, scrub, rows)
     if not recorded.length:
         output = files.enter_context(open_output(arguments.output))
-        return Recorder(output, packets, scrub, arguments.scrub_rows)
+        return Recorder(output, packets, scrub, rows)
     output = files.enter_context(arguments.output.open("r+b"))
-    return Recorder.resume(output, recorded, packets, scrub, arguments.scrub_rows)
+    return Recorder.resume(output, recorded, packets, scrub, rows)
 
 
 def _result(

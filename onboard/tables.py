@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,50 +60,70 @@ class Tables:
         escaped = self.frequencies == 0
         return np.where(escaped, costs[:, ESCAPE:], costs).reshape(-1)
 
-    def cost(self, level: NDArray[np.intp], residual: Ints) -> NDArray[np.int32]:
-        """Return the bits of residuals, in 1/256."""
+    @cached_property
+    def alphabet(self) -> rans.Alphabet:
+        """The symbols of all levels, `level * 64 + symbol`, then numbers of 1..12 raw bits."""
+        starts: list[NDArray[Any]] = [self._starts.reshape(-1)]
+        frequencies: list[NDArray[Any]] = [self.frequencies.reshape(-1)]
+        for bits in range(1, rans.PRECISION + 1):
+            width = rans.PRECISION - bits
+            starts.append(np.arange(1 << bits) << width)
+            frequencies.append(np.full(1 << bits, 1 << width))
+        return rans.Alphabet.of(np.concatenate(starts), np.concatenate(frequencies))
+
+    @cached_property
+    def _of_entry(self) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
+        """Row of the alphabet that comes first for each entry, and how many it takes."""
+        symbol = np.where(self.frequencies == 0, ESCAPE, np.arange(SYMBOLS))
+        sizes = 1 + 2 * (symbol == ESCAPE) + (self.shifts > 0)[:, None]
+        rows = np.arange(LEVELS)[:, None] * SYMBOLS + symbol
+        return rows.astype(np.uint16).reshape(-1), sizes.astype(np.uint8).reshape(-1)
+
+    def entries(self, level: NDArray[np.intp], residual: Ints) -> NDArray[np.intp]:
+        """Return where in the tables residuals stand: level * 64 + symbol."""
         high = residual
         if self.shifts[: level.max(initial=0) + 1].any():
             high = residual >> np.take(self.shifts.astype(np.int32), level)
         symbol = high + LARGEST
-        symbol[np.abs(high) > LARGEST] = ESCAPE
-        return np.take(self._full_costs, level * SYMBOLS + symbol)
+        symbol[(symbol < 0) | (symbol > ESCAPE)] = ESCAPE
+        found = level * SYMBOLS
+        found += symbol
+        return found
 
-    def intervals(
-        self, level: NDArray[np.uint8], residual: Ints
-    ) -> tuple[NDArray[np.uint16], NDArray[np.uint16], NDArray[np.uint8]]:
-        """Return start and frequency of the rANS symbols of residuals, and how many each takes.
+    def cost(self, level: NDArray[np.intp], residual: Ints) -> NDArray[np.int32]:
+        """Return the bits of residuals, in 1/256."""
+        return self.costs_of(self.entries(level, residual))
+
+    def costs_of(self, entries: NDArray[np.intp]) -> NDArray[np.int32]:
+        """Return the bits of residuals by their entries, in 1/256."""
+        return np.take(self._full_costs, entries)
+
+    def symbols(
+        self, entries: NDArray[np.uint16], residual: Ints
+    ) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
+        """Return the rANS symbols of residuals, rows of the alphabet, and how many each takes.
 
         Args:
-            level: of each residual.
+            entries: of each residual.
             residual: -32768..32767.
         """
-        shift = self.shifts[level]
-        high = residual >> shift
-        symbol = np.where(np.abs(high) > LARGEST, ESCAPE, high + LARGEST)
-        row = level.astype(np.int32) * SYMBOLS
-        flat = self.frequencies.reshape(-1)
-        symbol = np.where(flat[row + symbol] == 0, ESCAPE, symbol)
-        starts, frequencies = self._starts.reshape(-1)[row + symbol], flat[row + symbol]
-        sizes = (1 + 2 * (symbol == ESCAPE) + (shift > 0)).astype(np.uint8)
-        if sizes.size == 0 or sizes.max() == 1:
-            return starts, frequencies, sizes
+        rows, of_entry = self._of_entry
+        first, sizes = np.take(rows, entries), np.take(of_entry, entries)
+        if sizes.max(initial=1) == 1:
+            return first, sizes
+        shift = self.shifts[entries // SYMBOLS]
         place = np.cumsum(sizes, dtype=np.int64) - sizes
-        total = int(sizes.sum(dtype=np.int64))
-        all_starts, all_frequencies = np.zeros(total, np.uint16), np.zeros(total, np.uint16)
-        all_starts[place], all_frequencies[place] = starts, frequencies
-        escaped = np.flatnonzero(symbol == ESCAPE)
-        value = high[escaped] + (1 << (_RAW_BITS - 1))
-        for offset, byte in ((1, value >> 8), (2, value & 255)):
-            all_starts[place[escaped] + offset] = byte << (rans.PRECISION - 8)
-            all_frequencies[place[escaped] + offset] = 1 << (rans.PRECISION - 8)
+        found = np.empty(int(sizes.sum(dtype=np.int64)), np.uint16)
+        found[place] = first
+        escaped = np.flatnonzero(sizes > 2)
+        value = (residual[escaped] >> shift[escaped]) + (1 << (_RAW_BITS - 1))
+        found[place[escaped] + 1] = _raw(value >> 8, 8)
+        found[place[escaped] + 2] = _raw(value & 255, 8)
         shifted = np.flatnonzero(shift)
         width = shift[shifted].astype(np.int32)
         last = place[shifted] + sizes[shifted] - 1
-        low = residual[shifted] & ((1 << width) - 1)
-        all_starts[last] = low << (rans.PRECISION - width)
-        all_frequencies[last] = 1 << (rans.PRECISION - width)
-        return all_starts, all_frequencies, sizes
+        found[last] = _raw(residual[shifted] & ((1 << width) - 1), width)
+        return found, sizes
 
     @cached_property
     def _plain(self) -> tuple[bytes, list[int], list[int], list[int]]:
@@ -164,3 +185,8 @@ class Tables:
             low = reader.read_uniform(lanes[where], width)
             value[where] = (value[where] << width) + low
         return value
+
+
+def _raw(value: Ints, bits: Ints | int) -> Ints:
+    """Return the rows of the alphabet of numbers of so many raw bits."""
+    return LEVELS * SYMBOLS + (np.int32(1) << bits) - 2 + value

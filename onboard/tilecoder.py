@@ -5,6 +5,7 @@ One class per kind of coder; the encoder knows none of them by name.
 
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -13,21 +14,24 @@ from numpy.typing import NDArray
 
 from onboard.bundle import Bundle
 from onboard.errors import BundleError, UsageError
-from onboard.lappedcoder import Chosen, LappedCoder, Prepared
+from onboard.lappedcoder import Body, Chosen, LappedCoder, Piece, Plan, Prepared
 from onboard.layers import split_layers
 from onboard.quantizer import quantise
 from onboard.rans import STATE_BYTES
-from onboard.ratecontrol import CODES
 from onboard.session import open_plane_session, open_session
-from onboard.tables import BIT
 from onboard.tiling import positions
 
 LEAST_AGREEMENT = 0.9
 """int8 kernels of different runtimes and processors round differently in rare cases (SPEC.md 7)."""
 MAX_BODY = 65_535
 
-Body = tuple[int, int, bytes]
-"""Starting layer, starting place in it, body."""
+
+class TilePlan(Protocol):
+    """A tile quantised and cut to segments, not coded yet."""
+
+    @property
+    def pieces(self) -> list[Piece]:
+        """Where each segment starts, and how long its body will be, as a rule at most."""
 
 
 class TileCoder(Protocol):
@@ -59,11 +63,8 @@ class TileCoder(Protocol):
     def finest(self, prepared: Any) -> NDArray[np.int64]:
         """Return the finest step code that each tile allows."""
 
-    def measure(self, prepared: Any, codes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return bytes of each tile's symbols at a step, less what segments add."""
-
-    def guess(self, prepared: Any) -> NDArray[np.float64]:
-        """Return (256,) roughly the bytes of all tiles at each step code, without a look."""
+    def guess(self, prepared: Any) -> NDArray[np.int64]:
+        """Return (tiles, 256) roughly the bits of each tile at each step code, without a look."""
 
     def take(self, prepared: Any, tiles: NDArray[np.int64]) -> Any:
         """Return some tiles of a batch."""
@@ -84,13 +85,32 @@ class TileCoder(Protocol):
             What agrees and how many there are, layer by layer, and the least share that passes.
         """
 
-    def code(self, batches: Sequence[Chosen], one_layer: bool) -> list[list[list[Body]]]:
-        """Return the bodies of each tile of each batch.
+    def plan(self, batch: Chosen, one_layer: bool) -> Sequence[TilePlan]:
+        """Quantise tiles and cut what is to be coded to segments.
 
         Args:
-            batches: tiles, step codes, states and room; `Chosen.prepared` is what `prepare` gave.
+            batch: tiles, step codes, states and room; its `prepared` is what `prepare` gave.
             one_layer: begin a new body at every layer.
         """
+
+    def write(self, plans: Sequence[Any]) -> list[list[Body]]:
+        """Return the bodies of each of the tiles that `plan` gave."""
+
+
+@dataclass(frozen=True)
+class FixedPlan:
+    """A tile of fixed-length indices.
+
+    Attributes:
+        bodies: of its segments.
+    """
+
+    bodies: list[Body]
+
+    @property
+    def pieces(self) -> list[Piece]:
+        """See `TilePlan.pieces`."""
+        return [(layer, first, len(body)) for layer, first, body in self.bodies]
 
 
 class PyramidTileCoder:
@@ -151,14 +171,9 @@ class PyramidTileCoder:
         """See `TileCoder.finest`."""
         return np.zeros(len(prepared), np.int64)
 
-    def measure(self, prepared: Any, codes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """See `TileCoder.measure`."""
-        (_, inside) = prepared[0]
-        return np.full(len(codes), sum(self._bundle.payload_bytes(*inside)), np.int64)
-
-    def guess(self, prepared: Any) -> NDArray[np.float64]:
-        """See `TileCoder.guess`."""
-        return np.full(CODES, self.measure(prepared, np.zeros(len(prepared), np.int64)).sum())
+    def guess(self, prepared: Any) -> NDArray[np.int64]:
+        """See `TileCoder.guess`; a fixed-length codec has nothing to guess."""
+        raise UsageError(f"rate: bundle {self._bundle.name} has a fixed rate")
 
     def take(self, prepared: Any, tiles: NDArray[np.int64]) -> Any:
         """See `TileCoder.take`."""
@@ -191,11 +206,8 @@ class PyramidTileCoder:
                 total[number] += found.size
         return agree, total, LEAST_AGREEMENT
 
-    def code(self, batches: Sequence[Chosen], one_layer: bool) -> list[list[list[Body]]]:
-        """See `TileCoder.code`."""
-        return [self._code_batch(batch, one_layer) for batch in batches]
-
-    def _code_batch(self, batch: Chosen, one_layer: bool) -> list[list[Body]]:
+    def plan(self, batch: Chosen, one_layer: bool) -> list[FixedPlan]:
+        """See `TileCoder.plan`."""
         prepared: Any = batch.prepared
         found = []
         for ((side, maps), (rows, cols)), state in zip(prepared, batch.states, strict=True):
@@ -203,8 +215,13 @@ class PyramidTileCoder:
             for indices, level in zip(maps, self._bundle.levels, strict=True):
                 coded_rows, coded_cols = positions(rows, cols, level.reduction)
                 levels.append((indices[:coded_rows, :coded_cols], level.width))
-            found.append(split_layers(bytes([state]) + side, levels, batch.room, one_layer))
+            bodies = split_layers(bytes([state]) + side, levels, batch.room, one_layer)
+            found.append(FixedPlan(bodies))
         return found
+
+    def write(self, plans: Sequence[FixedPlan]) -> list[list[Body]]:
+        """See `TileCoder.write`."""
+        return [plan.bodies for plan in plans]
 
 
 class LappedTileCoder:
@@ -240,15 +257,9 @@ class LappedTileCoder:
         """See `TileCoder.finest`."""
         return self._coder.finest(prepared)
 
-    def measure(self, prepared: Prepared, codes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """See `TileCoder.measure`."""
-        bits = self._coder.measure(prepared, codes)
-        return self._coder.front_end.side_bytes + -(-bits // (8 * BIT))
-
-    def guess(self, prepared: Prepared) -> NDArray[np.float64]:
+    def guess(self, prepared: Prepared) -> NDArray[np.int64]:
         """See `TileCoder.guess`."""
-        sides = len(prepared.means) * self._coder.front_end.side_bytes
-        return sides + self._coder.guess(prepared) / 8
+        return self._coder.guess(prepared) + 8 * self._coder.front_end.side_bytes
 
     def take(self, prepared: Prepared, tiles: NDArray[np.int64]) -> Prepared:
         """See `TileCoder.take`."""
@@ -287,9 +298,13 @@ class LappedTileCoder:
         )
         return [agree], [len(self._vectors)], 1.0
 
-    def code(self, batches: Sequence[Chosen], one_layer: bool) -> list[list[list[Body]]]:
-        """See `TileCoder.code`."""
-        return self._coder.code(batches, one_layer)
+    def plan(self, batch: Chosen, one_layer: bool) -> list[Plan]:
+        """See `TileCoder.plan`."""
+        return self._coder.plan(batch, one_layer)
+
+    def write(self, plans: Sequence[Plan]) -> list[list[Body]]:
+        """See `TileCoder.write`."""
+        return self._coder.write(plans)
 
 
 KINDS: dict[str, type[PyramidTileCoder] | type[LappedTileCoder]] = {

@@ -2,31 +2,31 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.errors import InputError, LimitError
-from onboard.framing import EDGE_BYTES, HEADER_EVERY, Edge, Framing, Strip
+from onboard.errors import InputError
+from onboard.framing import HEADER_EVERY, Edge, Framing, Strip
 from onboard.lappedcoder import Chosen
 from onboard.layers import ALL_NODATA, ALL_VALID, SOME_NODATA
 from onboard.nodatamask import pack_mask
-from onboard.ratecontrol import CODES, Codes, Measure, code_for_error, codes_for_budget
+from onboard.ratecontrol import Codes, code_for_error
 from onboard.sceneheader import SceneHeader
-from onboard.segment import SEGMENT_OVERHEAD, place
-from onboard.tilecoder import TileCoder
+from onboard.tilecoder import TileCoder, TilePlan
 from onboard.tiling import TileGrid
 
 TILES_AT_ONCE = 24
-_TRIES = 8
-_GUESSED = 12
-"""Tiles of a window whose sizes are guessed for all."""
-_NEAR = 0.985
+T = TypeVar("T")
 
-Segments = dict[int, list[bytes]]
-"""Packed segments of tiles, by number of the tile in the scene."""
+Segments = dict[int, list[tuple[int, int, bytes]]]
+"""Starting layer, starting place and packed bytes of the segments of tiles, by number of the tile
+in the scene."""
+Lengths = dict[int, list[tuple[int, int, int]]]
+"""The same with their lengths instead."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,21 @@ class Batch:
     edge: Edge
     nodata: NDArray[np.bool_]
     prepared: Any
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A tile at the step chosen for it, not coded yet.
+
+    Attributes:
+        index: number in the scene.
+        edge: valid rows and columns, of a border tile.
+        plan: what the tile coder made of it.
+    """
+
+    index: int
+    edge: Edge
+    plan: TilePlan
 
 
 @dataclass(frozen=True)
@@ -138,168 +153,93 @@ class Windows:
         Args:
             written: segments of the scene before these.
         """
-        return self._strips(self._coded(self._no_codes()), written)
+        return self._at(np.zeros(self.count, np.int64), written)
 
     def for_error(self, rmse: float, written: int) -> list[Strip]:
         """Return the segments at the coarsest steps whose modelled error is `rmse` DN."""
-        codes = self._no_codes()
+        codes = np.zeros(self.count, np.int64)
         for window in self.ranges:
-            tiles = self._tiles(window)
+            tiles = self.tiles(window)
             if len(tiles):
                 samples = sum(
                     int((~batch.nodata[_within(batch.indices, window)]).sum())
                     for batch in self.batches
                 )
                 most = rmse * rmse * self.coder.bands * samples
-                codes[tiles] = code_for_error(len(tiles), most, self._errors(tiles))
-        return self._strips(self._coded(codes), written)
+                codes[tiles] = code_for_error(most, partial(self._error, tiles))
+        return self._at(codes, written)
 
-    def within(
-        self, budgets: Sequence[int], spare: int, written: int, exact_to: int
-    ) -> list[Strip]:
-        """Return the segments at the finest steps that fit the windows' budgets.
+    def _at(self, codes: Codes, written: int) -> list[Strip]:
+        """Return the segments at these steps."""
+        coded = self.write(self.plan(np.arange(self.count), codes))
+        return self.strips(range(self.ranges[0].start, self.ranges[-1].stop), coded, written)
 
-        Args:
-            budgets: bytes of each window.
-            spare: what earlier windows left over, for a window whose coarsest encoding takes more
-                than its budget.
-            written: segments of the scene before these.
-            exact_to: tiles of a window up to which the step is searched to the byte.
+    @property
+    def count(self) -> int:
+        """Tiles that have data."""
+        return sum(len(batch.indices) for batch in self.batches)
 
-        Raises:
-            LimitError: the coarsest encoding takes more.
-        """
-        searches = [
-            _Search(
-                window,
-                budget,
-                budget - self._fixed_bytes(window),
-                self._sizes(window),
-                self._guess(window),
-                exact_to,
-            )
-            for window, budget in zip(self.ranges, budgets, strict=True)
-        ]
-        codes = self._no_codes()
-        for search in searches:
-            tiles = self._tiles(search.window)
-            codes[tiles] = search.codes(len(tiles))
-        coded = self._coded(codes)
-        strips: list[Strip] = []
-        for search in searches:
-            settled = self._settle(search, codes, coded, spare, written)
-            written += sum(len(strip.segments) for strip in settled)
-            spare += search.budget - self.framing.cost(settled)
-            strips += settled
-        return strips
-
-    def _settle(
-        self, search: "_Search", codes: Codes, coded: Segments, spare: int, written: int
-    ) -> list[Strip]:
-        """Return the segments of a window, coded anew until they fit and nearly fill its budget."""
-        tiles = self._tiles(search.window)
-        codes = codes[tiles]
-        coded = {index: coded[index] for index in search.window}
-        best: list[Strip] = []
-        for tries in range(_TRIES):
-            strips = self._strips(coded, written)
-            total = self.framing.cost(strips)
-            if total <= search.budget:
-                best = max(best, strips, key=self.framing.cost)
-                if total >= _NEAR * search.budget or not codes.any():
-                    return best
-            elif codes.min(initial=CODES - 1) == CODES - 1:
-                break
-            # What the sizes are off by, and half a per mille so that it ends below; twice as much
-            # each time it does not: sizes go by whole steps of a tile, and may ignore a little.
-            over = tries if total > search.budget else 0
-            search.aim += search.budget - total - (search.budget // 2000 << over)
-            codes = search.codes(len(tiles))
-            coded |= self._coded(codes, tiles)
-        if best:
-            return best
-        coded |= self._coded(np.full(len(tiles), CODES - 1), tiles)
-        strips = self._strips(coded, written)
-        total = self.framing.cost(strips)
-        if total > search.budget + spare:
-            raise LimitError(
-                f"budget: {search.budget} bytes for {len(search.window)} tiles, but the coarsest "
-                f"step takes {total}"
-            )
-        return strips
-
-    def _no_codes(self) -> Codes:
-        return np.zeros(sum(len(batch.indices) for batch in self.batches), np.int64)
-
-    def _tiles(self, window: range) -> NDArray[np.int64]:
-        """Return the tiles of a window that have data."""
+    def tiles(self, window: range) -> NDArray[np.int64]:
+        """Return the tiles of a window that have data, as numbered through the batches."""
         indices = [batch.indices for batch in self.batches]
         return np.flatnonzero(_within(np.concatenate([*indices, np.zeros(0, int)]), window))
 
-    def _sizes(self, window: range) -> Measure:
-        """Return a measure of a window's tiles in bytes, segments and shared headers included."""
-        every = self._tiles(window)
-        room = self.framing.segment_bytes - SEGMENT_OVERHEAD - 10
-        each = self.framing.overhead + 4 + len(self.framing.head) // HEADER_EVERY
-        known: dict[tuple[bytes, int], NDArray[np.int64]] = {}
+    def guess(self, tiles: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return (tiles, 256) roughly the bits of each tile at each step code."""
+        return self._of_each(tiles, self.coder.guess, (len(tiles), 256))
 
-        def sizes(tiles: NDArray[np.int64], codes: Codes) -> NDArray[np.int64]:
-            key = tiles.tobytes(), int(codes[0])
-            if key not in known:
-                symbols = self._over(every[tiles], self.coder.measure, codes)
-                known[key] = symbols + -(-symbols // room) * each + 1
-            return known[key]
+    def finest(self, tiles: NDArray[np.int64]) -> Codes:
+        """Return the finest step code that each tile allows."""
+        return self._of_each(tiles, self.coder.finest, (len(tiles),))
 
-        return sizes
-
-    def _guess(self, window: range) -> NDArray[np.float64]:
-        """Return roughly what the tiles of a window take at each step code, from some of them."""
-        tiles = self._tiles(window)
-        some = tiles[:: max(1, len(tiles) // _GUESSED)]
-        bytes_ = sum(
-            (self.coder.guess(prepared) for _, prepared in self._parts(some)), np.zeros(CODES)
-        )
-        return bytes_ * (len(tiles) / max(len(some), 1))
-
-    def _errors(self, every: NDArray[np.int64]) -> Measure:
-        """Return a measure of the squared error of some tiles."""
-        return lambda tiles, codes: self._over(every[tiles], self.coder.error, codes)
-
-    def _fixed_bytes(self, window: range) -> int:
-        """Return the bytes of a window that no step changes: a header, masks, edges, nodata."""
-        room = self.framing.room((self.tile, self.tile))
-        overhead = self.framing.overhead
-        empty = sum(index in window for index in self.empty)
-        spent = len(self.framing.head) + (overhead + EDGE_BYTES + 1) * empty
-        for batch in self.batches:
-            edge = EDGE_BYTES if batch.edge else 0
-            for nodata in batch.nodata[_within(batch.indices, window)]:
-                masks = pack_mask(nodata, room) if nodata.any() else []
-                spent += edge + sum(overhead + edge + len(body) for _, body in masks)
-        return spent
-
-    def _over(self, tiles: NDArray[np.int64], measure: Any, codes: Codes) -> NDArray[np.int64]:
-        """Measure some tiles at their codes."""
-        found = np.zeros(len(tiles), np.int64)
-        for places, prepared in self._parts(tiles):
-            finest = self.coder.finest(prepared)
-            found[places] = measure(prepared, np.maximum(codes[places], finest))
+    def _of_each(
+        self, tiles: NDArray[np.int64], what: Any, shape: tuple[int, ...]
+    ) -> NDArray[np.int64]:
+        found = np.zeros(shape, np.int64)
+        for batch, places, own in self._split(tiles):
+            found[places] = what(self.coder.take(batch.prepared, own))
         return found
 
-    def _parts(self, tiles: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], Any]]:
-        """Yield places in `tiles` and those tiles; a few from many batches come as one."""
-        few: dict[Edge, list[tuple[NDArray[np.int64], Any]]] = {}
+    def _error(self, tiles: NDArray[np.int64], code: int) -> int:
+        """Return the modelled squared error of some tiles at a code."""
+        found = 0
+        for batch, _, own in self._split(tiles):
+            prepared = self.coder.take(batch.prepared, own)
+            codes = np.maximum(code, self.coder.finest(prepared))
+            found += int(self.coder.error(prepared, codes).sum())
+        return found
+
+    def plan(self, tiles: NDArray[np.int64], codes: Codes) -> list[Planned]:
+        """Quantise tiles at these steps, those of one shape together, and cut them to segments."""
+        planned: list[Planned | None] = [None] * len(tiles)
+        for edge, parts in self._parts(tiles):
+            places = np.concatenate([places for places, _, _ in parts])
+            prepared = self.coder.join([self.coder.take(b.prepared, own) for _, b, own in parts])
+            within = np.maximum(codes[places], self.coder.finest(prepared))
+            states = [
+                SOME_NODATA if batch.nodata[number].any() else ALL_VALID
+                for _, batch, own in parts
+                for number in own
+            ]
+            chosen = Chosen(prepared, within, states, self.framing.room(edge))
+            indices = [int(batch.indices[number]) for _, batch, own in parts for number in own]
+            plans = self.coder.plan(chosen, self.framing.one_layer)
+            for place, index, plan in zip(places, indices, plans, strict=True):
+                planned[place] = Planned(index, edge, plan)
+        return [tile for tile in planned if tile is not None]
+
+    def _parts(
+        self, tiles: NDArray[np.int64]
+    ) -> Iterator[tuple[Edge, list[tuple[NDArray[np.int64], Batch, NDArray[np.int64]]]]]:
+        """Yield tiles of one shape, up to `TILES_AT_ONCE` together, as `_split` gives them."""
+        waiting: dict[Edge, list[tuple[NDArray[np.int64], Batch, NDArray[np.int64]]]] = {}
         for batch, places, own in self._split(tiles):
-            part = places, self.coder.take(batch.prepared, own)
-            if len(tiles) > TILES_AT_ONCE:
-                yield part
-            else:
-                few.setdefault(batch.edge, []).append(part)
-        for parts in few.values():
-            yield (
-                np.concatenate([places for places, _ in parts]),
-                self.coder.join([prepared for _, prepared in parts]),
-            )
+            parts = waiting.setdefault(batch.edge, [])
+            if sum(len(have) for have, _, _ in parts) + len(own) > TILES_AT_ONCE:
+                yield batch.edge, waiting.pop(batch.edge)
+                parts = waiting.setdefault(batch.edge, [])
+            parts.append((places, batch, own))
+        yield from ((edge, parts) for edge, parts in waiting.items() if parts)
 
     def _split(
         self, tiles: NDArray[np.int64]
@@ -313,70 +253,98 @@ class Windows:
                 yield batch, places, tiles[places] - first
             first = stop
 
-    def _coded(self, codes: Codes, tiles: NDArray[np.int64] | None = None) -> Segments:
-        """Return the segments of tiles at these steps; of all tiles, those all nodata included."""
-        chosen, picked = [], []
-        for batch, places, own in self._split(np.arange(len(codes)) if tiles is None else tiles):
-            prepared = self.coder.take(batch.prepared, own)
-            within = np.maximum(codes[places], self.coder.finest(prepared))
-            nodata = batch.nodata[own]
-            states = [SOME_NODATA if gaps.any() else ALL_VALID for gaps in nodata]
-            chosen.append(Chosen(prepared, within, states, self.framing.room(batch.edge)))
-            picked.append((batch.indices[own].tolist(), batch.edge, nodata))
-        coded = self.coder.code(chosen, self.framing.one_layer) if chosen else []
-        empty = self.empty.items() if tiles is None else ()
-        found = {
-            index: [self.framing.tile(index, edge, 0, 0, bytes([ALL_NODATA]))]
-            for index, edge in empty
+    def write(self, planned: Sequence[Planned]) -> Segments:
+        """Return the packed segments of tiles."""
+        bodies = self.coder.write([tile.plan for tile in planned])
+        return {
+            tile.index: [
+                (layer, first, self.framing.tile(tile.index, tile.edge, layer, first, body))
+                for layer, first, body in pieces
+            ]
+            for tile, pieces in zip(planned, bodies, strict=True)
         }
-        for (indices, edge, nodata), choice, bodies in zip(picked, chosen, coded, strict=True):
-            for index, gaps, pieces in zip(indices, nodata, bodies, strict=True):
-                found[index] = [self.framing.tile(index, edge, *piece) for piece in pieces]
-                for first, body in pack_mask(gaps, choice.room) if gaps.any() else ():
-                    found[index].append(self.framing.mask(index, edge, first, body))
+
+    def lengths(self, planned: Sequence[Planned]) -> Lengths:
+        """Return the lengths that the segments of tiles will have, as a rule at most."""
+        return {
+            tile.index: [
+                (layer, first, self.framing.length(tile.edge, body))
+                for layer, first, body in tile.plan.pieces
+            ]
+            for tile in planned
+        }
+
+    @cached_property
+    def _fixed(self) -> Segments:
+        """Segments that no step changes: tiles that are all nodata, and masks."""
+        tile = self.framing.tile
+        found = {
+            index: [(0, 0, tile(index, edge, 0, 0, bytes([ALL_NODATA])))]
+            for index, edge in self.empty.items()
+        }
+        for batch in self.batches:
+            room = self.framing.room(batch.edge)
+            for index, gaps in zip(batch.indices.tolist(), batch.nodata, strict=True):
+                if gaps.any():
+                    found[index] = [
+                        (0, first, self.framing.mask(index, batch.edge, first, body))
+                        for first, body in pack_mask(gaps, room)
+                    ]
         return found
 
-    def _strips(self, coded: Segments, written: int) -> list[Strip]:
-        """Sort segments to rows of tiles, scene headers between.
+    def strips(self, window: range, coded: Segments, written: int) -> list[Strip]:
+        """Sort the segments of a window to rows of tiles, scene headers between.
+
+        Args:
+            window: tiles.
+            coded: segments of its tiles that have data.
+            written: segments of the scene before these.
+        """
+        rows = self._rows(window, coded, self._fixed, self.framing.head, written)
+        return [Strip(line, segments) for line, segments in rows.items()]
+
+    def cost(self, window: range, lengths: Lengths, written: int) -> tuple[int, int]:
+        """Return the bytes that a window takes, packets included, and its segments, headers too."""
+        fixed = {
+            index: [(layer, first, len(packed)) for layer, first, packed in self._fixed[index]]
+            for index in self._fixed.keys() & window
+        }
+        rows = self._rows(window, lengths, fixed, len(self.framing.head), written)
+        return self.framing.bytes_of(rows.values()), sum(map(len, rows.values()))
+
+    def _rows(
+        self,
+        window: range,
+        coded: dict[int, list[tuple[int, int, T]]],
+        fixed: dict[int, list[tuple[int, int, T]]],
+        head: T,
+        written: int,
+    ) -> dict[int, list[T]]:
+        """Return what stands for the segments of each row of tiles, by its first line.
 
         Where each segment holds one layer, a row goes layer by layer: so a packet holds the same
         layer of several tiles, and packets can be scheduled apart.
         """
-        rows: dict[int, list[bytes]] = {}
-        for index in sorted(coded):
-            rows.setdefault(index // self.columns * self.tile, []).extend(coded[index])
-        strips = []
-        for line, segments in rows.items():
-            strip = Strip(line, [])
-            for segment in sorted(segments, key=place) if self.framing.one_layer else segments:
+        rows: dict[int, list[tuple[int, int, T]]] = {}
+        for index in window:
+            row = rows.setdefault(index // self.columns * self.tile, [])
+            row += coded.get(index, [])
+            row += fixed.get(index, [])
+        found: dict[int, list[T]] = {}
+        for line, pieces in rows.items():
+            found[line] = segments = []
+            ordered = sorted(pieces, key=_place) if self.framing.one_layer else pieces
+            for _, _, segment in ordered:
                 if written % HEADER_EVERY == 0:
-                    strip.segments.append(self.framing.head)
+                    segments.append(head)
                     written += 1
-                strip.segments.append(segment)
+                segments.append(segment)
                 written += 1
-            strips.append(strip)
-        return strips
+        return found
 
 
-@dataclass
-class _Search:
-    """The search for the codes of a window: its budget, and the bytes of symbols aimed at."""
-
-    window: range
-    budget: int
-    aim: int
-    sizes: Measure
-    guess: NDArray[np.float64]
-    exact_to: int
-
-    def codes(self, count: int) -> Codes:
-        """Return codes for the aim, the coarsest if none is coarse enough."""
-        if not count:
-            return np.zeros(0, np.int64)
-        try:
-            return codes_for_budget(count, max(self.aim, 0), self.sizes, self.guess, self.exact_to)
-        except LimitError:
-            return np.full(count, CODES - 1)
+def _place(piece: tuple[int, int, Any]) -> tuple[int, int]:
+    return piece[:2]
 
 
 def _within(indices: NDArray[np.int64], window: range) -> NDArray[np.bool_]:
