@@ -137,19 +137,16 @@ def _read_layer(
                 tile.tolist(), lane.tolist(), begin.tolist(), length.tolist(), strict=True
             ):
                 here = places[start : start + count]
-                values = coder.tables.decode_lane(reader, one, flat[here].tolist())
-                residual[here[: len(values)]] = values
-                read[number] += len(values)
+                alone = coder.tables.decode_lane(reader, one, flat[here].tolist())
+                residual[here[: len(alone)]] = alone
+                read[number] += len(alone)
             return residual.reshape(level.shape), read
-        active = np.arange(np.count_nonzero(length))
-        for step in range(int(length[0])):
-            active = active[length[active] > step]
-            active = active[~reader.ended(lane[active])]
-            if not len(active):
-                break
-            place = places[begin[active] + step]
-            residual[place] = coder.tables.decode(reader, lane[active], flat[place])
-            read += np.bincount(tile[active], minlength=len(read))
+        some = np.count_nonzero(length)
+        values, counts = coder.tables.decode(
+            reader, lane[:some], begin[:some], length[:some], flat[places]
+        )
+        residual[places] = values
+        np.add.at(read, tile[:some], counts)
     return residual.reshape(level.shape), read
 
 

@@ -22,6 +22,8 @@ TOTAL = 1 << PRECISION
 STATE_BYTES = 4
 START = 1 << 16
 WORD = 16
+_LOW, _FREQUENCY = np.uint32(TOTAL - 1), np.uint32(2 * TOTAL - 1)
+_SHIFT, _WORD = np.uint32(PRECISION), np.uint32(WORD)
 _STEPS = 256
 """Symbols that all lanes take at a time; bounds the memory."""
 
@@ -149,34 +151,6 @@ class Reader:
         short = [len(lane) % 2 > 0 or len(lane) < STATE_BYTES for lane in lanes]
         self._odd = np.array(short, np.bool_)
 
-    def slots(self, lanes: NDArray[np.int64]) -> NDArray[np.uint32]:
-        """Return which of the 4096 slots each lane stands on."""
-        found: NDArray[np.uint32] = self._state[lanes] & np.uint32(TOTAL - 1)
-        return found
-
-    def advance(
-        self,
-        lanes: NDArray[np.int64],
-        slots: NDArray[np.uint32],
-        starts: NDArray[np.uint32],
-        frequencies: NDArray[np.uint32],
-    ) -> None:
-        """Take one symbol from each lane, given its start and frequency."""
-        x = frequencies * (self._state[lanes] >> PRECISION) + slots - starts
-        low = x < START
-        place = self._next[lanes]
-        word = self._words[np.minimum(place, len(self._words) - 1)]
-        self._state[lanes] = np.where(low, (x << WORD) | word, x)
-        self._next[lanes] = place + low
-
-    def read_uniform(self, lanes: NDArray[np.int64], bits: NDArray[np.uint32]) -> NDArray[np.int64]:
-        """Read a number of 0..12 equally likely bits from each lane."""
-        slots = self.slots(lanes)
-        shift = PRECISION - bits
-        values = slots >> shift
-        self.advance(lanes, slots, values << shift, np.uint32(1) << shift)
-        return values.astype(np.int64)
-
     @cached_property
     def words(self) -> list[int]:
         """The words of all lanes, as plain numbers."""
@@ -203,3 +177,61 @@ class Reader:
         which: NDArray[np.int64] | slice = slice(None) if lanes is None else lanes
         found = (self._state[which] == START) & (self._next[which] == self._stop[which])
         return np.asarray(found & ~self._odd[which], np.bool_)
+
+
+class Run:
+    """Some lanes of a reader being read side by side, one symbol each at a time."""
+
+    def __init__(self, reader: Reader, lanes: NDArray[np.int64]) -> None:
+        self._reader, self._lanes = reader, lanes
+        self._words = reader._words
+        self._state, self._next = reader._state[lanes], reader._next[lanes]
+        self._stop = np.where(reader._odd[lanes], -1, reader._stop[lanes])
+        self._none = np.zeros(len(lanes), np.bool_)
+
+    def leave(self) -> None:
+        """Put the lanes of the reader where the run has come to."""
+        self._reader._state[self._lanes], self._reader._next[self._lanes] = self._state, self._next
+
+    def ended(self) -> NDArray[np.bool_]:
+        """See `Reader.ended`."""
+        if self._state.min() > START:
+            return self._none
+        return np.asarray((self._state == START) & (self._next == self._stop), np.bool_)
+
+    def advance(self, slots: NDArray[np.uint32], rows: NDArray[np.int64]) -> NDArray[np.uint32]:
+        """Take one symbol from each lane.
+
+        Args:
+            slots: of the 4096 slots of each table, the distance from the start of their symbol
+                in the low 12 bits, its frequency in the next 13.
+            rows: first slot of the table of each lane.
+
+        Returns:
+            The slots that the lanes stood on.
+        """
+        state = self._state
+        rows += state & _LOW
+        found: NDArray[np.uint32] = slots.take(rows)
+        state >>= _SHIFT
+        state *= (found >> _SHIFT) & _FREQUENCY
+        state += found & _LOW
+        low = state < START
+        refilled = state << _WORD
+        refilled |= self._words.take(self._next, mode="clip")
+        np.copyto(state, refilled, where=low)
+        self._next += low
+        return found
+
+    def raw(self, which: NDArray[np.int64], bits: NDArray[np.uint32]) -> NDArray[np.int64]:
+        """Take a number of 0..12 equally likely bits from some of the lanes."""
+        state = self._state[which]
+        rest = PRECISION - bits
+        slots = state & _LOW
+        state = (state >> _SHIFT << rest) + (slots & ((np.uint32(1) << rest) - 1))
+        low = state < START
+        following = self._next[which]
+        words = self._words.take(following, mode="clip")
+        self._state[which] = np.where(low, state << _WORD | words, state)
+        self._next[which] = following + low
+        return (slots >> rest).astype(np.int64)

@@ -18,6 +18,7 @@ SYMBOLS = ESCAPE + 1
 BIT = 256
 """A cost of one bit."""
 _RAW_BITS = 16
+_SYMBOL_AT, _MORE_AT = 25, 31
 
 
 @dataclass(frozen=True)
@@ -163,27 +164,86 @@ class Tables:
         reader.move(lane, x, following)
         return values
 
+    @cached_property
+    def _slots(self) -> NDArray[np.uint32]:
+        """(64 * 4096,): on each slot of each level, the distance from the start of its symbol,
+        12 bits, the frequency, 13 bits, the symbol, 6 bits, and whether raw bits follow."""
+        frequencies = np.repeat(self.frequencies.reshape(-1), self.frequencies.reshape(-1))
+        starts = np.repeat(self._starts.reshape(-1), self.frequencies.reshape(-1))
+        symbols = self._symbol_of.astype(np.uint32)
+        away = np.tile(np.arange(rans.TOTAL, dtype=np.uint32), LEVELS) - starts
+        more = (symbols == ESCAPE) | np.repeat(self.shifts > 0, rans.TOTAL)
+        packed: NDArray[np.uint32] = (
+            away
+            | frequencies.astype(np.uint32) << rans.PRECISION
+            | symbols << _SYMBOL_AT
+            | more.astype(np.uint32) << _MORE_AT
+        )
+        return packed
+
     def decode(
-        self, reader: rans.Reader, lanes: NDArray[np.int64], level: Ints
+        self,
+        reader: rans.Reader,
+        lanes: NDArray[np.int64],
+        begins: NDArray[np.int64],
+        lengths: NDArray[np.int64],
+        levels: Ints,
+    ) -> tuple[Ints, NDArray[np.int64]]:
+        """Read residuals from lanes side by side, from each until it ends.
+
+        Args:
+            reader: of the lanes.
+            lanes: which, those of most residuals first.
+            begins: where in `levels` each begins.
+            lengths: residuals of each, at most; more than 0.
+            levels: of all residuals.
+
+        Returns:
+            The residuals, 0 for those not read, and how many were read from each lane.
+        """
+        taken = np.full(len(levels), LARGEST << _SYMBOL_AT, np.uint32)
+        raw = np.zeros(len(levels), np.int32)
+        rows = levels.astype(np.int64) << rans.PRECISION
+        counts = lengths.copy()
+        which = np.arange(len(lanes))
+        step = 0
+        while len(which):
+            run = rans.Run(reader, lanes[which])
+            at = begins[which] + step
+            until = int(lengths[which[-1]])
+            while step < until and not (ended := run.ended()).any():
+                found = run.advance(self._slots, rows.take(at))
+                taken[at] = found
+                if found.max() >> _MORE_AT:
+                    which_more = np.flatnonzero(found >> _MORE_AT)
+                    place = at[which_more]
+                    symbols = (found[which_more] >> _SYMBOL_AT & ESCAPE).astype(np.int64)
+                    raw[place] = self._decode_raw(run, which_more, symbols, levels[place])
+                at += 1
+                step += 1
+            run.leave()
+            if step < until:
+                counts[which[ended]] = step
+                which = which[~ended]
+            else:
+                which = which[: np.count_nonzero(lengths[which] > step)]
+        symbols = ((taken >> _SYMBOL_AT) & ESCAPE).astype(np.int32)
+        return np.where(taken >> _MORE_AT, raw, symbols - LARGEST), counts
+
+    def _decode_raw(
+        self, run: rans.Run, which: NDArray[np.int64], symbols: NDArray[np.int64], levels: Ints
     ) -> NDArray[np.int64]:
-        """Read one residual from each of the lanes."""
-        slots = reader.slots(lanes)
-        symbol = self._symbol_of[level * rans.TOTAL + slots].astype(np.int64)
-        place = level * SYMBOLS + symbol
-        starts = self._starts.reshape(-1)[place].astype(np.uint32)
-        reader.advance(lanes, slots, starts, self.frequencies.reshape(-1)[place].astype(np.uint32))
-        value: NDArray[np.int64] = symbol - LARGEST
-        if (symbol == ESCAPE).any():
-            where = np.nonzero(symbol == ESCAPE)[0]
-            byte = np.full(len(where), 8, np.uint32)
-            high = reader.read_uniform(lanes[where], byte) << 8
-            value[where] = high + reader.read_uniform(lanes[where], byte) - (1 << 15)
-        low_bits = self.shifts[level]
-        if low_bits.any():
-            where = np.nonzero(low_bits)[0]
-            width = low_bits[where].astype(np.uint32)
-            low = reader.read_uniform(lanes[where], width)
-            value[where] = (value[where] << width) + low
+        """Return the residuals of some lanes that have raw bits after their symbols."""
+        value = symbols - LARGEST
+        escaped = np.flatnonzero(value == LARGEST + 1)
+        if len(escaped):
+            high = run.raw(which[escaped], np.full(len(escaped), 8, np.uint32)) << 8
+            low = run.raw(which[escaped], np.full(len(escaped), 8, np.uint32))
+            value[escaped] = high + low - (1 << (_RAW_BITS - 1))
+        widths = self.shifts[levels].astype(np.uint32)
+        wide = np.flatnonzero(widths)
+        if len(wide):
+            value[wide] = (value[wide] << widths[wide]) + run.raw(which[wide], widths[wide])
         return value
 
 
