@@ -34,15 +34,15 @@ def synthesise(transform: LappedTransform, latents: NDArray[np.float32]) -> NDAr
     wide[:, 1:-1, 1:-1] = latents
     wide[:, 0, 1:-1], wide[:, -1, 1:-1] = latents[:, 0] * _ROW_SIGN, latents[:, -1] * _ROW_SIGN
     wide[:, :, 0], wide[:, :, -1] = wide[:, :, 1] * _COL_SIGN, wide[:, :, -2] * _COL_SIGN
-    filters = transform.synthesis.reshape(FREQUENCIES, -1).astype(np.float32) / (1 << 14)
-    parts: NDArray[np.float32] = (wide.reshape(-1, FREQUENCIES) @ filters).reshape(
+    filters = transform.synthesis.reshape(FREQUENCIES, -1).astype(np.float32) / np.float32(1 << 14)
+    parts = (wide.reshape(-1, FREQUENCIES) @ filters).reshape(
         count, rows + 2, cols + 2, 2, BLOCK, 2, BLOCK
     )
     # Blocks between the middles of positions: each takes a quarter of four filters.
     blocks = parts[:, :-1, :-1, 1, :, 1] + parts[:, :-1, 1:, 1, :, 0]
     blocks += parts[:, 1:, :-1, 0, :, 1]
     blocks += parts[:, 1:, 1:, 0, :, 0]
-    planes = blocks.transpose(0, 1, 3, 2, 4).reshape(
+    planes: NDArray[np.float32] = blocks.transpose(0, 1, 3, 2, 4).reshape(
         count, (rows + 1) * BLOCK, -1
     )
     half = BLOCK // 2
