@@ -57,10 +57,18 @@ def restore_nodata(
 
     The value is 0 where no scene header told it.
     """
-    if header.nodata is not None:
-        step = -1 if header.nodata == highest else 1
-        pixels = np.where(pixels == header.nodata, header.nodata + step, pixels)
+    pixels = keep_off_nodata(pixels, header, highest)
     if tile.state == SOME_NODATA:
         mask = np.where(tile.mask_known, mask, np.maximum(mask, Mask.CONCEALED)).astype(np.uint8)
     pixels = np.where(tile.nodata, header.nodata or 0, pixels)
     return pixels, np.where(tile.nodata, Mask.NODATA, mask).astype(np.uint8)
+
+
+def keep_off_nodata(
+    pixels: NDArray[np.int64], header: SceneHeader, highest: int
+) -> NDArray[np.int64]:
+    """Return samples of which none has the value of nodata."""
+    if header.nodata is None:
+        return pixels
+    step = -1 if header.nodata == highest else 1
+    return np.where(pixels == header.nodata, header.nodata + step, pixels)

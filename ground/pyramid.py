@@ -1,13 +1,14 @@
 """Rebuilding scenes of fixed-length indices: each tile through the decoder graph alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ground.mask import Mask, influenced, nearest_means, restore_nodata
+from ground.concealment import fill_holes
+from ground.mask import Mask, influenced, keep_off_nodata, nearest_means, restore_nodata
 from ground.reception import MISSING, Reception, TileReception
 from onboard.bundle import Bundle
 from onboard.frontend import AffineSide
@@ -17,6 +18,7 @@ from onboard.session import FloatSession
 from onboard.tiling import TileGrid
 
 _TILES_AT_ONCE = 64
+_BAND_ROWS = 16
 
 
 class PyramidRebuilder:
@@ -52,6 +54,9 @@ class PyramidRebuilder:
                     image[:, row : row + rows, col : col + cols] = pixels
                     mask[row : row + rows, col : col + cols] = flags
                 report(batch.stop, grid.count)
+        sides = reception.sides(grid)
+        lost = [index for index in range(grid.count) if index not in sides]
+        _conceal(image, mask, grid, lost, header)
 
     def _decode_tile(
         self, tile: TileReception, nearest_means: NDArray[np.int32], header: SceneHeader
@@ -91,3 +96,29 @@ class PyramidRebuilder:
             lost = np.repeat(indices == MISSING, level.reduction, 0).repeat(level.reduction, 1)
             mask = np.maximum(mask, np.where(lost[: tile.rows, : tile.cols], flag, 0))
         return influenced(mask, self.ring)
+
+
+def _conceal(
+    image: NDArray[Any],
+    mask: NDArray[np.uint8],
+    grid: TileGrid,
+    lost: Sequence[int],
+    header: SceneHeader,
+) -> None:
+    """Carry what arrived into tiles that are lost, some rows of tiles at a time."""
+    holes = np.zeros(mask.shape, np.bool_)
+    for index in lost:
+        row, col, rows, cols = grid.box(index)
+        holes[row : row + rows, col : col + cols] = True
+    holes &= mask == Mask.CONCEALED
+    for first in range(0, grid.height, _BAND_ROWS * grid.tile):
+        core = np.s_[first : first + _BAND_ROWS * grid.tile]
+        if not holes[core].any():
+            continue
+        wide = np.s_[max(first - grid.tile, 0) : core.stop + grid.tile]
+        filled = image[:, wide].astype(np.float32)
+        fill_holes(filled, ~holes[wide] & (mask[wide] != Mask.NODATA), holes[wide])
+        inner = filled[:, first - wide.start :][:, : core.stop - core.start]
+        pixels = np.clip(np.rint(inner), *header.sample_range).astype(np.int64)
+        pixels = keep_off_nodata(pixels, header, header.sample_range[1])
+        image[:, core] = np.where(holes[core], pixels, image[:, core])

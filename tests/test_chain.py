@@ -141,6 +141,18 @@ def test_fine_layer_lost_is_told_apart_from_tile_lost(encoder: Encoder, decoder:
     assert set(np.unique(decoded.mask[:, :120])) == {Mask.CONCEALED}
 
 
+def test_a_lost_tile_is_filled_from_what_is_around_it(encoder: Encoder, decoder: Decoder) -> None:
+    tile = encoder.bundle.tile
+    ramp = np.linspace(1_000, 3_000, 3 * tile)[None, None] * np.ones((4, tile, 1))
+    scene = Scene(ramp.astype(np.uint16))
+    kept = b"".join(s.pack() for s in segments(coded(encoder, scene)) if s.tile != 1)
+    decoded = decoder.decode(kept)
+    lost = np.s_[:, :, tile : 2 * tile]
+    assert (decoded.mask[lost[1:]] == Mask.CONCEALED).all()
+    away = decoded.scene.image[lost].astype(float) - scene.image[lost]
+    assert np.sqrt((away**2).mean()) < 100  # one value for the tile would be 190 off
+
+
 def test_a_part_of_a_layer_lost_leaves_a_ring(encoder: Encoder, decoder: Decoder) -> None:
     scene = procedural(5, 120, 120, nodata=False)
     pieces = segments(coded(encoder, scene))
