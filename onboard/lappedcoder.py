@@ -64,7 +64,7 @@ class Prepared:
 
     def take(self, tiles: NDArray[np.int64]) -> "Prepared":
         """Return some tiles of the batch."""
-        if len(tiles) == len(self.means):
+        if np.array_equal(tiles, np.arange(len(self.means))):
             return self
         return Prepared(self.means[tiles], self.angles[tiles], self.latents.take(tiles))
 
@@ -247,10 +247,10 @@ class LappedCoder:
         for tile, shift in enumerate(latents.shifts.tolist()):
             counts = np.bincount(ac[tile], minlength=_BINS).astype(np.float64)
             counts += np.bincount(dc[tile], minlength=_BINS)
-            bits[tile] = (counts @ self._bits_at(shift)).astype(np.int64) >> _BITS_SHIFT
+            bits[tile] = (counts @ self.bits_at(shift)).astype(np.int64) >> _BITS_SHIFT
         return bits
 
-    def _bits_at(self, shift: int) -> NDArray[np.float64]:
+    def bits_at(self, shift: int) -> NDArray[np.float64]:
         """(bins, 256): bits, in 1/4096, of a latent of each size at each step code.
 
         Sums of these are integers below 2^53, so exact.
@@ -275,7 +275,7 @@ class LappedCoder:
 
     @cached_property
     def _no_bits(self) -> int:
-        """Sixteenths of an octave, as `_bits_at` counts them, of the first of `_BITS_OF_SIZE`.
+        """Sixteenths of an octave, as `bits_at` counts them, of the first of `_BITS_OF_SIZE`.
 
         Step code 0 is 2^14 / mantissa; its logarithm by comparing whole numbers.
         """
@@ -361,8 +361,13 @@ class LappedCoder:
         """Quantise tiles and cut their symbols to segments, nothing coded yet.
 
         Raises:
-            UsageError: one position of a layer takes more than the room.
+            UsageError: side information or one position of a layer takes more than the room.
         """
+        least = 1 + self.front_end.side_bytes
+        if batch.room < least:
+            raise UsageError(
+                f"segments: side information takes {least} bytes, room for {batch.room}"
+            )
         symbols = self.symbols(batch.prepared, batch.codes)
         plans = []
         for number, state in enumerate(batch.states):

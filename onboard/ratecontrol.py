@@ -38,8 +38,8 @@ class Search:
     @classmethod
     def of(cls, guess: NDArray[np.int64], finest: Codes) -> "Search":
         """Begin a search."""
-        none = np.full(len(guess), _UNKNOWN)
-        return cls(guess, finest, finest.copy(), none, (none, none))
+        sizes, before_codes, before_sizes = (np.full(len(guess), _UNKNOWN) for _ in range(3))
+        return cls(guess, finest, finest.copy(), sizes, (before_codes, before_sizes))
 
     def copy(self) -> "Search":
         """Return a search that goes on from here by itself."""

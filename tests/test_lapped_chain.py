@@ -535,3 +535,17 @@ def test_wrong_input(coder: Encoder) -> None:
     for image in wrong:
         with pytest.raises(InputError):
             list(coder.encode(image))
+
+
+@pytest.mark.parametrize("shape", [(192, 192), (130, 260), (64, 1_200)])
+@pytest.mark.parametrize("window", ["scene", "strip"])
+def test_every_tile_comes_back_in_its_place(shape: tuple[int, int], window: str) -> None:
+    scene = procedural(11, *shape, nodata=False)
+    options = Options(ratio=6, window=window)
+    stream = b"".join(Encoder(bundles.load(LAPPED)).encode(scene.image, None, options))
+    decoded = Decoder(bundles.find(LAPPED)).decode(stream).scene.image
+    error = (decoded.astype(np.float64) - scene.image) ** 2
+    for first in range(0, shape[0], 64):
+        for left in range(0, shape[1], 64):
+            part = np.s_[:, first : first + 64, left : left + 64]
+            assert error[part].mean() < 0.2 * scene.image[part].var()
