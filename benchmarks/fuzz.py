@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.fuzztargets import PARSERS
-from benchmarks.resources import ONE_THREAD, machine
+from benchmarks.resources import machine
+from benchmarks.worker import ONE_THREAD
 from onboard.errors import SkybookError, UsageError
 
 CORPUS = Path(__file__).parents[1] / "tests" / "corpus"

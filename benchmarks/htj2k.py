@@ -1,4 +1,4 @@
-"""HTJ2K (JPEG 2000 part 15) codestreams at a number of bytes: the only door to imagecodecs."""
+"""HTJ2K (JPEG 2000 part 15) codestreams at a number of bytes."""
 
 import math
 from typing import Any
@@ -32,24 +32,30 @@ def htj2k_decode(stream: bytes, shape: tuple[int, ...]) -> NDArray[np.uint16]:
 
 
 def htj2k_at_bytes(image: NDArray[np.uint16], budget: int) -> bytes:
-    """Code an image into at most `budget` bytes, as near below it as 0.2 % where it can be.
+    """Code an image into at most `budget` bytes, see `htj2k_step`."""
+    return htj2k_encode(image, htj2k_step(image, budget))
+
+
+def htj2k_step(image: NDArray[np.uint16], budget: int) -> float:
+    """Return the step that codes into at most `budget` bytes, as near below as 0.2 % where it can.
 
     HTJ2K has no rate control of its own: its length follows the step, which is bisected.
 
     Raises:
         LimitError: the coarsest encoding is longer than the budget.
     """
-    best = htj2k_encode(image, COARSEST)
-    if len(best) > budget:
-        raise LimitError(f"HTJ2K: expected to fit {budget} bytes, found the coarsest {len(best)}")
+    length = len(htj2k_encode(image, COARSEST))
+    if length > budget:
+        raise LimitError(f"HTJ2K: expected to fit {budget} bytes, found the coarsest {length}")
+    best = (length, COARSEST)
     fine, coarse = FINEST, COARSEST
     for _ in range(SEARCH_STEPS):
         step = math.sqrt(fine * coarse)
-        stream = htj2k_encode(image, step)
-        if len(stream) > budget:
+        length = len(htj2k_encode(image, step))
+        if length > budget:
             fine = step
         else:
-            coarse, best = step, max(best, stream, key=len)
-        if len(best) >= CLOSE_ENOUGH * budget:
+            coarse, best = step, max(best, (length, step))
+        if best[0] >= CLOSE_ENOUGH * budget:
             break
-    return best
+    return best[1]

@@ -14,13 +14,16 @@ _FORGET_PEAK = "5"
 """What `clear_refs` takes to begin the peak anew (Linux, proc(5))."""
 
 
-def measure_memory(name: str, image: str, budget: int | None) -> dict[str, Any]:
+def measure_memory(
+    name: str, image: str, budget: int | None, engine: str | None = None
+) -> dict[str, Any]:
     """Encode a strip in this process, which must have done nothing before.
 
     Args:
         name: name or path of a bundle.
         image: path of an .npy file; it is in memory before the engine is loaded.
         budget: most bytes of the stream, for bundles of variable rate.
+        engine: to run it with; None takes the one that a caller gets who names none.
 
     Returns:
         `peak_rss_mb` of the process; `rss_over_loaded_mb`: the peak while encoding over what was
@@ -28,7 +31,7 @@ def measure_memory(name: str, image: str, budget: int | None) -> dict[str, Any]:
         says it holds for a strip of this width, None for bundles of fixed rate.
     """
     samples = np.load(image)
-    encoder = Encoder(load(name))
+    encoder = Encoder(load(name), engine)
     options = Options() if budget is None else Options(budget=budget)
     loading, loaded = peak_rss_mb(), _resident_mb()
     _forget_peak()

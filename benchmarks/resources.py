@@ -1,54 +1,63 @@
-"""Resources: what the onboard chain takes in time and memory, beside OpenJPEG on the same array.
+"""Resources: what the onboard chain takes in time and memory, beside the codecs used instead.
 
-Everything is measured in processes of their own, which begin with one thread for every library.
+Every runtime and every codec is measured on the same array in a process of its own, on one CPU and
+one thread, in turn; then every runtime with one process per core.
 """
 
-import json
 import os
 import platform
-import subprocess
-import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.cruntime import build
+from benchmarks.runtimes import (
+    TFLITE_PYTHON,
+    C,
+    Job,
+    Scale,
+    measure_memory,
+    measure_runtime,
+    model_bytes,
+    open_runtimes,
+)
 from benchmarks.scenes import mosaic
-from benchmarks.speed import RATIO, budget_of
-from onboard.bundle import find, load
+from benchmarks.speed import budget_of, seconds_interleaved, speeds_of, spread_of
+from benchmarks.worker import Worker, cpus
+from onboard.bundle import Bundle, find, load
 from onboard.errors import BundleError, SkybookError
+from onboard.session import ENGINES
 
 RUNS, QUICK_RUNS = 9, 3
+FULL, QUICK = Scale(RUNS, 1_000, 5, 5), Scale(QUICK_RUNS, 50, 2, 2)
 SIDE = 1024
 STRIP_ROWS, STRIP_COLS = 512, 2048
 SPEEDS = ("encode", "openjpeg", "klt_openjpeg", "decode")
-_SPEED_KEYS = ("mpixel_per_s", "lowest", "highest")
-ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "GDAL_NUM_THREADS"), "1"
-)
-_CHILD = """\
-import json, sys
-from benchmarks.{module} import {function}
-print(json.dumps({function}(*json.loads(sys.argv[1]))))
-"""
+SPEED_KEYS = ("mpixel_per_s", "lowest", "highest")
+KIND = "measured"
 
 
 def measure_resources(
     name: str,
-    runs: int = RUNS,
+    scale: Scale,
     side: int = SIDE,
     strip: tuple[int, int] = (STRIP_ROWS, STRIP_COLS),
+    tflite_python: Path | None = None,
 ) -> dict[str, Any]:
     """Measure speed on a square mosaic and memory on a strip.
 
     Args:
         name: name or path of a bundle of 4 bands.
-        runs: measured runs of each task.
+        scale: how much is measured.
         side: rows and columns of the mosaic.
         strip: rows and columns of the strip.
+        tflite_python: Python of an environment with tflite-runtime; None looks for one in
+            `TFLITE_PYTHON`.
 
     Raises:
         BundleError: no such bundle, or not of the bands of the scene.
@@ -58,96 +67,120 @@ def measure_resources(
     image = mosaic(*strip)
     if bundle.bands != len(image):
         raise BundleError(f"{bundle.name}: expected {len(image)} bands, found {bundle.bands}")
-    speed = _in_child("speed", "measure_speed", [name, runs, side])
-    memory = _measure_memory(name, image, budget_of(image, bundle.variable_rate))
+    if tflite_python is None and TFLITE_PYTHON.exists():
+        tflite_python = TFLITE_PYTHON.absolute()
+    with _arrays(mosaic(side, side), image) as (square, line):
+        program = _program(bundle, Path(square).parent / "c")
+        job = Job(name, square, side * side / 1e6, bundle.bands, tflite_python, program, scale)
+        speed = _measure_speed(job, bundle)
+        runtimes = speed["runtimes"]
+        for engine in (each for each in runtimes if "reason" not in runtimes[each]):
+            budget = budget_of(image, bundle.variable_rate)
+            runtimes[engine] |= measure_memory(job, engine, line, budget)
+            if engine != C:
+                runtimes[engine] |= model_bytes(bundle, engine)
     medians = {task: speed["tasks"][task]["mpixel_per_s"] for task in SPEEDS}
+    memory = runtimes[speed["engine"]]
     return {
         "bundle": bundle.name,
+        "kind": KIND,
+        "source": f"python -m benchmarks resources --bundle {name}",
         "encode_speed_over_openjpeg": medians["encode"] / medians["openjpeg"],
         "encoder_mac_per_pixel": bundle.macs_per_pixel,
         **{f"{task}_mpixel_per_s": medians[task] for task in SPEEDS},
-        **memory,
+        **{key: memory[key] for key in ("peak_rss_mb", "rss_over_loaded_mb")},
+        "encode_state_bytes": memory["encode_state_bytes"],
         "bundle_bytes": find(name).stat().st_size,
         "variable_rate": bundle.variable_rate,
         **speed,
-        "runs": runs,
-        "shape": [len(image), side, side],
-        "raw_bytes": 2 * len(image) * side * side,
+        "runs": scale.runs,
+        "shape": [bundle.bands, side, side],
+        "raw_bytes": 2 * bundle.bands * side * side,
         "strip_shape": list(image.shape),
         "machine": machine(),
     }
 
 
-def _measure_memory(name: str, image: NDArray[np.uint16], budget: int | None) -> dict[str, Any]:
-    """Hand the strip over in a file, so that making it does not count."""
+def _program(bundle: Bundle, folder: Path) -> Path | str:
+    """Build the C encoder; return the reason where that cannot be."""
+    try:
+        return build(bundle, folder)
+    except SkybookError as error:
+        return str(error)
+
+
+@contextmanager
+def _arrays(*images: Any) -> Iterator[list[str]]:
+    """Hand arrays over in files, so that making them does not count."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "strip.npy"
-        np.save(path, image)
-        return _in_child("memory", "measure_memory", [name, str(path), budget])
+        paths = [str(Path(folder) / f"{number}.npy") for number in range(len(images))]
+        for path, image in zip(paths, images, strict=True):
+            np.save(path, image)
+        yield paths
 
 
-def _in_child(module: str, function: str, arguments: list[Any]) -> dict[str, Any]:
-    """Call a function of this package in a fresh process where every library has one thread."""
-    code = _CHILD.format(module=module, function=function)
-    done = subprocess.run(
-        [sys.executable, "-c", code, json.dumps(arguments)],
-        env=os.environ | ONE_THREAD,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise SkybookError(f"{function}: {last}")
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
+def _measure_speed(job: Job, bundle: Bundle) -> dict[str, Any]:
+    """Run every runtime and every rival in turn, then each runtime alone.
+
+    Returns:
+        `engine` and `encode_ratio` of the encoder that a caller gets who names no engine; `tasks`:
+        speeds of each; `codecs`: ratio, quality and speed of each; `runtimes`; `engines`: their
+        speeds, or the `reason` why one does not run.
+    """
+    with (
+        open_runtimes(job) as (workers, runtimes),
+        Worker("rivals", "open_rivals", [job.name, job.image, cpus()[-1]]) as rivals,
+    ):
+        default, codecs = rivals.hello["engine"], rivals.hello["codecs"]
+        tasks = {engine: partial(worker.run, "encode") for engine, worker in workers.items()}
+        others = [*(codec for codec in codecs if _runs(codec, codecs, bundle)), "decode"]
+        seconds = seconds_interleaved(
+            tasks | {other: partial(rivals.run, other) for other in others}, job.scale.runs
+        )
+        for engine, worker in workers.items():
+            runtimes[engine] |= _speeds(job, seconds, engine)
+            runtimes[engine] |= measure_runtime(job, engine, worker)
+    for codec in codecs:
+        if codec in seconds or codec == bundle.name:
+            codecs[codec] |= _speeds(job, seconds, default if codec == bundle.name else codec)
+    speeds = {task: speeds_of(seconds[task], job.mpixel) for task in others}
+    return {
+        "engine": default,
+        "encode_ratio": codecs[bundle.name]["ratio"],
+        "tasks": {"encode": speeds_of(seconds[default], job.mpixel)} | speeds,
+        "codecs": codecs,
+        "runtimes": runtimes,
+        "engines": {engine: _short(runtimes[engine]) for engine in ENGINES},
+    }
+
+
+def _runs(codec: str, codecs: dict[str, Any], bundle: Bundle) -> bool:
+    return codec != bundle.name and "reason" not in codecs[codec]
+
+
+def _short(runtime: dict[str, Any]) -> dict[str, Any]:
+    return {key: runtime[key] for key in ("reason", *SPEED_KEYS) if key in runtime}
+
+
+def _speeds(job: Job, seconds: dict[str, list[float]], task: str) -> dict[str, Any]:
+    """Return the speeds of a task, and how much faster it is than OpenJPEG run by run."""
+    speeds = speeds_of(seconds[task], job.mpixel)
+    paired = _ratios(seconds["openjpeg"], seconds[task])
+    return speeds | {
+        "msample_per_s": job.bands * speeds["mpixel_per_s"],
+        "speed_over_openjpeg": spread_of(paired),
+    }
+
+
+def _ratios(over: Sequence[float], under: Sequence[float]) -> list[float]:
+    return [one / other for one, other in zip(over, under, strict=True)]
 
 
 def machine() -> str:
     """Return the processor, its number of CPUs, and the versions of Python and numpy."""
-    cpus = Path("/proc/cpuinfo")
-    lines = cpus.read_text().splitlines() if cpus.exists() else []
+    found = Path("/proc/cpuinfo")
+    lines = found.read_text().splitlines() if found.exists() else []
     models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     model = models[0] if models else platform.processor() or platform.machine()
     versions = f"Python {platform.python_version()}, numpy {np.__version__}"
     return f"{model}, 1 of {os.cpu_count()} CPUs, {platform.system()}, {versions}"
-
-
-def resources_text(found: Mapping[str, Any]) -> str:
-    """Return the result of `measure_resources` for people."""
-    bands, rows, cols = found["shape"]
-    rate = f"{'' if found['variable_rate'] else 'fixed '}ratio {found['encode_ratio']:.2f}"
-    lines = [
-        f"{found['bundle']} ({found['engine']}, {rate})",
-        f"spyndex scene mirrored to {bands} x {rows} x {cols} uint16, {found['raw_bytes']} bytes "
-        f"raw; OpenJPEG at ratio {RATIO}; median of {found['runs']} interleaved runs",
-        found["machine"],
-        "",
-        f"{'Mpixel/s':<24}{'median':>9}{'lowest':>9}{'highest':>9}",
-    ]
-    labels = dict(
-        zip(SPEEDS, ("encode", "OpenJPEG", "gradient KLT + OpenJPEG", "decode"), strict=True)
-    )
-    lines += [_speed_row(label, found["tasks"][task]) for task, label in labels.items()]
-    lines += [_speed_row(f"encode, {name}", row) for name, row in found["engines"].items()]
-    strip = " x ".join(map(str, found["strip_shape"]))
-    state = found["encode_state_bytes"]
-    return "\n".join(
-        [
-            *lines,
-            "",
-            f"encode over OpenJPEG: {found['encode_speed_over_openjpeg']:.2f}",
-            f"encoder: {found['encoder_mac_per_pixel']} MAC/pixel, bundle {found['bundle_bytes']} "
-            f"bytes, state {'-' if state is None else state} bytes at {found['strip_shape'][2]} "
-            "columns",
-            f"encoding {strip}: peak RSS {found['peak_rss_mb']:.1f} MiB, "
-            f"{found['rss_over_loaded_mb']:.1f} MiB over bundle, engine and image loaded",
-        ]
-    )
-
-
-def _speed_row(label: str, speed: Mapping[str, Any]) -> str:
-    """Return one line: the speeds, or the reason why there are none."""
-    if "reason" in speed:
-        return f"{label:<24} {speed['reason']}"
-    return f"{label:<24}" + "".join(f"{speed[k]:>9.2f}" for k in _SPEED_KEYS)

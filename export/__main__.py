@@ -1,4 +1,4 @@
-"""Command line of the export: bundle, verify, keygen, sign, delta."""
+"""Command line of the export: bundle, verify, c, verify-c, keygen, sign, delta."""
 
 import argparse
 import os
@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from export.verify import LARGEST_LOSS_DB, Verdict, Verification
+from export import csource, cverify
 from ground.datasets import find_scenes, read_item
 from ground.decoder import open_decoder
 from ground.geotiff import Scene
@@ -27,6 +27,9 @@ from onboard.commandline import (
 from onboard.errors import BundleError, EngineError, UsageError
 from onboard.session import ENGINES
 from onboard.tilecoder import open_tile_coder
+
+if TYPE_CHECKING:
+    from export.verify import Verdict
 
 
 def _bundle(arguments: argparse.Namespace) -> int:
@@ -58,6 +61,8 @@ def _bundle(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
+    from export.verify import Verification  # noqa: PLC0415 (onnx is loaded only here)
+
     path = bundles.find(arguments.bundle)
     bundle = bundles.load(str(path))
     if bundle.variable_rate:
@@ -127,7 +132,48 @@ def _delta(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _verdict_text(verdict: Verdict) -> str:
+def _c(arguments: argparse.Namespace) -> int:
+    bundle = bundles.load(arguments.bundle)
+    written = csource.write(bundle, arguments.output)
+    result = {
+        "name": bundle.name,
+        "model_hash": bundle.model_hash.hex(),
+        "files": {str(path): path.stat().st_size for path in written},
+    }
+    text = f"{arguments.output}: encoder of {bundle.name}; make -C {arguments.output} builds it"
+    print_result(result, text, arguments.json)
+    return 0
+
+
+def _verify_c(arguments: argparse.Namespace) -> int:
+    bundle = bundles.load(arguments.bundle)
+    cverify.build(arguments.folder)
+    compared = cverify.compare(bundle, arguments.folder)
+    taken = cverify.footprint(arguments.folder)
+    timed = cverify.speed(bundle, arguments.folder)
+    result = {
+        "name": bundle.name,
+        "passed": compared.passed,
+        **asdict(compared),
+        **asdict(taken),
+        **asdict(timed),
+    }
+    text = (
+        f"{compared.mismatching_packets} of {compared.packets} packets and "
+        f"{compared.mismatching_golden} of {compared.golden} golden vectors differ from Python\n"
+        f"{timed.native_mpixel_per_s:.2f} Mpixel/s on one core (-O3 -march=native), "
+        f"{timed.portable_mpixel_per_s:.2f} (-O2), OpenJPEG {timed.openjpeg_mpixel_per_s:.2f}: "
+        f"{timed.speed_over_openjpeg:.1f} and {timed.portable_over_openjpeg:.1f} times as fast\n"
+        f"{taken.code_bytes} bytes of code and constants, {taken.static_bytes} of static RAM, "
+        f"stack at most {taken.stack_bound_bytes}"
+    )
+    print_result(result, text, arguments.json)
+    return 0 if compared.passed else BundleError.exit_code
+
+
+def _verdict_text(verdict: "Verdict") -> str:
+    from export.verify import LARGEST_LOSS_DB  # noqa: PLC0415 (onnx is loaded only here)
+
     psnr = ", ".join(f"{path} {value:.2f} dB" for path, value in verdict.psnr16.items())
     agreement = ", ".join(f"{pair} {share:.2f} %" for pair, share in verdict.agreement.items())
     outcome = "passed" if verdict.passed else "FAILED"
@@ -164,6 +210,23 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("bundle", help="name or path of a model bundle")
     verify.add_argument("--data", type=Path, help="folder of scenes (default: the spyndex scene)")
     verify.set_defaults(run=_verify)
+    c = commands.add_parser(
+        "c",
+        help="write the encoder of a bundle as C99 source",
+        epilog="example: python -m export c skybook-s2 -o encoder && make -C encoder && "
+        "encoder/skybook scene.bil --width 2048 -o scene.pkt",
+    )
+    c.add_argument("bundle", help="name or path of a model bundle of the lapped codec")
+    c.add_argument("-o", "--output", type=Path, required=True, help="folder")
+    c.set_defaults(run=_c)
+    verify_c = commands.add_parser(
+        "verify-c",
+        help="compare the C encoder with Python, packet by packet; its size and speed",
+        epilog="example: python -m export verify-c skybook-s2 encoder --json",
+    )
+    verify_c.add_argument("bundle", help="the bundle that the C source was made of")
+    verify_c.add_argument("folder", type=Path, help="folder that `export c` wrote")
+    verify_c.set_defaults(run=_verify_c)
     _add_uplink_commands(commands)
     for command in commands.choices.values():
         add_json_option(command)

@@ -1,0 +1,182 @@
+"""Workload: what encoding a pixel takes, counted in the encoder of a lapped bundle.
+
+Counts per sample (one band of a pixel), read off the whole-array code of `onboard`:
+
+    stage                   element operations              look-ups
+    front end               34 (mostly 64 bits)             -
+    transform               11 (4 of them copy windows)     1
+    guess of sizes          4                               1
+    each scan               22 + 34 coded                   1 + 21 coded
+    entropy coder           26 coded                        5 coded
+
+A scan predicts, quantises and prices every latent of a tile at one step, symbols for the entropy
+coder included; the rate control makes one per tile, and some more for tiles whose step it changes.
+`coded` is the share of latents whose level is above the one that is skipped. Element operations are
+of 32 bits; one of 64 bits counts as two. A look-up is a gather, scatter, division, count or table
+read. Calls are those of numpy; Python's profiler counts as many, within a fifth.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+
+import numpy as np
+
+from onboard.bundle import Bundle
+from onboard.contexts import BLOCK
+from onboard.errors import BundleError
+from onboard.lappedcoder import LappedCoder, Prepared
+from onboard.ratecontrol import CODES
+from onboard.tables import BIT, ESCAPE, LARGEST
+
+RATIO = 20.48
+_TILES, _WINDOW = 24, 1_000_000
+"""Tiles that are analysed at once; pixels whose segments are entropy coded at once."""
+_ELEMENTS = (34 + 11 + 4, 26)
+_ELEMENTS_OF_SCAN = (22, 34)
+_LOOKUPS = (1 + 1, 5)
+_LOOKUPS_OF_SCAN = (1, 21)
+"""Per sample, and more per coded one."""
+_CALLS_OF_BATCH, _CALLS_OF_TILE = 400, 150
+"""Outside layers: analysis of a batch; cutting, framing and checking the segments of a tile."""
+_CALLS_OF_LAYER, _CALLS_OF_SYMBOL = 85, 8
+"""In a scan; in the entropy coder, for a symbol of all lanes."""
+_LANE_BYTES = 800
+"""Of the segment that the others wait for, at the usual 1,000 bytes a packet."""
+_GUESS_MACS = 668 * 256
+"""Per tile: bins of the histogram times step codes."""
+_SCANS = (1.0, 1.5)
+"""Per tile of a large window: at least one; a half more where many steps change."""
+_FOLDED = 0.25
+"""Of the products of a filter that is even or odd in rows and in columns."""
+_PASS_BYTES = 12
+"""Of one element operation whose two inputs and output are in memory, 32 bits each."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A range, both ends included."""
+
+    low: float
+    high: float
+
+    @property
+    def middle(self) -> float:
+        """Geometric mean of the ends."""
+        return float(np.sqrt(self.low * self.high))
+
+    def times(self, factor: float) -> "Span":
+        """Return both ends times a factor above 0."""
+        return Span(self.low * factor, self.high * factor)
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Work per pixel, all bands; of each the least and the most.
+
+    Attributes:
+        name: of the bundle.
+        macs: multiply-accumulates of matrix products: band transform, transform, contexts, guess.
+        sparse_macs: the same where filters are folded, since each is even or odd in rows and in
+            columns, and weights of 0 are skipped; as the C encoder does.
+        elements: whole-array operations on an element.
+        lookups: gathers, scatters, divisions, table reads.
+        calls: of the library, where whole arrays are worked on.
+        bytes: moved in and out of memory: least where only samples and latents are (latents written
+            and read once), most where every whole-array operation goes there.
+        coded: share of latents that are coded at `RATIO`.
+    """
+
+    name: str
+    macs: Span
+    sparse_macs: Span
+    elements: Span
+    lookups: Span
+    calls: Span
+    bytes: Span
+    coded: float
+
+
+def workload_of(bundle: Bundle) -> Workload:
+    """Count the work of a lapped bundle at compression ratio `RATIO`.
+
+    Raises:
+        BundleError: the bundle has another codec.
+    """
+    if bundle.codec is None:
+        raise BundleError(f"bundle {bundle.name}: the work of a fixed-rate network is not counted")
+    bands = bundle.bands
+    coded = _coded_share(bundle, bundle.codec)
+    count = partial(_count, bands, coded)
+    elements = count(_ELEMENTS, _ELEMENTS_OF_SCAN)
+    dense = bundle.codec.contexts.macs_per_position
+    sparse = _weights_in_use(bundle.codec)
+    return Workload(
+        name=bundle.name,
+        macs=_macs(bundle, bundle.codec, 1, dense),
+        sparse_macs=_macs(bundle, bundle.codec, _FOLDED, sparse),
+        elements=elements,
+        lookups=count(_LOOKUPS, _LOOKUPS_OF_SCAN),
+        calls=_calls(bundle, bundle.codec, coded),
+        bytes=Span(bands * (2 + 2 * 4), elements.high * _PASS_BYTES),
+        coded=coded,
+    )
+
+
+def _macs(bundle: Bundle, coder: LappedCoder, share: float, of_position: int) -> Span:
+    """Return multiply-accumulates, given the share of the transform's and those of contexts."""
+    covariance = 0.5 * bundle.bands  # two gradients on a quarter of the pixels
+    once = bundle.bands * (share * coder.transform.macs_per_sample + bundle.bands + covariance)
+    once += _GUESS_MACS / bundle.tile**2
+    return Span(*(once + scans * of_position / BLOCK**2 for scans in _SCANS))
+
+
+def _weights_in_use(coder: LappedCoder) -> int:
+    """Return the weights of the context model that are not 0, of channels known in time."""
+    model = coder.contexts
+    in_use = int(np.count_nonzero(model.slope)) + int(np.count_nonzero(model.dc[0]))
+    for first, stop in pairwise(model.cuts):
+        layer = slice(first - model.bands, stop - model.bands)
+        in_use += sum(int(np.count_nonzero(w[:first, layer])) for w in (model.same, model.near))
+    return in_use
+
+
+def _count(bands: int, coded: float, once: tuple[float, float], scan: tuple[float, float]) -> Span:
+    """Return operations per pixel from those per sample and per coded sample."""
+    fixed, each = (all_ + of_coded * coded for all_, of_coded in (once, scan))
+    return Span(*(bands * (fixed + scans * each) for scans in _SCANS))
+
+
+def _calls(bundle: Bundle, coder: LappedCoder, coded: float) -> Span:
+    symbols = _LANE_BYTES * 8 * RATIO / 16 * coded
+    tile = bundle.tile**2
+    once = _CALLS_OF_BATCH / (_TILES * tile) + _CALLS_OF_TILE / tile
+    once += _CALLS_OF_SYMBOL * symbols / _WINDOW
+    scan = coder.contexts.layers * _CALLS_OF_LAYER / (_TILES * tile)
+    return Span(*(once + scans * scan for scans in _SCANS))
+
+
+def _coded_share(bundle: Bundle, coder: LappedCoder) -> float:
+    """Return the share of latents coded, of the golden tiles at the step that gives `RATIO`."""
+    samples = np.stack([vector.samples for vector in bundle.golden_bodies])
+    prepared = coder.prepare(samples, np.ones((len(samples), *samples.shape[2:]), np.bool_))
+    most = 16 * samples.size / RATIO * BIT
+    low, high = int(coder.finest(prepared).max()), CODES - 1
+    while low < high:
+        middle = (low + high) // 2
+        fits = _coded(coder, prepared, middle)[1] <= most
+        low, high = (low, middle) if fits else (middle + 1, high)
+    return _coded(coder, prepared, low)[0] / samples.size
+
+
+def _coded(coder: LappedCoder, prepared: Prepared, code: int) -> tuple[int, int]:
+    """Return how many latents are coded at a step, and about their bits in 1/256."""
+    coded, bits = 0, 0
+    for layer in coder.scan(prepared, np.full(len(prepared.means), code)):
+        level, residual = layer.of_coded()
+        shift = coder.tables.shifts.astype(np.int64)[level]
+        symbol = (residual >> shift) + LARGEST
+        symbol = np.where((symbol < 0) | (symbol >= ESCAPE), ESCAPE, symbol)
+        bits += int((coder.tables.costs[level, symbol] + shift * BIT).sum(dtype=np.int64))
+        coded += layer.coded.size
+    return coded, bits

@@ -1,0 +1,132 @@
+/* Band transform of a tile: a KLT as a few angles, in integers (SPEC.md, section 9). */
+#include <string.h>
+
+#include "parts.h"
+
+#define SWEEPS 4
+#define COVARIANCE_BITS 22
+
+static int64_t round14(int64_t product)
+{
+    return (product + 8192) >> 14;
+}
+
+/* Scale a covariance to at most 22 bits on its diagonal. */
+static void scale(skybook_square covariance)
+{
+    int64_t largest = 1;
+    for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
+        if (covariance[band][band] > largest) {
+            largest = covariance[band][band];
+        }
+    }
+    unsigned shift = 0;
+    while (largest >> shift >> COVARIANCE_BITS != 0) {
+        shift++;
+    }
+    for (uint32_t one = 0; one < SKYBOOK_BANDS; one++) {
+        for (uint32_t other = 0; other < SKYBOOK_BANDS; other++) {
+            covariance[one][other] = covariance[one][other] >> shift;
+        }
+    }
+}
+
+static uint32_t first_greatest(const int64_t scores[256])
+{
+    uint32_t best = 0;
+    for (uint32_t t = 1; t < 256; t++) {
+        best = scores[t] > scores[best] ? t : best;
+    }
+    return best;
+}
+
+/* Columns `one` and `other` of the basis: their product with the covariance, in 1/2^28. */
+static int64_t form(skybook_square covariance, skybook_square basis, uint32_t one, uint32_t other)
+{
+    int64_t sum = 0;
+    for (uint32_t i = 0; i < SKYBOOK_BANDS; i++) {
+        for (uint32_t j = 0; j < SKYBOOK_BANDS; j++) {
+            sum += basis[i][one] * covariance[i][j] * basis[j][other];
+        }
+    }
+    return sum >> 28;
+}
+
+static void rotate_columns(skybook_square covariance, skybook_square basis, uint32_t one, uint32_t other)
+{
+    const int64_t pp = form(covariance, basis, one, one);
+    const int64_t pq = form(covariance, basis, one, other);
+    const int64_t qq = form(covariance, basis, other, other);
+    int64_t scores[256];
+    for (uint32_t t = 0; t < 256; t++) {
+        const int64_t c = skybook_cosines[t], s = skybook_sines[t];
+        scores[t] = pp * (c * c) + pq * (2 * c * s) + qq * (s * s);
+    }
+    const uint32_t t = first_greatest(scores);
+    const int64_t c = skybook_cosines[t], s = skybook_sines[t];
+    for (uint32_t i = 0; i < SKYBOOK_BANDS; i++) {
+        const int64_t p = basis[i][one], q = basis[i][other];
+        basis[i][one] = round14(c * p + s * q);
+        basis[i][other] = round14(c * q - s * p);
+    }
+}
+
+static void identity(skybook_square matrix)
+{
+    memset(matrix, 0, sizeof(skybook_square));
+    for (uint32_t i = 0; i < SKYBOOK_BANDS; i++) {
+        matrix[i][i] = 16384;
+    }
+}
+
+/* Angles of the basis that makes a covariance diagonal, by Jacobi rotations. */
+void skybook_choose_angles(skybook_square covariance, uint8_t angles[SKYBOOK_ANGLES])
+{
+    skybook_square basis;
+    scale(covariance);
+    identity(basis);
+    for (uint32_t sweep = 0; sweep < SWEEPS; sweep++) {
+        for (uint32_t one = 0; one < SKYBOOK_BANDS; one++) {
+            for (uint32_t other = one + 1; other < SKYBOOK_BANDS; other++) {
+                rotate_columns(covariance, basis, one, other);
+            }
+        }
+    }
+    uint32_t number = 0;
+    for (uint32_t one = 0; one < SKYBOOK_BANDS; one++) {
+        for (uint32_t other = one + 1; other < SKYBOOK_BANDS; other++) {
+            int64_t scores[256];
+            for (uint32_t t = 0; t < 256; t++) {
+                const int64_t sum = basis[one][one] * skybook_cosines[t] +
+                                    basis[other][one] * skybook_sines[t];
+                scores[t] = sum < 0 ? -sum : sum;
+            }
+            const uint32_t t = first_greatest(scores);
+            const int64_t c = skybook_cosines[t], s = skybook_sines[t];
+            for (uint32_t i = 0; i < SKYBOOK_BANDS; i++) {
+                const int64_t upper = basis[one][i], lower = basis[other][i];
+                basis[one][i] = round14(c * upper + s * lower);
+                basis[other][i] = round14(c * lower - s * upper);
+            }
+            angles[number++] = (uint8_t)t;
+        }
+    }
+}
+
+/* The band transform that the angles name: its rows are bands, its columns components. */
+void skybook_make_matrix(const uint8_t angles[SKYBOOK_ANGLES], skybook_square rows)
+{
+    uint32_t number = SKYBOOK_ANGLES;
+    identity(rows);
+    for (uint32_t one = SKYBOOK_BANDS - 1; one-- > 0;) {
+        for (uint32_t other = SKYBOOK_BANDS - 1; other > one; other--) {
+            number--;
+            const int64_t c = skybook_cosines[angles[number]], s = skybook_sines[angles[number]];
+            for (uint32_t i = 0; i < SKYBOOK_BANDS; i++) {
+                const int64_t upper = rows[one][i], lower = rows[other][i];
+                rows[one][i] = round14(c * upper - s * lower);
+                rows[other][i] = round14(c * lower + s * upper);
+            }
+        }
+    }
+}

@@ -1,0 +1,25 @@
+/* What the command line asks for. */
+#ifndef SKYBOOK_COMMAND_H
+#define SKYBOOK_COMMAND_H
+
+#include <stdbool.h>
+
+#include "skybook.h"
+
+enum skybook_layout { BIL, BIP, BSQ };
+
+struct skybook_command {
+    struct skybook_options options;
+    const char *input, *output; /* - for stdin and stdout */
+    enum skybook_layout layout;
+    bool big_endian;
+};
+
+/* What --help says. */
+extern const char *const skybook_usage;
+
+/* Read the command line; false, with a word on stderr where an option is wrong, if it makes no
+ * sense. */
+bool skybook_parse(struct skybook_command *command, int count, char **arguments);
+
+#endif

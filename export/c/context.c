@@ -1,0 +1,160 @@
+/* Context model: how large each symbol of a tile will be, from those known (SPEC.md, section 10).
+ *
+ * Weights are few and most symbols are 0, so a sum is taken over the planes of its channel that
+ * are not all 0, for all positions of the tile at once. */
+#include <string.h>
+
+#include "parts.h"
+
+#define SLOPE_CAP 80
+#define DC_CAP 2047
+#define NEAR SKYBOOK_CHANNELS
+#define SLOPES (2 * SKYBOOK_CHANNELS)
+
+static int32_t magnitude(int32_t value)
+{
+    return value < 0 ? -value : value;
+}
+
+/* Four levels per octave of a sum, from 4 on. */
+uint32_t skybook_level(uint32_t sum)
+{
+    if (sum < 4) {
+        return 0;
+    }
+    const uint32_t bit = skybook_highest_bit(sum);
+    const uint32_t level = 4 * bit + (sum >> (bit - 2) & 3u) - 8;
+    return level < SKYBOOK_LEVELS ? level : SKYBOOK_LEVELS - 1;
+}
+
+/* Sum the sizes of a channel's symbols over the four neighbours. */
+static void add_neighbours(struct skybook_work *work, uint32_t channel)
+{
+    const uint8_t *size = work->known[channel];
+    uint8_t *near = work->known[NEAR + channel];
+    const uint32_t cols = work->positions[1], count = work->positions[0] * cols;
+    memset(near, 0, SKYBOOK_POSITIONS);
+    for (uint32_t i = cols; i < count; i++) {
+        near[i] = size[i - cols];
+    }
+    for (uint32_t i = 0; i + cols < count; i++) {
+        near[i] = (uint8_t)(near[i] + size[i + cols]);
+    }
+    for (uint32_t row = 0; row < count; row += cols) {
+        for (uint32_t i = row; i + 1 < row + cols; i++) {
+            near[i + 1] = (uint8_t)(near[i + 1] + size[i]);
+            near[i] = (uint8_t)(near[i] + size[i + 1]);
+        }
+    }
+    work->active[NEAR + channel] = true;
+}
+
+/* Note sizes and slopes of the DC, once all of it is known. */
+void skybook_know_dc(struct skybook_work *work)
+{
+    const uint32_t rows = work->positions[0], cols = work->positions[1];
+    for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
+        const int32_t *dc = work->dc[band];
+        uint8_t *across = work->known[SLOPES + band];
+        uint8_t *down = work->known[SLOPES + SKYBOOK_BANDS + band];
+        bool any = false;
+        for (uint32_t row = 0; row < rows; row++) {
+            const uint32_t above = row > 0 ? row - 1 : 0, below = row + 1 < rows ? row + 1 : row;
+            for (uint32_t col = 0; col < cols; col++) {
+                const uint32_t left = col > 0 ? col - 1 : 0, right = col + 1 < cols ? col + 1 : col;
+                const uint32_t here = row * cols + col;
+                const int32_t size = magnitude(dc[here]);
+                const int32_t x = magnitude(dc[row * cols + left] - dc[row * cols + right]);
+                const int32_t y = magnitude(dc[above * cols + col] - dc[below * cols + col]);
+                work->known[band][here] = (uint8_t)(size < SKYBOOK_SIZE_CAP ? size : SKYBOOK_SIZE_CAP);
+                across[here] = (uint8_t)(x < SLOPE_CAP ? x : SLOPE_CAP);
+                down[here] = (uint8_t)(y < SLOPE_CAP ? y : SLOPE_CAP);
+                any = any || size > 0;
+            }
+        }
+        work->active[band] = any;
+        work->active[SLOPES + band] = any;
+        work->active[SLOPES + SKYBOOK_BANDS + band] = any;
+        if (any) {
+            add_neighbours(work, band);
+        }
+    }
+}
+
+/* Note whether any symbol of a channel of AC, whose sizes are known, is not 0. */
+void skybook_know_channel(struct skybook_work *work, uint32_t channel, bool any)
+{
+    work->active[channel] = any;
+    if (any && skybook_near_used[channel]) {
+        add_neighbours(work, channel);
+    }
+}
+
+/* Sums of a channel of AC at all positions. */
+void skybook_ac_context(const struct skybook_work *work, uint32_t ac, skybook_sum *restrict sums)
+{
+    for (uint32_t i = 0; i < SKYBOOK_POSITIONS; i++) {
+        sums[i] = skybook_bias[ac];
+    }
+    for (uint32_t term = skybook_terms[ac]; term < skybook_terms[ac + 1]; term++) {
+        if (work->active[skybook_planes[term]]) {
+            const uint8_t *restrict plane = work->known[skybook_planes[term]];
+            const skybook_sum weight = (skybook_sum)skybook_weights[term];
+            for (uint32_t i = 0; i < SKYBOOK_POSITIONS; i++) {
+                sums[i] = (skybook_sum)(sums[i] + weight * plane[i]);
+            }
+        }
+    }
+}
+
+/* Where a place next to the border is mirrored; `size` where there is nothing to mirror. */
+static uint32_t mirrored(uint32_t index, int32_t step, uint32_t size)
+{
+    const bool out = step < 0 ? index == 0 : index + 1 == size;
+    const uint32_t there = step < 0 ? (out ? 1u : index - 1) : (out ? size - 2 : index + 1);
+    return out && size == 1 ? size : there;
+}
+
+static int32_t dc_at(const struct skybook_work *work, const int32_t *dc, uint32_t row, uint32_t col)
+{
+    const uint32_t rows = work->positions[0], cols = work->positions[1];
+    return row < rows && col < cols ? dc[row * cols + col] : 0;
+}
+
+/* Predict the DC of all components at a position from earlier lattices; their sums. */
+void skybook_dc_context(const struct skybook_work *work, uint32_t lattice, uint32_t row,
+                        uint32_t col, int32_t predicted[SKYBOOK_BANDS],
+                        uint32_t sums[SKYBOOK_BANDS])
+{
+    const uint32_t rows = work->positions[0], cols = work->positions[1];
+    const uint32_t up = mirrored(row, -1, rows), down = mirrored(row, 1, rows);
+    const uint32_t left = mirrored(col, -1, cols), right = mirrored(col, 1, cols);
+    const bool corners = lattice == 1;
+    for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
+        predicted[band] = 0;
+        sums[band] = skybook_dc_bias[lattice][band];
+    }
+    if (lattice == 0) {
+        return;
+    }
+    uint32_t features[4 * SKYBOOK_BANDS];
+    for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
+        const int32_t *dc = work->dc[band];
+        const int32_t a = dc_at(work, dc, up, corners ? left : col);
+        const int32_t b = dc_at(work, dc, corners ? up : row, corners ? right : left);
+        const int32_t c = dc_at(work, dc, corners ? down : row, corners ? left : right);
+        const int32_t d = dc_at(work, dc, down, corners ? right : col);
+        const int32_t sizes[4] = {magnitude(a - d), magnitude(b - c),
+                                  magnitude(a - b) + magnitude(c - d),
+                                  magnitude(a - c) + magnitude(b - d)};
+        for (uint32_t i = 0; i < 4; i++) {
+            features[4 * band + i] = (uint32_t)(sizes[i] < DC_CAP ? sizes[i] : DC_CAP);
+        }
+        predicted[band] = (a + b + c + d + 2) >> 2;
+    }
+    for (uint32_t i = 0; i < 4 * SKYBOOK_BANDS; i++) {
+        for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
+            sums[band] += features[i] * skybook_dc[lattice - 1][i][band];
+        }
+    }
+}

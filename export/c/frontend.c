@@ -1,0 +1,255 @@
+/* Front end of a tile: nodata, means, band transform, scale (SPEC.md, section 9). */
+#include <string.h>
+
+#include "parts.h"
+
+#define PIXELS (SKYBOOK_TILE * SKYBOOK_TILE)
+#define HALF (SKYBOOK_TILE / 2)
+#define PLANE_LIMIT 2047
+
+static int64_t round14(int64_t product)
+{
+    return (product + 8192) >> 14;
+}
+
+/* Mark the pixels of which all bands are nodata; return how many are not. */
+static uint32_t find_nodata(struct skybook_encoder *encoder, uint32_t column)
+{
+    const struct skybook_tile *tile = &encoder->tiles[column];
+    uint8_t *nodata = encoder->work.nodata;
+    const uint32_t pixels = (uint32_t)tile->rows * tile->cols;
+    if (!encoder->options.has_nodata) {
+        memset(nodata, 0, pixels);
+        return pixels;
+    }
+    const uint16_t value = encoder->options.nodata;
+    memset(nodata, 1, pixels);
+    for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
+        for (uint32_t row = 0; row < tile->rows; row++) {
+            const uint16_t *line = &encoder->samples[band][row][column * SKYBOOK_TILE];
+            uint8_t *marks = &nodata[row * tile->cols];
+            for (uint32_t col = 0; col < tile->cols; col++) {
+                marks[col] = (uint8_t)(marks[col] & (line[col] == value));
+            }
+        }
+    }
+    uint32_t valid = 0;
+    for (uint32_t i = 0; i < pixels; i++) {
+        valid += nodata[i] == 0;
+    }
+    return valid;
+}
+
+/* Find the mean of a band; false if a sample has more than the significant bits. */
+static bool find_mean(struct skybook_encoder *encoder, uint32_t column, uint32_t band,
+                      uint32_t valid)
+{
+    struct skybook_tile *tile = &encoder->tiles[column];
+    uint64_t sum = 0;
+    uint32_t bits = 0;
+    for (uint32_t row = 0; row < tile->rows; row++) {
+        const uint16_t *line = &encoder->samples[band][row][column * SKYBOOK_TILE];
+        const uint8_t *marks = &encoder->work.nodata[row * tile->cols];
+        uint32_t of_row = 0;
+        for (uint32_t col = 0; col < tile->cols; col++) {
+            const uint32_t sample = marks[col] ? 0u : line[col];
+            of_row += sample;
+            bits |= sample;
+        }
+        sum += of_row;
+    }
+    tile->means[band] = (uint16_t)((2 * sum + valid) / (2 * (uint64_t)valid));
+    return bits >> encoder->options.significant_bits == 0;
+}
+
+/* Take the mean off a band, 0 at nodata. */
+static void deviate(const struct skybook_encoder *encoder, uint32_t column, uint32_t band,
+                    int32_t *deviations)
+{
+    const struct skybook_tile *tile = &encoder->tiles[column];
+    const int32_t mean = tile->means[band];
+    for (uint32_t row = 0; row < tile->rows; row++) {
+        const uint16_t *line = &encoder->samples[band][row][column * SKYBOOK_TILE];
+        const uint8_t *marks = &encoder->work.nodata[row * tile->cols];
+        int32_t *out = &deviations[row * tile->cols];
+        for (uint32_t col = 0; col < tile->cols; col++) {
+            out[col] = marks[col] ? 0 : (int32_t)line[col] - mean;
+        }
+    }
+}
+
+/* Add the products of differences between blocks `step` apart, of one row of blocks. */
+static void add_products(const int32_t *sums, const uint16_t *gaps, uint32_t count, uint32_t step,
+                         skybook_square covariance)
+{
+    int32_t differences[SKYBOOK_BANDS][HALF];
+    for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
+        const int32_t *own = &sums[band * (HALF * HALF)];
+        for (uint32_t i = 0; i < count; i++) {
+            differences[band][i] = gaps[i] | gaps[i + step] ? 0 : own[i + step] - own[i];
+        }
+    }
+    for (uint32_t one = 0; one < SKYBOOK_BANDS; one++) {
+        for (uint32_t other = one; other < SKYBOOK_BANDS; other++) {
+            int64_t sum = 0;
+            for (uint32_t i = 0; i < count; i++) {
+                sum += (int64_t)differences[one][i] * differences[other][i];
+            }
+            covariance[one][other] += sum;
+        }
+    }
+}
+
+/* Covariance of the gradients of sums over 2x2 pixels. */
+static void measure(struct skybook_work *work, const struct skybook_tile *tile, skybook_square covariance)
+{
+    int32_t *sums = (int32_t *)work->symbols;
+    uint16_t gaps[HALF * HALF];
+    const uint32_t rows = tile->rows / 2u, cols = tile->cols / 2u;
+    for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
+        const int32_t *deviations = &work->latents[0][0] + band * PIXELS;
+        for (uint32_t row = 0; row < rows; row++) {
+            const int32_t *upper = &deviations[2 * row * tile->cols], *lower = upper + tile->cols;
+            int32_t *out = &sums[band * (HALF * HALF) + row * cols];
+            for (uint32_t col = 0; col < cols; col++) {
+                out[col] = upper[2 * col] + upper[2 * col + 1] + lower[2 * col] + lower[2 * col + 1];
+            }
+        }
+    }
+    for (uint32_t row = 0; row < rows; row++) {
+        const uint8_t *upper = &work->nodata[2 * row * tile->cols], *lower = upper + tile->cols;
+        for (uint32_t col = 0; col < cols; col++) {
+            gaps[row * cols + col] = (uint16_t)(upper[2 * col] | upper[2 * col + 1] |
+                                                lower[2 * col] | lower[2 * col + 1]);
+        }
+    }
+    memset(covariance, 0, sizeof(skybook_square));
+    for (uint32_t row = 0; row < rows; row++) {
+        const uint32_t first = row * cols;
+        if (cols > 1) {
+            add_products(sums + first, gaps + first, cols - 1, 1, covariance);
+        }
+        if (row + 1 < rows) {
+            add_products(sums + first, gaps + first, cols, cols, covariance);
+        }
+    }
+    for (uint32_t one = 1; one < SKYBOOK_BANDS; one++) {
+        for (uint32_t other = 0; other < one; other++) {
+            covariance[one][other] = covariance[other][one];
+        }
+    }
+}
+
+/* Put the components of up to SKYBOOK_TILE pixels in the place of their deviations. */
+static void rotate_wide(int32_t *pixels, uint32_t count, skybook_square matrix)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        int64_t deviations[SKYBOOK_BANDS];
+        for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
+            deviations[band] = pixels[band * PIXELS + i];
+        }
+        for (uint32_t component = 0; component < SKYBOOK_BANDS; component++) {
+            int64_t sum = 0;
+            for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
+                sum += matrix[band][component] * deviations[band];
+            }
+            pixels[component * PIXELS + i] = (int32_t)round14(sum);
+        }
+    }
+}
+
+/* The same where 32 bits hold every sum. */
+static void rotate_narrow(int32_t *pixels, uint32_t count, skybook_square matrix)
+{
+    int32_t sums[SKYBOOK_BANDS][SKYBOOK_TILE];
+    for (uint32_t component = 0; component < SKYBOOK_BANDS; component++) {
+        int32_t *sum = sums[component];
+        for (uint32_t i = 0; i < count; i++) {
+            sum[i] = 8192;
+        }
+        for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
+            const int32_t weight = (int32_t)matrix[band][component];
+            const int32_t *own = &pixels[band * PIXELS];
+            for (uint32_t i = 0; i < count; i++) {
+                sum[i] += weight * own[i];
+            }
+        }
+    }
+    for (uint32_t component = 0; component < SKYBOOK_BANDS; component++) {
+        for (uint32_t i = 0; i < count; i++) {
+            pixels[component * PIXELS + i] = sums[component][i] >> 14;
+        }
+    }
+}
+
+static int32_t largest_of(const int32_t *pixels, uint32_t count)
+{
+    int32_t largest = 0;
+    for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
+        for (uint32_t i = 0; i < count; i++) {
+            const int32_t value = pixels[band * PIXELS + i];
+            const int32_t size = value < 0 ? -value : value;
+            largest = size > largest ? size : largest;
+        }
+    }
+    return largest;
+}
+
+static void rotate(struct skybook_work *work, struct skybook_tile *tile)
+{
+    skybook_square matrix;
+    skybook_make_matrix(tile->angles, matrix);
+    int32_t *pixels = &work->latents[0][0];
+    const uint32_t count = (uint32_t)tile->rows * tile->cols;
+    int64_t weight = 0;
+    for (uint32_t component = 0; component < SKYBOOK_BANDS; component++) {
+        int64_t sum = 0;
+        for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
+            const int64_t own = matrix[band][component];
+            sum += own < 0 ? -own : own;
+        }
+        weight = sum > weight ? sum : weight;
+    }
+    const bool narrow = weight * largest_of(pixels, count) + 8192 <= INT32_MAX;
+    for (uint32_t first = 0; first < count; first += SKYBOOK_TILE) {
+        const uint32_t left = count - first;
+        const uint32_t part = left < SKYBOOK_TILE ? left : SKYBOOK_TILE;
+        if (narrow) {
+            rotate_narrow(pixels + first, part, matrix);
+        } else {
+            rotate_wide(pixels + first, part, matrix);
+        }
+    }
+    const int32_t largest = largest_of(pixels, count);
+    tile->shift = 0;
+    while ((largest + (1 << tile->shift >> 1)) >> tile->shift > PLANE_LIMIT) {
+        tile->shift++;
+    }
+}
+
+enum skybook_status skybook_front_end(struct skybook_encoder *encoder, uint32_t column)
+{
+    struct skybook_tile *tile = &encoder->tiles[column];
+    struct skybook_work *work = &encoder->work;
+    const uint32_t valid = find_nodata(encoder, column);
+    if (valid == 0) {
+        tile->state = SKYBOOK_ALL_NODATA;
+        return SKYBOOK_OK;
+    }
+    const bool gaps = valid < (uint32_t)tile->rows * tile->cols;
+    tile->state = gaps ? SKYBOOK_SOME_NODATA : SKYBOOK_ALL_VALID;
+    for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
+        if (!tile->measured && !find_mean(encoder, column, band, valid)) {
+            return SKYBOOK_ERROR_INPUT;
+        }
+        deviate(encoder, column, band, &work->latents[0][0] + band * PIXELS);
+    }
+    if (!tile->measured) {
+        skybook_square covariance;
+        measure(work, tile, covariance);
+        skybook_choose_angles(covariance, tile->angles);
+        tile->measured = true;
+    }
+    rotate(work, tile);
+    return SKYBOOK_OK;
+}

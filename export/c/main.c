@@ -1,0 +1,139 @@
+/* Command line: raw lines of u16 samples to a stream.
+ *
+ * Exit codes: 0 ok, 1 internal, 2 usage, 3 bad input, 6 limit exceeded. */
+#include <stdio.h>
+#include <string.h>
+
+#include "command.h"
+
+static struct skybook_encoder encoder;
+static uint8_t raw[2 * SKYBOOK_BANDS * SKYBOOK_MAX_WIDTH];
+static uint16_t samples[SKYBOOK_BANDS * SKYBOOK_MAX_WIDTH];
+
+static int fail(enum skybook_status status, const char *text)
+{
+    fprintf(stderr, "error %d: %s\n", (int)status, text);
+    return status == SKYBOOK_ERROR_INTERNAL ? 1 : (int)status / 100;
+}
+
+static const char *meaning(enum skybook_status status)
+{
+    switch (status) {
+    case SKYBOOK_ERROR_USAGE:
+        return "options: a value out of range, or segments too short; see --help";
+    case SKYBOOK_ERROR_INPUT:
+        return "input: no lines, not as many as --lines, or samples beyond --significant-bits";
+    case SKYBOOK_ERROR_LIMIT:
+        return "limit: a width, a strip or a budget that this build or the coarsest step cannot do";
+    case SKYBOOK_OK:
+    case SKYBOOK_ERROR_INTERNAL:
+    default:
+        return "output: cannot be written";
+    }
+}
+
+static int write_bytes(void *user, const uint8_t *bytes, size_t length)
+{
+    return fwrite(bytes, 1, length, (FILE *)user) == length ? 0 : 1;
+}
+
+static uint16_t sample_at(const uint8_t *bytes, bool big_endian)
+{
+    return big_endian ? (uint16_t)(bytes[0] << 8 | bytes[1]) : (uint16_t)(bytes[1] << 8 | bytes[0]);
+}
+
+/* Lines of a file of bands one after the other; 0 if it is none. */
+static long rows_of(FILE *input, size_t line)
+{
+    if (fseek(input, 0, SEEK_END) != 0) {
+        return 0;
+    }
+    const long length = ftell(input);
+    return length > 0 && (size_t)length % line == 0 ? length / (long)line : 0;
+}
+
+/* Read a line of all bands; its bytes, fewer where the input ends. */
+static size_t read_line(const struct skybook_command *command, FILE *input, long rows, long row)
+{
+    const size_t width = 2 * (size_t)command->options.width;
+    if (command->layout != BSQ) {
+        return fread(raw, 1, SKYBOOK_BANDS * width, input);
+    }
+    size_t got = 0;
+    for (long band = 0; band < SKYBOOK_BANDS && row < rows; band++) {
+        if (fseek(input, (band * rows + row) * (long)width, SEEK_SET) == 0) {
+            got += fread(raw + (size_t)band * width, 1, width, input);
+        }
+    }
+    return got;
+}
+
+/* Push all lines; `text` tells what is wrong with the input, if anything is. */
+static enum skybook_status push_all(const struct skybook_command *command, FILE *input, const char **text)
+{
+    const uint32_t width = command->options.width;
+    const size_t line = 2 * SKYBOOK_BANDS * (size_t)width;
+    const long rows = command->layout == BSQ ? rows_of(input, line) : 0;
+    if (command->layout == BSQ && rows == 0) {
+        *text = "input: expected a file of whole lines, since bands follow each other";
+        return SKYBOOK_ERROR_INPUT;
+    }
+    for (long row = 0;; row++) {
+        if (command->options.height > 0 && (uint32_t)row == command->options.height) {
+            return SKYBOOK_OK;
+        }
+        const size_t got = read_line(command, input, rows, row);
+        if (got < line) {
+            *text = got == 0 ? NULL : "input: ends within a line";
+            return got == 0 ? SKYBOOK_OK : SKYBOOK_ERROR_INPUT;
+        }
+        for (size_t i = 0; i < line / 2; i++) {
+            samples[i] = sample_at(raw + 2 * i, command->big_endian);
+        }
+        const bool bip = command->layout == BIP;
+        const enum skybook_status status =
+            skybook_push(&encoder, samples, 1, bip ? 1 : width, 0, bip ? SKYBOOK_BANDS : 1);
+        if (status != SKYBOOK_OK) {
+            *text = meaning(status);
+            return status;
+        }
+    }
+}
+
+static int run(const struct skybook_command *command, FILE *input, FILE *output)
+{
+    const char *text = NULL;
+    enum skybook_status status = skybook_init(&encoder, &command->options, write_bytes, output);
+    if (status != SKYBOOK_OK) {
+        return fail(status, meaning(status));
+    }
+    enum skybook_status pushed = push_all(command, input, &text);
+    status = encoder.status == SKYBOOK_OK ? skybook_finish(&encoder) : encoder.status;
+    if (pushed == SKYBOOK_OK && status != SKYBOOK_OK) {
+        pushed = status;
+        text = meaning(status);
+    }
+    if (fflush(output) != 0 && pushed == SKYBOOK_OK) {
+        pushed = SKYBOOK_ERROR_INTERNAL;
+        text = meaning(pushed);
+    }
+    return pushed == SKYBOOK_OK ? 0 : fail(pushed, text);
+}
+
+int main(int count, char **arguments)
+{
+    struct skybook_command command;
+    if (!skybook_parse(&command, count, arguments)) {
+        fputs(skybook_usage, stderr);
+        return 2;
+    }
+    FILE *input = strcmp(command.input, "-") == 0 ? stdin : fopen(command.input, "rb");
+    if (input == NULL) {
+        return fail(SKYBOOK_ERROR_INPUT, "input: cannot be read");
+    }
+    FILE *output = strcmp(command.output, "-") == 0 ? stdout : fopen(command.output, "wb");
+    if (output == NULL) {
+        return fail(SKYBOOK_ERROR_USAGE, "output: expected a place to write to");
+    }
+    return run(&command, input, output);
+}

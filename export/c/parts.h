@@ -1,0 +1,120 @@
+/* What the parts of the encoder know of each other; not for callers. */
+#ifndef SKYBOOK_PARTS_H
+#define SKYBOOK_PARTS_H
+
+#include "skybook.h"
+
+#define SKYBOOK_LEVELS 64
+#define SKYBOOK_SEGMENT_OVERHEAD 22
+#define SKYBOOK_EDGE_BYTES 4
+#define SKYBOOK_STATE_BYTES 4
+#define SKYBOOK_COARSEST 255
+#define SKYBOOK_SIZE_CAP 40 /* sizes of symbols in contexts, at most */
+
+enum { SKYBOOK_ALL_VALID, SKYBOOK_SOME_NODATA, SKYBOOK_ALL_NODATA };
+enum { SKYBOOK_KIND_SCENE, SKYBOOK_KIND_TILE, SKYBOOK_KIND_MASK, SKYBOOK_KIND_END };
+
+/* Right shifts of negative numbers must be arithmetic, as they are with every compiler we know. */
+typedef char skybook_shifts_are_arithmetic[(-3 >> 1) == -2 ? 1 : -1];
+
+/* Columns of tiles are u16; the strip's bytes hold a segment at least. */
+typedef char skybook_sizes_fit[SKYBOOK_MAX_WIDTH <= 65536 &&
+                                       SKYBOOK_STRIP_BYTES >= SKYBOOK_PACKET_BYTES
+                                   ? 1
+                                   : -1];
+
+/* Number of the highest bit set; 0 of 0. */
+static inline uint32_t skybook_highest_bit(uint32_t value)
+{
+#if defined(__GNUC__)
+    return 31u - (uint32_t)__builtin_clz(value | 1u);
+#else
+    uint32_t bit = 0;
+    for (uint32_t step = 16; step > 0; step >>= 1) {
+        bit += value >> bit >> step != 0 ? step : 0;
+    }
+    return bit;
+#endif
+}
+
+/* crc.c: CRC-32C of segments, CRC-16 of packets. */
+uint32_t skybook_crc32c(const uint8_t *bytes, size_t length);
+uint16_t skybook_crc16(const uint8_t *bytes, size_t length);
+
+/* bandtransform.c: angles of a covariance; the matrix that they name, bands by components. */
+typedef int64_t skybook_square[SKYBOOK_BANDS][SKYBOOK_BANDS];
+void skybook_choose_angles(skybook_square covariance, uint8_t angles[SKYBOOK_ANGLES]);
+void skybook_make_matrix(const uint8_t angles[SKYBOOK_ANGLES], skybook_square rows);
+
+/* frontend.c: a tile's nodata, means, angles; leaves the components and their shift. */
+enum skybook_status skybook_front_end(struct skybook_encoder *encoder, uint32_t column);
+
+/* transform.c: components to latents, and the finest step code that they allow. */
+void skybook_transform(struct skybook_work *work, struct skybook_tile *tile);
+
+/* context.c: four levels per octave of a sum; sums of all components of a position's DC and of a
+ * channel of AC; taking note of symbols. */
+uint32_t skybook_level(uint32_t sum);
+void skybook_dc_context(const struct skybook_work *work, uint32_t lattice, uint32_t row,
+                        uint32_t col, int32_t predicted[SKYBOOK_BANDS],
+                        uint32_t sums[SKYBOOK_BANDS]);
+void skybook_know_dc(struct skybook_work *work);
+void skybook_ac_context(const struct skybook_work *work, uint32_t ac, skybook_sum *restrict sums);
+void skybook_know_channel(struct skybook_work *work, uint32_t channel, bool any);
+
+/* scan.c: bits of the tile's symbols at a step, in 1/256; if `record`, the symbols too. */
+uint64_t skybook_scan(struct skybook_work *work, const struct skybook_tile *tile, unsigned code,
+                      bool record);
+/* Layer of a unit, and its place in the layer. */
+void skybook_place(const struct skybook_work *work, uint32_t unit, uint32_t *layer,
+                   uint32_t *first);
+
+/* rans.c: symbols to a lane at the end of `buffer`; its length, or 0 if it is longer. */
+size_t skybook_lane(const uint32_t *symbols, size_t count, uint8_t *buffer, size_t size);
+
+/* segment.c: the strip's bytes, to which segments are added back to back. */
+struct skybook_segment {
+    uint8_t kind;
+    uint8_t layer;
+    uint16_t first;
+    uint32_t column;
+};
+void skybook_put16(uint8_t *bytes, uint32_t value);
+void skybook_put32(uint8_t *bytes, uint32_t value);
+uint32_t skybook_get16(const uint8_t *bytes);
+bool skybook_is_edge(const struct skybook_tile *tile);
+uint32_t skybook_room(const struct skybook_encoder *encoder, uint32_t column);
+size_t skybook_pack_segment(const struct skybook_encoder *encoder, uint8_t kind, uint8_t *bytes,
+                            size_t length);
+uint8_t *skybook_begin_segment(struct skybook_encoder *encoder, uint32_t column);
+void skybook_close_gaps(struct skybook_encoder *encoder);
+void skybook_close_piece_gaps(struct skybook_encoder *encoder);
+void skybook_end_segment(struct skybook_encoder *encoder, const struct skybook_segment *segment,
+                         size_t length);
+
+/* mask.c: the mask segments of the tile in work. */
+enum skybook_status skybook_code_mask(struct skybook_encoder *encoder, uint32_t column);
+
+/* tilecoder.c: analyse a tile, with its fixed segments; plan and code it at its step. */
+enum skybook_status skybook_analyse(struct skybook_encoder *encoder, uint32_t column);
+enum skybook_status skybook_code(struct skybook_encoder *encoder, uint32_t column);
+enum skybook_status skybook_code_missing(struct skybook_encoder *encoder);
+
+/* packet.c: what the strip takes, scene headers and packets included; sending it. */
+uint32_t skybook_packet_overhead(const struct skybook_options *options);
+int64_t skybook_planned_total(struct skybook_encoder *encoder, uint32_t written);
+int64_t skybook_coded_total(struct skybook_encoder *encoder);
+enum skybook_status skybook_send_strip(struct skybook_encoder *encoder, uint32_t line);
+enum skybook_status skybook_send(struct skybook_encoder *encoder, uint32_t line,
+                                 const uint8_t *segment, size_t length);
+
+/* search.c: chooses step codes. */
+void skybook_begin_search(struct skybook_search *search);
+uint32_t skybook_part(const struct skybook_search *search, uint32_t part);
+void skybook_choose(struct skybook_search *search, uint32_t first, uint32_t stop, int64_t budget);
+uint32_t skybook_adjust(struct skybook_search *search, int64_t left, int64_t budget);
+
+/* ratecontrol.c: codes the strip's tiles at the finest steps within a budget of bytes. */
+enum skybook_status skybook_code_within(struct skybook_encoder *encoder, int64_t budget);
+
+#endif

@@ -1,0 +1,68 @@
+/* Entropy coder: a lane of symbols, written from the last to the first (SPEC.md, section 11). */
+#include "parts.h"
+
+#define ESCAPE 63
+#define LARGEST 31
+#define START 65536u
+
+/* A lane that grows downwards. */
+struct lane {
+    uint32_t state;
+    uint8_t *first; /* byte of it */
+    size_t free;    /* bytes before that */
+    bool full;
+};
+
+static void put(struct lane *lane, uint32_t start, uint32_t frequency)
+{
+    uint32_t x = lane->state;
+    if (x >> 20 >= frequency) {
+        if (lane->free < 2) {
+            lane->full = true;
+            return;
+        }
+        lane->first -= 2;
+        lane->free -= 2;
+        skybook_put16(lane->first, x & 0xFFFFu);
+        x >>= 16;
+    }
+    lane->state = x + x / frequency * (4096u - frequency) + start;
+}
+
+static void put_bits(struct lane *lane, uint32_t value, unsigned bits)
+{
+    put(lane, (value << (12 - bits)) & 0xFFFFu, 1u << (12 - bits));
+}
+
+static void put_residual(struct lane *lane, int32_t residual, uint32_t level)
+{
+    const unsigned shift = skybook_shifts[level];
+    const int32_t high = residual >> shift;
+    uint32_t symbol = ESCAPE;
+    if (high >= -LARGEST && high <= LARGEST && skybook_frequencies[level][high + LARGEST] != 0) {
+        symbol = (uint32_t)(high + LARGEST);
+    }
+    if (shift > 0) {
+        put_bits(lane, (uint32_t)residual & ((1u << shift) - 1u), shift);
+    }
+    if (symbol == ESCAPE) {
+        const int32_t value = high + 32768;
+        put_bits(lane, (uint32_t)(value & 255), 8);
+        put_bits(lane, (uint32_t)(value >> 8), 8);
+    }
+    put(lane, skybook_starts[level][symbol], skybook_frequencies[level][symbol]);
+}
+
+size_t skybook_lane(const uint32_t *symbols, size_t count, uint8_t *buffer, size_t size)
+{
+    struct lane lane = {START, buffer + size, size, size < SKYBOOK_STATE_BYTES};
+    for (size_t i = count; i > 0 && !lane.full; i--) {
+        put_residual(&lane, (int32_t)symbols[i - 1] >> 8, symbols[i - 1] & 255u);
+    }
+    if (lane.full || lane.free < SKYBOOK_STATE_BYTES) {
+        return 0;
+    }
+    lane.first -= SKYBOOK_STATE_BYTES;
+    skybook_put32(lane.first, lane.state);
+    return size - lane.free + SKYBOOK_STATE_BYTES;
+}

@@ -1,0 +1,196 @@
+/* skybook: the onboard encoder of one model bundle. Lines in, segments or space packets out.
+ *
+ * Plain C99: no heap, no recursion, every loop bounded, integers but for one division a strip (the
+ * budget from a ratio). The bytes are those of `python -m onboard encode --rate-window strip`
+ * (segments) and `python -m onboard stream` (packets) with the same bundle; the format is described
+ * in SPEC.md of the Python package.
+ *
+ * A scene: skybook_defaults, skybook_init, skybook_push as lines come, skybook_finish. All state
+ * is in a struct skybook_encoder that the caller provides, as a static object: it is too large for
+ * a stack. Encoders share nothing that is written, so each thread may have its own. */
+#ifndef SKYBOOK_H
+#define SKYBOOK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "tables.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#ifndef SKYBOOK_MAX_WIDTH
+#define SKYBOOK_MAX_WIDTH 2048 /* columns of a scene, at most; 65536 at most */
+#endif
+#ifndef SKYBOOK_STRIP_BYTES
+#define SKYBOOK_STRIP_BYTES 393216 /* coded bytes of a row of tiles, at most */
+#endif
+#ifndef SKYBOOK_STRIP_SEGMENTS
+#define SKYBOOK_STRIP_SEGMENTS 16384 /* segments of a row of tiles, at most */
+#endif
+
+#define SKYBOOK_MAX_COLUMNS ((SKYBOOK_MAX_WIDTH + SKYBOOK_TILE - 1) / SKYBOOK_TILE)
+#define SKYBOOK_POSITIONS (SKYBOOK_TILE / 8 * (SKYBOOK_TILE / 8))
+#define SKYBOOK_CHANNELS (64 * SKYBOOK_BANDS)
+#define SKYBOOK_ANGLES (SKYBOOK_BANDS * (SKYBOOK_BANDS - 1) / 2)
+#define SKYBOOK_SIDE_BYTES (1 + SKYBOOK_ANGLES + 2 * SKYBOOK_BANDS)
+#define SKYBOOK_PLANES (2 * SKYBOOK_CHANNELS + 2 * SKYBOOK_BANDS)
+#define SKYBOOK_UNITS ((1 + SKYBOOK_AC_LAYERS) * SKYBOOK_POSITIONS)
+#define SKYBOOK_PACKET_BYTES 65557 /* the longest segment or packet */
+#define SKYBOOK_HEAD_BYTES 64      /* the longest scene header, as a segment */
+
+/* What a call returns. The numbers are those of the error classes of the Python package; a command
+ * exits with the hundreds, an internal error with 1. */
+enum skybook_status {
+    SKYBOOK_OK = 0,
+    SKYBOOK_ERROR_INTERNAL = 100, /* the caller's write function failed */
+    SKYBOOK_ERROR_USAGE = 200,    /* options or calls that do not fit together */
+    SKYBOOK_ERROR_INPUT = 300,    /* samples beyond the significant bits, or no lines */
+    SKYBOOK_ERROR_LIMIT = 600     /* a budget below the coarsest encoding, or a maximum exceeded */
+};
+
+/* Takes one whole segment or packet; returns 0, or anything else to stop the encoder. */
+typedef int (*skybook_write)(void *user, const uint8_t *bytes, size_t length);
+
+struct skybook_options {
+    uint32_t width;            /* columns, 1..SKYBOOK_MAX_WIDTH */
+    uint16_t scene_id;         /* told apart by the receiver */
+    uint8_t significant_bits;  /* of a sample, 1..16 */
+    bool one_layer;            /* begin a segment at each layer; send a row layer by layer */
+    bool has_nodata;           /* whether `nodata`, in all bands, means that there are no data */
+    uint16_t nodata;
+    bool has_start_time;       /* whether the scene header tells the start time */
+    uint32_t start_seconds;    /* of line 0, since 1958-01-01T00:00:00 TAI */
+    uint16_t start_fraction;   /* 1/65536 s */
+    uint32_t segment_bytes;    /* of a segment at most, 114..65557 */
+    bool packets;              /* whether segments travel in space packets */
+    uint32_t packet_bytes;     /* of a packet at most, 128..65535 */
+    uint16_t apid;             /* application process, 0..2046 */
+    bool packet_control;       /* whether packets end in a CRC-16 */
+    uint64_t line_period;      /* nanoseconds from a line to the next, below 2^40 */
+    double ratio;              /* raw bytes over bytes; where budget is 0 and step_code below 0 */
+    uint64_t budget;           /* bytes of the scene, instead of a ratio; needs `height` */
+    uint32_t height;           /* lines that will come; 0 if not known */
+    int16_t step_code;         /* 0..255: this step for all tiles, at any rate; below 0: none */
+};
+
+/* What is known of a tile of the strip. */
+struct skybook_tile {
+    uint16_t rows, cols; /* inside the scene */
+    bool measured;       /* whether means and angles are known */
+    uint8_t state;       /* 0 all valid, 1 some nodata, 2 all nodata */
+    uint8_t shift;       /* octaves by which its planes were scaled down */
+    uint8_t finest;      /* step code that it allows */
+    uint8_t code;        /* step code chosen */
+    uint8_t angles[SKYBOOK_ANGLES];
+    uint16_t means[SKYBOOK_BANDS];
+    uint32_t fixed, fixed_stop;     /* in the strip's bytes: mask segments, or that of no data */
+    uint32_t coded, coded_stop;     /* in the strip's bytes: its segments; the same if not coded */
+    uint32_t planned, planned_stop; /* in the strip's pieces: its segments as planned */
+};
+
+/* A segment as planned. */
+struct skybook_piece {
+    uint32_t length;
+    uint16_t first;
+    uint8_t layer;
+};
+
+/* Room to work on one tile. Positions are row-major, of the blocks that touch valid pixels. */
+struct skybook_work {
+    int32_t latents[SKYBOOK_CHANNELS][SKYBOOK_POSITIONS]; /* first deviations, then components */
+    int16_t plane[SKYBOOK_TILE + 8][SKYBOOK_TILE + 8];
+    int32_t dc[SKYBOOK_BANDS][SKYBOOK_POSITIONS];
+    uint8_t known[SKYBOOK_PLANES][SKYBOOK_POSITIONS]; /* sizes, sums of neighbours, DC slopes */
+    bool active[SKYBOOK_PLANES];                      /* whether any of a plane is not 0 */
+    uint32_t found[SKYBOOK_WIDEST_LAYER * SKYBOOK_POSITIONS];  /* symbols of a layer by channel */
+    uint16_t owners[SKYBOOK_WIDEST_LAYER * SKYBOOK_POSITIONS]; /* their positions */
+    uint32_t symbols[SKYBOOK_CHANNELS * SKYBOOK_POSITIONS];    /* of the tile, in reading order */
+    uint32_t costs[SKYBOOK_UNITS];      /* of a position of a layer, in 1/256 bit */
+    uint32_t before[SKYBOOK_UNITS + 1]; /* symbols before it */
+    uint8_t nodata[SKYBOOK_TILE * SKYBOOK_TILE];
+    uint8_t positions[2]; /* rows and columns of positions */
+    uint32_t units;       /* positions of all layers */
+};
+
+/* The search for the steps of a strip's tiles that have data. */
+struct skybook_search {
+    uint32_t count;
+    uint16_t columns[SKYBOOK_MAX_COLUMNS]; /* of each tile */
+    uint16_t order[SKYBOOK_MAX_COLUMNS];   /* in which they are taken */
+    uint32_t guess[SKYBOOK_MAX_COLUMNS][256]; /* bits at each step code */
+    uint8_t finest[SKYBOOK_MAX_COLUMNS];
+    uint8_t codes[SKYBOOK_MAX_COLUMNS];
+    int64_t sizes[SKYBOOK_MAX_COLUMNS];     /* bytes at that code, -1 where not known */
+    int16_t old_codes[SKYBOOK_MAX_COLUMNS]; /* before the last change, and bytes then */
+    int64_t old_sizes[SKYBOOK_MAX_COLUMNS];
+    bool changed[SKYBOOK_MAX_COLUMNS]; /* by the last adjustment */
+};
+
+/* Codes to come back to. */
+struct skybook_settled {
+    uint8_t codes[SKYBOOK_MAX_COLUMNS];
+    int16_t old_codes[SKYBOOK_MAX_COLUMNS];
+    int64_t old_sizes[SKYBOOK_MAX_COLUMNS];
+};
+
+struct skybook_encoder {
+    struct skybook_options options;
+    skybook_write write;
+    void *user;
+    uint32_t limit;    /* bytes of a segment, so that it fits a packet */
+    uint32_t columns;  /* tiles in a row */
+    uint32_t lines;    /* taken, of the strip not yet coded too */
+    uint32_t held;     /* lines of the strip */
+    uint32_t segments; /* written */
+    uint32_t packets;  /* formed */
+    int64_t spare;     /* bytes that earlier strips left over or kept back */
+    uint64_t bytes;    /* written */
+    enum skybook_status status;
+    bool ended;
+    uint32_t head_length;
+    uint8_t head[SKYBOOK_HEAD_BYTES];
+    struct skybook_tile tiles[SKYBOOK_MAX_COLUMNS];
+    uint16_t samples[SKYBOOK_BANDS][SKYBOOK_TILE][SKYBOOK_MAX_WIDTH];
+    struct skybook_work work;
+    struct skybook_search search;
+    uint32_t pieces_used;
+    struct skybook_piece pieces[SKYBOOK_STRIP_SEGMENTS];
+    uint32_t strip_used;
+    uint8_t strip[SKYBOOK_STRIP_BYTES];
+    uint32_t packet_used; /* bytes of the packet being formed */
+    uint8_t packet[SKYBOOK_PACKET_BYTES];
+};
+
+/* Fill in the defaults: ratio 20.48, segments of at most 1,000 bytes, no packets. */
+void skybook_defaults(struct skybook_options *options, uint32_t width);
+
+/* Begin a scene. `write` is called from skybook_push and skybook_finish with `user`. */
+enum skybook_status skybook_init(struct skybook_encoder *encoder,
+                                 const struct skybook_options *options, skybook_write write,
+                                 void *user);
+
+/* Take lines. Sample of band b, row r, column c is samples[b * band + r * line + c * pixel]:
+ * line by line (BIL) band = width, line = bands * width, pixel = 1. After an error every call
+ * returns that error. */
+enum skybook_status skybook_push(struct skybook_encoder *encoder, const uint16_t *samples,
+                                 uint32_t lines, size_t band, size_t line, size_t pixel);
+
+/* End the scene: code what is held, write the end segment. */
+enum skybook_status skybook_finish(struct skybook_encoder *encoder);
+
+/* A write function for those who want the bytes in memory; `user` is a struct skybook_buffer. */
+struct skybook_buffer {
+    uint8_t *bytes;
+    size_t size;
+    size_t used;
+};
+int skybook_to_buffer(void *user, const uint8_t *bytes, size_t length);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,245 @@
+/* A tile, analysed and coded: its symbols cut to segments (SPEC.md, sections 2, 11 and 13). */
+#include <string.h>
+
+#include "parts.h"
+
+#define BIT 256
+#define MOST_MARGIN 100
+
+static enum skybook_status add_empty(struct skybook_encoder *encoder, uint32_t column)
+{
+    const struct skybook_segment segment = {SKYBOOK_KIND_TILE, 0, 0, column};
+    uint8_t *body = skybook_begin_segment(encoder, column);
+    if (body == NULL) {
+        return SKYBOOK_ERROR_LIMIT;
+    }
+    body[0] = SKYBOOK_ALL_NODATA;
+    skybook_end_segment(encoder, &segment, 1);
+    return SKYBOOK_OK;
+}
+
+/* Make the latents of a tile. */
+static enum skybook_status load(struct skybook_encoder *encoder, uint32_t column)
+{
+    struct skybook_tile *tile = &encoder->tiles[column];
+    const enum skybook_status status = skybook_front_end(encoder, column);
+    if (status == SKYBOOK_OK && tile->state != SKYBOOK_ALL_NODATA) {
+        skybook_transform(&encoder->work, tile);
+    }
+    return status;
+}
+
+/* Analyse a tile for the first time, and add the segments that no step changes. */
+enum skybook_status skybook_analyse(struct skybook_encoder *encoder, uint32_t column)
+{
+    struct skybook_tile *tile = &encoder->tiles[column];
+    const uint32_t left = encoder->options.width - column * SKYBOOK_TILE;
+    memset(tile, 0, sizeof(*tile));
+    tile->rows = (uint16_t)encoder->held;
+    tile->cols = (uint16_t)(left < SKYBOOK_TILE ? left : SKYBOOK_TILE);
+    enum skybook_status status = load(encoder, column);
+    if (status != SKYBOOK_OK) {
+        return status;
+    }
+    tile->fixed = encoder->strip_used;
+    if (tile->state == SKYBOOK_ALL_NODATA) {
+        status = add_empty(encoder, column);
+    } else if (tile->state == SKYBOOK_SOME_NODATA) {
+        status = skybook_code_mask(encoder, column);
+    }
+    tile->fixed_stop = encoder->strip_used;
+    return status;
+}
+
+/* The unit after the last that fits a segment beginning at `first`. */
+static uint32_t cut(const struct skybook_encoder *encoder, uint32_t first, bool is_first,
+                    uint32_t room, uint32_t margin)
+{
+    const struct skybook_work *work = &encoder->work;
+    const int64_t side = is_first ? 1 + SKYBOOK_SIDE_BYTES : 0;
+    const int64_t free = (int64_t)room - side - SKYBOOK_STATE_BYTES;
+    const int64_t most = 8 * BIT * free * (1000 - 2 * (int64_t)margin);
+    int64_t bits = most > 0 ? most / 1000 - 8 * BIT * (int64_t)margin : 0;
+    bits = bits > 0 ? bits : 0;
+    uint32_t stop = first, layer = 0, layer_of_stop = 0, place = 0;
+    if (encoder->options.one_layer) {
+        if (is_first) {
+            return first;
+        }
+        skybook_place(work, first, &layer, &place);
+    }
+    while (stop < work->units && (int64_t)work->costs[stop] <= bits) {
+        if (encoder->options.one_layer) {
+            skybook_place(work, stop, &layer_of_stop, &place);
+            if (layer_of_stop != layer) {
+                break;
+            }
+        }
+        bits -= work->costs[stop];
+        stop++;
+    }
+    return stop;
+}
+
+static uint32_t put_side(const struct skybook_tile *tile, uint8_t *body)
+{
+    body[0] = tile->state;
+    body[1] = tile->code;
+    memcpy(body + 2, tile->angles, SKYBOOK_ANGLES);
+    for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
+        skybook_put16(body + 2 + SKYBOOK_ANGLES + 2 * band, tile->means[band]);
+    }
+    return 1 + SKYBOOK_SIDE_BYTES;
+}
+
+/* The body of a segment; its length, or 0 if it takes more than the room. */
+static size_t put_body(struct skybook_encoder *encoder, uint32_t column, uint32_t first,
+                       uint32_t stop, bool is_first, uint8_t *body)
+{
+    const struct skybook_work *work = &encoder->work;
+    const uint32_t side = is_first ? put_side(&encoder->tiles[column], body) : 0;
+    if (stop == first) {
+        return side;
+    }
+    const size_t room = skybook_room(encoder, column) - side;
+    const uint32_t start = work->before[first];
+    const size_t length = skybook_lane(&work->symbols[start], work->before[stop] - start,
+                                       encoder->packet, room);
+    if (length == 0) {
+        return 0;
+    }
+    memcpy(body + side, encoder->packet + room - length, length);
+    return side + length;
+}
+
+/* What became of an attempt to code a tile. */
+enum outcome { DONE, TOO_LONG, NO_ROOM };
+
+static enum outcome code_segments(struct skybook_encoder *encoder, uint32_t column, uint32_t margin)
+{
+    const uint32_t room = skybook_room(encoder, column);
+    uint32_t first = 0;
+    bool is_first = true;
+    while (is_first || first < encoder->work.units) {
+        const uint32_t stop = cut(encoder, first, is_first, room, margin);
+        struct skybook_segment segment = {SKYBOOK_KIND_TILE, 0, 0, column};
+        if (!is_first) {
+            uint32_t layer = 0, place = 0;
+            skybook_place(&encoder->work, first, &layer, &place);
+            segment.layer = (uint8_t)layer;
+            segment.first = (uint16_t)place;
+        }
+        uint8_t *body = skybook_begin_segment(encoder, column);
+        if (body == NULL) {
+            return NO_ROOM;
+        }
+        const size_t length = put_body(encoder, column, first, stop, is_first, body);
+        if (length == 0 || (stop == first && !is_first)) {
+            return TOO_LONG;
+        }
+        skybook_end_segment(encoder, &segment, length);
+        first = stop;
+        is_first = false;
+    }
+    return DONE;
+}
+
+/* Note the segments of a tile with the lengths that follow from the cost of their symbols. */
+static enum skybook_status plan(struct skybook_encoder *encoder, uint32_t column)
+{
+    const struct skybook_work *work = &encoder->work;
+    struct skybook_tile *tile = &encoder->tiles[column];
+    const uint32_t room = skybook_room(encoder, column);
+    const uint32_t around = encoder->limit - room;
+    uint32_t first = 0;
+    tile->planned = tile->planned_stop = encoder->pieces_used;
+    do {
+        const bool is_first = tile->planned == tile->planned_stop;
+        const uint32_t stop = cut(encoder, first, is_first, room, 1);
+        if (stop == first && !is_first) {
+            return SKYBOOK_ERROR_USAGE;
+        }
+        if (encoder->pieces_used == SKYBOOK_STRIP_SEGMENTS) {
+            skybook_close_piece_gaps(encoder);
+            tile->planned = is_first ? encoder->pieces_used : tile->planned;
+            if (encoder->pieces_used == SKYBOOK_STRIP_SEGMENTS) {
+                return SKYBOOK_ERROR_LIMIT;
+            }
+        }
+        uint32_t layer = 0, place = 0;
+        if (!is_first) {
+            skybook_place(work, first, &layer, &place);
+        }
+        uint64_t bits = 0;
+        for (uint32_t unit = first; unit < stop; unit++) {
+            bits += work->costs[unit];
+        }
+        const uint64_t lane = SKYBOOK_STATE_BYTES + bits / (16 * BIT) * 2;
+        const uint32_t side = is_first ? 1 + SKYBOOK_SIDE_BYTES : 0;
+        struct skybook_piece *piece = &encoder->pieces[encoder->pieces_used];
+        piece->length = around + side + (stop > first ? (uint32_t)lane : 0);
+        piece->layer = (uint8_t)layer;
+        piece->first = (uint16_t)place;
+        encoder->pieces_used++;
+        tile->planned_stop = encoder->pieces_used;
+        first = stop;
+    } while (first < work->units);
+    return SKYBOOK_OK;
+}
+
+/* Code the tile that is planned. Where the strip's bytes have no room for it, it is left for later:
+ * the tiles coded before may still change. */
+static enum skybook_status code(struct skybook_encoder *encoder, uint32_t column)
+{
+    struct skybook_tile *tile = &encoder->tiles[column];
+    uint32_t margin = 1;
+    bool closed = false;
+    tile->coded = tile->coded_stop = encoder->strip_used;
+    while (margin < MOST_MARGIN) {
+        const enum outcome outcome = code_segments(encoder, column, margin);
+        if (outcome == DONE) {
+            tile->coded_stop = encoder->strip_used;
+            return SKYBOOK_OK;
+        }
+        encoder->strip_used = tile->coded;
+        if (outcome == TOO_LONG) {
+            margin++;
+        } else if (!closed) {
+            skybook_close_gaps(encoder);
+            tile->coded = tile->coded_stop = encoder->strip_used;
+            closed = true;
+        } else {
+            return SKYBOOK_OK;
+        }
+    }
+    return SKYBOOK_ERROR_USAGE; /* the room is too short for a position */
+}
+
+enum skybook_status skybook_code(struct skybook_encoder *encoder, uint32_t column)
+{
+    struct skybook_tile *tile = &encoder->tiles[column];
+    enum skybook_status status = load(encoder, column);
+    if (status != SKYBOOK_OK) {
+        return status;
+    }
+    tile->code = tile->code < tile->finest ? tile->finest : tile->code;
+    skybook_scan(&encoder->work, tile, tile->code, true);
+    status = plan(encoder, column);
+    return status == SKYBOOK_OK ? code(encoder, column) : status;
+}
+
+/* Code the tiles for which the strip's bytes had no room before the others were settled. */
+enum skybook_status skybook_code_missing(struct skybook_encoder *encoder)
+{
+    enum skybook_status status = SKYBOOK_OK;
+    for (uint32_t column = 0; column < encoder->columns && status == SKYBOOK_OK; column++) {
+        struct skybook_tile *tile = &encoder->tiles[column];
+        if (tile->state != SKYBOOK_ALL_NODATA && tile->coded == tile->coded_stop) {
+            status = skybook_code(encoder, column);
+            if (status == SKYBOOK_OK && tile->coded == tile->coded_stop) {
+                status = SKYBOOK_ERROR_LIMIT;
+            }
+        }
+    }
+    return status;
+}

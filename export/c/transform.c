@@ -1,0 +1,155 @@
+/* Lapped transform: components of a tile to latents (SPEC.md, section 9).
+ *
+ * Each filter is even or odd in rows and in columns. So the 16x16 pixels of a block are folded to
+ * four times 8x8 sums and differences, and a filter takes 64 products instead of 256. */
+#include <string.h>
+
+#include "parts.h"
+
+#define PIXELS (SKYBOOK_TILE * SKYBOOK_TILE)
+#define WIDE (SKYBOOK_TILE + 8)
+#define SYMBOL_LIMIT (32767 * 64)
+
+/* Where a place beyond `size` lies when it is mirrored at the end, again and again. */
+static uint32_t mirrored(uint32_t place, uint32_t size)
+{
+    const uint32_t within = place % (2 * size);
+    return within < size ? within : 2 * size - 1 - within;
+}
+
+/* Where the place `index` - 4 of a side filled up to `whole` and continued by 4 comes from. */
+static uint32_t source(uint32_t index, uint32_t whole, uint32_t size)
+{
+    const uint32_t place = index < 4 ? 3 - index : index - 4;
+    return mirrored(place < whole ? place : 2 * whole - 1 - place, size);
+}
+
+/* Scale a component to 12 bits, fill it up and continue it by 4 pixels on all sides. */
+static void make_plane(struct skybook_work *work, const struct skybook_tile *tile,
+                       const int32_t *component)
+{
+    const uint32_t rows = 8u * work->positions[0], cols = 8u * work->positions[1];
+    const unsigned shift = tile->shift;
+    const int32_t half = 1 << shift >> 1;
+    for (uint32_t row = 0; row < rows + 8; row++) {
+        const int32_t *from = &component[source(row, rows, tile->rows) * tile->cols];
+        int16_t *to = work->plane[row];
+        for (uint32_t col = 0; col < tile->cols; col++) {
+            to[col + 4] = (int16_t)((from[col] + half) >> shift);
+        }
+        for (uint32_t col = tile->cols + 4u; col < cols + 8; col++) {
+            to[col] = to[source(col, cols, tile->cols) + 4];
+        }
+        for (uint32_t col = 0; col < 4; col++) {
+            to[col] = to[source(col, cols, tile->cols) + 4];
+        }
+    }
+}
+
+/* Fold the columns of 8 rows of 16 numbers: sums, then differences. */
+static void fold_columns(int16_t rows[8][WIDE], uint32_t col, int16_t sums[64],
+                         int16_t differences[64])
+{
+    for (uint32_t row = 0; row < 8; row++) {
+        const int16_t *from = &rows[row][col];
+        for (uint32_t i = 0; i < 8; i++) {
+            sums[8 * row + i] = (int16_t)(from[i] + from[15 - i]);
+            differences[8 * row + i] = (int16_t)(from[i] - from[15 - i]);
+        }
+    }
+}
+
+#if defined(__AVX512BW__)
+#include <immintrin.h>
+
+/* The 16 filters of a parity at once: each step takes two pixels times two weights of each. */
+static void filter_block(const int16_t pixels[64], uint32_t parity, int32_t sums[16])
+{
+    const int16_t *weights = skybook_pairs[parity][0][0];
+    __m512i sum = _mm512_setzero_si512(), other = _mm512_setzero_si512();
+    for (uint32_t i = 0; i < 32; i += 2) {
+        int32_t pair[2];
+        memcpy(pair, &pixels[2 * i], sizeof(pair));
+        const __m512i one = _mm512_loadu_si512(weights + 32 * i);
+        const __m512i two = _mm512_loadu_si512(weights + 32 * i + 32);
+        sum = _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_set1_epi32(pair[0]), one));
+        other = _mm512_add_epi32(other, _mm512_madd_epi16(_mm512_set1_epi32(pair[1]), two));
+    }
+    _mm512_storeu_si512(sums, _mm512_add_epi32(sum, other));
+}
+#else
+static void filter_block(const int16_t pixels[64], uint32_t parity, int32_t sums[16])
+{
+    for (uint32_t filter = 0; filter < 16; filter++) {
+        const int16_t *weights = skybook_filters[parity][filter];
+        int32_t sum = 0;
+        for (uint32_t i = 0; i < 64; i++) {
+            sum += pixels[i] * weights[i];
+        }
+        sums[filter] = sum;
+    }
+}
+#endif
+
+/* Latents of the blocks of a row; `latents` is those of frequency 0 of the row's first block. */
+static void filter_row(struct skybook_work *work, uint32_t block_row, int32_t *latents)
+{
+    int16_t folded[2][8][WIDE]; /* sums and differences of rows */
+    int16_t parts[2][64];       /* sums and differences of columns of those */
+    int32_t sums[16];
+    const uint32_t cols = work->positions[1];
+    for (uint32_t row = 0; row < 8; row++) {
+        const int16_t *upper = work->plane[8 * block_row + row];
+        const int16_t *lower = work->plane[8 * block_row + 15 - row];
+        for (uint32_t i = 0; i < 8 * cols + 8; i++) {
+            folded[0][row][i] = (int16_t)(upper[i] + lower[i]);
+            folded[1][row][i] = (int16_t)(upper[i] - lower[i]);
+        }
+    }
+    for (uint32_t col = 0; col < cols; col++) {
+        for (uint32_t parity = 0; parity < 4; parity++) {
+            if (parity % 2 == 0) {
+                fold_columns(folded[parity / 2], 8 * col, parts[0], parts[1]);
+            }
+            filter_block(parts[parity % 2], parity, sums);
+            for (uint32_t filter = 0; filter < 16; filter++) {
+                const uint32_t u = 2 * (filter / 4) + parity / 2, v = 2 * (filter % 4) + parity % 2;
+                latents[(8 * u + v) * SKYBOOK_POSITIONS + col] = (sums[filter] + 16) >> 5;
+            }
+        }
+    }
+}
+
+/* The finest step code whose symbols stay within 16 bits. */
+static uint8_t finest(const struct skybook_work *work, const struct skybook_tile *tile)
+{
+    const uint32_t count = (uint32_t)work->positions[0] * work->positions[1];
+    int32_t largest = 0;
+    for (uint32_t channel = 0; channel < SKYBOOK_CHANNELS; channel++) {
+        for (uint32_t i = 0; i < count; i++) {
+            const int32_t latent = work->latents[channel][i];
+            const int32_t size = latent < 0 ? -latent : latent;
+            largest = size > largest ? size : largest;
+        }
+    }
+    unsigned shift = tile->shift < 7 ? 8u - tile->shift : 1u;
+    unsigned octaves = 0;
+    while (largest * SKYBOOK_LARGEST_MANTISSA >> (shift + octaves) >= SYMBOL_LIMIT) {
+        octaves++;
+    }
+    return (uint8_t)(16 * octaves);
+}
+
+void skybook_transform(struct skybook_work *work, struct skybook_tile *tile)
+{
+    work->positions[0] = (uint8_t)((tile->rows + 7) / 8);
+    work->positions[1] = (uint8_t)((tile->cols + 7) / 8);
+    for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
+        int32_t *component = &work->latents[0][0] + band * PIXELS;
+        make_plane(work, tile, component);
+        for (uint32_t row = 0; row < work->positions[0]; row++) {
+            filter_row(work, row, component + row * work->positions[1]);
+        }
+    }
+    tile->finest = finest(work, tile);
+}

@@ -1,0 +1,268 @@
+"""Verify the C encoder: packets against the Python runtime, size, and speed against OpenJPEG."""
+
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ground.geotiff import jpeg2000_encode
+from ground.scenes import procedural
+from onboard.bundle import Bundle
+from onboard.encoder import DEFAULT_RATIO, Encoder, Options
+from onboard.errors import EngineError, InputError, LimitError, StreamError
+from onboard.sceneheader import SceneHeader
+from onboard.segment import MAX_SEGMENT_BYTES, Segment
+from onboard.spacepacket import PacketOptions, SpacePacket
+
+SCENES = 100
+_MOSAIC = 1024
+_RUNS = 5
+_LONGEST_BUILD = 600
+_LONGEST_RUN = 120
+
+Image = NDArray[np.uint16]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What of the C encoder differs from the Python runtime.
+
+    Attributes:
+        scenes: random ones, encoded both ways.
+        packets: that the Python runtime made of them.
+        mismatching_packets: that the C encoder did not make, or made otherwise, or made beyond.
+        golden: golden vectors of the bundle.
+        mismatching_golden: that the C encoder codes otherwise.
+    """
+
+    scenes: int
+    packets: int
+    mismatching_packets: int
+    golden: int
+    mismatching_golden: int
+
+    @property
+    def passed(self) -> bool:
+        """Whether all bytes are the same."""
+        return not self.mismatching_packets and not self.mismatching_golden
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What the portable build takes.
+
+    Attributes:
+        code_bytes: instructions and constants.
+        static_bytes: memory that is written, the command's own buffers included.
+        largest_frame_bytes: stack of the function that takes the most.
+        stack_bound_bytes: of all functions together; nothing recurses, so no path takes more.
+    """
+
+    code_bytes: int
+    static_bytes: int
+    largest_frame_bytes: int
+    stack_bound_bytes: int
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds of processor per megapixel (all bands) turned round, medians of interleaved runs.
+
+    Attributes:
+        native_mpixel_per_s: C, -O3 -march=native, reading and writing files included.
+        portable_mpixel_per_s: C, -O2.
+        openjpeg_mpixel_per_s: OpenJPEG in memory, bands independent.
+        speed_over_openjpeg: of the native build.
+        portable_over_openjpeg: of the portable build.
+        spread: largest over smallest time of the native build.
+    """
+
+    native_mpixel_per_s: float
+    portable_mpixel_per_s: float
+    openjpeg_mpixel_per_s: float
+    speed_over_openjpeg: float
+    portable_over_openjpeg: float
+    spread: float
+
+
+def build(folder: Path) -> None:
+    """Build the portable and the native program.
+
+    Raises:
+        InputError: the folder holds no C encoder.
+        EngineError: there is no make or compiler, or it fails.
+    """
+    if not (folder / "tables.h").is_file():
+        raise InputError(f"{folder}: expected C sources that `export c` wrote")
+    _make(folder, "all", "native")
+
+
+def _make(folder: Path, *targets: str) -> str:
+    if shutil.which("make") is None or shutil.which(os.environ.get("CC", "cc")) is None:
+        raise EngineError("C encoder: expected make and a C compiler (cc, or what CC names)")
+    command = ["make", "-s", "-C", str(folder), *targets]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=_LONGEST_BUILD
+    )
+    if done.returncode:
+        raise EngineError(f"C encoder: make {' '.join(targets)}: {done.stderr.strip()[-300:]}")
+    return done.stdout
+
+
+def compare(bundle: Bundle, folder: Path, scenes: int = SCENES) -> Comparison:
+    """Encode random scenes and the golden vectors with the C encoder and with Python.
+
+    Args:
+        bundle: that the sources were made of.
+        folder: of the C encoder, built.
+        scenes: how many.
+    """
+    encoder = Encoder(bundle)
+    total = wrong = seed = encoded = 0
+    while encoded < scenes:
+        seed += 1
+        image, options = _random_scene(bundle, seed)
+        try:
+            expected = _packets(encoder, image, options)
+        except LimitError:  # a last row too short for its share of the budget
+            continue
+        encoded += 1
+        found = list(_split(_run(folder / "skybook", image, _arguments(image, options))))
+        total += len(expected)
+        wrong += sum(one != other for one, other in zip_longest(expected, found))
+    vectors = bundle.golden_bodies
+    differ = sum(_golden_body(folder, v.samples, v.step_code) != v.body for v in vectors)
+    return Comparison(scenes, total, wrong, len(vectors), differ)
+
+
+def _random_scene(bundle: Bundle, seed: int) -> tuple[Image, Options]:
+    """Return a scene and how to encode it; all but every fourth cut to segments without regard."""
+    rng = np.random.default_rng(seed)
+    rows, cols = (int(side) for side in rng.integers(40, 200, 2))
+    image = procedural(seed, rows, cols, bundle.bands, nodata=False).image.astype(np.uint16)
+    one_layer = seed % 4 == 0
+    return image, Options(
+        scene_id=seed,
+        one_layer=one_layer,
+        ratio=float(rng.uniform(3, 12)) / (4 if one_layer else 1),
+        window="strip",
+        packets=PacketOptions(int(rng.integers(128, 600)), control=seed % 2 == 0),
+    )
+
+
+def _packets(encoder: Encoder, image: Image, options: Options) -> list[bytes]:
+    """Return the packets that the Python runtime makes."""
+    packets: list[bytes] = []
+    former = options.packets or PacketOptions()
+    for strip in encoder.strips(image, SceneHeader.of(image), options):
+        packets += former.pack(strip.segments, strip.line, len(packets))
+    return packets
+
+
+def _arguments(image: Image, options: Options) -> list[str]:
+    packets = options.packets or PacketOptions()
+    found = ["--width", str(image.shape[2]), "--scene-id", str(options.scene_id)]
+    found += ["--ratio", repr(options.ratio), "--packets"]
+    found += ["--packet-bytes", str(packets.packet_bytes)]
+    found += ["--packet-control"] if packets.control else []
+    return found + (["--one-layer"] if options.one_layer else [])
+
+
+def _run(program: Path, image: Image, arguments: list[str]) -> bytes:
+    """Return the stream of an image; what the program could not finish is what it wrote."""
+    lines = image.transpose(1, 0, 2).astype("<u2").tobytes()
+    command = [str(program), "-", "-o", "-", *arguments]
+    done = subprocess.run(
+        command, input=lines, capture_output=True, check=False, timeout=_LONGEST_RUN
+    )
+    return done.stdout
+
+
+def _split(stream: bytes) -> Iterator[bytes]:
+    """Yield packets; what is none comes last."""
+    offset = 0
+    while offset < len(stream):
+        try:
+            _, stop = SpacePacket.unpack(stream, offset)
+        except StreamError:
+            stop = len(stream)
+        yield stream[offset:stop]
+        offset = stop
+
+
+def _golden_body(folder: Path, samples: Image, step_code: int) -> bytes:
+    """Return the body of the only tile segment, empty if there is none."""
+    arguments = ["--width", str(samples.shape[2]), "--segment-bytes", str(MAX_SEGMENT_BYTES)]
+    stream = _run(folder / "skybook", samples, [*arguments, "--step-code", str(step_code)])
+    try:
+        _, after = Segment.unpack(stream)
+        return Segment.unpack(stream, after)[0].body
+    except StreamError:
+        return b""
+
+
+def footprint(folder: Path) -> Footprint:
+    """Measure the portable build.
+
+    Raises:
+        EngineError: the compiler does not tell (`size`, -fstack-usage of gcc).
+    """
+    frames = [int(n) for n in re.findall(r"\t(\d+)\t", _make(folder, "stack"))]
+    sizes = re.findall(r"^\s*(\d+)\s+(\d+)\s+(\d+)\s", _make(folder, "size"), re.MULTILINE)
+    if not frames or not sizes:
+        raise EngineError("C encoder: expected sizes from `make stack size`, found none")
+    text, constants, static = (int(word) for word in sizes[0])
+    return Footprint(text + constants, static, max(frames), sum(frames))
+
+
+def speed(bundle: Bundle, folder: Path, runs: int = _RUNS) -> Speed:
+    """Time the C encoder and OpenJPEG at ratio 20.48 on one processor, in turn.
+
+    Args:
+        bundle: that the sources were made of.
+        folder: of the C encoder, built.
+        runs: of each.
+    """
+    scene = procedural(1, _MOSAIC, _MOSAIC, bundle.bands, nodata=False)
+    image = scene.image.astype(np.uint16)
+    times: dict[str, list[float]] = {"skybook-native": [], "skybook": [], "openjpeg": []}
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(before)})
+    try:
+        with tempfile.TemporaryDirectory() as name:
+            raw = Path(name) / "mosaic.bil"
+            raw.write_bytes(image.transpose(1, 0, 2).astype("<u2").tobytes())
+            for _ in range(runs):
+                for program in ("skybook-native", "skybook"):
+                    times[program].append(_timed(folder / program, raw))
+                begun = time.process_time()
+                jpeg2000_encode(image, DEFAULT_RATIO)
+                times["openjpeg"].append(time.process_time() - begun)
+    finally:
+        os.sched_setaffinity(0, before)
+    rates = {k: image[0].size / 1e6 / statistics.median(v) for k, v in times.items()}
+    native, portable, openjpeg = rates.values()
+    spread = max(times["skybook-native"]) / min(times["skybook-native"])
+    return Speed(native, portable, openjpeg, native / openjpeg, portable / openjpeg, spread)
+
+
+def _timed(program: Path, raw: Path) -> float:
+    """Return the seconds of processor that a run takes, its start included."""
+    before = getrusage(RUSAGE_CHILDREN)
+    command = [str(program), str(raw), "-o", str(raw.with_suffix(".sky")), "--width", str(_MOSAIC)]
+    done = subprocess.run(command, check=False, capture_output=True, timeout=_LONGEST_RUN)
+    if done.returncode:
+        raise EngineError(f"C encoder: {done.stderr.decode(errors='replace').strip()[-300:]}")
+    after = getrusage(RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

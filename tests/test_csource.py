@@ -1,0 +1,360 @@
+"""The C encoder: the same bytes as the Python runtime, on any compiler, and clear exit codes."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from export import csource, cverify
+from ground.scenes import procedural
+from onboard import bundle as bundles
+from onboard.encoder import Encoder, Options
+from onboard.errors import BundleError, InputError
+from onboard.sceneheader import SceneHeader
+from onboard.segment import Kind, Segment
+from onboard.spacepacket import PacketOptions
+
+STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic")
+BUILDS = {
+    "gcc": ("gcc", "-O2"),
+    "clang": ("clang", "-O2"),
+    "sanitize": (
+        *("gcc", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
+        *("-DSKYBOOK_STRIP_BYTES=160000", "-DSKYBOOK_STRIP_SEGMENTS=2000"),
+    ),
+}
+"""The last has little room for a strip, so that gaps are closed."""
+PROGRAM = ("main.c", "command.c")
+"""Sources of the command, which are no part of the library."""
+MEGABYTE = 1_000_000
+Image = NDArray[np.uint16]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    found = tmp_path_factory.mktemp("c")
+    csource.write(bundles.load("skybook-s2"), found)
+    return found
+
+
+@pytest.fixture(scope="module")
+def build(folder: Path) -> Callable[[str], Path]:
+    """Return what compiles the encoder, each way once."""
+
+    def make(name: str) -> Path:
+        compiler, *flags = BUILDS[name]
+        if shutil.which(compiler) is None:
+            pytest.skip(f"{compiler} is not installed")
+        program = folder / f"skybook-{name}"
+        if not program.exists():
+            sources = sorted(str(path) for path in folder.glob("*.c"))
+            subprocess.run([compiler, *STRICT, *flags, "-o", program, *sources], check=True)
+        return program
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Encoder:
+    return Encoder(bundles.load("skybook-s2"))
+
+
+def scene(seed: int, rows: int, cols: int) -> Image:
+    """Return a procedural scene of any size, without nodata."""
+    image = procedural(seed, max(rows, 32), max(cols, 32), nodata=False).image[:, :rows, :cols]
+    return image.astype(np.uint16)
+
+
+def noise(seed: int, rows: int, cols: int, bits: int = 16) -> Image:
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 1 << bits, (4, rows, cols)).astype(np.uint16)
+
+
+def holes() -> Image:
+    """Return a scene of 1 (with nodata 0): speckle, runs, whole tiles and one band alone 0."""
+    image = np.maximum(scene(5, 150, 300), 1)
+    gap = np.random.default_rng(5).random((150, 300)) < 0.3
+    gap[:, :64] = False
+    gap[10:40, 20:300] = True
+    gap[:64, 64:128] = True
+    gap[:64, 200:220] = False
+    image[:, gap] = 0
+    image[1, 100:110] = 0
+    return image
+
+
+@dataclass(frozen=True)
+class Case:
+    image: Image
+    options: Options = field(default_factory=lambda: Options(window="strip"))
+    nodata: int | None = None
+    bits: int = 16
+    start: tuple[int, int] | None = None
+
+    @property
+    def arguments(self) -> list[str]:
+        """Options of the C command."""
+        options, packets = self.options, self.options.packets
+        found = ["--width", str(self.image.shape[2]), "--segment-bytes", str(options.segment_bytes)]
+        found += ["--scene-id", str(options.scene_id), "--significant-bits", str(self.bits)]
+        found += ["--one-layer"] if options.one_layer else []
+        if options.ratio is not None:
+            found += ["--ratio", repr(options.ratio)]
+        if options.budget is not None:
+            found += ["--bytes", str(options.budget), "--lines", str(self.image.shape[1])]
+        if self.nodata is not None:
+            found += ["--nodata", str(self.nodata)]
+        if self.start is not None:
+            found += ["--start-time", f"{self.start[0]}.{self.start[1]}"]
+        if packets:
+            found += ["--packets", "--packet-bytes", str(packets.packet_bytes)]
+            found += ["--apid", str(packets.apid), "--line-period", str(packets.line_period)]
+            found += ["--packet-control"] if packets.control else []
+        return found
+
+    def expected(self, encoder: Encoder) -> bytes:
+        """Return the stream of the Python runtime."""
+        header = SceneHeader.of(self.image, nodata=self.nodata, start_time=self.start)
+        header = replace(header, significant_bits=self.bits)
+        packets = self.options.packets
+        parts: list[bytes] = []
+        for strip in encoder.strips(self.image, header, self.options):
+            parts += (
+                packets.pack(strip.segments, strip.line, len(parts)) if packets else strip.segments
+            )
+        return b"".join(parts)
+
+
+def options(**fields: Any) -> Options:
+    return Options(window="strip", **fields)
+
+
+SMALL_PACKETS = PacketOptions(128, 7, True, (700_000_000, 40_000), 1_500_000)
+CASES = {
+    "default": Case(scene(1, 150, 300)),
+    "one row of tiles, more than 16": Case(scene(2, 64, 1500)),
+    "rows that settle apart": Case(scene(3, 200, 1300), options(ratio=8.0)),
+    "as wide as can be": Case(scene(4, 20, 2048)),
+    "one pixel": Case(scene(5, 1, 1), options(ratio=0.05)),
+    "one pixel wide": Case(scene(6, 70, 1), options(ratio=1.5)),
+    "a few lines": Case(scene(7, 5, 130)),
+    "one line": Case(scene(8, 1, 200), options(ratio=3.0)),
+    "fine": Case(scene(9, 70, 130), options(ratio=3.0)),
+    "coarse": Case(scene(10, 128, 256), options(ratio=100.0)),
+    "budget": Case(scene(11, 150, 130), options(budget=9_000)),
+    "budget, whole tiles": Case(scene(11, 128, 130), options(budget=9_000, scene_id=65_535)),
+    "12 bits": Case(noise(1, 70, 130, 12), options(ratio=5.0), bits=12),
+    "full range": Case(noise(2, 70, 200), options(ratio=2.5)),
+    "black and white": Case(noise(3, 64, 64, 1) * np.uint16(65_535), options(ratio=2.0)),
+    "flat": Case(np.full((4, 100, 1200), 777, np.uint16)),
+    "nodata": Case(holes(), options(ratio=10.0), nodata=0),
+    "all nodata": Case(np.zeros((4, 70, 300), np.uint16), nodata=0),
+    "nodata, short segments": Case(holes(), options(ratio=9.0, segment_bytes=128), nodata=0),
+    "short segments": Case(scene(12, 100, 200), options(segment_bytes=114)),
+    "long segments": Case(scene(12, 100, 200), options(ratio=4.0, segment_bytes=65_557)),
+    "one layer": Case(scene(13, 100, 200), options(ratio=8.0, one_layer=True)),
+    "one layer, nodata": Case(holes(), options(ratio=9.0, one_layer=True), nodata=0),
+    "packets": Case(scene(14, 150, 300), options(packets=PacketOptions())),
+    "small packets": Case(
+        scene(15, 150, 300), options(ratio=12.0, packets=SMALL_PACKETS), start=(700_000_000, 40_000)
+    ),
+    "one layer in packets": Case(
+        holes(), options(ratio=9.0, one_layer=True, packets=PacketOptions()), nodata=0
+    ),
+}
+
+
+def run(program: Path, image: Image, arguments: list[str]) -> bytes:
+    """Return what the C encoder makes of an image."""
+    lines = image.transpose(1, 0, 2).astype("<u2").tobytes()
+    command = [program, "-", "-o", "-", *arguments]
+    return subprocess.run(command, input=lines, capture_output=True, check=True).stdout
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_bytes_are_those_of_python(
+    name: str, build: Callable[[str], Path], encoder: Encoder
+) -> None:
+    case = CASES[name]
+    expected = case.expected(encoder)
+    for compiler in BUILDS:
+        assert run(build(compiler), case.image, case.arguments) == expected
+
+
+def test_packets_of_random_scenes(build: Callable[[str], Path], encoder: Encoder) -> None:
+    rng = np.random.default_rng(6)
+    for seed in range(12):
+        rows, cols = (int(side) for side in rng.integers(20, 200, 2))
+        packets = PacketOptions(int(rng.integers(128, 2_000)), control=bool(seed % 2))
+        ratio = float(rng.uniform(4, 30)) * min(1, rows * cols / 20_000)
+        chosen = options(ratio=ratio / (1 + seed % 3), packets=packets, one_layer=seed % 3 == 2)
+        case = Case(scene(seed, rows, cols), chosen)
+        assert run(build("gcc"), case.image, case.arguments) == case.expected(encoder)
+
+
+def test_golden_vectors(build: Callable[[str], Path]) -> None:
+    for vector in bundles.load("skybook-s2").golden_bodies:
+        arguments = ["--width", "64", "--segment-bytes", "65557"]
+        arguments += ["--step-code", str(vector.step_code)]
+        stream = run(build("gcc"), vector.samples, arguments)
+        _, after = Segment.unpack(stream)
+        tile, _ = Segment.unpack(stream, after)
+        assert (tile.kind, tile.body) == (Kind.TILE, vector.body)
+
+
+def test_layouts_and_byte_orders(build: Callable[[str], Path], tmp_path: Path) -> None:
+    image = scene(16, 70, 90)
+    expected = run(build("gcc"), image, ["--width", "90"])
+    for layout, axes in {"bil": (1, 0, 2), "bip": (1, 2, 0), "bsq": (0, 1, 2)}.items():
+        for order, sample in {"little": "<u2", "big": ">u2"}.items():
+            raw, out = tmp_path / "raw", tmp_path / "out.sky"
+            raw.write_bytes(image.transpose(axes).astype(sample).tobytes())
+            command = [build("gcc"), raw, "-o", out, "--width", "90", "--layout", layout]
+            subprocess.run([*command, "--byte-order", order], check=True)
+            assert out.read_bytes() == expected
+
+
+@pytest.mark.parametrize(
+    ("code", "arguments", "length"),
+    [
+        (2, ["--width", "8", "--unknown", "1"], 64),
+        (2, [], 64),
+        (2, ["--width", "8", "--ratio", "0"], 64),
+        (2, ["--width", "8", "--ratio", "nan"], 64),
+        (2, ["--width", "8", "--segment-bytes", "113"], 64),
+        (2, ["--width", "8", "--packets", "--packet-bytes", "127"], 64),
+        (2, ["--width", "8", "--bytes", "1000"], 64),
+        (2, ["--width", "99999999999999999999"], 64),
+        (3, ["--width", "8"], 0),
+        (3, ["--width", "8"], 65),
+        (3, ["--width", "8", "--significant-bits", "7"], 64),
+        (3, ["--width", "8", "--bytes", "1000", "--lines", "3"], 64),
+        (3, ["--width", "8", "--layout", "bsq"], 63),
+        (6, ["--width", "2049"], 64),
+        (6, ["--width", "8", "--ratio", "1e9"], 64),
+        (6, ["--width", "8", "--bytes", "1", "--lines", "1"], 64),
+    ],
+)
+def test_bad_input_has_the_exit_codes_of_the_project(
+    code: int, arguments: list[str], length: int, build: Callable[[str], Path]
+) -> None:
+    command = [build("sanitize"), "-", "-o", "-", *arguments]
+    done = subprocess.run(command, input=b"\xff" * length, capture_output=True, check=False)
+    assert done.returncode == code
+    assert done.stderr
+
+
+def test_a_missing_input_is_bad_input(build: Callable[[str], Path], tmp_path: Path) -> None:
+    command = [build("gcc"), tmp_path / "none", "-o", tmp_path / "out.sky", "--width", "8"]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == 3
+
+
+CALLER = """
+#include <stdio.h>
+#include "skybook.h"
+static struct skybook_encoder encoder;
+static uint16_t samples[SKYBOOK_BANDS][70][90];
+static uint8_t bytes[SIZE];
+int main(void) {
+    struct skybook_buffer buffer = {bytes, sizeof(bytes), 0};
+    struct skybook_options options;
+    enum skybook_status status;
+    if (fread(samples, 1, sizeof(samples), stdin) != sizeof(samples)) return 9;
+    skybook_defaults(&options, 90);
+    status = skybook_init(&encoder, &options, skybook_to_buffer, &buffer);
+    if (status == SKYBOOK_OK)
+        status = skybook_push(&encoder, samples[0][0], 70, 70 * 90, 90, 1);
+    if (status == SKYBOOK_OK) status = skybook_finish(&encoder);
+    fwrite(bytes, 1, buffer.used, stdout);
+    return (int)status / 100;
+}
+"""
+
+
+@pytest.mark.parametrize(("size", "code"), [(100_000, 0), (1_000, 1)])
+def test_a_caller_pushes_lines_and_gets_bytes(
+    size: int, code: int, folder: Path, tmp_path: Path, build: Callable[[str], Path]
+) -> None:
+    image = scene(17, 70, 90)
+    source, program = tmp_path / "caller.c", tmp_path / "caller"
+    source.write_text(CALLER)
+    expected = run(build("gcc"), image, ["--width", "90"])
+    parts = [str(path) for path in folder.glob("*.c") if path.name not in PROGRAM]
+    command = ["gcc", *STRICT, f"-DSIZE={size}", f"-I{folder}", "-o", program, source, *parts]
+    subprocess.run(command, check=True)
+    done = subprocess.run([program], input=image.tobytes(), capture_output=True, check=False)
+    assert done.returncode == code
+    assert done.stdout == expected if code == 0 else len(done.stdout) <= size
+
+
+def test_it_fits_a_small_computer(build: Callable[[str], Path]) -> None:
+    lines = subprocess.run(["size", build("gcc")], capture_output=True, text=True, check=True)
+    text, constants, static = (int(word) for word in lines.stdout.splitlines()[1].split()[:3])
+    assert text + constants <= 2 * MEGABYTE
+    assert static <= 2 * MEGABYTE
+
+
+def test_it_takes_no_memory_and_no_library(folder: Path, tmp_path: Path) -> None:
+    allowed = {"memcpy", "memmove", "memset", "_GLOBAL_OFFSET_TABLE_"}
+    for source in folder.glob("*.c"):
+        if source.name not in PROGRAM:
+            built = tmp_path / "part.o"
+            subprocess.run(["gcc", *STRICT, "-O2", "-c", "-o", built, source], check=True)
+            names = subprocess.run(["nm", "-u", built], capture_output=True, text=True, check=True)
+            needed = {line.split()[-1] for line in names.stdout.splitlines()}
+            assert {name for name in needed if not name.startswith("skybook_")} <= allowed
+
+
+def test_bundles_of_fixed_rate_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="expected a bundle of the lapped codec"):
+        csource.write(bundles.load("corsa-2level-1024"), tmp_path)
+
+
+def test_the_command_needs_no_torch_and_no_onnx(tmp_path: Path) -> None:
+    script = (
+        "import sys\nfor name in ('torch', 'onnx', 'flatbuffers'): sys.modules[name] = None\n"
+        "from export.__main__ import main\n"
+        f"sys.exit(main(['c', 'skybook-s2', '-o', {str(tmp_path)!r}]))"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, capture_output=True)
+    assert (tmp_path / "tables.c").exists()
+    assert (tmp_path / "Makefile").exists()
+
+
+def test_verification_tells_the_same_from_another(
+    build: Callable[[str], Path], tmp_path: Path
+) -> None:
+    bundle = bundles.load("skybook-s2")
+    program = tmp_path / "skybook"
+    shutil.copy(build("gcc"), program)
+    good = cverify.compare(bundle, tmp_path, scenes=2)
+    assert good.passed
+    assert good.packets > 50
+    program.write_text("#!/bin/sh\ncat\n")
+    bad = cverify.compare(bundle, tmp_path, scenes=2)
+    assert bad.mismatching_packets >= bad.packets == good.packets
+    assert bad.mismatching_golden == bad.golden
+    assert not bad.passed
+
+
+def test_the_makefile_builds_and_measures(tmp_path: Path) -> None:
+    if shutil.which("make") is None or shutil.which("cc") is None:
+        pytest.skip("make or a C compiler is not installed")
+    bundle = bundles.load("skybook-s2")
+    with pytest.raises(InputError, match="expected C sources"):
+        cverify.build(tmp_path)
+    csource.write(bundle, tmp_path)
+    cverify.build(tmp_path)
+    taken = cverify.footprint(tmp_path)
+    assert taken.code_bytes <= 2 * MEGABYTE
+    assert taken.static_bytes <= 2 * MEGABYTE
+    assert 0 < taken.largest_frame_bytes <= taken.stack_bound_bytes <= 65_536
+    timed = cverify.speed(bundle, tmp_path, runs=1)
+    assert timed.speed_over_openjpeg > 1
