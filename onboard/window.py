@@ -19,7 +19,7 @@ from onboard.sceneheader import SceneHeader
 from onboard.tilecoder import TileCoder, TilePlan
 from onboard.tiling import TileGrid
 
-TILES_AT_ONCE = 24
+TILES_AT_ONCE = 32
 T = TypeVar("T")
 
 Segments = dict[int, list[tuple[int, int, bytes]]]
