@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from onboard import rans
 from onboard.adaptive import AdaptiveFrontEnd
-from onboard.contexts import FREQUENCIES, ContextModel, ContextState, Ints
+from onboard.contexts import FREQUENCIES, LATTICES, ContextModel, ContextState, Ints
 from onboard.errors import UsageError
 from onboard.lapped import (
     LATENT_SHIFT,
@@ -314,13 +314,17 @@ class LappedCoder:
         state = ContextState(self.contexts, *scaled.shape[:3])
         for number in range(1, self.contexts.layers + 1):
             level, mean = state.context(number)
-            away = state.take(scaled, number) - (mean << 6)
+            away = state.take(scaled, number)
+            if number <= LATTICES:
+                away = away - (mean << 6)
+            away = np.ascontiguousarray(away)
             coded = np.flatnonzero(level > self.quantizer.skip)
             residual = np.zeros(level.shape, np.int32)
             residual.reshape(-1)[coded] = self.quantizer.quantise(
                 away.reshape(-1)[coded], level.reshape(-1)[coded]
             )
-            state.put(number, residual + mean)
+            if number < self.contexts.layers:  # the last is no other's context
+                state.put(number, residual + mean if number <= LATTICES else residual)
             yield Layer(level, residual, away, coded)
 
     def symbols(self, prepared: Prepared, codes: NDArray[np.int64]) -> Symbols:

@@ -78,7 +78,8 @@ def read(coder: LappedCoder, count: int, rows: int, cols: int, lanes: Sequence[L
         if level.shape[1]:  # a lattice may be empty
             running = _last(runs, reader, count)
         layers.append(LayerRead(level, mean, residual))
-        state.put(layer, residual + mean)
+        if layer < coder.contexts.layers:
+            state.put(layer, residual + mean)
     unread = reader.ended()
     wrong = [
         lane
