@@ -1,11 +1,16 @@
 # make demo   encode and decode a real Sentinel-2 scene (installs what it needs, no torch)
-# make test   lint, types and tests (adds CPU torch and the export tools)
+# make test   lint, types and tests (adds CPU torch, the export tools and, where it may, Debian packages)
+# make bench  probe this machine, measure speed, memory and energy: build/bench/report.html
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TORCH := torch==2.13.0
+BENCH := build/bench
+APT := qemu-user clang chromium gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
+	gcc-arm-linux-gnueabihf libc6-dev-armhf-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross \
+	gcc-s390x-linux-gnu libc6-dev-s390x-cross
 
-.PHONY: demo test test-all lint clean
+.PHONY: apt demo bench test test-all lint clean
 
 $(VENV)/.base: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -19,18 +24,40 @@ $(VENV)/.dev: $(VENV)/.base
 	$(BIN)/python -m pip install -q -e '.[ort,litert,ground,train,export,bench,dev]'
 	touch $@
 
+# Compilers, emulators and a browser; tests that need one skip without.
+apt: $(VENV)/.apt
+
+$(VENV)/.apt: Makefile | $(VENV)/.dev
+	@SUDO=; test "$$(id -u)" = 0 || SUDO="sudo -n"; \
+	if ! command -v apt-get >/dev/null || ! $$SUDO true 2>/dev/null; then \
+		echo "no apt-get as root here, some tests will be skipped; they need: $(APT)"; \
+	elif { $$SUDO apt-get update -q && $$SUDO env DEBIAN_FRONTEND=noninteractive \
+		apt-get install -q -y --no-install-recommends $(APT); } >$@.log 2>&1; then \
+		touch $@; \
+	else \
+		echo "apt-get failed, some tests will be skipped: see $@.log"; \
+	fi
+
 demo: $(VENV)/.base
 	$(BIN)/python -m benchmarks demo --output demo
+
+bench: $(VENV)/.base
+	mkdir -p $(BENCH)
+	$(BIN)/python -m benchmarks probe -o $(BENCH)/this-machine.toml
+	$(BIN)/python -m benchmarks resources --bundle skybook-s2 --quick --json $(BENCH)/resources.json
+	$(BIN)/python -m benchmarks energy --bundle skybook-s2 --quick --json $(BENCH)/energy.json
+	$(BIN)/python -m benchmarks board-report --bundle skybook-s2 --profile $(BENCH)/this-machine.toml \
+		--resources $(BENCH)/resources.json --energy $(BENCH)/energy.json -o $(BENCH)/report.html
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: lint
+test: lint apt
 	$(BIN)/python -m pytest -n 2 -m 'not slow'
 
-test-all: lint
+test-all: lint apt
 	$(BIN)/python -m pytest -n 2
 
 clean:
