@@ -19,7 +19,9 @@ from onboard.window import Planned, Segments, Windows
 _TRIES = 8
 
 
-def within(windows: Windows, budgets: Sequence[int], spare: int, written: int) -> list[Strip]:
+def within(
+    windows: Windows, budgets: Sequence[int], spare: int, written: int, strict: bool
+) -> list[Strip]:
     """Return the segments at the finest steps that fit the windows' budgets.
 
     Args:
@@ -28,9 +30,11 @@ def within(windows: Windows, budgets: Sequence[int], spare: int, written: int) -
         spare: what earlier windows left over, for a window whose coarsest encoding takes more
             than its budget.
         written: segments of the scene before these.
+        strict: whether a budget must not be passed; else a window is written at the coarsest step
+            though it takes more.
 
     Raises:
-        LimitError: the coarsest encoding takes more.
+        LimitError: the coarsest encoding takes more than a strict budget.
     """
     pairs = zip(windows.ranges, budgets, strict=True)
     waiting = [_Window.open(windows, window, budget) for window, budget in pairs]
@@ -56,7 +60,7 @@ def within(windows: Windows, budgets: Sequence[int], spare: int, written: int) -
         while waiting:
             window, count = waiting.pop(0), planned.pop(0)
             begun.pop(0)
-            found = window.write(coded, written, spare)
+            found = window.write(coded, written, spare, strict)
             written += sum(len(strip.segments) for strip in found)
             spare += window.budget - windows.framing.cost(found)
             strips += found
@@ -145,13 +149,14 @@ class _Window:
         elif not most <= self.cost(written)[0] <= self.budget:
             self.search, self.planned = best.search, best.planned
 
-    def write(self, coded: Segments, written: int, spare: int) -> list[Strip]:
+    def write(self, coded: Segments, written: int, spare: int, strict: bool) -> list[Strip]:
         """Return the segments; where they take more than was planned, coded anew until they fit.
 
         Args:
             coded: as planned.
             written: segments of the scene before these.
             spare: bytes to be had, if the coarsest step takes more than the budget.
+            strict: whether no more than these may be had.
         """
         for tries in range(_TRIES + 1):
             strips = self.windows.strips(self.range_, coded, written)
@@ -159,7 +164,7 @@ class _Window:
             if total <= self.budget:
                 break
             if tries == _TRIES or self.search.is_coarsest:
-                if total <= self.budget + spare:
+                if not strict or total <= self.budget + spare:
                     break
                 raise LimitError(
                     f"budget: {self.budget} bytes for {len(self.range_)} tiles, but the coarsest "

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from onboard.budget import within
 from onboard.bundle import Bundle
-from onboard.errors import InputError, UsageError
+from onboard.errors import InputError, SkybookError, UsageError
 from onboard.framing import EDGE_BYTES, Framing, Strip
 from onboard.rawimage import DTYPES, check_image
 from onboard.sceneheader import EndOfScene, SceneHeader
@@ -195,30 +195,58 @@ class Encoder:
         lines = done.rows * self.bundle.tile
         source = iter(windows)
         together = 1 if options.window == "scene" else options.strips_at_once
-        while batch := list(islice(source, together)):
-            first = lines // self.bundle.tile
-            budgets = []
-            for window in batch:
-                self._check(window, header, lines)
-                stop = lines + window.shape[1]
-                budgets.append(self._share(options, header, framing, lines, stop))
+        more = True
+        while more:
+            batch: list[NDArray[Any]] = []
+            failed: SkybookError | None = None
+            try:
+                batch.extend(islice(source, together))
+            except SkybookError as error:
+                failed = error  # what came before is encoded first
+            more = len(batch) == together
+            size = together
+            while batch:
+                part = batch[:size]
+                try:
+                    strips, stop, done = self._encode(part, header, framing, options, lines, done)
+                except SkybookError:
+                    if size == 1:
+                        raise
+                    size = 1  # so that the rows before the one at fault are not lost
+                    continue
+                finally:
+                    part.clear()  # not to be held while the next ones are read
+                del batch[:size]
                 lines = stop
-            tile = self.bundle.tile
-            strips = self._code(
-                Windows.analyse(self.coder, framing, batch, header, tile, first),
-                options,
-                budgets,
-                done,
-            )
-            del window
-            batch.clear()  # not to be held while the next ones are read
-            spare = done.spare + sum(budgets) - framing.cost(strips)
-            segments = done.segments + sum(len(strip.segments) for strip in strips)
-            done = Progress(-(-lines // self.bundle.tile), segments, spare)
-            yield from strips
+                yield from strips
+            if failed:
+                raise failed
         if not lines:
             raise InputError("image: expected at least one line, found none")
         yield self._end(framing, lines, done.segments)
+
+    def _encode(
+        self,
+        batch: list[NDArray[Any]],
+        header: SceneHeader,
+        framing: Framing,
+        options: Options,
+        lines: int,
+        done: Progress,
+    ) -> tuple[list[Strip], int, Progress]:
+        """Return the segments of windows after `lines`, the lines after them, and how far it is."""
+        tile = self.bundle.tile
+        stop = lines
+        budgets = []
+        for window in batch:
+            self._check(window, header, stop)
+            first, stop = stop, stop + window.shape[1]
+            budgets.append(self._share(options, header, framing, first, stop))
+        windows = Windows.analyse(self.coder, framing, batch, header, tile, lines // tile)
+        strips = self._code(windows, options, budgets, done)
+        spare = done.spare + sum(budgets) - framing.cost(strips)
+        segments = done.segments + sum(len(strip.segments) for strip in strips)
+        return strips, stop, Progress(-(-stop // tile), segments, spare)
 
     def progress(
         self, header: SceneHeader, options: Options, rows: int, segments: int, spent: int
@@ -307,7 +335,8 @@ class Encoder:
             return windows.at_fixed_rate(done.segments)
         if options.rmse is not None:
             return windows.for_error(options.rmse, done.segments)
-        return within(windows, budgets, done.spare, done.segments)
+        strict = options.budget is not None or options.window == "scene"
+        return within(windows, budgets, done.spare, done.segments, strict)
 
     def _end(self, framing: Framing, height: int, written: int) -> Strip:
         """Return the end of a scene of `height` lines, after `written` segments."""

@@ -21,7 +21,8 @@ PLANE_LIMIT = 2_047
 LATENT_SHIFT = 5
 STEP_CODES = 256
 SUB_STEPS = 16
-SYMBOL_LIMIT = 32_767
+SYMBOL_LIMIT = 16_383
+"""So that a symbol less its prediction, which may have the other sign, is within 16 bits."""
 _FRACTION = 6
 _BASE_SHIFT = 8
 
@@ -101,7 +102,7 @@ class Latents:
         )
 
     def least_code(self, mantissas: NDArray[np.int32]) -> NDArray[np.int64]:
-        """Return for each tile the finest step code whose symbols stay within 16 bits."""
+        """Return for each tile the finest step code whose symbols stay within the limit."""
         largest = np.maximum.reduce(
             [
                 np.maximum(part.max(axis=(1, 2, 3)), -part.min(axis=(1, 2, 3)).astype(np.int64))

@@ -70,7 +70,16 @@ class LineSource:
             InputError: the stream ends within a line; all whole lines were yielded before.
         """
         held: Image = np.empty((self.bands, 0, self.width), DTYPES[self.dtype])
-        for block in self._blocks(stream, self.block or rows):
+        failed: InputError | None = None
+        blocks = self._blocks(stream, self.block or rows)
+        while True:
+            try:
+                block = next(blocks, None)
+            except InputError as error:
+                failed = error
+                break
+            if block is None:
+                break
             dropped = min(skip, block.shape[1])
             skip -= dropped
             fresh = block[:, dropped:]
@@ -80,6 +89,8 @@ class LineSource:
                 held = held[:, rows:]
         if held.shape[1]:
             yield held
+        if failed:
+            raise failed
 
     def _blocks(self, stream: BinaryIO, lines: int) -> Iterator[Image]:
         """Yield blocks of lines (bands, lines, width) as they come; the last may be shorter."""

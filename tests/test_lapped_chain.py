@@ -550,3 +550,16 @@ def test_every_tile_comes_back_in_its_place(ratio: float, window: str) -> None:
         for left in range(0, 300, 64):
             part = np.s_[:, first : first + 64, left : left + 64]
             assert error[part].mean() < 0.1 * image[part].var()
+
+
+@pytest.mark.parametrize("top", [4_095, 65_535])
+@pytest.mark.parametrize("ratio", [1, 20.48])
+def test_a_tile_of_extremes_among_flat_ones(top: int, ratio: float) -> None:
+    """All the bits go to one tile, at its finest step: its residuals must still fit."""
+    row, col = np.indices((64, 64))
+    image = np.zeros((4, 64, 512), np.uint16)
+    image[:, :, :64] = np.where((row // 8 + col // 8) % 2, top, 0)
+    stream = b"".join(Encoder(bundles.load(LAPPED)).encode(image, None, Options(ratio=ratio)))
+    decoded = Decoder(bundles.find(LAPPED)).decode(stream)
+    assert decoded.complete
+    assert np.abs(decoded.scene.image.astype(int) - image).max() < top / 40

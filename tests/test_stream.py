@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ground.decoder import Decoder
 from ground.scenes import procedural, spyndex_scene
 from onboard.__main__ import main
-from onboard.bundle import load
+from onboard.bundle import find, load
 from onboard.encoder import Encoder, Options
 from onboard.errors import InputError, LimitError, StreamError, UsageError
 from onboard.linesource import LineSource
@@ -332,8 +333,11 @@ def test_a_short_last_strip_takes_what_earlier_ones_left() -> None:
     image = SCENE[:, :193]
     stream = b"".join(encoder.encode(image, options=Options(ratio=25, window="strip")))
     assert len(stream) <= image.nbytes / 25
+    line = SCENE[:, :1]
+    kept = b"".join(encoder.encode(line, options=Options(ratio=25, window="strip")))
+    assert len(kept) > line.nbytes / 25  # a ratio that headers alone pass: written all the same
     with pytest.raises(LimitError, match="budget"):
-        list(encoder.encode(SCENE[:, :1], options=Options(ratio=25, window="strip")))
+        list(encoder.encode(line, options=Options(budget=line.nbytes // 25, window="strip")))
 
 
 def test_a_strip_that_the_file_contradicts_is_not_written(folder: Path, tmp_path: Path) -> None:
@@ -343,3 +347,41 @@ def test_a_strip_that_the_file_contradicts_is_not_written(folder: Path, tmp_path
     output.write_bytes((folder / "whole.pkt").read_bytes()[:9_000])
     code = main(["stream", "--input", str(other), *FORM, *TIMED, "-o", str(output), "--resume"])
     assert code == StreamError.exit_code
+
+
+@pytest.fixture(scope="module")
+def lapped() -> Encoder:
+    return Encoder(load("skybook-s2"))
+
+
+@pytest.mark.parametrize("together", [1, 8])
+def test_a_row_of_noise_does_not_end_the_stream(lapped: Encoder, together: int) -> None:
+    rng = np.random.default_rng(3)
+    noisy = SCENE.copy()
+    noisy[:, 64:128] = rng.integers(0, 65_536, noisy[:, 64:128].shape)
+    options = Options(ratio=20, window="strip", strips_at_once=together)
+    stream = b"".join(lapped.encode(noisy, options=options))
+    assert Decoder(find("skybook-s2")).decode(stream).complete
+
+
+@pytest.mark.parametrize("together", [1, 8])
+def test_rows_before_a_fault_are_written(lapped: Encoder, together: int) -> None:
+    wrong = np.minimum(SCENE, 4_095)
+    wrong[0, 130, 5] = 4_096
+    header = SceneHeader("u16", 12, 4, WIDTH, 0)
+    options = Options(ratio=12, window="strip", strips_at_once=together)
+    strips = lapped.strips(wrong, header, options)
+    assert [next(strips).line for _ in range(2)] == [0, 64]
+    with pytest.raises(InputError, match="12 significant bits"):
+        next(strips)
+
+
+def test_lines_before_a_broken_one_are_written(lapped: Encoder) -> None:
+    whole = np.ascontiguousarray(SCENE.transpose(1, 0, 2)).tobytes()
+    cut = io.BytesIO(whole[: 150 * WIDTH * 8 + 3])
+    lines = LineSource("bil", "u16", "little", 4, WIDTH).strips(cut, 64)
+    header = SceneHeader("u16", 16, 4, WIDTH, 0)
+    strips = lapped.stream(lines, header, Options(ratio=12, window="strip"))
+    assert [next(strips).line for _ in range(3)] == [0, 64, 128]
+    with pytest.raises(InputError, match="whole lines"):
+        next(strips)
