@@ -96,14 +96,15 @@ def refinement_onnx(network: Refinement, model_hash: str) -> bytes:
     packed = io.BytesIO()
     torch.onnx.export(
         network,
-        (image, cells, cells.clone()),
+        (image, cells, cells.clone(), torch.zeros(1, 2, 16, 16)),
         packed,  # type: ignore[arg-type]
-        input_names=["image", "step", "known"],
+        input_names=["image", "step", "known", "border"],
         output_names=["refined"],
         dynamic_axes={
             "image": {2: "rows", 3: "cols"},
             "step": {2: "cell_rows", 3: "cell_cols"},
             "known": {2: "cell_rows", 3: "cell_cols"},
+            "border": {2: "cell_rows", 3: "cell_cols"},
             "refined": {2: "rows", 3: "cols"},
         },
         opset_version=OPSET,

@@ -35,8 +35,9 @@ pixels. One bundle for every rate. Model hash `{model_hash}`.
   transform and {contexts} for the context model; integers only, the same bytes on every engine.
 - Flight bundle {flight} bytes, decoder {decoder} bytes.
 - Other sensors with four bands work (the band transform adapts), less well.
-- Not for: quantitative work without a check of its own; near-lossless rates (the refinement network
-  was trained for steps of 4 to 2000 DN).
+- At fine steps the ground holds the latents of each tile to the cells of their symbols, so quality
+  goes on rising to near-lossless rates; it is never quite lossless.
+- Not for: quantitative work without a check of its own.
 
 ## How it was made
 - Commands: `python -m ground train {recipe} --data FOLDER`, then

@@ -243,13 +243,14 @@ class Refinement(nn.Module):
     """Residual network over the linearly rebuilt scene, across tiles, at a quarter of its size.
 
     Takes DN and the step of every 4x4 cell; works on DN less the local mean, in steps, so that it
-    sees the same thing whatever the tile, the band transform or the rate.
+    sees the same thing whatever the tile, the band transform or the rate. It is told where tiles
+    meet, since errors are larger there.
     """
 
     def __init__(self, bands: int, depth: int, blocks: int) -> None:
         super().__init__()
         self.bands = bands
-        self.head = nn.Conv2d(2 * 16 * bands + 2, depth, 1)
+        self.head = nn.Conv2d(2 * 16 * bands + 4, depth, 1)
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(depth, depth, 3, 1, 1), nn.ReLU(), nn.Conv2d(depth, depth, 3, 1, 1)
@@ -266,13 +267,14 @@ class Refinement(nn.Module):
         """Pixels that a pixel's result can depend on, in each direction."""
         return 4 * (2 * len(self.blocks) + 2) + 3
 
-    def forward(self, image: Tensor, step: Tensor, known: Tensor) -> Tensor:
+    def forward(self, image: Tensor, step: Tensor, known: Tensor, border: Tensor) -> Tensor:
         """Return the refined image.
 
         Args:
             image: (n, bands, rows, cols) DN, sides multiples of 4.
             step: (n, 1, rows/4, cols/4), DN.
             known: the same, share of the symbols that arrived, 0..1.
+            border: (n, 2, rows/4, cols/4), see `ground.synthesis.tile_borders`.
         """
         cells = F.pixel_unshuffle(image, 4)
         shape = (cells.shape[0], self.bands, 16, *cells.shape[2:])
@@ -286,6 +288,7 @@ class Refinement(nn.Module):
                     steps.clamp(-80, 80) / 20,
                     (torch.log2(step) - 5) / 2,
                     known,
+                    border,
                 ],
                 1,
             )

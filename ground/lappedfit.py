@@ -1,20 +1,23 @@
 """Trained weights of the lapped codec to integers, and the tables fitted to what they give."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import ceil, log2
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ground.lapped import ContextModel as TrainedContexts
-from ground.lapped import LappedTransform as TrainedTransform
 from onboard import rans
 from onboard.contexts import FREQUENCIES, LEVELS, ContextModel, Ints
 from onboard.errors import BundleError
 from onboard.lapped import SUB_STEPS, LappedTransform, Quantizer
 from onboard.lappedcoder import LappedCoder, Prepared
 from onboard.tables import BIT, ESCAPE, LARGEST, SYMBOLS, Tables
+
+if TYPE_CHECKING:  # so that tables can be fitted without torch
+    from ground.lapped import ContextModel as TrainedContexts
+    from ground.lapped import LappedTransform as TrainedTransform
 
 SCALE = 440
 """int8 units of a filter weight."""
@@ -23,7 +26,7 @@ RATE_WEIGHT = 0.12
 _LARGE_SHARE = 4.0
 
 
-def integer_transform(trained: TrainedTransform) -> LappedTransform:
+def integer_transform(trained: "TrainedTransform") -> LappedTransform:
     """Round the filters; those that should ignore a constant do so exactly."""
     analysis = trained.symmetric(trained.analysis.detach())[:, 0].numpy().astype(np.float64)
     weights = np.stack([_balanced(f * SCALE, i > 0) for i, f in enumerate(analysis)])
@@ -51,7 +54,7 @@ def _balanced(weights: NDArray[np.float64], to_zero: bool) -> NDArray[np.float64
     return rounded
 
 
-def integer_contexts(trained: TrainedContexts) -> ContextModel:
+def integer_contexts(trained: "TrainedContexts") -> ContextModel:
     """Round the weights of the context model to 1/256 and order its channels by layer."""
     bands = trained.bands
     order = [b * FREQUENCIES for b in range(bands)]
@@ -130,24 +133,7 @@ def fit_quantizer(tables: Tables, skip: int) -> Quantizer:
     return Quantizer(dead_units, rounding, skip, np.zeros((LEVELS, 4), np.uint16))
 
 
-def fit(coder: LappedCoder, batches: Sequence[Prepared], seed: int, rounds: int = 3) -> LappedCoder:
-    """Fit tables, dead zones and reconstruction codewords to prepared training tiles."""
-    rng = np.random.default_rng(seed)
-    for _ in range(rounds):
-        counts = np.zeros((LEVELS, SYMBOLS))
-        sums, numbers = np.zeros((LEVELS, 4)), np.zeros((LEVELS, 4))
-        for batch in batches:
-            _count(coder, batch, _draw_codes(batch, rng), counts, sums, numbers)
-        smooth = _smoothed(counts)
-        tables = tables_of(smooth, coder.tables.shifts)
-        quantizer = fit_quantizer(tables, coder.quantizer.skip)
-        centres = (sums + 20 * np.array([1, 2, 3, 4])) / (numbers + 20)
-        codewords = np.rint(np.clip(centres, 0.5, 5) * 256).astype(np.uint16)
-        coder = replace(coder, tables=tables, quantizer=replace(quantizer, codewords=codewords))
-    return coder
-
-
-def _draw_codes(batch: Prepared, rng: np.random.Generator) -> NDArray[np.int64]:
+def draw_codes(batch: Prepared, rng: np.random.Generator) -> NDArray[np.int64]:
     """Draw step codes around the detail of each tile, so that all rates are met."""
     detail = np.abs(batch.latents.ac.astype(np.int32)).mean(axis=(1, 2, 3))
     detail = np.maximum(detail * 2.0**batch.latents.shifts / 14, 1)
@@ -156,6 +142,39 @@ def _draw_codes(batch: Prepared, rng: np.random.Generator) -> NDArray[np.int64]:
     step = np.where(rng.random(len(detail)) < 0.5, step, other)
     codes = np.clip(np.rint(16 * np.log2(2 * np.clip(step, 1, 4000))), 0, 255)
     return np.asarray(codes, np.int64)
+
+
+def fit(
+    coder: LappedCoder,
+    batches: Sequence[Prepared],
+    seed: int,
+    rounds: int = 3,
+    decide: Callable[[Tables, int], Quantizer] = fit_quantizer,
+    draw: Callable[[Prepared, np.random.Generator], NDArray[np.int64]] = draw_codes,
+) -> LappedCoder:
+    """Fit tables, dead zones and reconstruction codewords to prepared training tiles.
+
+    Args:
+        coder: to start from; transform, contexts and `skip` stay.
+        batches: training tiles.
+        seed: of what `draw` draws.
+        rounds: of fitting, each to what the last one gives.
+        decide: gives dead zone and rounding for tables and `skip`.
+        draw: gives the step codes that a batch is coded at.
+    """
+    rng = np.random.default_rng(seed)
+    for _ in range(rounds):
+        counts = np.zeros((LEVELS, SYMBOLS))
+        sums, numbers = np.zeros((LEVELS, 4)), np.zeros((LEVELS, 4))
+        for batch in batches:
+            _count(coder, batch, draw(batch, rng), counts, sums, numbers)
+        smooth = _smoothed(counts)
+        tables = tables_of(smooth, coder.tables.shifts)
+        quantizer = decide(tables, coder.quantizer.skip)
+        centres = (sums + 20 * np.array([1, 2, 3, 4])) / (numbers + 20)
+        codewords = np.rint(np.clip(centres, 0.5, 5) * 256).astype(np.uint16)
+        coder = replace(coder, tables=tables, quantizer=replace(quantizer, codewords=codewords))
+    return coder
 
 
 def _count(

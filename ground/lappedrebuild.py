@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from ground.concealment import EmptyFill, fill_holes
 from ground.mask import Mask, influenced, nearest_means, restore_nodata
+from ground.projection import LARGEST_STEP, project
 from ground.reception import Reception
-from ground.synthesis import linear_bands, reconstruct
+from ground.synthesis import linear_bands, reconstruct, tile_borders
 from ground.tilereception import TileReception
 from onboard.adaptive import AdaptiveSide
 from onboard.bundle import Bundle
@@ -192,11 +193,29 @@ class LappedRebuilder:
         steps = np.array([side.step for side in sides], np.float32)
         angles = np.array([side.angles for side in sides], np.uint8)
         means = np.array([side.means for side in sides], np.int64)
-        return linear_bands(self.coder, values, steps, angles, means)
+        bands = linear_bands(self.coder, values, steps, angles, means)
+        fine = (steps <= LARGEST_STEP) & (found.complete == self.coder.contexts.layers)
+        if fine.any():
+            symbols, levels = (np.zeros(values.shape, np.int32) for _ in range(2))
+            for number, layer in enumerate(found.layers, 1):
+                found.state.set(symbols, number, layer.residual + layer.mean)
+                found.state.set(levels, number, layer.level)
+            for part in np.array_split(np.flatnonzero(fine), -(-np.count_nonzero(fine) // 32)):
+                bands[part] = project(
+                    self.coder,
+                    bands[part],
+                    symbols[part],
+                    levels[part],
+                    steps[part],
+                    angles[part],
+                    means[part],
+                )
+        return bands
 
     def _refine(self, canvas: _Canvas, pool: ThreadPoolExecutor) -> NDArray[np.float32]:
         """Run the refinement network over the canvas, part by part."""
         refined = np.empty_like(canvas.image)
+        border = tile_borders(self.bundle.tile // CELL, canvas.first // CELL, canvas.step.shape)
 
         def work(part: tuple[slice, slice, slice, slice]) -> None:
             rows, cols, wide_rows, wide_cols = part
@@ -206,6 +225,7 @@ class LappedRebuilder:
                     np.ascontiguousarray(canvas.image[None, :, wide_rows, wide_cols]),
                     np.ascontiguousarray(canvas.step[None, None, *cells]),
                     np.ascontiguousarray(canvas.known[None, None, *cells]),
+                    np.ascontiguousarray(border[None, :, *cells]),
                 ]
             )[0]
             row, col = rows.start - wide_rows.start, cols.start - wide_cols.start

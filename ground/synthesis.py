@@ -49,6 +49,24 @@ def synthesise(transform: LappedTransform, latents: NDArray[np.float32]) -> NDAr
     return planes[:, half:-half, half:-half]
 
 
+def tile_borders(tile: int, first_row: int, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Return where tiles meet, float32 (2, rows, cols) of cells.
+
+    Along the rows and along the columns: 1 in the first cell of a tile, -1 in the last, else 0.
+
+    Args:
+        tile: cells of a side.
+        first_row: of the scene, in cells; columns begin with the scene's.
+        shape: rows and columns.
+    """
+    found = np.zeros((2, *shape), np.float32)
+    for plane, first in enumerate((first_row, 0)):
+        place = (first + np.arange(shape[plane])) % tile
+        line = (place == 0).astype(np.float32) - (place == tile - 1)
+        found[plane] = line[:, None] if plane == 0 else line[None]
+    return found
+
+
 def to_bands(
     planes: NDArray[np.float32],
     angles: NDArray[np.uint8],

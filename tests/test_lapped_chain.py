@@ -563,3 +563,14 @@ def test_a_tile_of_extremes_among_flat_ones(top: int, ratio: float) -> None:
     decoded = Decoder(bundles.find(LAPPED)).decode(stream)
     assert decoded.complete
     assert np.abs(decoded.scene.image.astype(int) - image).max() < top / 40
+
+
+def test_quality_rises_to_near_lossless_rates() -> None:
+    image = np.ascontiguousarray(spyndex_scene().image[:, :128, :128])
+    encoder, decoder = Encoder(bundles.load(LAPPED)), Decoder(bundles.find(LAPPED))
+    found = []
+    for ratio in (6, 4, 3, 2):
+        stream = b"".join(encoder.encode(image, None, Options(ratio=ratio)))
+        found.append(metrics.psnr(image, decoder.decode(stream).scene.image, 65_535))
+    assert np.diff(found).min() > 2
+    assert found[-1] > 95

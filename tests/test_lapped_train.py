@@ -19,6 +19,7 @@ SMALL = {
     "fit_tiles": 8,
     "refinement_steps": 2,
     "draws": 1,
+    "border_weight": 1.5,
     "depth": 8,
     "blocks": 1,
     "batch": 3,
