@@ -20,7 +20,7 @@ from ground.geotiff import jpeg2000_encode
 from ground.scenes import procedural
 from onboard.bundle import Bundle
 from onboard.encoder import DEFAULT_RATIO, Encoder, Options
-from onboard.errors import EngineError, InputError, LimitError, StreamError
+from onboard.errors import EngineError, InputError, LimitError, StreamError, UsageError
 from onboard.sceneheader import SceneHeader
 from onboard.segment import MAX_SEGMENT_BYTES, Segment
 from onboard.spacepacket import PacketOptions, SpacePacket
@@ -39,9 +39,10 @@ class Comparison:
     """What of the C encoder differs from the Python runtime.
 
     Attributes:
-        scenes: random ones, encoded both ways.
+        scenes: random ones, encoded both ways; those that Python refuses come on top.
         packets: that the Python runtime made of them.
-        mismatching_packets: that the C encoder did not make, or made otherwise, or made beyond.
+        mismatching_packets: that the C encoder did not make, or made otherwise, or made beyond; a
+            scene that Python refuses counts as one where the C encoder has another exit code.
         golden: golden vectors of the bundle.
         mismatching_golden: that the C encoder codes otherwise.
     """
@@ -135,10 +136,13 @@ def compare(bundle: Bundle, folder: Path, scenes: int = SCENES) -> Comparison:
         image, options = _random_scene(bundle, seed)
         try:
             expected = _packets(encoder, image, options)
-        except LimitError:  # a last row too short for its share of the budget
+        except (LimitError, UsageError) as error:  # a budget that the coarsest step passes
+            done = _run(folder / "skybook", image, _arguments(image, options))
+            wrong += done.returncode != error.exit_code
             continue
         encoded += 1
-        found = list(_split(_run(folder / "skybook", image, _arguments(image, options))))
+        done = _run(folder / "skybook", image, _arguments(image, options))
+        found = list(_split(done.stdout))
         total += len(expected)
         wrong += sum(one != other for one, other in zip_longest(expected, found))
     vectors = bundle.golden_bodies
@@ -147,15 +151,18 @@ def compare(bundle: Bundle, folder: Path, scenes: int = SCENES) -> Comparison:
 
 
 def _random_scene(bundle: Bundle, seed: int) -> tuple[Image, Options]:
-    """Return a scene and how to encode it; all but every fourth cut to segments without regard."""
+    """Return a scene and how to encode it; every fourth in layers, every fifth within bytes."""
     rng = np.random.default_rng(seed)
     rows, cols = (int(side) for side in rng.integers(40, 200, 2))
     image = procedural(seed, rows, cols, bundle.bands, nodata=False).image.astype(np.uint16)
-    one_layer = seed % 4 == 0
+    one_layer, in_bytes = seed % 4 == 0, seed % 5 == 0
+    ratio = float(rng.uniform(3, 12)) / (4 if one_layer else 1)
+    budget = int(image.nbytes / ratio * rng.uniform(0.02, 1)) if in_bytes else None
     return image, Options(
         scene_id=seed,
         one_layer=one_layer,
-        ratio=float(rng.uniform(3, 12)) / (4 if one_layer else 1),
+        ratio=None if in_bytes else ratio,
+        budget=budget,
         window="strip",
         packets=PacketOptions(int(rng.integers(128, 600)), control=seed % 2 == 0),
     )
@@ -173,20 +180,22 @@ def _packets(encoder: Encoder, image: Image, options: Options) -> list[bytes]:
 def _arguments(image: Image, options: Options) -> list[str]:
     packets = options.packets or PacketOptions()
     found = ["--width", str(image.shape[2]), "--scene-id", str(options.scene_id)]
-    found += ["--ratio", repr(options.ratio), "--packets"]
-    found += ["--packet-bytes", str(packets.packet_bytes)]
+    if options.budget is None:
+        found += ["--ratio", repr(options.ratio)]
+    else:
+        found += ["--bytes", str(options.budget), "--lines", str(image.shape[1])]
+    found += ["--packets", "--packet-bytes", str(packets.packet_bytes)]
     found += ["--packet-control"] if packets.control else []
     return found + (["--one-layer"] if options.one_layer else [])
 
 
-def _run(program: Path, image: Image, arguments: list[str]) -> bytes:
-    """Return the stream of an image; what the program could not finish is what it wrote."""
+def _run(program: Path, image: Image, arguments: list[str]) -> subprocess.CompletedProcess[bytes]:
+    """Encode an image; of what the program could not finish, the output is what it wrote."""
     lines = image.transpose(1, 0, 2).astype("<u2").tobytes()
     command = [str(program), "-", "-o", "-", *arguments]
-    done = subprocess.run(
+    return subprocess.run(
         command, input=lines, capture_output=True, check=False, timeout=_LONGEST_RUN
     )
-    return done.stdout
 
 
 def _split(stream: bytes) -> Iterator[bytes]:
@@ -204,7 +213,8 @@ def _split(stream: bytes) -> Iterator[bytes]:
 def _golden_body(folder: Path, samples: Image, step_code: int) -> bytes:
     """Return the body of the only tile segment, empty if there is none."""
     arguments = ["--width", str(samples.shape[2]), "--segment-bytes", str(MAX_SEGMENT_BYTES)]
-    stream = _run(folder / "skybook", samples, [*arguments, "--step-code", str(step_code)])
+    arguments += ["--step-code", str(step_code)]
+    stream = _run(folder / "skybook", samples, arguments).stdout
     try:
         _, after = Segment.unpack(stream)
         return Segment.unpack(stream, after)[0].body

@@ -13,10 +13,12 @@ import pytest
 from numpy.typing import NDArray
 
 from export import csource, cverify
+from ground.decoder import Decoder
+from ground.mask import Mask
 from ground.scenes import procedural
 from onboard import bundle as bundles
 from onboard.encoder import Encoder, Options
-from onboard.errors import BundleError, InputError
+from onboard.errors import BundleError, InputError, LimitError
 from onboard.sceneheader import SceneHeader
 from onboard.segment import Kind, Segment
 from onboard.spacepacket import PacketOptions
@@ -90,6 +92,21 @@ def holes() -> Image:
     return image
 
 
+def extremes() -> Image:
+    """Return a scene of 0, but for a tile of blocks of 0 and 4,095: all bits go to that one."""
+    row, col = np.indices((64, 64))
+    image = np.zeros((4, 64, 1024), np.uint16)
+    image[:, :, :64] = np.where((row // 8 + col // 8) % 2, 4_095, 0)
+    return image
+
+
+def with_noise() -> Image:
+    """Return a scene whose second row of tiles is noise, which no coarse ratio has room for."""
+    image = scene(18, 200, 200)
+    image[:, 64:128] = noise(4, 64, 200)
+    return image
+
+
 @dataclass(frozen=True)
 class Case:
     image: Image
@@ -153,6 +170,12 @@ CASES = {
     "12 bits": Case(noise(1, 70, 130, 12), options(ratio=5.0), bits=12),
     "full range": Case(noise(2, 70, 200), options(ratio=2.5)),
     "black and white": Case(noise(3, 64, 64, 1) * np.uint16(65_535), options(ratio=2.0)),
+    "a tile of extremes": Case(extremes()),
+    "a row of noise": Case(with_noise(), options(ratio=20.0)),
+    "a row of noise in packets": Case(
+        with_noise(), options(ratio=100.0, packets=PacketOptions(200))
+    ),
+    "a ratio that no row keeps": Case(scene(19, 150, 200), options(ratio=1e6)),
     "flat": Case(np.full((4, 100, 1200), 777, np.uint16)),
     "nodata": Case(holes(), options(ratio=10.0), nodata=0),
     "all nodata": Case(np.zeros((4, 70, 300), np.uint16), nodata=0),
@@ -199,6 +222,23 @@ def test_packets_of_random_scenes(build: Callable[[str], Path], encoder: Encoder
         assert run(build("gcc"), case.image, case.arguments) == case.expected(encoder)
 
 
+@pytest.mark.parametrize("name", ["a tile of extremes", "a row of noise"])
+def test_extremes_are_decoded(name: str, build: Callable[[str], Path]) -> None:
+    case = CASES[name]
+    stream = run(build("gcc"), case.image, case.arguments)
+    decoded = Decoder(bundles.find("skybook-s2")).decode(stream)
+    assert decoded.complete
+    assert (decoded.mask == Mask.COMPLETE).all()
+
+
+def test_a_step_too_fine_is_a_limit(build: Callable[[str], Path]) -> None:
+    """The step is an octave finer than what rate control may choose: a residual does not fit."""
+    lines = extremes().transpose(1, 0, 2).astype("<u2").tobytes()
+    command = [build("sanitize"), "-", "-o", "-", "--width", "1024", "--step-code", "0"]
+    done = subprocess.run(command, input=lines, capture_output=True, check=False)
+    assert done.returncode == LimitError.exit_code
+
+
 def test_golden_vectors(build: Callable[[str], Path]) -> None:
     for vector in bundles.load("skybook-s2").golden_bodies:
         arguments = ["--width", "64", "--segment-bytes", "65557"]
@@ -232,13 +272,14 @@ def test_layouts_and_byte_orders(build: Callable[[str], Path], tmp_path: Path) -
         (2, ["--width", "8", "--packets", "--packet-bytes", "127"], 64),
         (2, ["--width", "8", "--bytes", "1000"], 64),
         (2, ["--width", "99999999999999999999"], 64),
+        (2, ["--width", "8", "--ratio", "4", "--step-code", "9"], 64),
+        (2, ["--width", "8", "--bytes", "9000", "--lines", "1", "--ratio", "4"], 64),
         (3, ["--width", "8"], 0),
         (3, ["--width", "8"], 65),
         (3, ["--width", "8", "--significant-bits", "7"], 64),
         (3, ["--width", "8", "--bytes", "1000", "--lines", "3"], 64),
         (3, ["--width", "8", "--layout", "bsq"], 63),
         (6, ["--width", "2049"], 64),
-        (6, ["--width", "8", "--ratio", "1e9"], 64),
         (6, ["--width", "8", "--bytes", "1", "--lines", "1"], 64),
     ],
 )
@@ -254,6 +295,79 @@ def test_bad_input_has_the_exit_codes_of_the_project(
 def test_a_missing_input_is_bad_input(build: Callable[[str], Path], tmp_path: Path) -> None:
     command = [build("gcc"), tmp_path / "none", "-o", tmp_path / "out.sky", "--width", "8"]
     assert subprocess.run(command, check=False, capture_output=True).returncode == 3
+
+
+def test_the_command_keeps_its_input_and_tells_of_a_full_disk(
+    build: Callable[[str], Path], tmp_path: Path
+) -> None:
+    program = build("sanitize")
+    raw, output = tmp_path / "raw", tmp_path / "out.sky"
+
+    def code(source: Path, target: Path, *more: str) -> int:
+        command = [program, source, "-o", target, "--width", "8", *more]
+        return subprocess.run(command, check=False, capture_output=True).returncode
+
+    raw.write_bytes(bytes(640))
+    assert code(raw, raw) == 2
+    assert raw.read_bytes() == bytes(640)
+    output.write_bytes(b"kept")
+    assert code(tmp_path, output) == 3  # a folder opens, but cannot be read
+    (tmp_path / "empty").touch()
+    assert code(tmp_path / "empty", output) == 3
+    assert code(raw, output, "--segment-bytes", "113") == 2
+    assert output.read_bytes() == b"kept"
+    assert code(raw, output, "--layout", "bsq") == 0
+    raw.write_bytes(bytes(639))
+    assert code(raw, output) == 3
+    assert code(raw, output, "--layout", "bsq") == 3
+    if Path("/dev/full").exists():
+        raw.write_bytes(bytes(640))
+        assert code(raw, Path("/dev/full")) == 1
+
+
+def test_help_is_no_error(build: Callable[[str], Path]) -> None:
+    done = subprocess.run([build("gcc"), "--help"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("usage: skybook")
+    assert not done.stderr
+
+
+CARELESS = """
+#include <stdio.h>
+#include "skybook.h"
+static struct skybook_encoder fresh, unended, encoder;
+static uint16_t samples[2][SKYBOOK_BANDS * 8];
+static uint8_t bytes[100000];
+int main(void) {
+    struct skybook_buffer buffer = {bytes, sizeof(bytes), 0};
+    struct skybook_options options;
+    skybook_defaults(&options, 8);
+    options.height = 1;
+    printf("%d", skybook_push(&fresh, samples[0], 1, 8, 0, 1));
+    printf(" %d", skybook_finish(&unended));
+    printf(" %d", skybook_init_sized(&encoder, sizeof encoder - 8, &options, skybook_to_buffer,
+                                     &buffer));
+    encoder.options = options;
+    printf(" %d", skybook_init(&encoder, &encoder.options, skybook_to_buffer, &buffer));
+    printf(" %d", skybook_push(&encoder, samples[0], 2, 8, 8 * SKYBOOK_BANDS, 1));
+    printf(" %lu", (unsigned long)encoder.lines);
+    printf(" %d", skybook_finish(&encoder));
+    printf(" %d", skybook_init(&encoder, &encoder.options, skybook_to_buffer, &buffer));
+    printf(" %d", skybook_push(&encoder, samples[0], 1, 8, 0, 1));
+    printf(" %d", skybook_finish(&encoder));
+    return 0;
+}
+"""
+
+
+def test_careless_calls_are_told(folder: Path, tmp_path: Path) -> None:
+    source, program = tmp_path / "careless.c", tmp_path / "careless"
+    source.write_text(CARELESS)
+    parts = [str(path) for path in folder.glob("*.c") if path.name not in PROGRAM]
+    checks = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    command = ["gcc", *STRICT, *checks, f"-I{folder}", "-o", program, source, *parts]
+    subprocess.run(command, check=True)
+    done = subprocess.run([program], capture_output=True, text=True, check=True)
+    assert done.stdout == "200 200 200 0 300 1 300 0 0 0"
 
 
 CALLER = """
@@ -358,3 +472,9 @@ def test_the_makefile_builds_and_measures(tmp_path: Path) -> None:
     assert 0 < taken.largest_frame_bytes <= taken.stack_bound_bytes <= 65_536
     timed = cverify.speed(bundle, tmp_path, runs=1)
     assert timed.speed_over_openjpeg > 1
+    narrow = ["make", "-s", "-C", str(tmp_path), "MACROS=-DSKYBOOK_MAX_WIDTH=64"]
+    subprocess.run([*narrow, "all", "sanitize"], check=True)
+    for program in ("skybook", "skybook-sanitize"):
+        command = [tmp_path / program, "-", "-o", "-", "--width", "65"]
+        done = subprocess.run(command, input=bytes(520), capture_output=True, check=False)
+        assert done.returncode == LimitError.exit_code

@@ -22,7 +22,8 @@ const char *const skybook_usage =
     "  --packet-bytes N        most bytes of a packet (1024)\n"
     "  --packet-control        end packets in a CRC-16\n"
     "  --apid N                application process (1)\n"
-    "  --line-period N         nanoseconds from a line to the next (0)\n";
+    "  --line-period N         nanoseconds from a line to the next (0)\n"
+    "  --help                  show this\n";
 
 /* Read a whole number of `least` to `most`; false if it is none. */
 static bool number(const char *text, uint64_t least, uint64_t most, uint64_t *value)
@@ -150,12 +151,43 @@ static bool ends_in_pkt(const char *name)
     return length >= 4 && strcmp(name + length - 4, ".pkt") == 0;
 }
 
+static bool is_rate(const char *name)
+{
+    return strcmp(name, "--ratio") == 0 || strcmp(name, "--bytes") == 0 ||
+           strcmp(name, "--step-code") == 0;
+}
+
+/* Whether what was asked for fits together. */
+static bool is_whole(const struct skybook_command *command)
+{
+    if (command->input == NULL || command->output == NULL || command->options.width == 0) {
+        return false;
+    }
+    if (strcmp(command->input, command->output) == 0 && strcmp(command->input, "-") != 0) {
+        fputs("OUTPUT: expected another file than INPUT\n", stderr);
+        return false;
+    }
+    return true;
+}
+
 bool skybook_parse(struct skybook_command *command, int count, char **arguments)
 {
+    const char *rate = NULL;
     memset(command, 0, sizeof(*command));
     skybook_defaults(&command->options, 0);
     for (int i = 1; i < count; i++) {
         const char *name = arguments[i];
+        if (strcmp(name, "--help") == 0) {
+            command->help = true;
+            return true;
+        }
+        if (is_rate(name)) {
+            if (rate != NULL && strcmp(rate, name) != 0) {
+                fprintf(stderr, "rate: expected one of a ratio, bytes and a step, found several\n");
+                return false;
+            }
+            rate = name;
+        }
         if (take_flag(command, name)) {
             continue;
         }
@@ -171,7 +203,7 @@ bool skybook_parse(struct skybook_command *command, int count, char **arguments)
             return false;
         }
     }
-    if (command->input == NULL || command->output == NULL || command->options.width == 0) {
+    if (!is_whole(command)) {
         return false;
     }
     if (ends_in_pkt(command->output)) {

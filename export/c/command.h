@@ -13,6 +13,7 @@ struct skybook_command {
     const char *input, *output; /* - for stdin and stdout */
     enum skybook_layout layout;
     bool big_endian;
+    bool help; /* and nothing else */
 };
 
 /* What --help says. */

@@ -78,12 +78,17 @@ static int64_t kept_back(const struct skybook_encoder *encoder)
     return (int64_t)encoder->columns * (around + least_body + SKYBOOK_EDGE_BYTES);
 }
 
-enum skybook_status skybook_init(struct skybook_encoder *encoder,
-                                 const struct skybook_options *options, skybook_write write,
-                                 void *user)
+enum skybook_status skybook_init_sized(struct skybook_encoder *encoder, size_t size,
+                                       const struct skybook_options *chosen, skybook_write write,
+                                       void *user)
 {
+    if (size != sizeof(*encoder)) {
+        return SKYBOOK_ERROR_USAGE;
+    }
+    const struct skybook_options copy = *chosen; /* they may lie in the encoder */
+    const struct skybook_options *options = &encoder->options;
     memset(encoder, 0, sizeof(*encoder));
-    encoder->options = *options;
+    encoder->options = copy;
     encoder->write = write;
     encoder->user = user;
     if (!fits(options) || write == NULL) {
@@ -165,14 +170,24 @@ static enum skybook_status code_strip(struct skybook_encoder *encoder)
     return status;
 }
 
+/* Refuse calls before the beginning or after the end of a scene. */
+static void check_running(struct skybook_encoder *encoder)
+{
+    if (encoder->status == SKYBOOK_OK && (encoder->write == NULL || encoder->ended)) {
+        encoder->status = SKYBOOK_ERROR_USAGE;
+    }
+}
+
 enum skybook_status skybook_push(struct skybook_encoder *encoder, const uint16_t *samples,
                                  uint32_t lines, size_t band, size_t line, size_t pixel)
 {
-    const uint32_t width = encoder->options.width;
-    if (encoder->status == SKYBOOK_OK && encoder->ended) {
-        encoder->status = SKYBOOK_ERROR_USAGE;
-    }
+    const uint32_t width = encoder->options.width, height = encoder->options.height;
+    check_running(encoder);
     for (uint32_t row = 0; row < lines && encoder->status == SKYBOOK_OK; row++) {
+        if (height > 0 && encoder->lines == height) {
+            encoder->status = SKYBOOK_ERROR_INPUT;
+            break;
+        }
         if (encoder->lines == MAX_LINES) {
             encoder->status = SKYBOOK_ERROR_LIMIT;
             break;
@@ -199,9 +214,7 @@ enum skybook_status skybook_push(struct skybook_encoder *encoder, const uint16_t
 
 enum skybook_status skybook_finish(struct skybook_encoder *encoder)
 {
-    if (encoder->status == SKYBOOK_OK && encoder->ended) {
-        encoder->status = SKYBOOK_ERROR_USAGE;
-    }
+    check_running(encoder);
     if (encoder->status == SKYBOOK_OK && encoder->lines == 0) {
         encoder->status = SKYBOOK_ERROR_INPUT;
     }

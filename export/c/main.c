@@ -24,22 +24,23 @@ static const char *meaning(enum skybook_status status)
     case SKYBOOK_ERROR_INPUT:
         return "input: no lines, not as many as --lines, or samples beyond --significant-bits";
     case SKYBOOK_ERROR_LIMIT:
-        return "limit: a width, a strip or a budget that this build or the coarsest step cannot do";
+        return "limit: a width, a strip or bytes that this build or the coarsest step cannot do";
     case SKYBOOK_OK:
     case SKYBOOK_ERROR_INTERNAL:
     default:
-        return "output: cannot be written";
+        return "output: cannot be written, or a fault of this program";
     }
 }
 
 static int write_bytes(void *user, const uint8_t *bytes, size_t length)
 {
-    return fwrite(bytes, 1, length, (FILE *)user) == length ? 0 : 1;
+    return fwrite(bytes, 1, length, *(FILE **)user) == length ? 0 : 1;
 }
 
 static uint16_t sample_at(const uint8_t *bytes, bool big_endian)
 {
-    return big_endian ? (uint16_t)(bytes[0] << 8 | bytes[1]) : (uint16_t)(bytes[1] << 8 | bytes[0]);
+    const unsigned high = bytes[big_endian ? 0 : 1], low = bytes[big_endian ? 1 : 0];
+    return (uint16_t)((high << 8 | low) & 0xFFFFu);
 }
 
 /* Lines of a file of bands one after the other; 0 if it is none. */
@@ -83,9 +84,16 @@ static enum skybook_status push_all(const struct skybook_command *command, FILE 
             return SKYBOOK_OK;
         }
         const size_t got = read_line(command, input, rows, row);
+        if (ferror(input)) {
+            *text = "input: cannot be read";
+            return SKYBOOK_ERROR_INPUT;
+        }
+        if (got == 0 && (command->layout != BSQ || row == rows)) {
+            return SKYBOOK_OK;
+        }
         if (got < line) {
-            *text = got == 0 ? NULL : "input: ends within a line";
-            return got == 0 ? SKYBOOK_OK : SKYBOOK_ERROR_INPUT;
+            *text = "input: ends within a line";
+            return SKYBOOK_ERROR_INPUT;
         }
         for (size_t i = 0; i < line / 2; i++) {
             samples[i] = sample_at(raw + 2 * i, command->big_endian);
@@ -100,20 +108,25 @@ static enum skybook_status push_all(const struct skybook_command *command, FILE 
     }
 }
 
+/* Whether a first byte can be read; it stays to be read. */
+static bool begins(FILE *input)
+{
+    const int first = getc(input);
+    return first != EOF && ungetc(first, input) == first;
+}
+
+/* Encode; close the output. */
 static int run(const struct skybook_command *command, FILE *input, FILE *output)
 {
     const char *text = NULL;
-    enum skybook_status status = skybook_init(&encoder, &command->options, write_bytes, output);
-    if (status != SKYBOOK_OK) {
-        return fail(status, meaning(status));
-    }
     enum skybook_status pushed = push_all(command, input, &text);
-    status = encoder.status == SKYBOOK_OK ? skybook_finish(&encoder) : encoder.status;
+    const enum skybook_status status =
+        encoder.status == SKYBOOK_OK ? skybook_finish(&encoder) : encoder.status;
     if (pushed == SKYBOOK_OK && status != SKYBOOK_OK) {
         pushed = status;
         text = meaning(status);
     }
-    if (fflush(output) != 0 && pushed == SKYBOOK_OK) {
+    if (fclose(output) != 0 && pushed == SKYBOOK_OK) {
         pushed = SKYBOOK_ERROR_INTERNAL;
         text = meaning(pushed);
     }
@@ -123,15 +136,25 @@ static int run(const struct skybook_command *command, FILE *input, FILE *output)
 int main(int count, char **arguments)
 {
     struct skybook_command command;
+    FILE *output = NULL;
     if (!skybook_parse(&command, count, arguments)) {
         fputs(skybook_usage, stderr);
         return 2;
     }
-    FILE *input = strcmp(command.input, "-") == 0 ? stdin : fopen(command.input, "rb");
-    if (input == NULL) {
-        return fail(SKYBOOK_ERROR_INPUT, "input: cannot be read");
+    if (command.help) {
+        return fputs(skybook_usage, stdout) >= 0 && fclose(stdout) == 0 ? 0 : 1;
     }
-    FILE *output = strcmp(command.output, "-") == 0 ? stdout : fopen(command.output, "wb");
+    const enum skybook_status status =
+        skybook_init(&encoder, &command.options, write_bytes, &output);
+    if (status != SKYBOOK_OK) {
+        return fail(status, meaning(status));
+    }
+    /* The output is opened last, so that a fault found before leaves what it holds. */
+    FILE *input = strcmp(command.input, "-") == 0 ? stdin : fopen(command.input, "rb");
+    if (input == NULL || !begins(input)) {
+        return fail(SKYBOOK_ERROR_INPUT, "input: cannot be read, or is empty");
+    }
+    output = strcmp(command.output, "-") == 0 ? stdout : fopen(command.output, "wb");
     if (output == NULL) {
         return fail(SKYBOOK_ERROR_USAGE, "output: expected a place to write to");
     }

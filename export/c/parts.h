@@ -69,7 +69,9 @@ uint64_t skybook_scan(struct skybook_work *work, const struct skybook_tile *tile
 void skybook_place(const struct skybook_work *work, uint32_t unit, uint32_t *layer,
                    uint32_t *first);
 
-/* rans.c: symbols to a lane at the end of `buffer`; its length, or 0 if it is longer. */
+/* rans.c: symbols to a lane at the end of `buffer`; its length, 0 if it is longer, or that there is
+ * none: a symbol is out of range, which the finest step of a tile rules out. */
+#define SKYBOOK_NO_LANE ((size_t)-1)
 size_t skybook_lane(const uint32_t *symbols, size_t count, uint8_t *buffer, size_t size);
 
 /* segment.c: the strip's bytes, to which segments are added back to back. */

@@ -11,6 +11,7 @@ struct lane {
     uint8_t *first; /* byte of it */
     size_t free;    /* bytes before that */
     bool full;
+    bool broken; /* by a residual that no escape can tell */
 };
 
 static void put(struct lane *lane, uint32_t start, uint32_t frequency)
@@ -47,6 +48,7 @@ static void put_residual(struct lane *lane, int32_t residual, uint32_t level)
     }
     if (symbol == ESCAPE) {
         const int32_t value = high + 32768;
+        lane->broken = lane->broken || value < 0 || value > 65535;
         put_bits(lane, (uint32_t)(value & 255), 8);
         put_bits(lane, (uint32_t)(value >> 8), 8);
     }
@@ -55,9 +57,12 @@ static void put_residual(struct lane *lane, int32_t residual, uint32_t level)
 
 size_t skybook_lane(const uint32_t *symbols, size_t count, uint8_t *buffer, size_t size)
 {
-    struct lane lane = {START, buffer + size, size, size < SKYBOOK_STATE_BYTES};
-    for (size_t i = count; i > 0 && !lane.full; i--) {
+    struct lane lane = {START, buffer + size, size, size < SKYBOOK_STATE_BYTES, false};
+    for (size_t i = count; i > 0 && !lane.full && !lane.broken; i--) {
         put_residual(&lane, (int32_t)symbols[i - 1] >> 8, symbols[i - 1] & 255u);
+    }
+    if (lane.broken) {
+        return SKYBOOK_NO_LANE;
     }
     if (lane.full || lane.free < SKYBOOK_STATE_BYTES) {
         return 0;

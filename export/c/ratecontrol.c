@@ -177,7 +177,7 @@ static void keep(const struct skybook_search *search, struct skybook_settled *be
 /* Change codes until the strip as planned nearly fills its budget. */
 static enum skybook_status settle(struct skybook_encoder *encoder, int64_t budget)
 {
-    struct skybook_settled best;
+    struct skybook_settled best = {{0}, {0}, {0}};
     enum skybook_status status = SKYBOOK_OK;
     int64_t most = -1;
     for (uint32_t tries = 0; tries < TRIES && status == SKYBOOK_OK; tries++) {
@@ -198,7 +198,8 @@ static enum skybook_status settle(struct skybook_encoder *encoder, int64_t budge
     return most >= 0 ? restore(encoder, &best) : take_coarsest(encoder);
 }
 
-/* Where the strip takes more than was planned, code it anew until it fits. */
+/* Where the strip takes more than was planned, code it anew until it fits. Only a budget in bytes
+ * must not be passed: at a ratio, what the coarsest step takes is written all the same. */
 static enum skybook_status make_fit(struct skybook_encoder *encoder, int64_t budget, int64_t spare,
                                     int64_t *total)
 {
@@ -213,7 +214,8 @@ static enum skybook_status make_fit(struct skybook_encoder *encoder, int64_t bud
             return SKYBOOK_OK;
         }
         if (tries == TRIES || is_coarsest(search)) {
-            return *total <= budget + spare ? SKYBOOK_OK : SKYBOOK_ERROR_LIMIT;
+            const bool strict = encoder->options.budget > 0;
+            return !strict || *total <= budget + spare ? SKYBOOK_OK : SKYBOOK_ERROR_LIMIT;
         }
         if (tries == TRIES - 1) {
             status = take_coarsest(encoder);

@@ -128,8 +128,8 @@ static void change(struct skybook_search *search, const uint16_t *tiles, uint32_
 /* Take the next coarser code for tiles of the finest, until `excess` bytes are saved. */
 static void coarsen(struct skybook_search *search, int64_t excess)
 {
-    uint16_t tiles[SKYBOOK_MAX_COLUMNS];
-    int64_t saved[SKYBOOK_MAX_COLUMNS];
+    uint16_t tiles[SKYBOOK_MAX_COLUMNS] = {0};
+    int64_t saved[SKYBOOK_MAX_COLUMNS] = {0};
     while (excess > 0) {
         uint32_t code = SKYBOOK_COARSEST, count = 0;
         int64_t sum = 0;
@@ -157,8 +157,8 @@ static void coarsen(struct skybook_search *search, int64_t excess)
 /* Take the next finer code for tiles of the coarsest, as long as `free` bytes allow. */
 static void refine(struct skybook_search *search, int64_t free)
 {
-    uint16_t tiles[SKYBOOK_MAX_COLUMNS];
-    int64_t spent[SKYBOOK_MAX_COLUMNS];
+    uint16_t tiles[SKYBOOK_MAX_COLUMNS] = {0};
+    int64_t spent[SKYBOOK_MAX_COLUMNS] = {0};
     for (;;) {
         uint32_t code = 0, count = 0;
         int64_t sum = 0;

@@ -45,10 +45,10 @@ extern "C" {
  * exits with the hundreds, an internal error with 1. */
 enum skybook_status {
     SKYBOOK_OK = 0,
-    SKYBOOK_ERROR_INTERNAL = 100, /* the caller's write function failed */
+    SKYBOOK_ERROR_INTERNAL = 100, /* the caller's write function failed, or this library */
     SKYBOOK_ERROR_USAGE = 200,    /* options or calls that do not fit together */
-    SKYBOOK_ERROR_INPUT = 300,    /* samples beyond the significant bits, or no lines */
-    SKYBOOK_ERROR_LIMIT = 600     /* a budget below the coarsest encoding, or a maximum exceeded */
+    SKYBOOK_ERROR_INPUT = 300,    /* samples beyond the significant bits, not `height` lines */
+    SKYBOOK_ERROR_LIMIT = 600     /* bytes too few, a step too fine, a maximum exceeded */
 };
 
 /* Takes one whole segment or packet; returns 0, or anything else to stop the encoder. */
@@ -73,7 +73,7 @@ struct skybook_options {
     double ratio;              /* raw bytes over bytes; where budget is 0 and step_code below 0 */
     uint64_t budget;           /* bytes of the scene, instead of a ratio; needs `height` */
     uint32_t height;           /* lines that will come; 0 if not known */
-    int16_t step_code;         /* 0..255: this step for all tiles, at any rate; below 0: none */
+    int16_t step_code;         /* 0..255: for all tiles, as far as they allow; below 0: none */
 };
 
 /* What is known of a tile of the strip. */
@@ -146,7 +146,7 @@ struct skybook_encoder {
     uint32_t held;     /* lines of the strip */
     uint32_t segments; /* written */
     uint32_t packets;  /* formed */
-    int64_t spare;     /* bytes that earlier strips left over or kept back */
+    int64_t spare;     /* bytes that earlier strips left over or kept back; below 0 if they lack */
     uint64_t bytes;    /* written */
     enum skybook_status status;
     bool ended;
@@ -167,14 +167,18 @@ struct skybook_encoder {
 /* Fill in the defaults: ratio 20.48, segments of at most 1,000 bytes, no packets. */
 void skybook_defaults(struct skybook_options *options, uint32_t width);
 
-/* Begin a scene. `write` is called from skybook_push and skybook_finish with `user`. */
-enum skybook_status skybook_init(struct skybook_encoder *encoder,
-                                 const struct skybook_options *options, skybook_write write,
-                                 void *user);
+/* Begin a scene. `write` is called from skybook_push and skybook_finish with `user`. The caller's
+ * size of the struct goes with it: where the library has another (of another SKYBOOK_MAX_WIDTH),
+ * the encoder is left alone and the status is SKYBOOK_ERROR_USAGE. */
+#define skybook_init(encoder, options, write, user) \
+    skybook_init_sized((encoder), sizeof *(encoder), (options), (write), (user))
+enum skybook_status skybook_init_sized(struct skybook_encoder *encoder, size_t size,
+                                       const struct skybook_options *options, skybook_write write,
+                                       void *user);
 
 /* Take lines. Sample of band b, row r, column c is samples[b * band + r * line + c * pixel]:
- * line by line (BIL) band = width, line = bands * width, pixel = 1. After an error every call
- * returns that error. */
+ * line by line (BIL) band = width, line = bands * width, pixel = 1. A line beyond `height` is
+ * SKYBOOK_ERROR_INPUT. After an error every call returns that error. */
 enum skybook_status skybook_push(struct skybook_encoder *encoder, const uint16_t *samples,
                                  uint32_t lines, size_t band, size_t line, size_t pixel);
 

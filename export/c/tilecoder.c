@@ -92,7 +92,8 @@ static uint32_t put_side(const struct skybook_tile *tile, uint8_t *body)
     return 1 + SKYBOOK_SIDE_BYTES;
 }
 
-/* The body of a segment; its length, or 0 if it takes more than the room. */
+/* The body of a segment; its length, 0 if it takes more than the room, or
+ * SKYBOOK_NO_LANE. */
 static size_t put_body(struct skybook_encoder *encoder, uint32_t column, uint32_t first,
                        uint32_t stop, bool is_first, uint8_t *body)
 {
@@ -105,15 +106,15 @@ static size_t put_body(struct skybook_encoder *encoder, uint32_t column, uint32_
     const uint32_t start = work->before[first];
     const size_t length = skybook_lane(&work->symbols[start], work->before[stop] - start,
                                        encoder->packet, room);
-    if (length == 0) {
-        return 0;
+    if (length == 0 || length == SKYBOOK_NO_LANE) {
+        return length;
     }
     memcpy(body + side, encoder->packet + room - length, length);
     return side + length;
 }
 
 /* What became of an attempt to code a tile. */
-enum outcome { DONE, TOO_LONG, NO_ROOM };
+enum outcome { DONE, TOO_LONG, NO_ROOM, BROKEN };
 
 static enum outcome code_segments(struct skybook_encoder *encoder, uint32_t column, uint32_t margin)
 {
@@ -134,6 +135,9 @@ static enum outcome code_segments(struct skybook_encoder *encoder, uint32_t colu
             return NO_ROOM;
         }
         const size_t length = put_body(encoder, column, first, stop, is_first, body);
+        if (length == SKYBOOK_NO_LANE) {
+            return BROKEN;
+        }
         if (length == 0 || (stop == first && !is_first)) {
             return TOO_LONG;
         }
@@ -202,6 +206,9 @@ static enum skybook_status code(struct skybook_encoder *encoder, uint32_t column
             return SKYBOOK_OK;
         }
         encoder->strip_used = tile->coded;
+        if (outcome == BROKEN) {
+            return encoder->options.step_code >= 0 ? SKYBOOK_ERROR_LIMIT : SKYBOOK_ERROR_INTERNAL;
+        }
         if (outcome == TOO_LONG) {
             margin++;
         } else if (!closed) {
@@ -222,7 +229,11 @@ enum skybook_status skybook_code(struct skybook_encoder *encoder, uint32_t colum
     if (status != SKYBOOK_OK) {
         return status;
     }
-    tile->code = tile->code < tile->finest ? tile->finest : tile->code;
+    /* A step that the options name may be an octave finer, as those of golden vectors are:
+     * residuals seldom pass their range then, and where one does, it is found. */
+    const bool named = encoder->options.step_code >= 0 && tile->finest >= 16;
+    const uint8_t finest = (uint8_t)(tile->finest - (named ? 16 : 0));
+    tile->code = tile->code < finest ? finest : tile->code;
     skybook_scan(&encoder->work, tile, tile->code, true);
     status = plan(encoder, column);
     return status == SKYBOOK_OK ? code(encoder, column) : status;

@@ -8,7 +8,7 @@
 
 #define PIXELS (SKYBOOK_TILE * SKYBOOK_TILE)
 #define WIDE (SKYBOOK_TILE + 8)
-#define SYMBOL_LIMIT (32767 * 64)
+#define SYMBOL_LIMIT (16383 * 64) /* so that a residual of two symbols is within 16 bits */
 
 /* Where a place beyond `size` lies when it is mirrored at the end, again and again. */
 static uint32_t mirrored(uint32_t place, uint32_t size)
@@ -120,7 +120,7 @@ static void filter_row(struct skybook_work *work, uint32_t block_row, int32_t *l
     }
 }
 
-/* The finest step code whose symbols stay within 16 bits. */
+/* The finest step code whose symbols stay within the limit. */
 static uint8_t finest(const struct skybook_work *work, const struct skybook_tile *tile)
 {
     const uint32_t count = (uint32_t)work->positions[0] * work->positions[1];
