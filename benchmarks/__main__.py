@@ -1,4 +1,5 @@
-"""Command line of the benchmarks: demo, rd, resources, link, stream, upsets, fuzz."""
+"""Command line of the benchmarks: demo, rd, ablation, resources, link, stream, upsets, fuzz,
+energy, probe, roofline, board-report."""
 
 import argparse
 import sys
@@ -8,16 +9,20 @@ from pathlib import Path
 
 from rich.console import Console
 
+from benchmarks.ablation import ablation_text, run_ablation
 from benchmarks.demo import default_names, run_demo
+from benchmarks.energycommand import add_energy
 from benchmarks.fuzz import CORPUS, fuzz, fuzz_text
 from benchmarks.fuzztargets import PARSERS
+from benchmarks.hardwarecommand import add_board_report, add_resources
 from benchmarks.link import BUNDLE, FULL, QUICK, describe_pass, measure_link
 from benchmarks.linkheaders import measure_headers
 from benchmarks.linkreport import headers_text, link_text, pass_text, plot_link
 from benchmarks.plots import write_plots
 from benchmarks.ratedistortion import rate_distortion
 from benchmarks.report import summary_table
-from benchmarks.resources import QUICK_RUNS, RUNS, measure_resources, resources_text
+from benchmarks.resources import QUICK_RUNS, RUNS
+from benchmarks.rooflinecommand import add_probe, add_roofline
 from benchmarks.scenes import benchmark_scenes
 from benchmarks.streaming import (
     PASS_LINES,
@@ -53,11 +58,15 @@ def _rd(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _resources(arguments: argparse.Namespace) -> int:
-    runs = QUICK_RUNS if arguments.quick else RUNS
-    with Console(stderr=True).status(f"{arguments.bundle}: {runs} runs"):
-        found = measure_resources(arguments.bundle, runs)
-    print_result(found, resources_text(found), arguments.json)
+def _ablation(arguments: argparse.Namespace) -> int:
+    with Console(stderr=True).status("starting") as status:
+        found = run_ablation(
+            BUNDLE,
+            lambda bands: benchmark_scenes(arguments.data, bands),
+            arguments.train,
+            status.update,
+        )
+    print_result(found, ablation_text(found), arguments.json)
     return 0
 
 
@@ -140,21 +149,31 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--bundle", action="append", help="name or path; may be repeated")
         add_json_option(command)
         command.set_defaults(run=run)
-    resources = commands.add_parser(
-        "resources",
-        help="speed and memory of the onboard chain, on one CPU and one thread",
-        epilog="example: python -m benchmarks resources --bundle NAME --json resources.json",
-    )
-    resources.add_argument("--bundle", required=True, help="name or path of a model bundle")
-    quick = f"{QUICK_RUNS} runs instead of {RUNS}"
-    resources.add_argument("--quick", action="store_true", help=quick)
-    add_json_option(resources)
-    resources.set_defaults(run=_resources)
+    _add_ablation(commands)
+    add_resources(commands)
+    add_board_report(commands)
     _add_stream(commands)
     _add_upsets(commands)
     _add_fuzz(commands)
     _add_link(commands)
+    add_energy(commands)
+    add_probe(commands)
+    add_roofline(commands)
     return parser
+
+
+def _add_ablation(commands: Commands) -> None:
+    ablation = commands.add_parser(
+        "ablation",
+        help="what each part of the flagship codec is worth",
+        description="Changes one part at a time, fits the tables again, and measures real streams.",
+        epilog="example: python -m benchmarks ablation --data FOLDER --train OTHER_FOLDER",
+    )
+    ablation.add_argument("--data", type=Path, help="GeoTIFFs; the spyndex scene is always in")
+    training = "GeoTIFFs that tables are fitted to; default: procedural, a quarter of spyndex"
+    ablation.add_argument("--train", type=Path, metavar="DIR", help=training)
+    add_json_option(ablation)
+    ablation.set_defaults(run=_ablation)
 
 
 def _add_link(commands: Commands) -> None:

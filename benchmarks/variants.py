@@ -1,0 +1,299 @@
+"""Variants of a lapped codec: one part changed, the tables fitted again to the same tiles."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ground.datasets import find_scenes, read_item
+from ground.decoder import Decoder
+from ground.geotiff import Scene
+from ground.lappedfit import draw_codes, fit, fit_quantizer, level_scale
+from ground.lappedrebuild import LappedRebuilder
+from ground.scenes import procedural, spyndex_scene
+from onboard import bandtransform
+from onboard.adaptive import AdaptiveFrontEnd, AdaptiveSide, Analysed
+from onboard.bundle import Bundle
+from onboard.contexts import BLOCK, LATTICES, LEVELS, ContextModel
+from onboard.errors import InputError, StreamError
+from onboard.lapped import PLANE_LIMIT, SUB_STEPS, Quantizer
+from onboard.lappedcoder import LappedCoder, Prepared
+from onboard.session import FloatSession
+from onboard.tables import Tables
+
+SEED = 1
+PROCEDURAL_SCENES, PROCEDURAL_SIDE = 12, 256
+TILES = 400
+"""To fit to, about as many from each scene."""
+NO_TURN = 128
+"""The angle that leaves bands as they are."""
+OCTAVES = range(3, 12)
+"""Of steps, from 4 to 2,048 DN."""
+_HALF = 32
+_AC = ("same", "near", "slope")
+
+Tiles = NDArray[Any]
+Draw = Callable[[Prepared, np.random.Generator], NDArray[np.int64]]
+"""Gives the step code of each tile of a batch."""
+
+
+@dataclass(frozen=True)
+class FixedBands(AdaptiveFrontEnd):
+    """Means and step of each tile, but one band transform for all, which tiles do not carry.
+
+    Attributes:
+        angles: of the band transform.
+    """
+
+    angles: tuple[int, ...]
+
+    @property
+    def side_bytes(self) -> int:
+        """See `AdaptiveFrontEnd.side_bytes`."""
+        return 1 + 2 * self.bands
+
+    def unpack(self, packed: bytes, signed: bool) -> AdaptiveSide:
+        """See `AdaptiveFrontEnd.unpack`."""
+        if len(packed) != self.side_bytes:
+            raise StreamError(f"side: expected {self.side_bytes} bytes, found {len(packed)}")
+        means = np.frombuffer(packed, ">i2" if signed else ">u2", offset=1)
+        return AdaptiveSide(tuple(means.tolist()), packed[0], self.angles)
+
+    def analyse(self, tiles: NDArray[Any], present: NDArray[np.bool_]) -> Analysed:
+        """See `AdaptiveFrontEnd.analyse`; the tiles' angles are empty."""
+        means = super().analyse(tiles, present).means
+        count, bands, rows, cols = tiles.shape
+        away = (tiles - means[:, :, None, None]) * present[:, None]
+        away = np.pad(away, [(0, 0), (0, 0), (0, -rows % BLOCK), (0, -cols % BLOCK)], "symmetric")
+        turn = bandtransform.matrix(np.array([self.angles], np.uint8), bands)[0]
+        flat = turn @ away.reshape(count, bands, -1)
+        flat = (flat + (1 << (bandtransform.SHIFT - 1))) >> bandtransform.SHIFT
+        shifts = np.zeros(count, np.int64)
+        planes = flat
+        while (over := np.abs(planes).max(axis=(1, 2)) > PLANE_LIMIT).any():
+            shifts += over
+            by = shifts[:, None, None]
+            planes = (flat + ((1 << by) >> 1)) >> by
+        shape = (count * bands, *away.shape[2:])
+        none = np.zeros((count, 0), np.uint8)
+        return Analysed(means, none, shifts, planes.reshape(shape).astype(np.float32))
+
+
+FrontEnd = Callable[[NDArray[Any]], AdaptiveFrontEnd]
+"""Gives the front end of a scene, whole (1, bands, rows, cols) or as tiles."""
+
+
+def no_band_transform(tiles: NDArray[Any]) -> AdaptiveFrontEnd:
+    """Return the front end that codes bands as they are."""
+    bands = tiles.shape[1]
+    return FixedBands(bands, (NO_TURN,) * bandtransform.angle_count(bands))
+
+
+def scene_band_transform(tiles: NDArray[Any]) -> AdaptiveFrontEnd:
+    """Return the front end with one band transform, chosen as a tile's is, for the whole scene."""
+    bands = tiles.shape[1]
+    means = np.rint(tiles.mean(axis=(0, 2, 3))).astype(np.int32)
+    away = tiles.astype(np.int32) - means[:, None, None]
+    present = np.ones((len(tiles), *tiles.shape[2:]), np.bool_)
+    covariance = bandtransform.measure(away, present).sum(axis=0)
+    angles = bandtransform.choose(covariance[None])[0]
+    return FixedBands(bands, tuple(angles.tolist()))
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A codec made from the full one.
+
+    Attributes:
+        label: what is different.
+        coder: of all scenes.
+        front_end: of each scene, instead of the coder's.
+        scene_bytes: side information of a scene that the stream has no place for.
+        by_octave: coders instead, by octave of the step; of those near the right one the better.
+    """
+
+    label: str
+    coder: LappedCoder
+    front_end: FrontEnd | None = None
+    scene_bytes: int = 0
+    by_octave: tuple[LappedCoder, ...] = ()
+
+    def coders(self, image: NDArray[Any], budget: int) -> Sequence[LappedCoder]:
+        """Return the coders of which the better is to code an image in a budget of bytes."""
+        if not self.by_octave:
+            return [self.coder]
+        prepared = self.coder.prepare(image[None], np.ones((1, *image.shape[1:]), np.bool_))
+        code = int((self.coder.guess(prepared)[0] <= 8 * budget).argmax())
+        first = min(max(code // SUB_STEPS - OCTAVES.start, 0), len(self.by_octave) - 2)
+        return self.by_octave[first : first + 2]
+
+    def bundle(self, full: Bundle, coder: LappedCoder, image: NDArray[Any]) -> Bundle:
+        """Return the bundle that codes an image; only for memory: golden vectors are `full`'s."""
+        front_end = self.front_end(image[None]) if self.front_end else coder.front_end
+        return replace(full, codec=replace(coder, front_end=front_end), front_end=front_end)
+
+
+class _Unrefined(FloatSession):
+    """Stands in for a refinement network: the image goes through as it is."""
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """A reach of one pixel."""
+        return {"radius": "1"}
+
+    def run(self, maps: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Return the linearly rebuilt image."""
+        return maps[0]
+
+
+def linear_decoder(path: Path, bundle: Bundle) -> Decoder:
+    """Return a decoder of `bundle`'s streams without the network of the bundle at `path`."""
+    decoder = Decoder(path)
+    decoder.bundle = bundle
+    decoder.rebuilder = LappedRebuilder(bundle, _Unrefined(None))
+    return decoder
+
+
+def training_tiles(folder: Path | None, bands: int, tile: int) -> list[Tiles]:
+    """Return whole tiles (n, bands, tile, tile) without nodata, scene by scene.
+
+    Args:
+        folder: of GeoTIFFs, of which each gives some tiles; None takes procedural scenes and a
+            quarter of the spyndex scene, if that has so many bands.
+        bands: wanted; other scenes are left out.
+        tile: side, pixels.
+
+    Raises:
+        InputError: there is not one tile.
+    """
+    rng = np.random.default_rng(SEED)
+    scenes = [_tiles(scene, tile) for scene in _scenes(folder) if len(scene.image) == bands]
+    scenes = [tiles for tiles in scenes if len(tiles)]
+    each = -(-TILES // max(len(scenes), 1))
+    found = [tiles[rng.permutation(len(tiles))[:each]] for tiles in scenes]
+    if not found:
+        raise InputError(f"training: expected a tile of {bands} x {tile} x {tile}, found none")
+    return found
+
+
+def _scenes(folder: Path | None) -> Iterator[Scene]:
+    if folder is not None:
+        yield from (read_item(item) for item in find_scenes(folder))
+        return
+    for seed in range(PROCEDURAL_SCENES):
+        yield procedural(seed, PROCEDURAL_SIDE, PROCEDURAL_SIDE, nodata=False)
+    whole = spyndex_scene()
+    rows, cols = (side // 2 for side in whole.image.shape[1:])
+    yield replace(whole, image=whole.image[:, :rows, :cols])
+
+
+def _tiles(scene: Scene, tile: int) -> Tiles:
+    bands, rows, cols = scene.image.shape
+    valid = scene.valid if scene.nodata is not None else (scene.image != 0).any(axis=0)
+    cut = [
+        scene.image[:, row : row + tile, col : col + tile]
+        for row in range(0, rows - tile + 1, tile)
+        for col in range(0, cols - tile + 1, tile)
+        if valid[row : row + tile, col : col + tile].all()
+    ]
+    return np.array(cut).reshape(-1, bands, tile, tile)
+
+
+def prepare(coder: LappedCoder, training: Sequence[Tiles], front_end: FrontEnd) -> list[Prepared]:
+    """Analyse training tiles, each scene with its front end."""
+    found = []
+    for tiles in training:
+        present = np.ones((len(tiles), *tiles.shape[2:]), np.bool_)
+        found.append(replace(coder, front_end=front_end(tiles)).prepare(tiles, present))
+    return [Prepared.join(found[first : first + 8]) for first in range(0, len(found), 8)]
+
+
+def variants(full: LappedCoder, training: Sequence[Tiles]) -> Iterator[tuple[str, Variant]]:
+    """Yield name and variant of each part of the codec, `full` (fitted again) first."""
+    batches = prepare(full, training, lambda _: full.front_end)
+    fitted = fit(full, batches, SEED)
+    yield "full", Variant("full codec", fitted)
+    yield "shipped", Variant("its tables as shipped", full)
+    angles = bandtransform.angle_count(full.front_end.bands)
+    for name, label, front_end, scene_bytes in (
+        ("bands_none", "no band transform", no_band_transform, 0),
+        ("bands_scene", "one band transform a scene", scene_band_transform, angles),
+    ):
+        turned = fit(full, prepare(full, training, front_end), SEED)
+        yield name, Variant(label, turned, front_end, scene_bytes)
+    for name, label, kept in (
+        ("contexts_same", "AC contexts: same place only", "same"),
+        ("contexts_near", "AC contexts: neighbours only", "near"),
+    ):
+        yield name, Variant(label, fit(keep_context(full, batches, kept), batches, SEED))
+    static = tuple(without_contexts(full, batches, octave) for octave in OCTAVES)
+    label = "no AC contexts: a table a channel and octave"
+    yield "contexts_none", Variant(label, full, scene_bytes=1, by_octave=static)
+    plain = fit(full, batches, SEED, decide=plain_rounding)
+    yield "rounding", Variant("no dead zone, codewords at centres", at_centres(plain))
+    yield "dead_zone", Variant("no dead zone, learned codewords", plain)
+    yield "codewords", Variant("dead zone, codewords at centres", at_centres(fitted))
+    unskipped = replace(full, quantizer=replace(full.quantizer, skip=-1))
+    yield "skip", Variant("every symbol coded, none skipped", fit(unskipped, batches, SEED))
+
+
+def plain_rounding(tables: Tables, skip: int) -> Quantizer:
+    """Return rounding to the nearest step, whatever it costs."""
+    half = np.full(LEVELS, _HALF, np.int32)
+    return replace(fit_quantizer(tables, skip), dead=half, rounding=half)
+
+
+def at_centres(coder: LappedCoder) -> LappedCoder:
+    """Return the codec whose symbols stand for whole steps."""
+    whole = np.tile(np.arange(1, 5, dtype=np.uint16) * 256, (LEVELS, 1))
+    return replace(coder, quantizer=replace(coder.quantizer, codewords=whole))
+
+
+def keep_context(coder: LappedCoder, batches: Sequence[Prepared], kept: str) -> LappedCoder:
+    """Take the AC contexts away but one, 'same' or 'near'; the DC keeps its own.
+
+    What is left is scaled so that each channel's mean level stays.
+    """
+    model = coder.contexts
+    changed: dict[str, Any] = {name: 0 * getattr(model, name) for name in _AC if name != kept}
+    alone = replace(coder, contexts=replace(model, **changed))
+    lost = mean_levels(coder, batches) - mean_levels(alone, batches)
+    for name in (kept, "bias"):
+        scaled = np.rint(getattr(model, name) * 2 ** (lost / 4))
+        changed[name] = np.clip(scaled, 0, 65_535).astype(np.uint16)
+    return replace(coder, contexts=replace(model, **changed))
+
+
+def without_contexts(coder: LappedCoder, batches: Sequence[Prepared], octave: int) -> LappedCoder:
+    """Give each AC channel one level for good, its mean at steps of an octave; none is skipped."""
+
+    def draw(batch: Prepared, rng: np.random.Generator) -> NDArray[np.int64]:
+        return SUB_STEPS * octave + rng.integers(0, SUB_STEPS, len(batch.means))
+
+    means = mean_levels(coder, batches, draw)
+    bias = np.array([round(256 * level_scale(round(level))) for level in means], np.uint16)
+    changed: dict[str, Any] = {name: 0 * getattr(coder.contexts, name) for name in _AC}
+    contexts = replace(coder.contexts, **changed, bias=bias)
+    quantizer = replace(coder.quantizer, skip=-1)
+    static = replace(coder, contexts=contexts, quantizer=quantizer)
+    return fit(static, batches, SEED, rounds=2, draw=draw)
+
+
+def mean_levels(
+    coder: LappedCoder, batches: Sequence[Prepared], draw: Draw = draw_codes
+) -> NDArray[np.float64]:
+    """Return the mean level of each AC channel over training tiles, at steps drawn for them."""
+    rng = np.random.default_rng(SEED)
+    model: ContextModel = coder.contexts
+    sums, count = np.zeros(model.cuts[-1]), 0
+    for batch in batches:
+        codes = np.maximum(draw(batch, rng), coder.finest(batch))
+        for number, layer in enumerate(coder.scan(batch, codes), 1):
+            if number > LATTICES:
+                sums[model.channels_of(number)] += layer.level.sum(axis=(0, 1))
+        count += layer.level.shape[0] * layer.level.shape[1]
+    mean: NDArray[np.float64] = sums[model.bands :] / count
+    return mean
