@@ -242,7 +242,7 @@ def _guess(lapped: LappedCoder) -> NDArray[np.int64]:
     """
     bits = np.zeros(_GUESS_ORIGIN + STEP_CODES, np.int64)
     for shift in range(_GUESS_SHIFTS + 1):
-        by_bin = lapped.bits_at(shift)[-_GUESS_BINS:]
+        by_bin = lapped.size_guess.bits_at(shift)[-_GUESS_BINS:]
         for number, by_code in enumerate(by_bin):
             first = _GUESS_ORIGIN - 4 * number - SUB_STEPS * shift
             bits[first : first + STEP_CODES] = by_code

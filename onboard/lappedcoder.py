@@ -19,28 +19,16 @@ from onboard.contexts import FREQUENCIES, LATTICES, ContextModel, ContextState, 
 from onboard.errors import UsageError
 from onboard.lapped import (
     LATENT_SHIFT,
-    STEP_CODES,
-    SUB_STEPS,
     LappedTransform,
     Latents,
     Quantizer,
 )
+from onboard.sizeguess import SizeGuess
 from onboard.tables import BIT, Tables
 
 # 2^12 * 2^(i/8). The square of the step of code c is 2^(c/8 - 2) DN^2, so errors in (1/64 step)^2
 # times 2^(c/8) are in 2^-14 DN^2.
 _EIGHTH_OCTAVES = np.array([4096, 4467, 4871, 5312, 5793, 6317, 6889, 7512], np.int64)
-_BIN_SHIFT = 21
-_BINS = 4 * (127 + 24)
-"""Quarter octaves of the bits of a float32, up to 2^24."""
-_BITS_OF_SIZE = (
-    144, 144, 171, 1334, 4006, 7917, 12356, 16564, 19917, 22112, 23185, 23471, 23471, 23471, 23471,
-    23471, 23471, 23471, 23471, 23542, 23742, 24113, 24692, 25514, 26606, 27987, 29673, 31670,
-    33973, 36570, 39443, 42566, 45907, 49436, 53122,
-)  # fmt: skip
-"""Bits, in 1/4096, of a latent of 2^(-6/4) steps, 2^(-5/4) and so on, that it and what it does to
-the contexts take on average: fitted to the sizes of training tiles, so not the cost of a symbol."""
-_BITS_SHIFT = 12
 Analyser = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 Body = tuple[int, int, bytes]
 """Starting layer, starting place in it, body."""
@@ -237,59 +225,13 @@ class LappedCoder:
         return prepared.latents.least_code(self.transform.mantissas)
 
     def guess(self, prepared: Prepared) -> NDArray[np.int64]:
-        """Return (tiles, 256) roughly the bits of each tile at each step code, from a histogram.
-
-        Only every second position is counted.
-        """
-        latents = prepared.latents
-        count, rows, cols, _ = latents.dc.shape
-        ac, dc = (
-            part.reshape(count, rows * cols, -1)[:, ::2].reshape(count, -1).astype(np.float32)
-            for part in (latents.ac, latents.dc)
-        )
-        ac_bins, dc_bins = (
-            np.abs(part, out=part).view(np.int32) >> _BIN_SHIFT for part in (ac, dc)
-        )
-        bits = np.empty((count, 256), np.int64)
-        for tile, shift in enumerate(latents.shifts.tolist()):
-            counts = np.bincount(ac_bins[tile], minlength=_BINS).astype(np.float64)
-            counts += np.bincount(dc_bins[tile], minlength=_BINS)
-            bits[tile] = (counts @ self.bits_at(shift)).astype(np.int64) >> (_BITS_SHIFT - 1)
-        return bits
-
-    def bits_at(self, shift: int) -> NDArray[np.float64]:
-        """(bins, 256): bits, in 1/4096, of a latent of each size at each step code.
-
-        Sums of these are integers below 2^53, so exact.
-        """
-        if shift not in self._known_bits:
-            sixteenths = 4 * np.arange(_BINS)[:, None] + SUB_STEPS * shift - np.arange(STEP_CODES)
-            place = np.maximum(sixteenths - self._no_bits, 0)
-            knots = np.array(_BITS_OF_SIZE)
-            last = len(knots) - 1
-            # Beyond the last, a bit for each octave.
-            beyond = knots[last] + (np.maximum(place - 4 * last, 0) << (_BITS_SHIFT - 4))
-            whole, part = np.minimum(place >> 2, last - 1), place & 3
-            between = knots[whole] * (4 - part) + knots[whole + 1] * part >> 2
-            bits = np.where(place < 4 * last, between, beyond)
-            bits[0] = 0
-            self._known_bits[shift] = bits.astype(np.float64)
-        return self._known_bits[shift]
+        """Return (tiles, 256) roughly the bits of each tile at each step code."""
+        return self.size_guess.bits(prepared.latents)
 
     @cached_property
-    def _known_bits(self) -> dict[int, NDArray[np.float64]]:
-        return {}
-
-    @cached_property
-    def _no_bits(self) -> int:
-        """Sixteenths of an octave, as `bits_at` counts them, of the first of `_BITS_OF_SIZE`.
-
-        Step code 0 is 2^14 / mantissa; its logarithm by comparing whole numbers.
-        """
-        power = int(self.transform.mantissas[0]) ** SUB_STEPS
-        step = int((1 << 14 * SUB_STEPS) // power)
-        middle_of_bin = 3
-        return SUB_STEPS * 127 + step.bit_length() - 1 - middle_of_bin - 4 * 6
+    def size_guess(self) -> SizeGuess:
+        """What latents will take, by how large they are."""
+        return SizeGuess(int(self.transform.mantissas[0]))
 
     def error(self, prepared: Prepared, codes: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the squared error of each tile that its rounding makes, in squared DN."""
