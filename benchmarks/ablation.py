@@ -273,7 +273,7 @@ def ablation_text(found: Mapping[str, Any]) -> str:
     where = ", ".join(f"{group} {count}" for group, count in found["scenes"].items())
     fitted = f"{found['training_tiles']} tiles of {found['training_scenes']} scenes"
     lines = [
-        f"{found['bundle']}, linear decoder; scenes: {where}; tables fitted to {fitted}",
+        f"{found['bundle']} without its network; scenes: {where}; tables fitted to {fitted}",
         "bytes at equal PSNR16 against the full codec, percent (positive: more are needed)",
         f"{'variant':<44}" + "".join(f"{group:>10}" for group in groups),
     ]

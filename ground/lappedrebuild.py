@@ -28,6 +28,8 @@ CELL = 4
 _BAND_ROWS = 16
 _CORE = 512
 _TILES_AT_ONCE = 256
+_LARGEST_STEP = 2_000.0
+"""DN; of flat tiles the step may be larger, but the network has not seen any."""
 
 
 @dataclass
@@ -215,6 +217,7 @@ class LappedRebuilder:
     def _refine(self, canvas: _Canvas, pool: ThreadPoolExecutor) -> NDArray[np.float32]:
         """Run the refinement network over the canvas, part by part."""
         refined = np.empty_like(canvas.image)
+        step = np.minimum(canvas.step, np.float32(_LARGEST_STEP))
         border = tile_borders(self.bundle.tile // CELL, canvas.first // CELL, canvas.step.shape)
 
         def work(part: tuple[slice, slice, slice, slice]) -> None:
@@ -223,7 +226,7 @@ class LappedRebuilder:
             found = self.session.run(
                 [
                     np.ascontiguousarray(canvas.image[None, :, wide_rows, wide_cols]),
-                    np.ascontiguousarray(canvas.step[None, None, *cells]),
+                    np.ascontiguousarray(step[None, None, *cells]),
                     np.ascontiguousarray(canvas.known[None, None, *cells]),
                     np.ascontiguousarray(border[None, :, *cells]),
                 ]
