@@ -305,19 +305,29 @@ def _turned(maps: Tensor, turn: int) -> Tensor:
 
 def draw_codes(tiles: NDArray[np.uint16], rng: np.random.Generator) -> NDArray[np.int64]:
     """Draw a step code for each tile: mostly around its own detail, else any of use."""
-    detail = np.abs(np.diff(tiles.astype(np.float32), axis=3)).mean((1, 2, 3)).clip(4, 400)
-    near = detail * 2 ** rng.uniform(-0.7, 3.5, len(tiles))
-    step = np.where(rng.random(len(tiles)) < 0.6, near, 2 ** rng.uniform(3, 8.2, len(tiles)))
-    codes: NDArray[np.int64] = np.rint(16 * np.log2(2 * step.clip(4, 2000))).astype(np.int64)
-    return codes
+    near = _detail(tiles) * 2 ** rng.uniform(-0.7, 3.5, len(tiles))
+    return _codes(
+        np.where(rng.random(len(tiles)) < 0.6, near, 2 ** rng.uniform(3, 8.2, len(tiles)))
+    )
 
 
 def _useful_codes(tiles: NDArray[np.uint16], rng: np.random.Generator) -> NDArray[np.int64]:
     """Draw a step code for each tile, of compression ratios from 5 to 50 mostly."""
-    detail = np.abs(np.diff(tiles.astype(np.float32), axis=3)).mean((1, 2, 3)).clip(4, 400)
-    near = detail * 2 ** rng.uniform(-0.2, 2.2, len(tiles))
-    codes: NDArray[np.int64] = np.rint(16 * np.log2(2 * near.clip(4, 2000))).astype(np.int64)
+    codes = _codes(_detail(tiles) * 2 ** rng.uniform(-0.2, 2.2, len(tiles)))
     return np.where(rng.random(len(tiles)) < 0.8, codes, draw_codes(tiles, rng))
+
+
+def _detail(tiles: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """Return the mean difference of neighbours of each tile, DN, within useful bounds."""
+    differences = np.abs(np.diff(tiles.astype(np.float32), axis=3))
+    found: NDArray[np.float32] = differences.mean((1, 2, 3)).clip(4, 400)
+    return found
+
+
+def _codes(steps: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the codes nearest to steps in DN."""
+    codes: NDArray[np.int64] = np.rint(16 * np.log2(2 * steps.clip(4, 2000))).astype(np.int64)
+    return codes
 
 
 def _split(windows: NDArray[np.uint16], tile: int) -> NDArray[np.uint16]:

@@ -17,12 +17,7 @@ from onboard import rans
 from onboard.adaptive import AdaptiveFrontEnd
 from onboard.contexts import FREQUENCIES, LATTICES, ContextModel, ContextState, Ints
 from onboard.errors import UsageError
-from onboard.lapped import (
-    LATENT_SHIFT,
-    LappedTransform,
-    Latents,
-    Quantizer,
-)
+from onboard.lapped import LATENT_SHIFT, LappedTransform, Latents, Quantizer
 from onboard.sizeguess import SizeGuess
 from onboard.tables import BIT, Tables
 
