@@ -7,7 +7,7 @@ together; a tile's bytes hang on that tile and its step alone (SPEC.md, sections
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -278,9 +278,10 @@ class LappedCoder:
             cost = np.bincount(unit, self.tables.costs_of(entry), tiles * positions)
             costs.append(cost.astype(np.int64).reshape(tiles, positions))
             counts.append(np.bincount(unit, minlength=cost.size).reshape(tiles, positions))
-            stops = np.searchsorted(layer.coded, layer.first_of_tiles[1:-1])
-            entries.append(np.split(entry.astype(np.uint16), stops))
-            residuals.append(np.split(residual, stops))
+            entry = entry.astype(np.uint16)
+            stops = np.searchsorted(layer.coded, layer.first_of_tiles).tolist()
+            entries.append([entry[first:stop] for first, stop in pairwise(stops)])
+            residuals.append([residual[first:stop] for first, stop in pairwise(stops)])
             places += [(number, position) for position in range(positions)]
         coded, sizes = self.tables.symbols(
             np.concatenate([part for tile in zip(*entries, strict=True) for part in tile]),
@@ -327,9 +328,7 @@ class LappedCoder:
     def write(self, plans: Sequence["Plan"]) -> list[list[Body]]:
         """Code tiles; all their segments go through the entropy coder side by side."""
         lanes = [lane for plan in plans for lane in plan.lanes()]
-        lengths = np.array([len(lane) for lane in lanes], np.int64)
-        rows = np.concatenate([*lanes, np.zeros(0, np.uint16)])
-        coded = iter(rans.encode(rows, self.tables.alphabet, lengths))
+        coded = iter(rans.encode(lanes, self.tables.alphabet))
         bodies = [plan.bodies(coded) for plan in plans]
         for number, plan in enumerate(plans):
             if max(len(body) for _, _, body in bodies[number]) > plan.room:

@@ -25,75 +25,82 @@ WORD = 16
 _LOW, _FREQUENCY = np.uint32(TOTAL - 1), np.uint32(2 * TOTAL - 1)
 _SHIFT, _WORD = np.uint32(PRECISION), np.uint32(WORD)
 _STEPS = 256
-"""Symbols that all lanes take at a time; bounds the memory."""
+"""Symbols that all lanes take at a time."""
+_LANES = 1024
+"""Lanes side by side; with that, bounds the memory."""
 
 
 @dataclass(frozen=True)
 class Alphabet:
-    """All symbols that lanes may hold, whatever table they are of; u32 arrays, a row for each.
+    """All symbols that lanes may hold, whatever table they are of.
 
     Attributes:
-        starts: start among 4096.
-        frequencies: 1..4096.
-        limits: largest state that takes the symbol with no word moved out.
-        rest: 4096 less the frequency.
+        rows: u32, for each symbol its start among 4096 in the low 12 bits and its frequency,
+            1..4096, above; the last one leaves a state as it is.
     """
 
-    starts: NDArray[np.uint32]
-    frequencies: NDArray[np.uint32]
-    limits: NDArray[np.uint32]
-    rest: NDArray[np.uint32]
+    rows: NDArray[np.uint32]
 
     @classmethod
     def of(cls, starts: NDArray[Any], frequencies: NDArray[Any]) -> "Alphabet":
-        """Return these symbols, and as the last one a symbol that leaves a state as it is."""
+        """Return these symbols, and the one that leaves a state as it is."""
         starts = np.append(starts, 0).astype(np.uint32)
-        frequencies = np.append(frequencies, TOTAL).astype(np.uint32)
-        # x >= f << 20, written so that it does not overflow at f = 4096.
-        limits = (frequencies.astype(np.uint64) << (32 - PRECISION)) - 1
-        return cls(starts, frequencies, limits.astype(np.uint32), TOTAL - frequencies)
+        return cls(np.append(frequencies, TOTAL).astype(np.uint32) << _SHIFT | starts)
 
 
-def encode(
-    symbols: NDArray[np.uint16], alphabet: Alphabet, lengths: NDArray[np.int64]
-) -> list[bytes]:
+def encode(lanes: Sequence[NDArray[np.uint16]], alphabet: Alphabet) -> list[bytes]:
     """Code lanes.
 
     Args:
-        symbols: rows of the alphabet, lane after lane, in reading order.
+        lanes: rows of the alphabet, in reading order.
         alphabet: of all lanes, at most 65,536 rows.
-        lengths: symbols of each lane.
 
     Returns:
         The bytes of each lane: the state, u32, then 16-bit words in reading order.
     """
-    order = np.argsort(-lengths, kind="stable")
-    longest = int(lengths.max(initial=0))
-    last = (np.cumsum(lengths) - 1)[order]
-    counts = lengths[order]
-    state = np.full(len(lengths), START, np.uint32)
-    owners, words = [np.zeros(0, np.uint32)], [np.zeros(0, np.uint16)]
-    for first in range(0, longest, _STEPS):
-        steps = np.arange(first, min(first + _STEPS, longest))[:, None]
-        lanes = int(np.count_nonzero(counts > first))
-        at = last[:lanes] - steps
-        ended = steps >= counts[:lanes]
-        at[ended] = 0
-        taken = np.take(symbols, at)
-        taken[ended] = len(alphabet.starts) - 1
-        moved, left = _code(state[:lanes], taken, alphabet)
-        owners.append(np.nonzero(moved.T)[0].astype(np.uint32))
-        words.append(left.T[moved.T])
-    return _collect(order, state, np.concatenate(owners), np.concatenate(words))
+    order = sorted(range(len(lanes)), key=lambda lane: -len(lanes[lane]))
+    coded = [b""] * len(lanes)
+    for first in range(0, len(order), _LANES):
+        group = order[first : first + _LANES]
+        for lane, found in zip(group, _encode([lanes[n] for n in group], alphabet), strict=True):
+            coded[lane] = found
+    return coded
+
+
+def _encode(lanes: Sequence[NDArray[np.uint16]], alphabet: Alphabet) -> list[bytes]:
+    """Code lanes side by side, the longest first."""
+    longest = len(lanes[0])
+    symbols = np.full((len(lanes), longest), len(alphabet.rows) - 1, np.uint16)
+    for row, lane in zip(symbols, lanes, strict=True):
+        row[longest - len(lane) :] = lane
+    moved, words = np.empty(symbols.shape, np.bool_), np.empty(symbols.shape, ">u2")
+    lengths = np.array([len(lane) for lane in lanes])
+    state = np.full(len(lanes), START, np.uint32)
+    for stop in range(longest, 0, -_STEPS):
+        steps = slice(max(stop - _STEPS, 0), stop)
+        active = int(np.count_nonzero(lengths > longest - stop))
+        taken = np.take(alphabet.rows, symbols[:active, steps].T[::-1])
+        left, before = _code(state[:active], taken)
+        moved[:active, steps], words[:active, steps] = left[::-1].T, before[::-1].T
+        moved[active:, steps] = False
+    stops = np.cumsum(np.count_nonzero(moved, axis=1)).tolist()
+    packed, states = words[moved].tobytes(), state.astype(">u4").tobytes()
+    firsts = [0, *stops[:-1]]
+    return [
+        states[STATE_BYTES * lane : STATE_BYTES * (lane + 1)] + packed[2 * first : 2 * stop]
+        for lane, (first, stop) in enumerate(zip(firsts, stops, strict=True))
+    ]
 
 
 def _code(
-    x: NDArray[np.uint32], symbols: NDArray[np.uint16], alphabet: Alphabet
+    x: NDArray[np.uint32], symbols: NDArray[np.uint32]
 ) -> tuple[NDArray[np.bool_], NDArray[np.uint16]]:
     """Code symbols (steps, lanes); return whether a word leaves a state at each, and which."""
     moved, words = np.empty(symbols.shape, np.bool_), np.empty(symbols.shape, np.uint16)
-    rows = (alphabet.starts, alphabet.frequencies, alphabet.limits, alphabet.rest)
-    starts, frequencies, limits, rests = (np.take(row, symbols) for row in rows)
+    frequencies, starts = symbols >> _SHIFT, symbols & _LOW
+    rests = np.uint32(TOTAL) - frequencies
+    # Largest states that take the symbol with no word moved out; f << 20 is 0 for f = 4096.
+    limits = (frequencies << np.uint32(32 - PRECISION)) - np.uint32(1)
     shift, quotient = np.empty_like(x), np.empty_like(x)
     for frequency, start, limit, rest, word, full in zip(
         frequencies, starts, limits, rests, words, moved, strict=True
@@ -107,31 +114,6 @@ def _code(
         np.add(x, quotient, out=x)
         np.add(x, start, out=x)
     return moved, words
-
-
-def _collect(
-    order: NDArray[np.int64],
-    state: NDArray[np.uint32],
-    owners: NDArray[np.uint32],
-    words: NDArray[np.uint16],
-) -> list[bytes]:
-    """Return the bytes of each lane from the words that left its state, the first ones first.
-
-    Args:
-        order: lane of each state.
-        state: at the end.
-        owners: place in `order` of the lane of each word.
-        words: in the order in which they left each state.
-    """
-    packed = words[np.argsort(owners, kind="stable")].astype(">u2")
-    stops = np.cumsum(np.bincount(owners, minlength=len(order))).tolist()
-    lanes = [b""] * len(order)
-    first = 0
-    for lane, last_state, stop in zip(order.tolist(), state.tolist(), stops, strict=True):
-        written = packed[first:stop][::-1].tobytes()
-        lanes[lane] = last_state.to_bytes(STATE_BYTES, "big") + written
-        first = stop
-    return lanes
 
 
 class Reader:

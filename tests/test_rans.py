@@ -27,8 +27,7 @@ def frequency_table(rng: np.random.Generator, symbols: int) -> NDArray[np.int64]
 
 def written(frequencies: NDArray[np.int64], lanes: Lanes) -> list[bytes]:
     alphabet = rans.Alphabet.of(np.cumsum(frequencies) - frequencies, frequencies)
-    symbols = np.concatenate([*lanes, np.zeros(0, np.int64)]).astype(np.uint16)
-    return rans.encode(symbols, alphabet, np.array([len(lane) for lane in lanes]))
+    return rans.encode([np.asarray(lane, np.uint16) for lane in lanes], alphabet)
 
 
 def slots_of(frequencies: NDArray[np.int64]) -> NDArray[np.uint32]:
@@ -178,7 +177,7 @@ def encoded(
     symbols, sizes = tables.symbols(tables.entries(level, residual).astype(np.uint16), residual)
     sums = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
     ends = np.cumsum(lengths)
-    return rans.encode(symbols, tables.alphabet, sums[ends] - sums[ends - lengths])
+    return rans.encode(np.split(symbols, sums[ends[:-1]]), tables.alphabet)
 
 
 def decoded(
