@@ -173,7 +173,7 @@ def _coded(coder: LappedCoder, prepared: Prepared, code: int) -> tuple[int, int]
     """Return how many latents are coded at a step, and about their bits in 1/256."""
     coded, bits = 0, 0
     for layer in coder.scan(prepared, np.full(len(prepared.means), code)):
-        level, residual = layer.of_coded()
+        level, residual = layer.levels, layer.residuals
         shift = coder.tables.shifts.astype(np.int64)[level]
         symbol = (residual >> shift) + LARGEST
         symbol = np.where((symbol < 0) | (symbol >= ESCAPE), ESCAPE, symbol)

@@ -57,13 +57,16 @@ def measure(deviations: NDArray[np.int32], valid: NDArray[np.bool_]) -> NDArray[
     even = np.s_[..., : rows // 2 * 2, : cols // 2 * 2]
     pairs = deviations[even][..., 0::2, :] + deviations[even][..., 1::2, :]
     sums = (pairs[..., 0::2] + pairs[..., 1::2]).astype(np.float64)
-    blocks = valid[even].reshape(tiles, rows // 2, 2, cols // 2, 2)
-    whole = np.asarray(blocks.all(axis=(2, 4)))
+    gaps = not valid.all()
+    if gaps:
+        blocks = valid[even].reshape(tiles, rows // 2, 2, cols // 2, 2)
+        whole = np.asarray(blocks.all(axis=(2, 4)))[:, None]
     covariance = np.zeros((tiles, bands, bands))
     for axis in (2, 3):
         low, high = (_slice(axis, part) for part in (slice(None, -1), slice(1, None)))
-        known = (whole[:, None][low] & whole[:, None][high]).reshape(tiles, 1, -1)
-        gradients = (sums[high] - sums[low]).reshape(tiles, bands, -1) * known
+        gradients = (sums[high] - sums[low]).reshape(tiles, bands, -1)
+        if gaps:
+            gradients *= (whole[low] & whole[high]).reshape(tiles, 1, -1)
         covariance += gradients @ gradients.transpose(0, 2, 1)
     return covariance.astype(np.int64)
 

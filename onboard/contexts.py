@@ -23,6 +23,7 @@ LEVELS = 64
 SIZE_CAP = 40
 SLOPE_CAP = 2 * SIZE_CAP
 DC_CAP = 2047
+_LEVEL_SHIFT = 21
 _LEVEL_ZERO = (127 + 2) << 2  # a sum of 4 begins level 0: exponent and two bits of a float32
 _EXACT = 1 << 24
 
@@ -76,40 +77,60 @@ class ContextModel:
             return slice(0, self.bands)
         return slice(*self.cuts[layer - LATTICES - 1 : layer - LATTICES + 1])
 
+    @property
+    def features(self) -> int:
+        """Numbers that the sums of a position may hang on, see `ContextState`."""
+        return self._first + 2 * self.cuts[-1]
+
+    @property
+    def _first(self) -> int:
+        """Features before those of channels: one for the bias, then the slopes."""
+        return 1 + len(self.slope)
+
+    def features_of(self, layer: int) -> tuple[slice, slice]:
+        """Return where the magnitudes of a layer's symbols are, and those of its neighbours."""
+        part = self.channels_of(layer)
+        count = part.stop - part.start
+        first = self._first + 2 * part.start
+        return slice(first, first + count), slice(first + count, first + 2 * count)
+
     @cached_property
-    def _matrices(self) -> list[tuple[NDArray[np.float32], ...]]:
-        """Weights of each AC layer as float32: same, near, slope, bias."""
-        found: list[tuple[NDArray[np.float32], ...]] = []
-        for first, stop in zip(self.cuts[:-1], self.cuts[1:], strict=True):
-            part = slice(first - self.bands, stop - self.bands)
-            found.append(
-                (
-                    np.ascontiguousarray(self.same[:first, part], np.float32),
-                    np.ascontiguousarray(self.near[:first, part], np.float32),
-                    self.slope[:, part].astype(np.float32),
-                    self.bias[part].astype(np.float32),
-                )
+    def _matrices(self) -> list[NDArray[np.float32]]:
+        """Weights of each AC layer, (features known by then, channels)."""
+        found = []
+        for layer in range(LATTICES + 1, self.layers + 1):
+            channels = self.channels_of(layer)
+            part = slice(channels.start - self.bands, channels.stop - self.bands)
+            weights = np.empty(
+                (self._first + 2 * channels.start, part.stop - part.start), np.float32
             )
+            weights[0], weights[1 : self._first] = self.bias[part], self.slope[:, part]
+            for earlier in range(LATTICES, layer):
+                size, near = self.features_of(earlier)
+                weights[size] = self.same[self.channels_of(earlier), part]
+                weights[near] = self.near[self.channels_of(earlier), part]
+            found.append(weights)
         return found
 
     @cached_property
     def macs_per_position(self) -> int:
         """Multiply-accumulates of the sums, per position of 8x8 pixels."""
-        ac = sum(m.size for parts in self._matrices for m in parts[:3])
-        return int(ac + self.dc[0].size)
+        return int(sum(m[1:].size for m in self._matrices) + self.dc[0].size)
 
 
 class ContextState:
-    """What is known of a batch of tiles while their layers are coded or read."""
+    """What is known of a batch of tiles while their layers are coded or read.
+
+    What the sums of AC symbols are made of stands side by side, so that those of a layer are one
+    product: a 1 for the bias, the slopes, and layer by layer magnitudes and those of neighbours.
+    """
 
     def __init__(self, model: ContextModel, tiles: int, rows: int, cols: int) -> None:
         self.model = model
         self.shape = (tiles, rows, cols)
-        channels = model.cuts[-1]
         self._dc: Ints = np.zeros((*self.shape, model.bands), np.int32)
-        self._size = np.zeros((*self.shape, channels), np.float32)
-        self._near = np.zeros((*self.shape, channels), np.float32)
-        self._slopes = np.zeros((*self.shape, 2 * model.bands), np.float32)
+        self._features = np.zeros((*self.shape, model.features), np.float32)
+        self._features[..., 0] = 1
         row, col = np.indices((rows, cols)).reshape(2, -1)
         kinds = np.where(row % 2 == col % 2, row % 2, 2)
         self._lattices = [np.nonzero(kinds == lattice)[0] for lattice in range(LATTICES)]
@@ -139,14 +160,14 @@ class ContextState:
         else:
             values[..., self.channels(layer)] = part.reshape(*self.shape, -1)
 
-    def context(self, layer: int) -> tuple[Ints, Ints | int]:
-        """Return level and predicted value of each symbol of a layer (tiles, positions, channels).
+    def context(self, layer: int) -> tuple[NDArray[np.float32], Ints | int]:
+        """Return sum and predicted value of each symbol of a layer (tiles, positions, channels).
 
-        All earlier layers must have been put.
+        All earlier layers must have been put. `levels` makes levels of sums.
         """
         if layer > LATTICES:
-            return self._ac_level(layer), 0
-        return self._dc_level(layer - 1)
+            return self._ac_sums(layer), 0
+        return self._dc_sums(layer - 1)
 
     def put(self, layer: int, symbols: Ints) -> None:
         """Set the symbols (tiles, positions, channels) of a layer."""
@@ -163,9 +184,8 @@ class ContextState:
         near[:, :-1] += size[:, 1:]
         near[:, :, 1:] += size[:, :, :-1]
         near[:, :, :-1] += size[:, :, 1:]
-        part = self.channels(layer)
-        self._size[..., part] = size
-        self._near[..., part] = near
+        of_size, of_near = self.model.features_of(layer)
+        self._features[..., of_size], self._features[..., of_near] = size, near
 
     def _set_slopes(self) -> None:
         """Take the differences of the DC left and right of each position, above and below it."""
@@ -180,27 +200,24 @@ class ContextState:
             np.minimum(np.arange(rows) + 1, rows - 1),
         )
         down = np.abs(self._dc[:, before] - self._dc[:, after])
-        self._slopes[:] = np.minimum(np.concatenate([across, down], axis=3), SLOPE_CAP)
+        slopes = np.minimum(np.concatenate([across, down], axis=3), SLOPE_CAP)
+        self._features[..., 1 : 1 + slopes.shape[3]] = slopes
 
-    def _ac_level(self, layer: int) -> Ints:
-        same, near, slope, bias = self.model._matrices[layer - LATTICES - 1]
-        known = len(same)
-        channels = self.model.cuts[-1]
-        sums = self._size.reshape(-1, channels)[:, :known] @ same
-        sums += self._near.reshape(-1, channels)[:, :known] @ near
-        sums += self._slopes.reshape(-1, len(slope)) @ slope
-        sums += bias
-        return _levels(sums).reshape(self.shape[0], -1, sums.shape[1])
+    def _ac_sums(self, layer: int) -> NDArray[np.float32]:
+        weights = self.model._matrices[layer - LATTICES - 1]
+        known = self._features.reshape(-1, self.model.features)[:, : len(weights)]
+        sums: NDArray[np.float32] = known @ weights
+        return sums.reshape(self.shape[0], -1, sums.shape[1])
 
-    def _dc_level(self, lattice: int) -> tuple[Ints, Ints]:
+    def _dc_sums(self, lattice: int) -> tuple[NDArray[np.float32], Ints]:
         """Predict a lattice from the ones before: from four corners, or four sides."""
         tiles, rows, cols = self.shape
         places = self._lattices[lattice]
         bands = self.model.bands
         bias = self.model.dc_bias[lattice].astype(np.float32)
         if lattice == 0:
-            level = _levels(np.broadcast_to(bias, (tiles, len(places), bands)).copy())
-            return level, np.zeros(level.shape, np.int32)
+            sums = np.broadcast_to(bias, (tiles, len(places), bands))
+            return sums, np.zeros(sums.shape, np.int32)
         # One more row and column of zeros stands in for what a single row or column cannot mirror.
         dc = np.zeros((tiles, rows + 1, cols + 1, bands), np.int32)
         dc[:, :rows, :cols] = self._dc
@@ -225,7 +242,7 @@ class ContextState:
         capped = np.minimum(features, DC_CAP).astype(np.float32)
         weights = self.model.dc[lattice - 1].astype(np.float32)
         sums = capped.reshape(tiles, len(places), len(weights)) @ weights + bias
-        return _levels(sums), (one + two + three + last + 2) >> 2
+        return sums, (one + two + three + last + 2) >> 2
 
 
 def _mirrored(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
@@ -234,8 +251,14 @@ def _mirrored(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:
     return np.asarray(np.where(low == size, size - 2 if size > 1 else size, low), np.int64)
 
 
-def _levels(sums: NDArray[np.float32]) -> Ints:
+def levels(sums: NDArray[np.float32]) -> Ints:
     """Return four levels per octave of the sums, from 4 on, 0..63."""
-    steps: Ints = np.ascontiguousarray(sums).view(np.int32) >> 21
+    steps: Ints = np.ascontiguousarray(sums).view(np.int32) >> _LEVEL_SHIFT
     steps -= _LEVEL_ZERO
     return np.clip(steps, 0, LEVELS - 1, out=steps)
+
+
+def least_sum(level: int) -> np.float32:
+    """Return the smallest sum of a level above 0."""
+    bits = np.array((level + _LEVEL_ZERO) << _LEVEL_SHIFT, np.int32)
+    return np.float32(bits.view(np.float32))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from onboard.contexts import BLOCK, FREQUENCIES, LEVELS, Ints
+from onboard.contexts import BLOCK, FREQUENCIES, LEVELS, Ints, least_sum
 from onboard.errors import BundleError
 
 TAPS = 4 * FREQUENCIES
@@ -116,17 +116,24 @@ class Latents:
             octaves += over
         return octaves * SUB_STEPS
 
-    def scaled(self, codes: NDArray[np.int64], mantissas: NDArray[np.int32]) -> Ints:
-        """Return the latents in 1/64 of each tile's step."""
+    def scaled(
+        self, codes: NDArray[np.int64], mantissas: NDArray[np.int32], channels: slice = slice(None)
+    ) -> Ints:
+        """Return latents in 1/64 of each tile's step; all, or the DC, or some channels of AC."""
+        bands = self.dc.shape[3]
+        first, stop, _ = channels.indices(bands + self.ac.shape[3])
+        if first < bands < stop:
+            parts = slice(first, bands), slice(bands, stop)
+            return np.concatenate([self.scaled(codes, mantissas, p) for p in parts], axis=3)
+        values = (
+            self.dc[..., channels] if stop <= bands else self.ac[..., first - bands : stop - bands]
+        )
         shift = (_BASE_SHIFT + codes // SUB_STEPS - self.shifts).astype(np.int32)
         factor = mantissas[codes % SUB_STEPS].astype(np.int32)
         shift, factor = shift[:, None, None, None], factor[:, None, None, None]
-        half = np.int32(1) << (shift - 1)
-        bands = self.dc.shape[3]
-        found = np.empty((*self.dc.shape[:3], bands + self.ac.shape[3]), np.int32)
-        np.multiply(self.dc, factor, out=found[..., :bands])
-        np.multiply(self.ac, factor, out=found[..., bands:], dtype=np.int32)
-        found += half
+        found = values.astype(np.int32)
+        found *= factor
+        found += np.int32(1) << (shift - 1)
         found >>= shift
         return found
 
@@ -161,7 +168,12 @@ class Quantizer:
         least[: self.skip + 1] = np.iinfo(np.int32).max
         return least
 
-    def quantise(self, away: Ints, level: Ints) -> Ints:
+    @cached_property
+    def least_sum(self) -> np.float32:
+        """Smallest sum of the context model of which a symbol is coded."""
+        return least_sum(self.skip + 1)
+
+    def quantise(self, away: Ints, level: NDArray[np.integer[Any]]) -> Ints:
         """Return residuals, given them before rounding in 1/64 step."""
         sign = away >> 31
         size = (away ^ sign) - sign

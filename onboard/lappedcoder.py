@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice, pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onboard import rans
 from onboard.adaptive import AdaptiveFrontEnd
-from onboard.contexts import FREQUENCIES, LATTICES, ContextModel, ContextState, Ints
+from onboard.contexts import FREQUENCIES, LATTICES, ContextModel, ContextState, Ints, levels
 from onboard.errors import UsageError
 from onboard.lapped import LATENT_SHIFT, LappedTransform, Latents, Quantizer
 from onboard.sizeguess import SizeGuess
@@ -25,6 +25,7 @@ from onboard.tables import BIT, Tables
 # times 2^(c/8) are in 2^-14 DN^2.
 _EIGHTH_OCTAVES = np.array([4096, 4467, 4871, 5312, 5793, 6317, 6889, 7512], np.int64)
 Analyser = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+Number = TypeVar("Number", bound=np.generic)
 Body = tuple[int, int, bytes]
 """Starting layer, starting place in it, body."""
 Piece = tuple[int, int, int]
@@ -162,27 +163,25 @@ class Layer:
     """A layer of a batch, quantised: arrays (tiles, positions, channels).
 
     Attributes:
-        level: of each symbol.
+        sums: of the context model.
         residual: 0 where the level says that it is not coded.
         away: residual before rounding, in 1/64 step.
         coded: which symbols are coded, as indices into the flat arrays.
+        levels: int64, of the coded symbols.
+        residuals: of the coded symbols.
     """
 
-    level: Ints
+    sums: NDArray[np.float32]
     residual: Ints
     away: Ints
     coded: NDArray[np.int64]
+    levels: NDArray[np.int64]
+    residuals: Ints
 
     @property
-    def first_of_tiles(self) -> NDArray[np.int64]:
-        """Index of each tile's first symbol, and of the end."""
-        tiles, positions, channels = self.level.shape
-        return np.arange(tiles + 1, dtype=np.int64) * np.int64(positions * channels)
-
-    def of_coded(self) -> tuple[NDArray[np.int64], Ints]:
-        """Return level and residual of the coded symbols."""
-        level = self.level.reshape(-1)[self.coded].astype(np.int64)
-        return level, self.residual.reshape(-1)[self.coded]
+    def level(self) -> Ints:
+        """Level of each symbol."""
+        return levels(self.sums)
 
 
 @dataclass(frozen=True)
@@ -247,22 +246,22 @@ class LappedCoder:
 
     def scan(self, prepared: Prepared, codes: NDArray[np.int64]) -> Iterator[Layer]:
         """Quantise a batch at the given steps, layer by layer."""
-        scaled = prepared.latents.scaled(codes, self.transform.mantissas)
-        state = ContextState(self.contexts, *scaled.shape[:3])
+        latents, mantissas = prepared.latents, self.transform.mantissas
+        state = ContextState(self.contexts, *latents.dc.shape[:3])
         for number in range(1, self.contexts.layers + 1):
-            level, mean = state.context(number)
-            away = state.take(scaled, number)
+            sums, mean = state.context(number)
+            away = latents.scaled(codes, mantissas, self.contexts.channels_of(number))
             if number <= LATTICES:
-                away = away - (mean << 6)
-            away = np.ascontiguousarray(away)
-            coded = np.flatnonzero(level > self.quantizer.skip)
-            residual = np.zeros(level.shape, np.int32)
-            residual.reshape(-1)[coded] = self.quantizer.quantise(
-                away.reshape(-1)[coded], level.reshape(-1)[coded]
-            )
+                away = state.take(away, number) - (mean << 6)
+            away = away.reshape(sums.shape)
+            coded = np.flatnonzero(sums >= self.quantizer.least_sum)
+            of_coded = levels(np.take(sums, coded)).astype(np.int64)
+            residuals = self.quantizer.quantise(np.take(away, coded), of_coded)
+            residual = np.zeros(sums.shape, np.int32)
+            residual.reshape(-1)[coded] = residuals
             if number < self.contexts.layers:  # the last is no other's context
                 state.put(number, residual + mean if number <= LATTICES else residual)
-            yield Layer(level, residual, away, coded)
+            yield Layer(sums, residual, away, coded, of_coded, residuals)
 
     def symbols(self, prepared: Prepared, codes: NDArray[np.int64]) -> Symbols:
         """Quantise a batch at the given steps."""
@@ -271,25 +270,23 @@ class LappedCoder:
         counts, costs = [], []
         places: list[tuple[int, int]] = []
         for number, layer in enumerate(self.scan(prepared, codes), 1):
-            tiles, positions, channels = layer.level.shape
-            level, residual = layer.of_coded()
-            entry = self.tables.entries(level, residual)
-            unit = layer.coded // channels
-            cost = np.bincount(unit, self.tables.costs_of(entry), tiles * positions)
-            costs.append(cost.astype(np.int64).reshape(tiles, positions))
-            counts.append(np.bincount(unit, minlength=cost.size).reshape(tiles, positions))
-            entry = entry.astype(np.uint16)
-            stops = np.searchsorted(layer.coded, layer.first_of_tiles).tolist()
-            entries.append([entry[first:stop] for first, stop in pairwise(stops)])
-            residuals.append([residual[first:stop] for first, stop in pairwise(stops)])
+            tiles, positions, channels = layer.sums.shape
+            entry = self.tables.entries(layer.levels, layer.residuals)
+            units = np.bincount(layer.coded // channels, minlength=tiles * positions)
+            stops = _sums(units)
+            cost = _sums(self.tables.costs_of(entry))
+            costs.append(np.diff(cost[stops]).reshape(tiles, positions))
+            counts.append(units.reshape(tiles, positions))
+            of_tiles = stops[np.arange(tiles + 1) * positions]
+            entries.append(_split(entry.astype(np.uint16), of_tiles))
+            residuals.append(_split(layer.residuals, of_tiles))
             places += [(number, position) for position in range(positions)]
         coded, sizes = self.tables.symbols(
             np.concatenate([part for tile in zip(*entries, strict=True) for part in tile]),
             np.concatenate([part for tile in zip(*residuals, strict=True) for part in tile]),
         )
         units = np.concatenate(counts, axis=1).reshape(-1)
-        stops = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
-        before_unit = stops[np.concatenate([[0], np.cumsum(units)])]
+        before_unit = _sums(sizes)[_sums(units)]
         tiles = len(codes)
         before = np.empty((tiles, len(places) + 1), np.int64)
         before[:, :-1] = before_unit[:-1].reshape(tiles, -1)
@@ -357,6 +354,18 @@ class LappedCoder:
             cuts.append((first, stop))
             first = stop
         return cuts
+
+
+def _sums(counts: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the sum before each place, and of all."""
+    found = np.zeros(len(counts) + 1, np.int64)
+    found[1:] = counts
+    return np.cumsum(found, out=found)
+
+
+def _split(values: NDArray[Number], stops: NDArray[np.int64]) -> list[NDArray[Number]]:
+    """Return the values between one stop and the next."""
+    return [values[first:stop] for first, stop in pairwise(stops.tolist())]
 
 
 def _words_of(bits: int) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard import rans
-from onboard.contexts import ContextState, Ints
+from onboard.contexts import ContextState, Ints, levels
 from onboard.lappedcoder import LappedCoder
 
 _FEW_LANES = 48
@@ -68,7 +68,8 @@ def read(coder: LappedCoder, count: int, rows: int, cols: int, lanes: Sequence[L
     complete = np.zeros(count, np.int64)
     layers = []
     for layer in range(1, coder.contexts.layers + 1):
-        level, mean = state.context(layer)
+        sums, mean = state.context(layer)
+        level = levels(sums)
         alive = complete == layer - 1
         coded = ((level > coder.quantizer.skip) & alive[:, None, None]).reshape(count, -1)
         runs = _runs(starts.get(layer, []), running, alive, level.shape[1])

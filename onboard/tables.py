@@ -85,8 +85,8 @@ class Tables:
         high = residual
         if self.shifts[: level.max(initial=0) + 1].any():
             high = residual >> np.take(self.shifts.astype(np.int32), level)
-        symbol = high + LARGEST
-        symbol[(symbol < 0) | (symbol > ESCAPE)] = ESCAPE
+        # As unsigned numbers those below 0 are large too.
+        symbol = np.minimum((high + np.int32(LARGEST)).view(np.uint32), np.uint32(ESCAPE))
         found = level * SYMBOLS
         found += symbol
         return found
@@ -110,19 +110,20 @@ class Tables:
         """
         rows, of_entry = self._of_entry
         first, sizes = np.take(rows, entries), np.take(of_entry, entries)
-        if sizes.max(initial=1) == 1:
+        more = np.flatnonzero(sizes > 1)
+        if not len(more):
             return first, sizes
-        shift = self.shifts[entries // SYMBOLS]
-        place = np.cumsum(sizes, dtype=np.int64) - sizes
-        found = np.empty(int(sizes.sum(dtype=np.int64)), np.uint16)
-        found[place] = first
-        escaped = np.flatnonzero(sizes > 2)
+        found = np.repeat(first, sizes)
+        size, residual = sizes[more].astype(np.int64), residual[more]
+        place = more + np.cumsum(size - 1) - (size - 1)
+        shift = self.shifts[entries[more] // SYMBOLS].astype(np.int32)
+        escaped = np.flatnonzero(size > 2)
         value = (residual[escaped] >> shift[escaped]) + (1 << (_RAW_BITS - 1))
         found[place[escaped] + 1] = _raw(value >> 8, 8)
         found[place[escaped] + 2] = _raw(value & 255, 8)
         shifted = np.flatnonzero(shift)
-        width = shift[shifted].astype(np.int32)
-        last = place[shifted] + sizes[shifted] - 1
+        last = (place + size - 1)[shifted]
+        width = shift[shifted]
         found[last] = _raw(residual[shifted] & ((1 << width) - 1), width)
         return found, sizes
 
