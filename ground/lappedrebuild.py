@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ground.concealment import EmptyFill, fill_holes
-from ground.mask import Mask, influenced, nearest_means, restore_nodata
-from ground.projection import LARGEST_STEP, project
+from ground.lineartiles import linear_tiles
+from ground.mask import Mask, influenced, keep_off_nodata, nearest_means, restore_tile
 from ground.reception import Reception
-from ground.synthesis import linear_bands, reconstruct, tile_borders
+from ground.synthesis import tile_borders
 from ground.tilereception import TileReception
 from onboard.adaptive import AdaptiveSide
 from onboard.bundle import Bundle
 from onboard.contexts import BLOCK, LATTICES
-from onboard.lappedreader import Lane, Read, read
+from onboard.lappedreader import Lane, read
 from onboard.layers import ALL_NODATA
 from onboard.sceneheader import SceneHeader
 from onboard.session import FloatSession
@@ -26,7 +26,8 @@ from onboard.tiling import TileGrid
 CELL = 4
 """Pixels of a side of what the refinement network sees as one cell."""
 _BAND_ROWS = 16
-_CORE = 512
+_CORE = 1024
+"""Pixels of a side of what one thread refines at once; several threads share it."""
 _TILES_AT_ONCE = 256
 _LARGEST_STEP = 2_000.0
 """DN; of flat tiles the step may be larger, but the network has not seen any."""
@@ -95,14 +96,19 @@ class LappedRebuilder:
                 stop = min(first + _BAND_ROWS, grid.rows)
                 rows = range(max(first - margin, 0), min(stop + margin, grid.rows))
                 canvas = self._canvas(reception, grid, rows, stand_ins)
-                refined = self._refine(canvas, pool)
+                inner = range(first * grid.tile, min(stop * grid.tile, grid.height))
+                refined = self._refine(canvas, inner, pool, threads)
                 flags = influenced(canvas.mask, self.ring)
                 if stop == grid.rows and not reception.height_known:
                     # What may have been lost below reaches up to here.
                     below = flags[-self.ring :]
                     below[below == Mask.COMPLETE] = Mask.INFLUENCED
+                here = slice(inner.start, inner.stop)
+                samples = _rounded(refined, header, image.dtype)
+                image[:, here] = samples[:, : len(inner), : grid.width]
+                mask[here] = flags[here.start - canvas.first : here.stop - canvas.first]
                 for index in range(first * grid.columns, stop * grid.columns):
-                    self._finish(canvas, refined, flags, grid, index, header, image, mask)
+                    restore_tile(canvas.tiles[index], grid.box(index), header, image, mask)
                 report(stop * grid.columns, grid.count)
 
     def _stand_ins(self, reception: Reception, grid: TileGrid, reach: int) -> _StandIns:
@@ -176,47 +182,21 @@ class LappedRebuilder:
         found = read(self.coder, len(arrived), -(-rows // BLOCK), -(-cols // BLOCK), lanes)
         for lane in found.wrong:
             reception.refuse_lane(arrived[lane.tile][0])
-        bands = self._linear(found, [side for _, side in arrived])
         layers = self.coder.contexts.layers
-        for (index, side), pixels, complete in zip(arrived, bands, found.complete, strict=True):
+        tiles = linear_tiles(self.coder, found, [side for _, side in arrived])
+        for (index, side), pixels, complete in zip(arrived, tiles, found.complete, strict=True):
             flag = Mask.COMPLETE if complete == layers else Mask.FINE_MISSING
             flag = flag if complete >= LATTICES else Mask.CONCEALED
             share = float(complete) / layers
             _put(canvas, grid, index, pixels[:, :rows, :cols], side.step, share, flag)
 
-    def _linear(self, found: Read, sides: list[AdaptiveSide]) -> NDArray[np.float32]:
-        """Return tiles (tiles, bands, rows, cols) in DN from their symbols."""
-        count, rows, cols = found.state.shape
-        channels = self.coder.contexts.cuts[-1]
-        values = np.zeros((count, rows, cols, channels), np.float32)
-        for number, layer in enumerate(found.layers, 1):
-            value = reconstruct(self.coder.quantizer, layer.residual, layer.level, layer.mean)
-            found.state.set(values, number, value)
-        steps = np.array([side.step for side in sides], np.float32)
-        angles = np.array([side.angles for side in sides], np.uint8)
-        means = np.array([side.means for side in sides], np.int64)
-        bands = linear_bands(self.coder, values, steps, angles, means)
-        fine = (steps <= LARGEST_STEP) & (found.complete == self.coder.contexts.layers)
-        if fine.any():
-            symbols, levels = (np.zeros(values.shape, np.int32) for _ in range(2))
-            for number, layer in enumerate(found.layers, 1):
-                found.state.set(symbols, number, layer.residual + layer.mean)
-                found.state.set(levels, number, layer.level)
-            for part in np.array_split(np.flatnonzero(fine), -(-np.count_nonzero(fine) // 32)):
-                bands[part] = project(
-                    self.coder,
-                    bands[part],
-                    symbols[part],
-                    levels[part],
-                    steps[part],
-                    angles[part],
-                    means[part],
-                )
-        return bands
-
-    def _refine(self, canvas: _Canvas, pool: ThreadPoolExecutor) -> NDArray[np.float32]:
-        """Run the refinement network over the canvas, part by part."""
-        refined = np.empty_like(canvas.image)
+    def _refine(
+        self, canvas: _Canvas, inner: range, pool: ThreadPoolExecutor, threads: int
+    ) -> NDArray[np.float32]:
+        """Run the refinement network over some rows of the scene, part by part."""
+        first = inner.start - canvas.first
+        stop = min(first + -(-len(inner) // CELL) * CELL, canvas.image.shape[1])
+        refined = np.empty_like(canvas.image[:, first:stop])
         step = np.minimum(canvas.step, np.float32(_LARGEST_STEP))
         border = tile_borders(self.bundle.tile // CELL, canvas.first // CELL, canvas.step.shape)
 
@@ -233,34 +213,21 @@ class LappedRebuilder:
             )[0]
             row, col = rows.start - wide_rows.start, cols.start - wide_cols.start
             inner = found[:, row : row + rows.stop - rows.start, col : col + cols.stop - cols.start]
-            refined[:, rows, cols] = inner
+            refined[:, rows.start - first : rows.stop - first, cols] = inner
 
-        list(pool.map(work, _parts(canvas.image.shape[1:], self.ring)))
+        side = _CORE if threads == 1 else _CORE // 2
+        list(pool.map(work, _parts(slice(first, stop), canvas.image.shape[1:], side, self.ring)))
         return refined
 
-    def _finish(
-        self,
-        canvas: _Canvas,
-        refined: NDArray[np.float32],
-        flags: NDArray[np.uint8],
-        grid: TileGrid,
-        index: int,
-        header: SceneHeader,
-        image: NDArray[Any],
-        mask: NDArray[np.uint8],
-    ) -> None:
-        """Round a tile, restore its nodata, and put it into the product."""
-        row, col, rows, cols = grid.box(index)
-        here = np.s_[row - canvas.first : row - canvas.first + rows, col : col + cols]
-        there = np.s_[row : row + rows, col : col + cols]
-        tile = canvas.tiles[index]
-        if tile.state == ALL_NODATA:
-            image[:, *there], mask[there] = header.nodata or 0, Mask.NODATA
-            return
-        low, high = header.sample_range
-        pixels = np.clip(np.rint(refined[:, *here]), low, high).astype(np.int64)
-        pixels, marks = restore_nodata(pixels, flags[here], tile, header, high)
-        image[:, *there], mask[there] = pixels.astype(image.dtype), marks
+
+def _rounded(
+    refined: NDArray[np.float32], header: SceneHeader, dtype: np.dtype[Any]
+) -> NDArray[Any]:
+    """Return samples, none of which has the value of nodata."""
+    low, high = header.sample_range
+    np.rint(refined, out=refined)
+    np.clip(refined, low, high, out=refined)
+    return keep_off_nodata(refined.astype(dtype), header, high)
 
 
 def _put(
@@ -295,6 +262,8 @@ def _put_stand_in(canvas: _Canvas, grid: TileGrid, index: int, stand_ins: _Stand
 
 def _conceal(canvas: _Canvas, grid: TileGrid) -> None:
     """Carry what arrived into the tiles that are lost."""
+    if all(tile.state is not None for tile in canvas.tiles.values()):
+        return
     height, width = canvas.mask.shape
     known, holes = np.zeros((height, width), np.bool_), np.zeros((height, width), np.bool_)
     for index, tile in canvas.tiles.items():
@@ -305,13 +274,15 @@ def _conceal(canvas: _Canvas, grid: TileGrid) -> None:
     fill_holes(canvas.image[:, :height, :width], known, holes)
 
 
-def _parts(shape: tuple[int, ...], ring: int) -> Iterator[tuple[slice, slice, slice, slice]]:
-    """Yield parts of a canvas, and each with the margin that its result hangs on."""
+def _parts(
+    inner: slice, shape: tuple[int, ...], side: int, ring: int
+) -> Iterator[tuple[slice, slice, slice, slice]]:
+    """Yield parts of some rows of a canvas, and each with the margin that its result hangs on."""
     margin = -(-ring // CELL) * CELL
-    for row in range(0, shape[0], _CORE):
-        for col in range(0, shape[1], _CORE):
-            rows = slice(row, min(row + _CORE, shape[0]))
-            cols = slice(col, min(col + _CORE, shape[1]))
+    for row in range(inner.start, inner.stop, side):
+        for col in range(0, shape[1], side):
+            rows = slice(row, min(row + side, inner.stop))
+            cols = slice(col, min(col + side, shape[1]))
             yield (
                 rows,
                 cols,

@@ -1,13 +1,14 @@
 """Mask: what a pixel of a product is worth, and what stands in for what was lost."""
 
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from ground.tilereception import Side, TileReception
-from onboard.layers import SOME_NODATA
+from onboard.layers import ALL_NODATA, SOME_NODATA
 from onboard.sceneheader import SceneHeader
 from onboard.tiling import TileGrid
 
@@ -47,12 +48,12 @@ def influenced(mask: NDArray[np.uint8], ring: int) -> NDArray[np.uint8]:
 
 
 def restore_nodata(
-    pixels: NDArray[np.int64],
+    pixels: NDArray[Any],
     mask: NDArray[np.uint8],
     tile: TileReception,
     header: SceneHeader,
     highest: int,
-) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+) -> tuple[NDArray[Any], NDArray[np.uint8]]:
     """Put nodata back, keep valid samples off that value, mark what cannot be known.
 
     The value is 0 where no scene header told it.
@@ -64,11 +65,38 @@ def restore_nodata(
     return pixels, np.where(tile.nodata, Mask.NODATA, mask).astype(np.uint8)
 
 
-def keep_off_nodata(
-    pixels: NDArray[np.int64], header: SceneHeader, highest: int
-) -> NDArray[np.int64]:
+def restore_tile(
+    tile: TileReception,
+    box: tuple[int, int, int, int],
+    header: SceneHeader,
+    image: NDArray[Any],
+    mask: NDArray[np.uint8],
+) -> None:
+    """Put nodata back into a tile of a product, in place; see `restore_nodata`.
+
+    Args:
+        tile: what arrived of it.
+        box: first row, first column, rows and columns.
+        header: of the scene.
+        image: (bands, rows, cols).
+        mask: (rows, cols).
+    """
+    row, col, rows, cols = box
+    here = np.s_[row : row + rows, col : col + cols]
+    if tile.state == ALL_NODATA:
+        image[:, *here], mask[here] = header.nodata or 0, Mask.NODATA
+    elif tile.state == SOME_NODATA or tile.nodata.any():
+        image[:, *here], mask[here] = restore_nodata(
+            image[:, *here], mask[here], tile, header, header.sample_range[1]
+        )
+
+
+def keep_off_nodata(pixels: NDArray[Any], header: SceneHeader, highest: int) -> NDArray[Any]:
     """Return samples of which none has the value of nodata."""
     if header.nodata is None:
         return pixels
+    taken = pixels == header.nodata
+    if not taken.any():
+        return pixels
     step = -1 if header.nodata == highest else 1
-    return np.where(pixels == header.nodata, header.nodata + step, pixels)
+    return np.where(taken, header.nodata + step, pixels)

@@ -1,5 +1,7 @@
 """Linear synthesis: symbols of tiles to digital numbers, each tile alone (SPEC.md, section 12)."""
 
+from itertools import product
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,7 +10,10 @@ from onboard.contexts import BLOCK, FREQUENCIES, Ints
 from onboard.lapped import LappedTransform, Quantizer
 from onboard.lappedcoder import LappedCoder
 
-_TILES_AT_ONCE = 32
+TILES_AT_ONCE = 8
+"""So few that they stay in the cache of a processor."""
+_WORDS = 4
+"""Magnitudes that have codewords of their own."""
 _PARITY = np.array([1, -1] * (BLOCK // 2), np.float32)
 _ROW_SIGN = np.repeat(_PARITY, BLOCK)
 _COL_SIGN = np.tile(_PARITY, BLOCK)
@@ -18,13 +23,18 @@ def reconstruct(
     quantizer: Quantizer, residual: Ints, level: Ints, mean: Ints | int
 ) -> NDArray[np.float32]:
     """Return what symbols stand for, in steps: prediction and codeword of the residual."""
-    size = np.abs(residual)
-    table = np.zeros((len(quantizer.codewords), 5), np.float32)
-    table[:, 1:] = quantizer.codewords / np.float32(256)
-    kind = np.minimum(size, 4)
-    value = table.reshape(-1)[level * 5 + kind] + (size - kind)
-    signed: NDArray[np.float32] = np.where(residual < 0, -value, value).astype(np.float32)
-    return signed + np.asarray(mean, np.float32)
+    table = np.zeros((len(quantizer.codewords), 2 * _WORDS + 1), np.float32)
+    table[:, _WORDS + 1 :] = quantizer.codewords / np.float32(256)
+    table[:, :_WORDS] = -table[:, :_WORDS:-1]
+    found = np.zeros(residual.shape, np.float32)
+    found += np.asarray(mean, np.float32)
+    some = np.flatnonzero(residual)  # few are not 0
+    away = residual.take(some)
+    near = np.clip(away, -_WORDS, _WORDS)
+    value = table.take(level.take(some) * (2 * _WORDS + 1) + near + _WORDS)
+    value += (away - near).astype(np.float32)
+    found.reshape(-1)[some] += value
+    return found
 
 
 def synthesise(transform: LappedTransform, latents: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -34,17 +44,17 @@ def synthesise(transform: LappedTransform, latents: NDArray[np.float32]) -> NDAr
     wide[:, 1:-1, 1:-1] = latents
     wide[:, 0, 1:-1], wide[:, -1, 1:-1] = latents[:, 0] * _ROW_SIGN, latents[:, -1] * _ROW_SIGN
     wide[:, :, 0], wide[:, :, -1] = wide[:, :, 1] * _COL_SIGN, wide[:, :, -2] * _COL_SIGN
-    filters = transform.synthesis.reshape(FREQUENCIES, -1).astype(np.float32) / np.float32(1 << 14)
-    parts = (wide.reshape(-1, FREQUENCIES) @ filters).reshape(
-        count, rows + 2, cols + 2, 2, BLOCK, 2, BLOCK
-    )
     # Blocks between the middles of positions: each takes a quarter of four filters.
-    blocks = parts[:, :-1, :-1, 1, :, 1] + parts[:, :-1, 1:, 1, :, 0]
-    blocks += parts[:, 1:, :-1, 0, :, 1]
-    blocks += parts[:, 1:, 1:, 0, :, 0]
-    planes: NDArray[np.float32] = blocks.transpose(0, 1, 3, 2, 4).reshape(
-        count, (rows + 1) * BLOCK, -1
+    around = np.empty((count, rows + 1, cols + 1, 2, 2, FREQUENCIES), np.float32)
+    for row, col in product(range(2), repeat=2):
+        around[..., row, col, :] = wide[:, row : row + rows + 1, col : col + cols + 1]
+    filters = transform.synthesis.reshape(FREQUENCIES, 2, BLOCK, 2, BLOCK)[:, ::-1, :, ::-1]
+    quarters = filters.transpose(1, 3, 0, 2, 4).reshape(-1, FREQUENCIES).astype(np.float32)
+    quarters /= np.float32(1 << 14)
+    blocks = (around.reshape(-1, len(quarters)) @ quarters).reshape(
+        count, rows + 1, cols + 1, BLOCK, BLOCK
     )
+    planes = blocks.transpose(0, 1, 3, 2, 4).reshape(count, (rows + 1) * BLOCK, -1)
     half = BLOCK // 2
     return planes[:, half:-half, half:-half]
 
@@ -98,15 +108,15 @@ def linear_bands(
         angles: (tiles, angles) of the band transforms.
         means: (tiles, bands) DN.
     """
-    by_channel = np.empty_like(values)
-    by_channel[..., coder.contexts.order] = values
-    by_channel *= steps[:, None, None, None]
     count, rows, cols, _ = values.shape
     bands = means.shape[1]
-    latents = by_channel.reshape(count, rows, cols, bands, FREQUENCIES).transpose(0, 3, 1, 2, 4)
+    place = np.argsort(coder.contexts.order)
     found = np.empty((count, bands, rows * BLOCK, cols * BLOCK), np.float32)
-    for first in range(0, count, _TILES_AT_ONCE):
-        part = slice(first, first + _TILES_AT_ONCE)
-        flat = latents[part].reshape(-1, rows, cols, FREQUENCIES)
+    for first in range(0, count, TILES_AT_ONCE):
+        part = slice(first, first + TILES_AT_ONCE)
+        latents = values[part].take(place, axis=3)
+        latents *= steps[part, None, None, None]
+        planes = latents.reshape(-1, rows, cols, bands, FREQUENCIES).transpose(0, 3, 1, 2, 4)
+        flat = planes.reshape(-1, rows, cols, FREQUENCIES)
         found[part] = to_bands(synthesise(coder.transform, flat), angles[part], means[part])
     return found

@@ -5,7 +5,7 @@ together; a tile's bytes hang on that tile and its step alone (SPEC.md, sections
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice, pairwise
 from typing import Any, TypeVar
@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard import rans
+from onboard import rans, rawlane
 from onboard.adaptive import AdaptiveFrontEnd
 from onboard.contexts import FREQUENCIES, LATTICES, ContextModel, ContextState, Ints, levels
 from onboard.errors import UsageError
 from onboard.lapped import LATENT_SHIFT, LappedTransform, Latents, Quantizer
+from onboard.lappedplan import Body, Plan, Symbols
 from onboard.sizeguess import SizeGuess
 from onboard.tables import BIT, Tables
 
@@ -26,10 +27,6 @@ from onboard.tables import BIT, Tables
 _EIGHTH_OCTAVES = np.array([4096, 4467, 4871, 5312, 5793, 6317, 6889, 7512], np.int64)
 Analyser = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 Number = TypeVar("Number", bound=np.generic)
-Body = tuple[int, int, bytes]
-"""Starting layer, starting place in it, body."""
-Piece = tuple[int, int, int]
-"""Starting layer, starting place in it, most bytes of the body."""
 
 
 @dataclass(frozen=True)
@@ -83,79 +80,6 @@ class Chosen:
     codes: NDArray[np.int64]
     states: Sequence[int]
     room: int
-
-
-@dataclass(frozen=True)
-class Symbols:
-    """rANS symbols of a batch, tile after tile in reading order.
-
-    Attributes:
-        rows: of the alphabet, of each symbol.
-        before: (tiles, units + 1), symbols of the batch before each (layer, position).
-        bits: (tiles, units + 1), cost of the tile before each (layer, position), in 1/256 bit.
-        places: (layer, position) of each unit.
-        ends: unit after the last one of each unit's layer.
-    """
-
-    rows: NDArray[np.uint16]
-    before: NDArray[np.int64]
-    bits: NDArray[np.int64]
-    places: list[tuple[int, int]]
-    ends: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A tile quantised at its step and cut to segments.
-
-    Attributes:
-        symbols: of its batch.
-        number: of the tile in the batch.
-        side: tile state and side information.
-        room: most bytes of a body.
-        one_layer: begin a new body at every layer.
-        margin: what the cuts keep free, see SPEC.md, section 13.
-        cuts: first and stop of the units of each segment.
-    """
-
-    symbols: Symbols
-    number: int
-    side: bytes
-    room: int
-    one_layer: bool
-    margin: int
-    cuts: list[tuple[int, int]]
-
-    @property
-    def pieces(self) -> list[Piece]:
-        """Where each segment starts, and its body's length from the cost of its symbols."""
-        bits = self.symbols.bits[self.number]
-        found = []
-        for number, (first, stop) in enumerate(self.cuts):
-            length = 0 if number else len(self.side)
-            if stop > first:
-                length += rans.STATE_BYTES + _words_of(int(bits[stop] - bits[first]))
-            found.append((*self._start(number), length))
-        return found
-
-    def lanes(self) -> Iterator[NDArray[np.uint16]]:
-        """Yield the symbols of each segment that has any."""
-        before = self.symbols.before[self.number]
-        for first, stop in self.cuts:
-            if stop > first:
-                yield self.symbols.rows[int(before[first]) : int(before[stop])]
-
-    def bodies(self, lanes: Iterator[bytes]) -> list[Body]:
-        """Put tile state and side information before the first of the coded lanes."""
-        found = []
-        for number, (first, stop) in enumerate(self.cuts):
-            lane = next(lanes) if stop > first else b""
-            found.append((*self._start(number), lane if number else self.side + lane))
-        return found
-
-    def _start(self, cut: int) -> tuple[int, int]:
-        """Return the layer and position of a cut; the first begins with layer 0."""
-        return self.symbols.places[self.cuts[cut][0]] if cut else (0, 0)
 
 
 @dataclass(frozen=True)
@@ -318,9 +242,25 @@ class LappedCoder:
         plans = []
         for number, state in enumerate(batch.states):
             side = bytes([state]) + batch.prepared.side(number, int(batch.codes[number]))
-            cuts = self._cut(symbols, number, batch.room, 1, one_layer)
-            plans.append(Plan(symbols, number, side, batch.room, one_layer, 1, cuts))
+            plans.append(self._plan(symbols, number, side, batch.room, one_layer, 1))
         return plans
+
+    def _plan(
+        self, symbols: Symbols, tile: int, side: bytes, room: int, one_layer: bool, margin: int
+    ) -> Plan:
+        """Cut a tile to segments and find those that are shorter raw."""
+        cuts = self._cut(symbols, tile, room, margin, one_layer)
+        raw = [self._raw(symbols, tile, *cut) for cut in cuts]
+        return Plan(symbols, tile, side, room, one_layer, margin, cuts, raw)
+
+    def _raw(self, symbols: Symbols, tile: int, first: int, stop: int) -> bytes | None:
+        """Return the raw lane of some units, if it is shorter."""
+        rows, coded = symbols.of_units(tile, first, stop), symbols.lane_bytes(tile, first, stop)
+        # Raw residuals have at least 8 bits, and each is four symbols at most.
+        if stop == first or 4 * coded <= len(rows):
+            return None
+        raw = rawlane.pack(self.tables.residuals(rows))
+        return raw if len(raw) < coded else None
 
     def write(self, plans: Sequence["Plan"]) -> list[list[Body]]:
         """Code tiles; all their segments go through the entropy coder side by side."""
@@ -329,9 +269,10 @@ class LappedCoder:
         bodies = [plan.bodies(coded) for plan in plans]
         for number, plan in enumerate(plans):
             if max(len(body) for _, _, body in bodies[number]) > plan.room:
-                margin = plan.margin + 1
-                cuts = self._cut(plan.symbols, plan.number, plan.room, margin, plan.one_layer)
-                (bodies[number],) = self.write([replace(plan, margin=margin, cuts=cuts)])
+                with_margin = self._plan(
+                    plan.symbols, plan.number, plan.side, plan.room, plan.one_layer, plan.margin + 1
+                )
+                (bodies[number],) = self.write([with_margin])
         return bodies
 
     def _cut(
@@ -339,7 +280,7 @@ class LappedCoder:
     ) -> list[tuple[int, int]]:
         """Return ranges of a tile's positions that fit segments."""
         first_room = room - 1 - self.front_end.side_bytes
-        bits_before = symbols.bits[tile]
+        before, bits_before = symbols.before[tile], symbols.bits[tile]
         cuts: list[tuple[int, int]] = []
         first, last = 0, len(bits_before) - 1
         while first < last:
@@ -351,7 +292,8 @@ class LappedCoder:
                 stop = min(stop, int(symbols.ends[first])) if cuts else 0
             if stop == first and cuts:
                 raise UsageError(f"segments: one position takes more than {room} bytes")
-            cuts.append((first, stop))
+            if not one_layer or not cuts or before[first] < before[stop]:
+                cuts.append((first, stop))
             first = stop
         return cuts
 
@@ -366,8 +308,3 @@ def _sums(counts: NDArray[Any]) -> NDArray[np.int64]:
 def _split(values: NDArray[Number], stops: NDArray[np.int64]) -> list[NDArray[Number]]:
     """Return the values between one stop and the next."""
     return [values[first:stop] for first, stop in pairwise(stops.tolist())]
-
-
-def _words_of(bits: int) -> int:
-    """Return the most bytes that leave the state of a lane of so many bits, in 1/256, as a rule."""
-    return bits // (16 * BIT) * 2

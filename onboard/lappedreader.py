@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard import rans
+from onboard import rans, rawlane
 from onboard.contexts import ContextState, Ints, levels
 from onboard.lappedcoder import LappedCoder
 
-_FEW_LANES = 48
+_FEW_LANES = 16
 """Lanes up to which plain Python, one by one, is faster than numpy, all together."""
 
 
@@ -59,7 +59,8 @@ class Read:
 
 def read(coder: LappedCoder, count: int, rows: int, cols: int, lanes: Sequence[Lane]) -> Read:
     """Read the lanes of `count` tiles of `rows` x `cols` positions."""
-    reader = rans.Reader([lane.body for lane in lanes])
+    raw = {n: found for n, lane in enumerate(lanes) if (found := _Raw.open(lane.body))}
+    reader = rans.Reader([b"" if n in raw else lane.body for n, lane in enumerate(lanes)])
     state = ContextState(coder.contexts, count, rows, cols)
     starts: dict[int, list[tuple[int, int, int]]] = {}
     for number, lane in enumerate(lanes):
@@ -73,21 +74,54 @@ def read(coder: LappedCoder, count: int, rows: int, cols: int, lanes: Sequence[L
         alive = complete == layer - 1
         coded = ((level > coder.quantizer.skip) & alive[:, None, None]).reshape(count, -1)
         runs = _runs(starts.get(layer, []), running, alive, level.shape[1])
-        residual, done = _read_layer(coder, reader, level, coded, runs)
-        whole = done == coded.sum(axis=1)
+        residual, done = _read_layer(coder, reader, raw, level, coded, runs)
+        whole = done == np.count_nonzero(coded, axis=1)
         complete[alive & whole] = layer
         if level.shape[1]:  # a lattice may be empty
-            running = _last(runs, reader, count)
+            running = _last(runs, _ended(reader, raw), count)
         layers.append(LayerRead(level, mean, residual))
         if layer < coder.contexts.layers:
             state.put(layer, residual + mean)
-    unread = reader.ended()
+    ended = _ended(reader, raw)
     wrong = [
         lane
         for number, lane in enumerate(lanes)
-        if not unread[number] and complete[lane.tile] == coder.contexts.layers
+        if not ended[number] and complete[lane.tile] == coder.contexts.layers
     ]
     return Read(layers, state, complete, wrong)
+
+
+@dataclass
+class _Raw:
+    """The residuals of a raw lane, and how many of them were read."""
+
+    residuals: Ints
+    read: int = 0
+
+    @classmethod
+    def open(cls, body: bytes) -> "_Raw | None":
+        """Return a raw lane, None for another or a damaged one."""
+        residuals = rawlane.unpack(body)
+        return None if residuals is None else cls(residuals)
+
+    def take(self, count: int) -> Ints:
+        """Return the next residuals, at most `count`."""
+        found = self.residuals[self.read : self.read + count]
+        self.read += len(found)
+        return found
+
+    @property
+    def ended(self) -> bool:
+        """Whether all were read."""
+        return self.read == len(self.residuals)
+
+
+def _ended(reader: rans.Reader, raw: dict[int, _Raw]) -> NDArray[np.bool_]:
+    """Say of each lane whether it is read to its end."""
+    found = reader.ended()
+    for number, lane in raw.items():
+        found[number] = lane.ended
+    return found
 
 
 Run = tuple[int, int, int, int]
@@ -101,10 +135,12 @@ def _runs(
     positions: int,
 ) -> list[Run]:
     """Return which lane covers which positions of a layer."""
-    begins = [(int(tile), 0, int(running[tile])) for tile in np.flatnonzero(alive & (running >= 0))]
+    going = enumerate(running.tolist())
+    begins = [(tile, 0, lane) for tile, lane in going if lane >= 0]
     by_tile: dict[int, dict[int, int]] = {}
+    wanted = alive.tolist()
     for tile, position, lane in [*begins, *starts]:
-        if alive[tile] and position < positions:
+        if wanted[tile] and position < positions:
             by_tile.setdefault(tile, {})[position] = lane
     runs = []
     for tile, lanes in by_tile.items():
@@ -117,6 +153,7 @@ def _runs(
 def _read_layer(
     coder: LappedCoder,
     reader: rans.Reader,
+    raw: dict[int, _Raw],
     level: Ints,
     coded: NDArray[np.bool_],
     runs: Sequence[Run],
@@ -124,40 +161,73 @@ def _read_layer(
     """Return the residuals of a layer, and how many of each tile's were read."""
     residual = np.zeros(level.size, np.int32)
     read = np.zeros(len(coded), np.int64)
-    if runs:
-        places = np.flatnonzero(coded)
-        before = np.concatenate([[0], np.cumsum(coded.reshape(-1))])
-        tile, first, stop, lane = np.array(runs, np.int64).T
-        width, channels = coded.shape[1], level.shape[2]
-        begin = before[tile * width + first * channels]
-        length = before[tile * width + stop * channels] - begin
-        order = np.argsort(-length, kind="stable")
-        tile, lane, begin, length = tile[order], lane[order], begin[order], length[order]
-        flat = level.reshape(-1)
-        if int(length.sum()) < _FEW_LANES * int(length[0]):
-            for number, one, start, count in zip(
-                tile.tolist(), lane.tolist(), begin.tolist(), length.tolist(), strict=True
-            ):
-                here = places[start : start + count]
-                alone = coder.tables.decode_lane(reader, one, flat[here].tolist())
-                residual[here[: len(alone)]] = alone
-                read[number] += len(alone)
-            return residual.reshape(level.shape), read
-        some = np.count_nonzero(length)
-        values, counts = coder.tables.decode(
-            reader, lane[:some], begin[:some], length[:some], flat[places]
-        )
-        residual[places] = values
-        np.add.at(read, tile[:some], counts)
+    if not runs:
+        return residual.reshape(level.shape), read
+    places = np.flatnonzero(coded)
+    tile, first, stop, lane = np.array(runs, np.int64).T
+    width, channels = coded.shape[1], level.shape[2]
+    begin = np.searchsorted(places, tile * width + first * channels)
+    length = np.searchsorted(places, tile * width + stop * channels) - begin
+    order = np.argsort(-length, kind="stable")
+    is_raw = np.array([number in raw for number in lane.tolist()], np.bool_)
+    some = order[~is_raw[order]]
+    counts = _read_coded(
+        coder, reader, level, places, (lane[some], begin[some], length[some]), residual
+    )
+    np.add.at(read, tile[some], counts)
+    for number in np.flatnonzero(is_raw).tolist():
+        values = raw[int(lane[number])].take(int(length[number]))
+        residual[places[begin[number] : begin[number] + len(values)]] = values
+        read[tile[number]] += len(values)
     return residual.reshape(level.shape), read
 
 
-def _last(runs: Sequence[Run], reader: rans.Reader, count: int) -> NDArray[np.int64]:
+def _read_coded(
+    coder: LappedCoder,
+    reader: rans.Reader,
+    level: Ints,
+    places: NDArray[np.int64],
+    spans: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
+    residual: Ints,
+) -> NDArray[np.int64]:
+    """Read entropy-coded lanes.
+
+    Args:
+        coder: knows the tables.
+        reader: of the lanes.
+        level: of all symbols of the layer.
+        places: of those that are coded, in the flat layer.
+        spans: lane, first of `places` and count of each run, those of most residuals first.
+        residual: of the flat layer, to be filled.
+
+    Returns:
+        How many residuals of each run were read.
+    """
+    lane, begin, length = spans
+    flat = level.reshape(-1)
+    counts = np.zeros(len(lane), np.int64)
+    if len(lane) and int(length.sum()) < _FEW_LANES * int(length[0]):
+        for number, (one, start, count) in enumerate(
+            zip(*(part.tolist() for part in spans), strict=True)
+        ):
+            here = places[start : start + count]
+            alone = coder.tables.decode_lane(reader, one, flat[here].tolist())
+            residual[here[: len(alone)]] = alone
+            counts[number] = len(alone)
+    elif some := int(np.count_nonzero(length)):
+        values, counts[:some] = coder.tables.decode(
+            reader, lane[:some], begin[:some], length[:some], flat[places]
+        )
+        residual[places] = values
+    return counts
+
+
+def _last(runs: Sequence[Run], ended: NDArray[np.bool_], count: int) -> NDArray[np.int64]:
     """Return the lane that goes on into the next layer, -1 where none does."""
     running = np.full(count, -1)
     for tile, _, _, lane in runs:
         running[tile] = lane
     going = np.flatnonzero(running >= 0)
     if len(going):
-        running[going[reader.ended(running[going])]] = -1
+        running[going[ended[running[going]]]] = -1
     return running

@@ -22,7 +22,7 @@ TOTAL = 1 << PRECISION
 STATE_BYTES = 4
 START = 1 << 16
 WORD = 16
-_LOW, _FREQUENCY = np.uint32(TOTAL - 1), np.uint32(2 * TOTAL - 1)
+_LOW = np.uint32(TOTAL - 1)
 _SHIFT, _WORD = np.uint32(PRECISION), np.uint32(WORD)
 _STEPS = 256
 """Symbols that all lanes take at a time."""
@@ -60,31 +60,29 @@ def encode(lanes: Sequence[NDArray[np.uint16]], alphabet: Alphabet) -> list[byte
     """
     order = sorted(range(len(lanes)), key=lambda lane: -len(lanes[lane]))
     coded = [b""] * len(lanes)
-    for first in range(0, len(order), _LANES):
-        group = order[first : first + _LANES]
+    for group in np.array_split(order, -(-len(order) // _LANES)) if lanes else ():
         for lane, found in zip(group, _encode([lanes[n] for n in group], alphabet), strict=True):
             coded[lane] = found
     return coded
 
 
 def _encode(lanes: Sequence[NDArray[np.uint16]], alphabet: Alphabet) -> list[bytes]:
-    """Code lanes side by side, the longest first."""
+    """Code lanes side by side, the longest first; words take the places of the symbols."""
     longest = len(lanes[0])
     symbols = np.full((len(lanes), longest), len(alphabet.rows) - 1, np.uint16)
     for row, lane in zip(symbols, lanes, strict=True):
         row[longest - len(lane) :] = lane
-    moved, words = np.empty(symbols.shape, np.bool_), np.empty(symbols.shape, ">u2")
+    moved = np.zeros(symbols.shape, np.bool_)
     lengths = np.array([len(lane) for lane in lanes])
     state = np.full(len(lanes), START, np.uint32)
     for stop in range(longest, 0, -_STEPS):
         steps = slice(max(stop - _STEPS, 0), stop)
         active = int(np.count_nonzero(lengths > longest - stop))
         taken = np.take(alphabet.rows, symbols[:active, steps].T[::-1])
-        left, before = _code(state[:active], taken)
-        moved[:active, steps], words[:active, steps] = left[::-1].T, before[::-1].T
-        moved[active:, steps] = False
+        left, words = _code(state[:active], taken)
+        moved[:active, steps], symbols[:active, steps] = left[::-1].T, words[::-1].T
     stops = np.cumsum(np.count_nonzero(moved, axis=1)).tolist()
-    packed, states = words[moved].tobytes(), state.astype(">u4").tobytes()
+    packed, states = symbols[moved].astype(">u2").tobytes(), state.astype(">u4").tobytes()
     firsts = [0, *stops[:-1]]
     return [
         states[STATE_BYTES * lane : STATE_BYTES * (lane + 1)] + packed[2 * first : 2 * stop]
@@ -122,14 +120,14 @@ class Reader:
     def __init__(self, lanes: Sequence[bytes]) -> None:
         """Open lanes; one that is too short for its state counts as damaged."""
         whole = [lane if len(lane) >= STATE_BYTES else bytes(STATE_BYTES) for lane in lanes]
-        self._state = np.array([int.from_bytes(lane[:STATE_BYTES], "big") for lane in whole])
-        self._state = self._state.astype(np.uint32)
+        states = [int.from_bytes(lane[:STATE_BYTES], "big") for lane in whole]
+        self._state = np.array(states, np.int64)
         counts = np.array([(len(lane) - STATE_BYTES) // 2 for lane in whole], np.int64)
         self._stop = np.cumsum(counts)
         self._next = self._stop - counts
         body = b"".join(lane[STATE_BYTES : len(lane) - len(lane) % 2] for lane in whole)
         # A lane that reads on beyond its end gets the words of the next one, or zeros.
-        self._words = np.frombuffer(body + bytes(2), ">u2").astype(np.uint32)
+        self._words = np.frombuffer(body + bytes(2), ">u2").astype(np.int64)
         short = [len(lane) % 2 > 0 or len(lane) < STATE_BYTES for lane in lanes]
         self._odd = np.array(short, np.bool_)
 
@@ -160,60 +158,87 @@ class Reader:
         found = (self._state[which] == START) & (self._next[which] == self._stop[which])
         return np.asarray(found & ~self._odd[which], np.bool_)
 
+    def raw(self, lanes: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
+        """Take a number of 0..12 equally likely bits from some lanes."""
+        state, following = self._state[lanes], self._next[lanes]
+        rest = PRECISION - bits
+        slots = state & (TOTAL - 1)
+        state = (state >> PRECISION << rest) + (slots & ((1 << rest) - 1))
+        low = state < START
+        words = self._words.take(following, mode="clip")
+        self._state[lanes] = np.where(low, state << WORD | words, state)
+        self._next[lanes] = following + low
+        return slots >> rest
+
 
 class Run:
-    """Some lanes of a reader being read side by side, one symbol each at a time."""
+    """Some lanes of a reader, side by side, read some symbols ahead.
 
-    def __init__(self, reader: Reader, lanes: NDArray[np.int64]) -> None:
-        self._reader, self._lanes = reader, lanes
-        self._words = reader._words
-        self._state, self._next = reader._state[lanes], reader._next[lanes]
-        self._stop = np.where(reader._odd[lanes], -1, reader._stop[lanes])
-        self._none = np.zeros(len(lanes), np.bool_)
+    All is int64, what an index is, so that numpy converts nothing from call to call.
+    """
 
-    def leave(self) -> None:
-        """Put the lanes of the reader where the run has come to."""
-        self._reader._state[self._lanes], self._reader._next[self._lanes] = self._state, self._next
-
-    def ended(self) -> NDArray[np.bool_]:
-        """See `Reader.ended`."""
-        if self._state.min() > START:
-            return self._none
-        return np.asarray((self._state == START) & (self._next == self._stop), np.bool_)
-
-    def advance(self, slots: NDArray[np.uint32], rows: NDArray[np.int64]) -> NDArray[np.uint32]:
-        """Take one symbol from each lane.
+    def __init__(
+        self,
+        reader: Reader,
+        lanes: NDArray[np.int64],
+        slots: NDArray[np.int64],
+        rows: NDArray[np.int64],
+    ) -> None:
+        """Read ahead; the reader does not move.
 
         Args:
+            reader: of the lanes.
+            lanes: which, none of them twice.
             slots: of the 4096 slots of each table, the distance from the start of their symbol
-                in the low 12 bits, its frequency in the next 13.
-            rows: first slot of the table of each lane.
+                in the low 12 bits, its frequency above.
+            rows: (steps, lanes), first slot of the table at each step; becomes the slot that the
+                lane stood on.
+        """
+        self._reader, self._lanes = reader, lanes
+        shape = len(rows) + 1, len(lanes)
+        self._states, self._nexts = np.empty(shape, np.int64), np.empty(shape, np.int64)
+        self._states[0], self._nexts[0] = reader._state[lanes], reader._next[lanes]
+        self._step_through(slots, rows)
+
+    def _step_through(self, slots: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
+        words, lanes = self._reader._words, len(self._lanes)
+        # Whole arrays of constants: numpy takes twice the time for a scalar.
+        mask, shift, start, word = (
+            np.full(lanes, value) for value in (TOTAL - 1, PRECISION, START, WORD)
+        )
+        found, higher, other = (np.empty(lanes, np.int64) for _ in range(3))
+        low = np.empty(lanes, np.bool_)
+        for row, state, following, state_after, following_after in zip(
+            rows, self._states, self._nexts, self._states[1:], self._nexts[1:], strict=False
+        ):
+            np.bitwise_and(state, mask, other)
+            np.add(row, other, row)
+            slots.take(row, None, found, "clip")
+            np.right_shift(state, shift, higher)
+            np.right_shift(found, shift, other)
+            np.multiply(higher, other, higher)
+            np.bitwise_and(found, mask, other)
+            np.add(higher, other, state_after)
+            np.less(state_after, start, low)
+            np.left_shift(state_after, word, higher)
+            words.take(following, None, other, "clip")
+            np.bitwise_or(higher, other, higher)
+            np.copyto(state_after, higher, where=low)
+            np.add(following, low, following_after)
+
+    def ended(self) -> NDArray[np.bool_] | None:
+        """Say before which step (steps, lanes) which lane has ended, see `Reader.ended`.
 
         Returns:
-            The slots that the lanes stood on.
+            None if no lane has.
         """
-        state = self._state
-        rows += state & _LOW
-        found: NDArray[np.uint32] = slots.take(rows)
-        state >>= _SHIFT
-        state *= (found >> _SHIFT) & _FREQUENCY
-        state += found & _LOW
-        low = state < START
-        refilled = state << _WORD
-        refilled |= self._words.take(self._next, mode="clip")
-        np.copyto(state, refilled, where=low)
-        self._next += low
-        return found
+        if self._states.min() > START:
+            return None
+        stop = np.where(self._reader._odd[self._lanes], -1, self._reader._stop[self._lanes])
+        return np.asarray((self._states[:-1] == START) & (self._nexts[:-1] == stop), np.bool_)
 
-    def raw(self, which: NDArray[np.int64], bits: NDArray[np.uint32]) -> NDArray[np.int64]:
-        """Take a number of 0..12 equally likely bits from some of the lanes."""
-        state = self._state[which]
-        rest = PRECISION - bits
-        slots = state & _LOW
-        state = (state >> _SHIFT << rest) + (slots & ((np.uint32(1) << rest) - 1))
-        low = state < START
-        following = self._next[which]
-        words = self._words.take(following, mode="clip")
-        self._state[which] = np.where(low, state << _WORD | words, state)
-        self._next[which] = following + low
-        return (slots >> rest).astype(np.int64)
+    def leave(self, steps: NDArray[np.int64]) -> None:
+        """Move the lanes of the reader, each by so many of the steps."""
+        here = steps, np.arange(len(steps))
+        self._reader._state[self._lanes] = self._states[here]
+        self._reader._next[self._lanes] = self._nexts[here]

@@ -18,7 +18,9 @@ SYMBOLS = ESCAPE + 1
 BIT = 256
 """A cost of one bit."""
 _RAW_BITS = 16
-_SYMBOL_AT, _MORE_AT = 25, 31
+_ESCAPED = -32_768
+_STEPS, _LEAST_STEPS = 64, 4
+"""Numbers that lanes read ahead: usually, and where an escape throws much of that away."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,22 @@ class Tables:
         found[last] = _raw(residual[shifted] & ((1 << width) - 1), width)
         return found, sizes
 
+    def residuals(self, rows: NDArray[np.uint16]) -> Ints:
+        """Return the residuals that `symbols` made these rows of the alphabet from."""
+        begins = np.flatnonzero(rows < LEVELS * SYMBOLS)
+        level, symbol = np.divmod(rows[begins].astype(np.int32), SYMBOLS)
+        shift = self.shifts[level].astype(np.int32)
+        value: Ints = symbol - LARGEST
+        escaped = symbol == ESCAPE
+        high, low = (rows[begins[escaped] + place].astype(np.int32) for place in (1, 2))
+        value[escaped] = (high << 8) + low - 257 * _raw(0, 8) - (1 << (_RAW_BITS - 1))
+        shifted = np.flatnonzero(shift)
+        width = shift[shifted]
+        last = begins[shifted] + 1 + 2 * escaped[shifted]
+        value[shifted] <<= width
+        value[shifted] += rows[last].astype(np.int32) - _raw(0, width)
+        return value
+
     @cached_property
     def _plain(self) -> tuple[bytes, list[int], list[int], list[int]]:
         """Symbol on each slot, frequencies, starts and shifts, for reading without numpy."""
@@ -166,21 +184,28 @@ class Tables:
         return values
 
     @cached_property
-    def _slots(self) -> NDArray[np.uint32]:
-        """(64 * 4096,): on each slot of each level, the distance from the start of its symbol,
-        12 bits, the frequency, 13 bits, the symbol, 6 bits, and whether raw bits follow."""
+    def _slots(self) -> NDArray[np.int64]:
+        """((64 + 13) * 4096,), see `rans.Run`: of each level, then of numbers of 0..12 raw bits.
+
+        Reading a number of no bits leaves a lane as it is.
+        """
         frequencies = np.repeat(self.frequencies.reshape(-1), self.frequencies.reshape(-1))
         starts = np.repeat(self._starts.reshape(-1), self.frequencies.reshape(-1))
-        symbols = self._symbol_of.astype(np.uint32)
-        away = np.tile(np.arange(rans.TOTAL, dtype=np.uint32), LEVELS) - starts
-        more = (symbols == ESCAPE) | np.repeat(self.shifts > 0, rans.TOTAL)
-        packed: NDArray[np.uint32] = (
-            away
-            | frequencies.astype(np.uint32) << rans.PRECISION
-            | symbols << _SYMBOL_AT
-            | more.astype(np.uint32) << _MORE_AT
-        )
-        return packed
+        slots = np.arange(rans.TOTAL)
+        found = [(np.tile(slots, LEVELS) - starts) | frequencies.astype(np.int64) << rans.PRECISION]
+        for bits in range(rans.PRECISION + 1):
+            size = rans.TOTAL >> bits
+            found.append(slots % size | size << rans.PRECISION)
+        return np.concatenate(found)
+
+    @cached_property
+    def _numbers(self) -> NDArray[np.int16]:
+        """What each of `_slots` stands for; `_ESCAPED` for what is still to be read."""
+        residuals = self._symbol_of.astype(np.int16) - LARGEST
+        residuals[self._symbol_of == ESCAPE] = _ESCAPED
+        slots = np.arange(rans.TOTAL, dtype=np.int16)
+        raw = [slots >> (rans.PRECISION - bits) for bits in range(rans.PRECISION + 1)]
+        return np.concatenate([residuals, *raw])
 
     def decode(
         self,
@@ -194,60 +219,95 @@ class Tables:
 
         Args:
             reader: of the lanes.
-            lanes: which, those of most residuals first.
+            lanes: which.
             begins: where in `levels` each begins.
-            lengths: residuals of each, at most; more than 0.
+            lengths: residuals of each, at most.
             levels: of all residuals.
 
         Returns:
             The residuals, 0 for those not read, and how many were read from each lane.
         """
-        taken = np.full(len(levels), LARGEST << _SYMBOL_AT, np.uint32)
-        raw = np.zeros(len(levels), np.int32)
-        rows = levels.astype(np.int64) << rans.PRECISION
-        counts = lengths.copy()
-        which = np.arange(len(lanes))
-        step = 0
-        while len(which):
-            run = rans.Run(reader, lanes[which])
-            at = begins[which] + step
-            until = int(lengths[which[-1]])
-            while step < until and not (ended := run.ended()).any():
-                found = run.advance(self._slots, rows.take(at))
-                taken[at] = found
-                if found.max() >> _MORE_AT:
-                    which_more = np.flatnonzero(found >> _MORE_AT)
-                    place = at[which_more]
-                    symbols = (found[which_more] >> _SYMBOL_AT & ESCAPE).astype(np.int64)
-                    raw[place] = self._decode_raw(run, which_more, symbols, levels[place])
-                at += 1
-                step += 1
-            run.leave()
-            if step < until:
-                counts[which[ended]] = step
-                which = which[~ended]
-            else:
-                which = which[: np.count_nonzero(lengths[which] > step)]
-        symbols = ((taken >> _SYMBOL_AT) & ESCAPE).astype(np.int32)
-        return np.where(taken >> _MORE_AT, raw, symbols - LARGEST), counts
+        shifts = self.shifts.take(levels)
+        wide = np.flatnonzero(shifts)
+        shifts = shifts[wide]
+        rows = np.append(levels.astype(np.int64), LEVELS) << rans.PRECISION
+        rows = np.insert(rows, wide + 1, (LEVELS + shifts.astype(np.int64)) << rans.PRECISION)
+        ends = begins + lengths
+        stops = ends + np.searchsorted(wide, ends)
+        numbers, reached = self._numbers_of(
+            reader, lanes, begins + np.searchsorted(wide, begins), stops, rows
+        )
+        after = wide + np.arange(1, len(wide) + 1)  # place of the low bits
+        for lane in np.flatnonzero(reached < stops):
+            numbers[reached[lane] : stops[lane]] = 0
+        unread = stops - reached - (np.searchsorted(after, stops) - np.searchsorted(after, reached))
+        residuals = np.delete(numbers[:-1], after).astype(np.int32)
+        residuals[wide] = (residuals[wide] << shifts) + numbers[after]
+        return residuals, lengths - unread
 
-    def _decode_raw(
-        self, run: rans.Run, which: NDArray[np.int64], symbols: NDArray[np.int64], levels: Ints
-    ) -> NDArray[np.int64]:
-        """Return the residuals of some lanes that have raw bits after their symbols."""
-        value = symbols - LARGEST
-        escaped = np.flatnonzero(value == LARGEST + 1)
-        if len(escaped):
-            high = run.raw(which[escaped], np.full(len(escaped), 8, np.uint32)) << 8
-            low = run.raw(which[escaped], np.full(len(escaped), 8, np.uint32))
-            value[escaped] = high + low - (1 << (_RAW_BITS - 1))
-        widths = self.shifts[levels].astype(np.uint32)
-        wide = np.flatnonzero(widths)
-        if len(wide):
-            value[wide] = (value[wide] << widths[wide]) + run.raw(which[wide], widths[wide])
-        return value
+    def _numbers_of(
+        self,
+        reader: rans.Reader,
+        lanes: NDArray[np.int64],
+        places: NDArray[np.int64],
+        stops: NDArray[np.int64],
+        rows: NDArray[np.int64],
+    ) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
+        """Read numbers, each from its own table.
+
+        Lanes go some steps ahead side by side; those that have ended on the way or have to resolve
+        an escape go back to there.
+
+        Args:
+            reader: of the lanes.
+            lanes: which.
+            places: first number of each.
+            stops: the one after its last.
+            rows: of `_slots`, first of the table of each number; the last one stands for none.
+
+        Returns:
+            The numbers, and the place that each lane reached.
+        """
+        numbers = np.zeros(len(rows), np.int16)
+        places, stops, ahead = places.copy(), stops.copy(), _STEPS
+        while len(which := np.flatnonzero(places < stops)):
+            left = np.minimum((stops - places)[which], ahead)
+            step = np.arange(left.max())[:, None]
+            at = places[which] + step
+            if left.min() < len(step):
+                at[step >= left] = len(rows) - 1
+            slots = rows.take(at)
+            run = rans.Run(reader, lanes[which], self._slots, slots)
+            numbers[at] = found = self._numbers.take(slots)
+            ends = escapes = left
+            if (ended := run.ended()) is not None:
+                ends = _first(ended & (rows.take(at) < LEVELS << rans.PRECISION), left)
+            if found.min() == _ESCAPED:
+                escapes = _first(found == _ESCAPED, left)
+            run.leave(np.minimum(ends, escapes + 1))
+            places[which] += np.minimum(ends, escapes + 1)
+            over, escaped = which[(ends < left) & (ends <= escapes)], which[escapes < ends]
+            stops[over] = places[over]
+            if len(escaped):
+                numbers[places[escaped] - 1] = _escaped(reader, lanes[escaped])
+            many = 4 * len(escaped) > len(which)
+            ahead = max(ahead // 2, _LEAST_STEPS) if many else min(2 * ahead, _STEPS)
+        return numbers, places
 
 
-def _raw(value: Ints, bits: Ints | int) -> Ints:
+def _first(found: NDArray[np.bool_], otherwise: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return in which row of each column the first is that is found."""
+    return np.where(found.any(axis=0), found.argmax(axis=0), otherwise)
+
+
+def _escaped(reader: rans.Reader, lanes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Read the number of 16 raw bits that follows an escape."""
+    half = _RAW_BITS // 2
+    high, low = (reader.raw(lanes, half) for _ in range(2))
+    return np.asarray((high << half) + low - (1 << (_RAW_BITS - 1)), np.int64)
+
+
+def _raw(value: Ints | int, bits: Ints | int) -> Ints:
     """Return the rows of the alphabet of numbers of so many raw bits."""
-    return LEVELS * SYMBOLS + (np.int32(1) << bits) - 2 + value
+    rows: Ints = np.asarray(LEVELS * SYMBOLS + (np.int32(1) << bits) - 2 + value)
+    return rows

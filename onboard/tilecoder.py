@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from onboard.bundle import Bundle
 from onboard.errors import BundleError, UsageError
-from onboard.lappedcoder import Body, Chosen, LappedCoder, Piece, Plan, Prepared
+from onboard.lappedcoder import Chosen, LappedCoder, Prepared
+from onboard.lappedplan import Body, Piece, Plan
 from onboard.layers import split_layers
 from onboard.quantizer import quantise
 from onboard.rans import STATE_BYTES

@@ -30,34 +30,39 @@ def written(frequencies: NDArray[np.int64], lanes: Lanes) -> list[bytes]:
     return rans.encode([np.asarray(lane, np.uint16) for lane in lanes], alphabet)
 
 
-def slots_of(frequencies: NDArray[np.int64]) -> NDArray[np.uint32]:
+def slots_of(frequencies: NDArray[np.int64]) -> NDArray[np.int64]:
     starts = np.repeat(np.cumsum(frequencies) - frequencies, frequencies)
     packed = np.repeat(frequencies, frequencies) << rans.PRECISION
-    return (packed + np.arange(rans.TOTAL) - starts).astype(np.uint32)
+    return packed + np.arange(rans.TOTAL) - starts
 
 
-def taken(run: rans.Run, frequencies: NDArray[np.int64], lanes: int) -> NDArray[np.int64]:
-    """Take a symbol from each lane of a run."""
-    places = np.zeros(lanes, np.int64)
-    run.advance(slots_of(frequencies), places)
-    return np.repeat(np.arange(len(frequencies)), frequencies)[places]
+def ahead(
+    reader: rans.Reader, frequencies: NDArray[np.int64], lanes: NDArray[np.int64], steps: int
+) -> tuple[rans.Run, NDArray[np.int64]]:
+    """Read some steps ahead; return the run, and the symbols (steps, lanes)."""
+    places = np.zeros((steps, len(lanes)), np.int64)
+    run = rans.Run(reader, lanes, slots_of(frequencies), places)
+    return run, np.repeat(np.arange(len(frequencies)), frequencies)[places]
 
 
 def read(
-    frequencies: NDArray[np.int64], lanes: list[bytes], lengths: list[int]
+    frequencies: NDArray[np.int64], lanes: list[bytes], lengths: list[int], steps: int = 7
 ) -> tuple[Lanes, NDArray[np.bool_]]:
     """Read lanes side by side; return their symbols, and which of them ended."""
     reader = rans.Reader(lanes)
     found: list[list[int]] = [[] for _ in lanes]
-    for step in range(max(lengths, default=0)):
-        active = np.flatnonzero(np.array(lengths) > step)
+    left = np.array(lengths, np.int64)
+    while left.any():
+        active = np.flatnonzero(left)
         assert not reader.ended(active).any()
-        run = rans.Run(reader, active)
-        assert not run.ended().any()
-        symbols = taken(run, frequencies, len(active))
-        run.leave()
-        for lane, symbol in zip(active, symbols, strict=True):
-            found[lane].append(int(symbol))
+        run, symbols = ahead(reader, frequencies, active, steps)
+        going = np.arange(steps)[:, None] < left[active]
+        ended = run.ended()
+        assert ended is None or not (ended & going).any()
+        run.leave(going.sum(axis=0))
+        left[active] -= going.sum(axis=0)
+        for number, lane in enumerate(active):
+            found[lane] += symbols[going[:, number], number].tolist()
     return [np.array(lane, np.int64) for lane in found], reader.ended()
 
 
@@ -117,12 +122,11 @@ def test_garbage_is_read_without_an_error(lanes: list[bytes], steps: int) -> Non
     frequencies = frequency_table(np.random.default_rng(0), 64)
     every = np.arange(len(lanes))
     reader = rans.Reader(lanes)
-    run = rans.Run(reader, every)
+    run, _ = ahead(reader, frequencies, every, steps)
+    run.leave(np.full(len(lanes), steps))
     for _ in range(steps):
-        taken(run, frequencies, len(lanes))
-        values = run.raw(every, np.full(len(lanes), 5, np.uint32))
+        values = reader.raw(every, 5)
         assert ((values >= 0) & (values < 32)).all()
-    run.leave()
     assert reader.ended().shape == (len(lanes),)
 
 
@@ -140,12 +144,24 @@ def test_a_lane_that_lost_its_end_does_not_end() -> None:
     (coded,) = written(frequencies, [lane])
     for length in range(len(coded)):
         reader = rans.Reader([coded[:length]])
-        run = rans.Run(reader, np.array([0]))
-        for symbol in lane:
-            if taken(run, frequencies, 1)[0] != symbol:
-                break
-        run.leave()
+        run, symbols = ahead(reader, frequencies, np.array([0]), len(lane))
+        wrong = np.flatnonzero(symbols[:, 0] != lane)
+        run.leave(wrong[:1] if len(wrong) else np.array([len(lane)]))
         assert not reader.ended().any(), length
+
+
+def test_a_run_says_where_a_lane_ended() -> None:
+    rng = np.random.default_rng(4)
+    frequencies = frequency_table(rng, 64)
+    lanes = [rng.choice(64, length, p=frequencies / rans.TOTAL) for length in (40, 3, 0, 25)]
+    reader = rans.Reader(written(frequencies, lanes))
+    run, _ = ahead(reader, frequencies, np.arange(len(lanes)), 30)
+    ended = run.ended()
+    assert ended is not None
+    assert ended.argmax(axis=0).tolist() == [0, 3, 0, 25]
+    assert ended.any(axis=0).tolist() == [False, True, True, True]
+    run.leave(np.array([30, 3, 0, 25]))
+    assert reader.ended().tolist() == [False, True, True, True]
 
 
 def test_no_lanes_at_all() -> None:

@@ -73,6 +73,9 @@ void skybook_place(const struct skybook_work *work, uint32_t unit, uint32_t *lay
  * none: a symbol is out of range, which the finest step of a tile rules out. */
 #define SKYBOOK_NO_LANE ((size_t)-1)
 size_t skybook_lane(const uint32_t *symbols, size_t count, uint8_t *buffer, size_t size);
+#define SKYBOOK_RAW_HEAD 3u
+size_t skybook_raw_bytes(const uint32_t *symbols, size_t count);
+size_t skybook_raw_lane(const uint32_t *symbols, size_t count, uint8_t *buffer);
 
 /* segment.c: the strip's bytes, to which segments are added back to back. */
 struct skybook_segment {

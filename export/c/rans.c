@@ -71,3 +71,48 @@ size_t skybook_lane(const uint32_t *symbols, size_t count, uint8_t *buffer, size
     skybook_put32(lane.first, lane.state);
     return size - lane.free + SKYBOOK_STATE_BYTES;
 }
+
+/* The least width of 8 to 16 bits that residuals fit. */
+static unsigned width_of(const uint32_t *symbols, size_t count)
+{
+    int32_t largest = 127;
+    for (size_t i = 0; i < count; i++) {
+        const int32_t residual = (int32_t)symbols[i] >> 8;
+        const int32_t size = residual < 0 ? ~residual : residual;
+        largest = size > largest ? size : largest;
+    }
+    unsigned width = 8;
+    while (width < 16 && largest >> (width - 1) != 0) {
+        width++;
+    }
+    return width;
+}
+
+size_t skybook_raw_bytes(const uint32_t *symbols, size_t count)
+{
+    return SKYBOOK_RAW_HEAD + (count * width_of(symbols, count) + 7) / 8;
+}
+
+size_t skybook_raw_lane(const uint32_t *symbols, size_t count, uint8_t *buffer)
+{
+    const unsigned width = width_of(symbols, count);
+    const uint32_t mask = (1u << width) - 1u;
+    uint32_t held = 0;
+    unsigned bits = 0;
+    size_t length = SKYBOOK_RAW_HEAD;
+    buffer[0] = 0;
+    buffer[1] = 0;
+    buffer[2] = (uint8_t)width;
+    for (size_t i = 0; i < count; i++) {
+        held = held << width | ((symbols[i] >> 8) & mask);
+        for (bits += width; bits >= 8; bits -= 8) {
+            buffer[length] = (uint8_t)(held >> (bits - 8));
+            length++;
+        }
+    }
+    if (bits > 0) {
+        buffer[length] = (uint8_t)(held << (8 - bits));
+        length++;
+    }
+    return length;
+}

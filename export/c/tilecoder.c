@@ -81,6 +81,13 @@ static uint32_t cut(const struct skybook_encoder *encoder, uint32_t first, bool 
     return stop;
 }
 
+/* Whether a layer that would be a segment of its own has no symbol that is coded. */
+static bool is_empty(const struct skybook_encoder *encoder, uint32_t first, uint32_t stop)
+{
+    const uint32_t *before = encoder->work.before;
+    return encoder->options.one_layer && first < stop && before[first] == before[stop];
+}
+
 static uint32_t put_side(const struct skybook_tile *tile, uint8_t *body)
 {
     body[0] = tile->state;
@@ -90,6 +97,25 @@ static uint32_t put_side(const struct skybook_tile *tile, uint8_t *body)
         skybook_put16(body + 2 + SKYBOOK_ANGLES + 2 * band, tile->means[band]);
     }
     return 1 + SKYBOOK_SIDE_BYTES;
+}
+
+/* The bytes that the lane of some units will take, as a rule at most, and whether it is raw. */
+static size_t lane_bytes(const struct skybook_work *work, uint32_t first, uint32_t stop, bool *is_raw)
+{
+    const uint32_t start = work->before[first];
+    const uint32_t count = work->before[stop] - start;
+    uint64_t bits = 0;
+    for (uint32_t unit = first; unit < stop; unit++) {
+        bits += work->costs[unit];
+    }
+    const size_t coded = (size_t)(SKYBOOK_STATE_BYTES + bits / (16 * BIT) * 2);
+    *is_raw = false;
+    if (coded > count) { /* raw residuals take 8 bits and more */
+        const size_t raw = skybook_raw_bytes(&work->symbols[start], count);
+        *is_raw = raw < coded;
+        return *is_raw ? raw : coded;
+    }
+    return coded;
 }
 
 /* The body of a segment; its length, 0 if it takes more than the room, or
@@ -104,6 +130,13 @@ static size_t put_body(struct skybook_encoder *encoder, uint32_t column, uint32_
     }
     const size_t room = skybook_room(encoder, column) - side;
     const uint32_t start = work->before[first];
+    bool is_raw = false;
+    const size_t planned = lane_bytes(work, first, stop, &is_raw);
+    if (is_raw) {
+        return planned > room ? 0
+                              : side + skybook_raw_lane(&work->symbols[start],
+                                                        work->before[stop] - start, body + side);
+    }
     const size_t length = skybook_lane(&work->symbols[start], work->before[stop] - start,
                                        encoder->packet, room);
     if (length == 0 || length == SKYBOOK_NO_LANE) {
@@ -123,6 +156,10 @@ static enum outcome code_segments(struct skybook_encoder *encoder, uint32_t colu
     bool is_first = true;
     while (is_first || first < encoder->work.units) {
         const uint32_t stop = cut(encoder, first, is_first, room, margin);
+        if (!is_first && is_empty(encoder, first, stop)) {
+            first = stop;
+            continue;
+        }
         struct skybook_segment segment = {SKYBOOK_KIND_TILE, 0, 0, column};
         if (!is_first) {
             uint32_t layer = 0, place = 0;
@@ -163,6 +200,10 @@ static enum skybook_status plan(struct skybook_encoder *encoder, uint32_t column
         if (stop == first && !is_first) {
             return SKYBOOK_ERROR_USAGE;
         }
+        if (!is_first && is_empty(encoder, first, stop)) {
+            first = stop;
+            continue;
+        }
         if (encoder->pieces_used == SKYBOOK_STRIP_SEGMENTS) {
             skybook_close_piece_gaps(encoder);
             tile->planned = is_first ? encoder->pieces_used : tile->planned;
@@ -174,14 +215,11 @@ static enum skybook_status plan(struct skybook_encoder *encoder, uint32_t column
         if (!is_first) {
             skybook_place(work, first, &layer, &place);
         }
-        uint64_t bits = 0;
-        for (uint32_t unit = first; unit < stop; unit++) {
-            bits += work->costs[unit];
-        }
-        const uint64_t lane = SKYBOOK_STATE_BYTES + bits / (16 * BIT) * 2;
+        bool is_raw = false;
+        const size_t lane = stop > first ? lane_bytes(work, first, stop, &is_raw) : 0;
         const uint32_t side = is_first ? 1 + SKYBOOK_SIDE_BYTES : 0;
         struct skybook_piece *piece = &encoder->pieces[encoder->pieces_used];
-        piece->length = around + side + (stop > first ? (uint32_t)lane : 0);
+        piece->length = around + side + (uint32_t)lane;
         piece->layer = (uint8_t)layer;
         piece->first = (uint16_t)place;
         encoder->pieces_used++;
