@@ -212,10 +212,10 @@ class LappedCoder:
         units = np.concatenate(counts, axis=1).reshape(-1)
         before_unit = _sums(sizes)[_sums(units)]
         tiles = len(codes)
-        before = np.empty((tiles, len(places) + 1), np.int64)
+        before = np.empty((tiles, len(places) + 1), np.int32)
         before[:, :-1] = before_unit[:-1].reshape(tiles, -1)
         before[:, -1] = before_unit[len(places) :: len(places)]
-        bits = np.zeros(before.shape, np.int64)
+        bits = np.zeros(before.shape, np.int32)
         np.cumsum(np.concatenate(costs, axis=1), axis=1, out=bits[:, 1:])
         of_layer = np.array([layer for layer, _ in places])
         ends = np.searchsorted(of_layer, of_layer, side="right")

@@ -22,15 +22,15 @@ class Symbols:
 
     Attributes:
         rows: of the alphabet, of each symbol.
-        before: (tiles, units + 1), symbols of the batch before each (layer, position).
-        bits: (tiles, units + 1), cost of the tile before each (layer, position), in 1/256 bit.
+        before: int32 (tiles, units + 1), symbols of the batch before each (layer, position).
+        bits: int32 (tiles, units + 1), cost of the tile before each (layer, position), in 1/256 bit.
         places: (layer, position) of each unit.
         ends: unit after the last one of each unit's layer.
     """
 
     rows: NDArray[np.uint16]
-    before: NDArray[np.int64]
-    bits: NDArray[np.int64]
+    before: NDArray[np.int32]
+    bits: NDArray[np.int32]
     places: list[tuple[int, int]]
     ends: NDArray[np.int64]
 
