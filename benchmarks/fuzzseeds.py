@@ -61,15 +61,21 @@ def seeds() -> dict[str, dict[str, bytes]]:
             **{f"piece{n}.bin": p for n, p in enumerate(_index_payloads(17)[:6:2])},
         },
         "entropy": {
-            "tile.bin": _lanes(16, 16, one_layer=False),
-            "layers.bin": _lanes(9, 13, one_layer=True),
-            "one.bin": _lanes(3, 5, one_layer=False),
+            "tile.bin": _lanes(_image(16, 16, False), one_layer=False),
+            "layers.bin": _lanes(_image(9, 13, False), one_layer=True),
+            "one.bin": _lanes(_image(3, 5, False), one_layer=False),
+            "raw.bin": _lanes(_noise(16, 16), one_layer=False, rmse=0.1),
         },
     }
 
 
 def _image(rows: int, cols: int, nodata: bool) -> NDArray[np.uint16]:
     return procedural(_SEED, rows, cols, BANDS, nodata).image.astype(np.uint16)
+
+
+def _noise(rows: int, cols: int) -> NDArray[np.uint16]:
+    """Return what is shorter as raw lanes."""
+    return np.random.default_rng(_SEED).integers(0, 65_536, (BANDS, rows, cols), np.uint16)
 
 
 def _lapped_stream(rows: int, cols: int, options: Options) -> bytes:
@@ -139,10 +145,10 @@ def _index_payloads(room: int) -> list[bytes]:
     ]
 
 
-def _lanes(rows: int, cols: int, one_layer: bool) -> bytes:
+def _lanes(image: NDArray[np.uint16], one_layer: bool, rmse: float = 12.0) -> bytes:
     """Return the segments of one tile as `read_lanes` takes them."""
-    image = _image(rows, cols, False)
-    options = Options(rmse=12.0, one_layer=one_layer)
+    _, rows, cols = image.shape
+    options = Options(rmse=rmse, one_layer=one_layer)
     stream = b"".join(Encoder(lapped_bundle()).encode(image, SceneHeader.of(image), options))
     packed = bytes([(rows - 1) << 4 | (cols - 1)])
     for segment in read_segments(stream):
