@@ -309,6 +309,22 @@ def test_how_a_scene_is_cut_into_segments_does_not_change_pixels(
     assert {s.scene_id for s in segments(b"".join(found))} == {options.scene_id}
 
 
+def test_layers_of_which_nothing_is_coded_have_no_segment(
+    coder: Encoder, decoder: Decoder, crop: Scene
+) -> None:
+    stream = coded(coder, crop, Options(rmse=60.0, one_layer=True))
+    layers: dict[int, set[int]] = {}
+    for segment in segments(stream):
+        if segment.kind == Kind.TILE:
+            layers.setdefault(segment.tile, set()).add(segment.layer)
+    assert min(map(len, layers.values())) < coder.bundle.lapped.contexts.layers
+    found = decoder.decode(stream)
+    assert not found.mask.any()
+    assert np.array_equal(
+        found.scene.image, decoder.decode(coded(coder, crop, Options(rmse=60.0))).scene.image
+    )
+
+
 def test_budget_of_short_segments(coder: Encoder, crop: Scene) -> None:
     for options in (
         Options(budget=9_000, segment_bytes=128),
