@@ -135,7 +135,8 @@ def fit_quantizer(tables: Tables, skip: int) -> Quantizer:
 
 def draw_codes(batch: Prepared, rng: np.random.Generator) -> NDArray[np.int64]:
     """Draw step codes around the detail of each tile, so that all rates are met."""
-    detail = np.abs(batch.latents.ac.astype(np.int32)).mean(axis=(1, 2, 3))
+    ac = np.concatenate(batch.latents.parts[1:], axis=3, dtype=np.int32)
+    detail = np.abs(ac).mean(axis=(1, 2, 3))
     detail = np.maximum(detail * 2.0**batch.latents.shifts / 14, 1)
     step = detail * 2 ** rng.uniform(-0.5, 4.0, len(detail))
     other = 2 ** rng.uniform(2.5, 8, len(detail))

@@ -7,6 +7,7 @@ integers below 2^24 exactly, in any order: numpy and every inference engine give
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -70,43 +71,45 @@ class Latents:
     """Latents of a batch of tiles of one shape.
 
     Attributes:
-        dc: int32 (tiles, rows, cols, bands).
-        ac: int16 or, where they do not fit, int32 (tiles, rows, cols, channels), in the context
-            model's order.
+        parts: the DC, then the AC channels of each layer, in the context model's order: each
+            (tiles, rows, cols, channels), int16 or, where they do not fit, int32.
         shifts: (tiles,), octaves by which the planes were scaled down to 12 bits.
     """
 
-    dc: Ints
-    ac: NDArray[np.int16] | Ints
+    parts: tuple[NDArray[np.int16] | Ints, ...]
     shifts: NDArray[np.int64]
 
     @classmethod
-    def of(cls, values: Ints, order: NDArray[np.int64], bands: int, shifts: Any) -> "Latents":
-        """Sort int32 latents (tiles, rows, cols, channels) by `order`."""
-        ac = np.take(values, order[bands:], axis=3)
-        if max(int(ac.max()), -int(ac.min())) <= np.iinfo(np.int16).max:
-            ac = ac.astype(np.int16)
-        return cls(np.take(values, order[:bands], axis=3), ac, shifts)
+    def of(
+        cls, values: Ints, order: NDArray[np.int64], cuts: Sequence[int], shifts: Any
+    ) -> "Latents":
+        """Sort int32 latents (tiles, rows, cols, channels) by `order`, and cut them to parts."""
+        parts = [np.take(values, order[a:b], axis=3) for a, b in pairwise((0, *cuts))]
+        return cls(tuple(map(_narrow, parts)), shifts)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Tiles, rows and columns."""
+        tiles, rows, cols, _ = self.parts[0].shape
+        return tiles, rows, cols
 
     def take(self, tiles: NDArray[np.int64]) -> "Latents":
         """Return those of some tiles."""
-        return Latents(self.dc[tiles], self.ac[tiles], self.shifts[tiles])
+        return Latents(tuple(part[tiles] for part in self.parts), self.shifts[tiles])
 
     @classmethod
-    def join(cls, parts: Sequence["Latents"]) -> "Latents":
+    def join(cls, batches: Sequence["Latents"]) -> "Latents":
         """Return those of several batches of one shape as one."""
-        return cls(
-            np.concatenate([part.dc for part in parts]),
-            np.concatenate([part.ac for part in parts]),
-            np.concatenate([part.shifts for part in parts]),
-        )
+        parts = zip(*(batch.parts for batch in batches), strict=True)
+        shifts = np.concatenate([batch.shifts for batch in batches])
+        return cls(tuple(np.concatenate(part) for part in parts), shifts)
 
     def least_code(self, mantissas: NDArray[np.int32]) -> NDArray[np.int64]:
         """Return for each tile the finest step code whose symbols stay within the limit."""
         largest = np.maximum.reduce(
             [
                 np.maximum(part.max(axis=(1, 2, 3)), -part.min(axis=(1, 2, 3)).astype(np.int64))
-                for part in (self.dc, self.ac)
+                for part in self.parts
             ]
         )
         limit = SYMBOL_LIMIT << _FRACTION
@@ -117,25 +120,26 @@ class Latents:
         return octaves * SUB_STEPS
 
     def scaled(
-        self, codes: NDArray[np.int64], mantissas: NDArray[np.int32], channels: slice = slice(None)
+        self, codes: NDArray[np.int64], mantissas: NDArray[np.int32], part: int | None = None
     ) -> Ints:
-        """Return latents in 1/64 of each tile's step; all, or the DC, or some channels of AC."""
-        bands = self.dc.shape[3]
-        first, stop, _ = channels.indices(bands + self.ac.shape[3])
-        if first < bands < stop:
-            parts = slice(first, bands), slice(bands, stop)
-            return np.concatenate([self.scaled(codes, mantissas, p) for p in parts], axis=3)
-        values = (
-            self.dc[..., channels] if stop <= bands else self.ac[..., first - bands : stop - bands]
-        )
+        """Return the latents of a part, or of all, in 1/64 of each tile's step."""
+        if part is None:
+            every = [self.scaled(codes, mantissas, number) for number in range(len(self.parts))]
+            return np.concatenate(every, axis=3)
         shift = (_BASE_SHIFT + codes // SUB_STEPS - self.shifts).astype(np.int32)
         factor = mantissas[codes % SUB_STEPS].astype(np.int32)
         shift, factor = shift[:, None, None, None], factor[:, None, None, None]
-        found = values.astype(np.int32)
+        found = self.parts[part].astype(np.int32)
         found *= factor
         found += np.int32(1) << (shift - 1)
         found >>= shift
         return found
+
+
+def _narrow(values: Ints) -> NDArray[np.int16] | Ints:
+    """Return values in 16 bits, if they fit."""
+    fits = max(int(values.max()), -int(values.min())) <= np.iinfo(np.int16).max
+    return values.astype(np.int16) if fits else values
 
 
 @dataclass(frozen=True)

@@ -135,7 +135,7 @@ class LappedCoder:
         rounded = (latents.astype(np.int32) + (1 << (LATENT_SHIFT - 1))) >> LATENT_SHIFT
         planes = rounded.reshape(count, bands, rows, cols, FREQUENCIES).transpose(0, 2, 3, 1, 4)
         flat = planes.reshape(count, rows, cols, bands * FREQUENCIES)
-        sorted_ = Latents.of(flat, self.contexts.order, bands, analysed.shifts)
+        sorted_ = Latents.of(flat, self.contexts.order, self.contexts.cuts, analysed.shifts)
         return Prepared(analysed.means, analysed.angles, sorted_)
 
     def finest(self, prepared: Prepared) -> NDArray[np.int64]:
@@ -171,10 +171,10 @@ class LappedCoder:
     def scan(self, prepared: Prepared, codes: NDArray[np.int64]) -> Iterator[Layer]:
         """Quantise a batch at the given steps, layer by layer."""
         latents, mantissas = prepared.latents, self.transform.mantissas
-        state = ContextState(self.contexts, *latents.dc.shape[:3])
+        state = ContextState(self.contexts, *latents.shape)
         for number in range(1, self.contexts.layers + 1):
             sums, mean = state.context(number)
-            away = latents.scaled(codes, mantissas, self.contexts.channels_of(number))
+            away = latents.scaled(codes, mantissas, max(number - LATTICES, 0))
             if number <= LATTICES:
                 away = state.take(away, number) - (mean << 6)
             away = away.reshape(sums.shape)

@@ -23,7 +23,7 @@ class Symbols:
     Attributes:
         rows: of the alphabet, of each symbol.
         before: int32 (tiles, units + 1), symbols of the batch before each (layer, position).
-        bits: int32 (tiles, units + 1), cost of the tile before each (layer, position), in 1/256 bit.
+        bits: int32 (tiles, units + 1), 1/256 bits of the tile before each (layer, position).
         places: (layer, position) of each unit.
         ends: unit after the last one of each unit's layer.
     """

@@ -36,18 +36,15 @@ class SizeGuess:
 
     def bits(self, latents: Latents) -> NDArray[np.int64]:
         """Return (tiles, 256) bits. Only every second position is counted."""
-        count, rows, cols, _ = latents.dc.shape
-        ac, dc = (
-            part.reshape(count, rows * cols, -1)[:, ::2].reshape(count, -1).astype(np.float32)
-            for part in (latents.ac, latents.dc)
+        count, rows, cols = latents.shape
+        every = [part.reshape(count, rows * cols, -1)[:, ::2] for part in latents.parts]
+        sizes = np.concatenate(
+            [part.reshape(count, -1) for part in every], axis=1, dtype=np.float32
         )
-        ac_bins, dc_bins = (
-            np.abs(part, out=part).view(np.int32) >> _BIN_SHIFT for part in (ac, dc)
-        )
+        bins = np.abs(sizes, out=sizes).view(np.int32) >> _BIN_SHIFT
         bits = np.empty((count, STEP_CODES), np.int64)
         for tile, shift in enumerate(latents.shifts.tolist()):
-            counts = np.bincount(ac_bins[tile], minlength=_BINS).astype(np.float64)
-            counts += np.bincount(dc_bins[tile], minlength=_BINS)
+            counts = np.bincount(bins[tile], minlength=_BINS).astype(np.float64)
             bits[tile] = (counts @ self.bits_at(shift)).astype(np.int64) >> (_BITS_SHIFT - 1)
         return bits
 
