@@ -11,39 +11,24 @@ from numpy.typing import NDArray
 
 from benchmarks.bdrate import Point, bd_rate
 from benchmarks.curves import RATIOS
+from benchmarks.families import Code, Coded, families
 from benchmarks.figures import mean_over_places
 from benchmarks.ratedistortion import BundleCodec
 from benchmarks.scenes import BenchmarkScene
-from benchmarks.variants import Tiles, Variant, linear_decoder, prepare, training_tiles, variants
-from benchmarks.vectorquantizers import (
-    SIZES,
-    Books,
-    VectorCodedScene,
-    product_books,
-    residual_books,
-    training_vectors,
-)
+from benchmarks.variants import Tiles, Variant, linear_decoder, training_tiles, variants
 from ground import metrics
 from ground.decoder import Decoder
 from ground.geotiff import Scene
 from onboard.bundle import Bundle, find, known, load
 from onboard.encoder import Encoder, Options
 from onboard.errors import LimitError, UsageError
-from onboard.lappedcoder import LappedCoder
 
 GROUPS = ("summary", "patches", "spyndex")
 REFERENCE, SHIPPED, REFINED = "full", "shipped", "refined"
-LABELS = {
-    REFINED: "refinement network (against shipped)",
-    "product": f"product VQ, 8 bits, {SIZES[0]}..{SIZES[-1]} a position",
-    "residual": f"residual VQ, 8 bits, {SIZES[0]}..{SIZES[-1]} a position",
-}
+REFINED_LABEL = "refinement network (against shipped)"
 FIGURES = ("ratio", "psnr16", "our_psnr16", "bytes_at_equal_psnr16")
 _COLUMNS = tuple(zip(FIGURES, (".2f", ".2f", ".2f", ".0f"), (8, 9, 8, 9), strict=True))
 _COARSER, _MOST_STEPS = 1.4, 20
-Coded = tuple[int, NDArray[Any]]
-Code = Callable[[int], Coded]
-"""Codes a scene within a budget: bytes and the decoded image."""
 
 
 class Rival(Protocol):
@@ -82,8 +67,10 @@ class Ablation:
         for name, variant in variants(full.lapped, training):
             self._measure(name, variant.label, partial(self._code, full, variant))
             if name == REFERENCE:
-                self._vectors(full, variant, training)
-        self._measure(REFINED, LABELS[REFINED], self.refined())
+                self.report("quantizer families: training")
+                for family in families(variant.coder, full.tile, training):
+                    self._measure(*family)
+        self._measure(REFINED, REFINED_LABEL, self.refined())
 
     def refined(self) -> Callable[[Scene], Code]:
         """Return what codes a scene by the bundle as shipped, decoder and all."""
@@ -115,16 +102,6 @@ class Ablation:
 
         return code
 
-    def _vectors(self, full: Bundle, variant: Variant, training: Sequence[Tiles]) -> None:
-        """Code the same latents by fixed-length vector quantizers."""
-        coder = variant.coder
-        batches = prepare(coder, training, lambda _: coder.front_end)
-        vectors = training_vectors(coder, batches)
-        for name, train in (("product", product_books), ("residual", residual_books)):
-            self.report(f"{LABELS[name]}: training")
-            books = train(vectors)
-            self._measure(name, LABELS[name], _vector_coded(coder, full.tile, books))
-
     def bd_rates(self) -> dict[str, dict[str, float | None]]:
         """Return percent of bytes at equal PSNR16 by variant and group; positive is worse."""
         return {name: {g: self._bd_rate(name, g) for g in self.groups} for name in self.curves}
@@ -142,10 +119,6 @@ class Ablation:
     def groups(self) -> list[str]:
         """Groups that have a scene."""
         return [group for group in GROUPS if any(item.group == group for item in self.scenes)]
-
-
-def _vector_coded(coder: LappedCoder, tile: int, books: Books) -> Callable[[Scene], Code]:
-    return lambda scene: VectorCodedScene(coder, tile, books, scene).at
 
 
 def _points(image: NDArray[Any], code: Code) -> Iterator[Point]:

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks import ablation, vectorquantizers
+from benchmarks import ablation, families, trelliscoder, vectorquantizers
 from benchmarks import variants as changes
 from benchmarks.ablation import ablation_text, compare_fixed, run_ablation, stream_of
 from benchmarks.scenes import BenchmarkScene
 from benchmarks.variants import Tiles, Variant, keep_context, linear_decoder, mean_levels
-from benchmarks.vectorquantizers import Book, VectorCodedScene, groups, train_book
+from benchmarks.vectorcoded import VectorCodedScene, training_vectors
+from benchmarks.vectorquantizers import Book, groups, nearest_shape, train_book, train_sphere
 from ground import metrics
 from ground.decoder import Decoder
 from ground.geotiff import Scene
@@ -49,6 +50,11 @@ def batches(full: Bundle, training: Sequence[Tiles]) -> list[Prepared]:
 @pytest.fixture(scope="module")
 def scene() -> Scene:
     return procedural(7, 100, 136, nodata=False)
+
+
+@pytest.fixture
+def tiles(scene: Scene) -> Scene:
+    return replace(scene, image=scene.image[:, :64, :128])
 
 
 def psnr(scene: Scene, decoded: NDArray[Any]) -> float:
@@ -188,6 +194,22 @@ def test_a_trained_book_is_near_and_the_nearest_word_is_the_nearest() -> None:
     assert not book.quantised(seen)[:, 2:].any()
 
 
+def test_gain_and_shape_are_trained_apart() -> None:
+    seen = vectors()
+    book = train_sphere(np.array([0, 1, 2]), seen)
+    assert np.allclose(np.linalg.norm(book.shapes, axis=1), 1, atol=1e-5)
+    assert (np.diff(book.gains) >= 0).all()
+    three = seen[:, :3]
+    shape, along = nearest_shape(book.shapes, three)
+    assert np.allclose(along, np.einsum("ij,ij->i", book.shapes[shape], three), atol=1e-5)
+    assert np.square(three - book.quantised(seen)[:, :3]).mean() < 0.05 * np.square(three).mean()
+
+
+@pytest.fixture
+def one_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trelliscoder, "ROUNDS", 1)
+
+
 @pytest.fixture
 def few_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vectorquantizers, "SIZES", (3, 8))
@@ -195,13 +217,13 @@ def few_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("few_sizes")
-@pytest.mark.parametrize("family", ["product_books", "residual_books"])
+@pytest.mark.parametrize("family", ["product_books", "residual_books", "sphere_books"])
 def test_more_bytes_make_vector_coded_scenes_better(
     full: Bundle, batches: list[Prepared], scene: Scene, family: str
 ) -> None:
-    seen = vectorquantizers.training_vectors(full.lapped, batches)
+    seen = training_vectors(full.lapped, batches)
     books = getattr(vectorquantizers, family)(seen)
-    assert [len(of_size) for of_size in books] == [3, 8]
+    assert [sum(book.bits for book in of_size) for of_size in books] in ([24, 64], [24, 60])
     coded = VectorCodedScene(full.lapped, 64, books, scene)
     quality = []
     for budget in (800, 1_500, 3_000):
@@ -241,22 +263,23 @@ def test_a_quality_that_is_out_of_reach_has_no_bytes() -> None:
     assert row["bytes_at_equal_psnr16"] is None
 
 
-@pytest.mark.usefixtures("few_sizes")
+@pytest.mark.usefixtures("few_sizes", "one_round")
 def test_the_table_ranks_what_is_left_out(
-    monkeypatch: pytest.MonkeyPatch, training: list[Tiles], scene: Scene
+    monkeypatch: pytest.MonkeyPatch, training: list[Tiles], tiles: Scene
 ) -> None:
+    monkeypatch.setattr(families, "TRELLISES", families.TRELLISES[:2])
     monkeypatch.setattr(ablation, "training_tiles", lambda *_: training)
     monkeypatch.setattr(ablation, "RATIOS", (6, 10, 20.48))
     monkeypatch.setattr(changes, "OCTAVES", range(5, 10))
     monkeypatch.setattr(ablation, "fixed_rivals", lambda _: ["corsa-2level-1024"])
-    small = replace(scene, image=scene.image[:, :64, :128])
-    items = [BenchmarkScene("one", "here", "patches", small)]
+    items = [BenchmarkScene("one", "here", "patches", tiles)]
     found = run_ablation(NAME, lambda _: iter(items), None)
     rates = {name: by_group["patches"] for name, by_group in found["bd_rate"].items()}
     assert rates["full"] == 0
     assert rates["contexts_none"] > rates["contexts_same"] > 0
     assert rates["bands_none"] > 5
     assert rates["rounding"] > rates["dead_zone"] > 0
+    assert rates["independent"] > rates["dependent_4"]
     assert found["fixed"]["corsa-2level-1024"]["patches"]["our_psnr16"] > 50
     text = ablation_text(found)
     assert "no AC contexts" in text

@@ -1,0 +1,93 @@
+"""Scenes as latents of tiles: what any code of them takes as a stream, and what they decode to."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ground.geotiff import Scene
+from ground.synthesis import linear_bands
+from onboard.framing import EDGE_BYTES, HEADER_EVERY
+from onboard.lappedcoder import LappedCoder, Prepared
+from onboard.sceneheader import EndOfScene
+from onboard.segment import DEFAULT_SEGMENT_BYTES, SEGMENT_OVERHEAD
+from onboard.tiling import TileGrid
+
+
+@dataclass(frozen=True)
+class Part:
+    """Tiles of one shape.
+
+    Attributes:
+        places: first row and column of each tile, pixels.
+        inside: valid rows and columns.
+        prepared: the tiles.
+        around: bytes of a segment that are not its body.
+    """
+
+    places: list[tuple[int, int]]
+    inside: tuple[int, int]
+    prepared: Prepared
+    around: int
+
+    def segments(self, bodies: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the segments of the default length that tiles of so many bytes are cut to."""
+        return -(-bodies // (DEFAULT_SEGMENT_BYTES - self.around))
+
+
+class LatentScene:
+    """A scene cut to tiles and analysed; nodata counts as samples."""
+
+    def __init__(self, coder: LappedCoder, tile: int, scene: Scene, lane: int = 0) -> None:
+        """Cut a scene.
+
+        Args:
+            coder: analyses.
+            tile: side, pixels.
+            scene: whole.
+            lane: bytes that the entropy coder adds to every segment.
+        """
+        self.coder = coder
+        self._shape = scene.image.shape
+        self._head = SEGMENT_OVERHEAD + len(scene.header().pack())
+        self._end = SEGMENT_OVERHEAD + len(EndOfScene(1, 0).pack())
+        grid = TileGrid(scene.image.shape[2], scene.image.shape[1], tile)
+        boxes: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        for index in range(grid.count):
+            row, col, rows, cols = grid.box(index)
+            boxes.setdefault((rows, cols), []).append((row, col))
+        self.parts = []
+        for (rows, cols), places in boxes.items():
+            tiles = np.stack([scene.image[:, r : r + rows, c : c + cols] for r, c in places])
+            prepared = coder.prepare(tiles, np.ones((len(tiles), rows, cols), np.bool_))
+            around = SEGMENT_OVERHEAD + lane + (0 if rows == cols == tile else EDGE_BYTES)
+            self.parts.append(Part(places, (rows, cols), prepared, around))
+
+    def stream_bytes(self, bodies: Sequence[NDArray[np.int64]]) -> int:
+        """Return the bytes of a stream of the bodies of each part's tiles, headers and all."""
+        total, segments = self._end, 0
+        for part, lengths in zip(self.parts, bodies, strict=True):
+            cut = part.segments(lengths)
+            segments += int(cut.sum())
+            total += int((lengths + cut * part.around).sum())
+        return total + -(-segments // (HEADER_EVERY - 1)) * self._head
+
+    def image(
+        self, values: Sequence[NDArray[np.float32]], steps: Sequence[NDArray[np.float32]]
+    ) -> NDArray[np.uint16]:
+        """Return the image (bands, rows, cols) of each part's latents.
+
+        Args:
+            values: (tiles, rows, cols, channels) of each part, in steps.
+            steps: (tiles,) DN of each part.
+        """
+        image = np.zeros(self._shape, np.uint16)
+        for part, latents, step in zip(self.parts, values, steps, strict=True):
+            prepared = part.prepared
+            pixels = linear_bands(self.coder, latents, step, prepared.angles, prepared.means)
+            whole = np.clip(np.rint(pixels), 0, 65_535).astype(np.uint16)
+            rows, cols = part.inside
+            for (row, col), tile in zip(part.places, whole, strict=True):
+                image[:, row : row + rows, col : col + cols] = tile[:, :rows, :cols]
+        return image
