@@ -95,7 +95,7 @@ class TileReception:
                 raise StreamError(f"layer 0: {len(segment.body)} bytes, first {segment.first}")
             if self.packed_side not in (None, side):
                 raise StreamError(f"tile {segment.tile}: side information contradicts another")
-        if self.lanes.get(start, lane) != lane or not (lane or side):
+        if (lane and self.lanes.get(start, lane) != lane) or not (lane or side):
             raise StreamError(f"tile {segment.tile}: contradicts an earlier segment, or empty")
         if side is not None:
             self._place_side(side, bundle, signed)

@@ -175,7 +175,7 @@ class Quantizer:
     @cached_property
     def least_sum(self) -> np.float32:
         """Smallest sum of the context model of which a symbol is coded."""
-        return least_sum(self.skip + 1)
+        return least_sum(self.skip + 1) if self.skip >= 0 else np.float32(0)
 
     def quantise(self, away: Ints, level: NDArray[np.integer[Any]]) -> Ints:
         """Return residuals, given them before rounding in 1/64 step."""

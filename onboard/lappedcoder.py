@@ -260,7 +260,7 @@ class LappedCoder:
         if stop == first or 4 * coded <= len(rows):
             return None
         raw = rawlane.pack(self.tables.residuals(rows))
-        return raw if len(raw) < coded else None
+        return raw if raw is not None and len(raw) < coded else None
 
     def write(self, plans: Sequence["Plan"]) -> list[list[Body]]:
         """Code tiles; all their segments go through the entropy coder side by side."""
@@ -291,7 +291,10 @@ class LappedCoder:
             if one_layer:
                 stop = min(stop, int(symbols.ends[first])) if cuts else 0
             if stop == first and cuts:
-                raise UsageError(f"segments: one position takes more than {room} bytes")
+                stop = first + 1
+                raw = self._raw(symbols, tile, first, stop)
+                if raw is None or len(raw) > room:
+                    raise UsageError(f"segments: one position takes more than {room} bytes")
             if not one_layer or not cuts or before[first] < before[stop]:
                 cuts.append((first, stop))
             first = stop

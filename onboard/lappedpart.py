@@ -108,5 +108,5 @@ def _check(order: NDArray[Any], cuts: Any, skip: Any, bands: int) -> None:
     rising = all(a < b for a, b in pairwise(cuts))
     if cuts[0] != bands or cuts[-1] != channels or not rising:
         raise BundleError(f"coder cuts: expected to rise from {bands} to {channels}: {cuts}")
-    if type(skip) is not int or not -1 <= skip < LEVELS:
-        raise BundleError(f"coder skip: expected -1..{LEVELS - 1}, found {skip!r:.40}")
+    if type(skip) is not int or not -1 <= skip < LEVELS - 1:
+        raise BundleError(f"coder skip: expected -1..{LEVELS - 2}, found {skip!r:.40}")

@@ -47,7 +47,8 @@ class Read:
     Attributes:
         layers: of symbols, coarse to fine.
         state: where each layer's places are.
-        complete: (tiles,), how many layers arrived whole, from the first on.
+        complete: (tiles,), how many layers arrived whole, from the first on; no layer did from the
+            start of a wrong lane on.
         wrong: lanes that do not end where their writer began, although all before them arrived.
     """
 
@@ -88,6 +89,8 @@ def read(coder: LappedCoder, count: int, rows: int, cols: int, lanes: Sequence[L
         for number, lane in enumerate(lanes)
         if not ended[number] and complete[lane.tile] == coder.contexts.layers
     ]
+    for lane in wrong:
+        complete[lane.tile] = min(complete[lane.tile], lane.layer - 1)
     return Read(layers, state, complete, wrong)
 
 

@@ -10,10 +10,12 @@ LEAST_WIDTH = 8
 HEAD_BYTES = 3
 
 
-def pack(residuals: NDArray[np.int32]) -> bytes:
-    """Return the raw lane of residuals, -32768..32767."""
+def pack(residuals: NDArray[np.int32]) -> bytes | None:
+    """Return the raw lane of residuals, None if one takes more than 16 bits."""
     largest = int(np.maximum(residuals, ~residuals).max(initial=0))
     width = max(LEAST_WIDTH, largest.bit_length() + 1)
+    if width > bitpack.MAX_WIDTH:
+        return None
     indices = (residuals & ((1 << width) - 1)).astype(np.uint16)
     return MARK + bytes([width]) + bitpack.pack(indices, width)
 
@@ -28,6 +30,8 @@ def unpack(lane: bytes) -> NDArray[np.int32] | None:
     count = 8 * (len(lane) - HEAD_BYTES) // width
     if HEAD_BYTES + bitpack.packed_bytes(count, width) != len(lane):
         return None
+    if lane[-1] & ((1 << (8 * (len(lane) - HEAD_BYTES) - count * width)) - 1):
+        return None  # not filled with zero bits
     indices = bitpack.unpack(lane[HEAD_BYTES:], width, count).astype(np.int32)
     sign = np.int32(1) << (width - 1)
     found: NDArray[np.int32] = (indices ^ sign) - sign

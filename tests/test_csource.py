@@ -182,6 +182,10 @@ CASES = {
     "nodata, short segments": Case(holes(), options(ratio=9.0, segment_bytes=128), nodata=0),
     "short segments": Case(scene(12, 100, 200), options(segment_bytes=114)),
     "long segments": Case(scene(12, 100, 200), options(ratio=4.0, segment_bytes=65_557)),
+    "noise in short packets": Case(
+        np.random.default_rng(4).integers(0, 65_536, (4, 70, 70)).astype(np.uint16),
+        options(ratio=1.6, packets=PacketOptions(128)),
+    ),
     "one layer": Case(scene(13, 100, 200), options(ratio=8.0, one_layer=True)),
     "one layer, nodata": Case(holes(), options(ratio=9.0, one_layer=True), nodata=0),
     "packets": Case(scene(14, 150, 300), options(packets=PacketOptions())),
@@ -237,6 +241,23 @@ def test_a_step_too_fine_is_a_limit(build: Callable[[str], Path]) -> None:
     command = [build("sanitize"), "-", "-o", "-", "--width", "1024", "--step-code", "0"]
     done = subprocess.run(command, input=lines, capture_output=True, check=False)
     assert done.returncode == LimitError.exit_code
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("layers", [[], ["--one-layer"]])
+def test_a_step_too_fine_never_shows_something_else(
+    build: Callable[[str], Path], seed: int, layers: list[str]
+) -> None:
+    blocks = np.random.default_rng(seed).integers(0, 2, (4, 8, 8)) * 65_535
+    image = np.kron(blocks, np.ones((8, 8))).astype(np.uint16)
+    command = [build("sanitize"), "-", "-o", "-", "--width", "64", "--step-code", "0", *layers]
+    lines = image.transpose(1, 0, 2).astype("<u2").tobytes()
+    done = subprocess.run(command, input=lines, capture_output=True, check=False)
+    assert done.returncode in (0, LimitError.exit_code)
+    if not done.returncode:
+        decoded = Decoder(bundles.find("skybook-s2")).decode(done.stdout)
+        assert decoded.complete
+        assert np.abs(decoded.scene.image.astype(int) - image).max() < 200
 
 
 def test_golden_vectors(build: Callable[[str], Path]) -> None:

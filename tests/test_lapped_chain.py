@@ -320,6 +320,9 @@ def test_layers_of_which_nothing_is_coded_have_no_segment(
     assert min(map(len, layers.values())) < coder.bundle.lapped.contexts.layers
     found = decoder.decode(stream)
     assert not found.mask.any()
+    backwards = decoder.decode(joined(segments(stream)[::-1]))
+    assert backwards.complete
+    assert np.array_equal(backwards.scene.image, found.scene.image)
     assert np.array_equal(
         found.scene.image, decoder.decode(coded(coder, crop, Options(rmse=60.0))).scene.image
     )

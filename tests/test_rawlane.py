@@ -38,6 +38,7 @@ def planned(lapped: LappedCoder, tile: NDArray[np.uint16], finer: int, one_layer
 def test_residuals_come_back(values: list[int]) -> None:
     residuals = np.array(values, np.int32)
     packed = rawlane.pack(residuals)
+    assert packed is not None
     width = max([8, *((value if value >= 0 else ~value).bit_length() + 1 for value in values)])
     assert len(packed) == 3 + -(-len(values) * width // 8)
     found = rawlane.unpack(packed)
@@ -47,11 +48,25 @@ def test_residuals_come_back(values: list[int]) -> None:
 
 @pytest.mark.parametrize(
     "lane",
-    [b"", b"\0\0", b"\0\1\x08", b"\0\0\x07\0", b"\0\0\x11\0\0\0", b"\0\0\x10\0", b"\0\0\x09\0"],
-    ids=["empty", "short", "a state", "narrow", "wide", "half a number", "less than one"],
+    [
+        b"",
+        b"\0\0",
+        b"\0\1\x08",
+        b"\0\0\x07\0",
+        b"\0\0\x11\0\0\0",
+        b"\0\0\x10\0",
+        b"\0\0\x09\0",
+        b"\0\0\x09\0\1",
+    ],
+    ids=["empty", "short", "a state", "narrow", "wide", "half", "less than one", "filled with 1"],
 )
 def test_what_is_no_raw_lane(lane: bytes) -> None:
     assert rawlane.unpack(lane) is None
+
+
+def test_residuals_beyond_16_bits_are_never_raw() -> None:
+    assert rawlane.pack(np.array([5, 32_768], np.int32)) is None
+    assert rawlane.pack(np.array([-32_769], np.int32)) is None
 
 
 @given(seed=st.integers(0, 2**32 - 1), scale=st.sampled_from([1, 30, 3000]))
@@ -74,7 +89,7 @@ def test_noise_takes_no_more_than_fixed_indices(
     (bodies,) = lapped.write([plan])
     for (first, stop), (_, _, body) in zip(plan.cuts[1:], bodies[1:], strict=True):
         residuals = lapped.tables.residuals(plan.symbols.of_units(0, first, stop))
-        assert len(body) <= len(rawlane.pack(residuals))
+        assert len(body) <= len(rawlane.pack(residuals) or b"")
     assert any(raw is not None for raw in plan.raw) == (finer < 128)
 
 
@@ -120,3 +135,19 @@ def test_raw_and_coded_lanes_side_by_side(lapped: LappedCoder) -> None:
     for layer, written in zip(found.layers, lapped.scan(prepared, codes), strict=True):
         assert np.array_equal(layer.residual, written.residual)
     assert not found.wrong
+
+
+def test_a_lane_with_residuals_left_over_is_not_complete(lapped: LappedCoder) -> None:
+    plan = planned(lapped, noise(3), 0, False)
+    (bodies,) = lapped.write([plan])
+    lanes = [Lane(0, 1, 0, bodies[0][2][len(plan.side) :])]
+    lanes += [Lane(0, *body) for body in bodies[1:]]
+    last = lanes[-1]
+    residuals = rawlane.unpack(last.body)
+    assert residuals is not None
+    longer = rawlane.pack(np.append(residuals, 7))
+    assert longer is not None
+    lanes[-1] = Lane(0, last.layer, last.position, longer)
+    found = read(lapped, 1, SIDE // 8, SIDE // 8, lanes)
+    assert found.wrong == lanes[-1:]
+    assert found.complete.tolist() == [last.layer - 1]

@@ -72,7 +72,7 @@ size_t skybook_lane(const uint32_t *symbols, size_t count, uint8_t *buffer, size
     return size - lane.free + SKYBOOK_STATE_BYTES;
 }
 
-/* The least width of 8 to 16 bits that residuals fit. */
+/* The least width that residuals fit, 8 bits or more; above 16 bits there is no raw lane. */
 static unsigned width_of(const uint32_t *symbols, size_t count)
 {
     int32_t largest = 127;
@@ -82,7 +82,7 @@ static unsigned width_of(const uint32_t *symbols, size_t count)
         largest = size > largest ? size : largest;
     }
     unsigned width = 8;
-    while (width < 16 && largest >> (width - 1) != 0) {
+    while (largest >> (width - 1) != 0) {
         width++;
     }
     return width;
@@ -90,7 +90,8 @@ static unsigned width_of(const uint32_t *symbols, size_t count)
 
 size_t skybook_raw_bytes(const uint32_t *symbols, size_t count)
 {
-    return SKYBOOK_RAW_HEAD + (count * width_of(symbols, count) + 7) / 8;
+    const unsigned width = width_of(symbols, count);
+    return width > 16 ? SKYBOOK_NO_LANE : SKYBOOK_RAW_HEAD + (count * width + 7) / 8;
 }
 
 size_t skybook_raw_lane(const uint32_t *symbols, size_t count, uint8_t *buffer)

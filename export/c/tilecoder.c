@@ -51,7 +51,27 @@ enum skybook_status skybook_analyse(struct skybook_encoder *encoder, uint32_t co
     return status;
 }
 
-/* The unit after the last that fits a segment beginning at `first`. */
+/* The bytes that the lane of some units will take, as a rule at most, and whether it is raw. */
+static size_t lane_bytes(const struct skybook_work *work, uint32_t first, uint32_t stop, bool *is_raw)
+{
+    const uint32_t start = work->before[first];
+    const uint32_t count = work->before[stop] - start;
+    uint64_t bits = 0;
+    for (uint32_t unit = first; unit < stop; unit++) {
+        bits += work->costs[unit];
+    }
+    const size_t coded = (size_t)(SKYBOOK_STATE_BYTES + bits / (16 * BIT) * 2);
+    *is_raw = false;
+    if (coded > count) { /* raw residuals take 8 bits and more */
+        const size_t raw = skybook_raw_bytes(&work->symbols[start], count);
+        *is_raw = raw != SKYBOOK_NO_LANE && raw < coded;
+        return *is_raw ? raw : coded;
+    }
+    return coded;
+}
+
+/* The unit after the last that fits a segment beginning at `first`; one whose cost takes more than a
+ * segment fits if it is raw. */
 static uint32_t cut(const struct skybook_encoder *encoder, uint32_t first, bool is_first,
                     uint32_t room, uint32_t margin)
 {
@@ -78,6 +98,11 @@ static uint32_t cut(const struct skybook_encoder *encoder, uint32_t first, bool 
         bits -= work->costs[stop];
         stop++;
     }
+    if (stop == first && !is_first) {
+        bool is_raw = false;
+        const size_t lane = lane_bytes(work, first, first + 1, &is_raw);
+        stop += is_raw && lane <= room ? 1 : 0;
+    }
     return stop;
 }
 
@@ -97,25 +122,6 @@ static uint32_t put_side(const struct skybook_tile *tile, uint8_t *body)
         skybook_put16(body + 2 + SKYBOOK_ANGLES + 2 * band, tile->means[band]);
     }
     return 1 + SKYBOOK_SIDE_BYTES;
-}
-
-/* The bytes that the lane of some units will take, as a rule at most, and whether it is raw. */
-static size_t lane_bytes(const struct skybook_work *work, uint32_t first, uint32_t stop, bool *is_raw)
-{
-    const uint32_t start = work->before[first];
-    const uint32_t count = work->before[stop] - start;
-    uint64_t bits = 0;
-    for (uint32_t unit = first; unit < stop; unit++) {
-        bits += work->costs[unit];
-    }
-    const size_t coded = (size_t)(SKYBOOK_STATE_BYTES + bits / (16 * BIT) * 2);
-    *is_raw = false;
-    if (coded > count) { /* raw residuals take 8 bits and more */
-        const size_t raw = skybook_raw_bytes(&work->symbols[start], count);
-        *is_raw = raw < coded;
-        return *is_raw ? raw : coded;
-    }
-    return coded;
 }
 
 /* The body of a segment; its length, 0 if it takes more than the room, or
