@@ -48,7 +48,7 @@ class Read:
         layers: of symbols, coarse to fine.
         state: where each layer's places are.
         complete: (tiles,), how many layers arrived whole, from the first on; no layer did from the
-            start of a wrong lane on.
+            start of a wrong lane on, unless it starts where nothing is.
         wrong: lanes that do not end where their writer began, although all before them arrived.
     """
 
@@ -68,6 +68,7 @@ def read(coder: LappedCoder, count: int, rows: int, cols: int, lanes: Sequence[L
         starts.setdefault(lane.layer, []).append((lane.tile, lane.position, number))
     running = np.full(count, -1)
     complete = np.zeros(count, np.int64)
+    used: set[int] = set()
     layers = []
     for layer in range(1, coder.contexts.layers + 1):
         sums, mean = state.context(layer)
@@ -75,6 +76,7 @@ def read(coder: LappedCoder, count: int, rows: int, cols: int, lanes: Sequence[L
         alive = complete == layer - 1
         coded = ((level > coder.quantizer.skip) & alive[:, None, None]).reshape(count, -1)
         runs = _runs(starts.get(layer, []), running, alive, level.shape[1])
+        used.update(lane for *_, lane in runs)
         residual, done = _read_layer(coder, reader, raw, level, coded, runs)
         whole = done == np.count_nonzero(coded, axis=1)
         complete[alive & whole] = layer
@@ -85,13 +87,14 @@ def read(coder: LappedCoder, count: int, rows: int, cols: int, lanes: Sequence[L
             state.put(layer, residual + mean)
     ended = _ended(reader, raw)
     wrong = [
-        lane
+        number
         for number, lane in enumerate(lanes)
         if not ended[number] and complete[lane.tile] == coder.contexts.layers
     ]
-    for lane in wrong:
-        complete[lane.tile] = min(complete[lane.tile], lane.layer - 1)
-    return Read(layers, state, complete, wrong)
+    for number in used.intersection(wrong):
+        tile, layer = lanes[number].tile, lanes[number].layer
+        complete[tile] = min(complete[tile], layer - 1)
+    return Read(layers, state, complete, [lanes[number] for number in wrong])
 
 
 @dataclass
