@@ -95,42 +95,43 @@ class ContextModel:
         return slice(first, first + count), slice(first + count, first + 2 * count)
 
     @cached_property
-    def _matrices(self) -> list[NDArray[np.float32]]:
-        """Weights of each AC layer, (features known by then, channels)."""
+    def _matrices(self) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+        """Which features the sums of each AC layer hang on, and their weights, a row for each."""
         found = []
         for layer in range(LATTICES + 1, self.layers + 1):
             channels = self.channels_of(layer)
             part = slice(channels.start - self.bands, channels.stop - self.bands)
-            weights = np.empty(
-                (self._first + 2 * channels.start, part.stop - part.start), np.float32
-            )
+            weights = np.zeros((self.features, part.stop - part.start), np.float32)
             weights[0], weights[1 : self._first] = self.bias[part], self.slope[:, part]
             for earlier in range(LATTICES, layer):
                 size, near = self.features_of(earlier)
                 weights[size] = self.same[self.channels_of(earlier), part]
                 weights[near] = self.near[self.channels_of(earlier), part]
-            found.append(weights)
+            used = np.flatnonzero(weights.any(axis=1))
+            found.append((used, weights[used]))
         return found
 
     @cached_property
     def macs_per_position(self) -> int:
-        """Multiply-accumulates of the sums, per position of 8x8 pixels."""
-        return int(sum(m[1:].size for m in self._matrices) + self.dc[0].size)
+        """Multiply-accumulates of the sums, zero weights too, per position of 8x8 pixels."""
+        layers = map(self.channels_of, range(LATTICES + 1, self.layers + 1))
+        ac = sum((part.stop - part.start) * (self._first - 1 + 2 * part.start) for part in layers)
+        return int(ac + self.dc[0].size)
 
 
 class ContextState:
     """What is known of a batch of tiles while their layers are coded or read.
 
-    What the sums of AC symbols are made of stands side by side, so that those of a layer are one
-    product: a 1 for the bias, the slopes, and layer by layer magnitudes and those of neighbours.
+    The sums of a layer of AC symbols are one product of features: a 1 for the bias, the slopes, and
+    layer by layer magnitudes and those of neighbours, each for all positions of all tiles.
     """
 
     def __init__(self, model: ContextModel, tiles: int, rows: int, cols: int) -> None:
         self.model = model
         self.shape = (tiles, rows, cols)
         self._dc: Ints = np.zeros((*self.shape, model.bands), np.int32)
-        self._features = np.zeros((*self.shape, model.features), np.float32)
-        self._features[..., 0] = 1
+        self._features = np.zeros((model.features, tiles * rows * cols), np.float32)
+        self._features[0] = 1
         row, col = np.indices((rows, cols)).reshape(2, -1)
         kinds = np.where(row % 2 == col % 2, row % 2, 2)
         self._lattices = [np.nonzero(kinds == lattice)[0] for lattice in range(LATTICES)]
@@ -185,7 +186,8 @@ class ContextState:
         near[:, :, 1:] += size[:, :, :-1]
         near[:, :, :-1] += size[:, :, 1:]
         of_size, of_near = self.model.features_of(layer)
-        self._features[..., of_size], self._features[..., of_near] = size, near
+        for features, values in ((of_size, size), (of_near, near)):
+            self._features[features] = values.reshape(-1, values.shape[3]).T
 
     def _set_slopes(self) -> None:
         """Take the differences of the DC left and right of each position, above and below it."""
@@ -201,12 +203,11 @@ class ContextState:
         )
         down = np.abs(self._dc[:, before] - self._dc[:, after])
         slopes = np.minimum(np.concatenate([across, down], axis=3), SLOPE_CAP)
-        self._features[..., 1 : 1 + slopes.shape[3]] = slopes
+        self._features[1 : 1 + slopes.shape[3]] = slopes.reshape(-1, slopes.shape[3]).T
 
     def _ac_sums(self, layer: int) -> NDArray[np.float32]:
-        weights = self.model._matrices[layer - LATTICES - 1]
-        known = self._features.reshape(-1, self.model.features)[:, : len(weights)]
-        sums: NDArray[np.float32] = known @ weights
+        used, weights = self.model._matrices[layer - LATTICES - 1]
+        sums: NDArray[np.float32] = np.take(self._features, used, axis=0).T @ weights
         return sums.reshape(self.shape[0], -1, sums.shape[1])
 
     def _dc_sums(self, lattice: int) -> tuple[NDArray[np.float32], Ints]:
