@@ -4,7 +4,9 @@ A CRC is linear: that of a block is the XOR of one table entry per byte, chosen 
 and its distance from the end of the block.
 """
 
+from collections.abc import Sequence
 from functools import cache
+from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,17 +41,28 @@ def crc32c(message: bytes | bytearray | memoryview, start: int = 0) -> int:
         message: the bytes.
         start: CRC of the bytes before them, if the message comes in parts.
     """
+    return crc32c_of_each([message], start)[0]
+
+
+def crc32c_of_each(messages: Sequence[bytes | bytearray | memoryview], start: int = 0) -> list[int]:
+    """Return the CRC-32C of several messages, see `crc32c`: together they take less time."""
     table, starts, (first, second, third, fourth) = _tables()
-    length = len(message)
+    stops = list(accumulate(-(-len(message) // _BLOCK) for message in messages))
     # Zeros in front leave a CRC that begins with 0 as it is, so whole blocks can be made.
-    blocks = np.zeros((-(-length // _BLOCK), _BLOCK), np.uint8)
-    values = blocks.reshape(-1)[blocks.size - length :]
-    values[:] = np.frombuffer(message, np.uint8)
-    head = min(4, length)
+    blocks = np.zeros((stops[-1] if stops else 0, _BLOCK), np.uint8)
+    flat = blocks.reshape(-1)
     carried = start ^ _ONES
-    values[:head] ^= np.frombuffer(carried.to_bytes(4, "little"), np.uint8)[:head]
-    crc = 0
-    for folded in np.bitwise_xor.reduce(table[blocks + starts], axis=1).tolist():
-        near = first[crc & 255] ^ second[crc >> 8 & 255]
-        crc = folded ^ near ^ third[crc >> 16 & 255] ^ fourth[crc >> 24]
-    return crc ^ (carried >> 8 * head) ^ _ONES
+    begin = np.frombuffer(carried.to_bytes(4, "little"), np.uint8)
+    for message, stop in zip(messages, stops, strict=True):
+        values = flat[_BLOCK * stop - len(message) : _BLOCK * stop]
+        values[:] = np.frombuffer(message, np.uint8)
+        values[:4] ^= begin[: len(message)]
+    folded = np.bitwise_xor.reduce(table[blocks + starts], axis=1).tolist()
+    found = []
+    for message, (stop, after) in zip(messages, pairwise([0, *stops]), strict=True):
+        crc = 0
+        for fold in folded[stop:after]:
+            near = first[crc & 255] ^ second[crc >> 8 & 255]
+            crc = fold ^ near ^ third[crc >> 16 & 255] ^ fourth[crc >> 24]
+        found.append(crc ^ (carried >> 8 * min(4, len(message))) ^ _ONES)
+    return found

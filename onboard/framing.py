@@ -55,9 +55,9 @@ class Framing:
         """Return the most bytes of a body."""
         return self.segment_bytes - SEGMENT_OVERHEAD - (EDGE_BYTES if edge else 0)
 
-    def tile(self, index: int, edge: Edge, layer: int, first: int, body: bytes) -> bytes:
-        """Return a packed tile segment."""
-        return Segment(Kind.TILE, self.scene_id, self.model, index, layer, first, edge, body).pack()
+    def tile(self, index: int, edge: Edge, layer: int, first: int, body: bytes) -> Segment:
+        """Return a tile segment."""
+        return Segment(Kind.TILE, self.scene_id, self.model, index, layer, first, edge, body)
 
     def mask(self, index: int, edge: Edge, first: int, body: bytes) -> bytes:
         """Return a packed nodata mask."""

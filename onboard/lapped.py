@@ -73,10 +73,12 @@ class Latents:
     Attributes:
         parts: the DC, then the AC channels of each layer, in the context model's order: each
             (tiles, rows, cols, channels), int16 or, where they do not fit, int32.
+        largest: int64 (tiles,), largest magnitude.
         shifts: (tiles,), octaves by which the planes were scaled down to 12 bits.
     """
 
     parts: tuple[NDArray[np.int16] | Ints, ...]
+    largest: NDArray[np.int64]
     shifts: NDArray[np.int64]
 
     @classmethod
@@ -84,8 +86,15 @@ class Latents:
         cls, values: Ints, order: NDArray[np.int64], cuts: Sequence[int], shifts: Any
     ) -> "Latents":
         """Sort int32 latents (tiles, rows, cols, channels) by `order`, and cut them to parts."""
-        parts = [np.take(values, order[a:b], axis=3) for a, b in pairwise((0, *cuts))]
-        return cls(tuple(map(_narrow, parts)), shifts)
+        parts: list[NDArray[np.int16] | Ints] = []
+        largest = np.zeros(len(values), np.int64)
+        for first, stop in pairwise((0, *cuts)):
+            part = np.take(values, order[first:stop], axis=3)
+            size = np.maximum(part.max(axis=(1, 2, 3)), -part.min(axis=(1, 2, 3)))
+            np.maximum(largest, size, out=largest)
+            fits = int(size.max()) <= np.iinfo(np.int16).max
+            parts.append(part.astype(np.int16) if fits else part)
+        return cls(tuple(parts), largest, shifts)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -95,27 +104,23 @@ class Latents:
 
     def take(self, tiles: NDArray[np.int64]) -> "Latents":
         """Return those of some tiles."""
-        return Latents(tuple(part[tiles] for part in self.parts), self.shifts[tiles])
+        parts = tuple(part[tiles] for part in self.parts)
+        return Latents(parts, self.largest[tiles], self.shifts[tiles])
 
     @classmethod
     def join(cls, batches: Sequence["Latents"]) -> "Latents":
         """Return those of several batches of one shape as one."""
         parts = zip(*(batch.parts for batch in batches), strict=True)
+        largest = np.concatenate([batch.largest for batch in batches])
         shifts = np.concatenate([batch.shifts for batch in batches])
-        return cls(tuple(np.concatenate(part) for part in parts), shifts)
+        return cls(tuple(np.concatenate(part) for part in parts), largest, shifts)
 
     def least_code(self, mantissas: NDArray[np.int32]) -> NDArray[np.int64]:
         """Return for each tile the finest step code whose symbols stay within the limit."""
-        largest = np.maximum.reduce(
-            [
-                np.maximum(part.max(axis=(1, 2, 3)), -part.min(axis=(1, 2, 3)).astype(np.int64))
-                for part in self.parts
-            ]
-        )
         limit = SYMBOL_LIMIT << _FRACTION
         shift = np.maximum(_BASE_SHIFT - self.shifts, 1)
-        octaves = np.zeros(len(largest), np.int64)
-        while (over := (largest * int(mantissas.max()) >> (shift + octaves)) >= limit).any():
+        octaves = np.zeros(len(self.largest), np.int64)
+        while (over := (self.largest * int(mantissas.max()) >> (shift + octaves)) >= limit).any():
             octaves += over
         return octaves * SUB_STEPS
 
@@ -134,12 +139,6 @@ class Latents:
         found += np.int32(1) << (shift - 1)
         found >>= shift
         return found
-
-
-def _narrow(values: Ints) -> NDArray[np.int16] | Ints:
-    """Return values in 16 bits, if they fit."""
-    fits = max(int(values.max()), -int(values.min())) <= np.iinfo(np.int16).max
-    return values.astype(np.int16) if fits else values
 
 
 @dataclass(frozen=True)

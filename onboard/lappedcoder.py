@@ -256,8 +256,8 @@ class LappedCoder:
     def _raw(self, symbols: Symbols, tile: int, first: int, stop: int) -> bytes | None:
         """Return the raw lane of some units, if it is shorter."""
         rows, coded = symbols.of_units(tile, first, stop), symbols.lane_bytes(tile, first, stop)
-        # Raw residuals have at least 8 bits, and each is four symbols at most.
-        if stop == first or 4 * coded <= len(rows):
+        # Raw residuals have at least 8 bits.
+        if stop == first or rawlane.HEAD_BYTES + self.tables.count(rows) >= coded:
             return None
         raw = rawlane.pack(self.tables.residuals(rows))
         return raw if raw is not None and len(raw) < coded else None

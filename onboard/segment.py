@@ -1,12 +1,12 @@
 """Segment: the envelope of everything that crosses the link (SPEC.md, section 2)."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from mmap import mmap
 
-from onboard.crc import crc32c
+from onboard.crc import crc32c, crc32c_of_each
 from onboard.errors import StreamError, UsageError
 from onboard.tiling import MAX_TILE
 
@@ -20,6 +20,7 @@ MAX_SEGMENT_BYTES = 65_535 + SEGMENT_OVERHEAD
 MAX_LAYERS = 16
 _HEAD = struct.Struct(">2sBBH4sIHH")
 _EDGE = struct.Struct(">HH")
+_CRCS_AT_ONCE = 32
 _WASTE_PER_BYTE = 16
 _WASTE_ALLOWED = 1 << 20
 
@@ -64,6 +65,10 @@ class Segment:
         Raises:
             UsageError: a field or the body does not fit the format.
         """
+        return pack_segments([self])[0]
+
+    def _message(self) -> bytes:
+        """Return the bytes before the CRC."""
         self._check()
         body = self.body if self.edge is None else _EDGE.pack(*self.edge) + self.body
         flags = (0x80 if self.edge else 0) | self.layer
@@ -77,8 +82,7 @@ class Segment:
             self.first,
             len(body),
         )
-        message = head + body
-        return message + crc32c(message).to_bytes(4, "big")
+        return head + body
 
     def _check(self) -> None:
         rows, cols = self.edge or (1, 1)
@@ -132,6 +136,16 @@ class Damage:
     offset: int
     length: int
     reason: str
+
+
+def pack_segments(segments: Sequence[Segment]) -> list[bytes]:
+    """Return the bytes of each segment, see `Segment.pack`."""
+    found = []
+    for first in range(0, len(segments), _CRCS_AT_ONCE):
+        messages = [segment._message() for segment in segments[first : first + _CRCS_AT_ONCE]]
+        crcs = crc32c_of_each(messages)
+        found += [m + crc.to_bytes(4, "big") for m, crc in zip(messages, crcs, strict=True)]
+    return found
 
 
 def place(packed: bytes) -> tuple[int, int]:

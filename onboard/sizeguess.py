@@ -42,10 +42,12 @@ class SizeGuess:
             [part.reshape(count, -1) for part in every], axis=1, dtype=np.float32
         )
         bins = np.abs(sizes, out=sizes).view(np.int32) >> _BIN_SHIFT
+        counts = np.array([np.bincount(tile, minlength=_BINS) for tile in bins], np.float64)
         bits = np.empty((count, STEP_CODES), np.int64)
-        for tile, shift in enumerate(latents.shifts.tolist()):
-            counts = np.bincount(bins[tile], minlength=_BINS).astype(np.float64)
-            bits[tile] = (counts @ self.bits_at(shift)).astype(np.int64) >> (_BITS_SHIFT - 1)
+        for shift in np.unique(latents.shifts).tolist():
+            tiles = latents.shifts == shift
+            bits[tiles] = (counts[tiles] @ self.bits_at(shift)).astype(np.int64)
+        bits >>= _BITS_SHIFT - 1
         return bits
 
     def bits_at(self, shift: int) -> NDArray[np.float64]:

@@ -129,6 +129,11 @@ class Tables:
         found[last] = _raw(residual[shifted] & ((1 << width) - 1), width)
         return found, sizes
 
+    @staticmethod
+    def count(rows: NDArray[np.uint16]) -> int:
+        """Return of how many residuals these rows of the alphabet are."""
+        return int(np.count_nonzero(rows < LEVELS * SYMBOLS))
+
     def residuals(self, rows: NDArray[np.uint16]) -> Ints:
         """Return the residuals that `symbols` made these rows of the alphabet from."""
         begins = np.flatnonzero(rows < LEVELS * SYMBOLS)

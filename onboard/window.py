@@ -16,6 +16,7 @@ from onboard.layers import ALL_NODATA, ALL_VALID, SOME_NODATA
 from onboard.nodatamask import pack_mask
 from onboard.ratecontrol import Codes, code_for_error
 from onboard.sceneheader import SceneHeader
+from onboard.segment import pack_segments
 from onboard.tilecoder import TileCoder, TilePlan
 from onboard.tiling import TileGrid
 
@@ -256,13 +257,15 @@ class Windows:
     def write(self, planned: Sequence[Planned]) -> Segments:
         """Return the packed segments of tiles."""
         bodies = self.coder.write([tile.plan for tile in planned])
-        return {
-            tile.index: [
-                (layer, first, self.framing.tile(tile.index, tile.edge, layer, first, body))
-                for layer, first, body in pieces
-            ]
+        segments = [
+            self.framing.tile(tile.index, tile.edge, *piece)
             for tile, pieces in zip(planned, bodies, strict=True)
-        }
+            for piece in pieces
+        ]
+        found: Segments = {tile.index: [] for tile in planned}
+        for segment, packed in zip(segments, pack_segments(segments), strict=True):
+            found[segment.tile].append((segment.layer, segment.first, packed))
+        return found
 
     def lengths(self, planned: Sequence[Planned]) -> Lengths:
         """Return the lengths that the segments of tiles will have, as a rule at most."""
@@ -279,7 +282,7 @@ class Windows:
         """Segments that no step changes: tiles that are all nodata, and masks."""
         tile = self.framing.tile
         found = {
-            index: [(0, 0, tile(index, edge, 0, 0, bytes([ALL_NODATA])))]
+            index: [(0, 0, tile(index, edge, 0, 0, bytes([ALL_NODATA])).pack())]
             for index, edge in self.empty.items()
         }
         for batch in self.batches:
