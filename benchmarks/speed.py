@@ -49,20 +49,6 @@ def seconds_interleaved(tasks: Mapping[str, Task], runs: int) -> dict[str, list[
     return seconds
 
 
-def time_interleaved(
-    tasks: Mapping[str, Task], runs: int, mpixel: float
-) -> dict[str, dict[str, float]]:
-    """Return the speeds of tasks that are run in turn, see `seconds_interleaved` and `speeds_of`.
-
-    Args:
-        tasks: what to run.
-        runs: at least 1.
-        mpixel: million pixels that one run works through.
-    """
-    found = seconds_interleaved(tasks, runs)
-    return {name: speeds_of(seconds, mpixel) for name, seconds in found.items()}
-
-
 def speeds_of(seconds: Sequence[float], mpixel: float) -> dict[str, float]:
     """Return `mpixel_per_s`, the median, and `lowest` and `highest` speed in Mpixel/s."""
     return {

@@ -149,14 +149,13 @@ class Reader:
         """Put a lane to another place."""
         self._state[lane], self._next[lane] = state, following
 
-    def ended(self, lanes: NDArray[np.int64] | None = None) -> NDArray[np.bool_]:
+    def ended(self) -> NDArray[np.bool_]:
         """Say of each lane whether it stands where its writer began, all words read.
 
         A writer's state grows with every symbol, so no lane stands there before its last one.
         """
-        which: NDArray[np.int64] | slice = slice(None) if lanes is None else lanes
-        found = (self._state[which] == START) & (self._next[which] == self._stop[which])
-        return np.asarray(found & ~self._odd[which], np.bool_)
+        found = (self._state == START) & (self._next == self._stop)
+        return np.asarray(found & ~self._odd, np.bool_)
 
     def raw(self, lanes: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
         """Take a number of 0..12 equally likely bits from some lanes."""

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from export import csource
 from ground.geotiff import Scene
 from ground.scenes import procedural
 from onboard import bundle as bundles
@@ -40,6 +41,14 @@ def scene() -> Scene:
 def image(scene: Scene) -> NDArray[np.uint16]:
     """The samples of `scene`."""
     return scene.image.astype(np.uint16)
+
+
+@pytest.fixture(scope="module")
+def c_sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the sources of the encoder of `skybook-s2` in C."""
+    found = tmp_path_factory.mktemp("c")
+    csource.write(bundles.load("skybook-s2"), found)
+    return found
 
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

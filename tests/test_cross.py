@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from export import csource, cverify
+from export import cverify
 from onboard import bundle as bundles
 from onboard.encoder import Encoder
 from tests.test_csource import CASES, STRICT, run
@@ -43,22 +43,15 @@ TARGETS = {
 
 
 @pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    found = tmp_path_factory.mktemp("c")
-    csource.write(bundles.load("skybook-s2"), found)
-    return found
-
-
-@pytest.fixture(scope="module")
-def build(sources: Path) -> Callable[[str], Path]:
+def build(c_sources: Path) -> Callable[[str], Path]:
     """Return what makes a folder with a `skybook` that runs emulated, once for each processor."""
 
     def make(name: str) -> Path:
-        target, folder = TARGETS[name], sources / name
+        target, folder = TARGETS[name], c_sources / name
         if not folder.exists():
-            _need(target, sources)
+            _need(target, c_sources)
             folder.mkdir()
-            _compile(target, folder / "foreign", sorted(sources.glob("*.c")))
+            _compile(target, folder / "foreign", sorted(c_sources.glob("*.c")))
             program = folder / "skybook"
             program.write_text(f'#!/bin/sh\nexec {target.emulator} {folder / "foreign"} "$@"\n')
             program.chmod(0o755)

@@ -40,23 +40,16 @@ Image = NDArray[np.uint16]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    found = tmp_path_factory.mktemp("c")
-    csource.write(bundles.load("skybook-s2"), found)
-    return found
-
-
-@pytest.fixture(scope="module")
-def build(folder: Path) -> Callable[[str], Path]:
+def build(c_sources: Path) -> Callable[[str], Path]:
     """Return what compiles the encoder, each way once."""
 
     def make(name: str) -> Path:
         compiler, *flags = BUILDS[name]
         if shutil.which(compiler) is None:
             pytest.skip(f"{compiler} is not installed")
-        program = folder / f"skybook-{name}"
+        program = c_sources / f"skybook-{name}"
         if not program.exists():
-            sources = sorted(str(path) for path in folder.glob("*.c"))
+            sources = sorted(str(path) for path in c_sources.glob("*.c"))
             subprocess.run([compiler, *STRICT, *flags, "-o", program, *sources], check=True)
         return program
 
@@ -380,12 +373,12 @@ int main(void) {
 """
 
 
-def test_careless_calls_are_told(folder: Path, tmp_path: Path) -> None:
+def test_careless_calls_are_told(c_sources: Path, tmp_path: Path) -> None:
     source, program = tmp_path / "careless.c", tmp_path / "careless"
     source.write_text(CARELESS)
-    parts = [str(path) for path in folder.glob("*.c") if path.name not in PROGRAM]
+    parts = [str(path) for path in c_sources.glob("*.c") if path.name not in PROGRAM]
     checks = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-    command = ["gcc", *STRICT, *checks, f"-I{folder}", "-o", program, source, *parts]
+    command = ["gcc", *STRICT, *checks, f"-I{c_sources}", "-o", program, source, *parts]
     subprocess.run(command, check=True)
     done = subprocess.run([program], capture_output=True, text=True, check=True)
     assert done.stdout == "200 200 200 0 300 1 300 0 0 0"
@@ -415,14 +408,14 @@ int main(void) {
 
 @pytest.mark.parametrize(("size", "code"), [(100_000, 0), (1_000, 1)])
 def test_a_caller_pushes_lines_and_gets_bytes(
-    size: int, code: int, folder: Path, tmp_path: Path, build: Callable[[str], Path]
+    size: int, code: int, c_sources: Path, tmp_path: Path, build: Callable[[str], Path]
 ) -> None:
     image = scene(17, 70, 90)
     source, program = tmp_path / "caller.c", tmp_path / "caller"
     source.write_text(CALLER)
     expected = run(build("gcc"), image, ["--width", "90"])
-    parts = [str(path) for path in folder.glob("*.c") if path.name not in PROGRAM]
-    command = ["gcc", *STRICT, f"-DSIZE={size}", f"-I{folder}", "-o", program, source, *parts]
+    parts = [str(path) for path in c_sources.glob("*.c") if path.name not in PROGRAM]
+    command = ["gcc", *STRICT, f"-DSIZE={size}", f"-I{c_sources}", "-o", program, source, *parts]
     subprocess.run(command, check=True)
     done = subprocess.run([program], input=image.tobytes(), capture_output=True, check=False)
     assert done.returncode == code
@@ -436,9 +429,9 @@ def test_it_fits_a_small_computer(build: Callable[[str], Path]) -> None:
     assert static <= 2 * MEGABYTE
 
 
-def test_it_takes_no_memory_and_no_library(folder: Path, tmp_path: Path) -> None:
+def test_it_takes_no_memory_and_no_library(c_sources: Path, tmp_path: Path) -> None:
     allowed = {"memcpy", "memmove", "memset", "_GLOBAL_OFFSET_TABLE_"}
-    for source in folder.glob("*.c"):
+    for source in c_sources.glob("*.c"):
         if source.name not in PROGRAM:
             built = tmp_path / "part.o"
             subprocess.run(["gcc", *STRICT, "-O2", "-c", "-o", built, source], check=True)
