@@ -12,9 +12,11 @@ from onboard import lappedpart
 from onboard.bundle import Bundle, GoldenBody, pack_golden_bodies
 from onboard.contexts import BLOCK
 from onboard.lappedcoder import Chosen, LappedCoder
+from onboard.layers import ALL_VALID, DEPENDENT
 
 GOLDEN_SEEDS = (1, 2, 3, 4)
 GOLDEN_CODES = (40, 80, 112, 144)
+GOLDEN_STATES = (ALL_VALID, DEPENDENT | ALL_VALID) * 2
 _ROOM = 65_535
 
 
@@ -58,10 +60,10 @@ def _golden(coder: LappedCoder, tile: int) -> list[GoldenBody]:
     """Code procedural tiles."""
     bands = coder.front_end.bands
     vectors = []
-    for seed, code in zip(GOLDEN_SEEDS, GOLDEN_CODES, strict=True):
+    for seed, code, state in zip(GOLDEN_SEEDS, GOLDEN_CODES, GOLDEN_STATES, strict=True):
         samples = procedural(seed, tile, tile, bands, nodata=False).image.astype(np.uint16)
         prepared = coder.prepare(samples[None], np.ones((1, tile, tile), np.bool_))
         codes = np.maximum(np.array([code]), coder.finest(prepared))
-        ((_, _, body),) = coder.code([Chosen(prepared, codes, [0], _ROOM)])[0][0]
+        ((_, _, body),) = coder.code([Chosen(prepared, codes, [state], _ROOM)])[0][0]
         vectors.append(GoldenBody(samples, int(codes[0]), body))
     return vectors

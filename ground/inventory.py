@@ -172,22 +172,24 @@ def _lapped_layers(
     """Return tiles of entropy-coded symbols, and how many layers of each are whole."""
     coder = reception.bundle.lapped
     tiles = [reception.lapped_tile(grid, index) for index in members]
-    coded = [tile for tile in tiles if tile.side is not None]
-    lanes = [
-        Lane(number, *start, body)
-        for number, tile in enumerate(coded)
-        for start, body in sorted(tile.lanes.items())
-    ]
     _, _, rows, cols = grid.box(members[0])
-    shape = (-(-rows // BLOCK), -(-cols // BLOCK))
-    read_layers = iter(read(coder, len(coded), *shape, lanes).complete.tolist() if coded else ())
-    found = []
-    for tile in tiles:
-        if tile.side is not None:
-            found.append((tile, 1 + next(read_layers)))
-        else:
-            found.append((tile, 1 + coder.contexts.layers if tile.state == ALL_NODATA else 0))
-    return found
+    complete = [1 + coder.contexts.layers if tile.state == ALL_NODATA else 0 for tile in tiles]
+    for dependent in (False, True):
+        coded = [
+            place
+            for place, tile in enumerate(tiles)
+            if tile.side is not None and tile.dependent == dependent
+        ]
+        lanes = [
+            Lane(number, *start, body)
+            for number, place in enumerate(coded)
+            for start, body in sorted(tiles[place].lanes.items())
+        ]
+        shape = len(coded), -(-rows // BLOCK), -(-cols // BLOCK)
+        found = read(coder, *shape, lanes, dependent).complete.tolist() if coded else []
+        for place, layers in zip(coded, found, strict=True):
+            complete[place] = 1 + layers
+    return list(zip(tiles, complete, strict=True))
 
 
 def _lacks_mask(tile: TileReception) -> bool:

@@ -1,6 +1,6 @@
 """Trained weights of the lapped codec to integers, and the tables fitted to what they give."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from math import ceil, log2
 from typing import TYPE_CHECKING
@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard import rans
-from onboard.contexts import FREQUENCIES, LEVELS, ContextModel, Ints
+from onboard.contexts import FREQUENCIES, LEVELS, ContextModel
 from onboard.errors import BundleError
-from onboard.lapped import SUB_STEPS, LappedTransform, Quantizer
-from onboard.lappedcoder import LappedCoder, Prepared
-from onboard.tables import BIT, ESCAPE, LARGEST, SYMBOLS, Tables
+from onboard.lapped import LARGEST_WORD, SUB_STEPS, LappedTransform, Quantizer
+from onboard.lappedcoder import LappedCoder, Layer, Prepared
+from onboard.tables import BIT, ESCAPE, LARGEST, SYMBOLS, Tables, rows_of
+from onboard.trellis import SETS
 
 if TYPE_CHECKING:  # so that tables can be fitted without torch
     from ground.lapped import ContextModel as TrainedContexts
@@ -24,6 +25,10 @@ SCALE = 440
 RATE_WEIGHT = 0.12
 """Squared steps that a bit is worth when a residual is rounded."""
 _LARGE_SHARE = 4.0
+_PRIOR = 20
+"""Residuals that a point as it is counts as."""
+_GROUPS = (1, 3, 5, 12)
+"""First layers that are coded with tables of their own: those that pay most with twelve of AC."""
 
 
 def integer_transform(trained: "TrainedTransform") -> LappedTransform:
@@ -81,9 +86,15 @@ def level_scale(level: int) -> float:
     return float(2 ** (2 + level // 4) * (1 + (level % 4 + 0.5) / 4) / 256)
 
 
-def start_tables() -> Tables:
-    """Return tables of Laplace laws."""
+def start_tables(layers: int) -> Tables:
+    """Return tables of Laplace laws for so many layers, groups chosen."""
+    groups = tuple(first for first in _GROUPS if first <= layers)
     shifts = np.array([max(0, ceil(log2(level_scale(n) / 4))) for n in range(LEVELS)], np.uint8)
+    return tables_of(np.tile(_laws(shifts), (rows_of(len(groups)) // LEVELS, 1)), shifts, groups)
+
+
+def _laws(shifts: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Return (64, 64) Laplace laws of the symbols of each level."""
     values = np.arange(-LARGEST, LARGEST + 1)
     counts = np.zeros((LEVELS, SYMBOLS))
     for level in range(LEVELS):
@@ -95,13 +106,15 @@ def start_tables() -> Tables:
             / (np.exp(-0.5 / scale) * (1 - np.exp(-1 / scale)))
             * np.exp(-1 / scale)
         )
-    return tables_of(counts, shifts)
+    return counts
 
 
-def tables_of(counts: NDArray[np.float64], shifts: NDArray[np.uint8]) -> Tables:
+def tables_of(
+    counts: NDArray[np.float64], shifts: NDArray[np.uint8], groups: tuple[int, ...]
+) -> Tables:
     """Return tables of 4096 from counts of symbols; too rare a symbol is left to the escape."""
-    frequencies = np.zeros((LEVELS, SYMBOLS), np.int64)
-    for level, count in enumerate(counts):
+    frequencies = np.zeros(counts.shape, np.int64)
+    for row, count in enumerate(counts):
         share = count / count.sum() * rans.TOTAL
         kept = share >= 0.5
         kept[ESCAPE] = True
@@ -109,10 +122,8 @@ def tables_of(counts: NDArray[np.float64], shifts: NDArray[np.uint8]) -> Tables:
         wanted[ESCAPE] = max(1.0, share[~kept].sum() + share[ESCAPE])
         whole = np.maximum(np.rint(wanted / wanted.sum() * rans.TOTAL), kept).astype(np.int64)
         whole[int(whole.argmax())] += rans.TOTAL - whole.sum()
-        frequencies[level] = whole
-    safe = np.maximum(frequencies, 1)
-    costs = np.rint((rans.PRECISION - np.log2(safe)) * BIT).astype(np.uint16)
-    return Tables(frequencies.astype(np.uint16), shifts, costs)
+        frequencies[row] = whole
+    return Tables(frequencies.astype(np.uint16), shifts, groups)
 
 
 def fit_quantizer(tables: Tables, skip: int) -> Quantizer:
@@ -120,17 +131,18 @@ def fit_quantizer(tables: Tables, skip: int) -> Quantizer:
 
     Between k and k + 1 the choice turns at k + 1/2 + RATE_WEIGHT / 2 (bits(k + 1) - bits(k)).
     """
-    bits = np.empty((LEVELS, 4))
-    for level in range(LEVELS):
+    plain = LEVELS * len(tables.groups)
+    bits = np.empty((plain, 4))
+    for row in range(plain):
         for size in range(4):
             pair = np.array([size, -size], np.int32)
-            bits[level, size] = tables.cost(np.full(2, level), pair).mean() / BIT
+            bits[row, size] = tables.cost(np.full(2, row), pair).mean() / BIT
     # Low bits coded as they are make the cost of small residuals equal.
     dead = 0.5 + RATE_WEIGHT / 2 * np.maximum(bits[:, 1] - bits[:, 0], 0)
     later = np.clip(RATE_WEIGHT / 2 * (bits[:, 3] - bits[:, 1]) / 2, 0, 0.35)
     rounding = np.rint((0.5 - later) * 64).astype(np.int32)
     dead_units = np.maximum(np.rint(dead * 64).astype(np.int32), 64 - rounding)
-    return Quantizer(dead_units, rounding, skip, np.zeros((LEVELS, 4), np.uint16))
+    return Quantizer(dead_units, rounding, skip, _centres(tables))
 
 
 def draw_codes(batch: Prepared, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -164,53 +176,60 @@ def fit(
         draw: gives the step codes that a batch is coded at.
     """
     rng = np.random.default_rng(seed)
+    start = coder.quantizer.codewords / 256
     for _ in range(rounds):
-        counts = np.zeros((LEVELS, SYMBOLS))
-        sums, numbers = np.zeros((LEVELS, 4)), np.zeros((LEVELS, 4))
+        counts = np.zeros(coder.tables.frequencies.shape)
+        numbers = np.full(start.shape, float(_PRIOR))
+        sums = start * numbers
         for batch in batches:
-            _count(coder, batch, draw(batch, rng), counts, sums, numbers)
-        smooth = _smoothed(counts)
-        tables = tables_of(smooth, coder.tables.shifts)
+            codes = np.maximum(draw(batch, rng), coder.finest(batch))
+            for dependent in (False, True):
+                _count(coder, coder.scan(batch, codes, dependent), counts, sums, numbers)
+        tables = tables_of(
+            _smoothed(counts, coder.tables.shifts), coder.tables.shifts, coder.tables.groups
+        )
         quantizer = decide(tables, coder.quantizer.skip)
-        centres = (sums + 20 * np.array([1, 2, 3, 4])) / (numbers + 20)
-        codewords = np.rint(np.clip(centres, 0.5, 5) * 256).astype(np.uint16)
+        codewords = np.rint(np.clip(sums / numbers, 0.25, 5) * 256).astype(np.uint16)
         coder = replace(coder, tables=tables, quantizer=replace(quantizer, codewords=codewords))
     return coder
 
 
+def _centres(tables: Tables) -> NDArray[np.uint16]:
+    """Return the codewords of points as they are: odd ones are half a step nearer to zero."""
+    found = np.tile(np.arange(1, LARGEST_WORD + 1) * 256, (len(tables.frequencies), 1))
+    odd = np.arange(len(found)) // LEVELS - len(tables.groups)
+    found[(odd > 0) & (odd % SETS == 1)] -= 128
+    return found.astype(np.uint16)
+
+
 def _count(
     coder: LappedCoder,
-    batch: Prepared,
-    codes: NDArray[np.int64],
+    layers: Iterable[Layer],
     counts: NDArray[np.float64],
     sums: NDArray[np.float64],
     numbers: NDArray[np.float64],
 ) -> None:
-    """Add what one batch shows: symbols of each level, mean magnitudes behind residuals."""
-    codes = np.maximum(codes, coder.finest(batch))
-    for layer in coder.scan(batch, codes):
-        level, residual, away = layer.level, layer.residual, layer.away
-        high = residual >> coder.tables.shifts[level].astype(np.int32)
+    """Add what one batch shows: symbols of each row, sums of magnitudes behind residuals."""
+    for layer in layers:
+        rows, residual = layer.rows, layer.residuals
+        high = residual >> coder.tables.shifts[rows % LEVELS].astype(np.int32)
         symbol = np.where(np.abs(high) > LARGEST, ESCAPE, high + LARGEST)
-        flat = np.bincount((level * SYMBOLS + symbol).reshape(-1), minlength=counts.size)
+        flat = np.bincount(rows * SYMBOLS + symbol, minlength=counts.size)
         counts += flat.reshape(counts.shape)
         size = np.abs(residual)
-        kind = np.minimum(size, 4) - 1
+        kind = np.minimum(size, LARGEST_WORD)
+        # Larger ones count as if they were 4.
+        centre = np.abs(layer.away.reshape(-1)[layer.coded]) / 64 - size + kind
         chosen = size > 0
-        place = (level * 4 + kind)[chosen]
-        sums += np.bincount(place, _centre(away, size)[chosen], LEVELS * 4).reshape(sums.shape)
-        numbers += np.bincount(place, minlength=LEVELS * 4).reshape(numbers.shape)
+        place = (rows * LARGEST_WORD + kind - 1)[chosen]
+        sums += np.bincount(place, centre[chosen], sums.size).reshape(sums.shape)
+        numbers += np.bincount(place, minlength=sums.size).reshape(sums.shape)
 
 
-def _centre(away: Ints, size: Ints) -> NDArray[np.float64]:
-    """Return |residual| before rounding, in steps, larger ones as if they were 4."""
-    real: NDArray[np.float64] = np.abs(away) / 64 - size + np.minimum(size, 4)
-    return real
-
-
-def _smoothed(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+def _smoothed(counts: NDArray[np.float64], shifts: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Make counts even in sign and mix in a little of a Laplace law for what was not seen."""
     even = counts.copy()
     even[:, :ESCAPE] = (counts[:, :ESCAPE] + counts[:, ESCAPE - 1 :: -1]) / 2
-    laws = start_tables().frequencies / rans.TOTAL
-    return even + _LARGE_SHARE * laws
+    laws = _laws(shifts)
+    laws /= laws.sum(axis=1, keepdims=True)
+    return even + _LARGE_SHARE * np.tile(laws, (len(counts) // LEVELS, 1))

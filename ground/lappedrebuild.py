@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ground.concealment import EmptyFill, fill_holes
-from ground.lineartiles import linear_tiles
+from ground.lineartiles import DEPENDENT_STEP, linear_tiles
 from ground.mask import Mask, influenced, keep_off_nodata, nearest_means, restore_tile
 from ground.reception import Reception
 from ground.synthesis import tile_borders
@@ -143,10 +143,11 @@ class LappedRebuilder:
             np.zeros((height, grid.width), np.uint8),
             {},
         )
-        by_shape: dict[tuple[int, int], list[int]] = {}
+        alike: dict[tuple[int, int, bool], list[int]] = {}
         for index in range(rows.start * grid.columns, rows.stop * grid.columns):
-            by_shape.setdefault(grid.box(index)[2:], []).append(index)
-        for members in by_shape.values():
+            tile = canvas.tiles[index] = reception.lapped_tile(grid, index)
+            alike.setdefault((*grid.box(index)[2:], tile.dependent), []).append(index)
+        for members in alike.values():
             for start in range(0, len(members), _TILES_AT_ONCE):
                 self._place_tiles(
                     canvas, reception, grid, members[start : start + _TILES_AT_ONCE], stand_ins
@@ -164,12 +165,11 @@ class LappedRebuilder:
         members: list[int],
         stand_ins: _StandIns,
     ) -> None:
-        """Rebuild tiles of one shape and put them on the canvas."""
+        """Rebuild tiles of one shape, dependent or not, and put them on the canvas."""
         arrived: list[tuple[int, AdaptiveSide]] = []
         lanes: list[Lane] = []
         for index in members:
-            tile = reception.lapped_tile(grid, index)
-            canvas.tiles[index] = tile
+            tile = canvas.tiles[index]
             if isinstance(tile.side, AdaptiveSide):
                 number = len(arrived)
                 lanes += [Lane(number, *start, body) for start, body in sorted(tile.lanes.items())]
@@ -179,7 +179,9 @@ class LappedRebuilder:
         if not arrived:
             return
         _, _, rows, cols = grid.box(members[0])
-        found = read(self.coder, len(arrived), -(-rows // BLOCK), -(-cols // BLOCK), lanes)
+        shape = -(-rows // BLOCK), -(-cols // BLOCK)
+        dependent = canvas.tiles[members[0]].dependent
+        found = read(self.coder, len(arrived), *shape, lanes, dependent)
         for lane in found.wrong:
             reception.refuse_lane(arrived[lane.tile][0])
         layers = self.coder.contexts.layers
@@ -188,7 +190,8 @@ class LappedRebuilder:
             flag = Mask.COMPLETE if complete == layers else Mask.FINE_MISSING
             flag = flag if complete >= LATTICES else Mask.CONCEALED
             share = float(complete) / layers
-            _put(canvas, grid, index, pixels[:, :rows, :cols], side.step, share, flag)
+            step = side.step * DEPENDENT_STEP if dependent else side.step
+            _put(canvas, grid, index, pixels[:, :rows, :cols], step, share, flag)
 
     def _refine(
         self, canvas: _Canvas, inner: range, pool: ThreadPoolExecutor, threads: int

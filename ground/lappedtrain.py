@@ -20,14 +20,15 @@ from torch import Tensor, nn
 from ground import lappedfit
 from ground.datasets import Item, read_tiles
 from ground.lapped import FREQUENCIES, ContextModel, LappedTransform, Refinement, laplace_bits
-from ground.projection import LARGEST_STEP, project
+from ground.lineartiles import DEPENDENT_STEP, linear_tiles
 from ground.recipe import recipe_entries
-from ground.synthesis import linear_bands, reconstruct, tile_borders
+from ground.synthesis import tile_borders
 from onboard import lappedpart
-from onboard.adaptive import AdaptiveFrontEnd
+from onboard.adaptive import AdaptiveFrontEnd, AdaptiveSide
 from onboard.contexts import LATTICES, ContextState
 from onboard.errors import InputError, UsageError
 from onboard.lappedcoder import LappedCoder
+from onboard.lappedreader import LayerRead, Read
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
@@ -180,11 +181,12 @@ class _Run:
 
     def _fitted(self, transform: LappedTransform, contexts: ContextModel) -> LappedCoder:
         recipe = self.recipe
-        tables = lappedfit.start_tables()
+        integer_contexts = lappedfit.integer_contexts(contexts)
+        tables = lappedfit.start_tables(integer_contexts.layers)
         coder = LappedCoder(
             AdaptiveFrontEnd(recipe.bands),
             lappedfit.integer_transform(transform),
-            lappedfit.integer_contexts(contexts),
+            integer_contexts,
             lappedfit.fit_quantizer(tables, recipe.skip),
             tables,
         )
@@ -341,10 +343,13 @@ def _split(windows: NDArray[np.uint16], tile: int) -> NDArray[np.uint16]:
 def rebuilt(
     coder: LappedCoder, windows: NDArray[np.uint16], recipe: LappedRecipe, draw: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Return windows as their streams decode linearly, their steps, and what share arrived."""
+    """Return windows as their streams decode linearly, their steps, and what share arrived.
+
+    Every other draw is of dependent tiles.
+    """
     rng = np.random.default_rng([recipe.seed, draw])
     side = WINDOW // recipe.tile
-    layers = coder.contexts.layers
+    layers, dependent = coder.contexts.layers, draw % 2 > 0
     images, steps, shares = [], [], []
     for first in range(0, len(windows), 16):
         part = windows[first : first + 16]
@@ -352,11 +357,13 @@ def rebuilt(
         count = len(part) * side * side
         lost = rng.random(count) < recipe.loss_share
         keep = np.where(lost, rng.integers(LATTICES, layers, count), layers)
-        tiles = _rebuilt_tiles(coder, _split(part, recipe.tile), np.repeat(codes, side**2), keep)
+        tiles = _rebuilt_tiles(
+            coder, _split(part, recipe.tile), np.repeat(codes, side**2), keep, dependent
+        )
         shape = (len(part), side, side, recipe.bands, recipe.tile, recipe.tile)
         joined = tiles.reshape(shape).transpose(0, 3, 1, 4, 2, 5)
         images.append(joined.reshape(len(part), recipe.bands, WINDOW, WINDOW))
-        steps.append(2.0 ** (codes / 16 - 1))
+        steps.append(2.0 ** (codes / 16 - 1) * (DEPENDENT_STEP if dependent else 1))
         cells = (keep / layers).reshape(len(part), 1, side, side)
         shares.append(cells.repeat(recipe.tile // 4, 2).repeat(recipe.tile // 4, 3))
     return (
@@ -371,27 +378,26 @@ def _rebuilt_tiles(
     tiles: NDArray[np.uint16],
     codes: NDArray[np.int64],
     keep: NDArray[np.int64],
+    dependent: bool,
 ) -> NDArray[np.float32]:
     """Return tiles linearly rebuilt from their first `keep` layers."""
     prepared = coder.prepare(tiles, np.ones((len(tiles), *tiles.shape[2:]), np.bool_))
     codes = np.maximum(codes, coder.finest(prepared))
-    scaled = prepared.latents.scaled(codes, coder.transform.mantissas)
-    state = ContextState(coder.contexts, *scaled.shape[:3])
-    values = np.zeros(scaled.shape, np.float32)
-    symbols, levels = (np.zeros(scaled.shape, np.int32) for _ in range(2))
-    for number, layer in enumerate(coder.scan(prepared, codes), 1):
-        mean = (state.take(scaled, number) - layer.away) >> 6
-        value = reconstruct(coder.quantizer, layer.residual, layer.level, mean)
-        state.set(values, number, value * (keep >= number)[:, None, None])
-        state.set(symbols, number, layer.residual + mean)
-        state.set(levels, number, layer.level)
-    steps = (2.0 ** (codes / 16 - 1)).astype(np.float32)
-    bands = linear_bands(coder, values, steps, prepared.angles, prepared.means)
-    fine = (steps <= LARGEST_STEP) & (keep == coder.contexts.layers)
-    if fine.any():
-        known = (symbols[fine], levels[fine], steps[fine], prepared.angles[fine])
-        bands[fine] = project(coder, bands[fine], *known, prepared.means[fine])
-    return bands
+    layers = []
+    for number, layer in enumerate(coder.scan(prepared, codes, dependent), 1):
+        rows, residual = (np.zeros(layer.values.shape, np.int32) for _ in range(2))
+        rows.reshape(-1)[layer.coded] = layer.rows
+        residual.reshape(-1)[layer.coded] = layer.residuals
+        kept = (keep >= number)[:, None, None]
+        layers.append(LayerRead(rows, layer.mean, residual * kept, layer.values * kept))
+    state = ContextState(coder.contexts, *prepared.latents.shape, dependent)
+    sides = [
+        AdaptiveSide(tuple(means), int(code), tuple(angles))
+        for means, code, angles in zip(
+            prepared.means.tolist(), codes, prepared.angles.tolist(), strict=True
+        )
+    ]
+    return np.stack(list(linear_tiles(coder, Read(layers, state, keep, [], dependent), sides)))
 
 
 def _save(path: Path, recipe: LappedRecipe, made: Trained) -> None:

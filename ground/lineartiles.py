@@ -5,12 +5,14 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ground.projection import LARGEST_STEP, project
+from ground.projection import LARGEST_STEP, half_cells, project
 from ground.synthesis import TILES_AT_ONCE, linear_bands, reconstruct
 from onboard.adaptive import AdaptiveSide
-from onboard.contexts import Ints
 from onboard.lappedcoder import LappedCoder
 from onboard.lappedreader import Read
+
+DEPENDENT_STEP = 2 ** (-3 / 16)
+"""Share of a dependent tile's step at which a plain one's error is as large."""
 
 
 def linear_tiles(
@@ -25,23 +27,24 @@ def linear_tiles(
     """
     values = np.zeros((*found.state.shape, coder.contexts.cuts[-1]), np.float32)
     for number, layer in enumerate(found.layers, 1):
-        value = reconstruct(coder.quantizer, layer.residual, layer.level, layer.mean)
+        mean = np.float32(found.unit) * layer.mean
+        value = reconstruct(coder.quantizer, layer.residual, layer.rows, mean)
         found.state.set(values, number, value)
     steps = np.array([side.step for side in sides], np.float32)
     angles = np.array([side.angles for side in sides], np.uint8)
     means = np.array([side.means for side in sides], np.int64)
     fine = (steps <= LARGEST_STEP) & (found.complete == coder.contexts.layers)
-    symbols, levels = _symbols(found, values.shape) if fine.any() else (None, None)
+    symbols, cells = _symbols(coder, found, values.shape) if fine.any() else (None, None)
     for first in range(0, len(sides), TILES_AT_ONCE):
         part = np.arange(first, min(first + TILES_AT_ONCE, len(sides)))
         bands = linear_bands(coder, values[part], steps[part], angles[part], means[part])
         held = part[fine[part]]
-        if symbols is not None and levels is not None and len(held):
+        if symbols is not None and cells is not None and len(held):
             bands[held - first] = project(
                 coder,
                 bands[held - first],
                 symbols[held],
-                levels[held],
+                cells[held],
                 steps[held],
                 angles[held],
                 means[held],
@@ -49,10 +52,14 @@ def linear_tiles(
         yield from bands
 
 
-def _symbols(found: Read, shape: tuple[int, ...]) -> tuple[Ints, Ints]:
-    """Return whole symbols and their levels, (tiles, rows, cols, channels)."""
-    symbols, levels = (np.zeros(shape, np.int32) for _ in range(2))
+def _symbols(
+    coder: LappedCoder, found: Read, shape: tuple[int, ...]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return whole symbols in steps and half their cells, (tiles, rows, cols, channels)."""
+    symbols, cells = (np.zeros(shape, np.float32) for _ in range(2))
     for number, layer in enumerate(found.layers, 1):
-        found.state.set(symbols, number, layer.residual + layer.mean)
-        found.state.set(levels, number, layer.level)
-    return symbols, levels
+        values = (layer.values + layer.mean).astype(np.float32)
+        values *= np.float32(found.unit)
+        found.state.set(symbols, number, values)
+        found.state.set(cells, number, half_cells(coder, values, layer.rows, found.dependent))
+    return symbols, cells

@@ -10,23 +10,43 @@ from numpy.typing import NDArray
 
 from ground.synthesis import linear_bands
 from onboard import bandtransform
-from onboard.contexts import FREQUENCIES, Ints
+from onboard.contexts import FREQUENCIES, LEVELS, Ints
 from onboard.lappedcoder import LappedCoder
 
-LARGEST_STEP = 32.0
-"""DN; with larger steps latents hardly ever leave their cells."""
-_HALF = 0.6
-"""Half a cell in steps, and a little for the rounding of the transform on board."""
+LARGEST_STEP = 64.0
+"""DN; with larger steps what the inverse lacks is little beside what rounding took away."""
+_HALF = 0.1
+"""Half a cell in steps. Quantisation leaves more, but a latent that is farther from its symbol is
+so, at these steps, rather because the inverse is not exact: found on training scenes."""
 _FREE = 1e9
 _UNIT = 1 << 20
 """Latents times the first mantissa over this are DN (SPEC.md, section 10)."""
 
 
+def half_cells(
+    coder: LappedCoder, symbols: NDArray[np.float32], rows: Ints, dependent: bool
+) -> NDArray[np.float32]:
+    """Return half the cell of each symbol, in steps; what is not coded has none.
+
+    Args:
+        coder: the codec.
+        symbols: in steps.
+        rows: of the tables, of each.
+        dependent: whether indices were chosen along a trellis; else 0 has its dead zone.
+    """
+    half = np.full(symbols.shape, _HALF, np.float32)
+    if not dependent:
+        dead = np.maximum(coder.quantizer.dead / np.float32(64), 0.5).astype(np.float32)
+        half = np.where(symbols == 0, dead[rows], half)
+    half[rows % LEVELS <= coder.quantizer.skip] = _FREE
+    return half
+
+
 def project(
     coder: LappedCoder,
     bands: NDArray[np.float32],
-    symbols: Ints,
-    levels: Ints,
+    symbols: NDArray[np.float32],
+    cells: NDArray[np.float32],
     steps: NDArray[np.float32],
     angles: NDArray[np.uint8],
     means: NDArray[np.int64],
@@ -36,8 +56,8 @@ def project(
     Args:
         coder: the codec.
         bands: float32 (tiles, bands, rows, cols) DN, from `linear_bands`.
-        symbols: (tiles, rows / 8, cols / 8, channels), whole symbols, prediction included.
-        levels: the same, level of each symbol; those not coded have no cell.
+        symbols: (tiles, rows / 8, cols / 8, channels) in steps, predictions included.
+        cells: the same, half the cell of each, see `half_cells`.
         steps: (tiles,) DN.
         angles: (tiles, angles) of the band transforms.
         means: (tiles, bands) DN.
@@ -52,12 +72,8 @@ def project(
     latents = latents.reshape(*symbols.shape[:3], depth * FREQUENCIES)[..., coder.contexts.order]
     unit = np.float32(coder.transform.mantissas[0] / _UNIT)
     latents *= (unit / steps)[:, None, None, None]
-    excess: NDArray[np.float32] = symbols.astype(np.float32) - latents
-    dead = np.maximum(coder.quantizer.dead / np.float32(64), 0.5).astype(np.float32)
-    dead[: coder.quantizer.skip + 1] = _FREE
-    half = np.where(symbols == 0, dead[levels], np.float32(_HALF))
-    half = np.where(levels > coder.quantizer.skip, half, np.float32(_FREE))
-    excess -= np.clip(excess, -half, half)
+    excess: NDArray[np.float32] = symbols - latents
+    excess -= np.clip(excess, -cells, cells)
     moved: NDArray[np.float32] = bands + linear_bands(
         coder, excess, steps, angles, np.zeros_like(means)
     )

@@ -20,9 +20,16 @@ _COL_SIGN = np.tile(_PARITY, BLOCK)
 
 
 def reconstruct(
-    quantizer: Quantizer, residual: Ints, level: Ints, mean: Ints | int
+    quantizer: Quantizer, residual: Ints, rows: Ints, mean: NDArray[np.float32] | Ints | int
 ) -> NDArray[np.float32]:
-    """Return what symbols stand for, in steps: prediction and codeword of the residual."""
+    """Return what symbols stand for, in steps: prediction and codeword of the residual.
+
+    Args:
+        quantizer: has the codewords.
+        residual: as coded.
+        rows: of the tables.
+        mean: predictions, in steps.
+    """
     table = np.zeros((len(quantizer.codewords), 2 * _WORDS + 1), np.float32)
     table[:, _WORDS + 1 :] = quantizer.codewords / np.float32(256)
     table[:, :_WORDS] = -table[:, :_WORDS:-1]
@@ -31,7 +38,7 @@ def reconstruct(
     some = np.flatnonzero(residual)  # few are not 0
     away = residual.take(some)
     near = np.clip(away, -_WORDS, _WORDS)
-    value = table.take(level.take(some) * (2 * _WORDS + 1) + near + _WORDS)
+    value = table.take(rows.take(some) * (2 * _WORDS + 1) + near + _WORDS)
     value += (away - near).astype(np.float32)
     found.reshape(-1)[some] += value
     return found

@@ -9,7 +9,15 @@ from onboard.adaptive import AdaptiveSide
 from onboard.bundle import Bundle
 from onboard.errors import StreamError
 from onboard.frontend import AffineSide
-from onboard.layers import ALL_NODATA, SOME_NODATA, LayerShape, Piece, read_pieces
+from onboard.layers import (
+    ALL_NODATA,
+    ALL_VALID,
+    DEPENDENT,
+    SOME_NODATA,
+    LayerShape,
+    Piece,
+    read_pieces,
+)
 from onboard.nodatamask import unpack_mask
 from onboard.segment import Segment
 
@@ -26,7 +34,7 @@ class TileReception:
         rows: valid rows.
         cols: valid columns.
         maps: int32 (rows, cols) per level, coarse to fine; MISSING where nothing has arrived.
-        lanes: entropy-coded symbols by the layer and position at which they start.
+        lanes: entropy-coded symbols by layer and `first` at which they start.
         packed_side: layer 0, None until it has arrived.
         side: side information of the front end, unpacked.
         nodata: (rows, cols) bool.
@@ -48,8 +56,13 @@ class TileReception:
 
     @property
     def state(self) -> int | None:
-        """Tile state, None until layer 0 has arrived."""
-        return None if self.packed_side is None else self.packed_side[0]
+        """Tile state without `DEPENDENT`, None until layer 0 has arrived."""
+        return None if self.packed_side is None else self.packed_side[0] & ~DEPENDENT
+
+    @property
+    def dependent(self) -> bool:
+        """Whether indices were chosen along a trellis; False until layer 0 has arrived."""
+        return self.packed_side is not None and bool(self.packed_side[0] & DEPENDENT)
 
     def place_indices(self, segment: Segment, bundle: Bundle, signed: bool) -> None:
         """Place the layers of packed indices that a segment carries, all or none.
@@ -123,8 +136,11 @@ class TileReception:
         return flat[piece.first : piece.first + piece.indices.size]
 
     def _place_side(self, side: bytes, bundle: Bundle, signed: bool) -> None:
-        if side[0] > ALL_NODATA:
-            raise StreamError(f"tile state: expected 0..{ALL_NODATA}, found {side[0]}")
+        states = [ALL_VALID, SOME_NODATA, ALL_NODATA]
+        if bundle.variable_rate:
+            states += [DEPENDENT | ALL_VALID, DEPENDENT | SOME_NODATA]
+        if side[0] not in states:
+            raise StreamError(f"tile state: expected one of {states}, found {side[0]}")
         if side[0] != ALL_NODATA:
             self.side = bundle.front_end.unpack(side[1:], signed)
         self.packed_side = side

@@ -228,6 +228,8 @@ class Bundle:
             tile = np.frombuffer(packed, ">u2", samples, position + 3).astype(np.uint16)
             shape = self.bands, self.tile, self.tile
             body = packed[stop - length : stop]
+            if not body:
+                raise BundleError("golden vectors: a tile without a body")
             found.append(GoldenBody(tile.reshape(shape), packed[position], body))
             position = stop
         if position != len(packed) or len(found) != int.from_bytes(packed[:2], "big"):

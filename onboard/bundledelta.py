@@ -241,5 +241,7 @@ def _coded_again(vector: GoldenBody, bundle: Bundle) -> GoldenBody:
     samples = vector.samples[None]
     prepared = bundle.lapped.prepare(samples, np.ones((1, *samples.shape[2:]), np.bool_))
     codes = np.maximum(np.array([vector.step_code]), bundle.lapped.finest(prepared))
-    ((_, _, body),) = bundle.lapped.code([Chosen(prepared, codes, [0], MAX_BODY)])[0][0]
+    ((_, _, body),) = bundle.lapped.code([Chosen(prepared, codes, [vector.body[0]], MAX_BODY)])[0][
+        0
+    ]
     return GoldenBody(vector.samples, int(codes[0]), body)

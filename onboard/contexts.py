@@ -21,11 +21,14 @@ FREQUENCIES = BLOCK * BLOCK
 LATTICES = 3
 LEVELS = 64
 SIZE_CAP = 40
+HALF_SIZE_CAP = 63
+"""Of sizes in half steps; the sum of four fits 8 bits."""
 SLOPE_CAP = 2 * SIZE_CAP
 DC_CAP = 2047
 _LEVEL_SHIFT = 21
 _LEVEL_ZERO = (127 + 2) << 2  # a sum of 4 begins level 0: exponent and two bits of a float32
-_EXACT = 1 << 24
+_EXACT = 1 << 23
+"""Sums have halves."""
 
 Ints = NDArray[np.int32]
 
@@ -59,7 +62,7 @@ class ContextModel:
         largest = SIZE_CAP * (weights[0] + 4 * weights[1]) + SLOPE_CAP * weights[2] + self.bias
         dc = DC_CAP * self.dc.astype(np.int64).sum(axis=1).max() + int(self.dc_bias.max())
         if max(int(largest.max()), int(dc)) >= _EXACT:
-            raise BundleError("context model: sums reach 2^24, not exact in float32")
+            raise BundleError("context model: sums reach 2^23, not exact in float32")
 
     @property
     def bands(self) -> int:
@@ -126,8 +129,23 @@ class ContextState:
     layer by layer magnitudes and those of neighbours, each for all positions of all tiles.
     """
 
-    def __init__(self, model: ContextModel, tiles: int, rows: int, cols: int) -> None:
+    def __init__(
+        self, model: ContextModel, tiles: int, rows: int, cols: int, halves: bool = False
+    ) -> None:
+        """Know nothing yet.
+
+        Args:
+            model: the weights.
+            tiles: in the batch.
+            rows: of positions.
+            cols: the same.
+            halves: symbols and predictions are in half steps; features are in steps all the same.
+        """
         self.model = model
+        self._unit = np.float32(0.5 if halves else 1)
+        self._caps = (
+            (HALF_SIZE_CAP, 2 * SLOPE_CAP, 2 * DC_CAP) if halves else (SIZE_CAP, SLOPE_CAP, DC_CAP)
+        )
         self.shape = (tiles, rows, cols)
         self._dc: Ints = np.zeros((*self.shape, model.bands), np.int32)
         self._features = np.zeros((model.features, tiles * rows * cols), np.float32)
@@ -178,8 +196,7 @@ class ContextState:
                 return
             self._set_slopes()
             symbols = self._dc
-        size = np.minimum(np.abs(symbols), SIZE_CAP).astype(np.float32)
-        size = size.reshape(*self.shape, -1)
+        size = self._feature(symbols, self._caps[0]).reshape(*self.shape, -1)
         near = np.zeros_like(size)
         near[:, 1:] += size[:, :-1]
         near[:, :-1] += size[:, 1:]
@@ -189,6 +206,13 @@ class ContextState:
         for features, values in ((of_size, size), (of_near, near)):
             self._features[features] = values.reshape(-1, values.shape[3]).T
 
+    def _feature(self, values: Ints, cap: int) -> NDArray[np.float32]:
+        """Return magnitudes up to a cap, in steps."""
+        found = np.minimum(np.abs(values), cap).astype(np.float32)
+        if self._unit != 1:
+            found *= self._unit
+        return found
+
     def _set_slopes(self) -> None:
         """Take the differences of the DC left and right of each position, above and below it."""
         _, rows, cols = self.shape
@@ -196,13 +220,13 @@ class ContextState:
             np.maximum(np.arange(cols) - 1, 0),
             np.minimum(np.arange(cols) + 1, cols - 1),
         )
-        across = np.abs(self._dc[:, :, before] - self._dc[:, :, after])
+        across = self._dc[:, :, before] - self._dc[:, :, after]
         before, after = (
             np.maximum(np.arange(rows) - 1, 0),
             np.minimum(np.arange(rows) + 1, rows - 1),
         )
-        down = np.abs(self._dc[:, before] - self._dc[:, after])
-        slopes = np.minimum(np.concatenate([across, down], axis=3), SLOPE_CAP)
+        down = self._dc[:, before] - self._dc[:, after]
+        slopes = self._feature(np.concatenate([across, down], axis=3), self._caps[1])
         self._features[1 : 1 + slopes.shape[3]] = slopes.reshape(-1, slopes.shape[3]).T
 
     def _ac_sums(self, layer: int) -> NDArray[np.float32]:
@@ -233,14 +257,14 @@ class ContextState:
         one, two, three, last = (dc[:, r, c] for r, c in around)
         features = np.stack(
             [
-                np.abs(one - last),
-                np.abs(two - three),
+                one - last,
+                two - three,
                 np.abs(one - two) + np.abs(three - last),
                 np.abs(one - three) + np.abs(two - last),
             ],
             axis=3,
         )
-        capped = np.minimum(features, DC_CAP).astype(np.float32)
+        capped = self._feature(features, self._caps[2])
         weights = self.model.dc[lattice - 1].astype(np.float32)
         sums = capped.reshape(tiles, len(places), len(weights)) @ weights + bias
         return sums, (one + two + three + last + 2) >> 2

@@ -70,6 +70,9 @@ def add_coding_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=1, help="threads of the engine (default 1)")
     parser.add_argument("--segment-bytes", type=int, default=1000, help="most bytes of a segment")
     parser.add_argument("--one-layer", action="store_true", help="one layer to a segment")
+    parser.add_argument(
+        "--trellis", action="store_true", help="choose indices along a trellis: smaller, but slower"
+    )
     parser.add_argument("--scene-id", type=int, default=0, help="0..65535 (default 0)")
     parser.add_argument("--start-time", help="of line 0, ISO 8601 in TAI (packets: 1958-01-01)")
     packets = parser.add_argument_group("packets, for .pkt")
@@ -119,6 +122,7 @@ def encode_options(arguments: argparse.Namespace, window: str, packets: bool) ->
         rmse,
         window,
         _packet_options(arguments) if packets else None,
+        trellis=arguments.trellis,
     )
 
 

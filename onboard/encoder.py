@@ -47,6 +47,7 @@ class Options:
         packets: how packets are formed; None for bare segments.
         strips_at_once: rows of tiles that are coded together where the window is the strip, for
             speed; the bytes do not hang on it.
+        trellis: choose indices along a trellis: fewer bytes at the same quality, for more time.
     """
 
     scene_id: int = 0
@@ -58,6 +59,7 @@ class Options:
     window: str = "scene"
     packets: PacketOptions | None = None
     strips_at_once: int = STRIPS_AT_ONCE
+    trellis: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.scene_id <= 65_535:
@@ -242,7 +244,8 @@ class Encoder:
             self._check(window, header, stop)
             first, stop = stop, stop + window.shape[1]
             budgets.append(self._share(options, header, framing, first, stop))
-        windows = Windows.analyse(self.coder, framing, batch, header, tile, lines // tile)
+        coder = self.coder.along_trellis() if options.trellis else self.coder
+        windows = Windows.analyse(coder, framing, batch, header, tile, lines // tile)
         strips = self._code(windows, options, budgets, done)
         spare = done.spare + sum(budgets) - framing.cost(strips)
         segments = done.segments + sum(len(strip.segments) for strip in strips)
@@ -270,8 +273,8 @@ class Encoder:
         """Fill in the default rate, or refuse a rate that the bundle cannot keep."""
         if self.bundle.variable_rate:
             return options if options.rates else replace(options, ratio=DEFAULT_RATIO)
-        if options.rates:
-            raise UsageError(f"rate: bundle {self.bundle.name} has a fixed rate")
+        if options.rates or options.trellis:
+            raise UsageError(f"rate, trellis: bundle {self.bundle.name} has a fixed rate")
         return options
 
     def _framing(self, header: SceneHeader, options: Options) -> Framing:

@@ -22,7 +22,9 @@ PLANE_LIMIT = 2_047
 LATENT_SHIFT = 5
 STEP_CODES = 256
 SUB_STEPS = 16
-SYMBOL_LIMIT = 16_383
+LARGEST_WORD = 4
+"""Largest magnitude of a residual that has a codeword of its own."""
+SYMBOL_LIMIT = 16_382
 """So that a symbol less its prediction, which may have the other sign, is within 16 bits."""
 _FRACTION = 6
 _BASE_SHIFT = 8
@@ -145,11 +147,13 @@ class Latents:
 class Quantizer:
     """Uniform quantizer with a dead zone; both depend on the level (SPEC.md, section 10).
 
+    Rows are those of the tables; dependent tiles need only `skip` and `codewords`.
+
     Attributes:
-        dead: i32 (64,), in 1/64 step: a residual below counts as 0.
-        rounding: i32 (64,), in 1/64 step: added before the residual is cut to whole steps.
+        dead: i32 (plain rows,), in 1/64 step: a residual below counts as 0.
+        rounding: i32 (plain rows,), in 1/64 step: added before it is cut to whole steps.
         skip: symbols of a level up to this are 0 and not coded.
-        codewords: u16 (64, 4), what residuals of magnitude 1, 2, 3 and more stand for, in 1/256
+        codewords: u16 (rows, 4), what residuals of magnitude 1, 2, 3 and more stand for, in 1/256
             step; of the fourth, only the difference to 4 counts, for all larger ones.
     """
 
@@ -159,28 +163,28 @@ class Quantizer:
     codewords: NDArray[np.uint16]
 
     def __post_init__(self) -> None:
-        if len(self.dead) != LEVELS or len(self.rounding) != LEVELS:
-            raise BundleError(f"quantizer: expected {LEVELS} levels")
+        if len(self.dead) % LEVELS or len(self.rounding) != len(self.dead):
+            raise BundleError(f"quantizer: expected {LEVELS} levels of each group")
         if (self.dead + self.rounding < 1 << _FRACTION).any() or self.rounding.min() < 0:
             raise BundleError("quantizer: a dead zone that leaves a residual of 0 uncounted")
 
     @cached_property
     def _least(self) -> Ints:
-        """Least magnitude before rounding of which anything is left, by level."""
-        least = self.dead.copy()
-        least[: self.skip + 1] = np.iinfo(np.int32).max
-        return least
+        """Least magnitude before rounding of which anything is left, by row."""
+        least = self.dead.copy().reshape(-1, LEVELS)
+        least[:, : self.skip + 1] = np.iinfo(np.int32).max
+        return least.reshape(-1)
 
     @cached_property
     def least_sum(self) -> np.float32:
         """Smallest sum of the context model of which a symbol is coded."""
         return least_sum(self.skip + 1) if self.skip >= 0 else np.float32(0)
 
-    def quantise(self, away: Ints, level: NDArray[np.integer[Any]]) -> Ints:
+    def quantise(self, away: Ints, row: NDArray[np.integer[Any]]) -> Ints:
         """Return residuals, given them before rounding in 1/64 step."""
         sign = away >> 31
         size = (away ^ sign) - sign
-        whole = (size + np.take(self.rounding, level)) >> _FRACTION
-        whole *= size >= np.take(self._least, level)
+        whole = (size + np.take(self.rounding, row)) >> _FRACTION
+        whole *= size >= np.take(self._least, row)
         residual: Ints = (whole ^ sign) - sign
         return residual

@@ -15,13 +15,30 @@ from numpy.typing import NDArray
 
 from onboard import rans, rawlane
 from onboard.adaptive import AdaptiveFrontEnd
-from onboard.contexts import FREQUENCIES, LATTICES, ContextModel, ContextState, Ints, levels
+from onboard.chooser import Chooser, Path
+from onboard.contexts import (
+    FREQUENCIES,
+    LATTICES,
+    LEVELS,
+    ContextModel,
+    ContextState,
+    Ints,
+    levels,
+)
 from onboard.errors import UsageError
 from onboard.lapped import LATENT_SHIFT, LappedTransform, Latents, Quantizer
 from onboard.lappedplan import Body, Plan, Symbols
+from onboard.layers import DEPENDENT
 from onboard.sizeguess import SizeGuess
+from onboard.tablereader import TableReader
 from onboard.tables import BIT, Tables
+from onboard.trellis import points
 
+_TRELLIS_CODES = 3
+"""Step codes by which a plain tile is finer that takes as many bits as a dependent one."""
+_STEP = 64
+_WORTH = 369
+"""Squared 1/64 steps that a bit is worth when an index is chosen: 0.09 squared steps."""
 # 2^12 * 2^(i/8). The square of the step of code c is 2^(c/8 - 2) DN^2, so errors in (1/64 step)^2
 # times 2^(c/8) are in 2^-14 DN^2.
 _EIGHTH_OCTAVES = np.array([4096, 4467, 4871, 5312, 5793, 6317, 6889, 7512], np.int64)
@@ -72,7 +89,7 @@ class Chosen:
     Attributes:
         prepared: the tiles.
         codes: step code of each.
-        states: tile state of each, first byte of its first body.
+        states: tile state of each, first byte of its first body; all are dependent or none is.
         room: most bytes of a body.
     """
 
@@ -88,24 +105,25 @@ class Layer:
 
     Attributes:
         sums: of the context model.
-        residual: 0 where the level says that it is not coded.
-        away: residual before rounding, in 1/64 step.
+        mean: predicted values, in units of `unit`.
+        away: before rounding, less the prediction, in 1/64 step.
+        values: what is sent of it, in units of `unit`; 0 where the level says that nothing is.
+        unit: of values, in 1/64 step: 64, in dependent tiles 32.
         coded: which symbols are coded, as indices into the flat arrays.
-        levels: int64, of the coded symbols.
-        residuals: of the coded symbols.
+        rows: int64, rows of the tables, of the coded symbols.
+        residuals: of the coded symbols, as coded: the values or, in dependent tiles, indices.
+        states: of the trellis before each coded symbol; None in plain tiles.
     """
 
     sums: NDArray[np.float32]
-    residual: Ints
+    mean: Ints | int
     away: Ints
+    values: Ints
+    unit: int
     coded: NDArray[np.int64]
-    levels: NDArray[np.int64]
+    rows: NDArray[np.int64]
     residuals: Ints
-
-    @property
-    def level(self) -> Ints:
-        """Level of each symbol."""
-        return levels(self.sums)
+    states: NDArray[np.int64] | None
 
 
 @dataclass(frozen=True)
@@ -142,21 +160,26 @@ class LappedCoder:
         """Return the finest step code that each tile allows."""
         return prepared.latents.least_code(self.transform.mantissas)
 
-    def guess(self, prepared: Prepared) -> NDArray[np.int64]:
+    def guess(self, prepared: Prepared, dependent: bool = False) -> NDArray[np.int64]:
         """Return (tiles, 256) roughly the bits of each tile at each step code."""
-        return self.size_guess.bits(prepared.latents)
+        bits = self.size_guess.bits(prepared.latents)
+        if dependent:
+            bits = bits[:, np.maximum(np.arange(bits.shape[1]) - _TRELLIS_CODES, 0)]
+        return bits
 
     @cached_property
     def size_guess(self) -> SizeGuess:
         """What latents will take, by how large they are."""
         return SizeGuess(int(self.transform.mantissas[0]))
 
-    def error(self, prepared: Prepared, codes: NDArray[np.int64]) -> NDArray[np.int64]:
+    def error(
+        self, prepared: Prepared, codes: NDArray[np.int64], dependent: bool = False
+    ) -> NDArray[np.int64]:
         """Return the squared error of each tile that its rounding makes, in squared DN."""
         error = np.zeros(len(codes), np.int64)
-        for number, layer in enumerate(self.scan(prepared, codes), 1):
+        for number, layer in enumerate(self.scan(prepared, codes, dependent), 1):
             weights = self.synthesis_power[self.contexts.channels_of(number)]
-            lost = (layer.away - (layer.residual << 6)).astype(np.int64)
+            lost = (layer.away - layer.unit * layer.values).astype(np.int64)
             error += (lost * lost * weights).sum(axis=(1, 2)) >> 8
         octaves, eighths = codes // 8, codes % 8
         return np.asarray((error * _EIGHTH_OCTAVES[eighths] >> 20) << octaves >> 6, np.int64)
@@ -168,34 +191,80 @@ class LappedCoder:
         power = (filters * filters).sum(axis=1) >> 20
         return np.asarray(power[self.contexts.order % FREQUENCIES], np.int64)
 
-    def scan(self, prepared: Prepared, codes: NDArray[np.int64]) -> Iterator[Layer]:
-        """Quantise a batch at the given steps, layer by layer."""
+    def scan(
+        self, prepared: Prepared, codes: NDArray[np.int64], dependent: bool = False
+    ) -> Iterator[Layer]:
+        """Quantise a batch at the given steps, layer by layer.
+
+        Args:
+            prepared: the batch.
+            codes: step code of each tile.
+            dependent: choose indices along a trellis.
+        """
         latents, mantissas = prepared.latents, self.transform.mantissas
-        state = ContextState(self.contexts, *latents.shape)
+        state = ContextState(self.contexts, *latents.shape, dependent)
+        unit = _STEP // 2 if dependent else _STEP
         for number in range(1, self.contexts.layers + 1):
             sums, mean = state.context(number)
             away = latents.scaled(codes, mantissas, max(number - LATTICES, 0))
             if number <= LATTICES:
-                away = state.take(away, number) - (mean << 6)
+                away = state.take(away, number) - unit * mean
             away = away.reshape(sums.shape)
             coded = np.flatnonzero(sums >= self.quantizer.least_sum)
-            of_coded = levels(np.take(sums, coded)).astype(np.int64)
-            residuals = self.quantizer.quantise(np.take(away, coded), of_coded)
-            residual = np.zeros(sums.shape, np.int32)
-            residual.reshape(-1)[coded] = residuals
+            rows = levels(np.take(sums, coded)).astype(np.int64)
+            rows += self.tables.first_row(number, dependent)
+            residuals = kept = states = None
+            if dependent:
+                path = self._path(number, away, coded, rows)
+                residuals, states, odd = path.indices, path.states, path.states & 1
+                rows += LEVELS * odd
+                kept = points(residuals, odd.astype(np.int32))
+            else:
+                kept = residuals = self.quantizer.quantise(np.take(away, coded), rows)
+            values = np.zeros(sums.shape, np.int32)
+            values.reshape(-1)[coded] = kept
             if number < self.contexts.layers:  # the last is no other's context
-                state.put(number, residual + mean if number <= LATTICES else residual)
-            yield Layer(sums, residual, away, coded, of_coded, residuals)
+                state.put(number, values + mean if number <= LATTICES else values)
+            yield Layer(sums, mean, away, values, unit, coded, rows, residuals, states)
 
-    def symbols(self, prepared: Prepared, codes: NDArray[np.int64]) -> Symbols:
-        """Quantise a batch at the given steps."""
+    def _path(
+        self, layer: int, away: Ints, coded: NDArray[np.int64], rows: NDArray[np.int64]
+    ) -> Path:
+        """Choose the indices of the coded symbols of a layer; `rows` are those of even states."""
+        tiles, _, channels = away.shape
+        lengths = np.bincount(coded // max(away[0].size, 1), minlength=tiles)
+        worth = self._worth[self.contexts.channels_of(layer)].take(coded % max(channels, 1))
+        return self._chooser.choose(np.take(away, coded), rows, worth, lengths)
+
+    @cached_property
+    def table_reader(self) -> TableReader:
+        """Reads what the tables wrote."""
+        return TableReader(self.tables)
+
+    @cached_property
+    def _chooser(self) -> Chooser:
+        return Chooser(self.tables, self.quantizer.codewords)
+
+    @cached_property
+    def _worth(self) -> NDArray[np.int32]:
+        """Squared 1/64 steps that a bit is worth, of each channel in order.
+
+        That is less where the synthesis filter is longer than on average.
+        """
+        power = self.synthesis_power
+        return (_WORTH * int(power.sum()) // (len(power) * power)).astype(np.int32)
+
+    def symbols(
+        self, prepared: Prepared, codes: NDArray[np.int64], dependent: bool = False
+    ) -> Symbols:
+        """Quantise a batch at the given steps, see `scan`."""
         entries: list[list[NDArray[np.uint16]]] = []
         residuals: list[list[Ints]] = []
-        counts, costs = [], []
+        counts, costs, states = [], [], []
         places: list[tuple[int, int]] = []
-        for number, layer in enumerate(self.scan(prepared, codes), 1):
+        for number, layer in enumerate(self.scan(prepared, codes, dependent), 1):
             tiles, positions, channels = layer.sums.shape
-            entry = self.tables.entries(layer.levels, layer.residuals)
+            entry = self.tables.entries(layer.rows, layer.residuals)
             units = np.bincount(layer.coded // channels, minlength=tiles * positions)
             stops = _sums(units)
             cost = _sums(self.tables.costs_of(entry))
@@ -205,6 +274,8 @@ class LappedCoder:
             entries.append(_split(entry.astype(np.uint16), of_tiles))
             residuals.append(_split(layer.residuals, of_tiles))
             places += [(number, position) for position in range(positions)]
+            if layer.states is not None:
+                states.append(_states_at(layer.states, stops[:-1].reshape(tiles, positions)))
         coded, sizes = self.tables.symbols(
             np.concatenate([part for tile in zip(*entries, strict=True) for part in tile]),
             np.concatenate([part for tile in zip(*residuals, strict=True) for part in tile]),
@@ -219,7 +290,8 @@ class LappedCoder:
         np.cumsum(np.concatenate(costs, axis=1), axis=1, out=bits[:, 1:])
         of_layer = np.array([layer for layer, _ in places])
         ends = np.searchsorted(of_layer, of_layer, side="right")
-        return Symbols(coded, before, bits, places, ends)
+        at = np.concatenate(states, axis=1) if states else None
+        return Symbols(coded, before, bits, places, ends, at)
 
     def code(self, batches: Sequence["Chosen"], one_layer: bool = False) -> list[list[list[Body]]]:
         """Return the bodies of each tile of each batch: `plan` and `write` at once."""
@@ -238,7 +310,8 @@ class LappedCoder:
             raise UsageError(
                 f"segments: side information takes {least} bytes, room for {batch.room}"
             )
-        symbols = self.symbols(batch.prepared, batch.codes)
+        dependent = any(state & DEPENDENT for state in batch.states)
+        symbols = self.symbols(batch.prepared, batch.codes, dependent)
         plans = []
         for number, state in enumerate(batch.states):
             side = bytes([state]) + batch.prepared.side(number, int(batch.codes[number]))
@@ -306,6 +379,20 @@ def _sums(counts: NDArray[Any]) -> NDArray[np.int64]:
     found = np.zeros(len(counts) + 1, np.int64)
     found[1:] = counts
     return np.cumsum(found, out=found)
+
+
+def _states_at(states: NDArray[np.int64], begins: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Return the state at each position: before the tile's next symbol of the layer, 0 if none.
+
+    Args:
+        states: before each coded symbol of a layer, tile after tile.
+        begins: (tiles, positions), coded symbols before each position.
+    """
+    if not begins.size:  # a lattice may be empty
+        return begins.astype(np.uint8)
+    ends = np.append(begins[1:, 0], len(states))
+    padded = np.append(states, 0)
+    return np.where(begins < ends[:, None], padded[begins], 0).astype(np.uint8)
 
 
 def _split(values: NDArray[Number], stops: NDArray[np.int64]) -> list[NDArray[Number]]:

@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from onboard.adaptive import AdaptiveFrontEnd
 from onboard.contexts import BLOCK, FREQUENCIES, LATTICES, LEVELS, ContextModel
 from onboard.errors import BundleError
-from onboard.lapped import SUB_STEPS, LappedTransform, Quantizer
+from onboard.lapped import LARGEST_WORD, SUB_STEPS, LappedTransform, Quantizer
 from onboard.lappedcoder import LappedCoder
-from onboard.tables import SYMBOLS, Tables
+from onboard.tables import MAX_GROUPS, SYMBOLS, Tables, rows_of
 
 MAX_BANDS = 16
 MAX_LAYERS = 15
 
 
-def _fields(bands: int) -> list[tuple[str, str, tuple[int, ...]]]:
+def _fields(bands: int, groups: int) -> list[tuple[str, str, tuple[int, ...]]]:
     """Return name, type and shape of each array of the part, in order."""
     channels = bands * FREQUENCIES
     ac = channels - bands
@@ -32,12 +32,11 @@ def _fields(bands: int) -> list[tuple[str, str, tuple[int, ...]]]:
         ("bias", ">u2", (ac,)),
         ("dc", ">u2", (2, 4 * bands, bands)),
         ("dc_bias", ">u2", (LATTICES, bands)),
-        ("dead", ">u2", (LEVELS,)),
-        ("rounding", ">u2", (LEVELS,)),
-        ("codewords", ">u2", (LEVELS, 4)),
-        ("frequencies", ">u2", (LEVELS, SYMBOLS)),
+        ("dead", ">u2", (groups * LEVELS,)),
+        ("rounding", ">u2", (groups * LEVELS,)),
+        ("codewords", ">u2", (rows_of(groups), LARGEST_WORD)),
+        ("frequencies", ">u2", (rows_of(groups), SYMBOLS)),
         ("shifts", "u1", (LEVELS,)),
-        ("costs", ">u2", (LEVELS, SYMBOLS)),
     ]
 
 
@@ -45,7 +44,7 @@ def pack(coder: LappedCoder) -> bytes:
     """Return the part."""
     parts = (coder.transform, coder.contexts, coder.quantizer, coder.tables)
     packed = b""
-    for name, kind, shape in _fields(coder.front_end.bands):
+    for name, kind, shape in _fields(coder.front_end.bands, len(coder.tables.groups)):
         array = next(getattr(part, name) for part in parts if hasattr(part, name))
         packed += np.asarray(array).reshape(shape).astype(kind).tobytes()
     return packed
@@ -53,7 +52,12 @@ def pack(coder: LappedCoder) -> bytes:
 
 def wire_entry(coder: LappedCoder) -> dict[str, Any]:
     """Return the numbers of the wire manifest that are not in the part."""
-    return {"kind": "rans", "cuts": list(coder.contexts.cuts), "skip": coder.quantizer.skip}
+    return {
+        "kind": "rans",
+        "cuts": list(coder.contexts.cuts),
+        "groups": list(coder.tables.groups),
+        "skip": coder.quantizer.skip,
+    }
 
 
 def unpack(packed: bytes, entry: dict[str, Any], bands: int) -> LappedCoder:
@@ -69,9 +73,12 @@ def unpack(packed: bytes, entry: dict[str, Any], bands: int) -> LappedCoder:
     """
     if not 2 <= bands <= MAX_BANDS:
         raise BundleError(f"bands: the lapped codec takes 2..{MAX_BANDS}, found {bands}")
+    cuts, skip, groups = entry["cuts"], entry["skip"], entry["groups"]
+    if not _are_numbers(groups) or not 0 < len(groups) <= MAX_GROUPS:
+        raise BundleError(f"coder groups: expected 1..{MAX_GROUPS} integers, found {groups!r:.80}")
     arrays: dict[str, NDArray[Any]] = {}
     position = 0
-    for name, kind, shape in _fields(bands):
+    for name, kind, shape in _fields(bands, len(groups)):
         length = np.dtype(kind).itemsize * int(np.prod(shape))
         if position + length > len(packed):
             raise BundleError(f"part lapped: cut short in {name}")
@@ -80,7 +87,6 @@ def unpack(packed: bytes, entry: dict[str, Any], bands: int) -> LappedCoder:
         position += length
     if position != len(packed):
         raise BundleError(f"part lapped: expected {position} bytes, found {len(packed)}")
-    cuts, skip = entry["cuts"], entry["skip"]
     _check(arrays["order"], cuts, skip, bands)
     a = arrays
     return LappedCoder(
@@ -92,8 +98,12 @@ def unpack(packed: bytes, entry: dict[str, Any], bands: int) -> LappedCoder:
             *(a[name] for name in ("same", "near", "slope", "bias", "dc", "dc_bias")),
         ),
         Quantizer(a["dead"].astype(np.int32), a["rounding"].astype(np.int32), skip, a["codewords"]),
-        Tables(a["frequencies"], a["shifts"], a["costs"]),
+        Tables(a["frequencies"], a["shifts"], tuple(groups)),
     )
+
+
+def _are_numbers(values: Any) -> bool:
+    return isinstance(values, list) and all(type(value) is int for value in values)
 
 
 def _check(order: NDArray[Any], cuts: Any, skip: Any, bands: int) -> None:
@@ -102,8 +112,7 @@ def _check(order: NDArray[Any], cuts: Any, skip: Any, bands: int) -> None:
     dc = [band * FREQUENCIES for band in range(bands)]
     if sorted(order.tolist()) != list(range(channels)) or order[:bands].tolist() != dc:
         raise BundleError("part lapped: the order of channels is not one, or DC is not first")
-    numbers = isinstance(cuts, list) and all(type(cut) is int for cut in cuts)
-    if not numbers or not 2 <= len(cuts) <= MAX_LAYERS - LATTICES + 1:
+    if not _are_numbers(cuts) or not 2 <= len(cuts) <= MAX_LAYERS - LATTICES + 1:
         raise BundleError(f"coder cuts: expected 2..13 integers, found {cuts!r:.80}")
     rising = all(a < b for a, b in pairwise(cuts))
     if cuts[0] != bands or cuts[-1] != channels or not rising:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from onboard.rans import STATE_BYTES
 from onboard.tables import BIT
+from onboard.trellis import STATES
 
 Body = tuple[int, int, bytes]
 """Starting layer, starting place in it, body."""
@@ -26,6 +27,7 @@ class Symbols:
         bits: int32 (tiles, units + 1), 1/256 bits of the tile before each (layer, position).
         places: (layer, position) of each unit.
         ends: unit after the last one of each unit's layer.
+        states: u8 (tiles, units), of the trellis at each; None for plain tiles.
     """
 
     rows: NDArray[np.uint16]
@@ -33,6 +35,14 @@ class Symbols:
     bits: NDArray[np.int32]
     places: list[tuple[int, int]]
     ends: NDArray[np.int64]
+    states: NDArray[np.uint8] | None = None
+
+    def start(self, tile: int, unit: int) -> tuple[int, int]:
+        """Return layer and `first` of a segment that begins with a unit, not its tile's first."""
+        layer, position = self.places[unit]
+        if self.states is None:
+            return layer, position
+        return layer, STATES * position + int(self.states[tile, unit])
 
     def of_units(self, tile: int, first: int, stop: int) -> NDArray[np.uint16]:
         """Return the symbols of some units of a tile."""
@@ -97,5 +107,5 @@ class Plan:
         return found
 
     def _start(self, cut: int) -> tuple[int, int]:
-        """Return the layer and position of a cut; the first begins with layer 0."""
-        return self.symbols.places[self.cuts[cut][0]] if cut else (0, 0)
+        """Return layer and `first` of a cut; the first begins with layer 0."""
+        return self.symbols.start(self.number, self.cuts[cut][0]) if cut else (0, 0)

@@ -11,6 +11,8 @@ from onboard.errors import StreamError, UsageError
 
 ALL_VALID, SOME_NODATA, ALL_NODATA = 0, 1, 2
 """Tile states."""
+DEPENDENT = 4
+"""Added to the state of a tile, not all nodata, whose indices were chosen along a trellis."""
 
 
 @dataclass(frozen=True)

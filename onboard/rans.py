@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from onboard import trellis
+
 PRECISION = 12
 TOTAL = 1 << PRECISION
 STATE_BYTES = 4
@@ -170,6 +172,48 @@ class Reader:
         return slots >> rest
 
 
+HOLD = 2
+"""Of a number: the state of the trellis waits for the next one, which has the low bits."""
+
+
+class Steering:
+    """The machine of `onboard.trellis`, for arrays.
+
+    A state is 4 times its number, and 4096 more if it is odd.
+    """
+
+    def __init__(self) -> None:
+        states = np.arange(trellis.STATES)
+        self._states = (states & 1) * TOTAL + 4 * states
+        self._after = np.zeros(TOTAL + 4 * trellis.STATES, np.int64)
+        for parity in range(2):
+            following = np.array(trellis.FOLLOWING)[:, parity]
+            self._after[self._states + parity] = self._states[following]
+            self._after[self._states + HOLD + parity] = self._states
+
+    def start(self, states: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return states of the trellis as they are here."""
+        return self._states[states]
+
+    def after(
+        self, states: NDArray[np.int64], holds: NDArray[np.int64], numbers: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """Return the states after numbers."""
+        return self._after.take(states + holds + (numbers & 1))
+
+
+STEERING = Steering()
+
+
+def pack_slots(
+    distance: NDArray[np.int64], frequency: NDArray[np.int64], parity: NDArray[np.int64] | None
+) -> NDArray[np.int64]:
+    """Return slots as `Run` takes them; with parities, for lanes that are steered."""
+    if parity is None:
+        return distance | frequency << PRECISION
+    return parity | distance << 1 | frequency << (PRECISION + 1)
+
+
 class Run:
     """Some lanes of a reader, side by side, read some symbols ahead.
 
@@ -182,6 +226,7 @@ class Run:
         lanes: NDArray[np.int64],
         slots: NDArray[np.int64],
         rows: NDArray[np.int64],
+        steering: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
     ) -> None:
         """Read ahead; the reader does not move.
 
@@ -189,15 +234,19 @@ class Run:
             reader: of the lanes.
             lanes: which, none of them twice.
             slots: of the 4096 slots of each table, the distance from the start of their symbol
-                in the low 12 bits, its frequency above.
+                in the low 12 bits, its frequency above; see `pack_slots`.
             rows: (steps, lanes), first slot of the table at each step; becomes the slot that the
-                lane stood on.
+                lane stood on. Of lanes that are steered, the table of odd states comes next.
+            steering: see `Steering`: state of each lane, and (steps, lanes) holds.
         """
         self._reader, self._lanes = reader, lanes
         shape = len(rows) + 1, len(lanes)
         self._states, self._nexts = np.empty(shape, np.int64), np.empty(shape, np.int64)
         self._states[0], self._nexts[0] = reader._state[lanes], reader._next[lanes]
-        self._step_through(slots, rows)
+        if steering is None:
+            self._step_through(slots, rows)
+        else:
+            self._steer_through(slots, rows, *steering)
 
     def _step_through(self, slots: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
         words, lanes = self._reader._words, len(self._lanes)
@@ -224,6 +273,66 @@ class Run:
             np.bitwise_or(higher, other, higher)
             np.copyto(state_after, higher, where=low)
             np.add(following, low, following_after)
+
+    def _steer_through(
+        self,
+        slots: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        states: NDArray[np.int64],
+        holds: NDArray[np.int64],
+    ) -> None:
+        """Do the same where the state of a trellis says which of two tables is meant."""
+        words, lanes, after = self._reader._words, len(self._lanes), STEERING._after
+        self._trellis = np.empty((len(rows) + 1, lanes), np.int64)
+        self._trellis[0] = states
+        mask, shift, start, word, one, all_but_slot, is_odd = (
+            np.full(lanes, value)
+            for value in (TOTAL - 1, PRECISION, START, WORD, 1, PRECISION + 1, TOTAL)
+        )
+        found, higher, other = (np.empty(lanes, np.int64) for _ in range(3))
+        low = np.empty(lanes, np.bool_)
+        for row, hold, here, there, state, following, state_after, following_after in zip(
+            rows,
+            holds,
+            self._trellis,
+            self._trellis[1:],
+            self._states,
+            self._nexts,
+            self._states[1:],
+            self._nexts[1:],
+            strict=False,
+        ):
+            np.bitwise_and(state, mask, other)
+            np.add(row, other, row)
+            np.bitwise_and(here, is_odd, other)
+            np.add(row, other, row)
+            slots.take(row, None, found, "clip")
+            np.bitwise_and(found, one, other)
+            np.add(other, here, other)
+            np.add(other, hold, other)
+            after.take(other, None, there, "clip")
+            np.right_shift(state, shift, higher)
+            np.right_shift(found, all_but_slot, other)
+            np.multiply(higher, other, higher)
+            np.right_shift(found, one, other)
+            np.bitwise_and(other, mask, other)
+            np.add(higher, other, state_after)
+            np.less(state_after, start, low)
+            np.left_shift(state_after, word, higher)
+            words.take(following, None, other, "clip")
+            np.bitwise_or(higher, other, higher)
+            np.copyto(state_after, higher, where=low)
+            np.add(following, low, following_after)
+
+    @property
+    def odd(self) -> NDArray[np.uint8]:
+        """Whether the state of the trellis was odd before each step (steps, lanes)."""
+        return (self._trellis[:-1] >> PRECISION).astype(np.uint8)
+
+    def steered(self, steps: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the state of each lane's trellis after so many of the steps."""
+        found: NDArray[np.int64] = self._trellis[steps, np.arange(len(steps))]
+        return found
 
     def ended(self) -> NDArray[np.bool_] | None:
         """Say before which step (steps, lanes) which lane has ended, see `Reader.ended`.

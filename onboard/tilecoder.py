@@ -5,7 +5,8 @@ One class per kind of coder; the encoder knows none of them by name.
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -16,7 +17,7 @@ from onboard.bundle import Bundle
 from onboard.errors import BundleError, UsageError
 from onboard.lappedcoder import Chosen, LappedCoder, Prepared
 from onboard.lappedplan import Body, Piece, Plan
-from onboard.layers import split_layers
+from onboard.layers import DEPENDENT, split_layers
 from onboard.quantizer import quantise
 from onboard.rans import STATE_BYTES
 from onboard.session import open_plane_session, open_session
@@ -25,6 +26,7 @@ from onboard.tiling import positions
 LEAST_AGREEMENT = 0.9
 """int8 kernels of different runtimes and processors round differently in rare cases (SPEC.md 7)."""
 MAX_BODY = 65_535
+_TILES_AT_ONCE, _TILES_ALONG_TRELLIS = 32, 256
 
 
 class TilePlan(Protocol):
@@ -49,6 +51,17 @@ class TileCoder(Protocol):
     @property
     def least_body(self) -> int:
         """Bytes of a tile's body at the coarsest step, as a rule."""
+
+    @property
+    def tiles_at_once(self) -> int:
+        """Tiles to plan together, for speed; no byte hangs on it."""
+
+    def along_trellis(self) -> "TileCoder":
+        """Return the coder that chooses indices along a trellis.
+
+        Raises:
+            UsageError: the bundle has a fixed rate.
+        """
 
     def prepare(
         self, tiles: NDArray[Any], present: NDArray[np.bool_], inside: tuple[int, int]
@@ -121,6 +134,7 @@ class PyramidTileCoder:
         self._bundle = bundle
         self.bands = bundle.bands
         self.least_body = 1 + bundle.front_end.side_bytes
+        self.tiles_at_once = _TILES_AT_ONCE
         self.session = open_session(
             bundle.parts["encoder.onnx"],
             bundle.parts["encoder.tflite"],
@@ -142,6 +156,10 @@ class PyramidTileCoder:
         ]
         if found != wanted:
             raise BundleError(f"encoder graph: expected maps of {wanted}, found {found}")
+
+    def along_trellis(self) -> TileCoder:
+        """See `TileCoder.along_trellis`; indices of fixed length have none."""
+        raise UsageError(f"trellis: bundle {self._bundle.name} has a fixed rate")
 
     def index_maps(
         self, tile: NDArray[Any], present: NDArray[np.bool_], rows: int, cols: int
@@ -232,6 +250,8 @@ class LappedTileCoder:
         self._coder: LappedCoder = bundle.lapped
         self.bands = bundle.bands
         self.least_body = 1 + bundle.front_end.side_bytes + STATE_BYTES + 2
+        self.tiles_at_once = _TILES_AT_ONCE
+        self._dependent = False
         self._tile = bundle.tile
         self._vectors = bundle.golden_bodies
         self._error_share: int = bundle.manifest["encoder"]["error_permille"]
@@ -244,6 +264,12 @@ class LappedTileCoder:
             threads,
         )
         self.engine = self._session.engine
+
+    def along_trellis(self) -> "LappedTileCoder":
+        """See `TileCoder.along_trellis`."""
+        found = copy(self)
+        found._dependent, found.tiles_at_once = True, _TILES_ALONG_TRELLIS
+        return found
 
     def prepare(
         self, tiles: NDArray[Any], present: NDArray[np.bool_], inside: tuple[int, int]
@@ -260,7 +286,8 @@ class LappedTileCoder:
 
     def guess(self, prepared: Prepared) -> NDArray[np.int64]:
         """See `TileCoder.guess`."""
-        return self._coder.guess(prepared) + 8 * self._coder.front_end.side_bytes
+        bits = self._coder.guess(prepared, self._dependent)
+        return bits + 8 * self._coder.front_end.side_bytes
 
     def take(self, prepared: Prepared, tiles: NDArray[np.int64]) -> Prepared:
         """See `TileCoder.take`."""
@@ -272,7 +299,8 @@ class LappedTileCoder:
 
     def error(self, prepared: Prepared, codes: NDArray[np.int64]) -> NDArray[np.int64]:
         """See `TileCoder.error`."""
-        return self._coder.error(prepared, codes) * self._error_share // 1000
+        error = self._coder.error(prepared, codes, self._dependent)
+        return error * self._error_share // 1000
 
     def probe(self) -> int:
         """See `TileCoder.probe`."""
@@ -287,21 +315,19 @@ class LappedTileCoder:
 
     def golden(self) -> tuple[list[int], list[int], float]:
         """See `TileCoder.golden`; what agrees are whole tiles, and all must."""
-        count, size = len(self._vectors), self._tile
-        tiles = np.stack([vector.samples for vector in self._vectors])
-        present = np.ones((count, size, size), np.bool_)
-        prepared = self.prepare(tiles, present, (size, size))
-        codes = np.array([vector.step_code for vector in self._vectors])
-        coded = self._coder.code([Chosen(prepared, codes, [0] * count, MAX_BODY)])[0]
-        agree = sum(
-            [body for _, _, body in bodies] == [vector.body]
-            for bodies, vector in zip(coded, self._vectors, strict=True)
-        )
+        agree, size = 0, self._tile
+        present = np.ones((1, size, size), np.bool_)
+        for vector in self._vectors:
+            prepared = self.prepare(vector.samples[None], present, (size, size))
+            states, codes = [vector.body[0]], np.array([vector.step_code])
+            coded = self._coder.code([Chosen(prepared, codes, states, MAX_BODY)])[0]
+            agree += [body for _, _, body in coded[0]] == [vector.body]
         return [agree], [len(self._vectors)], 1.0
 
     def plan(self, batch: Chosen, one_layer: bool) -> list[Plan]:
         """See `TileCoder.plan`."""
-        return self._coder.plan(batch, one_layer)
+        states = [state | DEPENDENT * self._dependent for state in batch.states]
+        return self._coder.plan(replace(batch, states=states), one_layer)
 
     def write(self, plans: Sequence[Plan]) -> list[list[Body]]:
         """See `TileCoder.write`."""

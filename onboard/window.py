@@ -232,11 +232,11 @@ class Windows:
     def _parts(
         self, tiles: NDArray[np.int64]
     ) -> Iterator[tuple[Edge, list[tuple[NDArray[np.int64], Batch, NDArray[np.int64]]]]]:
-        """Yield tiles of one shape, up to `TILES_AT_ONCE` together, as `_split` gives them."""
+        """Yield tiles of one shape, as many together as the coder likes, as `_split` gives them."""
         waiting: dict[Edge, list[tuple[NDArray[np.int64], Batch, NDArray[np.int64]]]] = {}
         for batch, places, own in self._split(tiles):
             parts = waiting.setdefault(batch.edge, [])
-            if sum(len(have) for have, _, _ in parts) + len(own) > TILES_AT_ONCE:
+            if sum(len(have) for have, _, _ in parts) + len(own) > self.coder.tiles_at_once:
                 yield batch.edge, waiting.pop(batch.edge)
                 parts = waiting.setdefault(batch.edge, [])
             parts.append((places, batch, own))
