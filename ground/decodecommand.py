@@ -57,6 +57,13 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-pixels", type=int, default=DEFAULT_MAX_PIXELS)
 
 
+def given_models(arguments: argparse.Namespace) -> tuple[bytes, ...]:
+    """Return the tag of the bundle that the options name, if they name one."""
+    if not arguments.bundle:
+        return ()
+    return (bundles.load(arguments.bundle).model_hash[:4],)
+
+
 def bundle_path(arguments: argparse.Namespace, received: Pass, scene_id: int) -> Path:
     """Return the bundle that the options name, or else the scene."""
     if arguments.bundle:
@@ -71,7 +78,8 @@ def _decode(arguments: argparse.Namespace) -> int:
         raise UsageError("--all-scenes: expected neither --original nor --quicklook")
     if arguments.all_scenes and arguments.scene_id is not None:
         raise UsageError("--all-scenes: expected no --scene-id")
-    received = read_pass([open_recording(path) for path in arguments.input], arguments.apid)
+    recordings = [open_recording(path) for path in arguments.input]
+    received = read_pass(recordings, arguments.apid, given_models(arguments))
     length = sum(path.stat().st_size for path in arguments.input)
     if arguments.all_scenes and len(received.scenes) > 1:
         return _decode_all(arguments, received, length)

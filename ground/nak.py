@@ -8,7 +8,7 @@ from spacepackets.util import ByteFieldU16
 
 from ground.recording import Bytes
 from onboard.errors import UsageError
-from onboard.segment import Damage, read_segments
+from onboard.segmentstream import Damage, read_segments
 from onboard.spacepacket import is_packets, read_packets
 
 PDU_BYTES = 1_024

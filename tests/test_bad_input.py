@@ -26,7 +26,8 @@ from onboard.errors import (
 from onboard.quantizer import pack_levels
 from onboard.rawimage import check_image, read_npy
 from onboard.sceneheader import EndOfScene, SceneHeader
-from onboard.segment import Kind, Segment, read_segments
+from onboard.segment import Kind, Segment
+from onboard.segmentstream import read_segments
 
 from .conftest import NAME, Run
 

@@ -18,7 +18,8 @@ from onboard.errors import InputError, StreamError, UsageError
 from onboard.layers import LayerShape, read_pieces, split_layers
 from onboard.nodatamask import pack_mask, unpack_mask
 from onboard.sceneheader import EndOfScene, SceneHeader
-from onboard.segment import Damage, Kind, Segment, read_segments
+from onboard.segment import Kind, Segment
+from onboard.segmentstream import Damage, read_segments
 
 BARE = bytes.fromhex("00 01 10 0004 0000012c 0000012c")
 FULL = SceneHeader(

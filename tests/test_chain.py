@@ -17,7 +17,8 @@ from onboard import bundle as bundles
 from onboard.bundle import Bundle
 from onboard.encoder import Encoder, Options
 from onboard.sceneheader import EndOfScene, SceneHeader
-from onboard.segment import Segment, read_segments
+from onboard.segment import Segment
+from onboard.segmentstream import read_segments
 
 from .conftest import NAME, Run
 

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onboard.errors import StreamError
-from onboard.segment import Damage, Kind, Segment, read_segments
+from onboard.segment import Kind, Segment
+from onboard.segmentstream import Damage, read_segments
 
 MODEL = bytes.fromhex("a1b2c3d4")
 PLAIN = Segment(Kind.TILE, 0x1234, MODEL, 5, 1, 8, None, b"\x01\x02\x03")
