@@ -18,6 +18,7 @@ from ground.recording import Pass, open_recording, read_pass, refuse_overwriting
 from onboard import bundle as bundles
 from onboard.commandline import Commands, add_json_option, print_result
 from onboard.errors import InputError, LimitError, StreamError, UsageError
+from onboard.segment import TAG_BYTES
 from onboard.tiling import DEFAULT_MAX_PIXELS
 
 
@@ -57,11 +58,10 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-pixels", type=int, default=DEFAULT_MAX_PIXELS)
 
 
-def given_models(arguments: argparse.Namespace) -> tuple[bytes, ...]:
-    """Return the tag of the bundle that the options name, if they name one."""
-    if not arguments.bundle:
-        return ()
-    return (bundles.load(arguments.bundle).model_hash[:4],)
+def given_models(arguments: argparse.Namespace) -> set[bytes]:
+    """Return the tag of the bundle that the options name, or else of all known bundles."""
+    names = [arguments.bundle] if arguments.bundle else map(str, bundles.known().values())
+    return {bundle.model_hash[:TAG_BYTES] for bundle in map(bundles.load, names)}
 
 
 def bundle_path(arguments: argparse.Namespace, received: Pass, scene_id: int) -> Path:

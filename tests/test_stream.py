@@ -300,7 +300,7 @@ def test_no_row_falls_to_the_coarsest_step_for_a_few_bytes(ratio: float, size: i
 def test_packets_of_any_size_keep_the_ratio(size: int, control: bool) -> None:
     encoder = Encoder(load("skybook-s2"), "numpy")
     form = PacketOptions(packet_bytes=size, control=control)
-    options = Options(segment_bytes=65_557, ratio=12, window="strip", packets=form)
+    options = Options(segment_bytes=65_551, ratio=12, window="strip", packets=form)
     made = [
         packet
         for strip in encoder.strips(SCENE, None, options)
