@@ -23,7 +23,7 @@ class Part:
         places: first row and column of each tile, pixels.
         inside: valid rows and columns.
         prepared: the tiles.
-        around: bytes of a segment that are not its body.
+        around: bytes of a segment that are not its body, unless it is the first of its tile.
     """
 
     places: list[tuple[int, int]]
@@ -70,7 +70,8 @@ class LatentScene:
         for part, lengths in zip(self.parts, bodies, strict=True):
             cut = part.segments(lengths)
             segments += int(cut.sum())
-            total += int((lengths + cut * part.around).sum())
+            starts = len(lengths) * (SEGMENT_OVERHEAD - LEAST_OVERHEAD)
+            total += int((lengths + cut * part.around).sum()) - starts
         return total + -(-segments // (HEADER_EVERY - 1)) * self._head
 
     def image(

@@ -240,7 +240,7 @@ def _missing_bytes(arguments: argparse.Namespace, recordings: list[Bytes]) -> in
     if len(recordings) != 1:
         raise UsageError(f"--nak: expected one file, found {len(recordings)}")
     size = len(recordings[0]) if arguments.file_bytes is None else arguments.file_bytes
-    ranges = missing_ranges(recordings[0], size)
+    ranges = missing_ranges(recordings[0], size, given_models(arguments))
     naks = pack_naks(ranges, size, Transaction(*arguments.transaction))
     with open_output(arguments.nak) as file:
         file.write(b"".join(naks))

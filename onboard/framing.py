@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from onboard.segment import MAX_NARROW_TILE, SEGMENT_OVERHEAD, WIDE_BYTES, Kind, Segment, overhead
+from onboard.segment import SEGMENT_OVERHEAD, WIDE_BYTES, Kind, Segment, overhead
 from onboard.spacepacket import PacketOptions
 
 HEADER_EVERY = 64
@@ -11,11 +11,6 @@ EDGE_BYTES = 4
 
 Edge = tuple[int, int] | None
 """Valid rows and columns of a border tile."""
-
-
-def is_wide(index: int) -> bool:
-    """Say whether the index of a tile takes four bytes."""
-    return index > MAX_NARROW_TILE
 
 
 @dataclass(frozen=True)

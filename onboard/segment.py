@@ -93,8 +93,7 @@ class Segment:
         self._check()
         tag = b"" if self.kind in BOUND else self.model
         body = tag + (_EDGE.pack(*self.edge) if self.edge else b"") + self.body
-        wide = _WIDE_FLAG if self.tile > MAX_NARROW_TILE else 0
-        sizes = wide | (_FIRST_FLAG if self.first else 0)
+        sizes = (_WIDE_FLAG if is_wide(self.tile) else 0) | (_FIRST_FLAG if self.first else 0)
         flags = (_EDGE_FLAG if self.edge else 0) | sizes | self.layer
         start = _START.pack(SYNC, MAJOR << 4 | self.kind, flags, self.scene_id)
         first = (self.first,) if self.first else ()
@@ -145,9 +144,10 @@ class Segment:
         tag, body = told_tag(packed), packed[head.length : -_CRC_BYTES]
         if head.kind in BOUND:
             if models is not None and tag not in models:
-                known = ", ".join(sorted(model.hex() for model in models)[:5]) or "none"
+                known = next(iter(models)).hex() if len(models) == 1 else f"one of {len(models)}"
                 raise StreamError(
-                    f"segment: CRC does not match: model {tag.hex()}, known are {known}"
+                    f"segment: CRC does not match a known model: expected {known}, "
+                    f"found {tag.hex()}"
                 )
         elif any(tag):
             raise StreamError("segment: CRC does not match")
@@ -207,7 +207,7 @@ class Head(NamedTuple):
             raise StreamError("segment: reserved bit is not zero")
         rest = _REST[flags & (_WIDE_FLAG | _FIRST_FLAG)]
         tile, *first, length = rest.unpack_from(buffer, offset + _START.size)
-        if flags & _WIDE_FLAG and tile <= MAX_NARROW_TILE:
+        if flags & _WIDE_FLAG and not is_wide(tile):
             raise StreamError(f"segment: tile {tile} in four bytes, expected two")
         if first == [0]:
             raise StreamError("segment: first is 0, expected it to be left out")
@@ -219,9 +219,15 @@ class Head(NamedTuple):
         return cls(version & 15, scene_id, tile, layer, sum(first), has_edge, head, size)
 
 
+def is_wide(tile: int) -> bool:
+    """Say whether the index of a tile takes four bytes."""
+    return tile > MAX_NARROW_TILE
+
+
 def overhead(tile: int, first: int) -> int:
     """Return the bytes around the body of a tile or mask segment, edge fields left out."""
-    return LEAST_OVERHEAD + (WIDE_BYTES if tile > MAX_NARROW_TILE else 0) + (2 if first else 0)
+    around = SEGMENT_OVERHEAD if first else LEAST_OVERHEAD
+    return around + (WIDE_BYTES if is_wide(tile) else 0)
 
 
 def told_tag(packed: bytes) -> bytes:

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.errors import InputError
-from onboard.framing import HEADER_EVERY, Edge, Framing, Strip, is_wide
+from onboard.framing import HEADER_EVERY, Edge, Framing, Strip
 from onboard.lappedcoder import Chosen
 from onboard.layers import ALL_NODATA, ALL_VALID, SOME_NODATA
 from onboard.nodatamask import pack_mask
 from onboard.ratecontrol import Codes, code_for_error
 from onboard.sceneheader import SceneHeader
-from onboard.segment import pack_segments
+from onboard.segment import is_wide, pack_segments
 from onboard.tilecoder import TileCoder, TilePlan
 from onboard.tiling import TileGrid
 
