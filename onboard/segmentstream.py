@@ -30,7 +30,8 @@ class ModelTags:
     """Tags of the models of which there are segments in what was received (SPEC.md, section 2).
 
     Those that a scene header, end or repair segment names; of a scene of which none was heard,
-    those on which two tile or mask segments agree.
+    those on which two tile or mask segments agree. What is kept in mind is bounded: 256 models of
+    either kind, and the last 65,536 tags told once (an intact scene needs one of these).
     """
 
     def __init__(self) -> None:
