@@ -15,7 +15,6 @@ from ground.geotiff import Scene
 from onboard.bundle import find, load
 from onboard.encoder import Encoder, Options
 
-
 PLAIN = "-plain"
 """Ends the name of a bundle that is encoded without trellis."""
 
