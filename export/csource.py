@@ -14,14 +14,32 @@ from numpy.typing import NDArray
 
 from onboard import bandtransform
 from onboard.bundle import Bundle
-from onboard.contexts import BLOCK, FREQUENCIES, SIZE_CAP, SLOPE_CAP, ContextModel
+from onboard.contexts import (
+    BLOCK,
+    FREQUENCIES,
+    HALF_SIZE_CAP,
+    LEVELS,
+    SIZE_CAP,
+    SLOPE_CAP,
+    ContextModel,
+)
 from onboard.errors import BundleError, UsageError
-from onboard.lapped import LATENT_SHIFT, PLANE_LIMIT, STEP_CODES, SUB_STEPS, LappedTransform
+from onboard.lapped import (
+    LARGEST_WORD,
+    LATENT_SHIFT,
+    PLANE_LIMIT,
+    STEP_CODES,
+    SUB_STEPS,
+    LappedTransform,
+)
 from onboard.lappedcoder import LappedCoder
 from onboard.tables import ESCAPE, Tables
+from onboard.trellis import FAR, SETS
 
 _HALF_AT_MOST = 1 << 22
 """Half of the largest divisor by which latents are scaled (SPEC.md, section 9)."""
+_STEP = 64
+"""Costs of indices are in 1/64 step."""
 _PER_LINE = 96
 _GUESS_BINS = 96
 """Quarter octaves of a latent, from 1 to below 2^24."""
@@ -105,6 +123,7 @@ def _header(bundle: Bundle, tables: list[Table]) -> str:
         "SKIP": lapped.quantizer.skip,
         "LEAST_SUM": _least_sum(lapped.quantizer.skip),
         "LARGEST_MANTISSA": int(lapped.transform.mantissas.max()),
+        "PLAIN_ROWS": len(lapped.quantizer.dead),
         "GUESS_BINS": _GUESS_BINS,
         "GUESS_ORIGIN": _GUESS_ORIGIN,
     }
@@ -160,9 +179,11 @@ def _tables(bundle: Bundle) -> list[Table]:
         Table("dead", "uint16_t", quantizer.dead),
         Table("rounding", "uint16_t", quantizer.rounding),
         Table("shifts", "uint8_t", tables.shifts),
+        Table("first_rows", "uint16_t", _first_rows(lapped)),
         Table("frequencies", "uint16_t", tables.frequencies),
         Table("starts", "uint16_t", _starts(tables)),
-        Table("costs", "uint32_t", _costs(tables)),
+        Table("costs", "uint16_t", _costs(tables)),
+        *_choosing(lapped, (bundle.tile // BLOCK) ** 2),
         Table("guess", "uint32_t", _guess(lapped)),
     ]
 
@@ -208,10 +229,11 @@ def _sparse(
 
 
 def _sum_type(contexts: ContextModel) -> str:
-    """Return the narrowest type that holds every sum of the context model."""
+    """Return the narrowest type that holds every sum of the context model, in half steps too."""
     weights = [w.astype(np.int64).sum(axis=0) for w in (contexts.same, contexts.near)]
     slopes = contexts.slope.astype(np.int64).sum(axis=0)
-    sums = SIZE_CAP * (weights[0] + 4 * weights[1]) + SLOPE_CAP * slopes + contexts.bias
+    size = max(SIZE_CAP, HALF_SIZE_CAP)
+    sums = size * (weights[0] + 4 * weights[1]) + 2 * (SLOPE_CAP * slopes + contexts.bias)
     return "uint16_t" if int(sums.max()) < 1 << 16 else "uint32_t"
 
 
@@ -222,16 +244,49 @@ def _least_sum(skip: int) -> int:
 
 
 def _starts(tables: Tables) -> NDArray[np.int64]:
-    """Return where the slots of each symbol begin, by level."""
+    """Return where the slots of each symbol begin, by row."""
     frequencies = tables.frequencies.astype(np.int64)
     return np.cumsum(frequencies, axis=1) - frequencies
 
 
 def _costs(tables: Tables) -> NDArray[np.int64]:
-    """Return what residuals cost, (levels, symbols) in 1/256 bit, raw bits and escapes included."""
-    level, symbol = (np.asarray(place, np.int64) for place in np.indices(tables.costs.shape))
-    residual = (symbol - ESCAPE // 2) << tables.shifts.astype(np.int64)[level]
-    return tables.cost(level, np.asarray(residual, np.int32)).astype(np.int64)
+    """Return what residuals cost, (rows, symbols) in 1/256 bit, raw bits and escapes included."""
+    row, symbol = (np.asarray(place, np.int64) for place in np.indices(tables.costs.shape))
+    residual = (symbol - ESCAPE // 2) << tables.shift_of.astype(np.int64)[row]
+    return tables.cost(row, np.asarray(residual, np.int32)).astype(np.int64)
+
+
+def _first_rows(lapped: LappedCoder) -> NDArray[np.int64]:
+    """Return the first row of each layer, (2, layers): of plain and of dependent tiles."""
+    layers = range(1, lapped.contexts.layers + 1)
+    rows = [[lapped.tables.first_row(layer, kind) for layer in layers] for kind in (False, True)]
+    return np.array(rows, np.int64)
+
+
+def _choosing(lapped: LappedCoder, positions: int) -> list[Table]:
+    """Return what the indices of dependent tiles are chosen by; rows are those after plain ones.
+
+    Args:
+        lapped: the coder.
+        positions: of a tile.
+
+    Raises:
+        BundleError: a path may cost more than 31 bits hold.
+    """
+    plain = len(lapped.quantizer.dead)
+    bits = lapped.chooser.bits.reshape(-1, LEVELS)[plain:].astype(np.int64)
+    short = lapped.chooser.short.reshape(-1, 2 * LARGEST_WORD)[plain:].astype(np.int64)
+    worth = lapped.bit_worth.astype(np.int64)
+    steps = max(np.diff([0, *lapped.contexts.cuts]).tolist()) * positions
+    error = _STEP + _STEP // SETS + int(np.abs(short).max())
+    rate = int(bits.max() * worth.max())
+    if max(rate, FAR + steps * (error * error + (rate >> 8))) >= 1 << 31:
+        raise BundleError("tables: indices along the longest trellis cost more than 31 bits hold")
+    return [
+        Table("worth", "int32_t", worth),
+        Table("index_costs", "uint16_t", bits),
+        Table("shortfalls", "int16_t", short),
+    ]
 
 
 def _guess(lapped: LappedCoder) -> NDArray[np.int64]:
