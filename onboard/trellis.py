@@ -39,7 +39,8 @@ def points(indices: Ints, odd: NDArray[Any]) -> Ints:
         indices: signed.
         odd: 1 where the state was odd, else 0.
     """
-    return 2 * indices - np.sign(indices) * odd
+    found: Ints = 2 * indices - np.sign(indices) * odd
+    return found
 
 
 def odd_before(state: int, indices: Sequence[int]) -> list[int]:

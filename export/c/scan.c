@@ -77,7 +77,7 @@ static void sort_layer(struct scan *scan, uint32_t places)
     scan->unit += places;
 }
 
-/* Add a symbol to the path of a layer; those of a place come together. */
+/* Add a symbol to the path of a lattice; those of a place come together. */
 static void add_step(struct scan *scan, uint32_t channel, uint32_t position, uint32_t level,
                      int32_t away)
 {
@@ -209,8 +209,8 @@ static void scan_channel(struct scan *scan, uint32_t channel)
     skybook_know_channel(work, channel, any != 0);
 }
 
-/* Code a layer of AC along a trellis. */
-static void scan_layer(struct scan *scan, uint32_t first, uint32_t stop)
+/* Find the symbols of a layer of AC that are coded, position by position. */
+static void find_steps(struct scan *scan, uint32_t first, uint32_t stop)
 {
     struct skybook_work *work = scan->work;
     struct skybook_path *path = &work->path;
@@ -219,21 +219,33 @@ static void scan_layer(struct scan *scan, uint32_t first, uint32_t stop)
     }
     for (uint32_t i = 0; i < scan->count; i++) {
         for (uint32_t channel = first; channel < stop; channel++) {
-            const skybook_sum sum = path->sums[channel - first][i];
-            if ((int32_t)sum >= 2 * SKYBOOK_LEAST_SUM) {
-                const int32_t latent = work->latents[skybook_order[channel]][i];
-                add_step(scan, channel, i, skybook_level((uint32_t)sum >> 1), scaled(scan, latent));
-            }
+            path->channels[path->count] = (uint16_t)channel;
+            path->positions[path->count] = (uint16_t)i;
+            path->count += (int32_t)path->sums[channel - first][i] >= 2 * SKYBOOK_LEAST_SUM;
         }
         work->before[scan->unit + i + 1] = scan->written + path->count;
     }
+    for (uint32_t i = 0; i < path->count; i++) {
+        const uint32_t channel = path->channels[i], position = path->positions[i];
+        const uint32_t sum = path->sums[channel - first][position];
+        path->rows[i] = (uint16_t)(scan->row + skybook_level(sum >> 1));
+        path->away[i] = scaled(scan, work->latents[skybook_order[channel]][position]);
+    }
+}
+
+/* Code a layer of AC along a trellis. */
+static void scan_layer(struct scan *scan, uint32_t first, uint32_t stop)
+{
+    struct skybook_work *work = scan->work;
+    const struct skybook_path *path = &work->path;
+    find_steps(scan, first, stop);
     take_path(scan, scan->count);
     for (uint32_t i = 0; i < path->count; i++) {
         const int32_t size = magnitude(point_of(path, i));
         const uint32_t channel = path->channels[i];
         work->known[channel][path->positions[i]] =
             (uint8_t)(size < SKYBOOK_HALF_SIZE_CAP ? size : SKYBOOK_HALF_SIZE_CAP);
-        work->active[channel] = work->active[channel] || size > 0;
+        work->active[channel] |= size > 0;
     }
     for (uint32_t channel = first; channel < stop; channel++) {
         skybook_know_channel(work, channel, work->active[channel]);
