@@ -45,8 +45,8 @@ static int32_t price(int32_t size, int32_t index, int32_t row, int32_t worth)
     return error * error + ((entry & 0xFFFF) * worth >> 8);
 }
 
-/* Price the steps from `first` on. Near 0 the low cost of 0 may win; 2 is the nearest only of
- * magnitudes below 256. Pointers and branches are as compilers need them to make vectors. */
+/* Price the steps from `first` on, of even or odd states. Near 0 the low cost of 0 may win; 2 is the
+ * nearest only of magnitudes below 256. Loop and pointers are such that compilers make vectors. */
 static void price_steps(struct skybook_path *path, uint32_t first, uint32_t count, int32_t odd,
                         int32_t *restrict even_costs, int32_t *restrict odd_costs)
 {
@@ -55,7 +55,7 @@ static void price_steps(struct skybook_path *path, uint32_t first, uint32_t coun
     uint8_t *restrict zeros = &path->zeros[first];
     for (uint32_t i = 0; i < count; i++) {
         const int32_t size = magnitude(aways[i]), even = nearest(size, odd, 0);
-        const int32_t row = (rows[i] - SKYBOOK_PLAIN_ROWS + 64 * odd) * 64;
+        const int32_t row = (rows[i] - SKYBOOK_PLAIN_ROWS + SKYBOOK_LEVELS * odd) * (LARGEST + 1);
         const int32_t worth = skybook_worth[channels[i]];
         const int32_t none = price(size & 255, 0, row, worth);
         const int32_t some = price(size, even, row, worth);
@@ -89,21 +89,35 @@ static void extend(int32_t sums[STATES], prices costs, uint32_t count, uint8_t *
     _mm256_storeu_si256((__m256i *)(void *)sums, best);
 }
 #else
+/* The cost of the cheaper path to a state; a bit if its last index is odd. */
+static int32_t cheaper(int32_t even, int32_t odd, uint32_t state, uint32_t *bits)
+{
+    *bits |= (uint32_t)(odd < even) << state;
+    return odd < even ? odd : even;
+}
+
+/* The states before are written out: so they stay in registers. */
 static void extend(int32_t sums[STATES], prices costs, uint32_t count, uint8_t *chosen)
 {
-    static const uint8_t before_even[STATES] = {BEFORE_EVEN}, before_odd[STATES] = {BEFORE_ODD};
+    int32_t best[STATES];
+    memcpy(best, sums, sizeof(best));
     for (uint32_t i = 0; i < count; i++) {
-        int32_t best[STATES];
+        const int32_t e = costs[0][i], o = costs[1][i], odd_e = costs[2][i], odd_o = costs[3][i];
         uint32_t bits = 0;
-        for (uint32_t state = 0; state < STATES; state++) {
-            const int32_t even = sums[before_even[state]] + costs[state / 4 * 2][i];
-            const int32_t odd = sums[before_odd[state]] + costs[state / 4 * 2 + 1][i];
-            bits |= (uint32_t)(odd < even) << state;
-            best[state] = odd < even ? odd : even;
-        }
-        memcpy(sums, best, sizeof(best));
+        const int32_t next[STATES] = {
+            cheaper(best[0] + e, best[4] + o, 0, &bits),
+            cheaper(best[2] + e, best[6] + o, 1, &bits),
+            cheaper(best[4] + e, best[0] + o, 2, &bits),
+            cheaper(best[6] + e, best[2] + o, 3, &bits),
+            cheaper(best[5] + odd_e, best[3] + odd_o, 4, &bits),
+            cheaper(best[1] + odd_e, best[7] + odd_o, 5, &bits),
+            cheaper(best[3] + odd_e, best[5] + odd_o, 6, &bits),
+            cheaper(best[7] + odd_e, best[1] + odd_o, 7, &bits),
+        };
+        memcpy(best, next, sizeof(best));
         chosen[i] = (uint8_t)bits;
     }
+    memcpy(sums, best, sizeof(best));
 }
 #endif
 
