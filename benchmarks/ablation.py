@@ -38,9 +38,10 @@ class Rival(Protocol):
         """Encode and decode; return the bytes and the decoded image."""
 
 
-def stream_of(encoder: Encoder, scene: Scene, budget: int) -> bytes:
+def stream_of(encoder: Encoder, scene: Scene, budget: int, trellis: bool = False) -> bytes:
     """Return the stream of a scene within a budget."""
-    return b"".join(encoder.encode(scene.image, scene.header(), Options(budget=budget)))
+    options = Options(budget=budget, trellis=trellis)
+    return b"".join(encoder.encode(scene.image, scene.header(), options))
 
 
 @dataclass
@@ -96,7 +97,7 @@ class Ablation:
                     bundle = variant.bundle(full, coder, image)
                     codecs[id(coder)] = Encoder(bundle), linear_decoder(self.path, bundle)
                 encoder, decoder = codecs[id(coder)]
-                stream = stream_of(encoder, scene, budget - extra)
+                stream = stream_of(encoder, scene, budget - extra, variant.trellis)
                 found.append((len(stream) + extra, decoder.decode(stream).scene.image))
             return max(found, key=lambda coded: _psnr(image, coded[1]))
 

@@ -30,7 +30,6 @@ BOOKS = (
 TRELLISES = (
     ("independent", "dead zone by code length, bytes estimated", independent(), 0.12),
     ("dependent_4", "dependent quantisation, 4 states, estimated", dependent(4), 0.09),
-    ("dependent_8", "dependent quantisation, 8 states, estimated", dependent(8), 0.09),
     ("lattice_e8", "lattice E8, estimated", lattice(E8), 0.22),
 )
 

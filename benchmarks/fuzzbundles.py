@@ -23,7 +23,7 @@ from onboard.contexts import BLOCK, FREQUENCIES, LATTICES, LEVELS, ContextModel
 from onboard.lapped import SUB_STEPS, LappedTransform, Quantizer
 from onboard.lappedcoder import Chosen, LappedCoder
 from onboard.quantizer import Level, pack_levels
-from onboard.tables import BIT, ESCAPE, LARGEST, SYMBOLS, Tables
+from onboard.tables import ESCAPE, LARGEST, SYMBOLS, Tables, rows_of
 
 BANDS = 2
 TILE = 16
@@ -135,7 +135,7 @@ def _contexts() -> ContextModel:
 
 
 def _quantizer() -> Quantizer:
-    codewords = np.tile(np.array([256, 512, 768, 1_024], np.uint16), (LEVELS, 1))
+    codewords = np.tile(np.array([256, 512, 768, 1_024], np.uint16), (rows_of(1), 1))
     dead, rounding = np.full(LEVELS, 40, np.int32), np.full(LEVELS, 28, np.int32)
     return Quantizer(dead, rounding, _SKIP, codewords)
 
@@ -150,5 +150,4 @@ def _tables() -> Tables:
     shares = law / law.sum(axis=1, keepdims=True) * (rans.TOTAL - 16)
     frequencies[:, :ESCAPE] = np.floor(shares)
     frequencies[:, ESCAPE] = rans.TOTAL - frequencies.sum(axis=1)
-    costs = np.rint((rans.PRECISION - np.log2(np.maximum(frequencies, 1))) * BIT)
-    return Tables(frequencies.astype(np.uint16), shifts, costs.astype(np.uint16))
+    return Tables(np.tile(frequencies.astype(np.uint16), (3, 1)), shifts, (1,))

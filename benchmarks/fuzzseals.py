@@ -6,28 +6,35 @@ from functools import cache
 from hashlib import sha256
 from typing import Any
 
-from benchmarks.fuzzbundles import lapped_bundle
+from benchmarks.fuzzbundles import fixed_bundle, lapped_bundle
 from onboard.bundle import HEAD_BYTES, canonical_json
 from onboard.crc import crc32c
 from onboard.errors import StreamError
-from onboard.segment import SYNC, segment_end
+from onboard.segment import BOUND, SYNC, TAG_BYTES, Head
 from onboard.spacepacket import CONTROL_BYTES, PACKET_OVERHEAD, crc16
 
 EDIT_BYTES = 4
 
 
 def seal_segments(stream: bytes) -> bytes:
-    """Set the CRC of every segment of a stream."""
+    """Set the CRC of every segment of a stream; tiles and masks are of the model named last."""
+    tag = int.from_bytes(fixed_bundle().model_hash[:TAG_BYTES], "big")
     sealed = bytearray(stream)
     view = memoryview(sealed)
     offset = 0
     while (offset := sealed.find(SYNC, offset)) >= 0:
         try:
-            stop = segment_end(view, offset)
+            head = Head.read(view, offset)
         except StreamError:
             offset += 1
             continue
-        view[stop - 4 : stop] = crc32c(view[offset : stop - 4]).to_bytes(4, "big")
+        stop = offset + head.size
+        bound = head.kind in BOUND
+        if not bound and head.size >= head.length + TAG_BYTES + 4:
+            named = offset + head.length
+            tag = int.from_bytes(view[named : named + TAG_BYTES], "big")
+        crc = crc32c(view[offset : stop - 4]) ^ (tag if bound else 0)
+        view[stop - 4 : stop] = crc.to_bytes(4, "big")
         offset = stop
     return bytes(sealed)
 
@@ -56,7 +63,7 @@ def _end_of_segments(view: memoryview, offset: int, stop: int) -> int | None:
     """Return where the segments of a packet end; None if there is no packet."""
     try:
         while stop - offset > CONTROL_BYTES:
-            offset = segment_end(view, offset)
+            offset += Head.read(view, offset).size
     except StreamError:
         return None
     fits = stop <= len(view) and offset in (stop, stop - CONTROL_BYTES)

@@ -25,7 +25,8 @@ from onboard.frontend import AffineSide
 from onboard.layers import ALL_VALID, SOME_NODATA, split_layers
 from onboard.nodatamask import pack_mask
 from onboard.sceneheader import EndOfScene, SceneHeader
-from onboard.segment import Kind, Segment, read_segments
+from onboard.segment import Kind, Segment
+from onboard.segmentstream import read_segments
 from onboard.spacepacket import PacketOptions
 from onboard.tiling import TileGrid
 

@@ -22,7 +22,8 @@ from onboard.lappedreader import Lane, read
 from onboard.layers import LayerShape, read_pieces
 from onboard.quantizer import quantise
 from onboard.sceneheader import SceneHeader
-from onboard.segment import Damage, Kind, Segment, read_segments
+from onboard.segment import Kind, Segment
+from onboard.segmentstream import Damage, read_segments
 from onboard.spacepacket import read_packets
 
 INDEX_HEAD = struct.Struct(">BHBB")

@@ -11,7 +11,7 @@ from ground.synthesis import linear_bands
 from onboard.framing import EDGE_BYTES, HEADER_EVERY
 from onboard.lappedcoder import LappedCoder, Prepared
 from onboard.sceneheader import EndOfScene
-from onboard.segment import DEFAULT_SEGMENT_BYTES, SEGMENT_OVERHEAD
+from onboard.segment import DEFAULT_SEGMENT_BYTES, LEAST_OVERHEAD, SEGMENT_OVERHEAD, TAG_BYTES
 from onboard.tiling import TileGrid
 
 
@@ -23,7 +23,7 @@ class Part:
         places: first row and column of each tile, pixels.
         inside: valid rows and columns.
         prepared: the tiles.
-        around: bytes of a segment that are not its body.
+        around: bytes of a segment that are not its body, unless it is the first of its tile.
     """
 
     places: list[tuple[int, int]]
@@ -50,8 +50,8 @@ class LatentScene:
         """
         self.coder = coder
         self._shape = scene.image.shape
-        self._head = SEGMENT_OVERHEAD + len(scene.header().pack())
-        self._end = SEGMENT_OVERHEAD + len(EndOfScene(1, 0).pack())
+        self._head = LEAST_OVERHEAD + TAG_BYTES + len(scene.header().pack())
+        self._end = LEAST_OVERHEAD + TAG_BYTES + len(EndOfScene(1, 0).pack())
         grid = TileGrid(scene.image.shape[2], scene.image.shape[1], tile)
         boxes: dict[tuple[int, int], list[tuple[int, int]]] = {}
         for index in range(grid.count):
@@ -70,7 +70,8 @@ class LatentScene:
         for part, lengths in zip(self.parts, bodies, strict=True):
             cut = part.segments(lengths)
             segments += int(cut.sum())
-            total += int((lengths + cut * part.around).sum())
+            starts = len(lengths) * (SEGMENT_OVERHEAD - LEAST_OVERHEAD)
+            total += int((lengths + cut * part.around).sum()) - starts
         return total + -(-segments // (HEADER_EVERY - 1)) * self._head
 
     def image(

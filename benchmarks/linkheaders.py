@@ -8,8 +8,7 @@ from benchmarks.resources import machine
 from benchmarks.scenes import mosaic
 from ground.geotiff import Scene
 from onboard.encoder import DEFAULT_RATIO, Encoder, Options
-from onboard.framing import EDGE_BYTES
-from onboard.segment import SEGMENT_OVERHEAD, Kind, Segment
+from onboard.segment import Kind, unpack_segments
 from onboard.spacepacket import CONTROL_BYTES, PACKET_OVERHEAD, PacketOptions, SpacePacket
 
 SIDE = 1024
@@ -55,13 +54,11 @@ def header_share(packets: list[bytes]) -> dict[str, Any]:
     for packed in packets:
         packet, _ = SpacePacket.unpack(packed)
         headers += PACKET_OVERHEAD + CONTROL_BYTES * packet.control
-        at = 0
-        while at < len(packet.segments):
-            segment, stop = Segment.unpack(packet.segments, at)
+        headers += len(packet.segments)
+        for segment in unpack_segments(packet.segments):
             payload = segment.kind in (Kind.TILE, Kind.MASK)
-            headers += SEGMENT_OVERHEAD + (EDGE_BYTES if segment.edge else 0)
-            headers += 0 if payload else len(segment.body)
-            segments, at = segments + 1, stop
+            headers -= len(segment.body) if payload else 0
+            segments += 1
     total, time = sum(map(len, packets)), TIME_BYTES * len(packets)
     return {
         "bytes": total,

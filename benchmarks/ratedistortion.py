@@ -1,7 +1,7 @@
 """Rate and distortion: our bundles and classical codecs on the same scenes at equal bytes."""
 
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -15,26 +15,47 @@ from ground.geotiff import Scene
 from onboard.bundle import find, load
 from onboard.encoder import Encoder, Options
 
+PLAIN = "-plain"
+"""Ends the name of a bundle that is encoded without trellis."""
+
 
 class BundleCodec:
-    """A bundle with its encoder and decoder."""
+    """A bundle with its encoder and decoder.
 
-    def __init__(self, name: str) -> None:
+    Attributes:
+        trellis: whether indices are chosen along a trellis.
+    """
+
+    def __init__(self, name: str, trellis: bool = False) -> None:
         self.encoder = Encoder(load(name))
         self.decoder = Decoder(find(name))
         bundle = self.encoder.bundle
         self.name, self.bands, self.tile = bundle.name, bundle.bands, bundle.tile
         self.variable_rate = bundle.variable_rate
+        self.trellis = trellis
 
     def code(self, scene: Scene, budget: int | None = None) -> tuple[int, NDArray[Any]]:
         """Encode and decode; return the bytes on disk and the decoded image."""
-        options = Options() if budget is None else Options(budget=budget)
+        options = Options(budget=budget, trellis=self.trellis)
         with tempfile.TemporaryFile() as stream:
             for segment in self.encoder.encode(scene.image, scene.header(), options):
                 stream.write(segment)
             length = stream.tell()
             stream.seek(0)
             return length, self.decoder.decode(stream.read()).scene.image
+
+
+def bundle_codecs(name: str) -> list[Codec]:
+    """Return what is measured of a bundle.
+
+    That of variable rate is encoded along a trellis and, named `PLAIN`, without.
+    """
+    plain = BundleCodec(name)
+    if not plain.variable_rate:
+        return [plain]
+    along = BundleCodec(name, trellis=True)
+    plain.name += PLAIN
+    return [along, plain]
 
 
 def measure_scene(
@@ -86,7 +107,7 @@ def rate_distortion(
     bundles: Iterable[str],
     scenes: Callable[[int], Iterable[BenchmarkScene]],
     report: Callable[[str, str], None] = lambda _bundle, _scene: None,
-    open_codec: Callable[[str], Codec] = BundleCodec,
+    open_codecs: Callable[[str], Sequence[Codec]] = bundle_codecs,
 ) -> dict[str, Any]:
     """Measure each bundle on each scene.
 
@@ -94,7 +115,7 @@ def rate_distortion(
         bundles: names or paths.
         scenes: gives the scenes of a number of bands.
         report: called with bundle and scene before each is measured.
-        open_codec: makes a codec of a name.
+        open_codecs: makes codecs of a name.
 
     Returns:
         `rows`, and `summary`, `patches`, `spyndex`, each by bundle; `left_out`: the baselines that
@@ -104,8 +125,7 @@ def rate_distortion(
     document: dict[str, Any] = {"rows": [], **{group: {} for group in groups}}
     document["left_out"] = dict(LEFT_OUT)
     cache = BaselineCache()
-    for name in bundles:
-        codec = open_codec(name)
+    for codec in (codec for name in bundles for codec in open_codecs(name)):
         rows = []
         for item in scenes(codec.bands):
             report(codec.name, item.name)

@@ -135,7 +135,7 @@ class _Chain:
             begun = time.perf_counter()
             prepared = coder.prepare(tile[None], present, (side, side))
             allowed = np.maximum(codes, coder.finest(prepared))
-            chosen = Chosen(prepared, allowed, [ALL_VALID], framing.room(None))
+            chosen = Chosen(prepared, allowed, [ALL_VALID], framing.room(None, False))
             for piece in coder.write(coder.plan(chosen, False))[0]:
                 framing.tile(number, None, *piece)
             seconds.append(time.perf_counter() - begun)
@@ -143,7 +143,8 @@ class _Chain:
 
     def _step_code(self) -> int:
         """Return the step code of the first tile of the whole image; 0 where there are none."""
-        from onboard.segment import Kind, Segment, read_segments
+        from onboard.segment import Kind, Segment
+        from onboard.segmentstream import read_segments
 
         if self._ratio is None:
             return 0

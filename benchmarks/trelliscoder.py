@@ -188,7 +188,7 @@ def fit_trellis(
 ) -> TrellisCoder:
     """Fit tables and codewords to prepared training tiles, as `ground.lappedfit.fit` does."""
     found = start = TrellisCoder.start(coder, trellis, worth)
-    laws = _LAW * start_tables().frequencies / rans.TOTAL
+    laws = _LAW * start_tables((1,)).frequencies[:LEVELS] / rans.TOTAL
     rng = np.random.default_rng(SEED)
     shape = len(trellis.offsets), LEVELS
     for _ in range(ROUNDS):
@@ -202,7 +202,10 @@ def fit_trellis(
         even[..., :ESCAPE] = (counts[..., :ESCAPE] + counts[..., ESCAPE - 1 :: -1]) / 2
         codewords = sums / numbers
         codewords[..., 0] = 0
-        tables = [tables_of(count + laws, coder.tables.shifts) for count in even]
+        # Of three sets, as `Tables` has them, the first is used.
+        tables = [
+            tables_of(np.tile(count + laws, (3, 1)), coder.tables.shifts, (1,)) for count in even
+        ]
         found = replace(found, tables=tables, codewords=codewords.astype(np.float32))
     return found
 

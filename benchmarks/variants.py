@@ -11,13 +11,20 @@ from numpy.typing import NDArray
 from ground.datasets import find_scenes, read_item
 from ground.decoder import Decoder
 from ground.geotiff import Scene
-from ground.lappedfit import draw_codes, fit, fit_quantizer, level_scale
+from ground.lappedfit import (
+    draw_codes,
+    fit,
+    fit_quantizer,
+    level_scale,
+    point_codewords,
+    start_tables,
+)
 from ground.lappedrebuild import LappedRebuilder
 from ground.scenes import procedural, spyndex_scene
 from onboard import bandtransform
 from onboard.adaptive import AdaptiveFrontEnd, AdaptiveSide, Analysed
 from onboard.bundle import Bundle
-from onboard.contexts import BLOCK, LATTICES, LEVELS, ContextModel
+from onboard.contexts import BLOCK, LATTICES, ContextModel, levels
 from onboard.errors import InputError, StreamError
 from onboard.lapped import PLANE_LIMIT, SUB_STEPS, Quantizer
 from onboard.lappedcoder import LappedCoder, Prepared
@@ -113,6 +120,7 @@ class Variant:
         front_end: of each scene, instead of the coder's.
         scene_bytes: side information of a scene that the stream has no place for.
         by_octave: coders instead, by octave of the step; of those near the right one the better.
+        trellis: choose indices along a trellis.
     """
 
     label: str
@@ -120,6 +128,7 @@ class Variant:
     front_end: FrontEnd | None = None
     scene_bytes: int = 0
     by_octave: tuple[LappedCoder, ...] = ()
+    trellis: bool = False
 
     def coders(self, image: NDArray[Any], budget: int) -> Sequence[LappedCoder]:
         """Return the coders of which the better is to code an image in a budget of bytes."""
@@ -216,40 +225,50 @@ def variants(full: LappedCoder, training: Sequence[Tiles]) -> Iterator[tuple[str
     batches = prepare(full, training, lambda _: full.front_end)
     fitted = fit(full, batches, SEED)
     yield "full", Variant("full codec", fitted)
+    yield "trellis", Variant("with indices chosen along a trellis", fitted, trellis=True)
     yield "shipped", Variant("its tables as shipped", full)
     angles = bandtransform.angle_count(full.front_end.bands)
     for name, label, front_end, scene_bytes in (
         ("bands_none", "no band transform", no_band_transform, 0),
         ("bands_scene", "one band transform a scene", scene_band_transform, angles),
     ):
-        turned = fit(full, prepare(full, training, front_end), SEED)
+        turned = _fit_plain(full, prepare(full, training, front_end))
         yield name, Variant(label, turned, front_end, scene_bytes)
     for name, label, kept in (
         ("contexts_same", "AC contexts: same place only", "same"),
         ("contexts_near", "AC contexts: neighbours only", "near"),
     ):
-        yield name, Variant(label, fit(keep_context(full, batches, kept), batches, SEED))
+        yield name, Variant(label, _fit_plain(keep_context(full, batches, kept), batches))
     static = tuple(without_contexts(full, batches, octave) for octave in OCTAVES)
     label = "no AC contexts: a table a channel and octave"
     yield "contexts_none", Variant(label, full, scene_bytes=1, by_octave=static)
-    plain = fit(full, batches, SEED, decide=plain_rounding)
+    one = start_tables((1,))
+    alike = replace(full, tables=one, quantizer=fit_quantizer(one, full.quantizer.skip))
+    yield "tables_one", Variant("one set of tables for all layers", _fit_plain(alike, batches))
+    plain = fit(full, batches, SEED, decide=plain_rounding, kinds=(False,))
     yield "rounding", Variant("no dead zone, codewords at centres", at_centres(plain))
     yield "dead_zone", Variant("no dead zone, learned codewords", plain)
     yield "codewords", Variant("dead zone, codewords at centres", at_centres(fitted))
     unskipped = replace(full, quantizer=replace(full.quantizer, skip=-1))
-    yield "skip", Variant("every symbol coded, none skipped", fit(unskipped, batches, SEED))
+    yield "skip", Variant("every symbol coded, none skipped", _fit_plain(unskipped, batches))
+
+
+def _fit_plain(coder: LappedCoder, batches: Sequence[Prepared]) -> LappedCoder:
+    return fit(coder, batches, SEED, kinds=(False,))
 
 
 def plain_rounding(tables: Tables, skip: int) -> Quantizer:
     """Return rounding to the nearest step, whatever it costs."""
-    half = np.full(LEVELS, _HALF, np.int32)
-    return replace(fit_quantizer(tables, skip), dead=half, rounding=half)
+    fitted = fit_quantizer(tables, skip)
+    half = np.full_like(fitted.dead, _HALF)
+    return replace(fitted, dead=half, rounding=half)
 
 
 def at_centres(coder: LappedCoder) -> LappedCoder:
     """Return the codec whose symbols stand for whole steps."""
-    whole = np.tile(np.arange(1, 5, dtype=np.uint16) * 256, (LEVELS, 1))
-    return replace(coder, quantizer=replace(coder.quantizer, codewords=whole))
+    return replace(
+        coder, quantizer=replace(coder.quantizer, codewords=point_codewords(coder.tables))
+    )
 
 
 def keep_context(coder: LappedCoder, batches: Sequence[Prepared], kept: str) -> LappedCoder:
@@ -279,7 +298,7 @@ def without_contexts(coder: LappedCoder, batches: Sequence[Prepared], octave: in
     contexts = replace(coder.contexts, **changed, bias=bias)
     quantizer = replace(coder.quantizer, skip=-1)
     static = replace(coder, contexts=contexts, quantizer=quantizer)
-    return fit(static, batches, SEED, rounds=2, draw=draw)
+    return fit(static, batches, SEED, rounds=2, draw=draw, kinds=(False,))
 
 
 def mean_levels(
@@ -293,7 +312,7 @@ def mean_levels(
         codes = np.maximum(draw(batch, rng), coder.finest(batch))
         for number, layer in enumerate(coder.scan(batch, codes), 1):
             if number > LATTICES:
-                sums[model.channels_of(number)] += layer.level.sum(axis=(0, 1))
-        count += layer.level.shape[0] * layer.level.shape[1]
+                sums[model.channels_of(number)] += levels(layer.sums).sum(axis=(0, 1))
+        count += layer.sums.shape[0] * layer.sums.shape[1]
     mean: NDArray[np.float64] = sums[model.bands :] / count
     return mean

@@ -27,7 +27,7 @@ from onboard.contexts import BLOCK
 from onboard.errors import BundleError
 from onboard.lappedcoder import LappedCoder, Prepared
 from onboard.ratecontrol import CODES
-from onboard.tables import BIT, ESCAPE, LARGEST
+from onboard.tables import BIT
 
 RATIO = 20.48
 _TILES, _WINDOW = 24, 1_000_000
@@ -173,10 +173,6 @@ def _coded(coder: LappedCoder, prepared: Prepared, code: int) -> tuple[int, int]
     """Return how many latents are coded at a step, and about their bits in 1/256."""
     coded, bits = 0, 0
     for layer in coder.scan(prepared, np.full(len(prepared.means), code)):
-        level, residual = layer.levels, layer.residuals
-        shift = coder.tables.shifts.astype(np.int64)[level]
-        symbol = (residual >> shift) + LARGEST
-        symbol = np.where((symbol < 0) | (symbol >= ESCAPE), ESCAPE, symbol)
-        bits += int((coder.tables.costs[level, symbol] + shift * BIT).sum(dtype=np.int64))
+        bits += int(coder.tables.cost(layer.rows, layer.residuals).sum(dtype=np.int64))
         coded += layer.coded.size
     return coded, bits

@@ -18,6 +18,7 @@ from ground.recording import Pass, open_recording, read_pass, refuse_overwriting
 from onboard import bundle as bundles
 from onboard.commandline import Commands, add_json_option, print_result
 from onboard.errors import InputError, LimitError, StreamError, UsageError
+from onboard.segment import TAG_BYTES
 from onboard.tiling import DEFAULT_MAX_PIXELS
 
 
@@ -57,6 +58,12 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-pixels", type=int, default=DEFAULT_MAX_PIXELS)
 
 
+def given_models(arguments: argparse.Namespace) -> set[bytes]:
+    """Return the tag of the bundle that the options name, or else of all known bundles."""
+    names = [arguments.bundle] if arguments.bundle else map(str, bundles.known().values())
+    return {bundle.model_hash[:TAG_BYTES] for bundle in map(bundles.load, names)}
+
+
 def bundle_path(arguments: argparse.Namespace, received: Pass, scene_id: int) -> Path:
     """Return the bundle that the options name, or else the scene."""
     if arguments.bundle:
@@ -71,7 +78,8 @@ def _decode(arguments: argparse.Namespace) -> int:
         raise UsageError("--all-scenes: expected neither --original nor --quicklook")
     if arguments.all_scenes and arguments.scene_id is not None:
         raise UsageError("--all-scenes: expected no --scene-id")
-    received = read_pass([open_recording(path) for path in arguments.input], arguments.apid)
+    recordings = [open_recording(path) for path in arguments.input]
+    received = read_pass(recordings, arguments.apid, given_models(arguments))
     length = sum(path.stat().st_size for path in arguments.input)
     if arguments.all_scenes and len(received.scenes) > 1:
         return _decode_all(arguments, received, length)

@@ -15,9 +15,10 @@ from ground.reception import Reception
 from onboard.bundle import Bundle, known, load
 from onboard.errors import BundleError, StreamError, UsageError
 from onboard.sceneheader import SceneHeader
-from onboard.segment import Damage, Segment
+from onboard.segment import Buffer, Segment
+from onboard.segmentstream import Damage, models_of
 from onboard.session import FloatSession, open_float_session
-from onboard.spacepacket import Buffer, read_stream
+from onboard.spacepacket import read_stream
 from onboard.tiling import DEFAULT_MAX_PIXELS
 
 __all__ = ["Decoded", "Decoder", "Mask", "find_bundle", "find_decoder", "open_decoder"]
@@ -125,7 +126,8 @@ class Decoder:
         report: Callable[[int, int], None] = lambda _done, _of: None,
     ) -> Decoded:
         """Decode one scene of a stream of segments, bare or in packets; see `decode_segments`."""
-        return self.decode_segments(read_stream(stream), scene_id, width, max_pixels, report)
+        segments = read_stream(stream, models_of(stream) | {self.bundle.model_hash[:4]})
+        return self.decode_segments(segments, scene_id, width, max_pixels, report)
 
     def decode_segments(
         self,

@@ -12,7 +12,8 @@ from onboard.contexts import BLOCK
 from onboard.framing import HEADER_EVERY
 from onboard.lappedreader import Lane, read
 from onboard.layers import ALL_NODATA, SOME_NODATA
-from onboard.segment import Damage, Kind, Segment
+from onboard.segment import Kind, Segment
+from onboard.segmentstream import Damage
 from onboard.tiling import DEFAULT_MAX_PIXELS, TileGrid
 
 _TILES_AT_ONCE = 256

@@ -28,7 +28,7 @@ _LARGE_SHARE = 4.0
 _PRIOR = 20
 """Residuals that a point as it is counts as."""
 _GROUPS = (1, 3, 5, 12)
-"""First layers that are coded with tables of their own: those that pay most with twelve of AC."""
+"""Those that pay most with twelve layers of AC."""
 
 
 def integer_transform(trained: "TrainedTransform") -> LappedTransform:
@@ -86,9 +86,13 @@ def level_scale(level: int) -> float:
     return float(2 ** (2 + level // 4) * (1 + (level % 4 + 0.5) / 4) / 256)
 
 
-def start_tables(layers: int) -> Tables:
-    """Return tables of Laplace laws for so many layers, groups chosen."""
-    groups = tuple(first for first in _GROUPS if first <= layers)
+def groups_of(layers: int) -> tuple[int, ...]:
+    """Return the first layers of groups that are coded with tables of their own."""
+    return tuple(first for first in _GROUPS if first <= layers)
+
+
+def start_tables(groups: tuple[int, ...]) -> Tables:
+    """Return tables of Laplace laws for groups of layers."""
     shifts = np.array([max(0, ceil(log2(level_scale(n) / 4))) for n in range(LEVELS)], np.uint8)
     return tables_of(np.tile(_laws(shifts), (rows_of(len(groups)) // LEVELS, 1)), shifts, groups)
 
@@ -142,7 +146,7 @@ def fit_quantizer(tables: Tables, skip: int) -> Quantizer:
     later = np.clip(RATE_WEIGHT / 2 * (bits[:, 3] - bits[:, 1]) / 2, 0, 0.35)
     rounding = np.rint((0.5 - later) * 64).astype(np.int32)
     dead_units = np.maximum(np.rint(dead * 64).astype(np.int32), 64 - rounding)
-    return Quantizer(dead_units, rounding, skip, _centres(tables))
+    return Quantizer(dead_units, rounding, skip, point_codewords(tables))
 
 
 def draw_codes(batch: Prepared, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -164,6 +168,7 @@ def fit(
     rounds: int = 3,
     decide: Callable[[Tables, int], Quantizer] = fit_quantizer,
     draw: Callable[[Prepared, np.random.Generator], NDArray[np.int64]] = draw_codes,
+    kinds: Sequence[bool] = (False, True),
 ) -> LappedCoder:
     """Fit tables, dead zones and reconstruction codewords to prepared training tiles.
 
@@ -174,6 +179,7 @@ def fit(
         rounds: of fitting, each to what the last one gives.
         decide: gives dead zone and rounding for tables and `skip`.
         draw: gives the step codes that a batch is coded at.
+        kinds: whether to fit what plain tiles need (False), dependent ones (True), or both.
     """
     rng = np.random.default_rng(seed)
     start = coder.quantizer.codewords / 256
@@ -183,7 +189,7 @@ def fit(
         sums = start * numbers
         for batch in batches:
             codes = np.maximum(draw(batch, rng), coder.finest(batch))
-            for dependent in (False, True):
+            for dependent in kinds:
                 _count(coder, coder.scan(batch, codes, dependent), counts, sums, numbers)
         tables = tables_of(
             _smoothed(counts, coder.tables.shifts), coder.tables.shifts, coder.tables.groups
@@ -194,7 +200,7 @@ def fit(
     return coder
 
 
-def _centres(tables: Tables) -> NDArray[np.uint16]:
+def point_codewords(tables: Tables) -> NDArray[np.uint16]:
     """Return the codewords of points as they are: odd ones are half a step nearer to zero."""
     found = np.tile(np.arange(1, LARGEST_WORD + 1) * 256, (len(tables.frequencies), 1))
     odd = np.arange(len(found)) // LEVELS - len(tables.groups)

@@ -1,4 +1,4 @@
-"""Train the lapped codec in three stages: transform, context model and tables, refinement.
+"""Train the lapped codec in stages: transform, context model and tables, refinement, polish.
 
 One seed gives one result on a CPU. Each finished stage is kept, and a run goes on from there.
 """
@@ -58,6 +58,8 @@ class LappedRecipe:
     blocks: int
     refinement_steps: int
     refinement_rate: float
+    polish_steps: int
+    polish_rate: float
     draws: int
     loss_share: float
     border_weight: float
@@ -84,6 +86,7 @@ class Trained:
     transform: LappedTransform
     coder: LappedCoder | None = None
     refinement: Refinement | None = None
+    polished: bool = False
 
 
 Report = Callable[[str, int, int, float], None]
@@ -118,6 +121,10 @@ def train(
         _save(path, recipe, made)
     if made.refinement is None:
         made.refinement = run.refinement(made.coder)
+        _save(path, recipe, made)
+    if not made.polished:
+        run.polish(made.refinement, made.coder)
+        made.polished = True
         _save(path, recipe, made)
     return made
 
@@ -182,7 +189,7 @@ class _Run:
     def _fitted(self, transform: LappedTransform, contexts: ContextModel) -> LappedCoder:
         recipe = self.recipe
         integer_contexts = lappedfit.integer_contexts(contexts)
-        tables = lappedfit.start_tables(integer_contexts.layers)
+        tables = lappedfit.start_tables(lappedfit.groups_of(integer_contexts.layers))
         coder = LappedCoder(
             AdaptiveFrontEnd(recipe.bands),
             lappedfit.integer_transform(transform),
@@ -200,19 +207,48 @@ class _Run:
         return lappedfit.fit(coder, batches, recipe.seed)
 
     def refinement(self, coder: LappedCoder) -> Refinement:
-        """Train the refinement network on what the coder's streams decode to."""
+        """Train the refinement network on what streams of plain tiles decode to."""
         recipe = self.recipe
         torch.manual_seed(recipe.seed)
         network = Refinement(recipe.bands, recipe.depth, recipe.blocks)
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        optimiser = torch.optim.Adam(
-            [{"params": list(network.parameters()), "top": recipe.refinement_rate}], lr=0.0
-        )
-        made = [rebuilt(coder, self.windows, recipe, draw) for draw in range(recipe.draws)]
-        images, steps, known = (
+        draws = [(draw, False) for draw in range(recipe.draws)]
+        rate, steps = recipe.refinement_rate, recipe.refinement_steps
+        self._refine(network, coder, "refinement", draws, rate, steps)
+        return network
+
+    def polish(self, network: Refinement, coder: LappedCoder) -> None:
+        """Train it further, every other draw of tiles being dependent."""
+        recipe = self.recipe
+        torch.manual_seed(recipe.seed)
+        draws = [(recipe.draws + draw, draw % 2 > 0) for draw in range(recipe.draws)]
+        self._refine(network, coder, "polish", draws, recipe.polish_rate, recipe.polish_steps)
+
+    def _refine(
+        self,
+        network: Refinement,
+        coder: LappedCoder,
+        stage: str,
+        draws: Sequence[tuple[int, bool]],
+        rate: float,
+        steps: int,
+    ) -> None:
+        """Train a refinement network.
+
+        Args:
+            network: to train.
+            coder: makes what it is trained on.
+            stage: name.
+            draws: seed of each, and whether its tiles are dependent.
+            rate: largest learning rate.
+            steps: to take.
+        """
+        recipe = self.recipe
+        network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        optimiser = torch.optim.Adam([{"params": list(network.parameters()), "top": rate}], lr=0.0)
+        made = [rebuilt(coder, self.windows, recipe, *draw) for draw in draws]
+        images, sizes, known = (
             torch.from_numpy(np.concatenate(part)) for part in zip(*made, strict=False)
         )
-
         border, heavy = self._borders()
 
         def loss(rng: np.random.Generator) -> Tensor:
@@ -223,7 +259,7 @@ class _Run:
                 _turned(part, turn)
                 for part in (images[chosen], torch.from_numpy(originals), known[chosen])
             )
-            step = steps[chosen][:, None, None, None]
+            step = sizes[chosen][:, None, None, None]
             places = border.expand(len(chosen), -1, -1, -1)
             refined = network(image, step.expand_as(share), share, places)
             # What lost its layers cannot be rebuilt; it counts little.
@@ -236,8 +272,7 @@ class _Run:
             # The share of the error that stays: so every rate and scene counts alike.
             return (after / before.clamp_min(1e-3)).clamp(max=2.0).mean()
 
-        self._descend("refinement", recipe.refinement_steps, optimiser, network, loss)
-        return network
+        self._descend(stage, steps, optimiser, network, loss)
 
     def _borders(self) -> tuple[Tensor, Tensor]:
         """Return where tiles meet in a window, and the weight of each pixel, 1 on average."""
@@ -341,15 +376,16 @@ def _split(windows: NDArray[np.uint16], tile: int) -> NDArray[np.uint16]:
 
 
 def rebuilt(
-    coder: LappedCoder, windows: NDArray[np.uint16], recipe: LappedRecipe, draw: int
+    coder: LappedCoder,
+    windows: NDArray[np.uint16],
+    recipe: LappedRecipe,
+    draw: int,
+    dependent: bool,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Return windows as their streams decode linearly, their steps, and what share arrived.
-
-    Every other draw is of dependent tiles.
-    """
+    """Return windows as their streams decode linearly, their steps, and what share arrived."""
     rng = np.random.default_rng([recipe.seed, draw])
     side = WINDOW // recipe.tile
-    layers, dependent = coder.contexts.layers, draw % 2 > 0
+    layers = coder.contexts.layers
     images, steps, shares = [], [], []
     for first in range(0, len(windows), 16):
         part = windows[first : first + 16]
@@ -408,6 +444,7 @@ def _save(path: Path, recipe: LappedRecipe, made: Trained) -> None:
         state["coder"] = lappedpart.wire_entry(made.coder)
     if made.refinement is not None:
         state["refinement"] = made.refinement.state_dict()
+        state["polished"] = made.polished
     partial = path.with_suffix(".partial")
     torch.save(state, partial)
     os.replace(partial, path)
@@ -430,6 +467,7 @@ def load(checkpoint: Path) -> tuple[LappedRecipe, Trained]:
             made.refinement = Refinement(recipe.bands, recipe.depth, recipe.blocks)
             made.refinement.load_state_dict(state["refinement"])
             made.refinement.eval()
+            made.polished = state["polished"]
     except (OSError, KeyError, TypeError, RuntimeError, ValueError, EOFError, PickleError) as error:
         raise InputError(
             f"{checkpoint}: expected a checkpoint of a lapped codec: {error}"

@@ -27,7 +27,7 @@ def linear_tiles(
     """
     values = np.zeros((*found.state.shape, coder.contexts.cuts[-1]), np.float32)
     for number, layer in enumerate(found.layers, 1):
-        mean = np.float32(found.unit) * layer.mean
+        mean = np.asarray(layer.mean, np.float32) * np.float32(found.unit)
         value = reconstruct(coder.quantizer, layer.residual, layer.rows, mean)
         found.state.set(values, number, value)
     steps = np.array([side.step for side in sides], np.float32)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from ground.cfdp import Entities, receive_file
-from ground.decodecommand import add_recording_options, bundle_path
+from ground.decodecommand import add_recording_options, bundle_path, given_models
 from ground.inventory import Inventory, take_inventory
 from ground.merge import merge
 from ground.nak import Transaction, missing_ranges, pack_naks
@@ -19,6 +19,7 @@ from ground.tally import Tally
 from onboard.bundle import load
 from onboard.commandline import Commands, add_json_option, open_output, print_result
 from onboard.errors import StreamError, UsageError
+from onboard.segmentstream import models_of
 
 
 def add_link_commands(commands: Commands) -> None:
@@ -193,7 +194,7 @@ def _missing(arguments: argparse.Namespace) -> int:
     recordings = [open_recording(path) for path in arguments.input]
     if arguments.nak:
         return _missing_bytes(arguments, recordings)
-    received = read_pass(recordings, arguments.apid)
+    received = read_pass(recordings, arguments.apid, given_models(arguments))
     one = arguments.scene_id is not None or not received.scenes
     scene_ids = [received.choose(arguments.scene_id)] if one else sorted(received.scenes)
     scenes = [
@@ -206,9 +207,11 @@ def _missing(arguments: argparse.Namespace) -> int:
         )
         for scene_id in scene_ids
     ]
-    tallies = [Tally() for _ in recordings]
+    models = models_of(*recordings).union(given_models(arguments))
+    tallies = [Tally(models=models) for _ in recordings]
     for tally, recording in zip(tallies, recordings, strict=True):
         tally.add(recording)
+        tally.count()
     named = zip(arguments.input, tallies, strict=True)
     result = {
         "complete": all(scene.complete for scene in scenes),
@@ -237,7 +240,7 @@ def _missing_bytes(arguments: argparse.Namespace, recordings: list[Bytes]) -> in
     if len(recordings) != 1:
         raise UsageError(f"--nak: expected one file, found {len(recordings)}")
     size = len(recordings[0]) if arguments.file_bytes is None else arguments.file_bytes
-    ranges = missing_ranges(recordings[0], size)
+    ranges = missing_ranges(recordings[0], size, given_models(arguments))
     naks = pack_naks(ranges, size, Transaction(*arguments.transaction))
     with open_output(arguments.nak) as file:
         file.write(b"".join(naks))

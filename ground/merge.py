@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from ground.recording import Bytes, Found, read_recording, restored_packets
-from onboard.segment import Damage, Kind, Segment
+from onboard.segment import Kind, Segment
+from onboard.segmentstream import Damage, models_of
 from onboard.spacepacket import MAX_PACKET_BYTES, PACKET_OVERHEAD, SEQUENCES, SpacePacket
 
 Place = tuple[int, int, int, int, int]
@@ -66,9 +67,9 @@ def merge(recordings: Sequence[Bytes]) -> Merged:
     one read first. Repair packets are used, and left out of the union, since the sequence counts
     that they rest on are no longer those of the sender.
     """
-    union, damaged = _Union(), 0
+    union, damaged, models = _Union(), 0, models_of(*recordings)
     for recording in (*recordings, restored_packets(recordings)):
-        items = list(read_recording(recording))
+        items = list(read_recording(recording, models))
         damaged += sum(item.length for item in items if isinstance(item, Damage))
         union.add(item for item in items if isinstance(item, Found))
     # `max` takes the first of several, and a Counter keeps the order of reading.

@@ -1,5 +1,6 @@
 """NAK: asking for what a file lacks that came by CFDP (CCSDS 727.0-B-5, section 5.2.6)."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from spacepackets.cfdp import CrcFlag, LargeFileFlag, PduConfig, TransmissionMode
@@ -8,7 +9,7 @@ from spacepackets.util import ByteFieldU16
 
 from ground.recording import Bytes
 from onboard.errors import UsageError
-from onboard.segment import Damage, read_segments
+from onboard.segmentstream import Damage, models_of, read_segments
 from onboard.spacepacket import is_packets, read_packets
 
 PDU_BYTES = 1_024
@@ -35,7 +36,7 @@ class Transaction:
                 raise UsageError(f"transaction {name}: expected 0..65535, found {value}")
 
 
-def missing_ranges(file: Bytes, size: int) -> list[tuple[int, int]]:
+def missing_ranges(file: Bytes, size: int, models: Collection[bytes] = ()) -> list[tuple[int, int]]:
     """Return what of a file is no intact packet or segment: offsets from and to (excluded).
 
     The file must be the copy that CFDP makes: each byte at its offset, and whatever (zeros, most
@@ -44,13 +45,15 @@ def missing_ranges(file: Bytes, size: int) -> list[tuple[int, int]]:
     Args:
         file: as far as it arrived.
         size: of the file sent, as its metadata or end-of-file PDU tells.
+        models: tags of models known besides those of which the file tells.
 
     Raises:
         UsageError: more arrived than was sent.
     """
     if len(file) > size:
         raise UsageError(f"file bytes: expected at least {len(file)}, what arrived, found {size}")
-    found = read_packets(file) if is_packets(file) else read_segments(file)
+    known = models_of(file).union(models)
+    found = read_packets(file, known) if is_packets(file) else read_segments(file, known)
     ranges = [(d.offset, d.offset + d.length) for d in found if isinstance(d, Damage)]
     if len(file) < size:
         ranges.append((len(file), size))

@@ -53,4 +53,5 @@ def receive(
             recording.flush()
             tally.add(datagram)
             report(tally)
+    tally.count()
     return tally

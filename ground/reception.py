@@ -13,7 +13,8 @@ from onboard.bundle import Bundle
 from onboard.errors import BundleError, LimitError, StreamError, UsageError
 from onboard.layers import ALL_NODATA
 from onboard.sceneheader import EndOfScene, SceneHeader
-from onboard.segment import Damage, Kind, Segment
+from onboard.segment import Kind, Segment
+from onboard.segmentstream import Damage
 from onboard.tiling import TileGrid, positions
 
 __all__ = ["MISSING", "Reception", "TileReception"]

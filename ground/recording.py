@@ -1,13 +1,14 @@
 """Recording: what a ground station received of a pass, as a file; several files are one pass."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from ground.restoration import restore
 from onboard.errors import InputError, StreamError, UsageError
-from onboard.segment import MAJOR, SYNC, Damage, Kind, Segment, read_segments
+from onboard.segment import MAJOR, SYNC, Kind, Segment
+from onboard.segmentstream import Damage, models_of, read_segments
 from onboard.spacepacket import SpacePacket, is_packets, read_packets
 
 Bytes = bytes | mmap
@@ -86,33 +87,42 @@ def open_recording(path: Path) -> Bytes:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
 
 
-def read_recording(recording: Bytes) -> Iterator[Found | Damage]:
-    """Yield what is in a recording of packets or of bare segments."""
+def read_recording(recording: Bytes, models: Collection[bytes]) -> Iterator[Found | Damage]:
+    """Yield what is in a recording of packets or of bare segments.
+
+    Args:
+        recording: as opened.
+        models: tags of the models that segments may be of, see `models_of`.
+    """
     if is_packets(recording):
-        for received in read_packets(recording):
+        for received in read_packets(recording, models):
             if isinstance(received, Damage):
                 yield received
             else:
                 yield Found(received.packet, received.segments)
     else:
-        for segment in read_segments(recording):
+        for segment in read_segments(recording, models):
             yield segment if isinstance(segment, Damage) else Found(None, (segment,))
 
 
-def read_pass(recordings: Sequence[Bytes], apid: int | None = None) -> Pass:
+def read_pass(
+    recordings: Sequence[Bytes], apid: int | None = None, models: Collection[bytes] = ()
+) -> Pass:
     """Read recordings of one pass, in any order, and what repair packets restore of them.
 
     Args:
         recordings: as opened.
         apid: leave out the packets of other APIDs. The APID of segments without a packet header is
             not known: they are used after all others, unless their scene came with another APID.
+        models: tags of models known besides those of which the recordings tell.
     """
+    models = models_of(*recordings).union(models)
     restored = restored_packets(recordings)
     union = Pass(alone=len(recordings) == 1 and not restored)
     strays: list[Segment] = []
     elsewhere: set[int] = set()
     for recording in (*recordings, restored):
-        for found in read_recording(recording):
+        for found in read_recording(recording, models):
             if isinstance(found, Damage):
                 union.damage.append(found)
             elif apid is None or (found.packet is not None and found.packet.apid == apid):

@@ -6,7 +6,7 @@ on only if it checks like a received packet, so a packet put in a wrong place is
 """
 
 from bisect import bisect, bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from mmap import mmap
 from typing import NamedTuple
@@ -15,6 +15,7 @@ import numpy as np
 
 from onboard.erasure import decode
 from onboard.repair import SYMBOL_SKIPS, Repair, known_packet, packet_of, symbols_of
+from onboard.segmentstream import models_of
 from onboard.spacepacket import SEQUENCES, Received, SpacePacket, read_packets
 
 
@@ -134,7 +135,8 @@ def restore(recording: bytes | mmap) -> Restoration:
             duplicates and damage; also recordings of several stations or passes, one after another.
     """
     heard: dict[int, _Heard] = {}
-    for found in read_packets(recording):
+    models = models_of(recording)
+    for found in read_packets(recording, models):
         known = known_packet(found)
         if known is not None and isinstance(found, Received) and found.packet is not None:
             heard.setdefault(found.packet.apid, _Heard()).add(found.offset, known)
@@ -145,7 +147,7 @@ def restore(recording: bytes | mmap) -> Restoration:
         everything, sure = application.places()
         for group, rows in application.disjoint_groups():
             arrived = everything.members(group)
-            made = _restored(apid, group, rows, (everything, sure))
+            made = _restored(apid, group, rows, (everything, sure), models)
             if made is None:
                 missing = group.size - len(arrived) - len(rows)
                 lacking.append((apid, group.first, max(1, missing)))
@@ -164,7 +166,11 @@ def _nearest(sequence: int, number: int) -> int:
 
 
 def _restored(
-    apid: int, group: _Group, rows: Mapping[int, bytes], choices: Sequence[_Places]
+    apid: int,
+    group: _Group,
+    rows: Mapping[int, bytes],
+    choices: Sequence[_Places],
+    models: Collection[bytes],
 ) -> list[bytes] | None:
     """Return the missing packets of a group by the first choice that gives whole ones.
 
@@ -185,7 +191,7 @@ def _restored(
         symbols = symbols_of(members, group.size, repair.shape[1])
         solved = decode(symbols, erased, used, repair)
         packets = [
-            packet_of(apid, group.first + place, symbol)
+            packet_of(apid, group.first + place, symbol, models)
             for place, symbol in zip(erased, solved, strict=True)
         ]
         if all(packets):

@@ -1,34 +1,57 @@
 """Tally: what is counted of a recording while it is received or read."""
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
 from ground.recording import Bytes, read_recording
 from ground.sequence import SequenceCounts
-from onboard.segment import Damage
+from onboard.segmentstream import Damage, ModelTags
+
+_MOST_WAITING = 256
+_Tags = Collection[bytes]
 
 
 @dataclass
 class Tally:
-    """Counts of one recording.
+    """Counts of one recording, which may come in parts.
+
+    What comes before any model is known waits, up to a few hundred parts: without a model, intact
+    tiles cannot be told from damaged ones.
 
     Attributes:
         bytes: in all.
         damaged_bytes: that are no intact packet or segment.
         apids: sequence counts by APID.
         scenes: segments by scene id.
+        models: tags of models known besides those of which the recording tells.
     """
 
     bytes: int = 0
     damaged_bytes: int = 0
     apids: dict[int, SequenceCounts] = field(default_factory=dict)
     scenes: Counter[int] = field(default_factory=Counter)
+    models: _Tags = ()
+    _tags: ModelTags = field(default_factory=ModelTags)
+    _waiting: list[Bytes] = field(default_factory=list)
 
     def add(self, recording: Bytes) -> None:
-        """Count some whole packets or segments."""
+        """Take some whole packets or segments, and count them if a model is known."""
         self.bytes += len(recording)
-        for found in read_recording(recording):
+        self._tags.hear(recording)
+        self._waiting.append(recording)
+        if self.models or self._tags.known or len(self._waiting) >= _MOST_WAITING:
+            self.count()
+
+    def count(self) -> None:
+        """Count what still waits: nothing more comes."""
+        for recording in self._waiting:
+            self._count(recording)
+        self._waiting.clear()
+
+    def _count(self, recording: Bytes) -> None:
+        for found in read_recording(recording, self._tags.known.union(self.models)):
             if isinstance(found, Damage):
                 self.damaged_bytes += found.length
                 continue

@@ -312,8 +312,8 @@ class Encoder:
         The first lines pay for the end, and for a last row of tiles that is too short to have a
         share that its headers fit in.
         """
-        end = framing.overhead + len(EndOfScene(1, 0).pack())
-        reserve = end + self._kept_back(options, header, framing)
+        end = self._end(framing, 1, 0)
+        reserve = framing.cost([end]) + self._kept_back(options, header, framing)
         if options.budget is not None:
             spendable = options.budget - reserve
             return spendable * stop // header.height - spendable * first // header.height

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from onboard.segment import SEGMENT_OVERHEAD, Kind, Segment
+from onboard.segment import SEGMENT_OVERHEAD, WIDE_BYTES, Kind, Segment, overhead
 from onboard.spacepacket import PacketOptions
 
 HEADER_EVERY = 64
@@ -48,12 +48,18 @@ class Framing:
 
     @property
     def overhead(self) -> int:
-        """Bytes around the body of a segment, packet included, edge left out."""
+        """Most bytes around the body of a narrow tile's segment, packet included, edge left out."""
         return SEGMENT_OVERHEAD + (self.packets.overhead if self.packets else 0)
 
-    def room(self, edge: Edge) -> int:
-        """Return the most bytes of a body."""
-        return self.segment_bytes - SEGMENT_OVERHEAD - (EDGE_BYTES if edge else 0)
+    def room(self, edge: Edge, wide: bool) -> int:
+        """Return the most bytes of a body, wherever in the tile it starts.
+
+        Args:
+            edge: of the tile.
+            wide: whether `is_wide` says so.
+        """
+        around = SEGMENT_OVERHEAD + (WIDE_BYTES if wide else 0) + (EDGE_BYTES if edge else 0)
+        return self.segment_bytes - around
 
     def tile(self, index: int, edge: Edge, layer: int, first: int, body: bytes) -> Segment:
         """Return a tile segment."""
@@ -63,9 +69,9 @@ class Framing:
         """Return a packed nodata mask."""
         return Segment(Kind.MASK, self.scene_id, self.model, index, 0, first, edge, body).pack()
 
-    def length(self, edge: Edge, body: int) -> int:
+    def length(self, index: int, edge: Edge, first: int, body: int) -> int:
         """Return the length of a packed tile segment of a body of so many bytes."""
-        return SEGMENT_OVERHEAD + (EDGE_BYTES if edge else 0) + body
+        return overhead(index, first) + (EDGE_BYTES if edge else 0) + body
 
     def cost(self, strips: Iterable[Strip]) -> int:
         """Return the bytes that strips take as a file or on the link, packets included."""

@@ -10,7 +10,8 @@ from typing import BinaryIO
 from onboard.errors import StreamError
 from onboard.framing import Strip
 from onboard.scrub import Scrub
-from onboard.segment import Damage, Kind, Segment
+from onboard.segment import Kind, Segment
+from onboard.segmentstream import Damage
 from onboard.spacepacket import MAX_PACKET_BYTES, PacketOptions, read_packets
 
 

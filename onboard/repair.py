@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from onboard.erasure import MAX_SYMBOLS, encode
 from onboard.errors import LimitError, StreamError, UsageError
-from onboard.segment import Damage, Kind, Segment
+from onboard.segment import Kind, Segment
+from onboard.segmentstream import Damage
 from onboard.spacepacket import IDLE_APID, SEQUENCES, Received, SpacePacket, read_packets
 
 MAX_GROUP = 4_096
@@ -248,13 +249,22 @@ def symbols_of(packets: Mapping[int, bytes], size: int, length: int) -> NDArray[
     return symbols
 
 
-def packet_of(apid: int, number: int, symbol: NDArray[np.uint16]) -> bytes:
-    """Return the packet of a symbol; empty if it does not check like a packet that was received."""
+def packet_of(
+    apid: int, number: int, symbol: NDArray[np.uint16], models: Collection[bytes]
+) -> bytes:
+    """Return the packet of a symbol; empty if it does not check like a packet that was received.
+
+    Args:
+        apid: of its group.
+        number: in the run.
+        symbol: that was solved.
+        models: tags of the models that its segments may be of.
+    """
     content = symbol.astype(">u2").tobytes()
     length = int.from_bytes(content[:2], "big") + 7 - SYMBOL_SKIPS
     head = SpacePacket(apid, number % SEQUENCES, (0, 0), b"-").pack()[:SYMBOL_SKIPS]
     packed = head + content[:length]
-    found = next(read_packets(packed))
+    found = next(read_packets(packed, models))
     whole = isinstance(known_packet(found), SpacePacket) and found.offset == 0
     return packed if whole else b""
 

@@ -11,8 +11,9 @@ import numpy as np
 from onboard.errors import LimitError, StreamError, UsageError
 from onboard.framing import HEADER_EVERY
 from onboard.region import Region
-from onboard.segment import Damage, Kind, Segment
-from onboard.spacepacket import Received, read_packets
+from onboard.segment import Kind, Segment, unpack_segments
+from onboard.segmentstream import Damage
+from onboard.spacepacket import Received, SpacePacket, read_packets
 
 COARSE_LAYER = 1
 """Segments that start in this layer or before it are coarse."""
@@ -198,7 +199,7 @@ def _fill(
 
 def _tiles(packet: bytes) -> set[int]:
     """Return the tiles of which a packet holds something."""
-    segments = next(found for found in read_packets(packet) if isinstance(found, Received)).segments
+    segments = unpack_segments(SpacePacket.unpack(packet)[0].segments)
     return {segment.tile for segment in segments if segment.kind in (Kind.TILE, Kind.MASK)}
 
 

@@ -1,10 +1,11 @@
 """Segment: the envelope of everything that crosses the link (SPEC.md, section 2)."""
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from mmap import mmap
+from typing import NamedTuple
 
 from onboard.crc import crc32c, crc32c_of_each
 from onboard.errors import StreamError, UsageError
@@ -12,17 +13,33 @@ from onboard.tiling import MAX_TILE
 
 SYNC = b"SK"
 MAJOR = 1
-SEGMENT_OVERHEAD = 22
+MAX_NARROW_TILE = 65_535
+"""Last tile whose index takes two bytes."""
+LEAST_OVERHEAD = 14
+"""Bytes around what a narrow tile's segment carries, if it starts at index 0, edge left out."""
+SEGMENT_OVERHEAD = 16
+"""The same of one that starts elsewhere: what is kept free for each."""
+WIDE_BYTES = 2
+"""What a wide tile takes more."""
 DEFAULT_SEGMENT_BYTES = 1_000
 MIN_SEGMENT_BYTES = 114
 """What a packet of 128 bytes with error control has room for."""
 MAX_SEGMENT_BYTES = 65_535 + SEGMENT_OVERHEAD
 MAX_LAYERS = 16
-_HEAD = struct.Struct(">2sBBH4sIHH")
+TAG_BYTES = 4
+_EDGE_FLAG, _WIDE_FLAG, _FIRST_FLAG, _RESERVED_FLAG = 0x80, 0x40, 0x20, 0x10
+_START = struct.Struct(">2sBBH")
+_REST = {  # tile, first unless it is 0, length
+    0: struct.Struct(">HH"),
+    _FIRST_FLAG: struct.Struct(">HHH"),
+    _WIDE_FLAG: struct.Struct(">IH"),
+    _WIDE_FLAG | _FIRST_FLAG: struct.Struct(">IHH"),
+}
+_CRC_BYTES = 4
 _EDGE = struct.Struct(">HH")
 _CRCS_AT_ONCE = 32
-_WASTE_PER_BYTE = 16
-_WASTE_ALLOWED = 1 << 20
+
+Buffer = bytes | memoryview | mmap
 
 
 class Kind(IntEnum):
@@ -35,6 +52,10 @@ class Kind(IntEnum):
     REPAIR = 4
 
 
+BOUND = (Kind.TILE, Kind.MASK)
+"""Kinds that do not name their model: their CRC is bound to it."""
+
+
 @dataclass(frozen=True)
 class Segment:
     """One segment.
@@ -42,12 +63,12 @@ class Segment:
     Attributes:
         kind: a `Kind`; a reader also meets unknown ones, 5..15.
         scene_id: u16.
-        model: first 4 bytes of the model hash.
+        model: tag of the model, the first 4 bytes of its hash.
         tile: tile index, u32.
         layer: layer in which the body starts, 0..15.
         first: index in that layer, or first pixel of a mask, u16.
         edge: valid rows and columns of a border tile, else None.
-        body: what it carries, without the edge fields.
+        body: what it carries, without the tag and the edge fields.
     """
 
     kind: int
@@ -70,142 +91,167 @@ class Segment:
     def _message(self) -> bytes:
         """Return the bytes before the CRC."""
         self._check()
-        body = self.body if self.edge is None else _EDGE.pack(*self.edge) + self.body
-        flags = (0x80 if self.edge else 0) | self.layer
-        head = _HEAD.pack(
-            SYNC,
-            MAJOR << 4 | self.kind,
-            flags,
-            self.scene_id,
-            self.model,
-            self.tile,
-            self.first,
-            len(body),
-        )
-        return head + body
+        tag = b"" if self.kind in BOUND else self.model
+        body = tag + (_EDGE.pack(*self.edge) if self.edge else b"") + self.body
+        sizes = (_WIDE_FLAG if is_wide(self.tile) else 0) | (_FIRST_FLAG if self.first else 0)
+        flags = (_EDGE_FLAG if self.edge else 0) | sizes | self.layer
+        start = _START.pack(SYNC, MAJOR << 4 | self.kind, flags, self.scene_id)
+        first = (self.first,) if self.first else ()
+        return start + _REST[sizes].pack(self.tile, *first, len(body)) + body
 
     def _check(self) -> None:
         rows, cols = self.edge or (1, 1)
+        around = (0 if self.kind in BOUND else TAG_BYTES) + (_EDGE.size if self.edge else 0)
         for name, value, least, most in (
             ("kind", self.kind, 0, 15),
             ("scene id", self.scene_id, 0, 65_535),
-            ("bytes of model hash", len(self.model), 4, 4),
+            ("bytes of model tag", len(self.model), TAG_BYTES, TAG_BYTES),
             ("tile", self.tile, 0, (1 << 32) - 1),
             ("layer", self.layer, 0, MAX_LAYERS - 1),
             ("first", self.first, 0, 65_535),
             ("valid rows", rows, 1, MAX_TILE),
             ("valid columns", cols, 1, MAX_TILE),
-            ("body bytes", len(self.body) + (_EDGE.size if self.edge else 0), 0, 65_535),
+            ("body bytes", len(self.body) + around, 0, 65_535),
         ):
             if not least <= value <= most:
                 raise UsageError(f"segment {name}: expected {least}..{most}, found {value}")
 
     @classmethod
-    def unpack(cls, buffer: bytes | memoryview | mmap, offset: int = 0) -> tuple["Segment", int]:
+    def unpack(
+        cls, buffer: Buffer, offset: int = 0, models: Collection[bytes] | None = None
+    ) -> tuple["Segment", int]:
         """Read the segment at `offset`; return it and the offset after it.
 
+        Args:
+            buffer: holds it.
+            offset: of its first byte.
+            models: tags of the models that tiles and masks may be of. None takes any, for bytes
+                that are known to be good: damage then shows as a model that nobody has.
+
         Raises:
-            StreamError: no sync mark, a newer version, cut short, reserved bits, a wrong CRC, or
-                impossible edge fields.
+            StreamError: no sync mark, a newer version, cut short, not the one form that it has, a
+                wrong CRC, or impossible edge fields.
         """
-        stop = segment_end(buffer, offset)
-        return cls._read(buffer, offset, stop), stop
+        head = Head.read(buffer, offset)
+        return cls.of(head, buffer, offset, models), offset + head.size
 
     @classmethod
-    def _read(cls, buffer: bytes | memoryview | mmap, offset: int, stop: int) -> "Segment":
-        """Check the CRC and read the fields of a segment that `segment_end` found good."""
-        message = bytes(buffer[offset : stop - 4])
-        if crc32c(message) != int.from_bytes(buffer[stop - 4 : stop], "big"):
+    def of(
+        cls, head: "Head", buffer: Buffer, offset: int, models: Collection[bytes] | None
+    ) -> "Segment":
+        """Read a segment whose head is read already, see `unpack`."""
+        packed = bytes(buffer[offset : offset + head.size])
+        tag, body = told_tag(packed), packed[head.length : -_CRC_BYTES]
+        if head.kind in BOUND:
+            if models is not None and tag not in models:
+                known = next(iter(models)).hex() if len(models) == 1 else f"one of {len(models)}"
+                raise StreamError(
+                    f"segment: CRC does not match a known model: expected {known}, "
+                    f"found {tag.hex()}"
+                )
+        elif any(tag):
             raise StreamError("segment: CRC does not match")
-        _, version, flags, scene_id, model, tile, first, _ = _HEAD.unpack_from(message)
-        body = message[_HEAD.size :]
+        else:
+            tag, body = body[:TAG_BYTES], body[TAG_BYTES:]
+            if len(tag) < TAG_BYTES:
+                raise StreamError(f"segment: model tag cut short: {len(tag)} bytes")
         edge = None
-        if flags & 0x80:
+        if head.has_edge:
             if len(body) < _EDGE.size:
                 raise StreamError(f"segment: edge fields cut short: {len(body)} bytes")
             edge, body = _EDGE.unpack_from(body), body[_EDGE.size :]
             if not (1 <= edge[0] <= MAX_TILE and 1 <= edge[1] <= MAX_TILE):
                 raise StreamError(f"segment edge: expected 1..{MAX_TILE} pixels, found {edge}")
-        return cls(version & 15, scene_id, model, tile, flags & 15, first, edge, body)
+        return cls(head.kind, head.scene_id, tag, head.tile, head.layer, head.first, edge, body)
 
 
-@dataclass(frozen=True)
-class Damage:
-    """Bytes of a stream that are no intact segment."""
+class Head(NamedTuple):
+    """What stands before the body of a segment.
 
-    offset: int
+    Attributes:
+        kind: as of `Segment`.
+        scene_id: as of `Segment`.
+        tile: as of `Segment`.
+        layer: as of `Segment`.
+        first: as of `Segment`.
+        has_edge: whether edge fields are in the body.
+        length: bytes of the head.
+        size: bytes of the segment.
+    """
+
+    kind: int
+    scene_id: int
+    tile: int
+    layer: int
+    first: int
+    has_edge: bool
     length: int
-    reason: str
+    size: int
+
+    @classmethod
+    def read(cls, buffer: Buffer, offset: int = 0) -> "Head":
+        """Read a head and check that all of the segment is there, without a look at its body.
+
+        Raises:
+            StreamError: no sync mark, a newer version, reserved bits, a field that is there or
+                longer without need, or cut short.
+        """
+        if len(buffer) - offset < LEAST_OVERHEAD:
+            raise StreamError("segment: cut short in its header")
+        sync, version, flags, scene_id = _START.unpack_from(buffer, offset)
+        if sync != SYNC:
+            raise StreamError(f"segment: expected {SYNC!r}, found {sync!r}")
+        if version >> 4 != MAJOR:
+            raise StreamError(f"segment: expected format {MAJOR}, found {version >> 4}")
+        if flags & _RESERVED_FLAG:
+            raise StreamError("segment: reserved bit is not zero")
+        rest = _REST[flags & (_WIDE_FLAG | _FIRST_FLAG)]
+        tile, *first, length = rest.unpack_from(buffer, offset + _START.size)
+        if flags & _WIDE_FLAG and not is_wide(tile):
+            raise StreamError(f"segment: tile {tile} in four bytes, expected two")
+        if first == [0]:
+            raise StreamError("segment: first is 0, expected it to be left out")
+        head = _START.size + rest.size
+        size = head + length + _CRC_BYTES
+        if (missing := offset + size - len(buffer)) > 0:
+            raise StreamError(f"segment: cut short, {missing} bytes are missing")
+        layer, has_edge = flags & MAX_LAYERS - 1, bool(flags & _EDGE_FLAG)
+        return cls(version & 15, scene_id, tile, layer, sum(first), has_edge, head, size)
+
+
+def is_wide(tile: int) -> bool:
+    """Say whether the index of a tile takes four bytes."""
+    return tile > MAX_NARROW_TILE
+
+
+def overhead(tile: int, first: int) -> int:
+    """Return the bytes around the body of a tile or mask segment, edge fields left out."""
+    around = SEGMENT_OVERHEAD if first else LEAST_OVERHEAD
+    return around + (WIDE_BYTES if is_wide(tile) else 0)
+
+
+def told_tag(packed: bytes) -> bytes:
+    """Return what CRC and check of a packed segment tell: a model's tag, zeros if bound to none."""
+    check = int.from_bytes(packed[-_CRC_BYTES:], "big")
+    return (crc32c(packed[:-_CRC_BYTES]) ^ check).to_bytes(TAG_BYTES, "big")
 
 
 def pack_segments(segments: Sequence[Segment]) -> list[bytes]:
     """Return the bytes of each segment, see `Segment.pack`."""
     found = []
     for first in range(0, len(segments), _CRCS_AT_ONCE):
-        messages = [segment._message() for segment in segments[first : first + _CRCS_AT_ONCE]]
-        crcs = crc32c_of_each(messages)
-        found += [m + crc.to_bytes(4, "big") for m, crc in zip(messages, crcs, strict=True)]
+        part = segments[first : first + _CRCS_AT_ONCE]
+        messages = [segment._message() for segment in part]
+        for segment, message, crc in zip(part, messages, crc32c_of_each(messages), strict=True):
+            tag = int.from_bytes(segment.model, "big") if segment.kind in BOUND else 0
+            found.append(message + (crc ^ tag).to_bytes(_CRC_BYTES, "big"))
     return found
 
 
-def place(packed: bytes) -> tuple[int, int]:
-    """Return layer and index, or pixel of a mask, at which the body of a packed segment starts."""
-    _, _, flags, _, _, _, first, _ = _HEAD.unpack_from(packed)
-    return flags & (MAX_LAYERS - 1), first
-
-
-def segment_end(buffer: bytes | memoryview | mmap, offset: int) -> int:
-    """Check the head of a segment without reading its body; return the offset after it.
-
-    Raises:
-        StreamError: no sync mark, a newer version, reserved bits, or cut short.
-    """
-    if len(buffer) - offset < SEGMENT_OVERHEAD:
-        raise StreamError("segment: cut short in its header")
-    sync, version, flags, *_, length = _HEAD.unpack_from(buffer, offset)
-    if sync != SYNC:
-        raise StreamError(f"segment: expected {SYNC!r}, found {sync!r}")
-    if version >> 4 != MAJOR:
-        raise StreamError(f"segment: expected format {MAJOR}, found {version >> 4}")
-    if flags & 0x70:
-        raise StreamError("segment: reserved bits are not zero")
-    stop: int = offset + SEGMENT_OVERHEAD + length
-    if stop > len(buffer):
-        raise StreamError(f"segment: cut short, {stop - len(buffer)} bytes are missing")
-    return stop
-
-
-def read_segments(stream: bytes | memoryview | mmap) -> Iterator[Segment | Damage]:
-    """Yield the segments of a stream and, between them, what is damaged.
-
-    Reading resumes at the next sync mark whose segment checks. A memoryview is copied.
-
-    Reading gives up, with a last `Damage` for the rest, when more than 16 times the stream (and
-    1 MiB) went into checking marks that lead nowhere: such a stream was made to waste time.
-    """
-    if isinstance(stream, memoryview):
-        stream = bytes(stream)
-    offset = damaged_from = 0
-    reason = ""
-    allowed = _WASTE_PER_BYTE * len(stream) + _WASTE_ALLOWED
-    while offset < len(stream):
-        stop = offset
-        try:
-            stop = segment_end(stream, offset)
-            segment = Segment._read(stream, offset, stop)
-        except StreamError as error:
-            reason = reason or str(error)
-            allowed -= stop - offset  # nothing, unless its body was read
-            if allowed < 0:
-                reason = "too many false sync marks, the rest was not read"
-                break
-            found = stream.find(SYNC, offset + 1)
-            offset = len(stream) if found < 0 else found
-            continue
-        if damaged_from < offset:
-            yield Damage(damaged_from, offset - damaged_from, reason)
-        yield segment
-        offset = damaged_from = stop
-        reason = ""
-    if damaged_from < len(stream):
-        yield Damage(damaged_from, len(stream) - damaged_from, reason)
+def unpack_segments(packed: Buffer, models: Collection[bytes] | None = None) -> tuple[Segment, ...]:
+    """Return the segments of a packet, all of which must be good; see `Segment.unpack`."""
+    found, offset = [], 0
+    while offset < len(packed):
+        segment, offset = Segment.unpack(packed, offset, models)
+        found.append(segment)
+    return tuple(found)

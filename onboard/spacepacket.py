@@ -2,12 +2,13 @@
 
 import binascii
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from mmap import mmap
 
 from onboard.errors import StreamError, UsageError
-from onboard.segment import SYNC, Damage, Segment, read_segments, segment_end
+from onboard.segment import SYNC, Buffer, Head, Segment, unpack_segments
+from onboard.segmentstream import Damage, allowance, models_of, read_segments
 
 PACKET_OVERHEAD = 12
 CONTROL_BYTES = 2
@@ -21,10 +22,6 @@ _PRIMARY_BYTES = 6
 _FLAGGED = 0x0800  # version 0, telemetry, with a secondary header
 _UNSEGMENTED = 0xC000
 _BILLION = 1_000_000_000
-_WASTE_PER_BYTE = 16
-_WASTE_ALLOWED = 1 << 20
-
-Buffer = bytes | memoryview | mmap
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,7 @@ class SpacePacket:
         apid, sequence, time, stop = _head(buffer, offset)
         after = first = offset + PACKET_OVERHEAD
         while stop - after > CONTROL_BYTES:
-            after = segment_end(buffer, after)
+            after += Head.read(buffer, after).size
         if after not in (stop, stop - CONTROL_BYTES):
             raise StreamError(f"packet: its last segment ends {after - stop} bytes after it")
         if after < stop and crc16(buffer[offset:after]) != int.from_bytes(
@@ -191,33 +188,47 @@ def is_packets(stream: Buffer) -> bool:
     return len(stream) > 0 and stream[0] >> 5 == 0
 
 
-def read_stream(stream: Buffer) -> Iterator[Segment | Damage]:
-    """Yield the segments of a stream, bare or in packets, and what is damaged."""
+def read_stream(
+    stream: Buffer, models: Collection[bytes] | None = None
+) -> Iterator[Segment | Damage]:
+    """Yield the segments of a stream, bare or in packets, and what is damaged.
+
+    Args:
+        stream: what was received.
+        models: see `read_segments`.
+    """
     if not is_packets(stream):
-        yield from read_segments(stream)
+        yield from read_segments(stream, models)
         return
-    for found in read_packets(stream):
+    for found in read_packets(stream, models):
         if isinstance(found, Damage):
             yield found
         else:
             yield from found.segments
 
 
-def read_packets(stream: Buffer) -> Iterator[Received | Damage]:
+def read_packets(
+    stream: Buffer, models: Collection[bytes] | None = None
+) -> Iterator[Received | Damage]:
     """Yield the packets of a recording and, between them, what is damaged.
 
     A packet of which something is damaged is passed over, but its intact segments are yielded each
     alone. Idle packets are skipped. Reading gives up, with a last `Damage` for the rest, when more
     than 16 times the stream (and 1 MiB) went into checking marks that lead nowhere.
+
+    Args:
+        stream: packets back to back.
+        models: see `read_segments`.
     """
     if isinstance(stream, memoryview):
         stream = bytes(stream)
+    models = models_of(stream) if models is None else models
     offset = damaged_from = 0
     reason = ""
-    allowed = _WASTE_PER_BYTE * len(stream) + _WASTE_ALLOWED
+    allowed = allowance(stream)
     while offset < len(stream):
         try:
-            found, stop = _found_at(stream, offset)
+            found, stop = _found_at(stream, offset, models)
         except StreamError as error:
             reason = reason or str(error)
             allowed -= _claimed(stream, offset)
@@ -236,23 +247,21 @@ def read_packets(stream: Buffer) -> Iterator[Received | Damage]:
         yield Damage(damaged_from, len(stream) - damaged_from, reason)
 
 
-def _found_at(stream: bytes | mmap, offset: int) -> tuple[Received | None, int]:
+def _found_at(
+    stream: bytes | mmap, offset: int, models: Collection[bytes]
+) -> tuple[Received | None, int]:
     """Return the packet or the segment at `offset`, None for an idle packet, and where it ends.
 
     Raises:
         StreamError: there is neither.
     """
     if stream[offset : offset + 2] == SYNC:
-        segment, stop = Segment.unpack(stream, offset)
+        segment, stop = Segment.unpack(stream, offset, models)
         return Received(offset, stop, None, (segment,)), stop
     if _is_idle(stream, offset):
         return None, _packet_end(stream, offset)
     packet, stop = SpacePacket.unpack(stream, offset)
-    segments, after = [], 0
-    while after < len(packet.segments):
-        segment, after = Segment.unpack(packet.segments, after)
-        segments.append(segment)
-    return Received(offset, stop, packet, tuple(segments)), stop
+    return Received(offset, stop, packet, unpack_segments(packet.segments, models)), stop
 
 
 def _is_idle(stream: bytes | mmap, offset: int) -> bool:
@@ -275,7 +284,7 @@ def _claimed(stream: bytes | mmap, offset: int) -> int:
     """Return the bytes that checking this place may have read."""
     try:
         if stream[offset : offset + 2] == SYNC:
-            return segment_end(stream, offset) - offset
+            return Head.read(stream, offset).size
         return _head(stream, offset)[-1] - offset
     except StreamError:
         return 0

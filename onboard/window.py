@@ -16,7 +16,7 @@ from onboard.layers import ALL_NODATA, ALL_VALID, SOME_NODATA
 from onboard.nodatamask import pack_mask
 from onboard.ratecontrol import Codes, code_for_error
 from onboard.sceneheader import SceneHeader
-from onboard.segment import pack_segments
+from onboard.segment import is_wide, pack_segments
 from onboard.tilecoder import TileCoder, TilePlan
 from onboard.tiling import TileGrid
 
@@ -37,12 +37,14 @@ class Batch:
     Attributes:
         indices: their numbers in the scene.
         edge: valid rows and columns, of border tiles.
+        wide: whether their indices take four bytes.
         nodata: (tiles, rows, cols), of the valid rows and columns.
         prepared: what the tile coder made of them.
     """
 
     indices: NDArray[np.int64]
     edge: Edge
+    wide: bool
     nodata: NDArray[np.bool_]
     prepared: Any
 
@@ -114,16 +116,17 @@ class Windows:
         firsts = np.cumsum([first_row * columns, *(grid.count for grid in grids)]).tolist()
         ranges = [range(*pair) for pair in pairwise(firsts)]
         found = cls(coder, framing, columns, tile, ranges, [], {})
-        shapes: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        shapes: dict[tuple[tuple[int, int], bool], list[tuple[int, int]]] = {}
         for number, grid in enumerate(grids):
             for index in range(grid.count):
-                shapes.setdefault(grid.box(index)[2:], []).append((number, index))
-        for shape, members in shapes.items():
+                like = grid.box(index)[2:], is_wide(firsts[number] + index)
+                shapes.setdefault(like, []).append((number, index))
+        for (shape, wide), members in shapes.items():
             for first in range(0, len(members), TILES_AT_ONCE):
                 part = members[first : first + TILES_AT_ONCE]
                 tiles = np.stack([grids[n].cut(windows[n], index) for n, index in part])
                 indices = np.array([firsts[n] + index for n, index in part])
-                found._add(tiles, indices, shape, header)
+                found._add(tiles, indices, shape, wide, header)
         return found
 
     def _add(
@@ -131,6 +134,7 @@ class Windows:
         tiles: NDArray[Any],
         indices: NDArray[np.int64],
         shape: tuple[int, int],
+        wide: bool,
         header: SceneHeader,
     ) -> None:
         """Analyse tiles of one shape."""
@@ -146,7 +150,8 @@ class Windows:
         tiles, present = tiles[filled], present[filled]
         _check_range(tiles, present, header)
         prepared = self.coder.prepare(tiles, present, shape)
-        self.batches.append(Batch(indices[filled], edge, ~present[:, :rows, :cols], prepared))
+        nodata = ~present[:, :rows, :cols]
+        self.batches.append(Batch(indices[filled], edge, wide, nodata, prepared))
 
     def at_fixed_rate(self, written: int) -> list[Strip]:
         """Return the segments where nothing can be chosen.
@@ -213,7 +218,7 @@ class Windows:
     def plan(self, tiles: NDArray[np.int64], codes: Codes) -> list[Planned]:
         """Quantise tiles at these steps, those of one shape together, and cut them to segments."""
         planned: list[Planned | None] = [None] * len(tiles)
-        for edge, parts in self._parts(tiles):
+        for parts in self._parts(tiles):
             places = np.concatenate([places for places, _, _ in parts])
             prepared = self.coder.join([self.coder.take(b.prepared, own) for _, b, own in parts])
             within = np.maximum(codes[places], self.coder.finest(prepared))
@@ -222,25 +227,30 @@ class Windows:
                 for _, batch, own in parts
                 for number in own
             ]
-            chosen = Chosen(prepared, within, states, self.framing.room(edge))
+            like = parts[0][1]
+            room = self.framing.room(like.edge, like.wide)
+            chosen = Chosen(prepared, within, states, room)
             indices = [int(batch.indices[number]) for _, batch, own in parts for number in own]
             plans = self.coder.plan(chosen, self.framing.one_layer)
             for place, index, plan in zip(places, indices, plans, strict=True):
-                planned[place] = Planned(index, edge, plan)
+                planned[place] = Planned(index, like.edge, plan)
         return [tile for tile in planned if tile is not None]
 
     def _parts(
         self, tiles: NDArray[np.int64]
-    ) -> Iterator[tuple[Edge, list[tuple[NDArray[np.int64], Batch, NDArray[np.int64]]]]]:
-        """Yield tiles of one shape, as many together as the coder likes, as `_split` gives them."""
-        waiting: dict[Edge, list[tuple[NDArray[np.int64], Batch, NDArray[np.int64]]]] = {}
+    ) -> Iterator[list[tuple[NDArray[np.int64], Batch, NDArray[np.int64]]]]:
+        """Yield tiles of one shape and room, as many together as the coder likes, from `_split`."""
+        waiting: dict[
+            tuple[Edge, bool], list[tuple[NDArray[np.int64], Batch, NDArray[np.int64]]]
+        ] = {}
         for batch, places, own in self._split(tiles):
-            parts = waiting.setdefault(batch.edge, [])
+            like = batch.edge, batch.wide
+            parts = waiting.setdefault(like, [])
             if sum(len(have) for have, _, _ in parts) + len(own) > self.coder.tiles_at_once:
-                yield batch.edge, waiting.pop(batch.edge)
-                parts = waiting.setdefault(batch.edge, [])
+                yield waiting.pop(like)
+                parts = waiting.setdefault(like, [])
             parts.append((places, batch, own))
-        yield from ((edge, parts) for edge, parts in waiting.items() if parts)
+        yield from (parts for parts in waiting.values() if parts)
 
     def _split(
         self, tiles: NDArray[np.int64]
@@ -271,7 +281,7 @@ class Windows:
         """Return the lengths that the segments of tiles will have, as a rule at most."""
         return {
             tile.index: [
-                (layer, first, self.framing.length(tile.edge, body))
+                (layer, first, self.framing.length(tile.index, tile.edge, first, body))
                 for layer, first, body in tile.plan.pieces
             ]
             for tile in planned
@@ -286,7 +296,7 @@ class Windows:
             for index, edge in self.empty.items()
         }
         for batch in self.batches:
-            room = self.framing.room(batch.edge)
+            room = self.framing.room(batch.edge, batch.wide)
             for index, gaps in zip(batch.indices.tolist(), batch.nodata, strict=True):
                 if gaps.any():
                     found[index] = [

@@ -26,7 +26,8 @@ from onboard.errors import (
 from onboard.quantizer import pack_levels
 from onboard.rawimage import check_image, read_npy
 from onboard.sceneheader import EndOfScene, SceneHeader
-from onboard.segment import Kind, Segment, read_segments
+from onboard.segment import Kind, Segment
+from onboard.segmentstream import read_segments
 
 from .conftest import NAME, Run
 
@@ -447,7 +448,7 @@ def test_kinds_of_a_newer_minor_version_are_skipped(
 def test_a_foreign_segment_in_front_does_not_hide_the_scene(
     run: Run, tmp_path: Path, small: bytes
 ) -> None:
-    foreign = Segment(Kind.TILE, 0, b"\1\2\3\4", 0, 0, 0, None, b"\2").pack()
+    foreign = Segment(Kind.SCENE, 0, b"\1\2\3\4", 0, 0, 0, None, b"\2").pack()
     (tmp_path / "x.sky").write_bytes(foreign + small)
     assert run("ground", "decode", "x.sky", "-o", "x.tif").returncode == 0
 

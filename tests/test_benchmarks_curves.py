@@ -97,7 +97,7 @@ def scenes(_bands: int) -> list[BenchmarkScene]:
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    return rate_distortion(["cheaper"], scenes, open_codec=lambda _name: CheaperKlt())
+    return rate_distortion(["cheaper"], scenes, open_codecs=lambda _name: [CheaperKlt()])
 
 
 def test_variable_rate_is_measured_at_every_ratio(document: dict[str, Any]) -> None:
@@ -163,7 +163,7 @@ def test_a_missing_baseline_is_said(
 
 def test_a_ratio_out_of_reach_is_left_out_and_said() -> None:
     codec = CheaperKlt(least=3000)
-    done = rate_distortion(["x"], lambda _: scenes(4)[:1], open_codec=lambda _name: codec)
+    done = rate_distortion(["x"], lambda _: scenes(4)[:1], open_codecs=lambda _name: [codec])
     row = done["rows"][0]
     assert [point["ratio"] for point in row["left_out"]] == [40]
     assert "s1 left out at ratio 40: too few bytes" in summary_table(done)
@@ -175,7 +175,7 @@ def test_more_bytes_than_the_budget_is_an_error() -> None:
             return (budget or 0) + 1, scene.image
 
     with pytest.raises(SkybookError, match="expected at most"):
-        rate_distortion(["x"], scenes, open_codec=lambda _name: Greedy())
+        rate_distortion(["x"], scenes, open_codecs=lambda _name: [Greedy()])
 
 
 def test_baselines_are_coded_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -190,7 +190,7 @@ def test_baselines_are_coded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     rate_distortion(
         ["one", "two"],
         lambda _: scenes(4)[:2],
-        open_codec=CheaperKlt,
+        open_codecs=CheaperKlt,
     )
     ours = 2 * 2 * len(curves.RATIOS)  # what the codec itself asks of a baseline
     assert len(coded) == ours + 2 * len(curves.RATIOS) * len(BASELINES)

@@ -168,7 +168,7 @@ def test_header_share_counts_every_kind_of_header() -> None:
         SpacePacket(1, 1, (0, 0), tile).pack(),
     ]
     found = header_share(packets)
-    total = 2 * (12 + 22 + 4 + 50) + 2 + 22 + 8
+    total = 2 * (12 + 14 + 4 + 50) + 2 + 14 + 4 + 8
     assert (found["bytes"], found["packets"], found["segments"]) == (total, 2, 3)
     assert found["header_share"] == pytest.approx((total - 100) / total)
     assert found["header_share_without_time"] == pytest.approx((total - 112) / (total - 12))

@@ -18,7 +18,8 @@ from onboard.errors import InputError, StreamError, UsageError
 from onboard.layers import LayerShape, read_pieces, split_layers
 from onboard.nodatamask import pack_mask, unpack_mask
 from onboard.sceneheader import EndOfScene, SceneHeader
-from onboard.segment import Damage, Kind, Segment, read_segments
+from onboard.segment import Kind, Segment
+from onboard.segmentstream import Damage, read_segments
 
 BARE = bytes.fromhex("00 01 10 0004 0000012c 0000012c")
 FULL = SceneHeader(
@@ -290,8 +291,9 @@ def test_segment_fields_that_do_not_fit(change: dict[str, object]) -> None:
 @pytest.mark.parametrize("edge", [(0, 5), (5, 0), (257, 5), (65_535, 65_535)])
 def test_edge_fields_out_of_range_are_damage(edge: tuple[int, int]) -> None:
     packed = STREAM[1].pack()[:-4]
-    message = packed[:18] + struct.pack(">HH", *edge) + packed[22:]
-    stream = message + crc32c(message).to_bytes(4, "big") + STREAM[3].pack()
+    message = packed[:10] + struct.pack(">HH", *edge) + packed[14:]
+    check = crc32c(message) ^ int.from_bytes(MODEL, "big")
+    stream = message + check.to_bytes(4, "big") + STREAM[3].pack()
     damage, end = read_segments(stream)
     assert isinstance(damage, Damage)
     assert (damage.offset, damage.length) == (0, len(message) + 4)

@@ -15,7 +15,8 @@ from benchmarks.fuzz import CORPUS, fuzz
 from benchmarks.fuzzguard import HANG_SECONDS, Guard
 from benchmarks.fuzztargets import PARSERS, BrokenPromiseError, Parser
 from onboard.errors import StreamError, UsageError
-from onboard.segment import Segment, read_segments
+from onboard.segment import Segment
+from onboard.segmentstream import read_segments
 
 from .conftest import Run
 

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from onboard import rans
 from onboard.contexts import LEVELS
 from onboard.errors import BundleError
-from onboard.tables import BIT, ESCAPE, LARGEST, SYMBOLS, Tables
+from onboard.tablereader import TableReader
+from onboard.tables import BIT, ESCAPE, LARGEST, SYMBOLS, Tables, rows_of
+from onboard.trellis import STATES, odd_before
 
 EMPTY_LANE = bytes.fromhex("00010000")
 Lanes = list[NDArray[np.int64]]
@@ -172,15 +174,14 @@ def test_no_lanes_at_all() -> None:
 def random_tables(seed: int, zeros: bool = True) -> Tables:
     """Return tables in which some symbols have frequency 0 and half the levels have low bits."""
     rng = np.random.default_rng(seed)
-    frequencies = np.array([frequency_table(rng, SYMBOLS) for _ in range(LEVELS)])
+    frequencies = np.array([frequency_table(rng, SYMBOLS) for _ in range(rows_of(1))])
     if zeros:
         gone = rng.random(frequencies.shape) < 0.3
         gone[:, ESCAPE] = False
         frequencies[:, ESCAPE] += np.where(gone, frequencies, 0).sum(axis=1)
         frequencies[gone] = 0
     shifts = np.where(np.arange(LEVELS) < LEVELS // 2, 0, np.arange(LEVELS) % 13)
-    costs = np.round(-BIT * np.log2(np.maximum(frequencies, 1) / rans.TOTAL))
-    return Tables(frequencies.astype(np.uint16), shifts.astype(np.uint8), costs.astype(np.uint16))
+    return Tables(frequencies.astype(np.uint16), shifts.astype(np.uint8), (1,))
 
 
 def encoded(
@@ -203,9 +204,10 @@ def decoded(
     order = np.argsort(-lengths, kind="stable")
     order = order[lengths[order] > 0]
     begins = (np.cumsum(lengths) - lengths)[order]
-    found, counts = tables.decode(reader, order, begins, lengths[order], level.astype(np.int32))
-    assert (counts <= lengths[order]).all()
-    return found, reader.ended()
+    spans = order, begins, lengths[order]
+    found = TableReader(tables).decode(reader, spans, level.astype(np.int32), 0)
+    assert (found.counts <= lengths[order]).all()
+    return found.residuals, reader.ended()
 
 
 @given(
@@ -225,6 +227,46 @@ def test_residuals_round_trip(seed: int, lengths: list[int], spread: int, zeros:
     found, ended = decoded(tables, lanes, level, counts)
     assert ended.all()
     assert np.array_equal(found, residual)
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    lengths=st.lists(st.integers(1, 60), min_size=1, max_size=8),
+    spread=st.sampled_from([1, 5, 40, 600, 32_767]),
+)
+@settings(max_examples=50, deadline=None)
+def test_the_trellis_steers_which_table_is_read(seed: int, lengths: list[int], spread: int) -> None:
+    """With numpy and without: the same residuals, and the same states before them."""
+    rng = np.random.default_rng(seed)
+    tables, counts = random_tables(seed), np.array(lengths)
+    level = rng.integers(0, LEVELS, counts.sum())
+    residual = rng.integers(-spread, spread + 1, counts.sum()).astype(np.int32)
+    begins = np.cumsum(counts) - counts
+    starts = rng.integers(0, STATES, len(counts))
+    odd = np.concatenate(
+        [
+            odd_before(int(state), part.tolist())
+            for state, part in zip(starts, np.split(residual, begins[1:]), strict=True)
+        ]
+    ).astype(np.int64)
+    first_row = tables.first_row(1, True)
+    lanes = encoded(tables, first_row + level + LEVELS * odd, residual, counts)
+    order = np.argsort(-counts, kind="stable")
+    spans = order, begins[order], counts[order]
+    reader, table_reader = rans.Reader(lanes), TableReader(tables)
+    found = table_reader.decode(reader, spans, level.astype(np.int32), first_row, starts[order])
+    assert reader.ended().all()
+    assert np.array_equal(found.residuals, residual)
+    assert found.odd is not None
+    assert np.array_equal(found.odd, odd)
+    reader = rans.Reader(lanes)
+    for lane, (begin, count) in enumerate(zip(begins, counts, strict=True)):
+        part = slice(begin, begin + count)
+        rows = (first_row + level[part]).tolist()
+        values, states = table_reader.decode_lane(reader, lane, rows, int(starts[lane]))
+        assert values == residual[part].tolist()
+        assert states == odd[part].tolist()
+    assert reader.ended().all()
 
 
 def test_every_level_takes_every_residual() -> None:
@@ -273,4 +315,4 @@ def test_tables_that_make_no_sense(change: Any) -> None:
     frequencies, shifts = good.frequencies.copy(), good.shifts.copy()
     change(frequencies, shifts)
     with pytest.raises(BundleError, match="tables"):
-        Tables(frequencies, shifts, good.costs)
+        Tables(frequencies, shifts, good.groups)

@@ -105,7 +105,7 @@ def test_noise_is_read_back(lapped: LappedCoder, finer: int) -> None:
     prepared = lapped.prepare(tile, np.ones((1, SIDE, SIDE), np.bool_))
     steps = lapped.scan(prepared, lapped.finest(prepared) + finer)
     for layer, written in zip(found.layers, steps, strict=True):
-        assert np.array_equal(layer.residual, written.residual)
+        assert np.array_equal(layer.values, written.values)
     assert found.complete.tolist() == [lapped.contexts.layers]
     assert not found.wrong
 
@@ -133,7 +133,7 @@ def test_raw_and_coded_lanes_side_by_side(lapped: LappedCoder) -> None:
         lanes += [Lane(tile, *body) for body in bodies[1:]]
     found = read(lapped, 24, SIDE // 8, SIDE // 8, lanes)
     for layer, written in zip(found.layers, lapped.scan(prepared, codes), strict=True):
-        assert np.array_equal(layer.residual, written.residual)
+        assert np.array_equal(layer.values, written.values)
     assert not found.wrong
 
 
@@ -147,7 +147,7 @@ def test_a_lane_with_residuals_left_over_is_not_complete(lapped: LappedCoder) ->
     assert residuals is not None
     longer = rawlane.pack(np.append(residuals, 7))
     assert longer is not None
-    lanes[-1] = Lane(0, last.layer, last.position, longer)
+    lanes[-1] = Lane(0, last.layer, last.first, longer)
     found = read(lapped, 1, SIDE // 8, SIDE // 8, lanes)
     assert found.wrong == lanes[-1:]
     assert found.complete.tolist() == [last.layer - 1]

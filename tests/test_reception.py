@@ -13,7 +13,8 @@ from ground.scenes import procedural, spyndex_scene
 from onboard import bundle as bundles
 from onboard.encoder import Encoder, Options
 from onboard.errors import StreamError
-from onboard.segment import Kind, Segment, read_segments
+from onboard.segment import Kind, Segment
+from onboard.segmentstream import read_segments
 from onboard.spacepacket import PacketOptions
 
 NAME = "skybook-s2"

@@ -24,7 +24,7 @@ from onboard import bundle as bundles
 from onboard.encoder import Encoder, Options
 from onboard.errors import InputError, StreamError, UsageError
 from onboard.repair import protect
-from onboard.segment import Kind, Segment
+from onboard.segment import Kind, Segment, unpack_segments
 from onboard.spacepacket import SEQUENCES, PacketOptions, SpacePacket
 
 from .conftest import Run
@@ -97,6 +97,36 @@ def test_tally_of_a_recording() -> None:
     }
     assert tally.damaged_bytes == 4
     assert list(tally.scenes) == [7]
+
+
+def test_a_tally_that_begins_amid_a_pass_waits_for_a_model() -> None:
+    without = [p for p in PACKETS if all(s.kind == Kind.TILE for s in unpack_segments(p[12:]))]
+    tally = Tally()
+    tally.add(without[0])
+    assert (tally.packets, tally.bytes) == (0, len(without[0]))
+    tally.add(without[1])
+    assert (tally.packets, tally.damaged_bytes) == (2, 0)
+    lone = Tally()
+    lone.add(without[0])
+    lone.count()
+    assert (lone.packets, lone.damaged_bytes) == (0, len(without[0]))
+
+
+def test_a_lone_packet_is_read_by_what_other_recordings_or_the_bundle_tell(
+    run: Run, tmp_path: Path, decoder: Decoder
+) -> None:
+    lone = next(p for p in PACKETS if [s.kind for s in unpack_segments(p[12:])] == [Kind.TILE])
+    expected = set(unpack_segments(lone[12:]))
+    assert expected <= set(read_pass([lone, PACKETS[0]]).scene(7))
+    assert expected <= set(read_pass([lone], models=[decoder.bundle.model_hash[:4]]).scene(7))
+    assert read_pass([lone]).scenes == {}
+    assert lone in merge([lone, PACKETS[0]]).recording
+    assert decoder.decode(lone, width=SHAPE[1]).reception.counts["used"] == len(expected)
+    (tmp_path / "lone.pkt").write_bytes(lone)
+    for options in ([], ["--bundle", NAME]):
+        arguments = ("lone.pkt", "-o", "out.tif", "--width", SHAPE[1], *options)
+        assert run("ground", "decode", *arguments).returncode == 4
+        assert (tmp_path / "out.tif").exists()
 
 
 def test_several_recordings_are_one_pass(decoder: Decoder, whole: Decoded) -> None:

@@ -25,11 +25,14 @@ from onboard.spacepacket import PacketOptions, Received, SpacePacket, crc16, rea
 from .conftest import NAME
 
 GOLDEN_PACKETS = [
-    "0809c0000020000000010002534b11010003a1b2c3d40000000700000003616263e35cc0699b89",
-    "0809c0010047000000010002534b14000003a1b2c3d4000000000000002a22529a0d0001028b"
-    "000008941128774e494719bca3cf52ab00003bec000019bcefdcc5d4ef3685d93ad6713f90eae3e3",
+    "0809c000001c000000010002534b1000000300000007a1b2c3d46162636988f07a8e42",
+    "0809c001003f000000010002534b140000030000002aa1b2c3d41aaf25470001efb000000894"
+    "1128774e558b19bc00003beca3cf52abefdc9a70aa7f4f3e6e979e03d6e6ee66",
 ]
-GOLDEN_SHA256 = "797ed6b0a2dcd112b4a3b3006bad78b8b050fb8de98a149d3cc7792e3ecaedc4"
+GOLDEN_SHA256 = "819d08a8104fb71656a5098c02c4510c0d9f56963e6821a1e8e9a8f88d387b26"
+
+
+MODEL = b"\xa1\xb2\xc3\xd4"
 
 
 def plain(count: int, seed: int = 0, apid: int = 9, control: bool = False) -> list[bytes]:
@@ -39,7 +42,7 @@ def plain(count: int, seed: int = 0, apid: int = 9, control: bool = False) -> li
     made = []
     for tile in range(count):
         body = rng.randbytes(rng.randrange(30, 90))
-        segment = Segment(Kind.TILE, 3, b"\xa1\xb2\xc3\xd4", tile, 1, 0, None, body).pack()
+        segment = Segment(Kind.TILE, 3, MODEL, tile, 1, 0, None, body).pack()
         made += options.pack([segment], 0, rng.randrange(1 << 14))
     return made
 
@@ -48,7 +51,7 @@ def packets(stream: bytes) -> list[bytes]:
     """Return the whole packets of a recording."""
     return [
         stream[found.offset : found.stop]
-        for found in read_packets(stream)
+        for found in read_packets(stream, {MODEL})
         if isinstance(found, Received) and found.packet is not None
     ]
 
@@ -80,11 +83,11 @@ def test_protected_packets_are_the_plain_ones_numbered_and_sealed() -> None:
 
 
 def test_golden_bytes() -> None:
-    segment = Segment(Kind.TILE, 3, b"\xa1\xb2\xc3\xd4", 7, 1, 0, None, b"abc").pack()
+    segment = Segment(Kind.SCENE, 3, MODEL, 0, 0, 0, None, b"abc").pack()
     sent = list(protect(SpacePacket(9, 77, (1, 2), segment).pack(), 5, 1))
     assert [packet.hex() for packet in sent] == GOLDEN_PACKETS
     assert hashlib.sha256(b"".join(SENT)).hexdigest() == GOLDEN_SHA256
-    assert Repair.unpack(Segment.unpack(sent[1], 12)[0]).pack(3, b"\xa1\xb2\xc3\xd4") in sent[1]
+    assert Repair.unpack(Segment.unpack(sent[1], 12)[0]).pack(3, MODEL) in sent[1]
 
 
 @pytest.mark.parametrize("control", [False, True])
@@ -224,21 +227,21 @@ def test_what_cannot_be_protected() -> None:
     with pytest.raises(UsageError, match="protected already"):
         list(protect(b"".join(SENT), 20, 6))
     with pytest.raises(UsageError, match="one APID, found 9 and 10"):
-        list(protect(PLAIN[0] + plain(1, apid=10)[0], 20, 6))
+        list(protect(PLAIN[1] + plain(1, apid=10)[0], 20, 6))
     for stream in (b"", PLAIN[0][12:], bytes(100)):
         with pytest.raises(StreamError, match="expected space packets"):
             list(protect(stream, 20, 6))
 
 
 def long_packet(length: int, count: int) -> bytes:
-    body = bytes(length - 12 - 22 - 2)
-    segment = Segment(Kind.TILE, 3, b"\xa1\xb2\xc3\xd4", 7, 1, 0, None, body).pack()
+    body = bytes(length - 12 - 18 - 2)
+    segment = Segment(Kind.SCENE, 3, MODEL, 0, 0, 0, None, body).pack()
     return SpacePacket(9, count, (0, 0), segment, control=True).pack()
 
 
 def test_declared_limits() -> None:
     longest = list(protect(long_packet(repair.MAX_PROTECTED_BYTES, 0), 1, 1))
-    assert [len(p) for p in longest] == [65_496, 65_534]
+    assert [len(p) for p in longest] == [65_496, 65_530]
     assert restore(longest[1]).packets == longest[0]
     with pytest.raises(LimitError, match="limit is 65496"):
         list(protect(long_packet(repair.MAX_PROTECTED_BYTES + 1, 0), 1, 1))
@@ -290,7 +293,7 @@ def test_extending_what_is_damaged_or_not_there() -> None:
     ],
 )
 def test_repair_segments_that_no_encoder_makes(body: bytes, first: int, layer: int) -> None:
-    segment = Segment(Kind.REPAIR, 3, b"\xa1\xb2\xc3\xd4", 0, layer, first, None, body)
+    segment = Segment(Kind.REPAIR, 3, MODEL, 0, layer, first, None, body)
     with pytest.raises(StreamError, match="repair segment"):
         Repair.unpack(segment)
     packet = SpacePacket(9, 0, (0, 0), segment.pack(), control=True).pack()

@@ -25,7 +25,7 @@ from onboard.errors import (
 )
 from onboard.sceneheader import SceneHeader
 from onboard.schedule import Index, Ranking, schedule
-from onboard.segment import Kind, Segment
+from onboard.segment import Kind, Segment, unpack_segments
 from onboard.spacepacket import (
     PacketOptions,
     Received,
@@ -282,28 +282,30 @@ def packet(segment: Segment) -> bytes:
     return SpacePacket(1, 0, (0, 0), segment.pack()).pack()
 
 
+HEAD = packet(Segment(Kind.SCENE, 4, MODEL, 0, 0, 0, None, HEADER.pack()))
+
+
 def test_headers_alone_in_their_packets_are_spread() -> None:
-    head = packet(Segment(Kind.SCENE, 4, MODEL, 0, 0, 0, None, HEADER.pack()))
     tiles = [packet(Segment(Kind.TILE, 4, MODEL, n, 0, 0, None, b"\x02")) for n in range(300)]
-    recording = b"".join([head, head, *tiles, head, head, head])
+    recording = b"".join([HEAD, HEAD, *tiles, HEAD, HEAD, HEAD])
     sent = list(schedule(recording, Index.read(recording, Ranking()), len(recording)))
-    places = [number for number, one in enumerate(sent) if one == head]
+    places = [number for number, one in enumerate(sent) if one == HEAD]
     assert places == [0, 65, 130, 195, 260]
-    assert [one for one in sent if one != head] == tiles
+    assert [one for one in sent if one != HEAD] == tiles
 
 
 def test_a_packet_of_nothing_is_left_out() -> None:
     tile = packet(Segment(Kind.TILE, 4, MODEL, 0, 0, 0, None, b"\x02"))
     nothing = tile[:4] + b"\x00\x07" + tile[6:12]
     nothing += crc16(nothing).to_bytes(2, "big")
-    index = Index.read(nothing + tile, Ranking())
-    assert (len(index.marks), index.damaged, index.damaged_bytes) == (1, 1, 14)
+    index = Index.read(nothing + HEAD + tile, Ranking())
+    assert (len(index.marks), index.damaged, index.damaged_bytes) == (2, 1, 14)
 
 
 def test_one_scene_at_a_time() -> None:
     two = [packet(Segment(Kind.TILE, scene, MODEL, 0, 0, 0, None, b"\x02")) for scene in (4, 5)]
     with pytest.raises(UsageError, match="one scene"):
-        Index.read(b"".join(two), Ranking())
+        Index.read(HEAD + b"".join(two), Ranking())
 
 
 def test_masks_come_with_the_coarse_part() -> None:
@@ -314,7 +316,7 @@ def test_masks_come_with_the_coarse_part() -> None:
     sent = [packet(segment) for tile in range(3) for segment in of(tile)]
     recording = b"".join(sent)
     index = Index.read(recording, Ranking())
-    order = [packets(p)[0].segments[0] for p in schedule(recording, index, len(recording))]
+    order = [unpack_segments(p[12:])[0] for p in schedule(recording, index, len(recording))]
     assert [s.layer for s in order] == [0] * 9 + [4] * 3
     assert [s.tile for s in order] == [0, 0, 0, 1, 1, 1, 2, 2, 2, 0, 1, 2]
 

@@ -12,7 +12,8 @@ from spacepackets.ccsds import SpHeader
 from spacepackets.ccsds.spacepacket import PacketType, SequenceFlags
 
 from onboard.errors import StreamError, UsageError
-from onboard.segment import Damage, Kind, Segment
+from onboard.segment import Kind, Segment
+from onboard.segmentstream import Damage
 from onboard.spacepacket import (
     SEQUENCES,
     PacketOptions,
@@ -23,21 +24,23 @@ from onboard.spacepacket import (
     read_packets,
 )
 
+MODEL = b"\xa1\xb2\xc3\xd4"
+
 
 def segment(tile: int, length: int = 40) -> bytes:
     """Return a tile segment with some body."""
     body = bytes(range(7, 7 + length))
-    return Segment(Kind.TILE, 3, b"\xa1\xb2\xc3\xd4", tile, 1, 0, None, body).pack()
+    return Segment(Kind.TILE, 3, MODEL, tile, 1, 0, None, body).pack()
 
 
 SEGMENTS = [segment(i) for i in range(9)]
-OPTIONS = PacketOptions(packet_bytes=200, apid=77, start_time=(2_000_000_000, 0))
+OPTIONS = PacketOptions(packet_bytes=176, apid=77, start_time=(2_000_000_000, 0))
 PACKETS = OPTIONS.pack(SEGMENTS, 0, 0)
 
 
 def whole(stream: bytes) -> list[Received]:
     """Return what is no damage."""
-    return [found for found in read_packets(stream) if isinstance(found, Received)]
+    return [found for found in read_packets(stream, {MODEL}) if isinstance(found, Received)]
 
 
 def tiles(stream: bytes) -> list[int]:
@@ -93,11 +96,11 @@ def test_ccsdspy_reads_ours() -> None:
 
 
 def test_packets_are_filled_but_never_beyond_their_limit() -> None:
-    assert [len(p) for p in PACKETS] == [12 + 3 * 62] * 3
+    assert [len(p) for p in PACKETS] == [12 + 3 * 54] * 3
     assert [SpacePacket.unpack(p)[0].sequence for p in PACKETS] == [0, 1, 2]
-    exact = PacketOptions(packet_bytes=12 + 3 * 62 + 2, control=True)
-    assert exact.group([62] * 4) == [3, 1]
-    assert PacketOptions(packet_bytes=12 + 3 * 62 + 1, control=True).group([62] * 4) == [2, 2]
+    exact = PacketOptions(packet_bytes=12 + 3 * 54 + 2, control=True)
+    assert exact.group([54] * 4) == [3, 1]
+    assert PacketOptions(packet_bytes=12 + 3 * 54 + 1, control=True).group([54] * 4) == [2, 2]
 
 
 def test_sequence_counts_wrap() -> None:
@@ -132,15 +135,15 @@ def test_fields_out_of_range() -> None:
 def test_every_truncation_keeps_what_is_whole() -> None:
     stream = b"".join(PACKETS[:2])
     for length in range(len(stream)):
-        # Twelve bytes of header, then segments of 62: those that are whole are kept.
-        first = max(0, min(length - 12, 186)) // 62
-        second = max(0, length - 198 - 12) // 62
+        # Twelve bytes of header, then segments of 54: those that are whole are kept.
+        first = max(0, min(length - 12, 162)) // 54
+        second = max(0, length - 174 - 12) // 54
         assert tiles(stream[:length]) == list(range(first + second)), length
 
 
 @pytest.mark.parametrize("control", [False, True])
 def test_every_bit_flip_costs_one_segment_at_most(control: bool) -> None:
-    options = PacketOptions(packet_bytes=200, control=control)
+    options = PacketOptions(packet_bytes=180, control=control)
     stream = b"".join(options.pack(SEGMENTS, 0, 0))
     for bit in range(8 * len(stream)):
         damaged = bytearray(stream)
@@ -151,7 +154,7 @@ def test_every_bit_flip_costs_one_segment_at_most(control: bool) -> None:
 
 
 def test_error_control_finds_a_damaged_header() -> None:
-    options = PacketOptions(packet_bytes=200, control=True)
+    options = PacketOptions(packet_bytes=180, control=True)
     stream = bytearray(b"".join(options.pack(SEGMENTS, 0, 0)))
     stream[8] ^= 1  # in the time code
     found = whole(bytes(stream))
@@ -164,7 +167,7 @@ def test_junk_idle_packets_and_other_streams_between() -> None:
     stream = PACKETS[0] + idle + PACKETS[1] + b"\x00\x08SK" + PACKETS[2] + idle
     assert tiles(stream) == list(range(9))
     damage = [found for found in read_packets(stream) if isinstance(found, Damage)]
-    assert [(d.offset, d.length) for d in damage] == [(2 * 198 + 10, 4)]
+    assert [(d.offset, d.length) for d in damage] == [(2 * 174 + 10, 4)]
     assert is_packets(PACKETS[0])
     assert not is_packets(SEGMENTS[0])
     assert not is_packets(b"")

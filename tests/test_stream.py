@@ -15,7 +15,7 @@ from ground.decoder import Decoder
 from ground.scenes import procedural, spyndex_scene
 from onboard.__main__ import main
 from onboard.bundle import find, load
-from onboard.encoder import Encoder, Options
+from onboard.encoder import Encoder, Options, Progress
 from onboard.errors import InputError, LimitError, StreamError, UsageError
 from onboard.linesource import LineSource
 from onboard.sceneheader import SceneHeader
@@ -300,7 +300,7 @@ def test_no_row_falls_to_the_coarsest_step_for_a_few_bytes(ratio: float, size: i
 def test_packets_of_any_size_keep_the_ratio(size: int, control: bool) -> None:
     encoder = Encoder(load("skybook-s2"), "numpy")
     form = PacketOptions(packet_bytes=size, control=control)
-    options = Options(segment_bytes=65_557, ratio=12, window="strip", packets=form)
+    options = Options(segment_bytes=65_551, ratio=12, window="strip", packets=form)
     made = [
         packet
         for strip in encoder.strips(SCENE, None, options)
@@ -308,6 +308,25 @@ def test_packets_of_any_size_keep_the_ratio(size: int, control: bool) -> None:
     ]
     assert max(map(len, made)) <= size
     assert 0.95 * SCENE.nbytes / 12 <= sum(map(len, made)) <= SCENE.nbytes / 12
+
+
+def test_a_tile_whose_index_takes_four_bytes_has_two_bytes_less_room() -> None:
+    encoder = Encoder(load("skybook-s2"), "numpy")
+    header = SceneHeader("u16", 16, 4, 64, 0)
+    windows = [SCENE[:, :64, :64], SCENE[:, 64:128, :64]]
+
+    def coded(limit: int, rows: int) -> list[list[Segment]]:
+        options = Options(rmse=15, window="strip", segment_bytes=limit)
+        strips = list(encoder.stream(windows, header, options, Progress(rows, 1)))
+        assert max(len(packed) for strip in strips for packed in strip.segments) <= limit
+        parts = [[Segment.unpack(packed)[0] for packed in s.segments] for s in strips[:2]]
+        assert [{s.tile for s in row} for row in parts] == [{rows}, {rows + 1}]
+        return parts
+
+    narrow, wide = coded(300, 65_535)
+    assert min(len(narrow), len(wide)) > 5
+    assert [s.body for s in narrow] == [s.body for s in coded(300, 0)[0]]
+    assert [s.body for s in wide] == [s.body for s in coded(298, 0)[1]]
 
 
 def test_windows_that_do_not_fit() -> None:

@@ -282,8 +282,8 @@ def test_delta_that_was_made_wrong(old: Bundle, keys: tuple[bytes, bytes]) -> No
 
     Or else it gives the right file: zeros may be copied from any distance in a zlib stream.
     """
-    tables = replace(old.lapped.tables, costs=old.lapped.tables.costs + np.uint16(1))
-    changed = remade(old, replace(old.lapped, tables=tables), list(old.golden_bodies))
+    quantizer = replace(old.lapped.quantizer, codewords=old.lapped.quantizer.codewords + 1)
+    changed = remade(old, replace(old.lapped, quantizer=quantizer), list(old.golden_bodies))
     signed = signature.sign(changed.pack(), keys[0])
     content = bundledelta.make(old, signed)[:-SUM]
 

@@ -131,7 +131,7 @@ static bool take_option(struct skybook_command *command, const char *name, const
         options->height = (uint32_t)n;
     } else if (strcmp(name, "--step-code") == 0 && number(value, 0, 255, &n)) {
         options->step_code = (int16_t)n;
-    } else if (strcmp(name, "--segment-bytes") == 0 && number(value, 0, 65557, &n)) {
+    } else if (strcmp(name, "--segment-bytes") == 0 && number(value, 0, 65551, &n)) {
         options->segment_bytes = (uint32_t)n;
     } else if (strcmp(name, "--scene-id") == 0 && number(value, 0, 65535, &n)) {
         options->scene_id = (uint16_t)n;

@@ -41,7 +41,7 @@ static bool fits(const struct skybook_options *o)
 static void make_head(struct skybook_encoder *encoder)
 {
     const struct skybook_options *options = &encoder->options;
-    uint8_t *body = encoder->head + 18;
+    uint8_t *body = encoder->head + SKYBOOK_NAMED_HEAD;
     size_t length = 13;
     body[0] = 0;
     body[1] = TYPE_U16;
@@ -104,7 +104,8 @@ enum skybook_status skybook_init_sized(struct skybook_encoder *encoder, size_t s
     if (options->packets && room < encoder->limit) {
         encoder->limit = room;
     }
-    if (encoder->limit < SKYBOOK_SEGMENT_OVERHEAD + SKYBOOK_EDGE_BYTES + 1 + SKYBOOK_SIDE_BYTES) {
+    if (encoder->limit < SKYBOOK_SEGMENT_OVERHEAD + SKYBOOK_WIDE_BYTES + SKYBOOK_EDGE_BYTES + 1 +
+                             SKYBOOK_SIDE_BYTES) {
         encoder->status = SKYBOOK_ERROR_USAGE;
         return encoder->status;
     }
@@ -133,7 +134,7 @@ static int64_t share_of(const struct skybook_encoder *encoder, uint32_t line, in
 static int64_t budget_of(const struct skybook_encoder *encoder)
 {
     const uint32_t first = encoder->lines - encoder->held;
-    const uint32_t end = SKYBOOK_SEGMENT_OVERHEAD + END_BYTES +
+    const uint32_t end = SKYBOOK_NAMED_HEAD + END_BYTES + SKYBOOK_CRC_BYTES +
                          skybook_packet_overhead(&encoder->options);
     const int64_t reserve = end + kept_back(encoder);
     const int64_t share =
@@ -222,9 +223,9 @@ enum skybook_status skybook_finish(struct skybook_encoder *encoder)
         encoder->status = code_strip(encoder);
     }
     if (encoder->status == SKYBOOK_OK) {
-        uint8_t end[SKYBOOK_SEGMENT_OVERHEAD + END_BYTES];
-        skybook_put32(end + 18, encoder->lines);
-        skybook_put32(end + 22, encoder->segments);
+        uint8_t end[SKYBOOK_NAMED_HEAD + END_BYTES + SKYBOOK_CRC_BYTES];
+        skybook_put32(end + SKYBOOK_NAMED_HEAD, encoder->lines);
+        skybook_put32(end + SKYBOOK_NAMED_HEAD + 4, encoder->segments);
         const size_t length = skybook_pack_segment(encoder, SKYBOOK_KIND_END, end, END_BYTES);
         encoder->status = skybook_send(encoder, encoder->lines, end, length);
     }

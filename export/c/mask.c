@@ -91,11 +91,11 @@ enum skybook_status skybook_code_mask(struct skybook_encoder *encoder, uint32_t 
     const uint32_t room = skybook_room(encoder, column);
     const bool runs = bytes_of_runs(nodata, pixels, room) <= bytes_of_bitmap(pixels, room);
     for (uint32_t start = 0; start < pixels;) {
-        uint8_t *body = skybook_begin_segment(encoder, column);
+        const struct skybook_segment segment = {SKYBOOK_KIND_MASK, 0, (uint16_t)start, column};
+        uint8_t *body = skybook_begin_segment(encoder, &segment);
         if (body == NULL) {
             return SKYBOOK_ERROR_LIMIT;
         }
-        const struct skybook_segment segment = {SKYBOOK_KIND_MASK, 0, (uint16_t)start, column};
         const uint32_t length = runs ? put_runs(nodata, pixels, room, &start, body)
                                      : put_bitmap(nodata, pixels, room, &start, body);
         skybook_end_segment(encoder, &segment, length);

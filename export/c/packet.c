@@ -49,8 +49,8 @@ static struct item item_of(const struct walk *walk, uint32_t list)
         item.bytes = NULL;
     } else {
         item.bytes = &walk->encoder->strip[walk->next[list]];
-        item.place = (item.bytes[3] & 15u) << 16 | skybook_get16(item.bytes + 14);
-        item.length = skybook_get16(item.bytes + 16) + SKYBOOK_SEGMENT_OVERHEAD;
+        item.place = skybook_packed_place(item.bytes);
+        item.length = skybook_packed_length(item.bytes);
     }
     return item;
 }

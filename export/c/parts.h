@@ -5,8 +5,11 @@
 #include "skybook.h"
 
 #define SKYBOOK_LEVELS 64
-#define SKYBOOK_SEGMENT_OVERHEAD 22
-#define SKYBOOK_EDGE_BYTES 4
+#define SKYBOOK_SEGMENT_OVERHEAD 16u /* of a narrow tile at most, edge left out */
+#define SKYBOOK_WIDE_BYTES 2u
+#define SKYBOOK_EDGE_BYTES 4u
+#define SKYBOOK_NAMED_HEAD 14u /* head and tag of a segment that names its model */
+#define SKYBOOK_CRC_BYTES 4u
 #define SKYBOOK_STATE_BYTES 4
 #define SKYBOOK_COARSEST 255
 #define SKYBOOK_SIZE_CAP 40      /* sizes of symbols in contexts, at most */
@@ -83,7 +86,8 @@ size_t skybook_lane(const uint32_t *symbols, size_t count, uint8_t *buffer, size
 size_t skybook_raw_bytes(const uint32_t *symbols, size_t count);
 size_t skybook_raw_lane(const uint32_t *symbols, size_t count, uint8_t *buffer);
 
-/* segment.c: the strip's bytes, to which segments are added back to back. */
+/* segment.c: the strip's bytes, to which segments are added back to back; a segment's layer and
+ * first as one number, and its length. */
 struct skybook_segment {
     uint8_t kind;
     uint8_t layer;
@@ -92,12 +96,15 @@ struct skybook_segment {
 };
 void skybook_put16(uint8_t *bytes, uint32_t value);
 void skybook_put32(uint8_t *bytes, uint32_t value);
-uint32_t skybook_get16(const uint8_t *bytes);
+uint32_t skybook_packed_place(const uint8_t *bytes);
+uint32_t skybook_packed_length(const uint8_t *bytes);
 bool skybook_is_edge(const struct skybook_tile *tile);
 uint32_t skybook_room(const struct skybook_encoder *encoder, uint32_t column);
+uint32_t skybook_around(const struct skybook_encoder *encoder, uint32_t column, uint32_t first);
 size_t skybook_pack_segment(const struct skybook_encoder *encoder, uint8_t kind, uint8_t *bytes,
                             size_t length);
-uint8_t *skybook_begin_segment(struct skybook_encoder *encoder, uint32_t column);
+uint8_t *skybook_begin_segment(struct skybook_encoder *encoder,
+                               const struct skybook_segment *segment);
 void skybook_close_gaps(struct skybook_encoder *encoder);
 void skybook_close_piece_gaps(struct skybook_encoder *encoder);
 void skybook_end_segment(struct skybook_encoder *encoder, const struct skybook_segment *segment,

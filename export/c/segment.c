@@ -3,9 +3,12 @@
 
 #include "parts.h"
 
-#define HEAD 18
-#define CRC_BYTES 4
+#define LEAST_HEAD 10u
 #define EDGE_FLAG 0x80u
+#define WIDE_FLAG 0x40u
+#define FIRST_FLAG 0x20u
+#define LAYER_BITS 0x0Fu
+#define MAX_NARROW_TILE 65535u
 #define MAJOR 1u
 
 void skybook_put16(uint8_t *bytes, uint32_t value)
@@ -20,7 +23,7 @@ void skybook_put32(uint8_t *bytes, uint32_t value)
     skybook_put16(bytes + 2, value & 0xFFFFu);
 }
 
-uint32_t skybook_get16(const uint8_t *bytes)
+static uint32_t get16(const uint8_t *bytes)
 {
     return (uint32_t)bytes[0] << 8 | bytes[1];
 }
@@ -30,67 +33,122 @@ bool skybook_is_edge(const struct skybook_tile *tile)
     return tile->rows != SKYBOOK_TILE || tile->cols != SKYBOOK_TILE;
 }
 
-/* The most bytes of a body, edge fields left out. */
+/* Index in the scene of a tile of the strip. */
+static uint32_t tile_index(const struct skybook_encoder *encoder, uint32_t column)
+{
+    const uint32_t rows_before = (encoder->lines - encoder->held) / SKYBOOK_TILE;
+    return rows_before * encoder->columns + column;
+}
+
+static uint32_t head_bytes(uint32_t flags)
+{
+    return LEAST_HEAD + ((flags & WIDE_FLAG) != 0 ? SKYBOOK_WIDE_BYTES : 0u) +
+           ((flags & FIRST_FLAG) != 0 ? 2u : 0u);
+}
+
+static uint32_t flags_of(uint32_t tile, uint32_t first)
+{
+    return (tile > MAX_NARROW_TILE ? WIDE_FLAG : 0u) | (first > 0 ? FIRST_FLAG : 0u);
+}
+
+static uint32_t edge_bytes(const struct skybook_encoder *encoder, uint32_t column)
+{
+    return skybook_is_edge(&encoder->tiles[column]) ? SKYBOOK_EDGE_BYTES : 0u;
+}
+
+/* The bytes around a body that starts at `first`, edge fields included. */
+uint32_t skybook_around(const struct skybook_encoder *encoder, uint32_t column, uint32_t first)
+{
+    const uint32_t flags = flags_of(tile_index(encoder, column), first);
+    return head_bytes(flags) + edge_bytes(encoder, column) + SKYBOOK_CRC_BYTES;
+}
+
+/* The most bytes of a body, edge fields left out, wherever it starts. */
 uint32_t skybook_room(const struct skybook_encoder *encoder, uint32_t column)
 {
-    const uint32_t edge = skybook_is_edge(&encoder->tiles[column]) ? SKYBOOK_EDGE_BYTES : 0;
-    return encoder->limit - SKYBOOK_SEGMENT_OVERHEAD - edge;
+    return encoder->limit - skybook_around(encoder, column, 1);
+}
+
+uint32_t skybook_packed_place(const uint8_t *bytes)
+{
+    const uint32_t at = LEAST_HEAD - 2u + ((bytes[3] & WIDE_FLAG) != 0 ? SKYBOOK_WIDE_BYTES : 0u);
+    const uint32_t first = (bytes[3] & FIRST_FLAG) != 0 ? get16(bytes + at) : 0u;
+    return (bytes[3] & LAYER_BITS) << 16 | first;
+}
+
+uint32_t skybook_packed_length(const uint8_t *bytes)
+{
+    const uint32_t head = head_bytes(bytes[3]);
+    return head + get16(bytes + head - 2) + SKYBOOK_CRC_BYTES;
 }
 
 static void write_head(const struct skybook_encoder *encoder, uint8_t *bytes, uint32_t kind,
                        uint32_t flags, uint32_t tile, uint32_t first, size_t length)
 {
+    flags |= flags_of(tile, first);
     bytes[0] = 'S';
     bytes[1] = 'K';
     bytes[2] = (uint8_t)(MAJOR << 4 | kind);
     bytes[3] = (uint8_t)flags;
     skybook_put16(bytes + 4, encoder->options.scene_id);
-    memcpy(bytes + 6, skybook_model, 4);
-    skybook_put32(bytes + 10, tile);
-    skybook_put16(bytes + 14, first);
-    skybook_put16(bytes + 16, (uint32_t)length);
+    bytes += 6;
+    if ((flags & WIDE_FLAG) != 0) {
+        skybook_put16(bytes, tile >> 16);
+        bytes += SKYBOOK_WIDE_BYTES;
+    }
+    skybook_put16(bytes, tile & 0xFFFFu);
+    bytes += 2;
+    if ((flags & FIRST_FLAG) != 0) {
+        skybook_put16(bytes, first);
+        bytes += 2;
+    }
+    skybook_put16(bytes, (uint32_t)length);
 }
 
-/* Put the envelope around a body of `length` bytes that stands at bytes + 18, of a segment that
- * belongs to no tile; return the bytes of the whole. */
+/* Put the envelope around a body of `length` bytes that stands at bytes + SKYBOOK_NAMED_HEAD, of a
+ * segment that belongs to no tile; return the bytes of the whole. */
 size_t skybook_pack_segment(const struct skybook_encoder *encoder, uint8_t kind, uint8_t *bytes,
                             size_t length)
 {
-    write_head(encoder, bytes, kind, 0, 0, 0, length);
-    skybook_put32(bytes + HEAD + length, skybook_crc32c(bytes, HEAD + length));
-    return HEAD + length + CRC_BYTES;
+    const size_t before = SKYBOOK_NAMED_HEAD + length;
+    write_head(encoder, bytes, kind, 0, 0, 0, sizeof(skybook_model) + length);
+    memcpy(bytes + LEAST_HEAD, skybook_model, sizeof(skybook_model));
+    skybook_put32(bytes + before, skybook_crc32c(bytes, before));
+    return before + SKYBOOK_CRC_BYTES;
 }
 
 /* Where the body of the next segment of a tile goes; NULL where the strip's bytes may not hold it.
  */
-uint8_t *skybook_begin_segment(struct skybook_encoder *encoder, uint32_t column)
+uint8_t *skybook_begin_segment(struct skybook_encoder *encoder,
+                               const struct skybook_segment *segment)
 {
     if (SKYBOOK_STRIP_BYTES - encoder->strip_used < encoder->limit) {
         return NULL;
     }
-    const uint32_t edge = skybook_is_edge(&encoder->tiles[column]) ? SKYBOOK_EDGE_BYTES : 0;
-    return &encoder->strip[encoder->strip_used + HEAD + edge];
+    return &encoder->strip[encoder->strip_used - SKYBOOK_CRC_BYTES +
+                           skybook_around(encoder, segment->column, segment->first)];
 }
 
-/* Put the envelope around the `length` bytes of a body. */
+/* Put the envelope around the `length` bytes of a body; its CRC is bound to the model. */
 void skybook_end_segment(struct skybook_encoder *encoder, const struct skybook_segment *segment,
                          size_t length)
 {
     const struct skybook_tile *tile = &encoder->tiles[segment->column];
     uint8_t *bytes = &encoder->strip[encoder->strip_used];
-    const uint32_t rows_before = (encoder->lines - encoder->held) / SKYBOOK_TILE;
-    uint32_t flags = segment->layer;
-    size_t body = length;
-    if (skybook_is_edge(tile)) {
-        flags |= EDGE_FLAG;
-        skybook_put16(bytes + HEAD, tile->rows);
-        skybook_put16(bytes + HEAD + 2, tile->cols);
-        body += SKYBOOK_EDGE_BYTES;
+    const uint32_t edge = edge_bytes(encoder, segment->column);
+    const size_t before =
+        skybook_around(encoder, segment->column, segment->first) - SKYBOOK_CRC_BYTES + length;
+    if (edge != 0) {
+        skybook_put16(bytes + before - length - SKYBOOK_EDGE_BYTES, tile->rows);
+        skybook_put16(bytes + before - length - 2, tile->cols);
     }
-    write_head(encoder, bytes, segment->kind, flags,
-               rows_before * encoder->columns + segment->column, segment->first, body);
-    skybook_put32(bytes + HEAD + body, skybook_crc32c(bytes, HEAD + body));
-    encoder->strip_used += (uint32_t)(HEAD + body + CRC_BYTES);
+    write_head(encoder, bytes, segment->kind, segment->layer | (edge != 0 ? EDGE_FLAG : 0u),
+               tile_index(encoder, segment->column), segment->first, edge + length);
+    skybook_put32(bytes + before, skybook_crc32c(bytes, before));
+    for (size_t i = 0; i < sizeof(skybook_model); i++) {
+        bytes[before + i] ^= skybook_model[i];
+    }
+    encoder->strip_used += (uint32_t)(before + SKYBOOK_CRC_BYTES);
 }
 
 /* Move a part of the strip's bytes down to `next`; return where it ends. */

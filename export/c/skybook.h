@@ -39,7 +39,7 @@ extern "C" {
 #define SKYBOOK_SIDE_BYTES (1 + SKYBOOK_ANGLES + 2 * SKYBOOK_BANDS)
 #define SKYBOOK_PLANES (2 * SKYBOOK_CHANNELS + 2 * SKYBOOK_BANDS)
 #define SKYBOOK_UNITS ((1 + SKYBOOK_AC_LAYERS) * SKYBOOK_POSITIONS)
-#define SKYBOOK_PACKET_BYTES 65557 /* the longest segment or packet */
+#define SKYBOOK_PACKET_BYTES 65551 /* the longest segment or packet */
 #define SKYBOOK_HEAD_BYTES 64      /* the longest scene header, as a segment */
 
 /* What a call returns. The numbers are those of the error classes of the Python package; a command
@@ -66,7 +66,7 @@ struct skybook_options {
     bool has_start_time;       /* whether the scene header tells the start time */
     uint32_t start_seconds;    /* of line 0, since 1958-01-01T00:00:00 TAI */
     uint16_t start_fraction;   /* 1/65536 s */
-    uint32_t segment_bytes;    /* of a segment at most, 114..65557 */
+    uint32_t segment_bytes;    /* of a segment at most, 114..65551 */
     bool packets;              /* whether segments travel in space packets */
     uint32_t packet_bytes;     /* of a packet at most, 128..65535 */
     uint16_t apid;             /* application process, 0..2046 */

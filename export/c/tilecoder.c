@@ -9,7 +9,7 @@
 static enum skybook_status add_empty(struct skybook_encoder *encoder, uint32_t column)
 {
     const struct skybook_segment segment = {SKYBOOK_KIND_TILE, 0, 0, column};
-    uint8_t *body = skybook_begin_segment(encoder, column);
+    uint8_t *body = skybook_begin_segment(encoder, &segment);
     if (body == NULL) {
         return SKYBOOK_ERROR_LIMIT;
     }
@@ -173,7 +173,7 @@ static enum outcome code_segments(struct skybook_encoder *encoder, uint32_t colu
             segment.layer = (uint8_t)layer;
             segment.first = (uint16_t)place;
         }
-        uint8_t *body = skybook_begin_segment(encoder, column);
+        uint8_t *body = skybook_begin_segment(encoder, &segment);
         if (body == NULL) {
             return NO_ROOM;
         }
@@ -197,7 +197,6 @@ static enum skybook_status plan(struct skybook_encoder *encoder, uint32_t column
     const struct skybook_work *work = &encoder->work;
     struct skybook_tile *tile = &encoder->tiles[column];
     const uint32_t room = skybook_room(encoder, column);
-    const uint32_t around = encoder->limit - room;
     uint32_t first = 0;
     tile->planned = tile->planned_stop = encoder->pieces_used;
     do {
@@ -225,7 +224,7 @@ static enum skybook_status plan(struct skybook_encoder *encoder, uint32_t column
         const size_t lane = stop > first ? lane_bytes(work, first, stop, &is_raw) : 0;
         const uint32_t side = is_first ? 1 + SKYBOOK_SIDE_BYTES : 0;
         struct skybook_piece *piece = &encoder->pieces[encoder->pieces_used];
-        piece->length = around + side + (uint32_t)lane;
+        piece->length = skybook_around(encoder, column, place) + side + (uint32_t)lane;
         piece->layer = (uint8_t)layer;
         piece->first = (uint16_t)place;
         encoder->pieces_used++;

@@ -1,0 +1,156 @@
+"""Segments of a stream, damage and all: which models they may be of, and reading them."""
+
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from mmap import mmap
+
+from onboard.errors import StreamError
+from onboard.segment import BOUND, SYNC, Buffer, Head, Segment, told_tag
+
+MAX_MODELS = 256
+"""Models of which there may be segments in what was received together."""
+_WASTE_PER_BYTE = 16
+_WASTE_ALLOWED = 1 << 20
+_MOST_HEARD_ONCE = 1 << 16
+
+Place = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Bytes of a stream that are no intact segment."""
+
+    offset: int
+    length: int
+    reason: str
+
+
+class ModelTags:
+    """Tags of the models of which there are segments in what was received (SPEC.md, section 2).
+
+    Those that a scene header, end or repair segment names; of a scene of which none was heard,
+    those on which two tile or mask segments agree. What is kept in mind is bounded: 256 models of
+    either kind, and the last 65,536 tags told once (an intact scene needs one of these).
+    """
+
+    def __init__(self) -> None:
+        self._named: set[bytes] = set()
+        self._told: set[int] = set()
+        self._once: dict[tuple[int, bytes], Place] = {}
+        self._agreed: set[tuple[int, bytes]] = set()
+
+    @property
+    def known(self) -> frozenset[bytes]:
+        """The tags, as far as was heard."""
+        agreed = (tag for scene_id, tag in self._agreed if scene_id not in self._told)
+        return frozenset(self._named.union(agreed))
+
+    def hear(self, stream: Buffer) -> None:
+        """Take a stream, or the next part of one that ends with a segment.
+
+        In a scene whose model is named no tile is looked at. Listening ends, as reading does, when
+        more than 16 times the stream (and 1 MiB) went into it.
+        """
+        findable = _findable(stream)
+        self._hear_names(findable)
+        self._hear_tiles(findable)
+
+    def _hear_names(self, stream: bytes | mmap) -> None:
+        allowed = allowance(stream)
+        for offset, head in _heads(stream):
+            if head.kind in BOUND:
+                continue
+            if (allowed := allowed - head.size) < 0:
+                return
+            with suppress(StreamError):
+                segment = Segment.of(head, stream, offset, ())
+                if len(self._named) < MAX_MODELS:
+                    self._named.add(segment.model)
+                self._told.add(segment.scene_id)
+
+    def _hear_tiles(self, stream: bytes | mmap) -> None:
+        allowed = allowance(stream)
+        for offset, head in _heads(stream):
+            if head.kind not in BOUND or head.scene_id in self._told:
+                continue
+            if (allowed := allowed - head.size) < 0:
+                return
+            key = head.scene_id, told_tag(bytes(stream[offset : offset + head.size]))
+            place = head.kind, head.tile, head.layer, head.first
+            if self._once.setdefault(key, place) != place:
+                if len(self._agreed) < MAX_MODELS:
+                    self._agreed.add(key)
+            elif len(self._once) > _MOST_HEARD_ONCE:
+                del self._once[next(iter(self._once))]
+
+
+def models_of(*streams: Buffer) -> frozenset[bytes]:
+    """Return the tags of the models that are known from some streams, see `ModelTags`."""
+    tags = ModelTags()
+    for stream in streams:
+        tags.hear(stream)
+    return tags.known
+
+
+def read_segments(
+    stream: Buffer, models: Collection[bytes] | None = None
+) -> Iterator[Segment | Damage]:
+    """Yield the segments of a stream and, between them, what is damaged.
+
+    Reading resumes at the next sync mark whose segment checks. A memoryview is copied.
+
+    Reading gives up, with a last `Damage` for the rest, when more than 16 times the stream (and
+    1 MiB) went into checking marks that lead nowhere: such a stream was made to waste time.
+
+    Args:
+        stream: segments back to back.
+        models: tags of the models that tiles and masks may be of; None takes those of which the
+            stream itself tells, see `models_of`.
+    """
+    stream = _findable(stream)
+    models = models_of(stream) if models is None else models
+    offset = damaged_from = 0
+    reason = ""
+    allowed = allowance(stream)
+    while offset < len(stream):
+        size = 0
+        try:
+            head = Head.read(stream, offset)
+            size = head.size
+            segment = Segment.of(head, stream, offset, models)
+        except StreamError as error:
+            reason = reason or str(error)
+            allowed -= size  # nothing, unless its body was read
+            if allowed < 0:
+                reason = "too many false sync marks, the rest was not read"
+                break
+            found = stream.find(SYNC, offset + 1)
+            offset = len(stream) if found < 0 else found
+            continue
+        if damaged_from < offset:
+            yield Damage(damaged_from, offset - damaged_from, reason)
+        yield segment
+        offset = damaged_from = offset + size
+        reason = ""
+    if damaged_from < len(stream):
+        yield Damage(damaged_from, len(stream) - damaged_from, reason)
+
+
+def allowance(stream: Buffer) -> int:
+    """Return the bytes that may be read for nothing before a stream is given up."""
+    return _WASTE_PER_BYTE * len(stream) + _WASTE_ALLOWED
+
+
+def _findable(stream: Buffer) -> bytes | mmap:
+    """Return a stream in which bytes can be looked for."""
+    return bytes(stream) if isinstance(stream, memoryview) else stream
+
+
+def _heads(stream: bytes | mmap) -> Iterator[tuple[int, Head]]:
+    """Yield offset and head of whatever may be a segment, one in another included."""
+    offset = stream.find(SYNC)
+    while offset >= 0:
+        with suppress(StreamError):
+            yield offset, Head.read(stream, offset)
+        offset = stream.find(SYNC, offset + 1)

@@ -1,0 +1,87 @@
+"""Dependent quantisation: the machine, and the paths through it."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from onboard.bundle import load
+from onboard.chooser import Chooser
+from onboard.trellis import FOLLOWING, SETS, STATES, best_path, odd_before, points
+
+
+def walked(costs: np.ndarray, parities: tuple[int, ...]) -> int:
+    """Cost of a sequence of parities, from state 0 on."""
+    state = total = 0
+    for cost, parity in zip(costs, parities, strict=True):
+        total += int(cost[state & 1, parity])
+        state = FOLLOWING[state][parity]
+    return total
+
+
+def test_the_machine_is_a_proper_trellis() -> None:
+    """Every state follows on two; what follows on an even and on an odd index differs."""
+    reached = [after for pair in FOLLOWING for after in pair]
+    assert sorted(reached) == sorted(2 * list(range(STATES)))
+    assert all(even != odd for even, odd in FOLLOWING)
+    assert len(FOLLOWING) == STATES
+
+
+def test_paths_cost_least() -> None:
+    rng = np.random.default_rng(3)
+    lengths = np.array([9, 9, 4, 1, 0])
+    costs = rng.integers(0, 1_000, (9, SETS, 2, len(lengths))).astype(np.int32)
+    states, parities = best_path(costs, lengths)
+    for lane, length in enumerate(lengths.tolist()):
+        least = min(
+            walked(costs[:length, ..., lane], tried)
+            for tried in itertools.product((0, 1), repeat=length)
+        )
+        taken = tuple(parities[:length, lane].tolist())
+        assert walked(costs[:length, ..., lane], taken) == least
+        assert (states[:length, lane] & 1).tolist() == odd_before(0, taken)
+
+
+def test_even_indices_win_ties() -> None:
+    _, parities = best_path(np.zeros((6, SETS, 2, 2), np.int32), np.array([6, 3]))
+    assert not parities.any()
+
+
+def test_granular_gain_is_that_of_the_literature() -> None:
+    """1.09 dB below a grid of as many points, for an even distribution."""
+    values = np.random.default_rng(4).uniform(50, 60, (2_000, 40))
+    halves = 2 * values
+    costs, tried = [], []
+    for odd in range(SETS):
+        for parity in range(2):
+            index = parity + 2 * np.rint(((halves + odd) / 2 - parity) / 2)
+            tried.append(2 * index - odd)
+            costs.append(np.rint(1_000 * np.square(halves - tried[-1])))
+    laid = np.array(costs, np.int32).reshape(SETS, 2, *values.shape).transpose(2, 0, 1, 3)
+    states, parities = best_path(np.ascontiguousarray(laid), np.full(40, 2_000))
+    chosen = np.take_along_axis(np.array(tried), (2 * (states & 1) + parities)[None], 0)[0]
+    error = np.square(values - chosen / 2).mean()
+    assert 10 * np.log10(1 / 12 / error) == pytest.approx(1.09, abs=0.03)
+
+
+def test_points_of_even_and_odd_states() -> None:
+    indices = np.array([-2, -1, 0, 1, 2], np.int32)
+    assert points(indices, np.zeros(5, np.int32)).tolist() == [-4, -2, 0, 2, 4]
+    assert points(indices, np.ones(5, np.int32)).tolist() == [-3, -1, 0, 1, 3]
+
+
+def test_indices_follow_the_states_and_the_latents() -> None:
+    lapped = load("skybook-s2").lapped
+    rng = np.random.default_rng(5)
+    lengths = np.array([300, 0, 1, 120])
+    away = np.rint(rng.laplace(0, 90, lengths.sum())).astype(np.int32)
+    away[:4] = 1_000_000, -1_000_000, 64, 0
+    rows = np.full(len(away), lapped.tables.first_row(4, True) + 30)
+    worth = np.full(len(away), 369, np.int32)
+    chooser = Chooser(lapped.tables, lapped.quantizer.codewords)
+    path = chooser.choose(away, rows, worth, lengths)
+    for part in np.split(np.arange(len(away)), np.cumsum(lengths)[:-1]):
+        odd = odd_before(0, path.indices[part].tolist())
+        assert (path.states[part] & 1).tolist() == odd
+    assert (np.sign(path.indices) * np.sign(away) >= 0).all()
+    assert np.abs(32 * points(path.indices, path.states & 1) - away).max() < 200
