@@ -164,6 +164,8 @@ def _verify_c(arguments: argparse.Namespace) -> int:
         f"{timed.native_mpixel_per_s:.2f} Mpixel/s on one core (-O3 -march=native), "
         f"{timed.portable_mpixel_per_s:.2f} (-O2), OpenJPEG {timed.openjpeg_mpixel_per_s:.2f}: "
         f"{timed.speed_over_openjpeg:.1f} and {timed.portable_over_openjpeg:.1f} times as fast\n"
+        f"along a trellis {timed.mpixel_per_s_trellis:.2f} Mpixel/s (-O3 -march=native), "
+        f"{timed.speed_over_openjpeg_trellis:.1f} times as fast\n"
         f"{taken.code_bytes} bytes of code and constants, {taken.static_bytes} of static RAM, "
         f"stack at most {taken.stack_bound_bytes}"
     )

@@ -3,57 +3,12 @@
 The sources in `export/c` are the same for every bundle; `tables.h` and `tables.c` are made here.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from onboard import bandtransform
+from export.ctables import Table, constants, numbers, sum_type
 from onboard.bundle import Bundle
-from onboard.contexts import BLOCK, FREQUENCIES, SIZE_CAP, SLOPE_CAP, ContextModel
 from onboard.errors import BundleError, UsageError
-from onboard.lapped import LATENT_SHIFT, PLANE_LIMIT, STEP_CODES, SUB_STEPS, LappedTransform
-from onboard.lappedcoder import LappedCoder
-from onboard.tables import ESCAPE, Tables
-
-_HALF_AT_MOST = 1 << 22
-"""Half of the largest divisor by which latents are scaled (SPEC.md, section 9)."""
-_PER_LINE = 96
-_GUESS_BINS = 96
-"""Quarter octaves of a latent, from 1 to below 2^24."""
-_GUESS_SHIFTS = 9
-"""Octaves by which planes are scaled down, at most: those of 16 bands of 16 bits."""
-_GUESS_ORIGIN = 4 * (_GUESS_BINS - 1) + SUB_STEPS * _GUESS_SHIFTS
-
-
-@dataclass(frozen=True)
-class Table:
-    """A constant array.
-
-    Attributes:
-        name: without prefix.
-        kind: C type of its elements.
-        values: integers, of any shape.
-    """
-
-    name: str
-    kind: str
-    values: NDArray[Any]
-
-    @property
-    def declaration(self) -> str:
-        """The C declaration, without `extern` and semicolon."""
-        sides = "".join(f"[{side}]" for side in self.values.shape)
-        return f"const {self.kind} skybook_{self.name}{sides}"
-
-    @property
-    def definition(self) -> str:
-        """The C definition."""
-        return f"{self.declaration} = {_braces(self.values)};\n"
 
 
 def write(bundle: Bundle, folder: Path) -> list[Path]:
@@ -75,7 +30,7 @@ def write(bundle: Bundle, folder: Path) -> list[Path]:
             f"{bundle.name}: expected a bundle of the lapped codec (coder 'rans'), found coder "
             f"{bundle.coder_kind!r}: its networks run on an inference engine only"
         )
-    tables = _tables(bundle)
+    tables = constants(bundle)
     contents = {
         "tables.h": _header(bundle, tables),
         "tables.c": '#include "tables.h"\n\n' + "\n".join(table.definition for table in tables),
@@ -94,20 +49,6 @@ def write(bundle: Bundle, folder: Path) -> list[Path]:
 
 def _header(bundle: Bundle, tables: list[Table]) -> str:
     """Return `tables.h`."""
-    lapped = bundle.lapped
-    contexts = lapped.contexts
-    widest = max(np.diff([0, *contexts.cuts]).tolist())
-    numbers = {
-        "BANDS": bundle.bands,
-        "TILE": bundle.tile,
-        "AC_LAYERS": len(contexts.cuts) - 1,
-        "WIDEST_LAYER": widest,
-        "SKIP": lapped.quantizer.skip,
-        "LEAST_SUM": _least_sum(lapped.quantizer.skip),
-        "LARGEST_MANTISSA": int(lapped.transform.mantissas.max()),
-        "GUESS_BINS": _GUESS_BINS,
-        "GUESS_ORIGIN": _GUESS_ORIGIN,
-    }
     lines = [
         f"/* Constants of bundle {_plain(bundle.name)}, model {bundle.model_hash.hex()[:16]}. */",
         "#ifndef SKYBOOK_TABLES_H",
@@ -115,9 +56,10 @@ def _header(bundle: Bundle, tables: list[Table]) -> str:
         "",
         "#include <stdint.h>",
         "",
-        *(f"#define SKYBOOK_{name} {value}" for name, value in numbers.items()),
+        *(f"#define SKYBOOK_{name} {value}" for name, value in numbers(bundle).items()),
         "",
-        f"typedef {_sum_type(contexts)} skybook_sum; /* holds every sum of the context model */",
+        "/* Holds every sum of the context model. */",
+        f"typedef {sum_type(bundle.lapped.contexts)} skybook_sum;",
         "",
         *(f"extern {table.declaration};" for table in tables),
         "",
@@ -130,138 +72,3 @@ def _header(bundle: Bundle, tables: list[Table]) -> str:
 def _plain(name: str) -> str:
     """Return a bundle's name as it may stand in a comment."""
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)
-
-
-def _tables(bundle: Bundle) -> list[Table]:
-    """Return every constant array."""
-    lapped = bundle.lapped
-    contexts, quantizer, tables = lapped.contexts, lapped.quantizer, lapped.tables
-    circle = bandtransform.matrix(np.arange(bandtransform.ANGLES, dtype=np.uint8)[:, None], 2)
-    terms, planes, weights = _sparse(contexts)
-    filters = _quarters(lapped.transform)
-    near_used = np.zeros(contexts.cuts[-1], np.int64)
-    near_used[np.flatnonzero(contexts.near.any(axis=1))] = 1
-    return [
-        Table("model", "uint8_t", np.frombuffer(bundle.model_hash[:4], np.uint8)),
-        Table("cosines", "int16_t", circle[:, 0, 0]),
-        Table("sines", "int16_t", circle[:, 0, 1]),
-        Table("filters", "int16_t", filters),
-        Table("pairs", "int16_t", filters.reshape(4, 16, 32, 2).swapaxes(1, 2)),
-        Table("mantissas", "uint16_t", lapped.transform.mantissas),
-        Table("order", "uint16_t", contexts.order),
-        Table("cuts", "uint16_t", np.array(contexts.cuts)),
-        Table("dc", "uint16_t", contexts.dc),
-        Table("dc_bias", "uint16_t", contexts.dc_bias),
-        Table("bias", "uint16_t", contexts.bias),
-        Table("terms", "uint32_t", terms),
-        Table("planes", "uint16_t", planes),
-        Table("weights", "uint16_t", weights),
-        Table("near_used", "uint8_t", near_used),
-        Table("dead", "uint16_t", quantizer.dead),
-        Table("rounding", "uint16_t", quantizer.rounding),
-        Table("shifts", "uint8_t", tables.shifts),
-        Table("frequencies", "uint16_t", tables.frequencies),
-        Table("starts", "uint16_t", _starts(tables)),
-        Table("costs", "uint32_t", _costs(tables)),
-        Table("guess", "uint32_t", _guess(lapped)),
-    ]
-
-
-def _quarters(transform: LappedTransform) -> NDArray[np.int64]:
-    """Return the upper left 8x8 weights of filters that are even or odd along each axis.
-
-    Returns:
-        (4, 16, 64): by parity (2 row + column), number among the filters of that parity, weight.
-
-    Raises:
-        BundleError: they are not, or latents times a step's mantissa do not fit 32 bits.
-    """
-    filters = transform.analysis.astype(np.int64)
-    for number, weights in enumerate(filters):
-        row_sign, col_sign = (1 - 2 * (place % 2) for place in divmod(number, BLOCK))
-        if (weights != row_sign * weights[::-1]).any() or (
-            weights != col_sign * weights[:, ::-1]
-        ).any():
-            raise BundleError(f"transform: filter {number} is neither even nor odd along an axis")
-    largest = (int(np.abs(filters).sum(axis=(1, 2)).max()) * PLANE_LIMIT >> LATENT_SHIFT) + 1
-    if largest * int(transform.mantissas.max()) + _HALF_AT_MOST >= 1 << 31:
-        raise BundleError("transform: latents times a step's mantissa do not fit 32 bits")
-    quarters = filters[:, :BLOCK, :BLOCK].reshape(4, 2, 4, 2, FREQUENCIES)
-    return quarters.transpose(1, 3, 0, 2, 4).reshape(4, 16, FREQUENCIES)
-
-
-def _sparse(
-    contexts: ContextModel,
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return where the terms of each AC channel begin, and plane and weight of all that count.
-
-    Planes are the sizes of the channels, the sums over their neighbours, and the DC slopes.
-    """
-    same, near = contexts.same.astype(np.int64), contexts.near.astype(np.int64)
-    for first, stop in zip(contexts.cuts[:-1], contexts.cuts[1:], strict=True):
-        part = slice(first - contexts.bands, stop - contexts.bands)
-        same[first:, part] = near[first:, part] = 0  # only channels of earlier layers count
-    stacked = np.concatenate([same, near, contexts.slope.astype(np.int64)])
-    channel, plane = np.nonzero(stacked.T)
-    starts = np.searchsorted(channel, np.arange(stacked.shape[1] + 1))
-    return starts, plane, stacked[plane, channel]
-
-
-def _sum_type(contexts: ContextModel) -> str:
-    """Return the narrowest type that holds every sum of the context model."""
-    weights = [w.astype(np.int64).sum(axis=0) for w in (contexts.same, contexts.near)]
-    slopes = contexts.slope.astype(np.int64).sum(axis=0)
-    sums = SIZE_CAP * (weights[0] + 4 * weights[1]) + SLOPE_CAP * slopes + contexts.bias
-    return "uint16_t" if int(sums.max()) < 1 << 16 else "uint32_t"
-
-
-def _least_sum(skip: int) -> int:
-    """Return the least sum whose level is above `skip`, at least 0."""
-    octave, quarter = divmod(skip + 1 + 8, 4)
-    return (4 + quarter) << (octave - 2) if skip >= 0 else 0
-
-
-def _starts(tables: Tables) -> NDArray[np.int64]:
-    """Return where the slots of each symbol begin, by level."""
-    frequencies = tables.frequencies.astype(np.int64)
-    return np.cumsum(frequencies, axis=1) - frequencies
-
-
-def _costs(tables: Tables) -> NDArray[np.int64]:
-    """Return what residuals cost, (levels, symbols) in 1/256 bit, raw bits and escapes included."""
-    level, symbol = (np.asarray(place, np.int64) for place in np.indices(tables.costs.shape))
-    residual = (symbol - ESCAPE // 2) << tables.shifts.astype(np.int64)[level]
-    return tables.cost(level, np.asarray(residual, np.int32)).astype(np.int64)
-
-
-def _guess(lapped: LappedCoder) -> NDArray[np.int64]:
-    """Return the bits, in 1/4096, that a latent may take, by its size in steps.
-
-    Entry `code + origin - 4 bin - 16 shift` is that of a latent of the bin, in quarter octaves from
-    1 on, of a tile scaled down by `shift` octaves, at the step code.
-    """
-    bits = np.zeros(_GUESS_ORIGIN + STEP_CODES, np.int64)
-    for shift in range(_GUESS_SHIFTS + 1):
-        by_bin = lapped.size_guess.bits_at(shift)[-_GUESS_BINS:]
-        for number, by_code in enumerate(by_bin):
-            first = _GUESS_ORIGIN - 4 * number - SUB_STEPS * shift
-            bits[first : first + STEP_CODES] = by_code
-    return bits
-
-
-def _braces(values: NDArray[Any]) -> str:
-    """Return an initialiser."""
-    if values.ndim > 1:
-        return "{" + ",\n".join(_braces(part) for part in values) + "}"
-    return "{" + "\n".join(_lines(str(value) for value in values.tolist())) + "}"
-
-
-def _lines(words: Iterator[str]) -> Iterator[str]:
-    """Yield lines of words with commas between."""
-    line = ""
-    for word in words:
-        if len(line) + len(word) > _PER_LINE:
-            yield line
-            line = ""
-        line += word + ", "
-    yield line.removesuffix(", ")

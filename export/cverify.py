@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from ground.geotiff import jpeg2000_encode
 from ground.scenes import procedural
-from onboard.bundle import Bundle
+from onboard.bundle import Bundle, GoldenBody
 from onboard.encoder import DEFAULT_RATIO, Encoder, Options
 from onboard.errors import EngineError, InputError, LimitError, StreamError, UsageError
+from onboard.layers import DEPENDENT
 from onboard.sceneheader import SceneHeader
 from onboard.segment import MAX_SEGMENT_BYTES, Segment
 from onboard.spacepacket import PacketOptions, SpacePacket
@@ -39,7 +40,8 @@ class Comparison:
     """What of the C encoder differs from the Python runtime.
 
     Attributes:
-        scenes: random ones, encoded both ways; those that Python refuses come on top.
+        scenes: random ones, encoded by both, plain and along a trellis; those that Python refuses
+            come on top.
         packets: that the Python runtime made of them.
         mismatching_packets: that the C encoder did not make, or made otherwise, or made beyond; a
             scene that Python refuses counts as one where the C encoder has another exit code.
@@ -83,17 +85,21 @@ class Speed:
     Attributes:
         native_mpixel_per_s: C, -O3 -march=native, reading and writing files included.
         portable_mpixel_per_s: C, -O2.
+        mpixel_per_s_trellis: the native build, along a trellis.
         openjpeg_mpixel_per_s: OpenJPEG in memory, bands independent.
         speed_over_openjpeg: of the native build.
         portable_over_openjpeg: of the portable build.
+        speed_over_openjpeg_trellis: of the native build, along a trellis.
         spread: largest over smallest time of the native build.
     """
 
     native_mpixel_per_s: float
     portable_mpixel_per_s: float
+    mpixel_per_s_trellis: float
     openjpeg_mpixel_per_s: float
     speed_over_openjpeg: float
     portable_over_openjpeg: float
+    speed_over_openjpeg_trellis: float
     spread: float
 
 
@@ -133,21 +139,28 @@ def compare(bundle: Bundle, folder: Path, scenes: int = SCENES) -> Comparison:
     total = wrong = seed = encoded = 0
     while encoded < scenes:
         seed += 1
-        image, options = _random_scene(bundle, seed)
-        try:
-            expected = _packets(encoder, image, options)
-        except (LimitError, UsageError) as error:  # a budget that the coarsest step passes
-            done = _run(folder / "skybook", image, _arguments(image, options))
-            wrong += done.returncode != error.exit_code
-            continue
-        encoded += 1
-        done = _run(folder / "skybook", image, _arguments(image, options))
-        found = list(_split(done.stdout))
-        total += len(expected)
-        wrong += sum(one != other for one, other in zip_longest(expected, found))
+        image, plain = _random_scene(bundle, seed)
+        counts = [
+            _compare(encoder, folder / "skybook", image, options)
+            for options in (plain, replace(plain, trellis=True))
+        ]
+        encoded += all(packets for packets, _ in counts)
+        total += sum(packets for packets, _ in counts)
+        wrong += sum(different for _, different in counts)
     vectors = bundle.golden_bodies
-    differ = sum(_golden_body(folder, v.samples, v.step_code) != v.body for v in vectors)
+    differ = sum(_golden_body(folder, vector) != vector.body for vector in vectors)
     return Comparison(scenes, total, wrong, len(vectors), differ)
+
+
+def _compare(encoder: Encoder, program: Path, image: Image, options: Options) -> tuple[int, int]:
+    """Return the packets that Python makes, 0 if it refuses, and how many differ."""
+    done = _run(program, image, _arguments(image, options))
+    try:
+        expected = _packets(encoder, image, options)
+    except (LimitError, UsageError) as error:  # a budget that the coarsest step passes
+        return 0, done.returncode != error.exit_code
+    pairs = zip_longest(expected, _split(done.stdout))
+    return len(expected), sum(one != other for one, other in pairs)
 
 
 def _random_scene(bundle: Bundle, seed: int) -> tuple[Image, Options]:
@@ -186,6 +199,7 @@ def _arguments(image: Image, options: Options) -> list[str]:
         found += ["--bytes", str(options.budget), "--lines", str(image.shape[1])]
     found += ["--packets", "--packet-bytes", str(packets.packet_bytes)]
     found += ["--packet-control"] if packets.control else []
+    found += ["--trellis"] if options.trellis else []
     return found + (["--one-layer"] if options.one_layer else [])
 
 
@@ -210,11 +224,13 @@ def _split(stream: bytes) -> Iterator[bytes]:
         offset = stop
 
 
-def _golden_body(folder: Path, samples: Image, step_code: int) -> bytes:
+def _golden_body(folder: Path, vector: GoldenBody) -> bytes:
     """Return the body of the only tile segment, empty if there is none."""
-    arguments = ["--width", str(samples.shape[2]), "--segment-bytes", str(MAX_SEGMENT_BYTES)]
-    arguments += ["--step-code", str(step_code)]
-    stream = _run(folder / "skybook", samples, arguments).stdout
+    width = vector.samples.shape[2]
+    arguments = ["--width", str(width), "--segment-bytes", str(MAX_SEGMENT_BYTES)]
+    arguments += ["--step-code", str(vector.step_code)]
+    arguments += ["--trellis"] if vector.body[0] & DEPENDENT else []
+    stream = _run(folder / "skybook", vector.samples, arguments).stdout
     try:
         _, after = Segment.unpack(stream)
         return Segment.unpack(stream, after)[0].body
@@ -246,7 +262,8 @@ def speed(bundle: Bundle, folder: Path, runs: int = _RUNS) -> Speed:
     """
     scene = procedural(1, _MOSAIC, _MOSAIC, bundle.bands, nodata=False)
     image = scene.image.astype(np.uint16)
-    times: dict[str, list[float]] = {"skybook-native": [], "skybook": [], "openjpeg": []}
+    programs = (("skybook-native",), ("skybook",), ("skybook-native", "--trellis"))
+    times: list[list[float]] = [[] for _ in (*programs, "openjpeg")]
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {max(before)})
     try:
@@ -254,23 +271,25 @@ def speed(bundle: Bundle, folder: Path, runs: int = _RUNS) -> Speed:
             raw = Path(name) / "mosaic.bil"
             raw.write_bytes(image.transpose(1, 0, 2).astype("<u2").tobytes())
             for _ in range(runs):
-                for program in ("skybook-native", "skybook"):
-                    times[program].append(_timed(folder / program, raw))
+                for (program, *arguments), found in zip(programs, times, strict=False):
+                    found.append(_timed(folder / program, raw, arguments))
                 begun = time.process_time()
                 jpeg2000_encode(image, DEFAULT_RATIO)
-                times["openjpeg"].append(time.process_time() - begun)
+                times[-1].append(time.process_time() - begun)
     finally:
         os.sched_setaffinity(0, before)
-    rates = {k: image[0].size / 1e6 / statistics.median(v) for k, v in times.items()}
-    native, portable, openjpeg = rates.values()
-    spread = max(times["skybook-native"]) / min(times["skybook-native"])
-    return Speed(native, portable, openjpeg, native / openjpeg, portable / openjpeg, spread)
+    rates = [image[0].size / 1e6 / statistics.median(found) for found in times]
+    spread = max(times[0]) / min(times[0])
+    native, portable, along, openjpeg = rates
+    over = native / openjpeg, portable / openjpeg, along / openjpeg
+    return Speed(native, portable, along, openjpeg, *over, spread)
 
 
-def _timed(program: Path, raw: Path) -> float:
+def _timed(program: Path, raw: Path, arguments: list[str]) -> float:
     """Return the seconds of processor that a run takes, its start included."""
     before = getrusage(RUSAGE_CHILDREN)
     command = [str(program), str(raw), "-o", str(raw.with_suffix(".sky")), "--width", str(_MOSAIC)]
+    command += arguments
     done = subprocess.run(command, check=False, capture_output=True, timeout=_LONGEST_RUN)
     if done.returncode:
         raise EngineError(f"C encoder: {done.stderr.decode(errors='replace').strip()[-300:]}")

@@ -41,14 +41,14 @@ class Chooser:
     codewords: NDArray[np.uint16]
 
     @cached_property
-    def _bits(self) -> Ints:
+    def bits(self) -> Ints:
         """(rows * 64,): cost of each magnitude, in 1/256 bit."""
         rows = np.arange(len(self.tables.frequencies))
         size = np.tile(np.arange(_SIZES, dtype=np.int32), len(rows))
         return self.tables.cost(np.repeat(rows, _SIZES), size)
 
     @cached_property
-    def _short(self) -> Ints:
+    def short(self) -> Ints:
         """(rows * 8,): what a magnitude, at most 4, stands for less than itself, in 1/64 step."""
         found = np.zeros((len(self.codewords), 2 * LARGEST_WORD), np.int32)
         words = (self.codewords.astype(np.int32) + 2) >> 2
@@ -104,8 +104,8 @@ class Chooser:
 
     def _cost(self, size: Ints, index: Ints, rows: NDArray[np.int64], worth: Ints) -> Ints:
         """Return what indices cost."""
-        bits = self._bits.take(rows * _SIZES + np.minimum(index, _SIZES - 1))
-        short = self._short.take(rows * (2 * LARGEST_WORD) + np.minimum(index, LARGEST_WORD))
+        bits = self.bits.take(rows * _SIZES + np.minimum(index, _SIZES - 1))
+        short = self.short.take(rows * (2 * LARGEST_WORD) + np.minimum(index, LARGEST_WORD))
         error = size - (index << 6) + short
         cost: Ints = error * error + ((bits * worth) >> 8)
         return cost

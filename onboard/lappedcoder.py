@@ -233,8 +233,8 @@ class LappedCoder:
         """Choose the indices of the coded symbols of a layer; `rows` are those of even states."""
         tiles, _, channels = away.shape
         lengths = np.bincount(coded // max(away[0].size, 1), minlength=tiles)
-        worth = self._worth[self.contexts.channels_of(layer)].take(coded % max(channels, 1))
-        return self._chooser.choose(np.take(away, coded), rows, worth, lengths)
+        worth = self.bit_worth[self.contexts.channels_of(layer)].take(coded % max(channels, 1))
+        return self.chooser.choose(np.take(away, coded), rows, worth, lengths)
 
     @cached_property
     def table_reader(self) -> TableReader:
@@ -242,11 +242,12 @@ class LappedCoder:
         return TableReader(self.tables)
 
     @cached_property
-    def _chooser(self) -> Chooser:
+    def chooser(self) -> Chooser:
+        """Chooses the indices of dependent tiles."""
         return Chooser(self.tables, self.quantizer.codewords)
 
     @cached_property
-    def _worth(self) -> NDArray[np.int32]:
+    def bit_worth(self) -> NDArray[np.int32]:
         """Squared 1/64 steps that a bit is worth, of each channel in order.
 
         That is less where the synthesis filter is longer than on average.

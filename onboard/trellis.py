@@ -20,7 +20,8 @@ STATES = 8
 FOLLOWING = ((0, 2), (5, 7), (1, 3), (6, 4), (2, 0), (4, 6), (3, 1), (7, 5))
 """State after an even and after an odd index. Odd states have the odd points."""
 SETS = 2
-_FAR = 1 << 29
+FAR = 1 << 29
+"""Cost of the states in which no path begins."""
 _EVEN, _ODD = (
     np.array([before for before, after in _pairs])
     for _pairs in (
@@ -63,7 +64,7 @@ def best_path(
     Source: G. D. Forney, "The Viterbi algorithm", Proceedings of the IEEE 61 (1973).
     """
     steps, *_, count = costs.shape
-    sums = np.full((STATES, count), _FAR, np.int32)
+    sums = np.full((STATES, count), FAR, np.int32)
     sums[0] = 0
     second = np.zeros((steps, STATES, count), np.bool_)
     active = np.searchsorted(-lengths, -np.arange(steps), side="left").tolist()

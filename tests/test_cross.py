@@ -16,6 +16,7 @@ from tests.test_csource import CASES, STRICT, run
 COMPILE = 120
 CHOSEN = ("one pixel wide", "as wide as can be", "full range", "one layer in packets")
 """Between them: borders, the largest samples and sums, masks, nodata tiles, layers, packets."""
+ALONG = "along a trellis: "
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,9 @@ def _compile(target: Target, program: Path, sources: list[Path]) -> None:
 def expected() -> dict[str, bytes]:
     """The streams of the Python runtime."""
     encoder = Encoder(bundles.load("skybook-s2"))
-    return {name: CASES[name].expected(encoder) for name in CHOSEN}
+    found = {name: CASES[name].expected(encoder) for name in CHOSEN}
+    found |= {ALONG + name: CASES[name].along_trellis.expected(encoder) for name in CHOSEN}
+    return found
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -92,7 +95,9 @@ def test_the_bytes_are_those_of_python(
 ) -> None:
     program = build(target) / "skybook"
     for name in CHOSEN:
-        assert run(program, CASES[name].image, CASES[name].arguments) == expected[name], name
+        plain, along = CASES[name], CASES[name].along_trellis
+        assert run(program, plain.image, plain.arguments) == expected[name], name
+        assert run(program, along.image, along.arguments) == expected[ALONG + name], name
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -19,6 +19,7 @@ from ground.scenes import procedural
 from onboard import bundle as bundles
 from onboard.encoder import Encoder, Options
 from onboard.errors import BundleError, InputError, LimitError
+from onboard.layers import DEPENDENT
 from onboard.sceneheader import SceneHeader
 from onboard.segment import Kind, Segment
 from onboard.spacepacket import PacketOptions
@@ -27,12 +28,13 @@ STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic")
 BUILDS = {
     "gcc": ("gcc", "-O2"),
     "clang": ("clang", "-O2"),
+    "native": ("gcc", "-O3", "-march=native"),
     "sanitize": (
         *("gcc", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
         *("-DSKYBOOK_STRIP_BYTES=160000", "-DSKYBOOK_STRIP_SEGMENTS=2000"),
     ),
 }
-"""The last has little room for a strip, so that gaps are closed."""
+"""The last has little room for a strip, so that gaps are closed; the native one has vectors."""
 PROGRAM = ("main.c", "command.c")
 """Sources of the command, which are no part of the library."""
 MEGABYTE = 1_000_000
@@ -115,6 +117,7 @@ class Case:
         found = ["--width", str(self.image.shape[2]), "--segment-bytes", str(options.segment_bytes)]
         found += ["--scene-id", str(options.scene_id), "--significant-bits", str(self.bits)]
         found += ["--one-layer"] if options.one_layer else []
+        found += ["--trellis"] if options.trellis else []
         if options.ratio is not None:
             found += ["--ratio", repr(options.ratio)]
         if options.budget is not None:
@@ -128,6 +131,11 @@ class Case:
             found += ["--apid", str(packets.apid), "--line-period", str(packets.line_period)]
             found += ["--packet-control"] if packets.control else []
         return found
+
+    @property
+    def along_trellis(self) -> "Case":
+        """The same with indices chosen along a trellis."""
+        return replace(self, options=replace(self.options, trellis=True))
 
     def expected(self, encoder: Encoder) -> bytes:
         """Return the stream of the Python runtime."""
@@ -179,6 +187,7 @@ CASES = {
         np.random.default_rng(4).integers(0, 65_536, (4, 70, 70)).astype(np.uint16),
         options(ratio=1.6, packets=PacketOptions(128)),
     ),
+    "noise, most lanes raw": Case(noise(20, 40, 70), options(ratio=1.0, segment_bytes=500)),
     "one layer": Case(scene(13, 100, 200), options(ratio=8.0, one_layer=True)),
     "one layer, nodata": Case(holes(), options(ratio=9.0, one_layer=True), nodata=0),
     "packets": Case(scene(14, 150, 300), options(packets=PacketOptions())),
@@ -198,11 +207,12 @@ def run(program: Path, image: Image, arguments: list[str]) -> bytes:
     return subprocess.run(command, input=lines, capture_output=True, check=True).stdout
 
 
+@pytest.mark.parametrize("trellis", [False, True], ids=["plain", "trellis"])
 @pytest.mark.parametrize("name", CASES)
 def test_the_bytes_are_those_of_python(
-    name: str, build: Callable[[str], Path], encoder: Encoder
+    name: str, trellis: bool, build: Callable[[str], Path], encoder: Encoder
 ) -> None:
-    case = CASES[name]
+    case = CASES[name].along_trellis if trellis else CASES[name]
     expected = case.expected(encoder)
     for compiler in BUILDS:
         assert run(build(compiler), case.image, case.arguments) == expected
@@ -216,34 +226,38 @@ def test_packets_of_random_scenes(build: Callable[[str], Path], encoder: Encoder
         ratio = float(rng.uniform(4, 30)) * min(1, rows * cols / 20_000)
         chosen = options(ratio=ratio / (1 + seed % 3), packets=packets, one_layer=seed % 3 == 2)
         case = Case(scene(seed, rows, cols), chosen)
+        if seed % 4 == 1:
+            case = case.along_trellis
         assert run(build("gcc"), case.image, case.arguments) == case.expected(encoder)
 
 
-@pytest.mark.parametrize("name", ["a tile of extremes", "a row of noise"])
-def test_extremes_are_decoded(name: str, build: Callable[[str], Path]) -> None:
-    case = CASES[name]
+@pytest.mark.parametrize("trellis", [False, True], ids=["plain", "trellis"])
+@pytest.mark.parametrize("name", ["a tile of extremes", "a row of noise", "noise, most lanes raw"])
+def test_extremes_are_decoded(name: str, trellis: bool, build: Callable[[str], Path]) -> None:
+    case = CASES[name].along_trellis if trellis else CASES[name]
     stream = run(build("gcc"), case.image, case.arguments)
     decoded = Decoder(bundles.find("skybook-s2")).decode(stream)
     assert decoded.complete
     assert (decoded.mask == Mask.COMPLETE).all()
 
 
-def test_a_step_too_fine_is_a_limit(build: Callable[[str], Path]) -> None:
+@pytest.mark.parametrize("trellis", [[], ["--trellis"]], ids=["plain", "trellis"])
+def test_a_step_too_fine_is_a_limit(build: Callable[[str], Path], trellis: list[str]) -> None:
     """The step is an octave finer than what rate control may choose: a residual does not fit."""
     lines = extremes().transpose(1, 0, 2).astype("<u2").tobytes()
-    command = [build("sanitize"), "-", "-o", "-", "--width", "1024", "--step-code", "0"]
+    command = [build("sanitize"), "-", "-o", "-", "--width", "1024", "--step-code", "0", *trellis]
     done = subprocess.run(command, input=lines, capture_output=True, check=False)
     assert done.returncode == LimitError.exit_code
 
 
 @pytest.mark.parametrize("seed", range(4))
-@pytest.mark.parametrize("layers", [[], ["--one-layer"]])
+@pytest.mark.parametrize("how", [[], ["--one-layer"], ["--trellis"], ["--trellis", "--one-layer"]])
 def test_a_step_too_fine_never_shows_something_else(
-    build: Callable[[str], Path], seed: int, layers: list[str]
+    build: Callable[[str], Path], seed: int, how: list[str]
 ) -> None:
     blocks = np.random.default_rng(seed).integers(0, 2, (4, 8, 8)) * 65_535
     image = np.kron(blocks, np.ones((8, 8))).astype(np.uint16)
-    command = [build("sanitize"), "-", "-o", "-", "--width", "64", "--step-code", "0", *layers]
+    command = [build("sanitize"), "-", "-o", "-", "--width", "64", "--step-code", "0", *how]
     lines = image.transpose(1, 0, 2).astype("<u2").tobytes()
     done = subprocess.run(command, input=lines, capture_output=True, check=False)
     assert done.returncode in (0, LimitError.exit_code)
@@ -257,6 +271,7 @@ def test_golden_vectors(build: Callable[[str], Path]) -> None:
     for vector in bundles.load("skybook-s2").golden_bodies:
         arguments = ["--width", "64", "--segment-bytes", "65551"]
         arguments += ["--step-code", str(vector.step_code)]
+        arguments += ["--trellis"] if vector.body[0] & DEPENDENT else []
         stream = run(build("gcc"), vector.samples, arguments)
         _, after = Segment.unpack(stream)
         tile, _ = Segment.unpack(stream, after)
@@ -486,6 +501,8 @@ def test_the_makefile_builds_and_measures(tmp_path: Path) -> None:
     assert 0 < taken.largest_frame_bytes <= taken.stack_bound_bytes <= 65_536
     timed = cverify.speed(bundle, tmp_path, runs=1)
     assert timed.speed_over_openjpeg > 1
+    assert timed.speed_over_openjpeg_trellis > 1
+    assert timed.mpixel_per_s_trellis < timed.native_mpixel_per_s
     narrow = ["make", "-s", "-C", str(tmp_path), "MACROS=-DSKYBOOK_MAX_WIDTH=64"]
     subprocess.run([*narrow, "all", "sanitize"], check=True)
     for program in ("skybook", "skybook-sanitize"):

@@ -16,6 +16,7 @@ const char *const skybook_usage =
     "  --step-code N           one step, 0..255, for all tiles instead\n"
     "  --segment-bytes N       most bytes of a segment (1000)\n"
     "  --one-layer             one layer to a segment\n"
+    "  --trellis               choose indices along a trellis: smaller, but slower\n"
     "  --scene-id N            0..65535 (0)\n"
     "  --start-time S.F        of line 0: seconds since 1958-01-01 TAI and 1/65536 s, as S or S.F\n"
     "  --packets               space packets whatever the name of OUTPUT\n"
@@ -77,6 +78,8 @@ static bool take_flag(struct skybook_command *command, const char *name)
     struct skybook_options *options = &command->options;
     if (strcmp(name, "--one-layer") == 0) {
         options->one_layer = true;
+    } else if (strcmp(name, "--trellis") == 0) {
+        options->trellis = true;
     } else if (strcmp(name, "--packets") == 0) {
         options->packets = true;
     } else if (strcmp(name, "--packet-control") == 0) {

@@ -7,7 +7,7 @@
 #include "parts.h"
 
 #define SLOPE_CAP 80
-#define DC_CAP 2047
+#define DC_CAP 2047 /* both, like sums, are twice as large where symbols are in half steps */
 #define NEAR SKYBOOK_CHANNELS
 #define SLOPES (2 * SKYBOOK_CHANNELS)
 
@@ -49,9 +49,16 @@ static void add_neighbours(struct skybook_work *work, uint32_t channel)
     work->active[NEAR + channel] = true;
 }
 
+static uint8_t at_most(int32_t size, int32_t cap)
+{
+    return (uint8_t)(size < cap ? size : cap);
+}
+
 /* Note sizes and slopes of the DC, once all of it is known. */
 void skybook_know_dc(struct skybook_work *work)
 {
+    const int32_t size_cap = work->dependent ? SKYBOOK_HALF_SIZE_CAP : SKYBOOK_SIZE_CAP;
+    const int32_t slope_cap = work->dependent ? 2 * SLOPE_CAP : SLOPE_CAP;
     const uint32_t rows = work->positions[0], cols = work->positions[1];
     for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
         const int32_t *dc = work->dc[band];
@@ -66,9 +73,9 @@ void skybook_know_dc(struct skybook_work *work)
                 const int32_t size = magnitude(dc[here]);
                 const int32_t x = magnitude(dc[row * cols + left] - dc[row * cols + right]);
                 const int32_t y = magnitude(dc[above * cols + col] - dc[below * cols + col]);
-                work->known[band][here] = (uint8_t)(size < SKYBOOK_SIZE_CAP ? size : SKYBOOK_SIZE_CAP);
-                across[here] = (uint8_t)(x < SLOPE_CAP ? x : SLOPE_CAP);
-                down[here] = (uint8_t)(y < SLOPE_CAP ? y : SLOPE_CAP);
+                work->known[band][here] = at_most(size, size_cap);
+                across[here] = at_most(x, slope_cap);
+                down[here] = at_most(y, slope_cap);
                 any = any || size > 0;
             }
         }
@@ -93,8 +100,9 @@ void skybook_know_channel(struct skybook_work *work, uint32_t channel, bool any)
 /* Sums of a channel of AC at all positions. */
 void skybook_ac_context(const struct skybook_work *work, uint32_t ac, skybook_sum *restrict sums)
 {
+    const uint32_t bias = work->dependent ? 2u * skybook_bias[ac] : skybook_bias[ac];
     for (uint32_t i = 0; i < SKYBOOK_POSITIONS; i++) {
-        sums[i] = skybook_bias[ac];
+        sums[i] = (skybook_sum)bias;
     }
     for (uint32_t term = skybook_terms[ac]; term < skybook_terms[ac + 1]; term++) {
         if (work->active[skybook_planes[term]]) {
@@ -130,13 +138,15 @@ void skybook_dc_context(const struct skybook_work *work, uint32_t lattice, uint3
     const uint32_t up = mirrored(row, -1, rows), down = mirrored(row, 1, rows);
     const uint32_t left = mirrored(col, -1, cols), right = mirrored(col, 1, cols);
     const bool corners = lattice == 1;
+    const unsigned twice = work->dependent ? 1 : 0;
     for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
         predicted[band] = 0;
-        sums[band] = skybook_dc_bias[lattice][band];
+        sums[band] = (uint32_t)skybook_dc_bias[lattice][band] << twice;
     }
     if (lattice == 0) {
         return;
     }
+    const int32_t dc_cap = DC_CAP << twice;
     uint32_t features[4 * SKYBOOK_BANDS];
     for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
         const int32_t *dc = work->dc[band];
@@ -148,7 +158,7 @@ void skybook_dc_context(const struct skybook_work *work, uint32_t lattice, uint3
                                   magnitude(a - b) + magnitude(c - d),
                                   magnitude(a - c) + magnitude(b - d)};
         for (uint32_t i = 0; i < 4; i++) {
-            features[4 * band + i] = (uint32_t)(sizes[i] < DC_CAP ? sizes[i] : DC_CAP);
+            features[4 * band + i] = (uint32_t)(sizes[i] < dc_cap ? sizes[i] : dc_cap);
         }
         predicted[band] = (a + b + c + d + 2) >> 2;
     }

@@ -12,7 +12,10 @@
 #define SKYBOOK_CRC_BYTES 4u
 #define SKYBOOK_STATE_BYTES 4
 #define SKYBOOK_COARSEST 255
-#define SKYBOOK_SIZE_CAP 40 /* sizes of symbols in contexts, at most */
+#define SKYBOOK_SIZE_CAP 40      /* sizes of symbols in contexts, at most */
+#define SKYBOOK_HALF_SIZE_CAP 63 /* those in half steps */
+#define SKYBOOK_DEPENDENT 4      /* added to the state of a tile whose indices follow a trellis */
+#define SKYBOOK_ROW_BITS 10      /* a symbol is the residual above its row of the tables */
 
 enum { SKYBOOK_ALL_VALID, SKYBOOK_SOME_NODATA, SKYBOOK_ALL_NODATA };
 enum { SKYBOOK_KIND_SCENE, SKYBOOK_KIND_TILE, SKYBOOK_KIND_MASK, SKYBOOK_KIND_END };
@@ -65,12 +68,15 @@ void skybook_know_dc(struct skybook_work *work);
 void skybook_ac_context(const struct skybook_work *work, uint32_t ac, skybook_sum *restrict sums);
 void skybook_know_channel(struct skybook_work *work, uint32_t channel, bool any);
 
-/* scan.c: bits of the tile's symbols at a step, in 1/256; if `record`, the symbols too. */
-uint64_t skybook_scan(struct skybook_work *work, const struct skybook_tile *tile, unsigned code,
-                      bool record);
-/* Layer of a unit, and its place in the layer. */
+/* scan.c: the tile's symbols at a step, and their bits in 1/256. */
+void skybook_scan(struct skybook_work *work, const struct skybook_tile *tile, unsigned code,
+                  bool dependent);
+/* Layer of a unit, and where a segment begins that begins with it. */
 void skybook_place(const struct skybook_work *work, uint32_t unit, uint32_t *layer,
                    uint32_t *first);
+
+/* trellis.c: the indices of a path, and the states before. */
+void skybook_choose_path(struct skybook_path *path);
 
 /* rans.c: symbols to a lane at the end of `buffer`; its length, 0 if it is longer, or that there is
  * none: a symbol is out of range, which the finest step of a tile rules out. */

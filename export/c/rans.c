@@ -4,6 +4,12 @@
 #define ESCAPE 63
 #define LARGEST 31
 #define START 65536u
+#define ROWS (1u << SKYBOOK_ROW_BITS)
+
+static int32_t residual_of(uint32_t symbol)
+{
+    return (int32_t)symbol >> SKYBOOK_ROW_BITS;
+}
 
 /* A lane that grows downwards. */
 struct lane {
@@ -35,12 +41,12 @@ static void put_bits(struct lane *lane, uint32_t value, unsigned bits)
     put(lane, (value << (12 - bits)) & 0xFFFFu, 1u << (12 - bits));
 }
 
-static void put_residual(struct lane *lane, int32_t residual, uint32_t level)
+static void put_residual(struct lane *lane, int32_t residual, uint32_t row)
 {
-    const unsigned shift = skybook_shifts[level];
+    const unsigned shift = skybook_shifts[row % SKYBOOK_LEVELS];
     const int32_t high = residual >> shift;
     uint32_t symbol = ESCAPE;
-    if (high >= -LARGEST && high <= LARGEST && skybook_frequencies[level][high + LARGEST] != 0) {
+    if (high >= -LARGEST && high <= LARGEST && skybook_frequencies[row][high + LARGEST] != 0) {
         symbol = (uint32_t)(high + LARGEST);
     }
     if (shift > 0) {
@@ -52,14 +58,14 @@ static void put_residual(struct lane *lane, int32_t residual, uint32_t level)
         put_bits(lane, (uint32_t)(value & 255), 8);
         put_bits(lane, (uint32_t)(value >> 8), 8);
     }
-    put(lane, skybook_starts[level][symbol], skybook_frequencies[level][symbol]);
+    put(lane, skybook_starts[row][symbol], skybook_frequencies[row][symbol]);
 }
 
 size_t skybook_lane(const uint32_t *symbols, size_t count, uint8_t *buffer, size_t size)
 {
     struct lane lane = {START, buffer + size, size, size < SKYBOOK_STATE_BYTES, false};
     for (size_t i = count; i > 0 && !lane.full && !lane.broken; i--) {
-        put_residual(&lane, (int32_t)symbols[i - 1] >> 8, symbols[i - 1] & 255u);
+        put_residual(&lane, residual_of(symbols[i - 1]), symbols[i - 1] % ROWS);
     }
     if (lane.broken) {
         return SKYBOOK_NO_LANE;
@@ -77,7 +83,7 @@ static unsigned width_of(const uint32_t *symbols, size_t count)
 {
     int32_t largest = 127;
     for (size_t i = 0; i < count; i++) {
-        const int32_t residual = (int32_t)symbols[i] >> 8;
+        const int32_t residual = residual_of(symbols[i]);
         const int32_t size = residual < 0 ? ~residual : residual;
         largest = size > largest ? size : largest;
     }
@@ -105,7 +111,7 @@ size_t skybook_raw_lane(const uint32_t *symbols, size_t count, uint8_t *buffer)
     buffer[1] = 0;
     buffer[2] = (uint8_t)width;
     for (size_t i = 0; i < count; i++) {
-        held = held << width | ((symbols[i] >> 8) & mask);
+        held = held << width | ((symbols[i] >> SKYBOOK_ROW_BITS) & mask);
         for (bits += width; bits >= 8; bits -= 8) {
             buffer[length] = (uint8_t)(held >> (bits - 8));
             length++;

@@ -5,6 +5,7 @@
 
 #define TRIES 8
 #define MOST_BUDGET ((int64_t)1 << 32) /* no strip takes as much */
+#define TRELLIS_CODES 3
 #define GUESS_SHIFT 11 /* twice what every second position takes, in 1/4096 bit */
 
 /* Quarter octaves of a latent from 1 on. */
@@ -35,8 +36,9 @@ static void count_bins(const struct skybook_work *work, uint32_t counts[SKYBOOK_
     }
 }
 
-/* Guess the bits of the tile in work at each step code, from how large its latents are. */
-static void guess(const struct skybook_work *work, const struct skybook_tile *tile,
+/* Guess the bits of the tile in work at each step code, from how large its latents are. A dependent
+ * tile takes what a plain one does that is some codes finer. */
+static void guess(const struct skybook_work *work, const struct skybook_tile *tile, bool dependent,
                   uint32_t bits[256])
 {
     uint32_t counts[SKYBOOK_GUESS_BINS] = {0};
@@ -50,7 +52,9 @@ static void guess(const struct skybook_work *work, const struct skybook_tile *ti
         }
     }
     for (uint32_t code = 0; code < 256; code++) {
-        bits[code] = (uint32_t)(sums[code] >> GUESS_SHIFT) + 8 * SKYBOOK_SIDE_BYTES;
+        const uint32_t finer = dependent ? TRELLIS_CODES : 0;
+        const uint32_t at = code > finer ? code - finer : 0;
+        bits[code] = (uint32_t)(sums[at] >> GUESS_SHIFT) + 8 * SKYBOOK_SIDE_BYTES;
     }
 }
 
@@ -64,7 +68,7 @@ static enum skybook_status open_search(struct skybook_encoder *encoder)
         status = skybook_analyse(encoder, column);
         const struct skybook_tile *tile = &encoder->tiles[column];
         if (status == SKYBOOK_OK && tile->state != SKYBOOK_ALL_NODATA) {
-            guess(&encoder->work, tile, search->guess[search->count]);
+            guess(&encoder->work, tile, encoder->options.trellis, search->guess[search->count]);
             search->finest[search->count] = tile->finest;
             search->columns[search->count++] = (uint16_t)column;
         }

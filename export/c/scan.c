@@ -16,7 +16,7 @@ struct scan {
     uint32_t unit;              /* the layer's first */
     uint32_t found;             /* symbols of the layer */
     uint32_t written;           /* symbols of earlier layers */
-    bool record;
+    uint32_t row;               /* the layer's first table */
 };
 
 static int32_t magnitude(int32_t value)
@@ -25,13 +25,13 @@ static int32_t magnitude(int32_t value)
 }
 
 /* Residual of what is left of a latent in 1/64 step. */
-static int32_t quantise(int32_t away, uint32_t level)
+static int32_t quantise(int32_t away, uint32_t row)
 {
     const int32_t size = magnitude(away);
-    if (size < skybook_dead[level]) {
+    if (size < skybook_dead[row]) {
         return 0;
     }
-    const int32_t whole = (size + skybook_rounding[level]) >> 6;
+    const int32_t whole = (size + skybook_rounding[row]) >> 6;
     return away < 0 ? -whole : whole;
 }
 
@@ -40,39 +40,86 @@ static int32_t scaled(const struct scan *scan, int32_t latent)
     return (latent * scan->mantissa + scan->half) >> scan->shift;
 }
 
-/* Take the symbol of a residual: its cost and, if asked, itself. */
-static void take(struct scan *scan, uint32_t place, uint32_t level, int32_t residual)
+static uint32_t cost_of(uint32_t row, int32_t residual)
+{
+    const int32_t high = residual >> skybook_shifts[row % SKYBOOK_LEVELS];
+    const uint32_t symbol = magnitude(high) > LARGEST ? 2 * LARGEST + 1 : (uint32_t)(high + LARGEST);
+    return skybook_costs[row][symbol];
+}
+
+/* Take the symbol of a residual and its cost. */
+static void take(struct scan *scan, uint32_t place, uint32_t row, int32_t residual)
 {
     struct skybook_work *work = scan->work;
-    const int32_t high = residual >> skybook_shifts[level];
-    const uint32_t symbol = magnitude(high) > LARGEST ? 2 * LARGEST + 1 : (uint32_t)(high + LARGEST);
-    work->costs[scan->unit + place] += skybook_costs[level][symbol];
-    if (scan->record) {
-        work->found[scan->found] = (uint32_t)residual << 8 | level;
-        work->owners[scan->found] = (uint16_t)place;
-        work->before[scan->unit + place + 1]++;
-        scan->found++;
-    }
+    work->costs[scan->unit + place] += cost_of(row, residual);
+    work->found[scan->found] = (uint32_t)residual << SKYBOOK_ROW_BITS | row;
+    work->owners[scan->found] = (uint16_t)place;
+    work->before[scan->unit + place + 1]++;
+    scan->found++;
 }
 
 /* Put the symbols of a layer in order of position; they were found channel by channel. */
 static void sort_layer(struct scan *scan, uint32_t places)
 {
     struct skybook_work *work = scan->work;
-    if (scan->record) {
-        uint32_t *before = &work->before[scan->unit + 1];
-        uint32_t next = scan->written;
-        for (uint32_t i = 0; i < places; i++) {
-            const uint32_t count = before[i];
-            before[i] = next;
-            next += count;
-        }
-        for (uint32_t i = 0; i < scan->found; i++) {
-            work->symbols[before[work->owners[i]]++] = work->found[i];
-        }
-        scan->written = next;
-        scan->found = 0;
+    uint32_t *before = &work->before[scan->unit + 1];
+    uint32_t next = scan->written;
+    for (uint32_t i = 0; i < places; i++) {
+        const uint32_t count = before[i];
+        before[i] = next;
+        next += count;
     }
+    for (uint32_t i = 0; i < scan->found; i++) {
+        work->symbols[before[work->owners[i]]++] = work->found[i];
+    }
+    scan->written = next;
+    scan->found = 0;
+    scan->unit += places;
+}
+
+/* Add a symbol to the path of a lattice; those of a place come together. */
+static void add_step(struct scan *scan, uint32_t channel, uint32_t position, uint32_t level,
+                     int32_t away)
+{
+    struct skybook_path *path = &scan->work->path;
+    path->away[path->count] = away;
+    path->rows[path->count] = (uint16_t)(scan->row + level);
+    path->channels[path->count] = (uint16_t)channel;
+    path->positions[path->count] = (uint16_t)position;
+    path->count++;
+}
+
+/* What the index of a step stands for, in half steps. */
+static int32_t point_of(const struct skybook_path *path, uint32_t step)
+{
+    const int32_t index = path->away[step], odd = path->states[step] & 1;
+    return 2 * index - (index > 0 ? odd : index < 0 ? -odd : 0);
+}
+
+/* Choose the indices of a layer whose steps and counts `before` are known, and take them. */
+static void take_path(struct scan *scan, uint32_t places)
+{
+    struct skybook_work *work = scan->work;
+    struct skybook_path *path = &work->path;
+    const uint32_t *before = &work->before[scan->unit];
+    uint8_t state = 0;
+    skybook_choose_path(path);
+    for (uint32_t place = places; place-- > 0;) {
+        uint32_t cost = 0;
+        for (uint32_t next = before[place]; next < before[place + 1]; next++) {
+            const uint32_t step = next - scan->written;
+            const uint32_t set = SKYBOOK_LEVELS * (path->states[step] & 1u);
+            const uint32_t row = path->rows[step] + set;
+            cost += cost_of(row, path->away[step]);
+            work->symbols[next] = (uint32_t)path->away[step] << SKYBOOK_ROW_BITS | row;
+        }
+        if (before[place] < before[place + 1]) {
+            state = path->states[before[place] - scan->written];
+        }
+        work->states[scan->unit + place] = state;
+        work->costs[scan->unit + place] = cost;
+    }
+    scan->written += path->count;
     scan->unit += places;
 }
 
@@ -98,14 +145,44 @@ static void scan_dc(struct scan *scan, uint32_t lattice, uint32_t row, uint32_t 
     uint32_t sums[SKYBOOK_BANDS];
     skybook_dc_context(work, lattice, row, col, predicted, sums);
     for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
-        const uint32_t level = skybook_level(sums[band]);
+        const uint32_t level = skybook_level(work->dependent ? sums[band] >> 1 : sums[band]);
         int32_t residual = 0;
         if ((int32_t)level > SKYBOOK_SKIP) {
-            const int32_t latent = work->latents[skybook_order[band]][position];
-            residual = quantise(scaled(scan, latent) - 64 * predicted[band], level);
-            take(scan, place, level, residual);
+            const int32_t latent = scaled(scan, work->latents[skybook_order[band]][position]);
+            if (work->dependent) {
+                add_step(scan, band, position, level, latent - 32 * predicted[band]);
+            } else {
+                residual = quantise(latent - 64 * predicted[band], scan->row + level);
+                take(scan, place, scan->row + level, residual);
+            }
         }
         work->dc[band][position] = residual + predicted[band];
+    }
+}
+
+/* Code the DC of a lattice. */
+static void scan_lattice(struct scan *scan, uint32_t lattice)
+{
+    struct skybook_work *work = scan->work;
+    const struct skybook_path *path = &work->path;
+    uint32_t place = 0;
+    for (uint32_t row = 0; row < scan->rows; row++) {
+        for (uint32_t col = 0; col < scan->cols; col++) {
+            if (lattice_of(row, col) == lattice) {
+                scan_dc(scan, lattice, row, col, place++);
+                if (work->dependent) {
+                    work->before[scan->unit + place] = scan->written + path->count;
+                }
+            }
+        }
+    }
+    if (!work->dependent) {
+        sort_layer(scan, place);
+        return;
+    }
+    take_path(scan, place);
+    for (uint32_t i = 0; i < path->count; i++) {
+        work->dc[path->channels[i]][path->positions[i]] += point_of(path, i);
     }
 }
 
@@ -121,9 +198,9 @@ static void scan_channel(struct scan *scan, uint32_t channel)
     for (uint32_t i = 0; i < scan->count; i++) {
         uint32_t size = 0;
         if ((int32_t)sums[i] >= SKYBOOK_LEAST_SUM) {
-            const uint32_t level = skybook_level(sums[i]);
-            const int32_t residual = quantise(scaled(scan, latents[i]), level);
-            take(scan, i, level, residual);
+            const uint32_t row = scan->row + skybook_level(sums[i]);
+            const int32_t residual = quantise(scaled(scan, latents[i]), row);
+            take(scan, i, row, residual);
             size = (uint32_t)magnitude(residual);
         }
         sizes[i] = (uint8_t)(size < SKYBOOK_SIZE_CAP ? size : SKYBOOK_SIZE_CAP);
@@ -132,8 +209,51 @@ static void scan_channel(struct scan *scan, uint32_t channel)
     skybook_know_channel(work, channel, any != 0);
 }
 
+/* Find the symbols of a layer of AC that are coded, position by position. */
+static void find_steps(struct scan *scan, uint32_t first, uint32_t stop)
+{
+    struct skybook_work *work = scan->work;
+    struct skybook_path *path = &work->path;
+    for (uint32_t channel = first; channel < stop; channel++) {
+        skybook_ac_context(work, channel - SKYBOOK_BANDS, path->sums[channel - first]);
+    }
+    for (uint32_t i = 0; i < scan->count; i++) {
+        for (uint32_t channel = first; channel < stop; channel++) {
+            path->channels[path->count] = (uint16_t)channel;
+            path->positions[path->count] = (uint16_t)i;
+            path->count += (int32_t)path->sums[channel - first][i] >= 2 * SKYBOOK_LEAST_SUM;
+        }
+        work->before[scan->unit + i + 1] = scan->written + path->count;
+    }
+    for (uint32_t i = 0; i < path->count; i++) {
+        const uint32_t channel = path->channels[i], position = path->positions[i];
+        const uint32_t sum = path->sums[channel - first][position];
+        path->rows[i] = (uint16_t)(scan->row + skybook_level(sum >> 1));
+        path->away[i] = scaled(scan, work->latents[skybook_order[channel]][position]);
+    }
+}
+
+/* Code a layer of AC along a trellis. */
+static void scan_layer(struct scan *scan, uint32_t first, uint32_t stop)
+{
+    struct skybook_work *work = scan->work;
+    const struct skybook_path *path = &work->path;
+    find_steps(scan, first, stop);
+    take_path(scan, scan->count);
+    for (uint32_t i = 0; i < path->count; i++) {
+        const int32_t size = magnitude(point_of(path, i));
+        const uint32_t channel = path->channels[i];
+        work->known[channel][path->positions[i]] =
+            (uint8_t)(size < SKYBOOK_HALF_SIZE_CAP ? size : SKYBOOK_HALF_SIZE_CAP);
+        work->active[channel] |= size > 0;
+    }
+    for (uint32_t channel = first; channel < stop; channel++) {
+        skybook_know_channel(work, channel, work->active[channel]);
+    }
+}
+
 static void begin(struct scan *scan, struct skybook_work *work, const struct skybook_tile *tile,
-                  unsigned code, bool record)
+                  unsigned code)
 {
     memset(scan, 0, sizeof(*scan));
     scan->work = work;
@@ -144,7 +264,6 @@ static void begin(struct scan *scan, struct skybook_work *work, const struct sky
     scan->rows = work->positions[0];
     scan->cols = work->positions[1];
     scan->count = scan->rows * scan->cols;
-    scan->record = record;
     memset(work->dc, 0, sizeof(work->dc));
     memset(work->known, 0, sizeof(work->known));
     memset(work->active, 0, sizeof(work->active));
@@ -152,35 +271,38 @@ static void begin(struct scan *scan, struct skybook_work *work, const struct sky
     memset(work->before, 0, sizeof(work->before));
 }
 
-uint64_t skybook_scan(struct skybook_work *work, const struct skybook_tile *tile, unsigned code,
-                      bool record)
+/* Begin a layer, from 0 on. */
+static void begin_layer(struct scan *scan, uint32_t layer)
+{
+    struct skybook_work *work = scan->work;
+    scan->row = skybook_first_rows[work->dependent][layer];
+    work->path.count = 0;
+}
+
+void skybook_scan(struct skybook_work *work, const struct skybook_tile *tile, unsigned code,
+                  bool dependent)
 {
     struct scan scan;
-    begin(&scan, work, tile, code, record);
+    work->dependent = dependent;
+    begin(&scan, work, tile, code);
     for (uint32_t lattice = 0; lattice < LATTICES; lattice++) {
-        uint32_t place = 0;
-        for (uint32_t row = 0; row < scan.rows; row++) {
-            for (uint32_t col = 0; col < scan.cols; col++) {
-                if (lattice_of(row, col) == lattice) {
-                    scan_dc(&scan, lattice, row, col, place++);
-                }
-            }
-        }
-        sort_layer(&scan, place);
+        begin_layer(&scan, lattice);
+        scan_lattice(&scan, lattice);
     }
     skybook_know_dc(work);
     for (uint32_t layer = 0; layer < SKYBOOK_AC_LAYERS; layer++) {
-        for (uint32_t channel = skybook_cuts[layer]; channel < skybook_cuts[layer + 1]; channel++) {
+        const uint32_t first = skybook_cuts[layer], stop = skybook_cuts[layer + 1];
+        begin_layer(&scan, LATTICES + layer);
+        if (dependent) {
+            scan_layer(&scan, first, stop);
+            continue;
+        }
+        for (uint32_t channel = first; channel < stop; channel++) {
             scan_channel(&scan, channel);
         }
         sort_layer(&scan, scan.count);
     }
     work->units = scan.unit;
-    uint64_t bits = 0;
-    for (uint32_t unit = 0; unit < work->units; unit++) {
-        bits += work->costs[unit];
-    }
-    return bits;
 }
 
 void skybook_place(const struct skybook_work *work, uint32_t unit, uint32_t *layer, uint32_t *first)
@@ -196,5 +318,5 @@ void skybook_place(const struct skybook_work *work, uint32_t unit, uint32_t *lay
         *layer += left / count;
         left %= count;
     }
-    *first = left;
+    *first = work->dependent ? 8 * left + work->states[unit] : left;
 }

@@ -33,6 +33,7 @@ extern "C" {
 
 #define SKYBOOK_MAX_COLUMNS ((SKYBOOK_MAX_WIDTH + SKYBOOK_TILE - 1) / SKYBOOK_TILE)
 #define SKYBOOK_POSITIONS (SKYBOOK_TILE / 8 * (SKYBOOK_TILE / 8))
+#define SKYBOOK_STEPS (SKYBOOK_WIDEST_LAYER * SKYBOOK_POSITIONS) /* symbols of a layer */
 #define SKYBOOK_CHANNELS (64 * SKYBOOK_BANDS)
 #define SKYBOOK_ANGLES (SKYBOOK_BANDS * (SKYBOOK_BANDS - 1) / 2)
 #define SKYBOOK_SIDE_BYTES (1 + SKYBOOK_ANGLES + 2 * SKYBOOK_BANDS)
@@ -59,6 +60,7 @@ struct skybook_options {
     uint16_t scene_id;         /* told apart by the receiver */
     uint8_t significant_bits;  /* of a sample, 1..16 */
     bool one_layer;            /* begin a segment at each layer; send a row layer by layer */
+    bool trellis;              /* choose indices along a trellis: fewer bytes, for more time */
     bool has_nodata;           /* whether `nodata`, in all bands, means that there are no data */
     uint16_t nodata;
     bool has_start_time;       /* whether the scene header tells the start time */
@@ -98,6 +100,18 @@ struct skybook_piece {
     uint8_t layer;
 };
 
+/* The symbols of a layer of a dependent tile that are coded, position by position. */
+struct skybook_path {
+    uint32_t count;
+    int32_t away[SKYBOOK_STEPS];       /* from what is predicted, in 1/64 step; then the index */
+    uint16_t rows[SKYBOOK_STEPS];      /* tables of even states */
+    uint16_t channels[SKYBOOK_STEPS];
+    uint16_t positions[SKYBOOK_STEPS];
+    uint8_t states[SKYBOOK_STEPS];     /* a bit for each state after; then the state before */
+    uint8_t zeros[SKYBOOK_STEPS];      /* a bit for each set: whether its best even index is 0 */
+    skybook_sum sums[SKYBOOK_WIDEST_LAYER][SKYBOOK_POSITIONS]; /* of all, coded or not */
+};
+
 /* Room to work on one tile. Positions are row-major, of the blocks that touch valid pixels. */
 struct skybook_work {
     int32_t latents[SKYBOOK_CHANNELS][SKYBOOK_POSITIONS]; /* first deviations, then components */
@@ -105,14 +119,17 @@ struct skybook_work {
     int32_t dc[SKYBOOK_BANDS][SKYBOOK_POSITIONS];
     uint8_t known[SKYBOOK_PLANES][SKYBOOK_POSITIONS]; /* sizes, sums of neighbours, DC slopes */
     bool active[SKYBOOK_PLANES];                      /* whether any of a plane is not 0 */
-    uint32_t found[SKYBOOK_WIDEST_LAYER * SKYBOOK_POSITIONS];  /* symbols of a layer by channel */
-    uint16_t owners[SKYBOOK_WIDEST_LAYER * SKYBOOK_POSITIONS]; /* their positions */
-    uint32_t symbols[SKYBOOK_CHANNELS * SKYBOOK_POSITIONS];    /* of the tile, in reading order */
+    uint32_t found[SKYBOOK_STEPS];  /* symbols of a layer by channel */
+    uint16_t owners[SKYBOOK_STEPS]; /* their positions */
+    struct skybook_path path;
+    uint32_t symbols[SKYBOOK_CHANNELS * SKYBOOK_POSITIONS]; /* of the tile, in reading order */
     uint32_t costs[SKYBOOK_UNITS];      /* of a position of a layer, in 1/256 bit */
     uint32_t before[SKYBOOK_UNITS + 1]; /* symbols before it */
     uint8_t nodata[SKYBOOK_TILE * SKYBOOK_TILE];
     uint8_t positions[2]; /* rows and columns of positions */
     uint32_t units;       /* positions of all layers */
+    bool dependent;       /* whether symbols are chosen along a trellis; in half steps then */
+    uint8_t states[SKYBOOK_UNITS]; /* of the trellis before the next symbol of the layer */
 };
 
 /* The search for the steps of a strip's tiles that have data. */

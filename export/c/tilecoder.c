@@ -113,9 +113,9 @@ static bool is_empty(const struct skybook_encoder *encoder, uint32_t first, uint
     return encoder->options.one_layer && first < stop && before[first] == before[stop];
 }
 
-static uint32_t put_side(const struct skybook_tile *tile, uint8_t *body)
+static uint32_t put_side(const struct skybook_tile *tile, bool dependent, uint8_t *body)
 {
-    body[0] = tile->state;
+    body[0] = (uint8_t)(tile->state + (dependent ? SKYBOOK_DEPENDENT : 0));
     body[1] = tile->code;
     memcpy(body + 2, tile->angles, SKYBOOK_ANGLES);
     for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
@@ -130,7 +130,7 @@ static size_t put_body(struct skybook_encoder *encoder, uint32_t column, uint32_
                        uint32_t stop, bool is_first, uint8_t *body)
 {
     const struct skybook_work *work = &encoder->work;
-    const uint32_t side = is_first ? put_side(&encoder->tiles[column], body) : 0;
+    const uint32_t side = is_first ? put_side(&encoder->tiles[column], work->dependent, body) : 0;
     if (stop == first) {
         return side;
     }
@@ -277,7 +277,7 @@ enum skybook_status skybook_code(struct skybook_encoder *encoder, uint32_t colum
     const bool named = encoder->options.step_code >= 0 && tile->finest >= 16;
     const uint8_t finest = (uint8_t)(tile->finest - (named ? 16 : 0));
     tile->code = tile->code < finest ? finest : tile->code;
-    skybook_scan(&encoder->work, tile, tile->code, true);
+    skybook_scan(&encoder->work, tile, tile->code, encoder->options.trellis);
     status = plan(encoder, column);
     return status == SKYBOOK_OK ? code(encoder, column) : status;
 }

@@ -8,7 +8,7 @@
 
 #define PIXELS (SKYBOOK_TILE * SKYBOOK_TILE)
 #define WIDE (SKYBOOK_TILE + 8)
-#define SYMBOL_LIMIT (16383 * 64) /* so that a residual of two symbols is within 16 bits */
+#define SYMBOL_LIMIT (16382 * 64) /* so that a residual of two symbols is within 16 bits */
 
 /* Where a place beyond `size` lies when it is mirrored at the end, again and again. */
 static uint32_t mirrored(uint32_t place, uint32_t size)
