@@ -39,6 +39,8 @@ _TRELLIS_CODES = 3
 _STEP = 64
 _WORTH = 369
 """Squared 1/64 steps that a bit is worth when an index is chosen: 0.09 squared steps."""
+_BORDER_WORTH = 13
+"""Sixteenths of that, in the first and last rows and in the first and last columns."""
 # 2^12 * 2^(i/8). The square of the step of code c is 2^(c/8 - 2) DN^2, so errors in (1/64 step)^2
 # times 2^(c/8) are in 2^-14 DN^2.
 _EIGHTH_OCTAVES = np.array([4096, 4467, 4871, 5312, 5793, 6317, 6889, 7512], np.int64)
@@ -215,7 +217,7 @@ class LappedCoder:
             rows += self.tables.first_row(number, dependent)
             residuals = kept = states = None
             if dependent:
-                path = self._path(number, away, coded, rows)
+                path = self._path(number, latents.shape[1:], away, coded, rows)
                 residuals, states, odd = path.indices, path.states, path.states & 1
                 rows += LEVELS * odd
                 kept = points(residuals, odd.astype(np.int32))
@@ -228,12 +230,24 @@ class LappedCoder:
             yield Layer(sums, mean, away, values, unit, coded, rows, residuals, states)
 
     def _path(
-        self, layer: int, away: Ints, coded: NDArray[np.int64], rows: NDArray[np.int64]
+        self,
+        layer: int,
+        shape: tuple[int, int],
+        away: Ints,
+        coded: NDArray[np.int64],
+        rows: NDArray[np.int64],
     ) -> Path:
-        """Choose the indices of the coded symbols of a layer; `rows` are those of even states."""
-        tiles, _, channels = away.shape
+        """Choose the indices of the coded symbols of a layer; `rows` are those of even states.
+
+        Next to the border of a tile bits are worth less, so that errors are not larger there.
+        """
+        tiles, positions, channels = away.shape
         lengths = np.bincount(coded // max(away[0].size, 1), minlength=tiles)
         worth = self.bit_worth[self.contexts.channels_of(layer)].take(coded % max(channels, 1))
+        if layer > LATTICES:
+            for at_border in _borders(*shape):
+                less = at_border.take(coded // channels % positions)
+                worth = np.where(less, worth * _BORDER_WORTH >> 4, worth)
         return self.chooser.choose(np.take(away, coded), rows, worth, lengths)
 
     @cached_property
@@ -373,6 +387,12 @@ class LappedCoder:
                 cuts.append((first, stop))
             first = stop
         return cuts
+
+
+def _borders(rows: int, cols: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Say of each position whether it is in the first or last row, and column."""
+    row, col = np.indices((rows, cols)).reshape(2, -1)
+    return (row == 0) | (row == rows - 1), (col == 0) | (col == cols - 1)
 
 
 def _sums(counts: NDArray[Any]) -> NDArray[np.int64]:

@@ -84,6 +84,7 @@ static void add_step(struct scan *scan, uint32_t channel, uint32_t position, uin
     struct skybook_path *path = &scan->work->path;
     path->away[path->count] = away;
     path->rows[path->count] = (uint16_t)(scan->row + level);
+    path->worths[path->count] = (uint16_t)skybook_worth[channel];
     path->channels[path->count] = (uint16_t)channel;
     path->positions[path->count] = (uint16_t)position;
     path->count++;
@@ -209,6 +210,16 @@ static void scan_channel(struct scan *scan, uint32_t channel)
     skybook_know_channel(work, channel, any != 0);
 }
 
+/* What a bit of a channel is worth next to so many borders, above and below counting as one. */
+static uint16_t worth_at(uint32_t channel, uint32_t borders)
+{
+    int32_t worth = skybook_worth[channel];
+    for (uint32_t i = 0; i < borders; i++) {
+        worth = worth * 13 >> 4;
+    }
+    return (uint16_t)worth;
+}
+
 /* Find the symbols of a layer of AC that are coded, position by position. */
 static void find_steps(struct scan *scan, uint32_t first, uint32_t stop)
 {
@@ -229,6 +240,7 @@ static void find_steps(struct scan *scan, uint32_t first, uint32_t stop)
         const uint32_t channel = path->channels[i], position = path->positions[i];
         const uint32_t sum = path->sums[channel - first][position];
         path->rows[i] = (uint16_t)(scan->row + skybook_level(sum >> 1));
+        path->worths[i] = worth_at(channel, work->borders[position]);
         path->away[i] = scaled(scan, work->latents[skybook_order[channel]][position]);
     }
 }
@@ -269,6 +281,13 @@ static void begin(struct scan *scan, struct skybook_work *work, const struct sky
     memset(work->active, 0, sizeof(work->active));
     memset(work->costs, 0, sizeof(work->costs));
     memset(work->before, 0, sizeof(work->before));
+    for (uint32_t row = 0; row < scan->rows; row++) {
+        const uint8_t beside = row == 0 || row + 1 == scan->rows;
+        for (uint32_t col = 0; col < scan->cols; col++) {
+            work->borders[row * scan->cols + col] =
+                (uint8_t)(beside + (col == 0 || col + 1 == scan->cols));
+        }
+    }
 }
 
 /* Begin a layer, from 0 on. */

@@ -105,6 +105,7 @@ struct skybook_path {
     uint32_t count;
     int32_t away[SKYBOOK_STEPS];       /* from what is predicted, in 1/64 step; then the index */
     uint16_t rows[SKYBOOK_STEPS];      /* tables of even states */
+    uint16_t worths[SKYBOOK_STEPS];    /* of a bit */
     uint16_t channels[SKYBOOK_STEPS];
     uint16_t positions[SKYBOOK_STEPS];
     uint8_t states[SKYBOOK_STEPS];     /* a bit for each state after; then the state before */
@@ -127,6 +128,7 @@ struct skybook_work {
     uint32_t before[SKYBOOK_UNITS + 1]; /* symbols before it */
     uint8_t nodata[SKYBOOK_TILE * SKYBOOK_TILE];
     uint8_t positions[2]; /* rows and columns of positions */
+    uint8_t borders[SKYBOOK_POSITIONS]; /* of the tile, that a position is next to: 0, 1 or 2 */
     uint32_t units;       /* positions of all layers */
     bool dependent;       /* whether symbols are chosen along a trellis; in half steps then */
     uint8_t states[SKYBOOK_UNITS]; /* of the trellis before the next symbol of the layer */

@@ -51,12 +51,12 @@ static void price_steps(struct skybook_path *path, uint32_t first, uint32_t coun
                         int32_t *restrict even_costs, int32_t *restrict odd_costs)
 {
     const int32_t *restrict aways = &path->away[first];
-    const uint16_t *restrict rows = &path->rows[first], *restrict channels = &path->channels[first];
+    const uint16_t *restrict rows = &path->rows[first], *restrict worths = &path->worths[first];
     uint8_t *restrict zeros = &path->zeros[first];
     for (uint32_t i = 0; i < count; i++) {
         const int32_t size = magnitude(aways[i]), even = nearest(size, odd, 0);
         const int32_t row = (rows[i] - SKYBOOK_PLAIN_ROWS + SKYBOOK_LEVELS * odd) * (LARGEST + 1);
-        const int32_t worth = skybook_worth[channels[i]];
+        const int32_t worth = worths[i];
         const int32_t none = price(size & 255, 0, row, worth);
         const int32_t some = price(size, even, row, worth);
         const int32_t zero = (even == 2) & (none < some);
