@@ -5,6 +5,7 @@
 #include "skybook.h"
 
 #define SKYBOOK_LEVELS 64
+#define SKYBOOK_LATTICES 3 /* of the DC, a layer each */
 #define SKYBOOK_SEGMENT_OVERHEAD 16u /* of a narrow tile at most, edge left out */
 #define SKYBOOK_WIDE_BYTES 2u
 #define SKYBOOK_EDGE_BYTES 4u
@@ -71,7 +72,8 @@ void skybook_know_channel(struct skybook_work *work, uint32_t channel, bool any)
 /* scan.c: the tile's symbols at a step, and their bits in 1/256. */
 void skybook_scan(struct skybook_work *work, const struct skybook_tile *tile, unsigned code,
                   bool dependent);
-/* Layer of a unit, and where a segment begins that begins with it. */
+
+/* places.c: layer of a unit, and `first` of a segment that begins with it. */
 void skybook_place(const struct skybook_work *work, uint32_t unit, uint32_t *layer,
                    uint32_t *first);
 

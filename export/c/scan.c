@@ -4,7 +4,6 @@
 
 #include "parts.h"
 
-#define LATTICES 3
 #define LARGEST 31
 
 /* What a scan needs at hand. */
@@ -128,13 +127,6 @@ static void take_path(struct scan *scan, uint32_t places)
 static uint32_t lattice_of(uint32_t row, uint32_t col)
 {
     return (row ^ col) & 1u ? 2 : row & 1u;
-}
-
-static uint32_t lattice_places(const struct skybook_work *work, uint32_t lattice)
-{
-    const uint32_t rows = work->positions[0], cols = work->positions[1];
-    const uint32_t even = (rows + 1) / 2 * ((cols + 1) / 2), odd = rows / 2 * (cols / 2);
-    return lattice == 0 ? even : lattice == 1 ? odd : rows * cols - even - odd;
 }
 
 /* Code the DC of all components at a position. */
@@ -304,14 +296,14 @@ void skybook_scan(struct skybook_work *work, const struct skybook_tile *tile, un
     struct scan scan;
     work->dependent = dependent;
     begin(&scan, work, tile, code);
-    for (uint32_t lattice = 0; lattice < LATTICES; lattice++) {
+    for (uint32_t lattice = 0; lattice < SKYBOOK_LATTICES; lattice++) {
         begin_layer(&scan, lattice);
         scan_lattice(&scan, lattice);
     }
     skybook_know_dc(work);
     for (uint32_t layer = 0; layer < SKYBOOK_AC_LAYERS; layer++) {
         const uint32_t first = skybook_cuts[layer], stop = skybook_cuts[layer + 1];
-        begin_layer(&scan, LATTICES + layer);
+        begin_layer(&scan, SKYBOOK_LATTICES + layer);
         if (dependent) {
             scan_layer(&scan, first, stop);
             continue;
@@ -322,20 +314,4 @@ void skybook_scan(struct skybook_work *work, const struct skybook_tile *tile, un
         sort_layer(&scan, scan.count);
     }
     work->units = scan.unit;
-}
-
-void skybook_place(const struct skybook_work *work, uint32_t unit, uint32_t *layer, uint32_t *first)
-{
-    const uint32_t count = (uint32_t)work->positions[0] * work->positions[1];
-    uint32_t left = unit;
-    *layer = 1;
-    while (*layer <= LATTICES && left >= lattice_places(work, *layer - 1)) {
-        left -= lattice_places(work, *layer - 1);
-        *layer += 1;
-    }
-    if (*layer > LATTICES) {
-        *layer += left / count;
-        left %= count;
-    }
-    *first = work->dependent ? 8 * left + work->states[unit] : left;
 }
