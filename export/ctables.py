@@ -29,7 +29,6 @@ from onboard.lapped import (
 )
 from onboard.lappedcoder import LappedCoder
 from onboard.tables import ESCAPE, Tables
-from onboard.trellis import FAR, SETS
 
 _HALF_AT_MOST = 1 << 22
 """Half of the largest divisor by which latents are scaled (SPEC.md, section 9)."""
@@ -216,15 +215,10 @@ def _choosing(lapped: LappedCoder, positions: int) -> list[Table]:
     bits = lapped.chooser.bits.reshape(-1, LEVELS)[plain:].astype(np.int64)
     short = lapped.chooser.short.reshape(-1, 2 * LARGEST_WORD)[plain:].astype(np.int64)
     words = np.minimum(np.arange(bits.shape[1]), LARGEST_WORD)
-    worth = lapped.bit_worth.astype(np.int64)
-    steps = max(np.diff([0, *lapped.contexts.cuts]).tolist()) * positions
-    error = _STEP + _STEP // SETS + int(np.abs(short).max())
-    rate = int(bits.max() * worth.max())
-    if max(rate, FAR + steps * (error * error + (rate >> 8))) >= 1 << 31:
-        raise BundleError("tables: indices along the longest trellis cost more than 31 bits hold")
+    lapped.chooser.check(lapped.bit_worth, lapped.contexts.widest_layer * positions)
     entries = bits + (np.take(short, words, axis=1) << 16)
     return [
-        Table("worth", "int32_t", worth),
+        Table("worth", "uint16_t", lapped.bit_worth),
         Table("index_costs", "int32_t", entries.reshape(-1)),
     ]
 

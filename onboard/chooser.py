@@ -7,10 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.contexts import LEVELS, Ints
+from onboard.errors import BundleError
 from onboard.lapped import LARGEST_WORD
 from onboard.tables import Tables
-from onboard.trellis import SETS, best_path
+from onboard.trellis import FAR, SETS, best_path
 
+_FARTHEST = 96
+"""1/64 steps from a magnitude to the nearest index of a parity, or to 0 in place of 2, at most."""
 _SIZES = 64
 """Magnitudes of an index whose cost is told apart."""
 
@@ -55,6 +58,22 @@ class Chooser:
         found[:, 1 : LARGEST_WORD + 1] = 64 * np.arange(1, LARGEST_WORD + 1) - words
         found[:, LARGEST_WORD + 1 :] = found[:, LARGEST_WORD : LARGEST_WORD + 1]
         return found.reshape(-1)
+
+    def check(self, worth: Ints, steps: int) -> None:
+        """Refuse tables with which a path may cost more than 31 bits hold.
+
+        Args:
+            worth: squared 1/64 steps that a bit of each channel is worth.
+            steps: symbols of the longest path.
+
+        Raises:
+            BundleError: it may.
+        """
+        error = _FARTHEST + int(np.abs(self.short).max())
+        rate = int(self.bits.max()) * int(worth.max())
+        most = FAR + steps * (error * error + (rate >> 8))
+        if max(rate, most) >= 1 << 31 or int(worth.max()) >= 1 << 16:
+            raise BundleError("tables: indices along a trellis cost more than 31 bits hold")
 
     def choose(
         self, away: Ints, rows: NDArray[np.int64], worth: Ints, lanes: NDArray[np.int64]

@@ -81,6 +81,11 @@ class ContextModel:
         return slice(*self.cuts[layer - LATTICES - 1 : layer - LATTICES + 1])
 
     @property
+    def widest_layer(self) -> int:
+        """Channels of the layer that has most."""
+        return int(np.diff([0, *self.cuts]).max())
+
+    @property
     def features(self) -> int:
         """Numbers that the sums of a position may hang on, see `ContextState`."""
         return self._first + 2 * self.cuts[-1]

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.bundle import Bundle
+from onboard.contexts import BLOCK
 from onboard.errors import BundleError, UsageError
 from onboard.lappedcoder import Chosen, LappedCoder, Prepared
 from onboard.lappedplan import Body, Piece, Plan
@@ -61,6 +62,7 @@ class TileCoder(Protocol):
 
         Raises:
             UsageError: the bundle has a fixed rate.
+            BundleError: its tables make paths cost too much.
         """
 
     def prepare(
@@ -267,6 +269,8 @@ class LappedTileCoder:
 
     def along_trellis(self) -> "LappedTileCoder":
         """See `TileCoder.along_trellis`."""
+        coder, positions = self._coder, (self._tile // BLOCK) ** 2
+        coder.chooser.check(coder.bit_worth, coder.contexts.widest_layer * positions)
         found = copy(self)
         found._dependent, found.tiles_at_once = True, _TILES_ALONG_TRELLIS
         return found

@@ -83,7 +83,7 @@ static void add_step(struct scan *scan, uint32_t channel, uint32_t position, uin
     struct skybook_path *path = &scan->work->path;
     path->away[path->count] = away;
     path->rows[path->count] = (uint16_t)(scan->row + level);
-    path->worths[path->count] = (uint16_t)skybook_worth[channel];
+    path->worths[path->count] = skybook_worth[channel];
     path->channels[path->count] = (uint16_t)channel;
     path->positions[path->count] = (uint16_t)position;
     path->count++;
@@ -205,7 +205,7 @@ static void scan_channel(struct scan *scan, uint32_t channel)
 /* What a bit of a channel is worth next to so many borders, above and below counting as one. */
 static uint16_t worth_at(uint32_t channel, uint32_t borders)
 {
-    int32_t worth = skybook_worth[channel];
+    uint32_t worth = skybook_worth[channel];
     for (uint32_t i = 0; i < borders; i++) {
         worth = worth * 13 >> 4;
     }
