@@ -59,7 +59,8 @@ def open_c(program: str, image: str, ratio: float, cpu: int) -> tuple[dict[str, 
         cpu: to stay on.
 
     Returns:
-        Hello: the compiler and seconds of a process that encodes eight lines. Task `encode`.
+        Hello: the compiler and seconds of a process that encodes eight lines. Tasks `encode` and
+        `trellis`.
     """
     pin(cpu)
     samples = np.load(image)
@@ -78,7 +79,10 @@ def open_c(program: str, image: str, ratio: float, cpu: int) -> tuple[dict[str, 
         "numpy": "-",
         "seconds": seconds,
     }
-    return hello, {"encode": lambda: _encode(lines[0])}
+    return hello, {
+        "encode": lambda: _encode(lines[0]),
+        "trellis": lambda: _encode([*lines[0], "--trellis"]),
+    }
 
 
 def _line(program: str, given: str, folder: Path, width: int, ratio: float) -> list[str]:

@@ -134,9 +134,16 @@ def _measure_speed(job: Job, bundle: Bundle) -> dict[str, Any]:
         default, codecs = rivals.hello["engine"], rivals.hello["codecs"]
         tasks = {engine: partial(worker.run, "encode") for engine, worker in workers.items()}
         others = [*(codec for codec in codecs if _runs(codec, codecs, bundle)), "decode"]
-        seconds = seconds_interleaved(
-            tasks | {other: partial(rivals.run, other) for other in others}, job.scale.runs
-        )
+        along: dict[str, Any] = {}
+        if bundle.variable_rate:
+            others.append("decode_trellis")
+            along = {
+                f"trellis_{engine}": partial(workers[engine].run, "trellis")
+                for engine in (default, C)
+                if engine in workers
+            }
+        rival_tasks = {other: partial(rivals.run, other) for other in others}
+        seconds = seconds_interleaved(tasks | along | rival_tasks, job.scale.runs)
         for engine, worker in workers.items():
             runtimes[engine] |= _speeds(job, seconds, engine)
             runtimes[engine] |= measure_runtime(job, engine, worker)
@@ -144,6 +151,7 @@ def _measure_speed(job: Job, bundle: Bundle) -> dict[str, Any]:
         if codec in seconds or codec == bundle.name:
             codecs[codec] |= _speeds(job, seconds, default if codec == bundle.name else codec)
     speeds = {task: speeds_of(seconds[task], job.mpixel) for task in others}
+    speeds |= {task: _speeds(job, seconds, task) for task in along}
     return {
         "engine": default,
         "encode_ratio": codecs[bundle.name]["ratio"],

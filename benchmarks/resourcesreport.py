@@ -42,6 +42,10 @@ def _speeds(found: Found) -> Iterable[str]:
         f"{'over OpenJPEG':>22}{'all cores':>11}"
     )
     bands = found["shape"][0]
+    for task in (task for task in found["tasks"] if task.startswith("trellis_")):
+        speed, over = found["tasks"][task], found["tasks"][task]["speed_over_openjpeg"]
+        between = f"{over['median']:.2f} ({over['lowest']:.2f}..{over['highest']:.2f})"
+        yield _speed(f"trellis, {task.removeprefix('trellis_')}", speed, bands) + f"{between:>22}"
     for name, runtime in found["runtimes"].items():
         if "reason" in runtime:
             yield f"{f'encode, {name}':<24} {runtime['reason']}"
@@ -51,7 +55,8 @@ def _speeds(found: Found) -> Iterable[str]:
         yield _speed(f"encode, {name}", runtime, bands) + (
             f"{between:>22}{runtime['all_cores']['mpixel_per_s']:>11.2f}"
         )
-    for task, label in (RIVALS | {"decode": "decode, ours"}).items():
+    ours = {"decode": "decode, ours", "decode_trellis": "decode, trellis"}
+    for task, label in (RIVALS | ours).items():
         if task in found["tasks"]:
             yield _speed(label.split(" (")[0], found["tasks"][task], bands)
     yield f"encode over OpenJPEG: {found['encode_speed_over_openjpeg']:.2f}"

@@ -57,7 +57,7 @@ def open_rivals(name: str, path: str, cpu: int) -> tuple[dict[str, Any], Tasks]:
 
     Returns:
         Hello: `codecs`, figures of each and of ours, or the `reason` why it is left out. A task for
-        each codec, and `decode`.
+        each codec, `decode` and, of a bundle of variable rate, `decode_trellis`.
     """
     pin(cpu)
     image: Image = np.load(path)
@@ -78,6 +78,9 @@ def open_rivals(name: str, path: str, cpu: int) -> tuple[dict[str, Any], Tasks]:
         rival: partial(_silently, codec.encode) for rival, codec in rivals.items()
     }
     tasks["decode"] = partial(_silently, partial(decoder.decode, stream))
+    if encoder.bundle.variable_rate:
+        along = encode(encoder, image, budget_of(image, True), trellis=True)
+        tasks["decode_trellis"] = partial(_silently, partial(decoder.decode, along))
     return {"engine": encoder.engine, "codecs": {name: ours} | figures | left_out}, tasks
 
 

@@ -65,6 +65,7 @@ def open_runtime(
     chain = _Chain(encoder, image, ratio if bundle.variable_rate else None)
     return hello, {
         "encode": chain.encode,
+        "trellis": chain.encode_along_trellis,
         "tiles": lambda: chain.tile_seconds(tiles),
         "stages": lambda: chain.stage_seconds(name, engine),
     }
@@ -100,17 +101,22 @@ class _Chain:
             self._image = np.load(self._path)
         return self._image
 
-    def _options(self, image: Any, packets: Any = None) -> Any:
+    def _options(self, image: Any, packets: Any = None, trellis: bool = False) -> Any:
         from onboard.encoder import Options
 
         budget = int(image.nbytes / self._ratio) if self._ratio else None
-        return Options(budget=budget, packets=packets)
+        return Options(budget=budget, packets=packets, trellis=trellis)
 
     def encode(self) -> int:
         """Encode the whole image: front end, rate search, coding and all; return the bytes."""
         options = self._options(self.image)
         self._stream = b"".join(self._encoder.encode(self.image, None, options))
         return len(self._stream)
+
+    def encode_along_trellis(self) -> int:
+        """Do the same along a trellis."""
+        options = self._options(self.image, trellis=True)
+        return sum(map(len, self._encoder.encode(self.image, None, options)))
 
     def tile_seconds(self, count: int) -> list[float]:
         """Code one tile after the other, alone, at the step that the whole image was coded at.

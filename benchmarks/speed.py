@@ -25,9 +25,11 @@ def budget_of(image: NDArray[np.uint16], variable_rate: bool) -> int | None:
     return int(2 * image.size / RATIO) if variable_rate else None
 
 
-def encode(encoder: Encoder, image: NDArray[np.uint16], budget: int | None) -> bytes:
+def encode(
+    encoder: Encoder, image: NDArray[np.uint16], budget: int | None, trellis: bool = False
+) -> bytes:
     """Return the whole stream of an image: front end, rate search, coding and all."""
-    options = Options() if budget is None else Options(budget=budget)
+    options = Options(budget=budget, trellis=trellis)
     return b"".join(encoder.encode(image, None, options))
 
 

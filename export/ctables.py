@@ -76,7 +76,7 @@ def numbers(bundle: Bundle) -> dict[str, int]:
         "BANDS": bundle.bands,
         "TILE": bundle.tile,
         "AC_LAYERS": len(cuts) - 1,
-        "WIDEST_LAYER": max(np.diff([0, *cuts]).tolist()),
+        "WIDEST_LAYER": lapped.contexts.widest_layer,
         "SKIP": lapped.quantizer.skip,
         "LEAST_SUM": _least_sum(lapped.quantizer.skip),
         "LARGEST_MANTISSA": int(lapped.transform.mantissas.max()),
