@@ -27,7 +27,7 @@ from onboard.tiling import positions
 LEAST_AGREEMENT = 0.9
 """int8 kernels of different runtimes and processors round differently in rare cases (SPEC.md 7)."""
 MAX_BODY = 65_535
-_TILES_AT_ONCE, _TILES_ALONG_TRELLIS = 32, 256
+_TILES_AT_ONCE, _TILES_ALONG_TRELLIS = 32, 80
 
 
 class TilePlan(Protocol):

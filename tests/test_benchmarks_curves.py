@@ -190,7 +190,7 @@ def test_baselines_are_coded_once(monkeypatch: pytest.MonkeyPatch) -> None:
     rate_distortion(
         ["one", "two"],
         lambda _: scenes(4)[:2],
-        open_codecs=CheaperKlt,
+        open_codecs=lambda name: [CheaperKlt(name)],
     )
     ours = 2 * 2 * len(curves.RATIOS)  # what the codec itself asks of a baseline
     assert len(coded) == ours + 2 * len(curves.RATIOS) * len(BASELINES)
