@@ -49,6 +49,7 @@ def seeds() -> dict[str, dict[str, bytes]]:
     return {
         "file": {
             "lapped.sky": _lapped_stream(20, 24, Options(rmse=12.0, one_layer=True)),
+            "trellis.sky": _lapped_stream(20, 17, Options(rmse=20.0, trellis=True)),
             "fixed.sky": _fixed_stream(20, 24),
             "header.sky": _header_stream(),
         },
@@ -62,10 +63,12 @@ def seeds() -> dict[str, dict[str, bytes]]:
             **{f"piece{n}.bin": p for n, p in enumerate(_index_payloads(17)[:6:2])},
         },
         "entropy": {
-            "tile.bin": _lanes(_image(16, 16, False), one_layer=False),
-            "layers.bin": _lanes(_image(9, 13, False), one_layer=True),
-            "one.bin": _lanes(_image(3, 5, False), one_layer=False),
-            "raw.bin": _lanes(_noise(16, 16), one_layer=False, rmse=0.1),
+            "tile.bin": _lanes(_image(16, 16, False), Options(rmse=12.0)),
+            "layers.bin": _lanes(_image(9, 13, False), Options(rmse=12.0, one_layer=True)),
+            "one.bin": _lanes(_image(3, 5, False), Options(rmse=12.0)),
+            "raw.bin": _lanes(_noise(16, 16), Options(rmse=0.1)),
+            "trellis.bin": _lanes(_image(16, 16, False), Options(rmse=12.0, trellis=True)),
+            "trellis_raw.bin": _lanes(_noise(9, 16), Options(rmse=0.1, trellis=True)),
         },
     }
 
@@ -146,10 +149,9 @@ def _index_payloads(room: int) -> list[bytes]:
     ]
 
 
-def _lanes(image: NDArray[np.uint16], one_layer: bool, rmse: float = 12.0) -> bytes:
+def _lanes(image: NDArray[np.uint16], options: Options) -> bytes:
     """Return the segments of one tile as `read_lanes` takes them."""
     _, rows, cols = image.shape
-    options = Options(rmse=rmse, one_layer=one_layer)
     stream = b"".join(Encoder(lapped_bundle()).encode(image, SceneHeader.of(image), options))
     packed = bytes([(rows - 1) << 4 | (cols - 1)])
     for segment in read_segments(stream):

@@ -136,7 +136,8 @@ def read_bundle(packed: bytes) -> None:
         quantise(used, [np.full((d, 1 << n, 1 << n), 77, np.int8) for n, d in enumerate(dims)])
     else:
         golden = pack_golden_bodies(list(bundle.golden_bodies))
-        read(bundle.codec, 1, 1, 1, [Lane(0, 1, 0, _USED_LANE)])
+        for dependent in (False, True):
+            read(bundle.codec, 1, 1, 1, [Lane(0, 1, 0, _USED_LANE)], dependent)
     _expect(golden == bundle.parts["golden"], "golden vectors")
 
 
@@ -181,7 +182,7 @@ def read_lanes(packed: bytes) -> None:
     reception.add_all(_tile_segments(packed, bundle.model_hash[:4], edge))
     tile = reception.lapped_tile(reception.grid(None, TILE * TILE), 0)
     lanes = [Lane(0, *start, body) for start, body in sorted(tile.lanes.items())]
-    found = read(coder, 1, -(-rows // BLOCK), -(-cols // BLOCK), lanes)
+    found = read(coder, 1, -(-rows // BLOCK), -(-cols // BLOCK), lanes, tile.dependent)
     _refuse_damage(reception)
     if found.wrong or found.complete[0] < coder.contexts.layers:
         raise StreamError(f"lanes: {found.complete[0]} layers are whole")
