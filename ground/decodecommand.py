@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from ground.quicklook import quicklook
 from ground.recording import Pass, open_recording, read_pass, refuse_overwriting
 from onboard import bundle as bundles
 from onboard.commandline import Commands, add_json_option, print_result
-from onboard.errors import InputError, LimitError, StreamError, UsageError
+from onboard.errors import InputError, LimitError, SkybookError, StreamError, UsageError
 from onboard.segment import TAG_BYTES
 from onboard.tiling import DEFAULT_MAX_PIXELS
 
@@ -60,8 +61,18 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
 
 def given_models(arguments: argparse.Namespace) -> set[bytes]:
     """Return the tag of the bundle that the options name, or else of all known bundles."""
-    names = [arguments.bundle] if arguments.bundle else map(str, bundles.known().values())
-    return {bundle.model_hash[:TAG_BYTES] for bundle in map(bundles.load, names)}
+    if arguments.bundle:
+        return {bundles.load(arguments.bundle).model_hash[:TAG_BYTES]}
+    return known_models()
+
+
+def known_models() -> set[bytes]:
+    """Return the tags of all known bundles that can be read."""
+    found = set()
+    for path in bundles.known().values():
+        with suppress(SkybookError):
+            found.add(bundles.load(str(path)).model_hash[:TAG_BYTES])
+    return found
 
 
 def bundle_path(arguments: argparse.Namespace, received: Pass, scene_id: int) -> Path:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from ground.cfdp import Entities, receive_file
-from ground.decodecommand import add_recording_options, bundle_path, given_models
+from ground.decodecommand import add_recording_options, bundle_path, given_models, known_models
 from ground.inventory import Inventory, take_inventory
 from ground.merge import merge
 from ground.nak import Transaction, missing_ranges, pack_naks
@@ -164,7 +164,7 @@ def _receive_file(arguments: argparse.Namespace) -> int:
 
 def _merge(arguments: argparse.Namespace) -> int:
     refuse_overwriting((arguments.output, arguments.json), arguments.input)
-    merged = merge([open_recording(path) for path in arguments.input])
+    merged = merge([open_recording(path) for path in arguments.input], known_models())
     if not merged.segments:
         raise StreamError("merge: no intact segment in any recording")
     with open_output(arguments.output) as file:

@@ -1,7 +1,7 @@
 """Merge: recordings of one pass by several stations, united into one."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from ground.recording import Bytes, Found, read_recording, restored_packets
@@ -55,8 +55,12 @@ class _Union:
                 self.votes.setdefault(_place(segment), Counter())[segment] += 1
 
 
-def merge(recordings: Sequence[Bytes]) -> Merged:
+def merge(recordings: Sequence[Bytes], models: Collection[bytes] = ()) -> Merged:
     """Unite recordings.
+
+    Args:
+        recordings: as opened.
+        models: tags of models known besides those of which the recordings tell.
 
     A packet is taken as it is, once, if it brings anything new. Segments that are only found in
     damaged packets are put into new ones: these have the APID and the time of the packet before
@@ -67,8 +71,10 @@ def merge(recordings: Sequence[Bytes]) -> Merged:
     one read first. Repair packets are used, and left out of the union, since the sequence counts
     that they rest on are no longer those of the sender.
     """
-    union, damaged, models = _Union(), 0, models_of(*recordings)
-    for recording in (*recordings, restored_packets(recordings)):
+    union, damaged = _Union(), 0
+    restored = restored_packets(recordings, models)
+    models = models_of(*recordings, restored).union(models)
+    for recording in (*recordings, restored):
         items = list(read_recording(recording, models))
         damaged += sum(item.length for item in items if isinstance(item, Damage))
         union.add(item for item in items if isinstance(item, Found))

@@ -116,8 +116,8 @@ def read_pass(
             not known: they are used after all others, unless their scene came with another APID.
         models: tags of models known besides those of which the recordings tell.
     """
-    models = models_of(*recordings).union(models)
-    restored = restored_packets(recordings)
+    restored = restored_packets(recordings, models)
+    models = models_of(*recordings, restored).union(models)
     union = Pass(alone=len(recordings) == 1 and not restored)
     strays: list[Segment] = []
     elsewhere: set[int] = set()
@@ -135,11 +135,16 @@ def read_pass(
     return union
 
 
-def restored_packets(recordings: Sequence[Bytes]) -> bytes:
-    """Return the packets that the erasure code brings back, all recordings together."""
+def restored_packets(recordings: Sequence[Bytes], models: Collection[bytes] = ()) -> bytes:
+    """Return the packets that the erasure code brings back, all recordings together.
+
+    Args:
+        recordings: as opened.
+        models: tags of models known besides those of which the recordings tell.
+    """
     if all(recording.find(_REPAIR_MARK) < 0 for recording in recordings):
         return b""
-    return restore(b"".join(recordings)).packets
+    return restore(b"".join(recordings), models).packets
 
 
 def refuse_overwriting(

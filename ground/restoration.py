@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from onboard.erasure import decode
-from onboard.repair import SYMBOL_SKIPS, Repair, known_packet, packet_of, symbols_of
+from onboard.repair import SYMBOL_SKIPS, Repair, is_whole, known_packet, packet_of, symbols_of
 from onboard.segmentstream import models_of
 from onboard.spacepacket import SEQUENCES, Received, SpacePacket, read_packets
 
@@ -127,15 +127,16 @@ class Restoration:
     lacking: tuple[tuple[int, int, int], ...]
 
 
-def restore(recording: bytes | mmap) -> Restoration:
+def restore(recording: bytes | mmap, models: Collection[bytes] = ()) -> Restoration:
     """Restore what plain and repair packets allow; a group without any repair packet is unknown.
 
     Args:
         recording: packets in any order that keeps a packet within 8,192 of its group, with gaps,
             duplicates and damage; also recordings of several stations or passes, one after another.
+        models: tags of models known besides those of which the recording tells.
     """
     heard: dict[int, _Heard] = {}
-    models = models_of(recording)
+    models = models_of(recording).union(models)
     for found in read_packets(recording, models):
         known = known_packet(found)
         if known is not None and isinstance(found, Received) and found.packet is not None:
@@ -191,9 +192,11 @@ def _restored(
         symbols = symbols_of(members, group.size, repair.shape[1])
         solved = decode(symbols, erased, used, repair)
         packets = [
-            packet_of(apid, group.first + place, symbol, models)
+            packet_of(apid, group.first + place, symbol)
             for place, symbol in zip(erased, solved, strict=True)
         ]
-        if all(packets):
+        # A scene of which nothing was heard may name its model in these packets alone.
+        known = models_of(b"".join(packets)).union(models)
+        if all(is_whole(packet, known) for packet in packets):
             return packets
     return best

@@ -266,7 +266,7 @@ class LappedCoder:
 
         That is less where the synthesis filter is longer than on average.
         """
-        power = self.synthesis_power
+        power = np.maximum(self.synthesis_power, 1)
         return (_WORTH * int(power.sum()) // (len(power) * power)).astype(np.int32)
 
     def symbols(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from onboard.erasure import MAX_SYMBOLS, encode
 from onboard.errors import LimitError, StreamError, UsageError
 from onboard.segment import Kind, Segment
-from onboard.segmentstream import Damage
+from onboard.segmentstream import EVERY_MODEL, Damage, models_of
 from onboard.spacepacket import IDLE_APID, SEQUENCES, Received, SpacePacket, read_packets
 
 MAX_GROUP = 4_096
@@ -162,7 +162,7 @@ def _groups(recording: Buffer) -> Iterator[tuple[Repair, list[bytes]]]:
     """Yield the groups of protected packets, each with the first repair packet after it."""
     group: list[bytes] = []
     longest = 0
-    for found in read_packets(recording):
+    for found in read_packets(recording, _models_of(recording)):
         known = known_packet(found)
         if isinstance(known, SpacePacket):
             longest = _join(group, known.pack(), longest)
@@ -175,10 +175,15 @@ def _sequence(packed: bytes) -> int:
     return int.from_bytes(packed[2:4], "big") % SEQUENCES
 
 
+def _models_of(recording: Buffer) -> Collection[bytes]:
+    """Return the tags that segments may have: any, where the sender's own packets name none."""
+    return models_of(recording) or EVERY_MODEL
+
+
 def _one_application(recording: Buffer) -> Iterator[SpacePacket | bytes]:
     """Yield whole packets, and as bytes what is between them."""
     apid = None
-    for found in read_packets(recording):
+    for found in read_packets(recording, _models_of(recording)):
         if isinstance(found, Damage) or found.packet is None or found.packet.apid == IDLE_APID:
             stop = found.stop if isinstance(found, Received) else found.offset + found.length
             for begin in range(found.offset, stop, 1 << 16):
@@ -249,24 +254,29 @@ def symbols_of(packets: Mapping[int, bytes], size: int, length: int) -> NDArray[
     return symbols
 
 
-def packet_of(
-    apid: int, number: int, symbol: NDArray[np.uint16], models: Collection[bytes]
-) -> bytes:
-    """Return the packet of a symbol; empty if it does not check like a packet that was received.
+def packet_of(apid: int, number: int, symbol: NDArray[np.uint16]) -> bytes:
+    """Return the packet of a symbol that was solved, not checked yet.
 
     Args:
         apid: of its group.
         number: in the run.
         symbol: that was solved.
-        models: tags of the models that its segments may be of.
     """
     content = symbol.astype(">u2").tobytes()
     length = int.from_bytes(content[:2], "big") + 7 - SYMBOL_SKIPS
     head = SpacePacket(apid, number % SEQUENCES, (0, 0), b"-").pack()[:SYMBOL_SKIPS]
-    packed = head + content[:length]
+    return head + content[:length]
+
+
+def is_whole(packed: bytes, models: Collection[bytes]) -> bool:
+    """Say whether a packet that was solved checks like one that was received.
+
+    Args:
+        packed: the packet.
+        models: tags of the models that its segments may be of.
+    """
     found = next(read_packets(packed, models))
-    whole = isinstance(known_packet(found), SpacePacket) and found.offset == 0
-    return packed if whole else b""
+    return isinstance(known_packet(found), SpacePacket) and found.offset == 0
 
 
 def known_packet(found: Received | Damage) -> SpacePacket | Repair | None:

@@ -8,6 +8,16 @@ from mmap import mmap
 from onboard.errors import StreamError
 from onboard.segment import BOUND, SYNC, Buffer, Head, Segment, told_tag
 
+
+class _EveryModel(frozenset[bytes]):
+    """All tags there are."""
+
+    def __contains__(self, tag: object) -> bool:
+        return True
+
+
+EVERY_MODEL = _EveryModel()
+"""For packets that are known to be intact: their segments may be of any model."""
 MAX_MODELS = 256
 """Models of which there may be segments in what was received together."""
 _WASTE_PER_BYTE = 16
@@ -67,7 +77,8 @@ class ModelTags:
                 segment = Segment.of(head, stream, offset, ())
                 if len(self._named) < MAX_MODELS:
                     self._named.add(segment.model)
-                self._told.add(segment.scene_id)
+                if segment.model in self._named:
+                    self._told.add(segment.scene_id)
 
     def _hear_tiles(self, stream: bytes | mmap) -> None:
         allowed = allowance(stream)

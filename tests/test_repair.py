@@ -325,3 +325,33 @@ def test_packets_of_the_idle_apid_are_no_symbols() -> None:
 def test_any_bytes_are_read(noise: bytes, place: int) -> None:
     found = restore(noise + b"".join(SENT[:place]) + noise + b"".join(SENT[place + 1 :]))
     assert set(packets(found.packets)) <= {SENT[place]}
+
+
+def scene(number: int, model: bytes, tiles: int) -> list[bytes]:
+    """Return the segments of a scene, header first."""
+    rng = random.Random(number)
+    head = Segment(Kind.SCENE, number, model, 0, 0, 0, None, b"header").pack()
+    bodies = (rng.randbytes(rng.randrange(30, 90)) for _ in range(tiles))
+    return [head] + [
+        Segment(Kind.TILE, number, model, tile, 1, 0, None, body).pack()
+        for tile, body in enumerate(bodies)
+    ]
+
+
+def test_a_scene_of_another_model_that_was_lost_whole_is_restored() -> None:
+    """Nothing else that arrived names its model."""
+    other = b"\x01\x02\x03\x04"
+    segments = [*scene(2, MODEL, 12), *scene(1, other, 5), *scene(3, MODEL, 6)]
+    source = [SpacePacket(5, n, (0, 0), s).pack() for n, s in enumerate(segments)]
+    sent = list(protect(b"".join(source), len(source), 8))
+    lost = range(13, 19)
+    found = restore(b"".join(packet for n, packet in enumerate(sent) if n not in lost))
+    assert found.packets_restored == len(lost)
+    assert found.packets == b"".join(sent[n] for n in lost)
+
+
+def test_one_packet_that_is_sent_again_is_protected() -> None:
+    """It has one tile segment: nothing else tells of its model."""
+    sent = list(protect(PLAIN[7], 5, 2))
+    assert len(sent) == 3
+    assert restore(b"".join(sent[1:]), {MODEL}).packets == sent[0]
