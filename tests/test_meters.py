@@ -217,7 +217,14 @@ def test_power_that_changes_is_integrated() -> None:
     meter = Meter(
         "ramp", "", 0.01, 0, lambda: PowerTally(lambda: 100 * (time.perf_counter() - begin))
     )
-    energy = meter.measure(lambda: time.sleep(0.3), IDLE)
-    middle = 100 * (IDLE + energy.seconds / 2)
-    assert energy.joules == pytest.approx(middle * energy.seconds, rel=0.15)
-    assert energy.above_idle == pytest.approx(0, abs=0.15 * energy.joules)
+    asleep: list[float] = []
+
+    def work() -> None:
+        asleep.append(time.perf_counter() - begin)
+        time.sleep(0.3)
+        asleep.append(time.perf_counter() - begin)
+
+    energy = meter.measure(work, IDLE)
+    middle = 100 * sum(asleep) / 2  # wherever a busy machine puts it
+    assert energy.joules == pytest.approx(middle * energy.seconds, rel=0.2)
+    assert energy.above_idle == pytest.approx(0, abs=0.3 * energy.joules)
