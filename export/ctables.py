@@ -213,7 +213,7 @@ def _choosing(lapped: LappedCoder, positions: int) -> list[Table]:
     """
     plain = len(lapped.quantizer.dead)
     bits = lapped.chooser.bits.reshape(-1, LEVELS)[plain:].astype(np.int64)
-    short = lapped.chooser.short.reshape(-1, 2 * LARGEST_WORD)[plain:].astype(np.int64)
+    short = lapped.chooser.short.reshape(-1, 1 + LARGEST_WORD)[plain:].astype(np.int64)
     words = np.minimum(np.arange(bits.shape[1]), LARGEST_WORD)
     lapped.chooser.check(lapped.bit_worth, lapped.contexts.widest_layer * positions)
     entries = bits + (np.take(short, words, axis=1) << 16)

@@ -52,11 +52,10 @@ class Chooser:
 
     @cached_property
     def short(self) -> Ints:
-        """(rows * 8,): what a magnitude, at most 4, stands for less than itself, in 1/64 step."""
-        found = np.zeros((len(self.codewords), 2 * LARGEST_WORD), np.int32)
+        """(rows * 5,): what a magnitude, at most 4, stands for less than itself, in 1/64 step."""
+        found = np.zeros((len(self.codewords), 1 + LARGEST_WORD), np.int32)
         words = (self.codewords.astype(np.int32) + 2) >> 2
-        found[:, 1 : LARGEST_WORD + 1] = 64 * np.arange(1, LARGEST_WORD + 1) - words
-        found[:, LARGEST_WORD + 1 :] = found[:, LARGEST_WORD : LARGEST_WORD + 1]
+        found[:, 1:] = 64 * np.arange(1, LARGEST_WORD + 1) - words
         return found.reshape(-1)
 
     def check(self, worth: Ints, steps: int) -> None:
@@ -124,7 +123,7 @@ class Chooser:
     def _cost(self, size: Ints, index: Ints, rows: NDArray[np.int64], worth: Ints) -> Ints:
         """Return what indices cost."""
         bits = self.bits.take(rows * _SIZES + np.minimum(index, _SIZES - 1))
-        short = self.short.take(rows * (2 * LARGEST_WORD) + np.minimum(index, LARGEST_WORD))
+        short = self.short.take(rows * (1 + LARGEST_WORD) + np.minimum(index, LARGEST_WORD))
         error = size - (index << 6) + short
         cost: Ints = error * error + ((bits * worth) >> 8)
         return cost

@@ -215,7 +215,7 @@ class LappedCoder:
             coded = np.flatnonzero(sums >= self.quantizer.least_sum)
             rows = levels(np.take(sums, coded)).astype(np.int64)
             rows += self.tables.first_row(number, dependent)
-            residuals = kept = states = None
+            states = None
             if dependent:
                 path = self._path(number, latents.shape[1:], away, coded, rows)
                 residuals, states, odd = path.indices, path.states, path.states & 1

@@ -9,9 +9,10 @@ read what was written. Numbers are integers throughout.
 Source: J. Duda, "Asymmetric numeral systems", arXiv:1311.2540.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -203,15 +204,18 @@ class Steering:
 
 
 STEERING = Steering()
+_PARITY = 32
+"""Bit of a slot that has the parity of its number, above distance and frequency."""
+_Steer = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+"""Holds of a step, and the states of the trellis before and after it."""
 
 
 def pack_slots(
     distance: NDArray[np.int64], frequency: NDArray[np.int64], parity: NDArray[np.int64] | None
 ) -> NDArray[np.int64]:
     """Return slots as `Run` takes them; with parities, for lanes that are steered."""
-    if parity is None:
-        return distance | frequency << PRECISION
-    return parity | distance << 1 | frequency << (PRECISION + 1)
+    packed = distance | frequency << PRECISION
+    return packed if parity is None else packed | parity << _PARITY
 
 
 class Run:
@@ -243,79 +247,50 @@ class Run:
         shape = len(rows) + 1, len(lanes)
         self._states, self._nexts = np.empty(shape, np.int64), np.empty(shape, np.int64)
         self._states[0], self._nexts[0] = reader._state[lanes], reader._next[lanes]
-        if steering is None:
-            self._step_through(slots, rows)
-        else:
-            self._steer_through(slots, rows, *steering)
+        steers: Iterable[_Steer | None] = repeat(None)
+        if steering is not None:
+            self._trellis = np.empty(shape, np.int64)
+            self._trellis[0] = steering[0]
+            steers = zip(steering[1], self._trellis, self._trellis[1:], strict=False)
+        self._step_through(slots, rows, steers)
 
-    def _step_through(self, slots: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
-        words, lanes = self._reader._words, len(self._lanes)
-        # Whole arrays of constants: numpy takes twice the time for a scalar.
-        mask, shift, start, word = (
-            np.full(lanes, value) for value in (TOTAL - 1, PRECISION, START, WORD)
-        )
-        found, higher, other = (np.empty(lanes, np.int64) for _ in range(3))
-        low = np.empty(lanes, np.bool_)
-        for row, state, following, state_after, following_after in zip(
-            rows, self._states, self._nexts, self._states[1:], self._nexts[1:], strict=False
-        ):
-            np.bitwise_and(state, mask, other)
-            np.add(row, other, row)
-            slots.take(row, None, found, "clip")
-            np.right_shift(state, shift, higher)
-            np.right_shift(found, shift, other)
-            np.multiply(higher, other, higher)
-            np.bitwise_and(found, mask, other)
-            np.add(higher, other, state_after)
-            np.less(state_after, start, low)
-            np.left_shift(state_after, word, higher)
-            words.take(following, None, other, "clip")
-            np.bitwise_or(higher, other, higher)
-            np.copyto(state_after, higher, where=low)
-            np.add(following, low, following_after)
-
-    def _steer_through(
-        self,
-        slots: NDArray[np.int64],
-        rows: NDArray[np.int64],
-        states: NDArray[np.int64],
-        holds: NDArray[np.int64],
+    def _step_through(
+        self, slots: NDArray[np.int64], rows: NDArray[np.int64], steers: Iterable["_Steer | None"]
     ) -> None:
-        """Do the same where the state of a trellis says which of two tables is meant."""
         words, lanes, after = self._reader._words, len(self._lanes), STEERING._after
-        self._trellis = np.empty((len(rows) + 1, lanes), np.int64)
-        self._trellis[0] = states
-        mask, shift, start, word, one, all_but_slot, is_odd = (
+        # Whole arrays of constants: numpy takes twice the time for a scalar.
+        mask, shift, start, word, is_odd, above, below = (
             np.full(lanes, value)
-            for value in (TOTAL - 1, PRECISION, START, WORD, 1, PRECISION + 1, TOTAL)
+            for value in (TOTAL - 1, PRECISION, START, WORD, TOTAL, _PARITY, (1 << _PARITY) - 1)
         )
         found, higher, other = (np.empty(lanes, np.int64) for _ in range(3))
         low = np.empty(lanes, np.bool_)
-        for row, hold, here, there, state, following, state_after, following_after in zip(
+        for row, state, following, state_after, following_after, steer in zip(
             rows,
-            holds,
-            self._trellis,
-            self._trellis[1:],
             self._states,
             self._nexts,
             self._states[1:],
             self._nexts[1:],
+            steers,
             strict=False,
         ):
             np.bitwise_and(state, mask, other)
             np.add(row, other, row)
-            np.bitwise_and(here, is_odd, other)
-            np.add(row, other, row)
+            if steer is not None:
+                hold, here, there = steer
+                np.bitwise_and(here, is_odd, other)
+                np.add(row, other, row)
             slots.take(row, None, found, "clip")
-            np.bitwise_and(found, one, other)
-            np.add(other, here, other)
-            np.add(other, hold, other)
-            after.take(other, None, there, "clip")
+            if steer is not None:
+                np.right_shift(found, above, other)
+                np.add(other, here, other)
+                np.add(other, hold, other)
+                after.take(other, None, there, "clip")
+                np.bitwise_and(found, below, found)
             np.right_shift(state, shift, higher)
-            np.right_shift(found, all_but_slot, other)
+            np.right_shift(found, shift, other)
             np.multiply(higher, other, higher)
-            np.right_shift(found, one, other)
-            np.bitwise_and(other, mask, other)
+            np.bitwise_and(found, mask, other)
             np.add(higher, other, state_after)
             np.less(state_after, start, low)
             np.left_shift(state_after, word, higher)
