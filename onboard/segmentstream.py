@@ -62,9 +62,9 @@ class ModelTags:
         In a scene whose model is named no tile is looked at. Listening ends, as reading does, when
         more than 16 times the stream (and 1 MiB) went into it.
         """
-        findable = _findable(stream)
-        self._hear_names(findable)
-        self._hear_tiles(findable)
+        searched = findable(stream)
+        self._hear_names(searched)
+        self._hear_tiles(searched)
 
     def _hear_names(self, stream: bytes | mmap) -> None:
         allowed = allowance(stream)
@@ -119,7 +119,7 @@ def read_segments(
         models: tags of the models that tiles and masks may be of; None takes those of which the
             stream itself tells, see `models_of`.
     """
-    stream = _findable(stream)
+    stream = findable(stream)
     models = models_of(stream) if models is None else models
     offset = damaged_from = 0
     reason = ""
@@ -153,7 +153,7 @@ def allowance(stream: Buffer) -> int:
     return _WASTE_PER_BYTE * len(stream) + _WASTE_ALLOWED
 
 
-def _findable(stream: Buffer) -> bytes | mmap:
+def findable(stream: Buffer) -> bytes | mmap:
     """Return a stream in which bytes can be looked for."""
     return bytes(stream) if isinstance(stream, memoryview) else stream
 

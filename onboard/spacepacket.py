@@ -8,7 +8,7 @@ from mmap import mmap
 
 from onboard.errors import StreamError, UsageError
 from onboard.segment import SYNC, Buffer, Head, Segment, unpack_segments
-from onboard.segmentstream import Damage, allowance, models_of, read_segments
+from onboard.segmentstream import Damage, allowance, findable, models_of, read_segments
 
 PACKET_OVERHEAD = 12
 CONTROL_BYTES = 2
@@ -220,8 +220,7 @@ def read_packets(
         stream: packets back to back.
         models: see `read_segments`.
     """
-    if isinstance(stream, memoryview):
-        stream = bytes(stream)
+    stream = findable(stream)
     models = models_of(stream) if models is None else models
     offset = damaged_from = 0
     reason = ""
