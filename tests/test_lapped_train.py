@@ -18,6 +18,7 @@ SMALL = {
     "context_steps": 2,
     "fit_tiles": 8,
     "refinement_steps": 2,
+    "polish_steps": 2,
     "draws": 1,
     "border_weight": 1.5,
     "depth": 8,
@@ -48,7 +49,8 @@ def test_one_seed_gives_one_codec(items: list[Item], tmp_path: Path) -> None:
         found.append((lappedpart.pack(made.coder), made.refinement.head.weight.detach().numpy()))
     assert found[0][0] == found[1][0]
     np.testing.assert_array_equal(found[0][1], found[1][1])
-    assert seen[:6] == ["transform"] * 2 + ["contexts"] * 2 + ["refinement"] * 2
+    stages = ("transform", "contexts", "refinement", "polish")
+    assert seen == [stage for stage in stages for _ in range(2)] * 2
 
 
 def test_a_finished_training_is_not_repeated(items: list[Item], tmp_path: Path) -> None:
