@@ -14,6 +14,7 @@ ANGLES = 256
 SHIFT = 14
 _SWEEPS = 4
 _COVARIANCE_BITS = 22
+_GRADIENT_BITS = 12
 _SINE, _COSINE = 14_148_120_384_212_745, 1_152_834_691_737_939_372  # of pi/256, times 2^60
 
 
@@ -44,15 +45,34 @@ def angle_count(bands: int) -> int:
 
 
 def measure(deviations: NDArray[np.int32], valid: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the covariance of the gradients of 2x2 sums, (tiles, bands, bands).
+    """Return the covariance of weighted gradients of 2x2 sums, (tiles, bands, bands).
 
     Gradients of 2x2 sums show the correlation of detail, which is what has to be coded, not that of
-    brightness, which the means carry.
+    brightness, which the means carry. A gradient that is twice as steep takes only one bit more, so
+    those above half the tile's mean are scaled down to about the same length.
 
     Args:
         deviations: (tiles, bands, rows, cols), samples less the band means.
         valid: (tiles, rows, cols), False where a pixel is nodata.
     """
+    gradients = _gradients(deviations, valid)
+    squares = [np.einsum("tbn,tbn->tn", part, part) for part in gradients]
+    count = max(sum(part.shape[1] for part in squares), 1)
+    total = np.sum([part.sum(axis=1) for part in squares], axis=0).astype(np.int64)
+    flat = (total // (4 * count) + 1)[:, None]
+    tiles, bands = deviations.shape[:2]
+    covariance = np.zeros((tiles, bands, bands))
+    for part, square in zip(gradients, squares, strict=True):
+        halvings = np.frexp(square + flat)[1] + 1 >> 1
+        weighted = np.floor(part * np.ldexp(1.0, _GRADIENT_BITS - halvings)[:, None])
+        covariance += weighted @ weighted.transpose(0, 2, 1)
+    return covariance.astype(np.int64)
+
+
+def _gradients(
+    deviations: NDArray[np.int32], valid: NDArray[np.bool_]
+) -> list[NDArray[np.float64]]:
+    """Return differences down and across of 2x2 sums, (tiles, bands, n); 0 where one has nodata."""
     tiles, bands, rows, cols = deviations.shape
     even = np.s_[..., : rows // 2 * 2, : cols // 2 * 2]
     pairs = deviations[even][..., 0::2, :] + deviations[even][..., 1::2, :]
@@ -61,14 +81,14 @@ def measure(deviations: NDArray[np.int32], valid: NDArray[np.bool_]) -> NDArray[
     if gaps:
         blocks = valid[even].reshape(tiles, rows // 2, 2, cols // 2, 2)
         whole = np.asarray(blocks.all(axis=(2, 4)))[:, None]
-    covariance = np.zeros((tiles, bands, bands))
+    found = []
     for axis in (2, 3):
         low, high = (_slice(axis, part) for part in (slice(None, -1), slice(1, None)))
         gradients = (sums[high] - sums[low]).reshape(tiles, bands, -1)
         if gaps:
             gradients *= (whole[low] & whole[high]).reshape(tiles, 1, -1)
-        covariance += gradients @ gradients.transpose(0, 2, 1)
-    return covariance.astype(np.int64)
+        found.append(gradients)
+    return found
 
 
 def _slice(axis: int, part: slice) -> tuple[slice, ...]:

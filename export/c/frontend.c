@@ -78,29 +78,67 @@ static void deviate(const struct skybook_encoder *encoder, uint32_t column, uint
     }
 }
 
-/* Add the products of differences between blocks `step` apart, of one row of blocks. */
-static void add_products(const int32_t *sums, const uint16_t *gaps, uint32_t count, uint32_t step,
-                         skybook_square covariance)
+/* Gradients of a tile: sums over 2x2 pixels and where one has nodata; what is summed up of them. */
+struct gradients {
+    const int32_t *sums;
+    const uint16_t *gaps;
+    uint64_t total; /* of squares */
+    uint64_t flat;  /* square up to which a gradient counts fully; 0 if not yet known */
+};
+
+/* Differences between blocks `step` apart, of `count` blocks of one row: add up their squares or,
+ * once it is known which are flat, their weighted products. */
+static void add_differences(struct gradients *gradients, uint32_t first, uint32_t count,
+                            uint32_t step, skybook_square covariance)
 {
     int32_t differences[SKYBOOK_BANDS][HALF];
+    uint64_t squares[HALF] = {0};
+    const uint16_t *gaps = gradients->gaps + first;
     for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
-        const int32_t *own = &sums[band * (HALF * HALF)];
+        const int32_t *own = &gradients->sums[band * (HALF * HALF) + first];
         for (uint32_t i = 0; i < count; i++) {
             differences[band][i] = gaps[i] | gaps[i + step] ? 0 : own[i + step] - own[i];
+            squares[i] += (uint64_t)((int64_t)differences[band][i] * differences[band][i]);
+        }
+    }
+    if (gradients->flat == 0) {
+        for (uint32_t i = 0; i < count; i++) {
+            gradients->total += squares[i];
+        }
+        return;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t bits = 64u - (uint32_t)__builtin_clzll(squares[i] + gradients->flat);
+        for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
+            differences[band][i] = differences[band][i] * 4096 >> ((bits + 1) >> 1);
         }
     }
     for (uint32_t one = 0; one < SKYBOOK_BANDS; one++) {
         for (uint32_t other = one; other < SKYBOOK_BANDS; other++) {
             int64_t sum = 0;
             for (uint32_t i = 0; i < count; i++) {
-                sum += (int64_t)differences[one][i] * differences[other][i];
+                sum += differences[one][i] * differences[other][i];
             }
             covariance[one][other] += sum;
         }
     }
 }
 
-/* Covariance of the gradients of sums over 2x2 pixels. */
+/* Go over all gradients of a tile of `rows` times `cols` blocks of 2x2 pixels. */
+static void add_gradients(struct gradients *gradients, uint32_t rows, uint32_t cols,
+                          skybook_square covariance)
+{
+    for (uint32_t row = 0; row < rows; row++) {
+        if (cols > 1) {
+            add_differences(gradients, row * cols, cols - 1, 1, covariance);
+        }
+        if (row + 1 < rows) {
+            add_differences(gradients, row * cols, cols, cols, covariance);
+        }
+    }
+}
+
+/* Covariance of the weighted gradients of sums over 2x2 pixels. */
 static void measure(struct skybook_work *work, const struct skybook_tile *tile, skybook_square covariance)
 {
     int32_t *sums = (int32_t *)work->symbols;
@@ -124,14 +162,12 @@ static void measure(struct skybook_work *work, const struct skybook_tile *tile, 
         }
     }
     memset(covariance, 0, sizeof(skybook_square));
-    for (uint32_t row = 0; row < rows; row++) {
-        const uint32_t first = row * cols;
-        if (cols > 1) {
-            add_products(sums + first, gaps + first, cols - 1, 1, covariance);
-        }
-        if (row + 1 < rows) {
-            add_products(sums + first, gaps + first, cols, cols, covariance);
-        }
+    if (rows > 0 && cols > 0) {
+        const uint32_t count = rows * (cols - 1) + (rows - 1) * cols;
+        struct gradients gradients = {.sums = sums, .gaps = gaps};
+        add_gradients(&gradients, rows, cols, covariance);
+        gradients.flat = gradients.total / (4 * (uint64_t)(count > 0 ? count : 1)) + 1;
+        add_gradients(&gradients, rows, cols, covariance);
     }
     for (uint32_t one = 1; one < SKYBOOK_BANDS; one++) {
         for (uint32_t other = 0; other < one; other++) {
