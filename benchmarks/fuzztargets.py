@@ -22,7 +22,7 @@ from onboard.lappedreader import Lane, read
 from onboard.layers import LayerShape, read_pieces
 from onboard.quantizer import quantise
 from onboard.sceneheader import SceneHeader
-from onboard.segment import Kind, Segment
+from onboard.segment import MAX_LAYERS, Kind, Segment
 from onboard.segmentstream import Damage, read_segments
 from onboard.spacepacket import read_packets
 
@@ -159,7 +159,7 @@ def read_index_payload(packed: bytes) -> None:
         for positions, width in INDEX_SHAPE.iter_unpack(packed[INDEX_HEAD.size : start])
     ]
     body = packed[start:]
-    pieces = read_pieces(layer & 15, first, body, shapes, max(side_bytes, 1))
+    pieces = read_pieces(layer % MAX_LAYERS, first, body, shapes, max(side_bytes, 1))
     again = b"".join(
         bitpack.pack(p.indices, shapes[p.layer - 1].width) if p.layer else p.side for p in pieces
     )
@@ -194,7 +194,7 @@ def _tile_segments(packed: bytes, model: bytes, edge: tuple[int, int] | None) ->
         layer, first, length = LANE_HEAD.unpack_from(packed, offset)
         offset += LANE_HEAD.size
         body = packed[offset : offset + length]
-        yield Segment(Kind.TILE, 0, model, 0, layer & 15, first, edge, body)
+        yield Segment(Kind.TILE, 0, model, 0, layer % MAX_LAYERS, first, edge, body)
         offset += length
 
 

@@ -13,6 +13,8 @@ BLOCK = 8
 FREQUENCIES = BLOCK * BLOCK
 _LEAST_SCALE, _LARGEST_SCALE = 0.02, 300.0
 MAGNITUDE_CAP = 40
+_LAST_LAYER = 20
+"""Channels of the last layer of AC for each of the first; in between they rise evenly."""
 
 
 def lapped_basis(size: int = BLOCK, correlation: float = 0.95) -> NDArray[np.float64]:
@@ -119,8 +121,9 @@ def layer_channels(bands: int, layers: int) -> list[list[int]]:
         if u or v
     )
     channels = [component * FREQUENCIES + frequency for _, component, frequency in ranked]
-    weights = np.cumsum(np.linspace(1, 5, layers))
-    cuts = [0, *np.rint(weights / weights[-1] * len(channels)).astype(int)]
+    sizes = np.cumsum(np.linspace(1, _LAST_LAYER, layers))
+    ends = np.rint(sizes / sizes[-1] * len(channels)).astype(int)
+    cuts = [0, *np.maximum(ends, np.arange(1, layers + 1))]
     return [channels[a:b] for a, b in itertools.pairwise(cuts)]
 
 

@@ -14,7 +14,7 @@ from onboard.lappedcoder import LappedCoder
 from onboard.tables import MAX_GROUPS, SYMBOLS, Tables, rows_of
 
 MAX_BANDS = 16
-MAX_LAYERS = 15
+MAX_LAYERS = 31
 
 
 def _fields(bands: int, groups: int) -> list[tuple[str, str, tuple[int, ...]]]:
@@ -113,7 +113,7 @@ def _check(order: NDArray[Any], cuts: Any, skip: Any, bands: int) -> None:
     if sorted(order.tolist()) != list(range(channels)) or order[:bands].tolist() != dc:
         raise BundleError("part lapped: the order of channels is not one, or DC is not first")
     if not _are_numbers(cuts) or not 2 <= len(cuts) <= MAX_LAYERS - LATTICES + 1:
-        raise BundleError(f"coder cuts: expected 2..13 integers, found {cuts!r:.80}")
+        raise BundleError(f"coder cuts: expected 2..29 integers, found {cuts!r:.80}")
     rising = all(a < b for a, b in pairwise(cuts))
     if cuts[0] != bands or cuts[-1] != channels or not rising:
         raise BundleError(f"coder cuts: expected to rise from {bands} to {channels}: {cuts}")

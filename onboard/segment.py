@@ -25,9 +25,9 @@ DEFAULT_SEGMENT_BYTES = 1_000
 MIN_SEGMENT_BYTES = 114
 """What a packet of 128 bytes with error control has room for."""
 MAX_SEGMENT_BYTES = 65_535 + SEGMENT_OVERHEAD
-MAX_LAYERS = 16
+MAX_LAYERS = 32
 TAG_BYTES = 4
-_EDGE_FLAG, _WIDE_FLAG, _FIRST_FLAG, _RESERVED_FLAG = 0x80, 0x40, 0x20, 0x10
+_EDGE_FLAG, _WIDE_FLAG, _FIRST_FLAG = 0x80, 0x40, 0x20
 _START = struct.Struct(">2sBBH")
 _REST = {  # tile, first unless it is 0, length
     0: struct.Struct(">HH"),
@@ -65,7 +65,7 @@ class Segment:
         scene_id: u16.
         model: tag of the model, the first 4 bytes of its hash.
         tile: tile index, u32.
-        layer: layer in which the body starts, 0..15.
+        layer: layer in which the body starts, 0..31.
         first: index in that layer, or first pixel of a mask, u16.
         edge: valid rows and columns of a border tile, else None.
         body: what it carries, without the tag and the edge fields.
@@ -193,8 +193,8 @@ class Head(NamedTuple):
         """Read a head and check that all of the segment is there, without a look at its body.
 
         Raises:
-            StreamError: no sync mark, a newer version, reserved bits, a field that is there or
-                longer without need, or cut short.
+            StreamError: no sync mark, a newer version, a field that is there or longer without
+                need, or cut short.
         """
         if len(buffer) - offset < LEAST_OVERHEAD:
             raise StreamError("segment: cut short in its header")
@@ -203,8 +203,6 @@ class Head(NamedTuple):
             raise StreamError(f"segment: expected {SYNC!r}, found {sync!r}")
         if version >> 4 != MAJOR:
             raise StreamError(f"segment: expected format {MAJOR}, found {version >> 4}")
-        if flags & _RESERVED_FLAG:
-            raise StreamError("segment: reserved bit is not zero")
         rest = _REST[flags & (_WIDE_FLAG | _FIRST_FLAG)]
         tile, *first, length = rest.unpack_from(buffer, offset + _START.size)
         if flags & _WIDE_FLAG and not is_wide(tile):

@@ -70,7 +70,6 @@ def test_a_check_as_it_is_sent() -> None:
 @pytest.mark.parametrize(
     ("message", "reason"),
     [
-        ("534b 11 11 1234 0005 0003 010203", "reserved bit"),
         ("534b 11 41 1234 0000ffff 0003 010203", "tile 65535 in four bytes"),
         ("534b 11 21 1234 0005 0000 0003 010203", "first is 0"),
         ("534b 21 01 1234 0005 0003 010203", "expected format 1, found 2"),

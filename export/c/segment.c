@@ -7,7 +7,7 @@
 #define EDGE_FLAG 0x80u
 #define WIDE_FLAG 0x40u
 #define FIRST_FLAG 0x20u
-#define LAYER_BITS 0x0Fu
+#define LAYER_BITS 0x1Fu
 #define MAX_NARROW_TILE 65535u
 #define MAJOR 1u
 
