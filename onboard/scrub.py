@@ -1,5 +1,6 @@
 """Scrub: finds bits of the model that flipped in memory, before they are sent as an image."""
 
+import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
@@ -15,8 +16,8 @@ from onboard.tilecoder import TileCoder
 class Scrub:
     """The checksums of a bundle in memory, taken when its golden vectors have passed.
 
-    Covered are the bytes of the bundle's parts and every array made from them, by CRC-32; what an
-    engine keeps for itself only by what it makes of a golden tile.
+    Covered are the bytes of the bundle's parts, every array made from them and the constant ones of
+    our modules, by CRC-32; what an engine keeps for itself only by what it makes of a golden tile.
     """
 
     def __init__(self, bundle: Bundle, coder: TileCoder) -> None:
@@ -44,7 +45,7 @@ class Scrub:
 
     @property
     def _model(self) -> tuple[Any, ...]:
-        return self._bundle.levels, self._bundle.front_end, self._bundle.codec
+        return self._bundle.levels, self._bundle.front_end, self._bundle.codec, _constants()
 
     def _regions(self) -> Iterator[tuple[str, int]]:
         """Yield the name and the checksum of each piece of memory."""
@@ -67,6 +68,15 @@ class Scrub:
                 f"bundle {self._bundle.name}: engine {self._coder.engine} no longer gives what "
                 "it gave for a golden tile"
             )
+
+
+def _constants() -> dict[str, dict[str, Any]]:
+    """Return the arrays that our modules hold: cosines, the trellis, tables of checksums."""
+    ours = [module for name, module in sys.modules.items() if name.startswith("onboard.")]
+    return {
+        module.__name__: {n: v for n, v in vars(module).items() if isinstance(v, np.ndarray)}
+        for module in ours
+    }
 
 
 def arrays_in(value: Any, name: str) -> Iterator[tuple[str, Any]]:

@@ -275,7 +275,7 @@ STREAM = [
         {"scene_id": 65_536},
         {"model": b"abc"},
         {"tile": 1 << 32},
-        {"layer": 16},
+        {"layer": 32},
         {"first": -1},
         {"edge": (0, 5)},
         {"edge": (5, 257)},

@@ -2,12 +2,14 @@
 
 import ctypes
 import io
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
 from ground.scenes import procedural
+from onboard import bandtransform, trellis
 from onboard.bundle import load
 from onboard.encoder import Encoder, Options
 from onboard.errors import BundleError
@@ -65,6 +67,16 @@ def test_every_flip_in_what_was_made_of_it_is_found(encoder: Encoder, scrub: Scr
         with pytest.raises(BundleError, match="changed in memory"):
             scrub.check()
         flip(array.ctypes.data, bit)
+    scrub.check()
+
+
+@pytest.mark.parametrize(("module", "name"), [(trellis, "_EVEN"), (bandtransform, "_COS")])
+def test_a_flip_in_a_constant_is_found(module: ModuleType, name: str, scrub: Scrub) -> None:
+    constant = vars(module)[name]
+    flip(constant.ctypes.data, 9)
+    with pytest.raises(BundleError, match=f"{module.__name__}.{name} changed in memory"):
+        scrub.check()
+    flip(constant.ctypes.data, 9)
     scrub.check()
 
 
