@@ -14,7 +14,7 @@ ANGLES = 256
 SHIFT = 14
 _SWEEPS = 4
 _COVARIANCE_BITS = 22
-_GRADIENT_BITS = 12
+_GRADIENT_BITS = 8
 _SINE, _COSINE = 14_148_120_384_212_745, 1_152_834_691_737_939_372  # of pi/256, times 2^60
 
 
@@ -48,51 +48,56 @@ def measure(deviations: NDArray[np.int32], valid: NDArray[np.bool_]) -> NDArray[
     """Return the covariance of weighted gradients of 2x2 sums, (tiles, bands, bands).
 
     Gradients of 2x2 sums show the correlation of detail, which is what has to be coded, not that of
-    brightness, which the means carry. A gradient that is twice as steep takes only one bit more, so
-    those above half the tile's mean are scaled down to about the same length.
+    brightness, which the means carry. One that is twice as steep takes only one bit more, so steep
+    ones are scaled down to about the same length.
 
     Args:
         deviations: (tiles, bands, rows, cols), samples less the band means.
         valid: (tiles, rows, cols), False where a pixel is nodata.
     """
     gradients = _gradients(deviations, valid)
-    squares = [np.einsum("tbn,tbn->tn", part, part) for part in gradients]
-    count = max(sum(part.shape[1] for part in squares), 1)
-    total = np.sum([part.sum(axis=1) for part in squares], axis=0).astype(np.int64)
-    flat = (total // (4 * count) + 1)[:, None]
-    tiles, bands = deviations.shape[:2]
-    covariance = np.zeros((tiles, bands, bands))
-    for part, square in zip(gradients, squares, strict=True):
-        halvings = np.frexp(square + flat)[1] + 1 >> 1
-        weighted = np.floor(part * np.ldexp(1.0, _GRADIENT_BITS - halvings)[:, None])
-        covariance += weighted @ weighted.transpose(0, 2, 1)
-    return covariance.astype(np.int64)
+    steepness = np.abs(gradients).sum(axis=1)  # below 2^24: exact
+    count = max(steepness.shape[1], 1)
+    usual = steepness.sum(axis=1, dtype=np.float64) // count + 1
+    halvings = np.frexp(steepness + usual.astype(np.float32)[:, None])[1]
+    scale = np.ldexp(np.float32(1), _GRADIENT_BITS - halvings)
+    weighted = np.floor(gradients * scale[:, None]).astype(np.float64)
+    covariance: NDArray[np.int64] = (weighted @ weighted.transpose(0, 2, 1)).astype(np.int64)
+    return covariance
 
 
-def _gradients(
-    deviations: NDArray[np.int32], valid: NDArray[np.bool_]
-) -> list[NDArray[np.float64]]:
-    """Return differences down and across of 2x2 sums, (tiles, bands, n); 0 where one has nodata."""
+def _gradients(deviations: NDArray[np.int32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return differences of 2x2 sums side by side and one above the other, (tiles, bands, n).
+
+    Each sum is in one of either kind; they are 0 where a pixel is nodata.
+    """
     tiles, bands, rows, cols = deviations.shape
     even = np.s_[..., : rows // 2 * 2, : cols // 2 * 2]
     pairs = deviations[even][..., 0::2, :] + deviations[even][..., 1::2, :]
-    sums = (pairs[..., 0::2] + pairs[..., 1::2]).astype(np.float64)
-    gaps = not valid.all()
-    if gaps:
+    sums = (pairs[..., 0::2] + pairs[..., 1::2]).astype(np.float32)
+    found = [_differences(sums, axis) for axis in (2, 3)]
+    if not valid.all():
         blocks = valid[even].reshape(tiles, rows // 2, 2, cols // 2, 2)
-        whole = np.asarray(blocks.all(axis=(2, 4)))[:, None]
-    found = []
-    for axis in (2, 3):
-        low, high = (_slice(axis, part) for part in (slice(None, -1), slice(1, None)))
-        gradients = (sums[high] - sums[low]).reshape(tiles, bands, -1)
-        if gaps:
-            gradients *= (whole[low] & whole[high]).reshape(tiles, 1, -1)
-        found.append(gradients)
-    return found
+        gaps = 1 - np.asarray(blocks.all(axis=(2, 4)), np.float32)[:, None]
+        for part, axis in zip(found, (2, 3), strict=True):
+            low, high = _halves(gaps, axis)
+            part[np.broadcast_to(low + high > 0, part.shape)] = 0
+    return np.concatenate([part.reshape(tiles, bands, -1) for part in found], axis=2)
 
 
-def _slice(axis: int, part: slice) -> tuple[slice, ...]:
-    return tuple(part if i == axis else slice(None) for i in range(4))
+def _differences(sums: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+    low, high = _halves(sums, axis)
+    return high - low
+
+
+def _halves(
+    sums: NDArray[np.float32], axis: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return every second place along an axis, and the ones after them."""
+    whole = sums.shape[axis] // 2 * 2
+    low, high = ([slice(None)] * 4 for _ in range(2))
+    low[axis], high[axis] = slice(0, whole, 2), slice(1, whole, 2)
+    return sums[tuple(low)], sums[tuple(high)]
 
 
 def choose(covariance: NDArray[np.int64]) -> NDArray[np.uint8]:

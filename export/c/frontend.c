@@ -78,44 +78,46 @@ static void deviate(const struct skybook_encoder *encoder, uint32_t column, uint
     }
 }
 
-/* Gradients of a tile: sums over 2x2 pixels and where one has nodata; what is summed up of them. */
+/* Gradients of a tile: sums over 2x2 pixels and where one has nodata; what is known of them. */
 struct gradients {
     const int32_t *sums;
     const uint16_t *gaps;
-    uint64_t total; /* of squares */
-    uint64_t flat;  /* square up to which a gradient counts fully; 0 if not yet known */
+    uint64_t total; /* of steepness */
+    uint32_t usual; /* steepness; 0 if not yet known */
 };
 
-/* Differences between blocks `step` apart, of `count` blocks of one row: add up their squares or,
- * once it is known which are flat, their weighted products. */
+/* Differences between blocks `step` apart, of `count` blocks `stride` apart: add up how steep they
+ * are or, once it is known what is usual, their weighted products. */
 static void add_differences(struct gradients *gradients, uint32_t first, uint32_t count,
-                            uint32_t step, skybook_square covariance)
+                            uint32_t stride, uint32_t step, skybook_square covariance)
 {
     int32_t differences[SKYBOOK_BANDS][HALF];
-    uint64_t squares[HALF] = {0};
-    const uint16_t *gaps = gradients->gaps + first;
+    uint32_t steepness[HALF] = {0};
     for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
-        const int32_t *own = &gradients->sums[band * (HALF * HALF) + first];
+        const int32_t *own = &gradients->sums[band * (HALF * HALF)];
         for (uint32_t i = 0; i < count; i++) {
-            differences[band][i] = gaps[i] | gaps[i + step] ? 0 : own[i + step] - own[i];
-            squares[i] += (uint64_t)((int64_t)differences[band][i] * differences[band][i]);
+            const uint32_t low = first + i * stride, high = low + step;
+            const bool gap = (gradients->gaps[low] | gradients->gaps[high]) != 0;
+            const int32_t difference = gap ? 0 : own[high] - own[low];
+            differences[band][i] = difference;
+            steepness[i] += (uint32_t)(difference < 0 ? -difference : difference);
         }
     }
-    if (gradients->flat == 0) {
+    if (gradients->usual == 0) {
         for (uint32_t i = 0; i < count; i++) {
-            gradients->total += squares[i];
+            gradients->total += steepness[i];
         }
         return;
     }
     for (uint32_t i = 0; i < count; i++) {
-        const uint32_t bits = 64u - (uint32_t)__builtin_clzll(squares[i] + gradients->flat);
+        const uint32_t bits = 1 + skybook_highest_bit(steepness[i] + gradients->usual);
         for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
-            differences[band][i] = differences[band][i] * 4096 >> ((bits + 1) >> 1);
+            differences[band][i] = differences[band][i] * 256 >> bits;
         }
     }
     for (uint32_t one = 0; one < SKYBOOK_BANDS; one++) {
         for (uint32_t other = one; other < SKYBOOK_BANDS; other++) {
-            int64_t sum = 0;
+            int32_t sum = 0;
             for (uint32_t i = 0; i < count; i++) {
                 sum += differences[one][i] * differences[other][i];
             }
@@ -129,12 +131,10 @@ static void add_gradients(struct gradients *gradients, uint32_t rows, uint32_t c
                           skybook_square covariance)
 {
     for (uint32_t row = 0; row < rows; row++) {
-        if (cols > 1) {
-            add_differences(gradients, row * cols, cols - 1, 1, covariance);
-        }
-        if (row + 1 < rows) {
-            add_differences(gradients, row * cols, cols, cols, covariance);
-        }
+        add_differences(gradients, row * cols, cols / 2, 2, 1, covariance);
+    }
+    for (uint32_t row = 0; row + 1 < rows; row += 2) {
+        add_differences(gradients, row * cols, cols, 1, cols, covariance);
     }
 }
 
@@ -162,13 +162,11 @@ static void measure(struct skybook_work *work, const struct skybook_tile *tile, 
         }
     }
     memset(covariance, 0, sizeof(skybook_square));
-    if (rows > 0 && cols > 0) {
-        const uint32_t count = rows * (cols - 1) + (rows - 1) * cols;
-        struct gradients gradients = {.sums = sums, .gaps = gaps};
-        add_gradients(&gradients, rows, cols, covariance);
-        gradients.flat = gradients.total / (4 * (uint64_t)(count > 0 ? count : 1)) + 1;
-        add_gradients(&gradients, rows, cols, covariance);
-    }
+    const uint32_t count = rows * (cols / 2) + rows / 2 * cols;
+    struct gradients gradients = {.sums = sums, .gaps = gaps};
+    add_gradients(&gradients, rows, cols, covariance);
+    gradients.usual = (uint32_t)(gradients.total / (count > 0 ? count : 1)) + 1;
+    add_gradients(&gradients, rows, cols, covariance);
     for (uint32_t one = 1; one < SKYBOOK_BANDS; one++) {
         for (uint32_t other = 0; other < one; other++) {
             covariance[one][other] = covariance[other][one];
