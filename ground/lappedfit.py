@@ -27,8 +27,8 @@ RATE_WEIGHT = 0.12
 _LARGE_SHARE = 4.0
 _PRIOR = 20
 """Residuals that a point as it is counts as."""
-_GROUPS = (1, 3, 8, 16)
-"""Those that pay most with 28 layers of AC."""
+_GROUPS = (1, 3, 7, 12)
+"""Those that pay most with 20 layers of AC."""
 
 
 def integer_transform(trained: "TrainedTransform") -> LappedTransform:
