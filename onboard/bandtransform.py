@@ -5,6 +5,7 @@ float64 is used it carries integers below 2^53, so its sums and products are exa
 """
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,29 +76,25 @@ def _gradients(deviations: NDArray[np.int32], valid: NDArray[np.bool_]) -> NDArr
     even = np.s_[..., : rows // 2 * 2, : cols // 2 * 2]
     pairs = deviations[even][..., 0::2, :] + deviations[even][..., 1::2, :]
     sums = (pairs[..., 0::2] + pairs[..., 1::2]).astype(np.float32)
-    found = [_differences(sums, axis) for axis in (2, 3)]
-    if not valid.all():
+    gaps = not valid.all()
+    if gaps:
         blocks = valid[even].reshape(tiles, rows // 2, 2, cols // 2, 2)
-        gaps = 1 - np.asarray(blocks.all(axis=(2, 4)), np.float32)[:, None]
-        for part, axis in zip(found, (2, 3), strict=True):
-            low, high = _halves(gaps, axis)
-            part[np.broadcast_to(low + high > 0, part.shape)] = 0
-    return np.concatenate([part.reshape(tiles, bands, -1) for part in found], axis=2)
+        whole = np.asarray(blocks.all(axis=(2, 4)))[:, None]
+    found = []
+    for axis in (2, 3):
+        low, high = _pairs(sums, axis)
+        gradients = high - low
+        if gaps:
+            gradients *= np.logical_and(*_pairs(whole, axis))
+        found.append(gradients.reshape(tiles, bands, -1))
+    return np.concatenate(found, axis=2)
 
 
-def _differences(sums: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
-    low, high = _halves(sums, axis)
-    return high - low
-
-
-def _halves(
-    sums: NDArray[np.float32], axis: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return every second place along an axis, and the ones after them."""
-    whole = sums.shape[axis] // 2 * 2
-    low, high = ([slice(None)] * 4 for _ in range(2))
-    low[axis], high[axis] = slice(0, whole, 2), slice(1, whole, 2)
-    return sums[tuple(low)], sums[tuple(high)]
+def _pairs(values: NDArray[Any], axis: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the first and the second of each pair of places along an axis."""
+    count = values.shape[axis] // 2 * 2
+    before = (slice(None),) * axis
+    return values[(*before, slice(0, count, 2))], values[(*before, slice(1, count, 2))]
 
 
 def choose(covariance: NDArray[np.int64]) -> NDArray[np.uint8]:

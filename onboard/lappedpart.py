@@ -11,10 +11,12 @@ from onboard.contexts import BLOCK, FREQUENCIES, LATTICES, LEVELS, ContextModel
 from onboard.errors import BundleError
 from onboard.lapped import LARGEST_WORD, SUB_STEPS, LappedTransform, Quantizer
 from onboard.lappedcoder import LappedCoder
+from onboard.segment import MAX_LAYERS
 from onboard.tables import MAX_GROUPS, SYMBOLS, Tables, rows_of
 
 MAX_BANDS = 16
-MAX_LAYERS = 31
+_MOST_CUTS = MAX_LAYERS - LATTICES
+"""Layer 0 has no symbols; the last cut begins none."""
 
 
 def _fields(bands: int, groups: int) -> list[tuple[str, str, tuple[int, ...]]]:
@@ -112,8 +114,8 @@ def _check(order: NDArray[Any], cuts: Any, skip: Any, bands: int) -> None:
     dc = [band * FREQUENCIES for band in range(bands)]
     if sorted(order.tolist()) != list(range(channels)) or order[:bands].tolist() != dc:
         raise BundleError("part lapped: the order of channels is not one, or DC is not first")
-    if not _are_numbers(cuts) or not 2 <= len(cuts) <= MAX_LAYERS - LATTICES + 1:
-        raise BundleError(f"coder cuts: expected 2..29 integers, found {cuts!r:.80}")
+    if not _are_numbers(cuts) or not 2 <= len(cuts) <= _MOST_CUTS:
+        raise BundleError(f"coder cuts: expected 2..{_MOST_CUTS} integers, found {cuts!r:.80}")
     rising = all(a < b for a, b in pairwise(cuts))
     if cuts[0] != bands or cuts[-1] != channels or not rising:
         raise BundleError(f"coder cuts: expected to rise from {bands} to {channels}: {cuts}")

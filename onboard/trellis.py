@@ -1,11 +1,13 @@
 """Dependent quantisation: indices chosen along a trellis (SPEC.md, section 10).
 
-The parities of the indices of a layer drive a machine of eight states; each state quantises with
+The parities of the indices of a layer drive a machine of 32 states; each state quantises with
 even multiples of half a step, or with odd ones and zero. So the points of a sequence are packed
 more densely in space than those of a grid, at the same rate.
 
 Source: H. Schwarz et al., "Quantization and entropy coding in the Versatile Video Coding (VVC)
-standard", IEEE Trans. CSVT 31 (2021); the machine of eight states: JVET-Q0243.
+standard", IEEE Trans. CSVT 31 (2021). The machine is the code of 32 states for one dimension
+(parity checks 45 and 10, octal) of G. Ungerboeck, "Channel coding with multilevel/phase signals",
+IEEE Trans. IT 28 (1982).
 """
 
 from collections.abc import Sequence
@@ -16,8 +18,11 @@ from numpy.typing import NDArray
 
 from onboard.contexts import Ints
 
-STATES = 8
-FOLLOWING = ((0, 2), (5, 7), (1, 3), (6, 4), (2, 0), (4, 6), (3, 1), (7, 5))
+STATES = 32
+FOLLOWING = tuple(
+    tuple((state >> 1) ^ (18 * (state & 1)) ^ (4 * parity) for parity in range(2))
+    for state in range(STATES)
+)
 """State after an even and after an odd index. Odd states have the odd points."""
 SETS = 2
 FAR = 1 << 29

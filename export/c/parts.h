@@ -16,6 +16,7 @@
 #define SKYBOOK_SIZE_CAP 40      /* sizes of symbols in contexts, at most */
 #define SKYBOOK_HALF_SIZE_CAP 63 /* those in half steps */
 #define SKYBOOK_DEPENDENT 4      /* added to the state of a tile whose indices follow a trellis */
+#define SKYBOOK_STATES 32        /* of the trellis */
 #define SKYBOOK_ROW_BITS 10      /* a symbol is the residual above its row of the tables */
 
 enum { SKYBOOK_ALL_VALID, SKYBOOK_SOME_NODATA, SKYBOOK_ALL_NODATA };

@@ -1,8 +1,6 @@
 /* Units, the positions of all layers: where they are (SPEC.md, sections 10 and 11). */
 #include "parts.h"
 
-#define STATES 8 /* of the trellis */
-
 /* Positions of a lattice of the DC, see scan.c. */
 static uint32_t lattice_places(const struct skybook_work *work, uint32_t lattice)
 {
@@ -24,5 +22,5 @@ void skybook_place(const struct skybook_work *work, uint32_t unit, uint32_t *lay
         *layer += left / count;
         left %= count;
     }
-    *first = work->dependent ? STATES * left + work->states[unit] : left;
+    *first = work->dependent ? SKYBOOK_STATES * left + work->states[unit] : left;
 }

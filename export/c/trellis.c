@@ -1,9 +1,12 @@
 /* Trellis: the indices of a layer of a dependent tile, by squared error and bits (SPEC.md, sections
  * 10 and 13).
  *
- * The parities of the indices drive a machine of eight states. Even states have the even multiples
+ * The parities of the indices drive a machine of 32 states. Even states have the even multiples
  * of half a step, odd ones the odd multiples and 0. Of all paths that begin in state 0 the one is
- * taken that costs least. */
+ * taken that costs least.
+ *
+ * After state s comes (s >> 1) ^ (18 if s is odd) ^ (4 if the index is odd): so states below 16
+ * follow even ones, the others odd ones. */
 #include <string.h>
 
 #include "parts.h"
@@ -12,15 +15,13 @@
 #include <immintrin.h>
 #endif
 
-#define STATES 8
+#define STATES SKYBOOK_STATES
+#define HALF (STATES / 2)
+#define AFTER_ODD_STATE 18u
+#define AFTER_ODD_INDEX 4u
 #define LARGEST 63    /* magnitudes of indices whose costs are told apart */
 #define FAR (1 << 29) /* where no path begins */
 #define AT_ONCE 64    /* steps priced before paths are extended */
-
-/* State before each state, if the index was even, and if it was odd. States 0 to 3 follow even
- * states, 4 to 7 odd ones. */
-#define BEFORE_EVEN 0, 2, 4, 6, 5, 1, 3, 7
-#define BEFORE_ODD 4, 6, 0, 2, 3, 7, 5, 1
 
 /* What the best index of a parity costs in even or odd states, at 2 * odd + parity, of steps. */
 typedef int32_t prices[4][AT_ONCE];
@@ -66,27 +67,53 @@ static void price_steps(struct skybook_path *path, uint32_t first, uint32_t coun
     }
 }
 
-/* Extend the best path to each state by `count` steps; a bit of `chosen` tells that the path to a
- * state ends in an odd index. Where both cost the same it is an even one. */
+/* Extend the best path to each state by `count` steps; a bit of `odd` tells that the path to a state
+ * ends in an odd index. Where both cost the same it is an even one. */
 #if defined(__AVX2__)
-static void extend(int32_t sums[STATES], prices costs, uint32_t count, uint8_t *chosen)
+/* Numbers at even or odd places of two vectors, as one. */
+static __m256i at_even(__m256i low, __m256i high)
 {
-    const __m256i before_even = _mm256_setr_epi32(BEFORE_EVEN);
-    const __m256i before_odd = _mm256_setr_epi32(BEFORE_ODD);
-    __m256i best = _mm256_loadu_si256((const __m256i *)(const void *)sums);
+    const __m256 both =
+        _mm256_shuffle_ps(_mm256_castsi256_ps(low), _mm256_castsi256_ps(high), 0x88);
+    return _mm256_permute4x64_epi64(_mm256_castps_si256(both), 0xD8);
+}
+
+static __m256i at_odd(__m256i low, __m256i high)
+{
+    const __m256 both =
+        _mm256_shuffle_ps(_mm256_castsi256_ps(low), _mm256_castsi256_ps(high), 0xDD);
+    return _mm256_permute4x64_epi64(_mm256_castps_si256(both), 0xD8);
+}
+
+/* The cheaper paths to eight states, from the sums of the states before them by an even index; by
+ * an odd one these come from four places on. */
+static __m256i cheaper(__m256i before, const int32_t *of_even, const int32_t *of_odd,
+                       uint32_t *bits)
+{
+    const __m256i swapped = _mm256_permute4x64_epi64(before, 0x4E);
+    const __m256i even = _mm256_add_epi32(before, _mm256_set1_epi32(*of_even));
+    const __m256i odd = _mm256_add_epi32(swapped, _mm256_set1_epi32(*of_odd));
+    *bits = (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(even, odd)));
+    return _mm256_min_epi32(even, odd);
+}
+
+static void extend(int32_t sums[STATES], prices costs, uint32_t count, uint32_t *odd)
+{
+    __m256i best[4];
+    memcpy(best, sums, sizeof(best));
     for (uint32_t i = 0; i < count; i++) {
-        const __m256i of_even = _mm256_blend_epi32(_mm256_set1_epi32(costs[0][i]),
-                                                   _mm256_set1_epi32(costs[2][i]), 0xF0);
-        const __m256i of_odd = _mm256_blend_epi32(_mm256_set1_epi32(costs[1][i]),
-                                                  _mm256_set1_epi32(costs[3][i]), 0xF0);
-        const __m256i even =
-            _mm256_add_epi32(_mm256_permutevar8x32_epi32(best, before_even), of_even);
-        const __m256i odd = _mm256_add_epi32(_mm256_permutevar8x32_epi32(best, before_odd), of_odd);
-        const __m256i less = _mm256_cmpgt_epi32(even, odd);
-        chosen[i] = (uint8_t)_mm256_movemask_ps(_mm256_castsi256_ps(less));
-        best = _mm256_min_epi32(even, odd);
+        const __m256i even_low = at_even(best[0], best[1]), even_high = at_even(best[2], best[3]);
+        /* Places 2 and 3, 6 and 7 go before 0 and 1, 4 and 5: states differ in bit 1 of 18. */
+        const __m256i odd_low = _mm256_shuffle_epi32(at_odd(best[0], best[1]), 0x4E);
+        const __m256i odd_high = _mm256_shuffle_epi32(at_odd(best[2], best[3]), 0x4E);
+        uint32_t bits[4];
+        best[0] = cheaper(even_low, &costs[0][i], &costs[1][i], &bits[0]);
+        best[1] = cheaper(even_high, &costs[0][i], &costs[1][i], &bits[1]);
+        best[2] = cheaper(odd_low, &costs[2][i], &costs[3][i], &bits[2]);
+        best[3] = cheaper(odd_high, &costs[2][i], &costs[3][i], &bits[3]);
+        odd[i] = bits[0] | bits[1] << 8 | bits[2] << 16 | bits[3] << 24;
     }
-    _mm256_storeu_si256((__m256i *)(void *)sums, best);
+    memcpy(sums, best, sizeof(best));
 }
 #else
 /* The cost of the cheaper path to a state; a bit if its last index is odd. */
@@ -96,26 +123,21 @@ static int32_t cheaper(int32_t even, int32_t odd, uint32_t state, uint32_t *bits
     return odd < even ? odd : even;
 }
 
-/* The states before are written out: so they stay in registers. */
-static void extend(int32_t sums[STATES], prices costs, uint32_t count, uint8_t *chosen)
+static void extend(int32_t sums[STATES], prices costs, uint32_t count, uint32_t *odd)
 {
-    int32_t best[STATES];
+    int32_t best[STATES], next[STATES];
     memcpy(best, sums, sizeof(best));
     for (uint32_t i = 0; i < count; i++) {
         const int32_t e = costs[0][i], o = costs[1][i], odd_e = costs[2][i], odd_o = costs[3][i];
         uint32_t bits = 0;
-        const int32_t next[STATES] = {
-            cheaper(best[0] + e, best[4] + o, 0, &bits),
-            cheaper(best[2] + e, best[6] + o, 1, &bits),
-            cheaper(best[4] + e, best[0] + o, 2, &bits),
-            cheaper(best[6] + e, best[2] + o, 3, &bits),
-            cheaper(best[5] + odd_e, best[3] + odd_o, 4, &bits),
-            cheaper(best[1] + odd_e, best[7] + odd_o, 5, &bits),
-            cheaper(best[3] + odd_e, best[5] + odd_o, 6, &bits),
-            cheaper(best[7] + odd_e, best[1] + odd_o, 7, &bits),
-        };
+        for (uint32_t to = 0; to < HALF; to++) {
+            const uint32_t other = to ^ AFTER_ODD_INDEX, turn = AFTER_ODD_STATE - HALF;
+            next[to] = cheaper(best[2 * to] + e, best[2 * other] + o, to, &bits);
+            next[HALF + to] = cheaper(best[2 * (to ^ turn) + 1] + odd_e,
+                                      best[2 * (other ^ turn) + 1] + odd_o, HALF + to, &bits);
+        }
         memcpy(best, next, sizeof(best));
-        chosen[i] = (uint8_t)bits;
+        odd[i] = bits;
     }
     memcpy(sums, best, sizeof(best));
 }
@@ -123,14 +145,13 @@ static void extend(int32_t sums[STATES], prices costs, uint32_t count, uint8_t *
 
 /* Find the states of the path that ends in a state, from its end; the parity of each index comes
  * above the state before it. */
-static void go_back(uint8_t *states, uint32_t count, uint32_t last)
+static void go_back(struct skybook_path *path, uint32_t last)
 {
-    static const uint8_t before[2][STATES] = {{BEFORE_EVEN}, {BEFORE_ODD}};
     uint32_t state = last;
-    for (uint32_t step = count; step-- > 0;) {
-        const uint32_t parity = (uint32_t)states[step] >> state & 1u;
-        state = before[parity][state];
-        states[step] = (uint8_t)(STATES * parity + state);
+    for (uint32_t step = path->count; step-- > 0;) {
+        const uint32_t parity = path->odd[step] >> state & 1u, set = state / HALF;
+        state = 2 * (state ^ set * AFTER_ODD_STATE ^ parity * AFTER_ODD_INDEX) + set;
+        path->states[step] = (uint8_t)(STATES * parity + state);
     }
 }
 
@@ -149,19 +170,22 @@ static void put_indices(struct skybook_path *path)
 
 void skybook_choose_path(struct skybook_path *path)
 {
-    int32_t sums[STATES] = {0, FAR, FAR, FAR, FAR, FAR, FAR, FAR};
+    int32_t sums[STATES] = {0};
     prices costs;
+    for (uint32_t state = 1; state < STATES; state++) {
+        sums[state] = FAR;
+    }
     for (uint32_t first = 0; first < path->count; first += AT_ONCE) {
         const uint32_t left = path->count - first, count = left < AT_ONCE ? left : AT_ONCE;
         memset(&path->zeros[first], 0, count);
         price_steps(path, first, count, 0, costs[0], costs[1]);
         price_steps(path, first, count, 1, costs[2], costs[3]);
-        extend(sums, costs, count, &path->states[first]);
+        extend(sums, costs, count, &path->odd[first]);
     }
     uint32_t last = 0;
     for (uint32_t state = 1; state < STATES; state++) {
         last = sums[state] < sums[last] ? state : last;
     }
-    go_back(path->states, path->count, last);
+    go_back(path, last);
     put_indices(path);
 }
