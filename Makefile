@@ -54,6 +54,10 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# One thread each: two workers with two threads of BLAS each, on two cores, take many times as long.
+test test-all: export OMP_NUM_THREADS = 1
+test test-all: export OPENBLAS_NUM_THREADS = 1
+
 test: lint apt
 	$(BIN)/python -m pytest -n 2 -m 'not slow'
 

@@ -4,7 +4,7 @@ Everything that decides a byte is integer arithmetic.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,10 @@ from onboard import bandtransform
 from onboard.contexts import BLOCK
 from onboard.errors import StreamError
 from onboard.lapped import PLANE_LIMIT
+
+_TILES_AT_ONCE = 4
+"""Of whose samples temporary arrays are made: they stay in the processor's cache."""
+Number = TypeVar("Number", np.float32, np.float64)
 
 
 @dataclass(frozen=True)
@@ -112,21 +116,23 @@ def _rotate(
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Return the components scaled to 12 bits, and the octaves of each tile."""
     count, bands, rows, cols = deviations.shape
-    matrix = bandtransform.matrix(angles, bands).astype(np.float64)
-    flat = deviations.reshape(count, bands, -1).astype(np.float64)
-    # Sums stay below 2^14 * 2^17 * bands: exact in float64, and so is the halving.
-    rotated = _halved(matrix @ flat, np.full(count, bandtransform.SHIFT))
+    # Sums stay below 2^17 * bands, with 14 bits of fraction: exact in float64.
+    matrix = bandtransform.matrix(angles, bands) * 2.0**-bandtransform.SHIFT
+    flat = deviations.reshape(count, bands, -1)
+    rotated = np.empty(flat.shape, np.float32)
+    for first in range(0, count, _TILES_AT_ONCE):
+        part = slice(first, first + _TILES_AT_ONCE)
+        rotated[part] = _rounded(matrix[part] @ flat[part].astype(np.float64))
     largest = np.maximum(rotated.max(axis=(1, 2)), -rotated.min(axis=(1, 2)))
     shifts = np.zeros(count, np.int64)
-    while (over := np.floor(largest / 2.0**shifts + 0.5) > PLANE_LIMIT).any():
+    while (over := np.floor(np.ldexp(largest, -shifts) + 0.5) > PLANE_LIMIT).any():
         shifts += over
-    if shifts.any():
-        rotated = _halved(rotated, shifts)
-    return rotated.astype(np.float32).reshape(count * bands, rows, cols), shifts
+    for tile in np.flatnonzero(shifts):
+        rotated[tile] = _rounded(np.ldexp(rotated[tile], -shifts[tile]))
+    return rotated.reshape(count * bands, rows, cols), shifts
 
 
-def _halved(values: NDArray[np.float64], shifts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Divide whole numbers (tiles, ...) by 2^shift in place, to the nearest, halves up."""
-    values *= 2.0 ** -shifts.astype(np.float64)[:, None, None]
+def _rounded(values: NDArray[Number]) -> NDArray[Number]:
+    """Round numbers in place, halves up."""
     values += 0.5
     return np.floor(values, out=values)

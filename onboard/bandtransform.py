@@ -14,7 +14,7 @@ ANGLES = 256
 """Angles of half a circle; angle t is (t - 128) pi / 256."""
 SHIFT = 14
 _SWEEPS = 4
-_COVARIANCE_BITS = 22
+_COVARIANCE_BITS = 20
 _GRADIENT_BITS = 8
 _SINE, _COSINE = 14_148_120_384_212_745, 1_152_834_691_737_939_372  # of pi/256, times 2^60
 
@@ -121,18 +121,18 @@ def _eigenvectors(covariance: NDArray[np.int64]) -> NDArray[np.int64]:
     scaled = covariance >> np.maximum(bits - _COVARIANCE_BITS, 0)[:, None, None]
     basis = np.zeros((tiles, bands, bands), np.int64)
     basis[:, range(bands), range(bands)] = 1 << SHIFT
-    squares, products, others = _COS * _COS, 2 * _COS * _SIN, _SIN * _SIN
+    # Variances have 24 bits at most, and 28 of fraction: exact in float64.
+    turns = np.stack([_COS * _COS, 2 * _COS * _SIN, _SIN * _SIN]).astype(np.float64)
     for _ in range(_SWEEPS):
         for one, other in combinations(range(bands), 2):
-            p, q = basis[:, :, one], basis[:, :, other]
-            pp, pq, qq = (
-                (np.einsum("ti,tij,tj->t", x, scaled, y) >> (2 * SHIFT))[:, None]
-                for x, y in ((p, p), (p, q), (q, q))
-            )
-            chosen = (pp * squares + pq * products + qq * others).argmax(axis=1)
+            pair = basis[:, :, (one, other)]
+            within = (pair.transpose(0, 2, 1) @ scaled @ pair) >> (2 * SHIFT)
+            three = within.reshape(tiles, 4)[:, (0, 1, 3)].astype(np.float64)
+            chosen = (three @ turns).argmax(axis=1)
             cosine, sine = _COS[chosen, None], _SIN[chosen, None]
-            rotated = _round(cosine * p + sine * q), _round(cosine * q - sine * p)
-            basis[:, :, one], basis[:, :, other] = rotated
+            p, q = pair[..., 0], pair[..., 1]
+            basis[:, :, one] = _round(cosine * p + sine * q)
+            basis[:, :, other] = _round(cosine * q - sine * p)
     return basis
 
 

@@ -18,6 +18,8 @@ from onboard.contexts import BLOCK, FREQUENCIES, LEVELS, Ints, least_sum
 from onboard.errors import BundleError
 
 TAPS = 4 * FREQUENCIES
+_PLANES_AT_ONCE = 16
+"""Whose windows are laid out for a product: they stay in the processor's cache."""
 PLANE_LIMIT = 2_047
 LATENT_SHIFT = 5
 STEP_CODES = 256
@@ -55,12 +57,18 @@ class LappedTransform:
 
     def analyse(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return latents (n, rows/8, cols/8, 64) of integer planes (n, rows, cols)."""
-        count, rows, cols = planes.shape
+        count = len(planes)
         wide = np.pad(planes, ((0, 0), (4, 4), (4, 4)), mode="symmetric")
         windows = sliding_window_view(wide, (2 * BLOCK, 2 * BLOCK), (1, 2))[:, ::BLOCK, ::BLOCK]
-        weights = self.analysis.reshape(FREQUENCIES, TAPS).astype(np.float32)
-        latents = windows.reshape(-1, TAPS) @ weights.T
-        return latents.reshape(count, rows // BLOCK, cols // BLOCK, FREQUENCIES)
+        weights = self.analysis.reshape(FREQUENCIES, TAPS).astype(np.float32).T
+        latents = np.empty((*windows.shape[:3], FREQUENCIES), np.float32)
+        taps = np.empty((min(count, _PLANES_AT_ONCE), *windows.shape[1:]), np.float32)
+        for first in range(0, count, _PLANES_AT_ONCE):
+            part = windows[first : first + _PLANES_AT_ONCE]
+            np.copyto(taps[: len(part)], part)
+            out = latents[first : first + len(part)].reshape(-1, FREQUENCIES)
+            np.matmul(taps[: len(part)].reshape(-1, TAPS), weights, out=out)
+        return latents
 
     @property
     def macs_per_sample(self) -> int:
@@ -85,18 +93,25 @@ class Latents:
 
     @classmethod
     def of(
-        cls, values: Ints, order: NDArray[np.int64], cuts: Sequence[int], shifts: Any
+        cls, sums: NDArray[np.float32], order: NDArray[np.int64], cuts: Sequence[int], shifts: Any
     ) -> "Latents":
-        """Sort int32 latents (tiles, rows, cols, channels) by `order`, and cut them to parts."""
+        """Divide sums of filters (tiles, bands, rows, cols, frequencies) by 2^5, halves up.
+
+        They are sorted by `order`, and cut to parts.
+        """
+        tiles, _, rows, cols, _ = sums.shape
+        rounded = sums + np.float32(1 << (LATENT_SHIFT - 1))
+        rounded *= np.float32(1 / (1 << LATENT_SHIFT))
+        np.floor(rounded, out=rounded)
+        sizes = np.maximum(rounded.max(axis=(2, 3)), -rounded.min(axis=(2, 3)))
+        fits = sizes.max(axis=0).reshape(-1)[order] <= np.iinfo(np.int16).max
+        values = rounded.transpose(0, 2, 3, 1, 4).reshape(tiles, rows, cols, -1)
         parts: list[NDArray[np.int16] | Ints] = []
-        largest = np.zeros(len(values), np.int64)
         for first, stop in pairwise((0, *cuts)):
-            part = np.take(values, order[first:stop], axis=3)
-            size = np.maximum(part.max(axis=(1, 2, 3)), -part.min(axis=(1, 2, 3)))
-            np.maximum(largest, size, out=largest)
-            fits = int(size.max()) <= np.iinfo(np.int16).max
-            parts.append(part.astype(np.int16) if fits else part)
-        return cls(tuple(parts), largest, shifts)
+            part = values.take(order[first:stop], axis=3)
+            fit = fits[first:stop].all()
+            parts.append(part.astype(np.int16) if fit else part.astype(np.int32))
+        return cls(tuple(parts), sizes.max(axis=(1, 2)).astype(np.int64), shifts)
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -26,7 +26,7 @@ from onboard.contexts import (
     levels,
 )
 from onboard.errors import UsageError
-from onboard.lapped import LATENT_SHIFT, LappedTransform, Latents, Quantizer
+from onboard.lapped import LappedTransform, Latents, Quantizer
 from onboard.lappedplan import Body, Plan, Symbols
 from onboard.layers import DEPENDENT
 from onboard.sizeguess import SizeGuess
@@ -150,12 +150,8 @@ class LappedCoder:
         """
         analysed = self.front_end.analyse(tiles, present)
         latents = (analyser or self.transform.analyse)(analysed.planes)
-        count, bands = analysed.means.shape
-        _, rows, cols, _ = latents.shape
-        rounded = (latents.astype(np.int32) + (1 << (LATENT_SHIFT - 1))) >> LATENT_SHIFT
-        planes = rounded.reshape(count, bands, rows, cols, FREQUENCIES).transpose(0, 2, 3, 1, 4)
-        flat = planes.reshape(count, rows, cols, bands * FREQUENCIES)
-        sorted_ = Latents.of(flat, self.contexts.order, self.contexts.cuts, analysed.shifts)
+        sums = latents.reshape(*analysed.means.shape, *latents.shape[1:])
+        sorted_ = Latents.of(sums, self.contexts.order, self.contexts.cuts, analysed.shifts)
         return Prepared(analysed.means, analysed.angles, sorted_)
 
     def finest(self, prepared: Prepared) -> NDArray[np.int64]:

@@ -102,14 +102,14 @@ def _code(
     rests = np.uint32(TOTAL) - frequencies
     # Largest states that take the symbol with no word moved out; f << 20 is 0 for f = 4096.
     limits = (frequencies << np.uint32(32 - PRECISION)) - np.uint32(1)
-    shift, quotient = np.empty_like(x), np.empty_like(x)
+    high, quotient = np.empty_like(x), np.empty_like(x)
     for frequency, start, limit, rest, word, full in zip(
         frequencies, starts, limits, rests, words, moved, strict=True
     ):
         np.greater(x, limit, out=full)
         word[:] = x
-        np.multiply(full, np.uint32(WORD), out=shift)
-        np.right_shift(x, shift, out=x)
+        np.right_shift(x, np.uint32(WORD), out=high)
+        np.putmask(x, full, high)
         np.floor_divide(x, frequency, out=quotient)
         np.multiply(quotient, rest, out=quotient)
         np.add(x, quotient, out=x)
@@ -296,7 +296,7 @@ class Run:
             np.left_shift(state_after, word, higher)
             words.take(following, None, other, "clip")
             np.bitwise_or(higher, other, higher)
-            np.copyto(state_after, higher, where=low)
+            np.putmask(state_after, low, higher)
             np.add(following, low, following_after)
 
     @property

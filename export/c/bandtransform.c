@@ -4,14 +4,14 @@
 #include "parts.h"
 
 #define SWEEPS 4
-#define COVARIANCE_BITS 22
+#define COVARIANCE_BITS 20
 
 static int64_t round14(int64_t product)
 {
     return (product + 8192) >> 14;
 }
 
-/* Scale a covariance to at most 22 bits on its diagonal. */
+/* Scale a covariance to at most 20 bits on its diagonal. */
 static void scale(skybook_square covariance)
 {
     int64_t largest = 1;
