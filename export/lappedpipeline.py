@@ -13,7 +13,8 @@ from export.lappedgraph import refinement_onnx
 from ground.datasets import read_item
 from ground.decoder import Decoder
 from ground.geotiff import Scene
-from ground.lappedtrain import LOG, LappedRecipe, Trained, load
+from ground.lappedrecipe import LappedRecipe
+from ground.lappedtrain import LOG, Trained, load
 from ground.train import train_items
 from onboard.bundle import Bundle
 from onboard.encoder import Encoder, Options

@@ -7,7 +7,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from pickle import PickleError
 from typing import Any
@@ -20,63 +20,19 @@ from torch import Tensor, nn
 from ground import lappedfit
 from ground.datasets import Item, read_tiles
 from ground.lapped import FREQUENCIES, ContextModel, LappedTransform, Refinement, laplace_bits
-from ground.lineartiles import DEPENDENT_STEP, linear_tiles
-from ground.recipe import recipe_entries
+from ground.lappeddraws import draw_codes, rebuilt, split
+from ground.lappedrecipe import WINDOW, LappedRecipe
 from ground.synthesis import tile_borders
 from onboard import lappedpart
-from onboard.adaptive import AdaptiveFrontEnd, AdaptiveSide
-from onboard.contexts import LATTICES, ContextState
+from onboard.adaptive import AdaptiveFrontEnd
 from onboard.errors import InputError, UsageError
 from onboard.lappedcoder import LappedCoder
-from onboard.lappedreader import LayerRead, Read
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
-WINDOW = 128
 _STRIDE = 96
 _DEAD, _ROUNDING = 0.64, 0.43
 _LOG_EVERY = 250
-
-
-@dataclass(frozen=True)
-class LappedRecipe:
-    """All that decides a training run, as a TOML file holds it (recipes/skybook-s2.toml)."""
-
-    kind: str
-    name: str
-    bands: int
-    tile: int
-    layers: int
-    transform_steps: int
-    transform_rate: float
-    context_steps: int
-    context_rate: float
-    fit_tiles: int
-    rate_weight: float
-    skip: int
-    depth: int
-    blocks: int
-    refinement_steps: int
-    refinement_rate: float
-    polish_steps: int
-    polish_rate: float
-    draws: int
-    loss_share: float
-    border_weight: float
-    batch: int
-    seed: int
-
-    @classmethod
-    def read(cls, path: Path, **changes: Any) -> "LappedRecipe":
-        """Read a recipe; `changes` replace single entries.
-
-        Raises:
-            UsageError: no such file, not TOML, an unknown or a missing key.
-        """
-        entries = recipe_entries(path, [f.name for f in fields(cls)], changes)
-        if WINDOW % entries["tile"]:
-            raise UsageError(f"recipe {path}: tile: expected a divisor of {WINDOW}")
-        return cls(**entries)
 
 
 @dataclass
@@ -197,7 +153,7 @@ class _Run:
             lappedfit.fit_quantizer(tables, recipe.skip),
             tables,
         )
-        tiles = _split(self.windows, recipe.tile)
+        tiles = split(self.windows, recipe.tile)
         chosen = np.random.default_rng(recipe.seed).permutation(len(tiles))[: recipe.fit_tiles]
         present = np.ones((64, recipe.tile, recipe.tile), np.bool_)
         batches = [
@@ -338,102 +294,6 @@ def _turned(maps: Tensor, turn: int) -> Tensor:
     """Return maps in one of the eight orientations of the square."""
     maps = maps.transpose(-1, -2) if turn & 1 else maps
     return maps.flip([axis for axis, bit in ((-1, 2), (-2, 4)) if turn & bit]).contiguous()
-
-
-def draw_codes(tiles: NDArray[np.uint16], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draw a step code for each tile: mostly around its own detail, else any of use."""
-    near = _detail(tiles) * 2 ** rng.uniform(-0.7, 3.5, len(tiles))
-    return _codes(
-        np.where(rng.random(len(tiles)) < 0.6, near, 2 ** rng.uniform(3, 8.2, len(tiles)))
-    )
-
-
-def _useful_codes(tiles: NDArray[np.uint16], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draw a step code for each tile, of compression ratios from 5 to 50 mostly."""
-    codes = _codes(_detail(tiles) * 2 ** rng.uniform(-0.2, 2.2, len(tiles)))
-    return np.where(rng.random(len(tiles)) < 0.8, codes, draw_codes(tiles, rng))
-
-
-def _detail(tiles: NDArray[np.uint16]) -> NDArray[np.float32]:
-    """Return the mean difference of neighbours of each tile, DN, within useful bounds."""
-    differences = np.abs(np.diff(tiles.astype(np.float32), axis=3))
-    found: NDArray[np.float32] = differences.mean((1, 2, 3)).clip(4, 400)
-    return found
-
-
-def _codes(steps: NDArray[Any]) -> NDArray[np.int64]:
-    """Return the codes nearest to steps in DN."""
-    codes: NDArray[np.int64] = np.rint(16 * np.log2(2 * steps.clip(4, 2000))).astype(np.int64)
-    return codes
-
-
-def _split(windows: NDArray[np.uint16], tile: int) -> NDArray[np.uint16]:
-    """Cut windows into tiles, row by row."""
-    count, bands, size, _ = windows.shape
-    side = size // tile
-    parts = windows.reshape(count, bands, side, tile, side, tile).transpose(0, 2, 4, 1, 3, 5)
-    return parts.reshape(-1, bands, tile, tile)
-
-
-def rebuilt(
-    coder: LappedCoder,
-    windows: NDArray[np.uint16],
-    recipe: LappedRecipe,
-    draw: int,
-    dependent: bool,
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Return windows as their streams decode linearly, their steps, and what share arrived."""
-    rng = np.random.default_rng([recipe.seed, draw])
-    side = WINDOW // recipe.tile
-    layers = coder.contexts.layers
-    images, steps, shares = [], [], []
-    for first in range(0, len(windows), 16):
-        part = windows[first : first + 16]
-        codes = _useful_codes(part, rng)
-        count = len(part) * side * side
-        lost = rng.random(count) < recipe.loss_share
-        keep = np.where(lost, rng.integers(LATTICES, layers, count), layers)
-        tiles = _rebuilt_tiles(
-            coder, _split(part, recipe.tile), np.repeat(codes, side**2), keep, dependent
-        )
-        shape = (len(part), side, side, recipe.bands, recipe.tile, recipe.tile)
-        joined = tiles.reshape(shape).transpose(0, 3, 1, 4, 2, 5)
-        images.append(joined.reshape(len(part), recipe.bands, WINDOW, WINDOW))
-        steps.append(2.0 ** (codes / 16 - 1) * (DEPENDENT_STEP if dependent else 1))
-        cells = (keep / layers).reshape(len(part), 1, side, side)
-        shares.append(cells.repeat(recipe.tile // 4, 2).repeat(recipe.tile // 4, 3))
-    return (
-        np.concatenate(images).astype(np.float32),
-        np.concatenate(steps).astype(np.float32),
-        np.concatenate(shares).astype(np.float32),
-    )
-
-
-def _rebuilt_tiles(
-    coder: LappedCoder,
-    tiles: NDArray[np.uint16],
-    codes: NDArray[np.int64],
-    keep: NDArray[np.int64],
-    dependent: bool,
-) -> NDArray[np.float32]:
-    """Return tiles linearly rebuilt from their first `keep` layers."""
-    prepared = coder.prepare(tiles, np.ones((len(tiles), *tiles.shape[2:]), np.bool_))
-    codes = np.maximum(codes, coder.finest(prepared))
-    layers = []
-    for number, layer in enumerate(coder.scan(prepared, codes, dependent), 1):
-        rows, residual = (np.zeros(layer.values.shape, np.int32) for _ in range(2))
-        rows.reshape(-1)[layer.coded] = layer.rows
-        residual.reshape(-1)[layer.coded] = layer.residuals
-        kept = (keep >= number)[:, None, None]
-        layers.append(LayerRead(rows, layer.mean, residual * kept, layer.values * kept))
-    state = ContextState(coder.contexts, *prepared.latents.shape, dependent)
-    sides = [
-        AdaptiveSide(tuple(means), int(code), tuple(angles))
-        for means, code, angles in zip(
-            prepared.means.tolist(), codes, prepared.angles.tolist(), strict=True
-        )
-    ]
-    return np.stack(list(linear_tiles(coder, Read(layers, state, keep, [], dependent), sides)))
 
 
 def _save(path: Path, recipe: LappedRecipe, made: Trained) -> None:

@@ -1,9 +1,14 @@
 """Command line of the flight side."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
+
+# Before numpy is loaded: products here are small, and a second thread of BLAS that waits for a busy
+# core makes an encode take twice as long.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from onboard import bundle as bundles
 from onboard.commandline import add_json_option, command_parser, print_result, run_command

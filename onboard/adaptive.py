@@ -106,8 +106,10 @@ class AdaptiveFrontEnd:
         if not whole:
             deviations *= here
         angles = bandtransform.choose(bandtransform.measure(deviations, present))
-        fill = [(0, 0), (0, 0), (0, -rows % BLOCK), (0, -cols % BLOCK)]
-        planes, shifts = _rotate(np.pad(deviations, fill, mode="symmetric"), angles)
+        if rows % BLOCK or cols % BLOCK:
+            fill = [(0, 0), (0, 0), (0, -rows % BLOCK), (0, -cols % BLOCK)]
+            deviations = np.pad(deviations, fill, mode="symmetric")
+        planes, shifts = _rotate(deviations, angles)
         return Analysed(means, angles, shifts, planes)
 
 

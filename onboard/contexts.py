@@ -158,6 +158,8 @@ class ContextState:
         row, col = np.indices((rows, cols)).reshape(2, -1)
         kinds = np.where(row % 2 == col % 2, row % 2, 2)
         self._lattices = [np.nonzero(kinds == lattice)[0] for lattice in range(LATTICES)]
+        away = np.abs(row[:, None] - row) + np.abs(col[:, None] - col)
+        self._adjacent = (away == 1).astype(np.float32)  # a product sums four neighbours
 
     def positions(self, layer: int) -> int:
         """Return the number of positions of a layer, 1..layers."""
@@ -201,15 +203,10 @@ class ContextState:
                 return
             self._set_slopes()
             symbols = self._dc
-        size = self._feature(symbols, self._caps[0]).reshape(*self.shape, -1)
-        near = np.zeros_like(size)
-        near[:, 1:] += size[:, :-1]
-        near[:, :-1] += size[:, 1:]
-        near[:, :, 1:] += size[:, :, :-1]
-        near[:, :, :-1] += size[:, :, 1:]
-        of_size, of_near = self.model.features_of(layer)
-        for features, values in ((of_size, size), (of_near, near)):
-            self._features[features] = values.reshape(-1, values.shape[3]).T
+        of_size, of_near = (self._features[part] for part in self.model.features_of(layer))
+        of_size[:] = self._feature(symbols, self._caps[0]).reshape(-1, len(of_size)).T
+        tiles = -1, len(self._adjacent)
+        np.matmul(of_size.reshape(tiles), self._adjacent, out=of_near.reshape(tiles))
 
     def _feature(self, values: Ints, cap: int) -> NDArray[np.float32]:
         """Return magnitudes up to a cap, in steps."""

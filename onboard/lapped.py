@@ -197,9 +197,12 @@ class Quantizer:
 
     def quantise(self, away: Ints, row: NDArray[np.integer[Any]]) -> Ints:
         """Return residuals, given them before rounding in 1/64 step."""
+        size = np.abs(away)
+        residual: Ints = np.take(self.rounding, row)
+        residual += size
+        residual >>= _FRACTION
+        np.putmask(residual, size < np.take(self._least, row), 0)
         sign = away >> 31
-        size = (away ^ sign) - sign
-        whole = (size + np.take(self.rounding, row)) >> _FRACTION
-        whole *= size >= np.take(self._least, row)
-        residual: Ints = (whole ^ sign) - sign
+        residual ^= sign
+        residual -= sign
         return residual

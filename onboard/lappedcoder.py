@@ -31,7 +31,7 @@ from onboard.lappedplan import Body, Plan, Symbols
 from onboard.layers import DEPENDENT
 from onboard.sizeguess import SizeGuess
 from onboard.tablereader import TableReader
-from onboard.tables import BIT, Tables
+from onboard.tables import BIT, COST, Tables
 from onboard.trellis import points
 
 _TRELLIS_CODES = 3
@@ -269,40 +269,38 @@ class LappedCoder:
         self, prepared: Prepared, codes: NDArray[np.int64], dependent: bool = False
     ) -> Symbols:
         """Quantise a batch at the given steps, see `scan`."""
-        entries: list[list[NDArray[np.uint16]]] = []
+        codes_of: list[list[NDArray[np.uint32]]] = []
         residuals: list[list[Ints]] = []
         counts, costs, states = [], [], []
-        places: list[tuple[int, int]] = []
-        for number, layer in enumerate(self.scan(prepared, codes, dependent), 1):
+        firsts = [0]
+        for layer in self.scan(prepared, codes, dependent):
             tiles, positions, channels = layer.sums.shape
-            entry = self.tables.entries(layer.rows, layer.residuals)
+            code = self.tables.codes(layer.rows, layer.residuals)
             units = np.bincount(layer.coded // channels, minlength=tiles * positions)
             stops = _sums(units)
-            cost = _sums(self.tables.costs_of(entry))
+            cost = _sums(code >> np.uint32(COST))
             costs.append(np.diff(cost[stops]).reshape(tiles, positions))
             counts.append(units.reshape(tiles, positions))
             of_tiles = stops[np.arange(tiles + 1) * positions]
-            entries.append(_split(entry.astype(np.uint16), of_tiles))
+            codes_of.append(_split(code, of_tiles))
             residuals.append(_split(layer.residuals, of_tiles))
-            places += [(number, position) for position in range(positions)]
+            firsts.append(firsts[-1] + positions)
             if layer.states is not None:
                 states.append(_states_at(layer.states, stops[:-1].reshape(tiles, positions)))
         coded, sizes = self.tables.symbols(
-            np.concatenate([part for tile in zip(*entries, strict=True) for part in tile]),
+            np.concatenate([part for tile in zip(*codes_of, strict=True) for part in tile]),
             np.concatenate([part for tile in zip(*residuals, strict=True) for part in tile]),
         )
         units = np.concatenate(counts, axis=1).reshape(-1)
         before_unit = _sums(sizes)[_sums(units)]
         tiles = len(codes)
-        before = np.empty((tiles, len(places) + 1), np.int32)
+        before = np.empty((tiles, firsts[-1] + 1), np.int32)
         before[:, :-1] = before_unit[:-1].reshape(tiles, -1)
-        before[:, -1] = before_unit[len(places) :: len(places)]
+        before[:, -1] = before_unit[firsts[-1] :: firsts[-1]]
         bits = np.zeros(before.shape, np.int32)
         np.cumsum(np.concatenate(costs, axis=1), axis=1, out=bits[:, 1:])
-        of_layer = np.array([layer for layer, _ in places])
-        ends = np.searchsorted(of_layer, of_layer, side="right")
         at = np.concatenate(states, axis=1) if states else None
-        return Symbols(coded, before, bits, places, ends, at)
+        return Symbols(coded, before, bits, firsts, at)
 
     def code(self, batches: Sequence["Chosen"], one_layer: bool = False) -> list[list[list[Body]]]:
         """Return the bodies of each tile of each batch: `plan` and `write` at once."""
@@ -373,7 +371,7 @@ class LappedCoder:
             within = bits_before[first] + max(bits, 0)
             stop = int(np.searchsorted(bits_before, within, side="right")) - 1
             if one_layer:
-                stop = min(stop, int(symbols.ends[first])) if cuts else 0
+                stop = min(stop, symbols.layer_end(first)) if cuts else 0
             if stop == first and cuts:
                 stop = first + 1
                 raw = self._raw(symbols, tile, first, stop)

@@ -1,5 +1,6 @@
 """Plans: the symbols of tiles, cut to segments and not coded yet (SPEC.md, sections 11 and 13)."""
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,24 +26,27 @@ class Symbols:
         rows: of the alphabet, of each symbol.
         before: int32 (tiles, units + 1), symbols of the batch before each (layer, position).
         bits: int32 (tiles, units + 1), 1/256 bits of the tile before each (layer, position).
-        places: (layer, position) of each unit.
-        ends: unit after the last one of each unit's layer.
+        firsts: unit that each layer begins with, and the number of units.
         states: u8 (tiles, units), of the trellis at each; None for plain tiles.
     """
 
     rows: NDArray[np.uint16]
     before: NDArray[np.int32]
     bits: NDArray[np.int32]
-    places: list[tuple[int, int]]
-    ends: NDArray[np.int64]
+    firsts: list[int]
     states: NDArray[np.uint8] | None = None
 
     def start(self, tile: int, unit: int) -> tuple[int, int]:
         """Return layer and `first` of a segment that begins with a unit, not its tile's first."""
-        layer, position = self.places[unit]
+        layer = bisect_right(self.firsts, unit)
+        position = unit - self.firsts[layer - 1]
         if self.states is None:
             return layer, position
         return layer, STATES * position + int(self.states[tile, unit])
+
+    def layer_end(self, unit: int) -> int:
+        """Return the unit after the last one of a unit's layer."""
+        return self.firsts[bisect_right(self.firsts, unit)]
 
     def of_units(self, tile: int, first: int, stop: int) -> NDArray[np.uint16]:
         """Return the symbols of some units of a tile."""

@@ -25,6 +25,8 @@ BIT = 256
 """A cost of one bit."""
 RAW_BITS = 16
 """Of a residual that follows an escape."""
+_MORE, COST = 16, 18
+"""Bits at which parts of a code begin, see `Tables.codes`."""
 
 
 def rows_of(groups: int) -> int:
@@ -119,58 +121,61 @@ class Tables:
         return rans.Alphabet.of(np.concatenate(starts), np.concatenate(frequencies))
 
     @cached_property
-    def _of_entry(self) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
-        """Row of the alphabet that comes first for each entry, and how many it takes."""
+    def _codes(self) -> NDArray[np.uint32]:
+        """Of each entry its first row of the alphabet, how many more follow, and its cost."""
         symbol = np.where(self.frequencies == 0, ESCAPE, np.arange(SYMBOLS))
-        sizes = 1 + 2 * (symbol == ESCAPE) + (self.shift_of > 0)[:, None]
+        more = 2 * (symbol == ESCAPE) + (self.shift_of > 0)[:, None]
         rows = np.arange(len(symbol))[:, None] * SYMBOLS + symbol
-        return rows.astype(np.uint16).reshape(-1), sizes.astype(np.uint8).reshape(-1)
+        places = (rows + (more << _MORE)).reshape(-1).astype(np.uint32)
+        codes: NDArray[np.uint32] = places | self._full_costs.astype(np.uint32) << np.uint32(COST)
+        return codes
 
     def entries(self, row: NDArray[np.intp], residual: Ints) -> NDArray[np.intp]:
         """Return where in the tables residuals stand: row * 64 + symbol."""
         shifts = np.take(self.shift_of, row)
-        high = residual >> shifts
+        symbol = residual >> shifts
+        symbol += np.int32(LARGEST)
         # As unsigned numbers those below 0 are large too.
-        symbol = np.minimum((high + np.int32(LARGEST)).view(np.uint32), np.uint32(ESCAPE))
+        unsigned = symbol.view(np.uint32)
+        np.minimum(unsigned, np.uint32(ESCAPE), out=unsigned)
         found = row * SYMBOLS
         found += symbol
         return found
 
     def cost(self, row: NDArray[np.intp], residual: Ints) -> NDArray[np.int32]:
         """Return the bits of residuals, in 1/256."""
-        return self.costs_of(self.entries(row, residual))
+        return np.take(self._full_costs, self.entries(row, residual))
 
-    def costs_of(self, entries: NDArray[np.intp]) -> NDArray[np.int32]:
-        """Return the bits of residuals by their entries, in 1/256."""
-        return np.take(self._full_costs, entries)
+    def codes(self, row: NDArray[np.intp], residual: Ints) -> NDArray[np.uint32]:
+        """Return what `symbols` takes for residuals; from bit `COST` on their bits, in 1/256."""
+        return np.take(self._codes, self.entries(row, residual))
 
     def symbols(
-        self, entries: NDArray[np.uint16], residual: Ints
+        self, codes: NDArray[np.uint32], residual: Ints
     ) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
         """Return the rANS symbols of residuals, rows of the alphabet, and how many each takes.
 
         Args:
-            entries: of each residual.
+            codes: of each residual, see `codes`.
             residual: -32768..32767.
         """
-        rows, of_entry = self._of_entry
-        first, sizes = np.take(rows, entries), np.take(of_entry, entries)
-        more = np.flatnonzero(sizes > 1)
-        if not len(more):
+        first, sizes = codes.astype(np.uint16), np.ones(len(codes), np.uint8)
+        has_more = np.flatnonzero((codes & np.uint32(3 << _MORE)) != 0)
+        if not len(has_more):
             return first, sizes
-        found = np.repeat(first, sizes)
-        size, residual = sizes[more].astype(np.int64), residual[more]
-        place = more + np.cumsum(size - 1) - (size - 1)
-        shift = self.shift_of[entries[more] // SYMBOLS]
-        escaped = np.flatnonzero(size > 2)
+        more = (codes[has_more] >> np.uint32(_MORE) & np.uint32(3)).astype(np.int64)
+        residual, shift = residual[has_more], self.shift_of[first[has_more] // SYMBOLS]
+        sizes[has_more] += more.astype(np.uint8)
+        ends = np.cumsum(more)
+        raw = np.empty(ends[-1], np.uint16)
+        escaped = np.flatnonzero(more > 1)
         value = (residual[escaped] >> shift[escaped]) + (1 << (RAW_BITS - 1))
-        found[place[escaped] + 1] = self._raw(value >> 8, 8)
-        found[place[escaped] + 2] = self._raw(value & 255, 8)
+        begins = (ends - more)[escaped]
+        raw[begins], raw[begins + 1] = self._raw(value >> 8, 8), self._raw(value & 255, 8)
         shifted = np.flatnonzero(shift)
-        last = (place + size - 1)[shifted]
         width = shift[shifted]
-        found[last] = self._raw(residual[shifted] & ((1 << width) - 1), width)
-        return found, sizes
+        raw[ends[shifted] - 1] = self._raw(residual[shifted] & ((1 << width) - 1), width)
+        return np.insert(first, np.repeat(has_more + 1, more), raw), sizes
 
     def count(self, rows: NDArray[np.uint16]) -> int:
         """Return of how many residuals these rows of the alphabet are."""

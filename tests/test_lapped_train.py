@@ -7,7 +7,8 @@ import pytest
 
 from ground import geotiff
 from ground.datasets import Item
-from ground.lappedtrain import LappedRecipe, is_lapped, load, train
+from ground.lappedrecipe import LappedRecipe
+from ground.lappedtrain import is_lapped, load, train
 from ground.recipe import find_recipe
 from ground.scenes import procedural
 from onboard import lappedpart

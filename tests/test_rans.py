@@ -191,7 +191,7 @@ def encoded(
     lengths: NDArray[np.int64],
 ) -> list[bytes]:
     """Return lanes of residuals; one takes up to four rANS symbols."""
-    symbols, sizes = tables.symbols(tables.entries(level, residual).astype(np.uint16), residual)
+    symbols, sizes = tables.symbols(tables.codes(level, residual), residual)
     sums = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
     ends = np.cumsum(lengths)
     return rans.encode(np.split(symbols, sums[ends[:-1]]), tables.alphabet)

@@ -75,8 +75,8 @@ def test_symbols_give_their_residuals_back(lapped: LappedCoder, seed: int, scale
     rng = np.random.default_rng(seed)
     level = rng.integers(0, 64, 500)
     residual = np.clip(rng.standard_t(1, 500) * scale, -32_768, 32_767).astype(np.int32)
-    entries = lapped.tables.entries(level, residual).astype(np.uint16)
-    rows, _ = lapped.tables.symbols(entries, residual)
+    codes = lapped.tables.codes(level, residual)
+    rows, _ = lapped.tables.symbols(codes, residual)
     assert np.array_equal(lapped.tables.residuals(rows), residual)
 
 
