@@ -39,7 +39,7 @@ _TRELLIS_CODES = 3
 _STEP = 64
 _WORTH = 369
 """Squared 1/64 steps that a bit is worth when an index is chosen: 0.09 squared steps."""
-_BORDER_WORTH = 13
+_BORDER_WORTH = 11
 """Sixteenths of that, in the first and last rows and in the first and last columns."""
 # 2^12 * 2^(i/8). The square of the step of code c is 2^(c/8 - 2) DN^2, so errors in (1/64 step)^2
 # times 2^(c/8) are in 2^-14 DN^2.

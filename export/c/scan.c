@@ -207,7 +207,7 @@ static uint16_t worth_at(uint32_t channel, uint32_t borders)
 {
     uint32_t worth = skybook_worth[channel];
     for (uint32_t i = 0; i < borders; i++) {
-        worth = worth * 13 >> 4;
+        worth = worth * 11 >> 4;
     }
     return (uint16_t)worth;
 }
