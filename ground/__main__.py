@@ -12,7 +12,6 @@ from rich.progress import Progress, TaskID
 
 from ground import geotiff
 from ground.decodecommand import add_decode_command
-from ground.lappedrecipe import LappedRecipe
 from ground.linkcommands import add_link_commands
 from ground.scenes import procedural, spyndex_scene
 from onboard import bundle as bundles
@@ -79,7 +78,9 @@ def _train(arguments: argparse.Namespace) -> int:
 
 
 def _train_lapped(arguments: argparse.Namespace, path: Path, changes: dict[str, Any]) -> int:
-    from ground.lappedtrain import train  # noqa: PLC0415 (torch is loaded only here)
+    # torch is loaded only here
+    from ground.lappedrecipe import LappedRecipe  # noqa: PLC0415
+    from ground.lappedtrain import train  # noqa: PLC0415
     from ground.train import train_items  # noqa: PLC0415
 
     recipe = LappedRecipe.read(path, **changes)
