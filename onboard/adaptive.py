@@ -126,12 +126,12 @@ def _rotate(
         part = slice(first, first + _TILES_AT_ONCE)
         rotated[part] = _rounded(matrix[part] @ flat[part].astype(np.float64))
     largest = np.maximum(rotated.max(axis=(1, 2)), -rotated.min(axis=(1, 2)))
-    shifts = np.zeros(count, np.int64)
+    shifts = np.zeros(count, np.int32)
     while (over := np.floor(np.ldexp(largest, -shifts) + 0.5) > PLANE_LIMIT).any():
         shifts += over
     for tile in np.flatnonzero(shifts):
         rotated[tile] = _rounded(np.ldexp(rotated[tile], -shifts[tile]))
-    return rotated.reshape(count * bands, rows, cols), shifts
+    return rotated.reshape(count * bands, rows, cols), shifts.astype(np.int64)
 
 
 def _rounded(values: NDArray[Number]) -> NDArray[Number]:

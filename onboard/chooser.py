@@ -10,7 +10,7 @@ from onboard.contexts import LEVELS, Ints
 from onboard.errors import BundleError
 from onboard.lapped import LARGEST_WORD
 from onboard.tables import Tables
-from onboard.trellis import FAR, SETS, best_path
+from onboard.trellis import FAR, SETS, STATES, best_path
 
 _FARTHEST = 96
 """1/64 steps from a magnitude to the nearest index of a parity, or to 0 in place of 2, at most."""
@@ -59,7 +59,7 @@ class Chooser:
         return found.reshape(-1)
 
     def check(self, worth: Ints, steps: int) -> None:
-        """Refuse tables with which a path may cost more than 31 bits hold.
+        """Refuse tables with which a path may cost more than 31 bits hold, or begin where none may.
 
         Args:
             worth: squared 1/64 steps that a bit of each channel is worth.
@@ -70,9 +70,11 @@ class Chooser:
         """
         error = _FARTHEST + int(np.abs(self.short).max())
         rate = int(self.bits.max()) * int(worth.max())
-        most = FAR + steps * (error * error + (rate >> 8))
-        if max(rate, most) >= 1 << 31 or int(worth.max()) >= 1 << 16:
+        step = error * error + (rate >> 8)
+        if max(rate, FAR + steps * step) >= 1 << 31 or int(worth.max()) >= 1 << 16:
             raise BundleError("tables: indices along a trellis cost more than 31 bits hold")
+        if STATES.bit_length() * step >= FAR:  # by then a path from state 0 leads to every state
+            raise BundleError("tables: a few indices along a trellis cost more than a false start")
 
     def choose(
         self, away: Ints, rows: NDArray[np.int64], worth: Ints, lanes: NDArray[np.int64]

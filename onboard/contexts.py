@@ -158,8 +158,7 @@ class ContextState:
         row, col = np.indices((rows, cols)).reshape(2, -1)
         kinds = np.where(row % 2 == col % 2, row % 2, 2)
         self._lattices = [np.nonzero(kinds == lattice)[0] for lattice in range(LATTICES)]
-        away = np.abs(row[:, None] - row) + np.abs(col[:, None] - col)
-        self._adjacent = (away == 1).astype(np.float32)  # a product sums four neighbours
+        self._beside = np.eye(cols, k=1, dtype=np.float32) + np.eye(cols, k=-1, dtype=np.float32)
 
     def positions(self, layer: int) -> int:
         """Return the number of positions of a layer, 1..layers."""
@@ -205,8 +204,11 @@ class ContextState:
             symbols = self._dc
         of_size, of_near = (self._features[part] for part in self.model.features_of(layer))
         of_size[:] = self._feature(symbols, self._caps[0]).reshape(-1, len(of_size)).T
-        tiles = -1, len(self._adjacent)
-        np.matmul(of_size.reshape(tiles), self._adjacent, out=of_near.reshape(tiles))
+        size, near = (part.reshape(-1, *self.shape[1:]) for part in (of_size, of_near))
+        lines = -1, self.shape[2]
+        np.matmul(size.reshape(lines), self._beside, out=near.reshape(lines))  # left and right
+        near[:, 1:] += size[:, :-1]
+        near[:, :-1] += size[:, 1:]
 
     def _feature(self, values: Ints, cap: int) -> NDArray[np.float32]:
         """Return magnitudes up to a cap, in steps."""

@@ -297,7 +297,7 @@ class LappedCoder:
         before = np.empty((tiles, firsts[-1] + 1), np.int32)
         before[:, :-1] = before_unit[:-1].reshape(tiles, -1)
         before[:, -1] = before_unit[firsts[-1] :: firsts[-1]]
-        bits = np.zeros(before.shape, np.int32)
+        bits = np.zeros(before.shape, np.int64)
         np.cumsum(np.concatenate(costs, axis=1), axis=1, out=bits[:, 1:])
         at = np.concatenate(states, axis=1) if states else None
         return Symbols(coded, before, bits, firsts, at)

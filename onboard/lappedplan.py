@@ -25,14 +25,14 @@ class Symbols:
     Attributes:
         rows: of the alphabet, of each symbol.
         before: int32 (tiles, units + 1), symbols of the batch before each (layer, position).
-        bits: int32 (tiles, units + 1), 1/256 bits of the tile before each (layer, position).
+        bits: int64 (tiles, units + 1), 1/256 bits of the tile before each (layer, position).
         firsts: unit that each layer begins with, and the number of units.
         states: u8 (tiles, units), of the trellis at each; None for plain tiles.
     """
 
     rows: NDArray[np.uint16]
     before: NDArray[np.int32]
-    bits: NDArray[np.int32]
+    bits: NDArray[np.int64]
     firsts: list[int]
     states: NDArray[np.uint8] | None = None
 

@@ -7,6 +7,7 @@ import pytest
 
 from onboard.bundle import load
 from onboard.chooser import Chooser
+from onboard.errors import BundleError
 from onboard.trellis import FOLLOWING, SETS, STATES, best_path, odd_before, points
 
 
@@ -85,3 +86,13 @@ def test_indices_follow_the_states_and_the_latents() -> None:
         assert (path.states[part] & 1).tolist() == odd
     assert (np.sign(path.indices) * np.sign(away) >= 0).all()
     assert np.abs(32 * points(path.indices, path.states & 1) - away).max() < 200
+
+
+def test_codewords_that_make_a_false_start_cheap_are_refused() -> None:
+    """Else a path could begin in a state other than 0, which a decoder does not know."""
+    lapped = load("skybook-s2").lapped
+    worth = np.ones(len(lapped.bit_worth), np.int32)
+    Chooser(lapped.tables, lapped.quantizer.codewords).check(worth, 5)
+    wide = np.full_like(lapped.quantizer.codewords, 65_535)
+    with pytest.raises(BundleError, match="false start"):
+        Chooser(lapped.tables, wide).check(worth, 5)

@@ -20,6 +20,7 @@ from onboard.lapped import PLANE_LIMIT
 from onboard.lappedcoder import Chosen, LappedCoder
 from onboard.lappedreader import Lane, read
 from onboard.layers import DEPENDENT
+from onboard.trellis import STATES
 
 ONE = 1 << bandtransform.SHIFT
 
@@ -282,8 +283,9 @@ def test_a_lost_segment_takes_no_other_with_it(
         if after.layer != lanes[lost].layer:
             continue
         found = read(lapped, 1, 4, 4, lanes[:lost] + lanes[lost + 1 :], dependent)
-        position = after.first // 8 if dependent else after.first
+        position = after.first // STATES if dependent else after.first
         layer, wanted = found.layers[after.layer - 1], written[after.layer - 1]
+        assert position < wanted.values.shape[1]
         assert np.array_equal(layer.values[:, position:], wanted.values[:, position:])
         return
     raise AssertionError("no layer has two segments")

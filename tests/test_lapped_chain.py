@@ -582,7 +582,8 @@ def test_a_tile_of_extremes_among_flat_ones(top: int, ratio: float) -> None:
     stream = b"".join(Encoder(bundles.load(LAPPED)).encode(image, None, Options(ratio=ratio)))
     decoded = Decoder(bundles.find(LAPPED)).decode(stream)
     assert decoded.complete
-    assert np.abs(decoded.scene.image.astype(int) - image).max() < top / 30
+    worst = np.abs(decoded.scene.image.astype(int) - image).max()
+    assert worst < top / 35  # 104 of 4095 with the shipped bundle
 
 
 def test_quality_rises_to_near_lossless_rates() -> None:
