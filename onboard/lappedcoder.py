@@ -31,7 +31,7 @@ from onboard.lappedplan import Body, Plan, Symbols
 from onboard.layers import DEPENDENT
 from onboard.sizeguess import SizeGuess
 from onboard.tablereader import TableReader
-from onboard.tables import BIT, COST, Tables
+from onboard.tables import BIT, Tables
 from onboard.trellis import points
 
 _TRELLIS_CODES = 3
@@ -278,7 +278,7 @@ class LappedCoder:
             code = self.tables.codes(layer.rows, layer.residuals)
             units = np.bincount(layer.coded // channels, minlength=tiles * positions)
             stops = _sums(units)
-            cost = _sums(code >> np.uint32(COST))
+            cost = _sums(self.tables.costs_of(code))
             costs.append(np.diff(cost[stops]).reshape(tiles, positions))
             counts.append(units.reshape(tiles, positions))
             of_tiles = stops[np.arange(tiles + 1) * positions]

@@ -25,7 +25,7 @@ BIT = 256
 """A cost of one bit."""
 RAW_BITS = 16
 """Of a residual that follows an escape."""
-_MORE, COST = 16, 18
+_MORE, _COST = 16, 18
 """Bits at which parts of a code begin, see `Tables.codes`."""
 
 
@@ -127,7 +127,7 @@ class Tables:
         more = 2 * (symbol == ESCAPE) + (self.shift_of > 0)[:, None]
         rows = np.arange(len(symbol))[:, None] * SYMBOLS + symbol
         places = (rows + (more << _MORE)).reshape(-1).astype(np.uint32)
-        codes: NDArray[np.uint32] = places | self._full_costs.astype(np.uint32) << np.uint32(COST)
+        codes: NDArray[np.uint32] = places | self._full_costs.astype(np.uint32) << np.uint32(_COST)
         return codes
 
     def entries(self, row: NDArray[np.intp], residual: Ints) -> NDArray[np.intp]:
@@ -144,10 +144,14 @@ class Tables:
 
     def cost(self, row: NDArray[np.intp], residual: Ints) -> NDArray[np.int32]:
         """Return the bits of residuals, in 1/256."""
-        return np.take(self._full_costs, self.entries(row, residual))
+        return self.costs_of(self.codes(row, residual)).view(np.int32)
+
+    def costs_of(self, codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
+        """Return the bits of residuals by their codes, in 1/256."""
+        return codes >> np.uint32(_COST)
 
     def codes(self, row: NDArray[np.intp], residual: Ints) -> NDArray[np.uint32]:
-        """Return what `symbols` takes for residuals; from bit `COST` on their bits, in 1/256."""
+        """Return what `symbols` and `costs_of` take for residuals."""
         return np.take(self._codes, self.entries(row, residual))
 
     def symbols(

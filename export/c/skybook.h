@@ -108,7 +108,7 @@ struct skybook_path {
     uint16_t worths[SKYBOOK_STEPS];    /* of a bit */
     uint16_t channels[SKYBOOK_STEPS];
     uint16_t positions[SKYBOOK_STEPS];
-    uint32_t odd[SKYBOOK_STEPS];       /* a bit for each state after: whether an odd index leads there */
+    uint32_t odd[SKYBOOK_STEPS];       /* a bit for each state after: after an odd index */
     uint8_t states[SKYBOOK_STEPS];     /* before; at first with the parity of the index above */
     uint8_t zeros[SKYBOOK_STEPS];      /* a bit for each set: whether its best even index is 0 */
     skybook_sum sums[SKYBOOK_WIDEST_LAYER][SKYBOOK_POSITIONS]; /* of all, coded or not */

@@ -67,22 +67,17 @@ static void price_steps(struct skybook_path *path, uint32_t first, uint32_t coun
     }
 }
 
-/* Extend the best path to each state by `count` steps; a bit of `odd` tells that the path to a state
- * ends in an odd index. Where both cost the same it is an even one. */
+/* Extend the best path to each state by `count` steps; a bit of `odd` tells that the path to a
+ * state ends in an odd index. Where both cost the same it is an even one. */
 #if defined(__AVX2__)
-/* Numbers at even or odd places of two vectors, as one. */
-static __m256i at_even(__m256i low, __m256i high)
+/* Part the numbers of two vectors, those at even places from those at odd ones. */
+static void part(const __m256i both[2], __m256i *even, __m256i *odd)
 {
-    const __m256 both =
-        _mm256_shuffle_ps(_mm256_castsi256_ps(low), _mm256_castsi256_ps(high), 0x88);
-    return _mm256_permute4x64_epi64(_mm256_castps_si256(both), 0xD8);
-}
-
-static __m256i at_odd(__m256i low, __m256i high)
-{
-    const __m256 both =
-        _mm256_shuffle_ps(_mm256_castsi256_ps(low), _mm256_castsi256_ps(high), 0xDD);
-    return _mm256_permute4x64_epi64(_mm256_castps_si256(both), 0xD8);
+    const __m256 low = _mm256_castsi256_ps(both[0]), high = _mm256_castsi256_ps(both[1]);
+    const __m256i evens = _mm256_castps_si256(_mm256_shuffle_ps(low, high, 0x88));
+    const __m256i odds = _mm256_castps_si256(_mm256_shuffle_ps(low, high, 0xDD));
+    *even = _mm256_permute4x64_epi64(evens, 0xD8);
+    *odd = _mm256_permute4x64_epi64(odds, 0xD8);
 }
 
 /* The cheaper paths to eight states, from the sums of the states before them by an even index; by
@@ -102,15 +97,17 @@ static void extend(int32_t sums[STATES], prices costs, uint32_t count, uint32_t 
     __m256i best[4];
     memcpy(best, sums, sizeof(best));
     for (uint32_t i = 0; i < count; i++) {
-        const __m256i even_low = at_even(best[0], best[1]), even_high = at_even(best[2], best[3]);
-        /* Places 2 and 3, 6 and 7 go before 0 and 1, 4 and 5: states differ in bit 1 of 18. */
-        const __m256i odd_low = _mm256_shuffle_epi32(at_odd(best[0], best[1]), 0x4E);
-        const __m256i odd_high = _mm256_shuffle_epi32(at_odd(best[2], best[3]), 0x4E);
+        __m256i of_even[2], of_odd[2];
         uint32_t bits[4];
-        best[0] = cheaper(even_low, &costs[0][i], &costs[1][i], &bits[0]);
-        best[1] = cheaper(even_high, &costs[0][i], &costs[1][i], &bits[1]);
-        best[2] = cheaper(odd_low, &costs[2][i], &costs[3][i], &bits[2]);
-        best[3] = cheaper(odd_high, &costs[2][i], &costs[3][i], &bits[3]);
+        for (uint32_t half = 0; half < 2; half++) {
+            part(&best[2 * half], &of_even[half], &of_odd[half]);
+        }
+        for (uint32_t half = 0; half < 2; half++) {
+            /* Places 2 and 3, 6 and 7 go before 0 and 1, 4 and 5: bit 1 of 18. */
+            const __m256i turned = _mm256_shuffle_epi32(of_odd[half], 0x4E);
+            best[half] = cheaper(of_even[half], &costs[0][i], &costs[1][i], &bits[half]);
+            best[2 + half] = cheaper(turned, &costs[2][i], &costs[3][i], &bits[2 + half]);
+        }
         odd[i] = bits[0] | bits[1] << 8 | bits[2] << 16 | bits[3] << 24;
     }
     memcpy(sums, best, sizeof(best));
