@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ground.synthesis import CELL
+
 BLOCK = 8
 FREQUENCIES = BLOCK * BLOCK
 _LEAST_SCALE, _LARGEST_SCALE = 0.02, 300.0
@@ -253,14 +255,15 @@ class Refinement(nn.Module):
     def __init__(self, bands: int, depth: int, blocks: int) -> None:
         super().__init__()
         self.bands = bands
-        self.head = nn.Conv2d(2 * 16 * bands + 4, depth, 1)
+        self.head = nn.Conv2d(2 * bands, depth, CELL, CELL)
+        self.side = nn.Conv2d(4, depth, 1, bias=False)
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(depth, depth, 3, 1, 1), nn.ReLU(), nn.Conv2d(depth, depth, 3, 1, 1)
             )
             for _ in range(blocks)
         )
-        self.tail = nn.Conv2d(depth, 16 * bands, 1)
+        self.tail = nn.ConvTranspose2d(depth, bands, CELL, CELL)
         nn.init.zeros_(self.tail.weight)
         assert self.tail.bias is not None
         nn.init.zeros_(self.tail.bias)
@@ -268,7 +271,7 @@ class Refinement(nn.Module):
     @property
     def radius(self) -> int:
         """Pixels that a pixel's result can depend on, in each direction."""
-        return 4 * (2 * len(self.blocks) + 2) + 3
+        return CELL * (2 * len(self.blocks) + 2) + CELL - 1
 
     def forward(self, image: Tensor, step: Tensor, known: Tensor, border: Tensor) -> Tensor:
         """Return the refined image.
@@ -279,24 +282,17 @@ class Refinement(nn.Module):
             known: the same, share of the symbols that arrived, 0..1.
             border: (n, 2, rows/4, cols/4), see `ground.synthesis.tile_borders`.
         """
-        cells = F.pixel_unshuffle(image, 4)
-        shape = (cells.shape[0], self.bands, 16, *cells.shape[2:])
-        means = cells.reshape(shape).mean(2)
-        local = F.avg_pool2d(means, 5, 1, 2, count_include_pad=False)
-        steps = ((cells.reshape(shape) - local[:, :, None]) / step[:, None]).reshape(cells.shape)
-        features = self.head(
-            torch.cat(
-                [
-                    steps.clamp(-6, 6) / 2,
-                    steps.clamp(-80, 80) / 20,
-                    (torch.log2(step) - 5) / 2,
-                    known,
-                    border,
-                ],
-                1,
-            )
-        )
+        local = F.avg_pool2d(F.avg_pool2d(image, CELL), 5, 1, 2, count_include_pad=False)
+        away = (image - _enlarged(local)) * _enlarged(0.5 / step)
+        seen = torch.cat([away.clamp(-3, 3), (away * 0.1).clamp(-4, 4)], 1)
+        told = torch.cat([(torch.log2(step) - 5) / 2, known, border], 1)
+        features = self.head(seen) + self.side(told)
         for block in self.blocks:
             features = features + block(torch.relu(features))
-        refined: Tensor = F.pixel_shuffle(cells + step * self.tail(torch.relu(features)), 4)
+        refined: Tensor = image + _enlarged(step) * self.tail(torch.relu(features))
         return refined
+
+
+def _enlarged(cells: Tensor) -> Tensor:
+    """Return the pixels of cells."""
+    return F.interpolate(cells, scale_factor=CELL, mode="nearest")

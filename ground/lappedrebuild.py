@@ -12,7 +12,7 @@ from ground.concealment import EmptyFill, fill_holes
 from ground.lineartiles import DEPENDENT_STEP, linear_tiles
 from ground.mask import Mask, influenced, keep_off_nodata, nearest_means, restore_tile
 from ground.reception import Reception
-from ground.synthesis import tile_borders
+from ground.synthesis import CELL, tile_borders
 from ground.tilereception import TileReception
 from onboard.adaptive import AdaptiveSide
 from onboard.bundle import Bundle
@@ -23,8 +23,6 @@ from onboard.sceneheader import SceneHeader
 from onboard.session import FloatSession
 from onboard.tiling import TileGrid
 
-CELL = 4
-"""Pixels of a side of what the refinement network sees as one cell."""
 _BAND_ROWS = 16
 _CORE = 1024
 """Pixels of a side of what one thread refines at once; several threads share it."""

@@ -22,7 +22,7 @@ from ground.datasets import Item, read_tiles
 from ground.lapped import FREQUENCIES, ContextModel, LappedTransform, Refinement, laplace_bits
 from ground.lappeddraws import draw_codes, rebuilt, split
 from ground.lappedrecipe import WINDOW, LappedRecipe
-from ground.synthesis import tile_borders
+from ground.synthesis import CELL, tile_borders
 from onboard import lappedpart
 from onboard.adaptive import AdaptiveFrontEnd
 from onboard.errors import InputError, UsageError
@@ -220,7 +220,9 @@ class _Run:
             refined = network(image, step.expand_as(share), share, places)
             # What lost its layers cannot be rebuilt; it counts little.
             weight = (
-                torch.where(share < 1, 0.05, 1.0).repeat_interleave(4, 2).repeat_interleave(4, 3)
+                torch.where(share < 1, 0.05, 1.0)
+                .repeat_interleave(CELL, 2)
+                .repeat_interleave(CELL, 3)
             ) * heavy
             before, after = (
                 (torch.square(part - target) * weight).mean((1, 2, 3)) for part in (image, refined)
@@ -232,9 +234,10 @@ class _Run:
 
     def _borders(self) -> tuple[Tensor, Tensor]:
         """Return where tiles meet in a window, and the weight of each pixel, 1 on average."""
-        cells = self.recipe.tile // 4, WINDOW // 4
+        cells = self.recipe.tile // CELL, WINDOW // CELL
         border = torch.from_numpy(tile_borders(cells[0], 0, (cells[1], cells[1])))
-        near = (border != 0).any(0).float().repeat_interleave(4, 0).repeat_interleave(4, 1)
+        near = (border != 0).any(0).float()
+        near = near.repeat_interleave(CELL, 0).repeat_interleave(CELL, 1)
         weight = 1 + (self.recipe.border_weight - 1) * near
         return border[None], weight / weight.mean()
 

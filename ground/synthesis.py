@@ -10,6 +10,8 @@ from onboard.contexts import BLOCK, FREQUENCIES, Ints
 from onboard.lapped import LappedTransform, Quantizer
 from onboard.lappedcoder import LappedCoder
 
+CELL = 4
+"""Pixels of a side of what the refinement network sees as one cell."""
 TILES_AT_ONCE = 8
 """So few that they stay in the cache of a processor."""
 _WORDS = 4

@@ -4,14 +4,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from export.lappedpipeline import export_lapped
 from ground import geotiff
 from ground.datasets import Item
+from ground.decoder import Decoder
 from ground.lappedrecipe import LappedRecipe
 from ground.lappedtrain import is_lapped, load, train
 from ground.recipe import find_recipe
 from ground.scenes import procedural
 from onboard import lappedpart
+from onboard.bundle import load as load_bundle
+from onboard.encoder import Encoder, Options
 from onboard.errors import InputError, UsageError
 
 SMALL = {
@@ -66,6 +71,32 @@ def test_a_finished_training_is_not_repeated(items: list[Item], tmp_path: Path) 
     assert load(tmp_path / "checkpoint.pt")[0] == recipe()
     with pytest.raises(UsageError, match="another recipe"):
         train(recipe(seed=2), items, tmp_path)
+
+
+def test_export_of_a_small_codec(items: list[Item], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train(recipe(), items, run)
+    made = export_lapped(run / "checkpoint.pt", tmp_path / "small.skyb", items[0].path.parent)
+    names = ["small.skyb", "small.onnx", "small.MODEL_CARD.md"]
+    assert [path.name for path in made.files] == names
+    bundle = load_bundle(str(tmp_path / "small.skyb"))
+    assert made.macs_per_pixel == bundle.macs_per_pixel
+    assert bundle.model_hash.hex() in made.files[2].read_text()
+    image = procedural(7, 70, 90, nodata=False).image
+    stream = b"".join(Encoder(bundle).encode(image, None, Options(budget=4000)))
+    decoded = Decoder(tmp_path / "small.skyb").decode(stream)
+    assert decoded.complete
+    # Barely trained, yet what it refines is the scene.
+    assert np.abs(decoded.scene.image - image.astype(float)).mean() < image.std() / 4
+
+
+def test_what_is_not_trained_to_the_end_is_not_exported(items: list[Item], tmp_path: Path) -> None:
+    train(recipe(), items, tmp_path)
+    path = tmp_path / "checkpoint.pt"
+    state = torch.load(path, weights_only=True)
+    torch.save(state | {"polished": False}, path)
+    with pytest.raises(InputError, match="finished training"):
+        export_lapped(path, tmp_path / "small.skyb", items[0].path.parent)
 
 
 def test_what_is_no_checkpoint_or_recipe_is_refused(tmp_path: Path) -> None:
