@@ -195,13 +195,21 @@ class Quantizer:
         """Smallest sum of the context model of which a symbol is coded."""
         return least_sum(self.skip + 1) if self.skip >= 0 else np.float32(0)
 
-    def quantise(self, away: Ints, row: NDArray[np.integer[Any]]) -> Ints:
-        """Return residuals, given them before rounding in 1/64 step."""
+    def quantise(self, away: Ints, row: NDArray[np.integer[Any]], ease: Ints | None = None) -> Ints:
+        """Return residuals, given them before rounding in 1/64 step.
+
+        Args:
+            away: of each symbol.
+            row: of the tables.
+            ease: in 1/64 step, by how much larger each is taken.
+        """
         size = np.abs(away)
+        if ease is not None:
+            size += ease
         residual: Ints = np.take(self.rounding, row)
         residual += size
         residual >>= _FRACTION
-        np.putmask(residual, size < np.take(self._least, row), 0)
+        residual *= (size >= np.take(self._least, row)).astype(np.int32)
         sign = away >> 31
         residual ^= sign
         residual -= sign

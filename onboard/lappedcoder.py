@@ -41,6 +41,8 @@ _WORTH = 369
 """Squared 1/64 steps that a bit is worth when an index is chosen: 0.09 squared steps."""
 _BORDER_WORTH = 11
 """Sixteenths of that, in the first and last rows and in the first and last columns."""
+_BORDER_EASE = 2
+"""1/64 steps by which symbols of AC are taken larger there, in plain tiles."""
 # 2^12 * 2^(i/8). The square of the step of code c is 2^(c/8 - 2) DN^2, so errors in (1/64 step)^2
 # times 2^(c/8) are in 2^-14 DN^2.
 _EIGHTH_OCTAVES = np.array([4096, 4467, 4871, 5312, 5793, 6317, 6889, 7512], np.int64)
@@ -112,6 +114,7 @@ class Layer:
         values: what is sent of it, in units of `unit`; 0 where the level says that nothing is.
         unit: of values, in 1/64 step: 64, in dependent tiles 32.
         coded: which symbols are coded, as indices into the flat arrays.
+        counts: int64 (tiles * positions,), coded symbols of each position.
         rows: int64, rows of the tables, of the coded symbols.
         residuals: of the coded symbols, as coded: the values or, in dependent tiles, indices.
         states: of the trellis before each coded symbol; None in plain tiles.
@@ -123,6 +126,7 @@ class Layer:
     values: Ints
     unit: int
     coded: NDArray[np.int64]
+    counts: NDArray[np.int64]
     rows: NDArray[np.int64]
     residuals: Ints
     states: NDArray[np.int64] | None
@@ -202,6 +206,7 @@ class LappedCoder:
         latents, mantissas = prepared.latents, self.transform.mantissas
         state = ContextState(self.contexts, *latents.shape, dependent)
         unit = _STEP // 2 if dependent else _STEP
+        border = _ease(*latents.shape)
         for number in range(1, self.contexts.layers + 1):
             sums, mean = state.context(number)
             away = latents.scaled(codes, mantissas, max(number - LATTICES, 0))
@@ -211,6 +216,7 @@ class LappedCoder:
             coded = np.flatnonzero(sums >= self.quantizer.least_sum)
             rows = levels(np.take(sums, coded)).astype(np.int64)
             rows += self.tables.first_row(number, dependent)
+            counts = np.bincount(coded // sums.shape[2], minlength=sums.size // sums.shape[2])
             states = None
             if dependent:
                 path = self._path(number, latents.shape[1:], away, coded, rows)
@@ -218,12 +224,15 @@ class LappedCoder:
                 rows += LEVELS * odd
                 kept = points(residuals, odd.astype(np.int32))
             else:
-                kept = residuals = self.quantizer.quantise(np.take(away, coded), rows)
+                ease = None
+                if number > LATTICES:
+                    ease = np.repeat(border, counts)
+                kept = residuals = self.quantizer.quantise(np.take(away, coded), rows, ease)
             values = np.zeros(sums.shape, np.int32)
             values.reshape(-1)[coded] = kept
             if number < self.contexts.layers:  # the last is no other's context
                 state.put(number, values + mean if number <= LATTICES else values)
-            yield Layer(sums, mean, away, values, unit, coded, rows, residuals, states)
+            yield Layer(sums, mean, away, values, unit, coded, counts, rows, residuals, states)
 
     def _path(
         self,
@@ -274,19 +283,19 @@ class LappedCoder:
         counts, costs, states = [], [], []
         firsts = [0]
         for layer in self.scan(prepared, codes, dependent):
-            tiles, positions, channels = layer.sums.shape
+            tiles, positions, _ = layer.sums.shape
             code = self.tables.codes(layer.rows, layer.residuals)
-            units = np.bincount(layer.coded // channels, minlength=tiles * positions)
-            stops = _sums(units)
             cost = _sums(self.tables.costs_of(code))
+            stops = _sums(layer.counts)
             costs.append(np.diff(cost[stops]).reshape(tiles, positions))
-            counts.append(units.reshape(tiles, positions))
+            counts.append(layer.counts.reshape(tiles, positions))
             of_tiles = stops[np.arange(tiles + 1) * positions]
             codes_of.append(_split(code, of_tiles))
             residuals.append(_split(layer.residuals, of_tiles))
             firsts.append(firsts[-1] + positions)
             if layer.states is not None:
-                states.append(_states_at(layer.states, stops[:-1].reshape(tiles, positions)))
+                begins = stops[:-1].reshape(tiles, positions)
+                states.append(_states_at(layer.states, begins))
         coded, sizes = self.tables.symbols(
             np.concatenate([part for tile in zip(*codes_of, strict=True) for part in tile]),
             np.concatenate([part for tile in zip(*residuals, strict=True) for part in tile]),
@@ -387,6 +396,15 @@ def _borders(rows: int, cols: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]
     """Say of each position whether it is in the first or last row, and column."""
     row, col = np.indices((rows, cols)).reshape(2, -1)
     return (row == 0) | (row == rows - 1), (col == 0) | (col == cols - 1)
+
+
+def _ease(tiles: int, rows: int, cols: int) -> Ints:
+    """Return by how much symbols at each position of all tiles are taken larger.
+
+    So errors next to the border of a tile are not larger than elsewhere.
+    """
+    by_row, by_col = _borders(rows, cols)
+    return np.tile(_BORDER_EASE * (by_row.astype(np.int32) + by_col), tiles)
 
 
 def _sums(counts: NDArray[Any]) -> NDArray[np.int64]:

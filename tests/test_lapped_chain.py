@@ -595,3 +595,12 @@ def test_quality_rises_to_near_lossless_rates() -> None:
         found.append(metrics.psnr(image, decoder.decode(stream).scene.image, 65_535))
     assert np.diff(found).min() > 2
     assert found[-1] > 95
+
+
+@pytest.mark.parametrize("trellis", [False, True], ids=["plain", "trellis"])
+@pytest.mark.parametrize("ratio", [20.48, 40.0])
+def test_there_are_no_seams(coder: Encoder, decoder: Decoder, ratio: float, trellis: bool) -> None:
+    image = spyndex_scene().image
+    options = Options(budget=int(2 * image.size / ratio), trellis=trellis)
+    decoded = decoder.decode(b"".join(coder.encode(image, None, options)))
+    assert metrics.seam_ratio(image, decoded.scene.image, coder.bundle.tile) <= 1.05

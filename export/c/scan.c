@@ -23,10 +23,10 @@ static int32_t magnitude(int32_t value)
     return value < 0 ? -value : value;
 }
 
-/* Residual of what is left of a latent in 1/64 step. */
-static int32_t quantise(int32_t away, uint32_t row)
+/* Residual of what is left of a latent in 1/64 step, taken larger by `ease`. */
+static int32_t quantise(int32_t away, uint32_t row, int32_t ease)
 {
-    const int32_t size = magnitude(away);
+    const int32_t size = magnitude(away) + ease;
     if (size < skybook_dead[row]) {
         return 0;
     }
@@ -145,7 +145,7 @@ static void scan_dc(struct scan *scan, uint32_t lattice, uint32_t row, uint32_t 
             if (work->dependent) {
                 add_step(scan, band, position, level, latent - 32 * predicted[band]);
             } else {
-                residual = quantise(latent - 64 * predicted[band], scan->row + level);
+                residual = quantise(latent - 64 * predicted[band], scan->row + level, 0);
                 take(scan, place, scan->row + level, residual);
             }
         }
@@ -192,7 +192,8 @@ static void scan_channel(struct scan *scan, uint32_t channel)
         uint32_t size = 0;
         if ((int32_t)sums[i] >= SKYBOOK_LEAST_SUM) {
             const uint32_t row = scan->row + skybook_level(sums[i]);
-            const int32_t residual = quantise(scaled(scan, latents[i]), row);
+            const int32_t ease = 2 * work->borders[i];
+            const int32_t residual = quantise(scaled(scan, latents[i]), row, ease);
             take(scan, i, row, residual);
             size = (uint32_t)magnitude(residual);
         }
