@@ -120,7 +120,7 @@ def _choices(coder: LappedCoder, books: Books, part: Part) -> _Choices:
         values.append(found)
         bits.append(sum(book.bits for book in of_size))
     steps = (2.0 ** (codes / 16 - 1)).astype(np.float32)
-    power = coder.synthesis_power / 256
+    power = coder.scanner.synthesis_power / 256
     lost = [np.square(flat - v) @ power for v in values]
     errors = np.stack([e.reshape(tiles, -1).sum(axis=1) for e in lost], axis=1)
     side = 2 + coder.front_end.side_bytes  # tile state and size

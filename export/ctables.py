@@ -211,14 +211,14 @@ def _choosing(lapped: LappedCoder, positions: int) -> list[Table]:
     Raises:
         BundleError: a path may cost more than 31 bits hold.
     """
-    plain = len(lapped.quantizer.dead)
-    bits = lapped.chooser.bits.reshape(-1, LEVELS)[plain:].astype(np.int64)
-    short = lapped.chooser.short.reshape(-1, 1 + LARGEST_WORD)[plain:].astype(np.int64)
+    scanner, plain = lapped.scanner, len(lapped.quantizer.dead)
+    scanner.check_trellis(positions)
+    bits = scanner.chooser.bits.reshape(-1, LEVELS)[plain:].astype(np.int64)
+    short = scanner.chooser.short.reshape(-1, 1 + LARGEST_WORD)[plain:].astype(np.int64)
     words = np.minimum(np.arange(bits.shape[1]), LARGEST_WORD)
-    lapped.chooser.check(lapped.bit_worth, lapped.contexts.widest_layer * positions)
     entries = bits + (np.take(short, words, axis=1) << 16)
     return [
-        Table("worth", "uint16_t", lapped.bit_worth),
+        Table("worth", "uint16_t", scanner.bit_worth),
         Table("index_costs", "int32_t", entries.reshape(-1)),
     ]
 

@@ -12,7 +12,8 @@ from onboard import rans
 from onboard.contexts import FREQUENCIES, LEVELS, ContextModel
 from onboard.errors import BundleError
 from onboard.lapped import LARGEST_WORD, SUB_STEPS, LappedTransform, Quantizer
-from onboard.lappedcoder import LappedCoder, Layer, Prepared
+from onboard.lappedcoder import LappedCoder, Prepared
+from onboard.scan import Layer
 from onboard.tables import BIT, ESCAPE, LARGEST, SYMBOLS, Tables, rows_of
 from onboard.trellis import SETS
 

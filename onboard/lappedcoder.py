@@ -15,37 +15,21 @@ from numpy.typing import NDArray
 
 from onboard import rans, rawlane
 from onboard.adaptive import AdaptiveFrontEnd
-from onboard.chooser import Chooser, Path
 from onboard.contexts import (
-    FREQUENCIES,
-    LATTICES,
-    LEVELS,
     ContextModel,
-    ContextState,
     Ints,
-    levels,
 )
 from onboard.errors import UsageError
 from onboard.lapped import LappedTransform, Latents, Quantizer
 from onboard.lappedplan import Body, Plan, Symbols
 from onboard.layers import DEPENDENT
+from onboard.scan import Layer, Scanner
 from onboard.sizeguess import SizeGuess
 from onboard.tablereader import TableReader
 from onboard.tables import BIT, Tables
-from onboard.trellis import points
 
 _TRELLIS_CODES = 3
 """Step codes by which a plain tile is finer that takes as many bits as a dependent one."""
-_STEP = 64
-_WORTH = 369
-"""Squared 1/64 steps that a bit is worth when an index is chosen: 0.09 squared steps."""
-_BORDER_WORTH = 11
-"""Sixteenths of that, in the first and last rows and in the first and last columns."""
-_BORDER_EASE = 2
-"""1/64 steps by which symbols of AC are taken larger there, in plain tiles."""
-# 2^12 * 2^(i/8). The square of the step of code c is 2^(c/8 - 2) DN^2, so errors in (1/64 step)^2
-# times 2^(c/8) are in 2^-14 DN^2.
-_EIGHTH_OCTAVES = np.array([4096, 4467, 4871, 5312, 5793, 6317, 6889, 7512], np.int64)
 Analyser = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 Number = TypeVar("Number", bound=np.generic)
 
@@ -104,35 +88,6 @@ class Chosen:
 
 
 @dataclass(frozen=True)
-class Layer:
-    """A layer of a batch, quantised: arrays (tiles, positions, channels).
-
-    Attributes:
-        sums: of the context model.
-        mean: predicted values, in units of `unit`.
-        away: before rounding, less the prediction, in 1/64 step.
-        values: what is sent of it, in units of `unit`; 0 where the level says that nothing is.
-        unit: of values, in 1/64 step: 64, in dependent tiles 32.
-        coded: which symbols are coded, as indices into the flat arrays.
-        counts: int64 (tiles * positions,), coded symbols of each position.
-        rows: int64, rows of the tables, of the coded symbols.
-        residuals: of the coded symbols, as coded: the values or, in dependent tiles, indices.
-        states: of the trellis before each coded symbol; None in plain tiles.
-    """
-
-    sums: NDArray[np.float32]
-    mean: Ints | int
-    away: Ints
-    values: Ints
-    unit: int
-    coded: NDArray[np.int64]
-    counts: NDArray[np.int64]
-    rows: NDArray[np.int64]
-    residuals: Ints
-    states: NDArray[np.int64] | None
-
-
-@dataclass(frozen=True)
 class LappedCoder:
     """The parts that a bundle names."""
 
@@ -174,105 +129,27 @@ class LappedCoder:
         """What latents will take, by how large they are."""
         return SizeGuess(int(self.transform.mantissas[0]))
 
-    def error(
-        self, prepared: Prepared, codes: NDArray[np.int64], dependent: bool = False
-    ) -> NDArray[np.int64]:
-        """Return the squared error of each tile that its rounding makes, in squared DN."""
-        error = np.zeros(len(codes), np.int64)
-        for number, layer in enumerate(self.scan(prepared, codes, dependent), 1):
-            weights = self.synthesis_power[self.contexts.channels_of(number)]
-            lost = (layer.away - layer.unit * layer.values).astype(np.int64)
-            error += (lost * lost * weights).sum(axis=(1, 2)) >> 8
-        octaves, eighths = codes // 8, codes % 8
-        return np.asarray((error * _EIGHTH_OCTAVES[eighths] >> 20) << octaves >> 6, np.int64)
-
     @cached_property
-    def synthesis_power(self) -> NDArray[np.int64]:
-        """Squared length of the synthesis filter of each channel, in 1/256, in order."""
-        filters = self.transform.synthesis.reshape(FREQUENCIES, -1).astype(np.int64)
-        power = (filters * filters).sum(axis=1) >> 20
-        return np.asarray(power[self.contexts.order % FREQUENCIES], np.int64)
+    def scanner(self) -> Scanner:
+        """Quantises tiles."""
+        return Scanner(self.transform, self.contexts, self.quantizer, self.tables)
 
     def scan(
         self, prepared: Prepared, codes: NDArray[np.int64], dependent: bool = False
     ) -> Iterator[Layer]:
-        """Quantise a batch at the given steps, layer by layer.
+        """Quantise a batch at the given steps, layer by layer; see `Scanner.scan`."""
+        return self.scanner.scan(prepared.latents, codes, dependent)
 
-        Args:
-            prepared: the batch.
-            codes: step code of each tile.
-            dependent: choose indices along a trellis.
-        """
-        latents, mantissas = prepared.latents, self.transform.mantissas
-        state = ContextState(self.contexts, *latents.shape, dependent)
-        unit = _STEP // 2 if dependent else _STEP
-        border = _ease(*latents.shape)
-        for number in range(1, self.contexts.layers + 1):
-            sums, mean = state.context(number)
-            away = latents.scaled(codes, mantissas, max(number - LATTICES, 0))
-            if number <= LATTICES:
-                away = state.take(away, number) - unit * mean
-            away = away.reshape(sums.shape)
-            coded = np.flatnonzero(sums >= self.quantizer.least_sum)
-            rows = levels(np.take(sums, coded)).astype(np.int64)
-            rows += self.tables.first_row(number, dependent)
-            counts = np.bincount(coded // sums.shape[2], minlength=sums.size // sums.shape[2])
-            states = None
-            if dependent:
-                path = self._path(number, latents.shape[1:], away, coded, rows)
-                residuals, states, odd = path.indices, path.states, path.states & 1
-                rows += LEVELS * odd
-                kept = points(residuals, odd.astype(np.int32))
-            else:
-                ease = None
-                if number > LATTICES:
-                    ease = np.repeat(border, counts)
-                kept = residuals = self.quantizer.quantise(np.take(away, coded), rows, ease)
-            values = np.zeros(sums.shape, np.int32)
-            values.reshape(-1)[coded] = kept
-            if number < self.contexts.layers:  # the last is no other's context
-                state.put(number, values + mean if number <= LATTICES else values)
-            yield Layer(sums, mean, away, values, unit, coded, counts, rows, residuals, states)
-
-    def _path(
-        self,
-        layer: int,
-        shape: tuple[int, int],
-        away: Ints,
-        coded: NDArray[np.int64],
-        rows: NDArray[np.int64],
-    ) -> Path:
-        """Choose the indices of the coded symbols of a layer; `rows` are those of even states.
-
-        Next to the border of a tile bits are worth less, so that errors are not larger there.
-        """
-        tiles, positions, channels = away.shape
-        lengths = np.bincount(coded // max(away[0].size, 1), minlength=tiles)
-        worth = self.bit_worth[self.contexts.channels_of(layer)].take(coded % max(channels, 1))
-        if layer > LATTICES:
-            for at_border in _borders(*shape):
-                less = at_border.take(coded // channels % positions)
-                worth = np.where(less, worth * _BORDER_WORTH >> 4, worth)
-        return self.chooser.choose(np.take(away, coded), rows, worth, lengths)
+    def error(
+        self, prepared: Prepared, codes: NDArray[np.int64], dependent: bool = False
+    ) -> NDArray[np.int64]:
+        """Return the squared error of each tile that its rounding makes, in squared DN."""
+        return self.scanner.error(prepared.latents, codes, dependent)
 
     @cached_property
     def table_reader(self) -> TableReader:
         """Reads what the tables wrote."""
         return TableReader(self.tables)
-
-    @cached_property
-    def chooser(self) -> Chooser:
-        """Chooses the indices of dependent tiles."""
-        return Chooser(self.tables, self.quantizer.codewords)
-
-    @cached_property
-    def bit_worth(self) -> NDArray[np.int32]:
-        """Squared 1/64 steps that a bit is worth, of each channel in order.
-
-        That is less where the synthesis filter is longer than on average.
-        """
-        power = np.maximum(self.synthesis_power, 1)
-        return (_WORTH * int(power.sum()) // (len(power) * power)).astype(np.int32)
 
     def symbols(
         self, prepared: Prepared, codes: NDArray[np.int64], dependent: bool = False
@@ -390,21 +267,6 @@ class LappedCoder:
                 cuts.append((first, stop))
             first = stop
         return cuts
-
-
-def _borders(rows: int, cols: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Say of each position whether it is in the first or last row, and column."""
-    row, col = np.indices((rows, cols)).reshape(2, -1)
-    return (row == 0) | (row == rows - 1), (col == 0) | (col == cols - 1)
-
-
-def _ease(tiles: int, rows: int, cols: int) -> Ints:
-    """Return by how much symbols at each position of all tiles are taken larger.
-
-    So errors next to the border of a tile are not larger than elsewhere.
-    """
-    by_row, by_col = _borders(rows, cols)
-    return np.tile(_BORDER_EASE * (by_row.astype(np.int32) + by_col), tiles)
 
 
 def _sums(counts: NDArray[Any]) -> NDArray[np.int64]:

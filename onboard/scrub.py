@@ -80,16 +80,24 @@ def _constants() -> dict[str, dict[str, Any]]:
 
 
 def arrays_in(value: Any, name: str) -> Iterator[tuple[str, Any]]:
-    """Yield the arrays of a value's fields, cached ones included, and a name for each."""
+    """Yield each array of a value's fields, cached ones included, once, and a name for it."""
+    seen: set[int] = set()
+    for full_name, array in _walk(value, name):
+        if id(array) not in seen:
+            seen.add(id(array))
+            yield full_name, array
+
+
+def _walk(value: Any, name: str) -> Iterator[tuple[str, Any]]:
     if isinstance(value, np.ndarray):
         yield name, value
     elif isinstance(value, (tuple, list)):
         for number, item in enumerate(value):
-            yield from arrays_in(item, f"{name}[{number}]")
+            yield from _walk(item, f"{name}[{number}]")
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield from arrays_in(item, f"{name}.{key}")
+            yield from _walk(item, f"{name}.{key}")
     elif is_dataclass(value):
         known = {f.name: getattr(value, f.name) for f in fields(value)}
         for key, item in (known | vars(value)).items():
-            yield from arrays_in(item, f"{name}.{key}")
+            yield from _walk(item, f"{name}.{key}")

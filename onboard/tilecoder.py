@@ -269,8 +269,7 @@ class LappedTileCoder:
 
     def along_trellis(self) -> "LappedTileCoder":
         """See `TileCoder.along_trellis`."""
-        coder, positions = self._coder, (self._tile // BLOCK) ** 2
-        coder.chooser.check(coder.bit_worth, coder.contexts.widest_layer * positions)
+        self._coder.scanner.check_trellis((self._tile // BLOCK) ** 2)
         found = copy(self)
         found._dependent, found.tiles_at_once = True, _TILES_ALONG_TRELLIS
         return found

@@ -91,7 +91,7 @@ def test_indices_follow_the_states_and_the_latents() -> None:
 def test_codewords_that_make_a_false_start_cheap_are_refused() -> None:
     """Else a path could begin in a state other than 0, which a decoder does not know."""
     lapped = load("skybook-s2").lapped
-    worth = np.ones(len(lapped.bit_worth), np.int32)
+    worth = np.ones(len(lapped.scanner.bit_worth), np.int32)
     Chooser(lapped.tables, lapped.quantizer.codewords).check(worth, 5)
     wide = np.full_like(lapped.quantizer.codewords, 65_535)
     with pytest.raises(BundleError, match="false start"):
