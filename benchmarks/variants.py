@@ -261,7 +261,7 @@ def plain_rounding(tables: Tables, skip: int) -> Quantizer:
     """Return rounding to the nearest step, whatever it costs."""
     fitted = fit_quantizer(tables, skip)
     half = np.full_like(fitted.dead, _HALF)
-    return replace(fitted, dead=half, rounding=half)
+    return replace(fitted, dead=half, rounding=half, ease=0)
 
 
 def at_centres(coder: LappedCoder) -> LappedCoder:

@@ -249,7 +249,7 @@ class Refinement(nn.Module):
 
     Takes DN and the step of every 4x4 cell; works on DN less the local mean, in steps, so that it
     sees the same thing whatever the tile, the band transform or the rate. It is told where tiles
-    meet, since errors are larger there.
+    meet, since no latents reach across.
     """
 
     def __init__(self, bands: int, depth: int, blocks: int) -> None:
@@ -257,6 +257,9 @@ class Refinement(nn.Module):
         self.bands = bands
         self.head = nn.Conv2d(2 * bands, depth, CELL, CELL)
         self.side = nn.Conv2d(4, depth, 1, bias=False)
+        # Begins as if it were part of the head, which has as many inputs more.
+        bound = 1 / math.sqrt(4 + self.head.weight[0].numel())
+        nn.init.uniform_(self.side.weight, -bound, bound)
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(depth, depth, 3, 1, 1), nn.ReLU(), nn.Conv2d(depth, depth, 3, 1, 1)

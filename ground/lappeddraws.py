@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ground.lappedrecipe import WINDOW, LappedRecipe
 from ground.lineartiles import DEPENDENT_STEP, linear_tiles
+from ground.synthesis import CELL
 from onboard.adaptive import AdaptiveSide
 from onboard.contexts import LATTICES, ContextState
 from onboard.lappedcoder import LappedCoder
@@ -74,7 +75,7 @@ def rebuilt(
         images.append(joined.reshape(len(part), recipe.bands, WINDOW, WINDOW))
         steps.append(2.0 ** (codes / 16 - 1) * (DEPENDENT_STEP if dependent else 1))
         cells = (keep / layers).reshape(len(part), 1, side, side)
-        shares.append(cells.repeat(recipe.tile // 4, 2).repeat(recipe.tile // 4, 3))
+        shares.append(cells.repeat(recipe.tile // CELL, 2).repeat(recipe.tile // CELL, 3))
     return (
         np.concatenate(images).astype(np.float32),
         np.concatenate(steps).astype(np.float32),

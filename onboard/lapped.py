@@ -170,12 +170,15 @@ class Quantizer:
         skip: symbols of a level up to this are 0 and not coded.
         codewords: u16 (rows, 4), what residuals of magnitude 1, 2, 3 and more stand for, in 1/256
             step; of the fourth, only the difference to 4 counts, for all larger ones.
+        ease: in 1/64 step: for each border of the tile that it is next to, a residual of AC counts
+            as that much larger, so that errors are not larger there.
     """
 
     dead: Ints
     rounding: Ints
     skip: int
     codewords: NDArray[np.uint16]
+    ease: int = 2
 
     def __post_init__(self) -> None:
         if len(self.dead) % LEVELS or len(self.rounding) != len(self.dead):
@@ -195,17 +198,19 @@ class Quantizer:
         """Smallest sum of the context model of which a symbol is coded."""
         return least_sum(self.skip + 1) if self.skip >= 0 else np.float32(0)
 
-    def quantise(self, away: Ints, row: NDArray[np.integer[Any]], ease: Ints | None = None) -> Ints:
+    def quantise(
+        self, away: Ints, row: NDArray[np.integer[Any]], borders: Ints | None = None
+    ) -> Ints:
         """Return residuals, given them before rounding in 1/64 step.
 
         Args:
             away: of each symbol.
             row: of the tables.
-            ease: in 1/64 step, by how much larger each is taken.
+            borders: of the tile, that the position of each is next to: 0, 1 or 2; None for DC.
         """
         size = np.abs(away)
-        if ease is not None:
-            size += ease
+        if borders is not None:
+            size += self.ease * borders
         residual: Ints = np.take(self.rounding, row)
         residual += size
         residual >>= _FRACTION

@@ -15,10 +15,7 @@ from numpy.typing import NDArray
 
 from onboard import rans, rawlane
 from onboard.adaptive import AdaptiveFrontEnd
-from onboard.contexts import (
-    ContextModel,
-    Ints,
-)
+from onboard.contexts import ContextModel, Ints
 from onboard.errors import UsageError
 from onboard.lapped import LappedTransform, Latents, Quantizer
 from onboard.lappedplan import Body, Plan, Symbols

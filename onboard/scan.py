@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.chooser import Chooser, Path
+from onboard.chooser import Chooser
 from onboard.contexts import FREQUENCIES, LATTICES, LEVELS, ContextModel, ContextState, Ints, levels
 from onboard.lapped import LappedTransform, Latents, Quantizer
 from onboard.tables import Tables
@@ -22,8 +22,6 @@ _WORTH = 369
 """Squared 1/64 steps that a bit is worth when an index is chosen: 0.09 squared steps."""
 _BORDER_WORTH = 11
 """Sixteenths of that, in the first and last rows and in the first and last columns."""
-_BORDER_EASE = 2
-"""1/64 steps by which symbols of AC are taken larger there, in plain tiles."""
 # 2^12 * 2^(i/8). The square of the step of code c is 2^(c/8 - 2) DN^2, so errors in (1/64 step)^2
 # times 2^(c/8) are in 2^-14 DN^2.
 _EIGHTH_OCTAVES = np.array([4096, 4467, 4871, 5312, 5793, 6317, 6889, 7512], np.int64)
@@ -80,7 +78,7 @@ class Scanner:
         mantissas = self.transform.mantissas
         state = ContextState(self.contexts, *latents.shape, dependent)
         unit = _STEP // 2 if dependent else _STEP
-        border = _ease(*latents.shape)
+        borders = np.tile(_borders(*latents.shape[1:]), latents.shape[0])
         for number in range(1, self.contexts.layers + 1):
             sums, mean = state.context(number)
             away = latents.scaled(codes, mantissas, max(number - LATTICES, 0))
@@ -91,43 +89,38 @@ class Scanner:
             rows = levels(np.take(sums, coded)).astype(np.int64)
             rows += self.tables.first_row(number, dependent)
             counts = np.bincount(coded // sums.shape[2], minlength=sums.size // sums.shape[2])
+            beside = np.repeat(borders, counts) if number > LATTICES else None
             states = None
             if dependent:
-                path = self._path(number, latents.shape[1:], away, coded, rows)
+                worth = self._worth(number, coded % sums.shape[2], beside)
+                lengths = counts.reshape(sums.shape[:2]).sum(axis=1)
+                path = self.chooser.choose(np.take(away, coded), rows, worth, lengths)
                 residuals, states, odd = path.indices, path.states, path.states & 1
                 rows += LEVELS * odd
                 kept = points(residuals, odd.astype(np.int32))
             else:
-                ease = None
-                if number > LATTICES:
-                    ease = np.repeat(border, counts)
-                kept = residuals = self.quantizer.quantise(np.take(away, coded), rows, ease)
+                kept = residuals = self.quantizer.quantise(np.take(away, coded), rows, beside)
             values = np.zeros(sums.shape, np.int32)
             values.reshape(-1)[coded] = kept
             if number < self.contexts.layers:  # the last is no other's context
                 state.put(number, values + mean if number <= LATTICES else values)
             yield Layer(sums, mean, away, values, unit, coded, counts, rows, residuals, states)
 
-    def _path(
-        self,
-        layer: int,
-        shape: tuple[int, int],
-        away: Ints,
-        coded: NDArray[np.int64],
-        rows: NDArray[np.int64],
-    ) -> Path:
-        """Choose the indices of the coded symbols of a layer; `rows` are those of even states.
+    def _worth(self, layer: int, channels: NDArray[np.int64], borders: Ints | None) -> Ints:
+        """Return what a bit of each coded symbol is worth.
 
-        Next to the border of a tile bits are worth less, so that errors are not larger there.
+        Next to the border of a tile that is less, so that errors are not larger there.
+
+        Args:
+            layer: number.
+            channels: of the symbols, within the layer.
+            borders: that the position of each is next to: 0, 1 or 2; None for DC.
         """
-        tiles, positions, channels = away.shape
-        lengths = np.bincount(coded // max(away[0].size, 1), minlength=tiles)
-        worth = self.bit_worth[self.contexts.channels_of(layer)].take(coded % max(channels, 1))
-        if layer > LATTICES:
-            for at_border in _borders(*shape):
-                less = at_border.take(coded // channels % positions)
-                worth = np.where(less, worth * _BORDER_WORTH >> 4, worth)
-        return self.chooser.choose(np.take(away, coded), rows, worth, lengths)
+        worth: Ints = self.bit_worth[self.contexts.channels_of(layer)].take(channels)
+        if borders is not None:
+            for others in range(2):
+                worth = np.where(borders > others, worth * _BORDER_WORTH >> 4, worth)
+        return worth
 
     def error(
         self, latents: Latents, codes: NDArray[np.int64], dependent: bool = False
@@ -171,16 +164,8 @@ class Scanner:
         return (_WORTH * int(power.sum()) // (len(power) * power)).astype(np.int32)
 
 
-def _borders(rows: int, cols: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Say of each position whether it is in the first or last row, and column."""
+def _borders(rows: int, cols: int) -> Ints:
+    """Return how many borders of a tile each position is next to; above and below count as one."""
     row, col = np.indices((rows, cols)).reshape(2, -1)
-    return (row == 0) | (row == rows - 1), (col == 0) | (col == cols - 1)
-
-
-def _ease(tiles: int, rows: int, cols: int) -> Ints:
-    """Return by how much symbols at each position of all tiles are taken larger.
-
-    So errors next to the border of a tile are not larger than elsewhere.
-    """
-    by_row, by_col = _borders(rows, cols)
-    return np.tile(_BORDER_EASE * (by_row.astype(np.int32) + by_col), tiles)
+    by_row, by_col = (row == 0) | (row == rows - 1), (col == 0) | (col == cols - 1)
+    return np.asarray(by_row.astype(np.int32) + by_col)

@@ -81,10 +81,10 @@ def _constants() -> dict[str, dict[str, Any]]:
 
 def arrays_in(value: Any, name: str) -> Iterator[tuple[str, Any]]:
     """Yield each array of a value's fields, cached ones included, once, and a name for it."""
-    seen: set[int] = set()
+    seen: dict[int, Any] = {}  # kept, so that no other array gets the number of one
     for full_name, array in _walk(value, name):
         if id(array) not in seen:
-            seen.add(id(array))
+            seen[id(array)] = array
             yield full_name, array
 
 

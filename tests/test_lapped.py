@@ -14,7 +14,7 @@ from ground.synthesis import synthesise, to_bands
 from onboard import bandtransform, lappedpart
 from onboard import bundle as bundles
 from onboard.adaptive import AdaptiveFrontEnd, AdaptiveSide
-from onboard.contexts import BLOCK
+from onboard.contexts import BLOCK, LATTICES
 from onboard.errors import BundleError, StreamError
 from onboard.lapped import PLANE_LIMIT
 from onboard.lappedcoder import Chosen, LappedCoder
@@ -220,6 +220,27 @@ def test_values_are_about_half_a_step_from_latents(
         errors.append(float(np.square(np.concatenate(lost)).mean()))
         assert np.abs(np.concatenate(lost)).max() < 4
     assert errors[1] < 0.9 * errors[0] < 0.15
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (5, 1), (3, 4)], ids=str)
+def test_symbols_next_to_a_border_are_taken_larger(
+    lapped: LappedCoder, shape: tuple[int, int]
+) -> None:
+    """In plain tiles, those of AC, by 2/64 step a border; a lone row or column counts once."""
+    by_row, by_col = (np.zeros(side, np.int64) for side in shape)
+    by_row[[0, -1]], by_col[[0, -1]] = 2, 2
+    larger = (by_row[:, None] + by_col).reshape(-1)
+    tiles = np.random.default_rng(4).integers(0, 900, (3, 4, 8 * shape[0], 8 * shape[1]))
+    prepared = lapped.prepare(tiles.astype(np.int32), everywhere(tiles))
+    quantizer = lapped.quantizer
+    for number, layer in enumerate(lapped.scan(prepared, np.full(3, 128)), 1):
+        positions, channels = layer.sums.shape[1:]
+        size = np.abs(layer.away).reshape(-1)[layer.coded]
+        if number > LATTICES:
+            size = size + larger[layer.coded // channels % positions]
+        wanted = (size + quantizer.rounding[layer.rows]) >> 6
+        wanted[size < quantizer.dead[layer.rows]] = 0
+        assert np.array_equal(np.abs(layer.residuals), wanted)
 
 
 @BOTH

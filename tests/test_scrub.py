@@ -58,6 +58,7 @@ def test_every_flip_in_what_was_made_of_it_is_found(encoder: Encoder, scrub: Scr
     """The numpy engine works on these arrays: it has no copy of its own."""
     arrays = [array for _, array in arrays_in(encoder.bundle.codec, "model")]
     assert sum(array.nbytes for array in arrays) > 400_000
+    assert len({array.ctypes.data for array in arrays}) == len(arrays)
     generator = np.random.default_rng(2)
     for _ in range(300):
         array = arrays[int(generator.integers(len(arrays)))]

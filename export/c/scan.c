@@ -5,6 +5,8 @@
 #include "parts.h"
 
 #define LARGEST 31
+#define BORDER_EASE 2   /* 1/64 steps for each border that a position is next to */
+#define BORDER_WORTH 11 /* sixteenths, the same */
 
 /* What a scan needs at hand. */
 struct scan {
@@ -192,7 +194,7 @@ static void scan_channel(struct scan *scan, uint32_t channel)
         uint32_t size = 0;
         if ((int32_t)sums[i] >= SKYBOOK_LEAST_SUM) {
             const uint32_t row = scan->row + skybook_level(sums[i]);
-            const int32_t ease = 2 * work->borders[i];
+            const int32_t ease = BORDER_EASE * work->borders[i];
             const int32_t residual = quantise(scaled(scan, latents[i]), row, ease);
             take(scan, i, row, residual);
             size = (uint32_t)magnitude(residual);
@@ -208,7 +210,7 @@ static uint16_t worth_at(uint32_t channel, uint32_t borders)
 {
     uint32_t worth = skybook_worth[channel];
     for (uint32_t i = 0; i < borders; i++) {
-        worth = worth * 11 >> 4;
+        worth = worth * BORDER_WORTH >> 4;
     }
     return (uint16_t)worth;
 }
