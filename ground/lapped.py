@@ -257,7 +257,7 @@ class Refinement(nn.Module):
         self.bands = bands
         self.head = nn.Conv2d(2 * bands, depth, CELL, CELL)
         self.side = nn.Conv2d(4, depth, 1, bias=False)
-        # Begins as if it were part of the head, which has as many inputs more.
+        # Begins as it would if head and side were one layer: else it drowns the head for long.
         bound = 1 / math.sqrt(4 + self.head.weight[0].numel())
         nn.init.uniform_(self.side.weight, -bound, bound)
         self.blocks = nn.ModuleList(
