@@ -4,6 +4,7 @@ import ast
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -34,33 +35,34 @@ def imports(path: Path, top_level_only: bool = False) -> set[str]:
     return names
 
 
-def modules(package: str) -> list[Path]:
-    return sorted((ROOT / package).glob("*.py"))
+def modules(*packages: str) -> list[Path]:
+    """Return the modules of packages, those of sub-packages included."""
+    return sorted(path for package in packages for path in (ROOT / package).rglob("*.py"))
 
 
-@pytest.mark.parametrize("path", modules("onboard"), ids=lambda p: p.name)
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", modules("onboard"), ids=name_of)
 def test_onboard_imports_only_what_flies(path: Path) -> None:
     foreign = imports(path) - FLIGHT - set(sys.stdlib_module_names)
-    if path.name == "session.py":
+    if name_of(path) == "onboard/session.py":
         foreign -= ENGINES
     assert not foreign
 
 
-@pytest.mark.parametrize(
-    "path", modules("ground") + modules("benchmarks"), ids=lambda p: f"{p.parent.name}/{p.name}"
-)
+@pytest.mark.parametrize("path", modules("ground", "benchmarks"), ids=name_of)
 def test_torch_only_where_models_are_trained(path: Path) -> None:
-    name = f"{path.parent.name}/{path.name}"
-    assert ("torch" in imports(path)) == (name in TORCH)
-    if path.parent.name == "ground":
+    assert ("torch" in imports(path)) == (name_of(path) in TORCH)
+    if name_of(path).startswith("ground/"):
         assert not imports(path) & {"export", "benchmarks"}
 
 
 def test_rasterio_has_one_door() -> None:
     doors = [
-        f"{path.parent.name}/{path.name}"
-        for package in ("onboard", "ground", "export", "benchmarks")
-        for path in modules(package)
+        name_of(path)
+        for path in modules("onboard", "ground", "export", "benchmarks")
         if "rasterio" in imports(path)
     ]
     assert doors == ["ground/geotiff.py"]
@@ -72,23 +74,48 @@ def test_commands_start_without_torch(package: str) -> None:
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
-def test_flight_environment_runs_onboard(tmp_path: Path) -> None:
-    """A clean environment with the base and `ort` alone encodes and tests itself."""
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel that is shipped."""
+    folder = tmp_path_factory.mktemp("wheel")
+    pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps"]
+    subprocess.run([*pip, "-w", folder, ROOT], check=True, timeout=300)
+    (found,) = folder.glob("skybook-*.whl")
+    return found
+
+
+def test_wheel_holds_every_module(wheel: Path) -> None:
+    held = set(zipfile.ZipFile(wheel).namelist())
+    assert {name_of(path) for path in modules("onboard", "ground", "export", "benchmarks")} <= held
+    for folder, suffix in (("onboard", "skyb"), ("ground", "onnx"), ("ground", "toml")):
+        files = {name_of(path) for path in (ROOT / folder).rglob(f"*.{suffix}")}
+        assert files
+        assert files <= held
+
+
+def test_flight_environment_runs_onboard(wheel: Path, tmp_path: Path) -> None:
+    """In a clean environment with the base and `ort` alone every module imports, and it encodes."""
     python = tmp_path / "venv" / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     install = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-    subprocess.run([*install, f"{ROOT}[ort]"], check=True, timeout=300)
+    subprocess.run([*install, f"{wheel}[ort]"], check=True, timeout=300)
     installed = subprocess.run(
         [python, "-m", "pip", "list", "--format=freeze"], check=True, capture_output=True, text=True
     ).stdout.lower()
     for absent in ("torch", "rasterio", "scipy", "litert"):
         assert absent not in installed
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    every_module = (
+        "import importlib, pkgutil, onboard;"
+        "names = [m.name for m in pkgutil.walk_packages(onboard.__path__, 'onboard.')];"
+        "[importlib.import_module(name) for name in names];"
+        f"assert len(names) >= {len(modules('onboard')) - 1}, names"
+    )
     code = (
         "import numpy as np; from onboard.bundle import load; from onboard.encoder import Encoder;"
         "image = np.full((4, 130, 125), 900, np.uint16);"
         "print(len(b''.join(Encoder(load('corsa-2level-1024')).encode(image))))"
     )
     selftests = [["-m", "onboard", "selftest", n] for n in ("corsa-2level-1024", "skybook-s2")]
-    for command in (["-c", code], *selftests):
+    for command in (["-c", every_module], ["-c", code], *selftests):
         subprocess.run([python, *command], check=True, cwd=tmp_path, env=environment, timeout=120)
