@@ -33,7 +33,13 @@ from benchmarks.streaming import (
     streaming_text,
 )
 from benchmarks.upsets import measure_upsets, upsets_text
-from onboard.commandline import Commands, add_json_option, command_parser, print_result, run_command
+from onboard.commands.commandline import (
+    Commands,
+    add_json_option,
+    command_parser,
+    print_result,
+    run_command,
+)
 
 
 def _demo(arguments: argparse.Namespace) -> int:

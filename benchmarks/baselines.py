@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from benchmarks.htj2k import htj2k_at_bytes, htj2k_decode
 from ground.geotiff import jpeg2000_at_bytes, jpeg2000_decode
 from onboard.errors import LimitError
-from onboard.rawimage import Image
+from onboard.image.files import Image
 
 KLT_BYTES_PER_BAND = 2
 OFFSET = 32_768

@@ -26,7 +26,7 @@ from benchmarks.speed import RATIO
 from benchmarks.sysfs import SYSFS
 from benchmarks.workload import workload_of
 from onboard.bundle import load
-from onboard.commandline import Commands, add_json_option, open_output, print_result
+from onboard.commands.commandline import Commands, add_json_option, open_output, print_result
 from onboard.errors import UsageError
 
 METERS = ("auto", "hwmon", "rapl", "battery", "csv")

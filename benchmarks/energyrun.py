@@ -11,7 +11,7 @@ from benchmarks.energy import SIDE, Cost, codec_tasks, measured_cost, run_rounds
 from benchmarks.marker import CHIP_SECONDS, Marker, play_marker
 from benchmarks.powermeter import Energy
 from benchmarks.powertrace import Trace, align
-from onboard.commandline import open_output
+from onboard.commands.commandline import open_output
 from onboard.errors import InputError, LimitError, UsageError
 
 SECONDS = 10.0

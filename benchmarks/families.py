@@ -18,7 +18,7 @@ from benchmarks.vectorquantizers import (
     sphere_books,
 )
 from ground.geotiff import Scene
-from onboard.lappedcoder import LappedCoder
+from onboard.codec.lapped.coder import LappedCoder
 
 _BYTES = f"{SIZES[0]}..{SIZES[-1]} bytes a position"
 BOOKS = (

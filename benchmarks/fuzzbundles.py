@@ -9,21 +9,19 @@ from hashlib import sha256
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard import lappedpart, rans
-from onboard.adaptive import AdaptiveFrontEnd
-from onboard.bundle import (
-    Bundle,
-    GoldenBody,
-    GoldenVector,
-    pack_golden,
-    pack_golden_bodies,
-)
-from onboard.codebook import Codebook
-from onboard.contexts import BLOCK, FREQUENCIES, LATTICES, LEVELS, ContextModel
-from onboard.lapped import SUB_STEPS, LappedTransform, Quantizer
-from onboard.lappedcoder import Chosen, LappedCoder
-from onboard.quantizer import Level, pack_levels
-from onboard.tables import ESCAPE, LARGEST, SYMBOLS, Tables, rows_of
+from onboard.bundle import Bundle
+from onboard.bundle.bundle import GoldenBody, GoldenVector, pack_golden, pack_golden_bodies
+from onboard.codec.corsa.codebook import Codebook
+from onboard.codec.corsa.quantizer import Level, pack_levels
+from onboard.codec.lapped import part as lappedpart
+from onboard.codec.lapped import rans
+from onboard.codec.lapped.coder import LappedCoder
+from onboard.codec.lapped.context import BLOCK, FREQUENCIES, LATTICES, LEVELS, ContextModel
+from onboard.codec.lapped.frontend import AdaptiveFrontEnd
+from onboard.codec.lapped.quantizer import Quantizer
+from onboard.codec.lapped.tables import ESCAPE, LARGEST, SYMBOLS, Tables, rows_of
+from onboard.codec.lapped.transform import SUB_STEPS, LappedTransform
+from onboard.codec.tile import Chosen
 
 BANDS = 2
 TILE = 16

@@ -7,11 +7,11 @@ from hashlib import sha256
 from typing import Any
 
 from benchmarks.fuzzbundles import fixed_bundle, lapped_bundle
-from onboard.bundle import HEAD_BYTES, canonical_json
-from onboard.crc import crc32c
+from onboard.bundle.container import HEAD_BYTES, canonical_json
 from onboard.errors import StreamError
-from onboard.segment import BOUND, SYNC, TAG_BYTES, Head
-from onboard.spacepacket import CONTROL_BYTES, PACKET_OVERHEAD, crc16
+from onboard.link.crc import crc32c
+from onboard.link.packet import CONTROL_BYTES, PACKET_OVERHEAD, crc16
+from onboard.link.segment import BOUND, SYNC, TAG_BYTES, Head
 
 EDIT_BYTES = 4
 

@@ -20,15 +20,16 @@ from benchmarks.fuzzbundles import (
 from benchmarks.fuzzseals import sparse_bundle
 from benchmarks.fuzztargets import INDEX_HEAD, INDEX_SHAPE, LANE_HEAD
 from ground.scenes import procedural
+from onboard.codec.corsa.frontend import AffineSide
+from onboard.codec.corsa.layers import split_layers
+from onboard.codec.tile import ALL_VALID, SOME_NODATA
 from onboard.encoder import Encoder, Options
-from onboard.frontend import AffineSide
-from onboard.layers import ALL_VALID, SOME_NODATA, split_layers
-from onboard.nodatamask import pack_mask
-from onboard.sceneheader import EndOfScene, SceneHeader
-from onboard.segment import Kind, Segment
-from onboard.segmentstream import read_segments
-from onboard.spacepacket import PacketOptions
-from onboard.tiling import TileGrid
+from onboard.image.tiles import TileGrid
+from onboard.link.header import EndOfScene, SceneHeader
+from onboard.link.mask import pack_mask
+from onboard.link.packet import PacketOptions
+from onboard.link.resync import read_segments
+from onboard.link.segment import Kind, Segment
 
 _SEED = 5
 _IDLE_PACKET = bytes.fromhex("07ff c000 0003 00000000")

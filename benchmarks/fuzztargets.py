@@ -14,17 +14,17 @@ import numpy as np
 from benchmarks.fuzzbundles import BANDS, TILE, fixed_bundle, lapped_bundle
 from benchmarks.fuzzseals import seal_bundle, seal_packets, seal_segments
 from ground.reception import Reception
-from onboard import bitpack
-from onboard.bundle import Bundle, pack_golden, pack_golden_bodies
-from onboard.contexts import BLOCK
+from onboard.bundle import Bundle
+from onboard.bundle.bundle import pack_golden, pack_golden_bodies
+from onboard.codec import bitpack
+from onboard.codec.corsa.layers import LayerShape, read_pieces
+from onboard.codec.corsa.quantizer import quantise
+from onboard.codec.lapped.context import BLOCK
+from onboard.codec.lapped.read.layers import Lane, read
 from onboard.errors import SkybookError, StreamError
-from onboard.lappedreader import Lane, read
-from onboard.layers import LayerShape, read_pieces
-from onboard.quantizer import quantise
-from onboard.sceneheader import SceneHeader
-from onboard.segment import MAX_LAYERS, Kind, Segment
-from onboard.segmentstream import Damage, read_segments
-from onboard.spacepacket import read_packets
+from onboard.link.header import SceneHeader
+from onboard.link.resync import Damage, read_packets, read_segments
+from onboard.link.segment import MAX_LAYERS, Kind, Segment
 
 INDEX_HEAD = struct.Struct(">BHBB")
 INDEX_SHAPE = struct.Struct(">HB")

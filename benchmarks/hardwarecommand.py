@@ -14,7 +14,7 @@ from benchmarks.quickrun import read_result, run_quickly
 from benchmarks.resources import FULL, QUICK, measure_resources
 from benchmarks.resourcesreport import resources_text
 from benchmarks.runtimes import TFLITE_PYTHON
-from onboard.commandline import Commands, add_json_option, open_output, print_result
+from onboard.commands.commandline import Commands, add_json_option, open_output, print_result
 from onboard.errors import SkybookError
 
 

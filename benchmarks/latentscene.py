@@ -8,11 +8,16 @@ from numpy.typing import NDArray
 
 from ground.geotiff import Scene
 from ground.synthesis import linear_bands
-from onboard.framing import EDGE_BYTES, HEADER_EVERY
-from onboard.lappedcoder import LappedCoder, Prepared
-from onboard.sceneheader import EndOfScene
-from onboard.segment import DEFAULT_SEGMENT_BYTES, LEAST_OVERHEAD, SEGMENT_OVERHEAD, TAG_BYTES
-from onboard.tiling import TileGrid
+from onboard.codec.lapped.coder import LappedCoder, Prepared
+from onboard.image.tiles import TileGrid
+from onboard.link.framing import EDGE_BYTES, HEADER_EVERY
+from onboard.link.header import EndOfScene
+from onboard.link.segment import (
+    DEFAULT_SEGMENT_BYTES,
+    LEAST_OVERHEAD,
+    SEGMENT_OVERHEAD,
+    TAG_BYTES,
+)
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from ground.metrics import PEAK_16_BIT, psnr
 from onboard.bundle import find, load
 from onboard.encoder import Encoder
 from onboard.errors import BundleError, UsageError
-from onboard.spacepacket import DEFAULT_PACKET_BYTES
+from onboard.link.packet import DEFAULT_PACKET_BYTES
 
 BANDS = 4
 BUNDLE = "skybook-s2"

@@ -13,11 +13,13 @@ from benchmarks.resilience import Codestream
 from ground.decoder import Decoder
 from ground.geotiff import Scene, jpeg2000_at_bytes, jpeg2000_decode
 from ground.restoration import restore
-from onboard.encoder import DEFAULT_RATIO, Encoder, Options
+from onboard.downlink.protect import protect
+from onboard.encoder import Encoder, Options
+from onboard.encoder.options import DEFAULT_RATIO
 from onboard.errors import InputError, StreamError, UsageError
-from onboard.rawimage import Image
-from onboard.repair import MAX_GROUP, protect
-from onboard.spacepacket import PACKET_OVERHEAD, PacketOptions
+from onboard.image.files import Image
+from onboard.link.packet import PACKET_OVERHEAD, PacketOptions
+from onboard.link.repair import MAX_GROUP
 
 REPAIR_OVERHEAD = 64
 """Bytes by which a repair packet is longer than the longest it protects, and some to spare."""

@@ -7,9 +7,10 @@ from benchmarks.passes import packets_of
 from benchmarks.resources import machine
 from benchmarks.scenes import mosaic
 from ground.geotiff import Scene
-from onboard.encoder import DEFAULT_RATIO, Encoder, Options
-from onboard.segment import Kind, unpack_segments
-from onboard.spacepacket import CONTROL_BYTES, PACKET_OVERHEAD, PacketOptions, SpacePacket
+from onboard.encoder import Encoder, Options
+from onboard.encoder.options import DEFAULT_RATIO
+from onboard.link.packet import CONTROL_BYTES, PACKET_OVERHEAD, PacketOptions, SpacePacket
+from onboard.link.segment import Kind, unpack_segments
 
 SIDE = 1024
 TIME_BYTES = 6

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from onboard.bundle import load
-from onboard.commandline import peak_rss_mb
+from onboard.commands.commandline import peak_rss_mb
 from onboard.encoder import Encoder, Options
 
 _STATUS = Path("/proc/self/status")

@@ -14,11 +14,12 @@ from ground.geotiff import Scene
 from ground.mask import Mask
 from ground.metrics import PEAK_16_BIT, psnr
 from ground.scenes import procedural, spyndex_scene
-from onboard.encoder import WINDOWS, Encoder, Options
+from onboard.encoder import Encoder, Options
+from onboard.encoder.options import WINDOWS
 from onboard.errors import LimitError, StreamError
-from onboard.sceneheader import SceneHeader
-from onboard.segment import Kind, Segment
-from onboard.spacepacket import PacketOptions, SpacePacket
+from onboard.link.header import SceneHeader
+from onboard.link.packet import PacketOptions, SpacePacket
+from onboard.link.segment import Kind, Segment
 
 SEED = 4
 PASSES_PER_STREAM = 25

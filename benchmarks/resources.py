@@ -30,8 +30,8 @@ from benchmarks.scenes import mosaic
 from benchmarks.speed import budget_of, seconds_interleaved, speeds_of, spread_of
 from benchmarks.worker import Worker, cpus
 from onboard.bundle import Bundle, find, load
+from onboard.engine.engines import ENGINES
 from onboard.errors import BundleError, SkybookError
-from onboard.session import ENGINES
 
 RUNS, QUICK_RUNS = 9, 3
 FULL, QUICK = Scale(RUNS, 1_000, 5, 5), Scale(QUICK_RUNS, 50, 2, 2)

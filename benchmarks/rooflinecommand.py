@@ -29,7 +29,7 @@ from benchmarks.roofline import (
 from benchmarks.rooflinecheck import WITHIN, check, measure_numpy
 from benchmarks.workload import RATIO, Span, Workload, workload_of
 from onboard.bundle import load
-from onboard.commandline import Commands, add_json_option, open_output, print_result
+from onboard.commands.commandline import Commands, add_json_option, open_output, print_result
 from onboard.errors import UsageError
 
 _PROBED = FOLDER / f"{THIS_MACHINE}.toml"

@@ -73,7 +73,7 @@ def open_runtime(
 
 def measure_idle() -> dict[str, float]:
     """Return `idle_rss_mb`, the peak of a process that did nothing but start, in MiB."""
-    from onboard.commandline import peak_rss_mb
+    from onboard.commands.commandline import peak_rss_mb
 
     return {"idle_rss_mb": peak_rss_mb()}
 
@@ -126,10 +126,9 @@ class _Chain:
         """
         import numpy as np
 
-        from onboard.framing import Framing
-        from onboard.lappedcoder import Chosen
-        from onboard.layers import ALL_VALID
-        from onboard.segment import DEFAULT_SEGMENT_BYTES
+        from onboard.codec.tile import ALL_VALID, Chosen
+        from onboard.link.framing import Framing
+        from onboard.link.segment import DEFAULT_SEGMENT_BYTES
 
         bundle, coder = self._encoder.bundle, self._encoder.coder
         side = bundle.tile
@@ -149,8 +148,8 @@ class _Chain:
 
     def _step_code(self) -> int:
         """Return the step code of the first tile of the whole image; 0 where there are none."""
-        from onboard.segment import Kind, Segment
-        from onboard.segmentstream import read_segments
+        from onboard.link.resync import read_segments
+        from onboard.link.segment import Kind, Segment
 
         if self._ratio is None:
             return 0
@@ -166,7 +165,7 @@ class _Chain:
         from benchmarks.stages import watched_stages
         from onboard.bundle import load
         from onboard.encoder import Encoder
-        from onboard.spacepacket import PacketOptions
+        from onboard.link.packet import PacketOptions
 
         packets = PacketOptions()
         with watched_stages() as watch:

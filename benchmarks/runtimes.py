@@ -16,7 +16,7 @@ from benchmarks.cruntime import measure_program
 from benchmarks.speed import RATIO, spread_of
 from benchmarks.worker import Worker, call, cpus
 from onboard.bundle import Bundle
-from onboard.session import ENGINES
+from onboard.engine.engines import ENGINES
 
 TFLITE_PYTHON = Path(".venv-tflite/bin/python")
 """Where the Python with tflite-runtime is looked for when nothing else is said."""

@@ -10,12 +10,15 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
-from onboard import encoder, rans, tilecoder, window
-from onboard.adaptive import AdaptiveFrontEnd
-from onboard.frontend import AffineFrontEnd
-from onboard.lappedcoder import LappedCoder
-from onboard.segment import Segment
-from onboard.spacepacket import PacketOptions
+from onboard.codec.corsa import coder as corsa
+from onboard.codec.corsa.frontend import AffineFrontEnd
+from onboard.codec.lapped import coder as lapped
+from onboard.codec.lapped import rans
+from onboard.codec.lapped.coder import LappedCoder
+from onboard.codec.lapped.frontend import AdaptiveFrontEnd
+from onboard.encoder import encoder, windows
+from onboard.link.packet import PacketOptions
+from onboard.link.segment import Segment
 
 REST = "rest"
 STAGES: dict[str, tuple[tuple[Any, str], ...]] = {
@@ -26,19 +29,19 @@ STAGES: dict[str, tuple[tuple[Any, str], ...]] = {
     ),
     "network": ((LappedCoder, "prepare"),),
     "rate_search": ((LappedCoder, "guess"), (encoder, "within")),
-    "quantise": ((LappedCoder, "symbols"), (tilecoder, "quantise")),
-    "entropy": ((LappedCoder, "write"), (rans, "encode"), (tilecoder, "split_layers")),
+    "quantise": ((LappedCoder, "symbols"), (corsa, "quantise")),
+    "entropy": ((LappedCoder, "write"), (rans, "encode"), (corsa, "split_layers")),
     "pack": (
         (LappedCoder, "plan"),
         (Segment, "pack"),
         (PacketOptions, "pack"),
-        (window, "pack_mask"),
+        (windows, "pack_mask"),
     ),
 }
 """Where each stage happens; what a function calls of other stages counts there. `prepare` rounds
 and orders what the network gives, `within` searches the rate, `plan` cuts symbols to segments. What
 no stage names is `REST`: tiling, checks, sorting."""
-ENGINES = ((tilecoder, "open_session"), (tilecoder, "open_plane_session"))
+ENGINES = ((corsa, "open_session"), (lapped, "open_plane_session"))
 LABELS = {
     "front_end": "front end: statistics, band transform, normalise",
     "network": "network or lapped transform",

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from benchmarks.scenes import mosaic
 from benchmarks.speed import RATIO, pin_to_one_cpu, seconds_interleaved, speeds_of, spread_of
 from onboard.bundle import load
+from onboard.bundle.scrub import Scrub
+from onboard.downlink.recorder import Recorder
 from onboard.encoder import Encoder, Options
 from onboard.errors import SkybookError
-from onboard.linesource import LineSource
-from onboard.recorder import Recorder
-from onboard.sceneheader import SceneHeader
-from onboard.scrub import Scrub
-from onboard.spacepacket import PacketOptions
+from onboard.image.lines import LineSource
+from onboard.link.header import SceneHeader
+from onboard.link.packet import PacketOptions
 
 WIDTH = 2_048
 PASS_LINES = 200_000

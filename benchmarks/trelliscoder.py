@@ -16,12 +16,12 @@ from benchmarks.trellis import Trellis
 from benchmarks.variants import SEED
 from ground.geotiff import Scene
 from ground.lappedfit import draw_codes, start_tables, tables_of
-from onboard import rans
-from onboard.contexts import LEVELS, ContextState, Ints, levels
+from onboard.codec.lapped import rans
+from onboard.codec.lapped.coder import LappedCoder, Prepared
+from onboard.codec.lapped.context import LEVELS, ContextState, Ints, levels
+from onboard.codec.lapped.tables import BIT, ESCAPE, LARGEST, SYMBOLS, Tables
+from onboard.codec.lapped.transform import STEP_CODES, SUB_STEPS
 from onboard.errors import LimitError
-from onboard.lapped import STEP_CODES, SUB_STEPS
-from onboard.lappedcoder import LappedCoder, Prepared
-from onboard.tables import BIT, ESCAPE, LARGEST, SYMBOLS, Tables
 
 ROUNDS = 3
 _SIZES = 64

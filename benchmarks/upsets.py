@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from onboard.bundle import Bundle, load
+from onboard.bundle.scrub import Scrub, arrays_in
+from onboard.codec.kinds import open_tile_coder
 from onboard.encoder import Encoder
+from onboard.engine.engines import ENGINES
 from onboard.errors import BundleError, EngineError
-from onboard.scrub import Scrub, arrays_in
-from onboard.session import ENGINES
-from onboard.tilecoder import open_tile_coder
 
 GRAPHS = {"ort": "encoder.onnx", "litert": "encoder.tflite", "tflite": "encoder.tflite"}
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ground.datasets import find_scenes, read_item
+from ground.decode.graph import FloatSession
 from ground.decoder import Decoder
 from ground.geotiff import Scene
 from ground.lappedfit import (
@@ -21,15 +22,15 @@ from ground.lappedfit import (
 )
 from ground.lappedrebuild import LappedRebuilder
 from ground.scenes import procedural, spyndex_scene
-from onboard import bandtransform
-from onboard.adaptive import AdaptiveFrontEnd, AdaptiveSide, Analysed
 from onboard.bundle import Bundle
-from onboard.contexts import BLOCK, LATTICES, ContextModel, levels
+from onboard.codec.lapped import bandtransform
+from onboard.codec.lapped.coder import LappedCoder, Prepared
+from onboard.codec.lapped.context import BLOCK, LATTICES, ContextModel, levels
+from onboard.codec.lapped.frontend import AdaptiveFrontEnd, AdaptiveSide, Analysed
+from onboard.codec.lapped.quantizer import Quantizer
+from onboard.codec.lapped.tables import Tables
+from onboard.codec.lapped.transform import PLANE_LIMIT, SUB_STEPS
 from onboard.errors import InputError, StreamError
-from onboard.lapped import PLANE_LIMIT, SUB_STEPS, Quantizer
-from onboard.lappedcoder import LappedCoder, Prepared
-from onboard.session import FloatSession
-from onboard.tables import Tables
 
 SEED = 1
 PROCEDURAL_SCENES, PROCEDURAL_SIDE = 12, 256

@@ -16,9 +16,9 @@ from benchmarks.variants import SEED
 from benchmarks.vectorquantizers import Books, Vectors
 from ground.geotiff import Scene
 from ground.lappedfit import SCALE
+from onboard.codec.lapped.coder import LappedCoder, Prepared
+from onboard.codec.lapped.transform import LATENT_SHIFT, STEP_CODES
 from onboard.errors import LimitError
-from onboard.lapped import LATENT_SHIFT, STEP_CODES
-from onboard.lappedcoder import LappedCoder, Prepared
 
 _VECTORS = 10_000
 _FINER = 48

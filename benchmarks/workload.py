@@ -23,11 +23,11 @@ from itertools import pairwise
 import numpy as np
 
 from onboard.bundle import Bundle
-from onboard.contexts import BLOCK
+from onboard.codec.lapped.coder import LappedCoder, Prepared
+from onboard.codec.lapped.context import BLOCK
+from onboard.codec.lapped.tables import BIT
+from onboard.encoder.search import CODES
 from onboard.errors import BundleError
-from onboard.lappedcoder import LappedCoder, Prepared
-from onboard.ratecontrol import CODES
-from onboard.tables import BIT
 
 RATIO = 20.48
 _TILES, _WINDOW = 24, 1_000_000

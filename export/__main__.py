@@ -14,9 +14,10 @@ from ground.decoder import open_decoder
 from ground.geotiff import Scene
 from ground.scenes import spyndex_scene
 from onboard import bundle as bundles
-from onboard import bundledelta, signature
-from onboard.bundle import Bundle
-from onboard.commandline import (
+from onboard.bundle import Bundle, signature
+from onboard.bundle import delta as bundledelta
+from onboard.codec.kinds import open_tile_coder
+from onboard.commands.commandline import (
     Commands,
     add_json_option,
     command_parser,
@@ -24,9 +25,8 @@ from onboard.commandline import (
     print_result,
     run_command,
 )
+from onboard.engine.engines import ENGINES
 from onboard.errors import BundleError, EngineError, UsageError
-from onboard.session import ENGINES
-from onboard.tilecoder import open_tile_coder
 
 if TYPE_CHECKING:
     from export.verify import Verdict

@@ -17,10 +17,11 @@ from ground.model import VqvaeFpn
 from ground.recipe import Recipe
 from ground.scenes import procedural
 from ground.train import TileSet
-from onboard.bundle import Bundle, GoldenVector, pack_golden
-from onboard.codebook import CODEWORD_LIMIT, Codebook
-from onboard.quantizer import PREDICTION_SHIFT, UNITS_PER_LATENT, Level, pack_levels
-from onboard.tilecoder import PyramidTileCoder
+from onboard.bundle import Bundle
+from onboard.bundle.bundle import GoldenVector, pack_golden
+from onboard.codec.corsa.codebook import CODEWORD_LIMIT, Codebook
+from onboard.codec.corsa.coder import PyramidTileCoder
+from onboard.codec.corsa.quantizer import PREDICTION_SHIFT, UNITS_PER_LATENT, Level, pack_levels
 
 CALIBRATION_TILES = 96
 GOLDEN_SEEDS = (1, 2)

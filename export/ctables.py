@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard import bandtransform
 from onboard.bundle import Bundle
-from onboard.contexts import (
+from onboard.codec.lapped import bandtransform
+from onboard.codec.lapped.coder import LappedCoder
+from onboard.codec.lapped.context import (
     BLOCK,
     FREQUENCIES,
     HALF_SIZE_CAP,
@@ -18,17 +19,16 @@ from onboard.contexts import (
     SLOPE_CAP,
     ContextModel,
 )
-from onboard.errors import BundleError
-from onboard.lapped import (
-    LARGEST_WORD,
+from onboard.codec.lapped.quantizer import LARGEST_WORD
+from onboard.codec.lapped.tables import ESCAPE, Tables
+from onboard.codec.lapped.transform import (
     LATENT_SHIFT,
     PLANE_LIMIT,
     STEP_CODES,
     SUB_STEPS,
     LappedTransform,
 )
-from onboard.lappedcoder import LappedCoder
-from onboard.tables import ESCAPE, Tables
+from onboard.errors import BundleError
 
 _HALF_AT_MOST = 1 << 22
 """Half of the largest divisor by which latents are scaled (SPEC.md, section 9)."""

@@ -18,13 +18,15 @@ from numpy.typing import NDArray
 
 from ground.geotiff import jpeg2000_encode
 from ground.scenes import procedural
-from onboard.bundle import Bundle, GoldenBody
-from onboard.encoder import DEFAULT_RATIO, Encoder, Options
+from onboard.bundle import Bundle
+from onboard.bundle.bundle import GoldenBody
+from onboard.codec.tile import DEPENDENT
+from onboard.encoder import Encoder, Options
+from onboard.encoder.options import DEFAULT_RATIO
 from onboard.errors import EngineError, InputError, LimitError, StreamError, UsageError
-from onboard.layers import DEPENDENT
-from onboard.sceneheader import SceneHeader
-from onboard.segment import MAX_SEGMENT_BYTES, Segment
-from onboard.spacepacket import PacketOptions, SpacePacket
+from onboard.link.header import SceneHeader
+from onboard.link.packet import PacketOptions, SpacePacket
+from onboard.link.segment import MAX_SEGMENT_BYTES, Segment
 
 SCENES = 100
 _MOSAIC = 1024

@@ -8,11 +8,12 @@ import numpy as np
 
 from export.lappedgraph import transform_onnx, transform_tflite
 from ground.scenes import procedural
-from onboard import lappedpart
-from onboard.bundle import Bundle, GoldenBody, pack_golden_bodies
-from onboard.contexts import BLOCK
-from onboard.lappedcoder import Chosen, LappedCoder
-from onboard.layers import ALL_VALID, DEPENDENT
+from onboard.bundle import Bundle
+from onboard.bundle.bundle import GoldenBody, pack_golden_bodies
+from onboard.codec.lapped import part as lappedpart
+from onboard.codec.lapped.coder import LappedCoder
+from onboard.codec.lapped.context import BLOCK
+from onboard.codec.tile import ALL_VALID, DEPENDENT, Chosen
 
 GOLDEN_SEEDS = (1, 2, 3, 4)
 GOLDEN_CODES = (40, 80, 112, 144)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from ground.lapped import Refinement
-from onboard.contexts import BLOCK, FREQUENCIES
+from onboard.codec.lapped.context import BLOCK, FREQUENCIES
 
 OPSET = 17
 _FLOAT_CONV_VERSION = 1

@@ -17,10 +17,10 @@ from ground.lappedrecipe import LappedRecipe
 from ground.lappedtrain import LOG, Trained, load
 from ground.train import train_items
 from onboard.bundle import Bundle
+from onboard.codec.kinds import open_tile_coder
+from onboard.codec.lapped.coder import LappedCoder
 from onboard.encoder import Encoder, Options
 from onboard.errors import BundleError, InputError
-from onboard.lappedcoder import LappedCoder
-from onboard.tilecoder import open_tile_coder
 
 ENGINES = ("numpy", "ort", "litert")
 _RATIOS = (10.0, 20.48, 40.0)

@@ -13,10 +13,10 @@ from export.card import model_card
 from export.quantise import quantise
 from export.verify import Maps, Verdict, Verification
 from ground.datasets import read_item
+from ground.decode.graph import open_float_session
 from ground.model import VqvaeFpn
 from ground.recipe import Recipe
 from ground.train import load, train_items
-from onboard.session import open_float_session
 
 LARGEST_HALF_COST_DB = 0.02
 

@@ -10,13 +10,13 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import helper
 
+from ground.decode.graph import FloatSession
 from ground.geotiff import Scene
 from onboard.bundle import Bundle
+from onboard.codec.corsa.coder import PyramidTileCoder
+from onboard.codec.corsa.quantizer import PREDICTION_SHIFT, UNITS_PER_LATENT, Level, quantise
 from onboard.errors import InputError
-from onboard.quantizer import PREDICTION_SHIFT, UNITS_PER_LATENT, Level, quantise
-from onboard.session import FloatSession
-from onboard.tilecoder import PyramidTileCoder
-from onboard.tiling import TileGrid
+from onboard.image.tiles import TileGrid
 
 LARGEST_LOSS_DB = 0.3
 Maps = list[NDArray[np.uint16]]

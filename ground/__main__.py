@@ -15,8 +15,9 @@ from ground.decodecommand import add_decode_command
 from ground.linkcommands import add_link_commands
 from ground.scenes import procedural, spyndex_scene
 from onboard import bundle as bundles
-from onboard.commandline import Commands, command_parser, print_result, run_command
-from onboard.encodecommand import add_encode_options, cuc_time, encode_text, encode_to_file
+from onboard.commands.commandline import Commands, command_parser, print_result, run_command
+from onboard.commands.encode import encode_text, encode_to_file
+from onboard.commands.options import add_encode_options, cuc_time
 from onboard.encoder import Encoder
 from onboard.errors import UsageError
 

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from onboard.adaptive import AdaptiveSide
-from onboard.tiling import TileGrid
+from onboard.codec.lapped.frontend import AdaptiveSide
+from onboard.image.tiles import TileGrid
 
 BLOCK = 4
 """Pixels of a side of what is averaged before it is carried into a hole."""

@@ -17,10 +17,10 @@ from ground.decoder import Decoded, Decoder, Mask, find_bundle
 from ground.quicklook import quicklook
 from ground.recording import Pass, open_recording, read_pass, refuse_overwriting
 from onboard import bundle as bundles
-from onboard.commandline import Commands, add_json_option, print_result
+from onboard.commands.commandline import Commands, add_json_option, print_result
 from onboard.errors import InputError, LimitError, SkybookError, StreamError, UsageError
-from onboard.segment import TAG_BYTES
-from onboard.tiling import DEFAULT_MAX_PIXELS
+from onboard.image.tiles import DEFAULT_MAX_PIXELS
+from onboard.link.segment import TAG_BYTES
 
 
 def add_decode_command(commands: Commands) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ground.decode.graph import FloatSession, open_float_session
 from ground.geotiff import Scene
 from ground.lappedrebuild import LappedRebuilder
 from ground.mask import Mask
@@ -14,12 +15,10 @@ from ground.pyramid import PyramidRebuilder
 from ground.reception import Reception
 from onboard.bundle import Bundle, known, load
 from onboard.errors import BundleError, StreamError, UsageError
-from onboard.sceneheader import SceneHeader
-from onboard.segment import Buffer, Segment
-from onboard.segmentstream import Damage, models_of
-from onboard.session import FloatSession, open_float_session
-from onboard.spacepacket import read_stream
-from onboard.tiling import DEFAULT_MAX_PIXELS
+from onboard.image.tiles import DEFAULT_MAX_PIXELS
+from onboard.link.header import SceneHeader
+from onboard.link.resync import Damage, models_of, read_stream
+from onboard.link.segment import Buffer, Segment
 
 __all__ = ["Decoded", "Decoder", "Mask", "find_bundle", "find_decoder", "open_decoder"]
 

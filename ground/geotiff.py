@@ -16,9 +16,9 @@ from rasterio.io import MemoryFile
 from rasterio.transform import Affine
 
 from onboard.errors import InputError, LimitError, UsageError
-from onboard.rawimage import Image, sample_type
-from onboard.sceneheader import SceneHeader
-from onboard.tiling import DEFAULT_MAX_PIXELS
+from onboard.image.files import Image, sample_type
+from onboard.image.tiles import DEFAULT_MAX_PIXELS
+from onboard.link.header import SceneHeader
 
 SAMPLE_TYPES = ("uint8", "uint16", "int16")
 GTIFF_OPTIONS = {

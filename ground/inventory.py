@@ -8,13 +8,13 @@ import numpy as np
 
 from ground.reception import MISSING, Reception, TileReception
 from onboard.bundle import Bundle
-from onboard.contexts import BLOCK
-from onboard.framing import HEADER_EVERY
-from onboard.lappedreader import Lane, read
-from onboard.layers import ALL_NODATA, SOME_NODATA
-from onboard.segment import Kind, Segment
-from onboard.segmentstream import Damage
-from onboard.tiling import DEFAULT_MAX_PIXELS, TileGrid
+from onboard.codec.lapped.context import BLOCK
+from onboard.codec.lapped.read.layers import Lane, read
+from onboard.codec.tile import ALL_NODATA, SOME_NODATA
+from onboard.image.tiles import DEFAULT_MAX_PIXELS, TileGrid
+from onboard.link.framing import HEADER_EVERY
+from onboard.link.resync import Damage
+from onboard.link.segment import Kind, Segment
 
 _TILES_AT_ONCE = 256
 

@@ -156,7 +156,7 @@ class ContextModel(nn.Module):
         self.dc_bias = nn.Parameter(torch.tensor([20.0, 1.0, 1.0])[:, None].repeat(1, bands))
 
     def integer_weights(self) -> dict[str, NDArray[np.uint16]]:
-        """Return the weights in 1/256, as `onboard.contexts.ContextModel` takes them."""
+        """Return the weights in 1/256, as `onboard.codec.lapped.context.ContextModel` takes them."""
 
         def units(weights: Tensor) -> NDArray[np.uint16]:
             rounded = torch.round(F.softplus(weights.detach()) * 256).clamp(0, 65_535)

@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from ground.lappedrecipe import WINDOW, LappedRecipe
 from ground.lineartiles import DEPENDENT_STEP, linear_tiles
 from ground.synthesis import CELL
-from onboard.adaptive import AdaptiveSide
-from onboard.contexts import LATTICES, ContextState
-from onboard.lappedcoder import LappedCoder
-from onboard.lappedreader import LayerRead, Read
+from onboard.codec.lapped.coder import LappedCoder
+from onboard.codec.lapped.context import LATTICES, ContextState
+from onboard.codec.lapped.frontend import AdaptiveSide
+from onboard.codec.lapped.read.layers import LayerRead, Read
 
 
 def draw_codes(tiles: NDArray[np.uint16], rng: np.random.Generator) -> NDArray[np.int64]:

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard import rans
-from onboard.contexts import FREQUENCIES, LEVELS, ContextModel
+from onboard.codec.lapped import rans
+from onboard.codec.lapped.coder import LappedCoder, Prepared
+from onboard.codec.lapped.context import FREQUENCIES, LEVELS, ContextModel
+from onboard.codec.lapped.quantizer import LARGEST_WORD, Quantizer
+from onboard.codec.lapped.scan import Layer
+from onboard.codec.lapped.tables import BIT, ESCAPE, LARGEST, SYMBOLS, Tables, rows_of
+from onboard.codec.lapped.transform import SUB_STEPS, LappedTransform
+from onboard.codec.lapped.trellis import SETS
 from onboard.errors import BundleError
-from onboard.lapped import LARGEST_WORD, SUB_STEPS, LappedTransform, Quantizer
-from onboard.lappedcoder import LappedCoder, Prepared
-from onboard.scan import Layer
-from onboard.tables import BIT, ESCAPE, LARGEST, SYMBOLS, Tables, rows_of
-from onboard.trellis import SETS
 
 if TYPE_CHECKING:  # so that tables can be fitted without torch
     from ground.lapped import ContextModel as TrainedContexts

@@ -9,19 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ground.concealment import EmptyFill, fill_holes
+from ground.decode.graph import FloatSession
 from ground.lineartiles import DEPENDENT_STEP, linear_tiles
 from ground.mask import Mask, influenced, keep_off_nodata, nearest_means, restore_tile
 from ground.reception import Reception
 from ground.synthesis import CELL, tile_borders
 from ground.tilereception import TileReception
-from onboard.adaptive import AdaptiveSide
 from onboard.bundle import Bundle
-from onboard.contexts import BLOCK, LATTICES
-from onboard.lappedreader import Lane, read
-from onboard.layers import ALL_NODATA
-from onboard.sceneheader import SceneHeader
-from onboard.session import FloatSession
-from onboard.tiling import TileGrid
+from onboard.codec.lapped.context import BLOCK, LATTICES
+from onboard.codec.lapped.frontend import AdaptiveSide
+from onboard.codec.lapped.read.layers import Lane, read
+from onboard.codec.tile import ALL_NODATA
+from onboard.image.tiles import TileGrid
+from onboard.link.header import SceneHeader
 
 _BAND_ROWS = 16
 _CORE = 1024

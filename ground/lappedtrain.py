@@ -23,10 +23,10 @@ from ground.lapped import FREQUENCIES, ContextModel, LappedTransform, Refinement
 from ground.lappeddraws import draw_codes, rebuilt, split
 from ground.lappedrecipe import WINDOW, LappedRecipe
 from ground.synthesis import CELL, tile_borders
-from onboard import lappedpart
-from onboard.adaptive import AdaptiveFrontEnd
+from onboard.codec.lapped import part as lappedpart
+from onboard.codec.lapped.coder import LappedCoder
+from onboard.codec.lapped.frontend import AdaptiveFrontEnd
 from onboard.errors import InputError, UsageError
-from onboard.lappedcoder import LappedCoder
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"

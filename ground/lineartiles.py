@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from ground.projection import LARGEST_STEP, half_cells, project
 from ground.synthesis import TILES_AT_ONCE, linear_bands, reconstruct
-from onboard.adaptive import AdaptiveSide
-from onboard.lappedcoder import LappedCoder
-from onboard.lappedreader import Read
+from onboard.codec.lapped.coder import LappedCoder
+from onboard.codec.lapped.frontend import AdaptiveSide
+from onboard.codec.lapped.read.layers import Read
 
 DEPENDENT_STEP = 2 ** (-3 / 16)
 """Share of a dependent tile's step at which a plain one's error is as large."""

@@ -17,9 +17,9 @@ from ground.receiver import listen, receive
 from ground.recording import Bytes, open_recording, read_pass, refuse_overwriting
 from ground.tally import Tally
 from onboard.bundle import load
-from onboard.commandline import Commands, add_json_option, open_output, print_result
+from onboard.commands.commandline import Commands, add_json_option, open_output, print_result
 from onboard.errors import StreamError, UsageError
-from onboard.segmentstream import models_of
+from onboard.link.resync import models_of
 
 
 def add_link_commands(commands: Commands) -> None:

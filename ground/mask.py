@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ground.tilereception import Side, TileReception
-from onboard.layers import ALL_NODATA, SOME_NODATA
-from onboard.sceneheader import SceneHeader
-from onboard.tiling import TileGrid
+from onboard.codec.tile import ALL_NODATA, SOME_NODATA
+from onboard.image.tiles import TileGrid
+from onboard.link.header import SceneHeader
 
 
 class Mask(IntEnum):

@@ -5,9 +5,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from ground.recording import Bytes, Found, read_recording, restored_packets
-from onboard.segment import Kind, Segment
-from onboard.segmentstream import Damage, models_of
-from onboard.spacepacket import MAX_PACKET_BYTES, PACKET_OVERHEAD, SEQUENCES, SpacePacket
+from onboard.link.packet import MAX_PACKET_BYTES, PACKET_OVERHEAD, SEQUENCES, SpacePacket
+from onboard.link.resync import Damage, models_of
+from onboard.link.segment import Kind, Segment
 
 Place = tuple[int, int, int, int, int]
 """Scene id, tile, kind, layer and first: what makes a segment this one and no other."""

@@ -9,8 +9,7 @@ from spacepackets.util import ByteFieldU16
 
 from ground.recording import Bytes
 from onboard.errors import UsageError
-from onboard.segmentstream import Damage, models_of, read_segments
-from onboard.spacepacket import is_packets, read_packets
+from onboard.link.resync import Damage, is_packets, models_of, read_packets, read_segments
 
 PDU_BYTES = 1_024
 _NORMAL_FILE = (1 << 32) - 1

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ground.synthesis import linear_bands
-from onboard import bandtransform
-from onboard.contexts import FREQUENCIES, LEVELS, Ints
-from onboard.lappedcoder import LappedCoder
+from onboard.codec.lapped import bandtransform
+from onboard.codec.lapped.coder import LappedCoder
+from onboard.codec.lapped.context import FREQUENCIES, LEVELS, Ints
 
 LARGEST_STEP = 64.0
 """DN; with larger steps what the inverse lacks is little beside what rounding took away."""

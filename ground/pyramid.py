@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ground.concealment import fill_holes
+from ground.decode.graph import FloatSession
 from ground.mask import Mask, influenced, keep_off_nodata, nearest_means, restore_nodata
 from ground.reception import MISSING, Reception, TileReception
 from onboard.bundle import Bundle
-from onboard.frontend import AffineSide
-from onboard.layers import ALL_NODATA
-from onboard.sceneheader import SceneHeader
-from onboard.session import FloatSession
-from onboard.tiling import TileGrid
+from onboard.codec.corsa.frontend import AffineSide
+from onboard.codec.tile import ALL_NODATA
+from onboard.image.tiles import TileGrid
+from onboard.link.header import SceneHeader
 
 _TILES_AT_ONCE = 64
 _BAND_ROWS = 16

@@ -9,7 +9,7 @@ from PIL import Image as Picture
 from PIL import ImageDraw, ImageFont
 
 from onboard.errors import InputError, UsageError
-from onboard.rawimage import Image
+from onboard.image.files import Image
 
 LARGEST_PANEL = 1024
 SMALLEST_PANEL = 240

@@ -10,12 +10,12 @@ import numpy as np
 
 from ground.tilereception import MISSING, Side, TileReception
 from onboard.bundle import Bundle
+from onboard.codec.tile import ALL_NODATA
 from onboard.errors import BundleError, LimitError, StreamError, UsageError
-from onboard.layers import ALL_NODATA
-from onboard.sceneheader import EndOfScene, SceneHeader
-from onboard.segment import Kind, Segment
-from onboard.segmentstream import Damage
-from onboard.tiling import TileGrid, positions
+from onboard.image.tiles import TileGrid, positions
+from onboard.link.header import EndOfScene, SceneHeader
+from onboard.link.resync import Damage
+from onboard.link.segment import Kind, Segment
 
 __all__ = ["MISSING", "Reception", "TileReception"]
 

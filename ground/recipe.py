@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ground.model import Architecture
+from onboard.codec.corsa.frontend import AffineFrontEnd
 from onboard.errors import UsageError
-from onboard.frontend import AffineFrontEnd
 
 RECIPES = Path(__file__).parent / "recipes"
 

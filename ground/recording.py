@@ -7,9 +7,9 @@ from pathlib import Path
 
 from ground.restoration import restore
 from onboard.errors import InputError, StreamError, UsageError
-from onboard.segment import MAJOR, SYNC, Kind, Segment
-from onboard.segmentstream import Damage, models_of, read_segments
-from onboard.spacepacket import SpacePacket, is_packets, read_packets
+from onboard.link.packet import SpacePacket
+from onboard.link.resync import Damage, is_packets, models_of, read_packets, read_segments
+from onboard.link.segment import MAJOR, SYNC, Kind, Segment
 
 Bytes = bytes | mmap
 _REPAIR_MARK = SYNC + bytes([MAJOR << 4 | Kind.REPAIR])

@@ -13,10 +13,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onboard.erasure import decode
-from onboard.repair import SYMBOL_SKIPS, Repair, is_whole, known_packet, packet_of, symbols_of
-from onboard.segmentstream import models_of
-from onboard.spacepacket import SEQUENCES, Received, SpacePacket, read_packets
+from onboard.link.erasure import decode
+from onboard.link.packet import SEQUENCES, SpacePacket
+from onboard.link.repair import (
+    SYMBOL_SKIPS,
+    Repair,
+    is_whole,
+    known_packet,
+    packet_of,
+    symbols_of,
+)
+from onboard.link.resync import Received, models_of, read_packets
 
 
 class _Group(NamedTuple):

@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
-from onboard.spacepacket import SEQUENCES
+from onboard.link.packet import SEQUENCES
 
 
 @dataclass

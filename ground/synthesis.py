@@ -5,10 +5,11 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard import bandtransform
-from onboard.contexts import BLOCK, FREQUENCIES, Ints
-from onboard.lapped import LappedTransform, Quantizer
-from onboard.lappedcoder import LappedCoder
+from onboard.codec.lapped import bandtransform
+from onboard.codec.lapped.coder import LappedCoder
+from onboard.codec.lapped.context import BLOCK, FREQUENCIES, Ints
+from onboard.codec.lapped.quantizer import Quantizer
+from onboard.codec.lapped.transform import LappedTransform
 
 CELL = 4
 """Pixels of a side of what the refinement network sees as one cell."""

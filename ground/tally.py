@@ -7,7 +7,7 @@ from typing import Any
 
 from ground.recording import Bytes, read_recording
 from ground.sequence import SequenceCounts
-from onboard.segmentstream import Damage, ModelTags
+from onboard.link.resync import Damage, ModelTags
 
 _MOST_WAITING = 256
 _Tags = Collection[bytes]

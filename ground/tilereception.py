@@ -5,21 +5,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.adaptive import AdaptiveSide
 from onboard.bundle import Bundle
+from onboard.codec.corsa.frontend import AffineSide
+from onboard.codec.corsa.layers import LayerShape, Piece, read_pieces
+from onboard.codec.lapped.frontend import AdaptiveSide
+from onboard.codec.tile import ALL_NODATA, ALL_VALID, DEPENDENT, SOME_NODATA
 from onboard.errors import StreamError
-from onboard.frontend import AffineSide
-from onboard.layers import (
-    ALL_NODATA,
-    ALL_VALID,
-    DEPENDENT,
-    SOME_NODATA,
-    LayerShape,
-    Piece,
-    read_pieces,
-)
-from onboard.nodatamask import unpack_mask
-from onboard.segment import Segment
+from onboard.link.mask import unpack_mask
+from onboard.link.segment import Segment
 
 MISSING = -1
 

@@ -11,15 +11,20 @@ from typing import Any
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from onboard import bundle as bundles
-from onboard.commandline import add_json_option, command_parser, print_result, run_command
-from onboard.encodecommand import add_encode_command
+from onboard.bundle.selftest import run_selftest
+from onboard.commands.bundle import add_uplink_commands
+from onboard.commands.commandline import (
+    add_json_option,
+    command_parser,
+    print_result,
+    run_command,
+)
+from onboard.commands.encode import add_encode_command
+from onboard.commands.protect import add_protect_command
+from onboard.commands.schedule import add_schedule_command
+from onboard.commands.stream import add_stream_command
+from onboard.engine.engines import ENGINES
 from onboard.errors import UsageError
-from onboard.protectcommand import add_protect_command
-from onboard.schedulecommand import add_schedule_command
-from onboard.selftest import run_selftest
-from onboard.session import ENGINES
-from onboard.streamcommand import add_stream_command
-from onboard.uplinkcommand import add_uplink_commands
 
 
 def _info(arguments: argparse.Namespace) -> int:

@@ -20,12 +20,12 @@ from ground import metrics
 from ground.decoder import Decoder
 from ground.geotiff import Scene
 from ground.scenes import procedural
-from onboard.adaptive import AdaptiveFrontEnd
 from onboard.bundle import Bundle, find, load
-from onboard.contexts import levels
+from onboard.codec.lapped.coder import Prepared
+from onboard.codec.lapped.context import levels
+from onboard.codec.lapped.frontend import AdaptiveFrontEnd
 from onboard.encoder import Encoder
 from onboard.errors import InputError, LimitError, StreamError, UsageError
-from onboard.lappedcoder import Prepared
 
 NAME = "skybook-s2"
 

@@ -14,7 +14,9 @@ from ground.decoder import Decoder, Mask
 from ground.geotiff import Scene
 from ground.scenes import procedural
 from onboard import bundle as bundles
-from onboard.bundle import Bundle, canonical_json
+from onboard.bundle import Bundle
+from onboard.bundle.container import canonical_json
+from onboard.codec.corsa.quantizer import pack_levels
 from onboard.encoder import Encoder, Options
 from onboard.errors import (
     BundleError,
@@ -23,11 +25,10 @@ from onboard.errors import (
     SkybookError,
     StreamError,
 )
-from onboard.quantizer import pack_levels
-from onboard.rawimage import check_image, read_npy
-from onboard.sceneheader import EndOfScene, SceneHeader
-from onboard.segment import Kind, Segment
-from onboard.segmentstream import read_segments
+from onboard.image.files import check_image, read_npy
+from onboard.link.header import EndOfScene, SceneHeader
+from onboard.link.resync import read_segments
+from onboard.link.segment import Kind, Segment
 
 from .conftest import NAME, Run
 

@@ -23,8 +23,8 @@ from ground.mask import Mask
 from ground.metrics import psnr
 from onboard.encoder import Encoder, Options
 from onboard.errors import BundleError, InputError, UsageError
-from onboard.segment import Kind, Segment
-from onboard.spacepacket import PacketOptions, SpacePacket
+from onboard.link.packet import PacketOptions, SpacePacket
+from onboard.link.segment import Kind, Segment
 
 from .conftest import NAME
 

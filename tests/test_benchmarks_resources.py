@@ -20,8 +20,8 @@ from benchmarks.stages import STAGES
 from benchmarks.worker import Worker
 from ground.scenes import spyndex_scene
 from onboard import bundle as bundles
+from onboard.engine.engines import ENGINES
 from onboard.errors import SkybookError
-from onboard.session import ENGINES
 
 from .conftest import NAME
 from .measured import FLAGSHIP, resources

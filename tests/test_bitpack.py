@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onboard.bitpack import pack, packed_bytes, unpack
+from onboard.codec.bitpack import pack, packed_bytes, unpack
 from onboard.errors import InputError, StreamError
 
 

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onboard.crc import crc32c
+from onboard.codec.corsa.layers import LayerShape, read_pieces, split_layers
 from onboard.errors import InputError, StreamError, UsageError
-from onboard.layers import LayerShape, read_pieces, split_layers
-from onboard.nodatamask import pack_mask, unpack_mask
-from onboard.sceneheader import EndOfScene, SceneHeader
-from onboard.segment import Kind, Segment
-from onboard.segmentstream import Damage, read_segments
+from onboard.link.crc import crc32c
+from onboard.link.header import EndOfScene, SceneHeader
+from onboard.link.mask import pack_mask, unpack_mask
+from onboard.link.resync import Damage, read_segments
+from onboard.link.segment import Kind, Segment
 
 BARE = bytes.fromhex("00 01 10 0004 0000012c 0000012c")
 FULL = SceneHeader(

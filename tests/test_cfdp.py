@@ -34,7 +34,7 @@ from ground.recording import open_recording
 from ground.scenes import procedural
 from onboard import bundle as bundles
 from onboard.encoder import Encoder, Options
-from onboard.spacepacket import PacketOptions
+from onboard.link.packet import PacketOptions
 
 from .conftest import Run
 

@@ -16,9 +16,9 @@ from ground.scenes import procedural, spyndex_scene
 from onboard import bundle as bundles
 from onboard.bundle import Bundle
 from onboard.encoder import Encoder, Options
-from onboard.sceneheader import EndOfScene, SceneHeader
-from onboard.segment import Segment
-from onboard.segmentstream import read_segments
+from onboard.link.header import EndOfScene, SceneHeader
+from onboard.link.resync import read_segments
+from onboard.link.segment import Segment
 
 from .conftest import NAME, Run
 
@@ -75,7 +75,7 @@ def test_payload_is_table_1_of_the_paper(run: Run, levels: int) -> None:
     [(256, [225, 900, 3600]), (512, [254, 1013, 4050]), (1024, [282, 1125, 4500])],
 )
 def test_equation_1(codewords: int, expected: list[int]) -> None:
-    from onboard.bitpack import packed_bytes
+    from onboard.codec.bitpack import packed_bytes
 
     width = (codewords - 1).bit_length()
     assert [packed_bytes(side * side, width) for side in (15, 30, 60)] == expected

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from ground import geotiff
 from ground.scenes import CLOUD, CROPS, FOREST, ROOF, WATER
-from onboard.cloud import cloud_fractions
-from onboard.tiling import TileGrid
+from onboard.downlink.cloud import cloud_fractions
+from onboard.image.tiles import TileGrid
 
 LABELLED = Path(__file__).parents[2] / "shared/data/other"
 TILE = 64

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from onboard.codebook import CODEWORD_LIMIT, LATENT_LIMIT, MAX_DIMS, Codebook
+from onboard.codec.corsa.codebook import CODEWORD_LIMIT, LATENT_LIMIT, MAX_DIMS, Codebook
+from onboard.codec.corsa.quantizer import Level, pack_levels, quantise, read_levels
 from onboard.errors import BundleError
-from onboard.quantizer import Level, pack_levels, quantise, read_levels
 
 
 def brute_force(latents: NDArray[np.int16], codewords: NDArray[np.int16]) -> NDArray[np.int64]:

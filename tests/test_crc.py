@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onboard.crc import POLYNOMIAL, crc32c
+from onboard.link.crc import POLYNOMIAL, crc32c
 
 
 def bit_by_bit(message: bytes) -> int:

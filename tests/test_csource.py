@@ -17,12 +17,12 @@ from ground.decoder import Decoder
 from ground.mask import Mask
 from ground.scenes import procedural
 from onboard import bundle as bundles
+from onboard.codec.tile import DEPENDENT
 from onboard.encoder import Encoder, Options
 from onboard.errors import BundleError, InputError, LimitError
-from onboard.layers import DEPENDENT
-from onboard.sceneheader import SceneHeader
-from onboard.segment import Kind, Segment
-from onboard.spacepacket import PacketOptions
+from onboard.link.header import SceneHeader
+from onboard.link.packet import PacketOptions
+from onboard.link.segment import Kind, Segment
 
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic")
 BUILDS = {

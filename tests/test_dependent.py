@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from onboard.bundle import load
-from onboard.chooser import Chooser
+from onboard.codec.lapped.path import Chooser
+from onboard.codec.lapped.trellis import FOLLOWING, SETS, STATES, best_path, odd_before, points
 from onboard.errors import BundleError
-from onboard.trellis import FOLLOWING, SETS, STATES, best_path, odd_before, points
 
 
 def walked(costs: np.ndarray, parities: tuple[int, ...]) -> int:

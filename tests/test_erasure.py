@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from onboard import erasure
 from onboard.errors import UsageError
+from onboard.link import erasure
 
 GOLDEN = [[23891, 38891], [65222, 55853], [53020, 13061], [1763, 9268]]
 

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from ground.scenes import procedural
 from onboard import bundle as bundles
 from onboard.encoder import Encoder, Options
-from onboard.sceneheader import SceneHeader
-from onboard.spacepacket import PacketOptions
+from onboard.link.header import SceneHeader
+from onboard.link.packet import PacketOptions
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 UNIT = EXAMPLES / "payload" / "skybook-payload.service"

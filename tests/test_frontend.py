@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onboard import frontend
+from onboard.codec.corsa import frontend
+from onboard.codec.corsa.frontend import AffineFrontEnd, AffineSide, reciprocal_step
 from onboard.errors import BundleError, StreamError
-from onboard.frontend import AffineFrontEnd, AffineSide, reciprocal_step
 
 
 def test_steps_are_quarter_octaves() -> None:

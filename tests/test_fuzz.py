@@ -15,8 +15,8 @@ from benchmarks.fuzz import CORPUS, fuzz
 from benchmarks.fuzzguard import HANG_SECONDS, Guard
 from benchmarks.fuzztargets import PARSERS, BrokenPromiseError, Parser
 from onboard.errors import StreamError, UsageError
-from onboard.segment import Segment
-from onboard.segmentstream import read_segments
+from onboard.link.resync import read_segments
+from onboard.link.segment import Segment
 
 from .conftest import Run
 

@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 
 from ground.scenes import procedural
 from ground.synthesis import synthesise, to_bands
-from onboard import bandtransform, lappedpart
 from onboard import bundle as bundles
-from onboard.adaptive import AdaptiveFrontEnd, AdaptiveSide
-from onboard.contexts import BLOCK, LATTICES
+from onboard.codec.lapped import bandtransform
+from onboard.codec.lapped import part as lappedpart
+from onboard.codec.lapped.coder import LappedCoder
+from onboard.codec.lapped.context import BLOCK, LATTICES
+from onboard.codec.lapped.frontend import AdaptiveFrontEnd, AdaptiveSide
+from onboard.codec.lapped.read.layers import Lane, read
+from onboard.codec.lapped.transform import PLANE_LIMIT
+from onboard.codec.lapped.trellis import STATES
+from onboard.codec.tile import DEPENDENT, Chosen
 from onboard.errors import BundleError, StreamError
-from onboard.lapped import PLANE_LIMIT
-from onboard.lappedcoder import Chosen, LappedCoder
-from onboard.lappedreader import Lane, read
-from onboard.layers import DEPENDENT
-from onboard.trellis import STATES
 
 ONE = 1 << bandtransform.SHIFT
 

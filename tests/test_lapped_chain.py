@@ -15,9 +15,9 @@ from onboard import bundle as bundles
 from onboard.bundle import Bundle
 from onboard.encoder import Encoder, Options
 from onboard.errors import BundleError, LimitError, StreamError, UsageError
-from onboard.sceneheader import EndOfScene, SceneHeader
-from onboard.segment import Kind, Segment
-from onboard.segmentstream import read_segments
+from onboard.link.header import EndOfScene, SceneHeader
+from onboard.link.resync import read_segments
+from onboard.link.segment import Kind, Segment
 
 from .conftest import Run
 
@@ -540,7 +540,7 @@ def test_a_flipped_bit_costs_one_segment(decoder: Decoder, small: list[Segment])
 
 @pytest.mark.parametrize("engine", ["numpy", "ort", "litert"])
 def test_selftest_passes_on_every_engine(lapped: Bundle, engine: str) -> None:
-    from onboard.selftest import run_selftest
+    from onboard.bundle.selftest import run_selftest
 
     report = run_selftest(lapped, engine)
     assert report["passed"]

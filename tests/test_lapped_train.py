@@ -14,8 +14,8 @@ from ground.lappedrecipe import LappedRecipe
 from ground.lappedtrain import is_lapped, load, train
 from ground.recipe import find_recipe
 from ground.scenes import procedural
-from onboard import lappedpart
 from onboard.bundle import load as load_bundle
+from onboard.codec.lapped import part as lappedpart
 from onboard.encoder import Encoder, Options
 from onboard.errors import InputError, UsageError
 

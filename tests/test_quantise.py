@@ -11,8 +11,8 @@ import torch
 from export import graph
 from export.quantise import QuantisedEncoder, encoder_onnx, quantise
 from ground.model import SAMPLE_SCALE, Architecture, VqvaeFpn
+from onboard.engine.network import open_session
 from onboard.errors import InputError
-from onboard.session import open_session
 from tests.networks import THREE_LEVELS, TWO_LEVELS, network, quantised, tiles
 
 BOTH = pytest.mark.parametrize("shape", [TWO_LEVELS, THREE_LEVELS], ids=["2 levels", "3 levels"])

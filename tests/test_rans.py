@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from onboard import rans
-from onboard.contexts import LEVELS
+from onboard.codec.lapped import rans
+from onboard.codec.lapped.context import LEVELS
+from onboard.codec.lapped.read.run import Run
+from onboard.codec.lapped.read.tables import TableReader
+from onboard.codec.lapped.tables import BIT, ESCAPE, LARGEST, SYMBOLS, Tables, rows_of
+from onboard.codec.lapped.trellis import STATES, odd_before
 from onboard.errors import BundleError
-from onboard.tablereader import TableReader
-from onboard.tables import BIT, ESCAPE, LARGEST, SYMBOLS, Tables, rows_of
-from onboard.trellis import STATES, odd_before
 
 EMPTY_LANE = bytes.fromhex("00010000")
 Lanes = list[NDArray[np.int64]]
@@ -40,10 +41,10 @@ def slots_of(frequencies: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def ahead(
     reader: rans.Reader, frequencies: NDArray[np.int64], lanes: NDArray[np.int64], steps: int
-) -> tuple[rans.Run, NDArray[np.int64]]:
+) -> tuple[Run, NDArray[np.int64]]:
     """Read some steps ahead; return the run, and the symbols (steps, lanes)."""
     places = np.zeros((steps, len(lanes)), np.int64)
-    run = rans.Run(reader, lanes, slots_of(frequencies), places)
+    run = Run(reader, lanes, slots_of(frequencies), places)
     return run, np.repeat(np.arange(len(frequencies)), frequencies)[places]
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from onboard.ratecontrol import CODES, FEW, Search, code_for_error
+from onboard.encoder.search import CODES, FEW, Search, code_for_error
 
 Numbers = NDArray[np.int64]
 Sizes = Callable[[Numbers, Numbers], Numbers]

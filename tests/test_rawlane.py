@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from onboard import bundle as bundles
-from onboard import rawlane
-from onboard.lappedcoder import Chosen, LappedCoder
-from onboard.lappedplan import Plan
-from onboard.lappedreader import Lane, read
-from onboard.tables import LARGEST
+from onboard.codec.lapped import rawlane
+from onboard.codec.lapped.coder import LappedCoder
+from onboard.codec.lapped.plan import Plan
+from onboard.codec.lapped.read.layers import Lane, read
+from onboard.codec.lapped.tables import LARGEST
+from onboard.codec.tile import Chosen
 
 SIDE = 64
 FINE = 32

@@ -13,9 +13,9 @@ from ground.scenes import procedural, spyndex_scene
 from onboard import bundle as bundles
 from onboard.encoder import Encoder, Options
 from onboard.errors import StreamError
-from onboard.segment import Kind, Segment
-from onboard.segmentstream import read_segments
-from onboard.spacepacket import PacketOptions
+from onboard.link.packet import PacketOptions
+from onboard.link.resync import read_segments
+from onboard.link.segment import Kind, Segment
 
 NAME = "skybook-s2"
 

@@ -21,11 +21,11 @@ from ground.scenes import procedural
 from ground.sequence import SequenceCounts
 from ground.tally import Tally
 from onboard import bundle as bundles
+from onboard.downlink.protect import protect
 from onboard.encoder import Encoder, Options
 from onboard.errors import InputError, StreamError, UsageError
-from onboard.repair import protect
-from onboard.segment import Kind, Segment, unpack_segments
-from onboard.spacepacket import SEQUENCES, PacketOptions, SpacePacket
+from onboard.link.packet import SEQUENCES, PacketOptions, SpacePacket
+from onboard.link.segment import Kind, Segment, unpack_segments
 
 from .conftest import Run
 

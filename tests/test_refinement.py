@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from export.lappedgraph import refinement_onnx
+from ground.decode.graph import open_float_session
 from ground.lapped import Refinement
 from ground.scenes import procedural
 from ground.synthesis import tile_borders
-from onboard.session import open_float_session
 
 HASH = "ab" * 32
 

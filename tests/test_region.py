@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from onboard.downlink.region import Region
 from onboard.errors import InputError, UsageError
-from onboard.region import Region
-from onboard.sceneheader import SceneHeader
+from onboard.link.header import SceneHeader
 
 WIDTH, LINES, TILES = 330, 300, 30
 HEADER = SceneHeader("u16", 16, 4, WIDTH, LINES)

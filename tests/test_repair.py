@@ -15,12 +15,14 @@ from ground.decoder import Decoder
 from ground.restoration import restore
 from ground.scenes import procedural
 from onboard import bundle as bundles
-from onboard import repair
+from onboard.downlink.protect import MAX_PROTECTED_BYTES, extend, protect
 from onboard.encoder import Encoder
 from onboard.errors import LimitError, StreamError, UsageError
-from onboard.repair import Repair, extend, protect
-from onboard.segment import Kind, Segment
-from onboard.spacepacket import PacketOptions, Received, SpacePacket, crc16, read_packets
+from onboard.link import repair
+from onboard.link.packet import PacketOptions, SpacePacket, crc16
+from onboard.link.repair import Repair
+from onboard.link.resync import Received, read_packets
+from onboard.link.segment import Kind, Segment
 
 from .conftest import NAME
 
@@ -240,11 +242,11 @@ def long_packet(length: int, count: int) -> bytes:
 
 
 def test_declared_limits() -> None:
-    longest = list(protect(long_packet(repair.MAX_PROTECTED_BYTES, 0), 1, 1))
+    longest = list(protect(long_packet(MAX_PROTECTED_BYTES, 0), 1, 1))
     assert [len(p) for p in longest] == [65_496, 65_530]
     assert restore(longest[1]).packets == longest[0]
     with pytest.raises(LimitError, match="limit is 65496"):
-        list(protect(long_packet(repair.MAX_PROTECTED_BYTES + 1, 0), 1, 1))
+        list(protect(long_packet(MAX_PROTECTED_BYTES + 1, 0), 1, 1))
     many = b"".join(long_packet(60_000, i) for i in range(300))
     with pytest.raises(LimitError, match="group of 280 packets"):
         list(protect(many, 300, 1))

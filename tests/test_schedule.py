@@ -15,6 +15,7 @@ from ground.mask import Mask
 from ground.scenes import procedural
 from onboard.__main__ import main
 from onboard.bundle import find
+from onboard.downlink.schedule import Index, Ranking, schedule
 from onboard.errors import (
     BundleError,
     InputError,
@@ -23,17 +24,10 @@ from onboard.errors import (
     StreamError,
     UsageError,
 )
-from onboard.sceneheader import SceneHeader
-from onboard.schedule import Index, Ranking, schedule
-from onboard.segment import Kind, Segment, unpack_segments
-from onboard.spacepacket import (
-    PacketOptions,
-    Received,
-    SpacePacket,
-    crc16,
-    read_packets,
-    read_stream,
-)
+from onboard.link.header import SceneHeader
+from onboard.link.packet import PacketOptions, SpacePacket, crc16
+from onboard.link.resync import Received, read_packets, read_stream
+from onboard.link.segment import Kind, Segment, unpack_segments
 
 WIDTH, LINES = 330, 300
 COLUMNS, TILES = 6, 30

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from ground.scenes import procedural
-from onboard import bandtransform, trellis
 from onboard.bundle import load
+from onboard.bundle.scrub import Scrub, arrays_in
+from onboard.codec.lapped import bandtransform, trellis
+from onboard.downlink.recorder import Recorder
 from onboard.encoder import Encoder, Options
 from onboard.errors import BundleError
-from onboard.recorder import Recorder
-from onboard.scrub import Scrub, arrays_in
 
 MODELS = ["skybook-s2", "corsa-2level-1024"]
 

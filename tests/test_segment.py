@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onboard.crc import crc32c
 from onboard.errors import StreamError
-from onboard.segment import Head, Kind, Segment, overhead
-from onboard.segmentstream import Damage, ModelTags, models_of, read_segments
+from onboard.link.crc import crc32c
+from onboard.link.resync import Damage, ModelTags, models_of, read_segments
+from onboard.link.segment import Head, Kind, Segment, overhead
 
 MODEL = bytes.fromhex("a1b2c3d4")
 OTHER = bytes.fromhex("01020304")

@@ -8,8 +8,10 @@ import pytest
 
 from export.quantise import encoder_onnx
 from export.tflite import encoder_tflite
+from ground.decode.graph import open_float_session
+from onboard.engine.engines import ENGINES
+from onboard.engine.network import open_session
 from onboard.errors import BundleError, EngineError, UsageError
-from onboard.session import ENGINES, open_float_session, open_session
 from tests.networks import TWO_LEVELS, quantised, tiles
 
 INSTALLED = ("ort", "litert")
@@ -119,7 +121,7 @@ def test_float_session_refuses_what_does_not_fit(graphs: tuple[bytes, bytes]) ->
 
 def test_import_loads_no_engine() -> None:
     code = (
-        "import sys, onboard.session; "
+        "import sys, onboard.engine.network, onboard.engine.planes; "
         "print([m for m in ('onnxruntime', 'ai_edge_litert', 'torch') if m in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -128,7 +130,7 @@ def test_import_loads_no_engine() -> None:
 
 def test_onnxruntime_is_silent(graphs: tuple[bytes, bytes]) -> None:
     code = (
-        "import sys, numpy as np, onboard.session as s; "
+        "import sys, numpy as np, onboard.engine.network as s; "
         "s.open_session(sys.stdin.buffer.read(), b'', 2, 'ort').run(np.zeros((4, 24, 24), np.int8))"
     )
     found = subprocess.run(

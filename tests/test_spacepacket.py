@@ -12,17 +12,9 @@ from spacepackets.ccsds import SpHeader
 from spacepackets.ccsds.spacepacket import PacketType, SequenceFlags
 
 from onboard.errors import StreamError, UsageError
-from onboard.segment import Kind, Segment
-from onboard.segmentstream import Damage
-from onboard.spacepacket import (
-    SEQUENCES,
-    PacketOptions,
-    Received,
-    SpacePacket,
-    crc16,
-    is_packets,
-    read_packets,
-)
+from onboard.link.packet import SEQUENCES, PacketOptions, SpacePacket, crc16
+from onboard.link.resync import Damage, Received, is_packets, read_packets
+from onboard.link.segment import Kind, Segment
 
 MODEL = b"\xa1\xb2\xc3\xd4"
 

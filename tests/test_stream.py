@@ -15,12 +15,14 @@ from ground.decoder import Decoder
 from ground.scenes import procedural, spyndex_scene
 from onboard.__main__ import main
 from onboard.bundle import find, load
-from onboard.encoder import Encoder, Options, Progress
+from onboard.encoder import Encoder, Options
+from onboard.encoder.encoder import Progress
 from onboard.errors import InputError, LimitError, StreamError, UsageError
-from onboard.linesource import LineSource
-from onboard.sceneheader import SceneHeader
-from onboard.segment import Kind, Segment
-from onboard.spacepacket import PacketOptions, Received, SpacePacket, read_packets
+from onboard.image.lines import LineSource
+from onboard.link.header import SceneHeader
+from onboard.link.packet import PacketOptions, SpacePacket
+from onboard.link.resync import Received, read_packets
+from onboard.link.segment import Kind, Segment
 
 WIDTH = 150
 LINES = 300

@@ -9,8 +9,8 @@ from export import graph
 from export.quantise import encoder_onnx
 from export.tflite import encoder_tflite
 from ground.model import Architecture
+from onboard.engine.network import open_session
 from onboard.errors import UsageError
-from onboard.session import open_session
 from tests.networks import THREE_LEVELS, TWO_LEVELS, quantised, tiles
 
 pytest.importorskip("ai_edge_litert")

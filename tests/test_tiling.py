@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from onboard.errors import LimitError, UsageError
-from onboard.tiling import TileGrid, positions
+from onboard.image.tiles import TileGrid, positions
 
 
 def test_grid_of_a_scene() -> None:

@@ -20,9 +20,9 @@ from ground.recipe import RECIPES, Recipe, find_recipe
 from ground.scenes import procedural
 from ground.train import load, train
 from onboard.bundle import load as load_bundle
+from onboard.bundle.selftest import run_selftest
 from onboard.encoder import Encoder
 from onboard.errors import InputError, UsageError
-from onboard.selftest import run_selftest
 
 TINY = {
     "tile": 24,

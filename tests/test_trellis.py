@@ -15,9 +15,9 @@ from ground import metrics
 from ground.geotiff import Scene
 from ground.scenes import procedural
 from onboard.bundle import Bundle, find, load
+from onboard.codec.lapped.coder import Prepared
 from onboard.encoder import Encoder
 from onboard.errors import LimitError
-from onboard.lappedcoder import Prepared
 
 NAME = "skybook-s2"
 D4 = ((1, 1, 1, 1),)

@@ -12,12 +12,12 @@ from ground.inventory import take_inventory
 from ground.mask import Mask
 from ground.scenes import procedural, spyndex_scene
 from onboard import bundle as bundles
+from onboard.codec.tile import DEPENDENT
 from onboard.encoder import Encoder, Options
 from onboard.errors import UsageError
-from onboard.layers import DEPENDENT
-from onboard.segment import Kind, Segment
-from onboard.segmentstream import read_segments
-from onboard.spacepacket import PacketOptions
+from onboard.link.packet import PacketOptions
+from onboard.link.resync import read_segments
+from onboard.link.segment import Kind, Segment
 
 from .conftest import Run
 

@@ -14,11 +14,15 @@ import pytest
 
 from export.__main__ import main
 from onboard import bundle as bundles
-from onboard import bundledelta, lappedpart, signature, uplink
-from onboard.bundle import Bundle, GoldenBody, pack_golden_bodies
-from onboard.bundledelta import Form, Piece
+from onboard.bundle import Bundle, signature
+from onboard.bundle import delta as bundledelta
+from onboard.bundle import install as uplink
+from onboard.bundle.bundle import GoldenBody, pack_golden_bodies
+from onboard.bundle.delta import Form, Piece
+from onboard.codec.lapped import part as lappedpart
+from onboard.codec.lapped.coder import LappedCoder
+from onboard.codec.tile import Chosen
 from onboard.errors import BundleError, EngineError, UsageError
-from onboard.lappedcoder import Chosen, LappedCoder
 
 ROOT = Path(__file__).parent.parent
 HEAD, FIRST_PIECE, SUM = 108, 40 + 108, 32
@@ -28,7 +32,7 @@ POWER_CUT = '''
 import os, signal, sys
 from pathlib import Path
 from shutil import copytree
-from onboard import uplink
+from onboard.bundle import install as uplink
 
 update, start, cuts, forgetful = *map(Path, sys.argv[1:4]), sys.argv[4] == "True"
 really_fsync, really_replace = os.fsync, os.replace
@@ -210,7 +214,7 @@ def test_without_the_library(
     update = written(tmp_path / "new.skyb", new.pack())
     code = (
         "import sys; sys.modules['cryptography'] = None\n"
-        "from pathlib import Path; from onboard import uplink; from onboard.errors import *\n"
+        "from pathlib import Path; from onboard.bundle import install as uplink; from onboard.errors import *\n"
         "update, folder, key = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3].encode()\n"
         "try:\n    uplink.install(update, folder, key)\n"
         "except EngineError as error:\n    print(error)\n"

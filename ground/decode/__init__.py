@@ -1,0 +1,1 @@
+"""Decode: what was received to a scene and its mask."""

@@ -1,0 +1,125 @@
+"""Uplink: a new bundle becomes the active one, or nothing changes (SPEC.md, section 17)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from onboard.bundle import bundle as bundles
+from onboard.bundle import delta as bundledelta
+from onboard.bundle import signature, slots
+from onboard.bundle.bundle import Bundle
+from onboard.bundle.container import HEAD_BYTES, read_file
+from onboard.bundle.selftest import run_selftest
+from onboard.errors import BundleError, UsageError
+
+
+@dataclass(frozen=True)
+class Active:
+    """The bundle that is active now.
+
+    Attributes:
+        slot: its file.
+        name: of the bundle.
+        model_hash: 64 hex digits.
+        changed: False if it was in use before; then the other slot keeps what it has.
+        signature_checked: whether a public key was given.
+        engine: that ran the self test; None if there was no need.
+    """
+
+    slot: str
+    name: str
+    model_hash: str
+    changed: bool
+    signature_checked: bool
+    engine: str | None
+
+
+def install(
+    update: Path, folder: Path, public_key: bytes | None = None, engine: str | None = None
+) -> Active:
+    """Make a bundle active. Any error leaves the one that was active as it is.
+
+    Nothing is written before signature, hashes and self test passed: a slot never holds a bundle
+    that did not, and a power cut leaves the old or the new one active.
+
+    Args:
+        update: a bundle (.skyb), or a delta (.skyd) from the one in use.
+        folder: of the slots; made if it is not there.
+        public_key: PEM; without it a signature is not checked.
+        engine: for the self test; None takes the first that is installed.
+
+    Raises:
+        BundleError: damaged, not signed by that key, made for another bundle, or failed.
+        EngineError: the engine is not installed, or `cryptography` is not.
+        UsageError: the key is none, or the folder cannot be made.
+    """
+    packed = read_file(update)
+    delta = packed[:4] == bundledelta.MAGIC
+    head = bundledelta.new_head(packed) if delta else packed[:HEAD_BYTES]
+    if public_key is not None:
+        signature.verify(head, public_key)  # before anything else of the update is read
+    used = _in_use(folder)
+    checked = public_key is not None
+    if used is not None and read_file(used[0])[:HEAD_BYTES] == head:
+        slots.switch(used[0])  # it may have been in use without being the active one
+        return _active(used[0], used[1], False, checked, None)
+    if delta:
+        if used is None:
+            raise BundleError(f"slots {folder}: a delta needs a whole bundle there, found none")
+        packed = bundledelta.apply(packed, used[1])
+    bundle = Bundle.unpack(packed)
+    engine = _passing_engine(bundle, engine)
+    slot = _store(packed, folder, used[0] if used else None)
+    return _active(slot, bundle, True, checked, engine)
+
+
+def rollback(folder: Path, engine: str | None = None) -> Active:
+    """Make the bundle in the other slot active, after its self test.
+
+    Raises:
+        BundleError: the other slot is empty, damaged, or fails the self test.
+        EngineError: the engine is not installed.
+    """
+    slot = slots.by_turn(folder)[1]
+    bundle = bundles.load_file(slot)
+    engine = _passing_engine(bundle, engine)
+    slots.switch(slot)
+    return _active(slot, bundle, True, False, engine)
+
+
+def _in_use(folder: Path) -> tuple[Path, Bundle] | None:
+    """Return slot and bundle in use; None if there is none that is whole."""
+    try:
+        return slots.first_whole(folder, bundles.load_file)
+    except BundleError:
+        return None
+
+
+def _passing_engine(bundle: Bundle, engine: str | None) -> str:
+    """Run the self test; return the engine."""
+    report = run_selftest(bundle, engine)
+    if not report["passed"]:
+        raise BundleError(
+            f"bundle {bundle.name} on {report['engine']}: self test failed: "
+            f"{report['agreement_percent']:.3f} % of indices agree; nothing was changed"
+        )
+    return str(report["engine"])
+
+
+def _store(packed: bytes, folder: Path, used: Path | None) -> Path:
+    """Write a bundle into the slot that is not in use, then make it the active one."""
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder}: expected a folder for slots: {error.strerror}") from error
+    active, free = slots.by_turn(folder)
+    if used != active:  # it is damaged, or there is none
+        free = active
+        if used is not None:
+            slots.switch(used)
+    slots.write_whole(free, packed)
+    slots.switch(free)
+    return free
+
+
+def _active(slot: Path, bundle: Bundle, changed: bool, checked: bool, engine: str | None) -> Active:
+    return Active(str(slot), bundle.name, bundle.model_hash.hex(), changed, checked, engine)

@@ -1,0 +1,140 @@
+"""Front end `adaptive`: band means, a band transform and a step for each tile (SPEC.md, section 9).
+
+Everything that decides a byte is integer arithmetic.
+"""
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onboard.codec.lapped import bandtransform
+from onboard.codec.lapped.context import BLOCK
+from onboard.codec.lapped.transform import PLANE_LIMIT
+from onboard.errors import StreamError
+
+_TILES_AT_ONCE = 4
+"""Of whose samples temporary arrays are made: they stay in the processor's cache."""
+Number = TypeVar("Number", np.float32, np.float64)
+
+
+@dataclass(frozen=True)
+class AdaptiveSide:
+    """Side information of one tile.
+
+    Attributes:
+        means: mean of each band, DN.
+        step_code: 0..255; the step is 2^(code/16 - 1) DN.
+        angles: of the band transform, 0..255 each.
+    """
+
+    means: tuple[int, ...]
+    step_code: int
+    angles: tuple[int, ...]
+
+    @property
+    def step(self) -> float:
+        """Step in DN. For the ground."""
+        return float(2.0 ** (self.step_code / 16 - 1))
+
+    def pack(self) -> bytes:
+        """Pack as the step code, the angles, and one 16-bit two's complement mean per band."""
+        means = np.array(self.means, np.int64).astype(np.uint16).astype(">u2")
+        return bytes([self.step_code, *self.angles]) + means.tobytes()
+
+
+@dataclass(frozen=True)
+class Analysed:
+    """A batch of tiles after the front end.
+
+    Attributes:
+        means: int64 (tiles, bands).
+        angles: u8 (tiles, angles).
+        shifts: int64 (tiles,), octaves by which the planes were scaled down.
+        planes: float32 (tiles * bands, rows, cols) of integers within +-2047, components of the
+            band transform, sides filled up to multiples of 8.
+    """
+
+    means: NDArray[np.int64]
+    angles: NDArray[np.uint8]
+    shifts: NDArray[np.int64]
+    planes: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class AdaptiveFrontEnd:
+    """Means, band transform and step of each tile."""
+
+    bands: int
+
+    @property
+    def side_bytes(self) -> int:
+        """Length of the packed side information."""
+        return 1 + bandtransform.angle_count(self.bands) + 2 * self.bands
+
+    def unpack(self, packed: bytes, signed: bool) -> AdaptiveSide:
+        """Unpack side information; `signed` says that samples are i16.
+
+        Raises:
+            StreamError: the length is wrong.
+        """
+        if len(packed) != self.side_bytes:
+            raise StreamError(f"side: expected {self.side_bytes} bytes, found {len(packed)}")
+        first_mean = 1 + bandtransform.angle_count(self.bands)
+        means = np.frombuffer(packed, ">i2" if signed else ">u2", offset=first_mean)
+        return AdaptiveSide(tuple(means.tolist()), packed[0], tuple(packed[1:first_mean]))
+
+    def analyse(self, tiles: NDArray[Any], present: NDArray[np.bool_]) -> Analysed:
+        """Measure tiles and rotate their bands.
+
+        Args:
+            tiles: (tiles, bands, rows, cols) integer samples in DN.
+            present: (tiles, rows, cols), False where a pixel is nodata; one of a tile must be True.
+        """
+        count, _bands, rows, cols = tiles.shape
+        samples = tiles.astype(np.int32)
+        here = present[:, None]
+        whole = bool(present.all())
+        pixels = np.full((count, 1), rows * cols, np.int64)
+        if not whole:
+            pixels[:, 0] = np.count_nonzero(present, axis=(1, 2))
+            samples *= here
+        means = (2 * samples.sum(axis=(2, 3), dtype=np.int64) + pixels) // (2 * pixels)
+        deviations = samples
+        deviations -= means.astype(np.int32)[:, :, None, None]
+        if not whole:
+            deviations *= here
+        angles = bandtransform.choose(bandtransform.measure(deviations, present))
+        if rows % BLOCK or cols % BLOCK:
+            fill = [(0, 0), (0, 0), (0, -rows % BLOCK), (0, -cols % BLOCK)]
+            deviations = np.pad(deviations, fill, mode="symmetric")
+        planes, shifts = _rotate(deviations, angles)
+        return Analysed(means, angles, shifts, planes)
+
+
+def _rotate(
+    deviations: NDArray[np.int32], angles: NDArray[np.uint8]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return the components scaled to 12 bits, and the octaves of each tile."""
+    count, bands, rows, cols = deviations.shape
+    # Sums stay below 2^17 * bands, with 14 bits of fraction: exact in float64.
+    matrix = bandtransform.matrix(angles, bands) * 2.0**-bandtransform.SHIFT
+    flat = deviations.reshape(count, bands, -1)
+    rotated = np.empty(flat.shape, np.float32)
+    for first in range(0, count, _TILES_AT_ONCE):
+        part = slice(first, first + _TILES_AT_ONCE)
+        rotated[part] = _rounded(matrix[part] @ flat[part].astype(np.float64))
+    largest = np.maximum(rotated.max(axis=(1, 2)), -rotated.min(axis=(1, 2)))
+    shifts = np.zeros(count, np.int32)
+    while (over := np.floor(np.ldexp(largest, -shifts) + 0.5) > PLANE_LIMIT).any():
+        shifts += over
+    for tile in np.flatnonzero(shifts):
+        rotated[tile] = _rounded(np.ldexp(rotated[tile], -shifts[tile]))
+    return rotated.reshape(count * bands, rows, cols), shifts.astype(np.int64)
+
+
+def _rounded(values: NDArray[Number]) -> NDArray[Number]:
+    """Round numbers in place, halves up."""
+    values += 0.5
+    return np.floor(values, out=values)

@@ -1,0 +1,170 @@
+"""Entropy coder: range asymmetric numeral systems (rANS) over many lanes at once (SPEC.md, 11).
+
+A lane is the symbol sequence of one segment. State x of a lane: 2^16 <= x < 2^32 between symbols.
+Coding a symbol of frequency f and start c (of 4096) makes x = (x // f) * 4096 + x % f + c, after
+moving 16 bits out of x if it would pass 2^32; reading undoes it. A lane is written from its last
+symbol to its first, so it is read forward, and a reader that ends at x = 2^16 with no word left has
+read what was written. Numbers are integers throughout.
+
+Source: J. Duda, "Asymmetric numeral systems", arXiv:1311.2540.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+PRECISION = 12
+TOTAL = 1 << PRECISION
+STATE_BYTES = 4
+START = 1 << 16
+WORD = 16
+_LOW = np.uint32(TOTAL - 1)
+_SHIFT, _WORD = np.uint32(PRECISION), np.uint32(WORD)
+_STEPS = 256
+"""Symbols that all lanes take at a time."""
+_LANES = 1024
+"""Lanes side by side; with that, bounds the memory."""
+
+
+@dataclass(frozen=True)
+class Alphabet:
+    """All symbols that lanes may hold, whatever table they are of.
+
+    Attributes:
+        rows: u32, for each symbol its start among 4096 in the low 12 bits and its frequency,
+            1..4096, above; the last one leaves a state as it is.
+    """
+
+    rows: NDArray[np.uint32]
+
+    @classmethod
+    def of(cls, starts: NDArray[Any], frequencies: NDArray[Any]) -> "Alphabet":
+        """Return these symbols, and the one that leaves a state as it is."""
+        starts = np.append(starts, 0).astype(np.uint32)
+        return cls(np.append(frequencies, TOTAL).astype(np.uint32) << _SHIFT | starts)
+
+
+def encode(lanes: Sequence[NDArray[np.uint16]], alphabet: Alphabet) -> list[bytes]:
+    """Code lanes.
+
+    Args:
+        lanes: rows of the alphabet, in reading order.
+        alphabet: of all lanes, at most 65,536 rows.
+
+    Returns:
+        The bytes of each lane: the state, u32, then 16-bit words in reading order.
+    """
+    order = sorted(range(len(lanes)), key=lambda lane: -len(lanes[lane]))
+    coded = [b""] * len(lanes)
+    for group in np.array_split(order, -(-len(order) // _LANES)) if lanes else ():
+        for lane, found in zip(group, _encode([lanes[n] for n in group], alphabet), strict=True):
+            coded[lane] = found
+    return coded
+
+
+def _encode(lanes: Sequence[NDArray[np.uint16]], alphabet: Alphabet) -> list[bytes]:
+    """Code lanes side by side, the longest first; words take the places of the symbols."""
+    longest = len(lanes[0])
+    symbols = np.full((len(lanes), longest), len(alphabet.rows) - 1, np.uint16)
+    for row, lane in zip(symbols, lanes, strict=True):
+        row[longest - len(lane) :] = lane
+    moved = np.zeros(symbols.shape, np.bool_)
+    lengths = np.array([len(lane) for lane in lanes])
+    state = np.full(len(lanes), START, np.uint32)
+    for stop in range(longest, 0, -_STEPS):
+        steps = slice(max(stop - _STEPS, 0), stop)
+        active = int(np.count_nonzero(lengths > longest - stop))
+        taken = np.take(alphabet.rows, symbols[:active, steps].T[::-1])
+        left, words = _code(state[:active], taken)
+        moved[:active, steps], symbols[:active, steps] = left[::-1].T, words[::-1].T
+    stops = np.cumsum(np.count_nonzero(moved, axis=1)).tolist()
+    packed, states = symbols[moved].astype(">u2").tobytes(), state.astype(">u4").tobytes()
+    firsts = [0, *stops[:-1]]
+    return [
+        states[STATE_BYTES * lane : STATE_BYTES * (lane + 1)] + packed[2 * first : 2 * stop]
+        for lane, (first, stop) in enumerate(zip(firsts, stops, strict=True))
+    ]
+
+
+def _code(
+    x: NDArray[np.uint32], symbols: NDArray[np.uint32]
+) -> tuple[NDArray[np.bool_], NDArray[np.uint16]]:
+    """Code symbols (steps, lanes); return whether a word leaves a state at each, and which."""
+    moved, words = np.empty(symbols.shape, np.bool_), np.empty(symbols.shape, np.uint16)
+    frequencies, starts = symbols >> _SHIFT, symbols & _LOW
+    rests = np.uint32(TOTAL) - frequencies
+    # Largest states that take the symbol with no word moved out; f << 20 is 0 for f = 4096.
+    limits = (frequencies << np.uint32(32 - PRECISION)) - np.uint32(1)
+    high, quotient = np.empty_like(x), np.empty_like(x)
+    for frequency, start, limit, rest, word, full in zip(
+        frequencies, starts, limits, rests, words, moved, strict=True
+    ):
+        np.greater(x, limit, out=full)
+        word[:] = x
+        np.right_shift(x, np.uint32(WORD), out=high)
+        np.putmask(x, full, high)
+        np.floor_divide(x, frequency, out=quotient)
+        np.multiply(quotient, rest, out=quotient)
+        np.add(x, quotient, out=x)
+        np.add(x, start, out=x)
+    return moved, words
+
+
+class Reader:
+    """Lanes being read, all together."""
+
+    def __init__(self, lanes: Sequence[bytes]) -> None:
+        """Open lanes; one that is too short for its state counts as damaged."""
+        whole = [lane if len(lane) >= STATE_BYTES else bytes(STATE_BYTES) for lane in lanes]
+        states = [int.from_bytes(lane[:STATE_BYTES], "big") for lane in whole]
+        self._state = np.array(states, np.int64)
+        counts = np.array([(len(lane) - STATE_BYTES) // 2 for lane in whole], np.int64)
+        self._stop = np.cumsum(counts)
+        self._next = self._stop - counts
+        body = b"".join(lane[STATE_BYTES : len(lane) - len(lane) % 2] for lane in whole)
+        # A lane that reads on beyond its end gets the words of the next one, or zeros.
+        self._words = np.frombuffer(body + bytes(2), ">u2").astype(np.int64)
+        short = [len(lane) % 2 > 0 or len(lane) < STATE_BYTES for lane in lanes]
+        self._odd = np.array(short, np.bool_)
+
+    @cached_property
+    def words(self) -> list[int]:
+        """The words of all lanes, as plain numbers."""
+        found: list[int] = self._words.tolist()
+        return found
+
+    def place(self, lane: int) -> tuple[int, int, int]:
+        """Return the state of a lane, the number of its next word and of the one after its last.
+
+        The latter is -1 for a lane that can have no proper end.
+        """
+        stop = -1 if self._odd[lane] else int(self._stop[lane])
+        return int(self._state[lane]), int(self._next[lane]), stop
+
+    def move(self, lane: int, state: int, following: int) -> None:
+        """Put a lane to another place."""
+        self._state[lane], self._next[lane] = state, following
+
+    def ended(self) -> NDArray[np.bool_]:
+        """Say of each lane whether it stands where its writer began, all words read.
+
+        A writer's state grows with every symbol, so no lane stands there before its last one.
+        """
+        found = (self._state == START) & (self._next == self._stop)
+        return np.asarray(found & ~self._odd, np.bool_)
+
+    def raw(self, lanes: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
+        """Take a number of 0..12 equally likely bits from some lanes."""
+        state, following = self._state[lanes], self._next[lanes]
+        rest = PRECISION - bits
+        slots = state & (TOTAL - 1)
+        state = (state >> PRECISION << rest) + (slots & ((1 << rest) - 1))
+        low = state < START
+        words = self._words.take(following, mode="clip")
+        self._state[lanes] = np.where(low, state << WORD | words, state)
+        self._next[lanes] = following + low
+        return slots >> rest

@@ -1,0 +1,1 @@
+"""Reading direction of the lapped codec: on the ground, never flown."""

@@ -1,0 +1,163 @@
+"""Run: lanes of a rANS reader side by side, read some symbols ahead (SPEC.md, section 11)."""
+
+from collections.abc import Iterable
+from itertools import repeat
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onboard.codec.lapped import trellis
+from onboard.codec.lapped.rans import PRECISION, START, TOTAL, WORD, Reader
+
+HOLD = 2
+"""Of a number: the state of the trellis waits for the next one, which has the low bits."""
+
+
+class Steering:
+    """The machine of `onboard.trellis`, for arrays.
+
+    A state is 4 times its number, and 4096 more if it is odd.
+    """
+
+    def __init__(self) -> None:
+        states = np.arange(trellis.STATES)
+        self._states = (states & 1) * TOTAL + 4 * states
+        self._after = np.zeros(TOTAL + 4 * trellis.STATES, np.int64)
+        for parity in range(2):
+            following = np.array(trellis.FOLLOWING)[:, parity]
+            self._after[self._states + parity] = self._states[following]
+            self._after[self._states + HOLD + parity] = self._states
+
+    def start(self, states: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return states of the trellis as they are here."""
+        return self._states[states]
+
+    def after(
+        self, states: NDArray[np.int64], holds: NDArray[np.int64], numbers: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """Return the states after numbers."""
+        return self._after.take(states + holds + (numbers & 1))
+
+
+STEERING = Steering()
+_PARITY = 32
+"""Bit of a slot that has the parity of its number, above distance and frequency."""
+_Steer = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
+"""Holds of a step, and the states of the trellis before and after it."""
+
+
+def pack_slots(
+    distance: NDArray[np.int64], frequency: NDArray[np.int64], parity: NDArray[np.int64] | None
+) -> NDArray[np.int64]:
+    """Return slots as `Run` takes them; with parities, for lanes that are steered."""
+    packed = distance | frequency << PRECISION
+    return packed if parity is None else packed | parity << _PARITY
+
+
+class Run:
+    """Some lanes of a reader, side by side, read some symbols ahead.
+
+    All is int64, what an index is, so that numpy converts nothing from call to call.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        lanes: NDArray[np.int64],
+        slots: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        steering: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
+    ) -> None:
+        """Read ahead; the reader does not move.
+
+        Args:
+            reader: of the lanes.
+            lanes: which, none of them twice.
+            slots: of the 4096 slots of each table, the distance from the start of their symbol
+                in the low 12 bits, its frequency above; see `pack_slots`.
+            rows: (steps, lanes), first slot of the table at each step; becomes the slot that the
+                lane stood on. Of lanes that are steered, the table of odd states comes next.
+            steering: see `Steering`: state of each lane, and (steps, lanes) holds.
+        """
+        self._reader, self._lanes = reader, lanes
+        shape = len(rows) + 1, len(lanes)
+        self._states, self._nexts = np.empty(shape, np.int64), np.empty(shape, np.int64)
+        self._states[0], self._nexts[0] = reader._state[lanes], reader._next[lanes]
+        steers: Iterable[_Steer | None] = repeat(None)
+        if steering is not None:
+            self._trellis = np.empty(shape, np.int64)
+            self._trellis[0] = steering[0]
+            steers = zip(steering[1], self._trellis, self._trellis[1:], strict=False)
+        self._step_through(slots, rows, steers)
+
+    def _step_through(
+        self, slots: NDArray[np.int64], rows: NDArray[np.int64], steers: Iterable["_Steer | None"]
+    ) -> None:
+        words, lanes, after = self._reader._words, len(self._lanes), STEERING._after
+        # Whole arrays of constants: numpy takes twice the time for a scalar.
+        mask, shift, start, word, is_odd, above, below = (
+            np.full(lanes, value)
+            for value in (TOTAL - 1, PRECISION, START, WORD, TOTAL, _PARITY, (1 << _PARITY) - 1)
+        )
+        found, higher, other = (np.empty(lanes, np.int64) for _ in range(3))
+        low = np.empty(lanes, np.bool_)
+        for row, state, following, state_after, following_after, steer in zip(
+            rows,
+            self._states,
+            self._nexts,
+            self._states[1:],
+            self._nexts[1:],
+            steers,
+            strict=False,
+        ):
+            np.bitwise_and(state, mask, other)
+            np.add(row, other, row)
+            if steer is not None:
+                hold, here, there = steer
+                np.bitwise_and(here, is_odd, other)
+                np.add(row, other, row)
+            slots.take(row, None, found, "clip")
+            if steer is not None:
+                np.right_shift(found, above, other)
+                np.add(other, here, other)
+                np.add(other, hold, other)
+                after.take(other, None, there, "clip")
+                np.bitwise_and(found, below, found)
+            np.right_shift(state, shift, higher)
+            np.right_shift(found, shift, other)
+            np.multiply(higher, other, higher)
+            np.bitwise_and(found, mask, other)
+            np.add(higher, other, state_after)
+            np.less(state_after, start, low)
+            np.left_shift(state_after, word, higher)
+            words.take(following, None, other, "clip")
+            np.bitwise_or(higher, other, higher)
+            np.putmask(state_after, low, higher)
+            np.add(following, low, following_after)
+
+    @property
+    def odd(self) -> NDArray[np.uint8]:
+        """Whether the state of the trellis was odd before each step (steps, lanes)."""
+        return (self._trellis[:-1] >> PRECISION).astype(np.uint8)
+
+    def steered(self, steps: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the state of each lane's trellis after so many of the steps."""
+        found: NDArray[np.int64] = self._trellis[steps, np.arange(len(steps))]
+        return found
+
+    def ended(self) -> NDArray[np.bool_] | None:
+        """Say before which step (steps, lanes) which lane has ended, see `Reader.ended`.
+
+        Returns:
+            None if no lane has.
+        """
+        if self._states.min() > START:
+            return None
+        stop = np.where(self._reader._odd[self._lanes], -1, self._reader._stop[self._lanes])
+        return np.asarray((self._states[:-1] == START) & (self._nexts[:-1] == stop), np.bool_)
+
+    def leave(self, steps: NDArray[np.int64]) -> None:
+        """Move the lanes of the reader, each by so many of the steps."""
+        here = steps, np.arange(len(steps))
+        self._reader._state[self._lanes] = self._states[here]
+        self._reader._next[self._lanes] = self._nexts[here]

@@ -1,0 +1,87 @@
+"""Size guess: how many bits a tile may take at each step, from a histogram of its latents.
+
+(SPEC.md, section 13.) It only saves looks: sizes that count are known from the symbols.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onboard.codec.lapped.transform import STEP_CODES, SUB_STEPS, Latents
+
+_BIN_SHIFT = 21
+_BINS = 4 * (127 + 24)
+"""Quarter octaves of the bits of a float32, up to 2^24."""
+_BITS_OF_SIZE = (
+    144, 144, 171, 1334, 4006, 7917, 12356, 16564, 19917, 22112, 23185, 23471, 23471, 23471, 23471,
+    23471, 23471, 23471, 23471, 23542, 23742, 24113, 24692, 25514, 26606, 27987, 29673, 31670,
+    33973, 36570, 39443, 42566, 45907, 49436, 53122,
+)  # fmt: skip
+"""Bits, in 1/4096, of a latent of 2^(-6/4) steps, 2^(-5/4) and so on, that it and what it does to
+the contexts take on average: fitted to the sizes of training tiles, so not the cost of a symbol."""
+_BITS_SHIFT = 12
+
+
+@dataclass(frozen=True)
+class SizeGuess:
+    """What latents take at each step code.
+
+    Attributes:
+        mantissa: of step code 0; that step is 2^14 / mantissa in units of a latent.
+    """
+
+    mantissa: int
+
+    def bits(self, latents: Latents) -> NDArray[np.int64]:
+        """Return (tiles, 256) bits. Only every second position is counted."""
+        count, rows, cols = latents.shape
+        every = [part.reshape(count, rows * cols, -1)[:, ::2] for part in latents.parts]
+        sizes = np.concatenate(
+            [part.reshape(count, -1) for part in every], axis=1, dtype=np.float32
+        )
+        bins = np.abs(sizes, out=sizes).view(np.int32) >> _BIN_SHIFT
+        counts = np.array([np.bincount(tile, minlength=_BINS) for tile in bins], np.float64)
+        bits = np.empty((count, STEP_CODES), np.int64)
+        for shift in np.unique(latents.shifts).tolist():
+            tiles = latents.shifts == shift
+            bits[tiles] = (counts[tiles] @ self.bits_at(shift)).astype(np.int64)
+        bits >>= _BITS_SHIFT - 1
+        return bits
+
+    def bits_at(self, shift: int) -> NDArray[np.float64]:
+        """(bins, 256): bits, in 1/4096, of a latent of each size at each step code.
+
+        Sums of these are integers below 2^53, so exact.
+
+        Args:
+            shift: octaves by which the latents were scaled down.
+        """
+        if shift not in self._known:
+            sixteenths = 4 * np.arange(_BINS)[:, None] + SUB_STEPS * shift - np.arange(STEP_CODES)
+            place = np.maximum(sixteenths - self._first, 0)
+            knots = np.array(_BITS_OF_SIZE)
+            last = len(knots) - 1
+            # Beyond the last, a bit for each octave.
+            beyond = knots[last] + (np.maximum(place - 4 * last, 0) << (_BITS_SHIFT - 4))
+            whole, part = np.minimum(place >> 2, last - 1), place & 3
+            between = knots[whole] * (4 - part) + knots[whole + 1] * part >> 2
+            bits = np.where(place < 4 * last, between, beyond)
+            bits[0] = 0
+            self._known[shift] = bits.astype(np.float64)
+        return self._known[shift]
+
+    @cached_property
+    def _known(self) -> dict[int, NDArray[np.float64]]:
+        return {}
+
+    @cached_property
+    def _first(self) -> int:
+        """Sixteenths of an octave, as `bits_at` counts them, of the first of `_BITS_OF_SIZE`.
+
+        The logarithm of the step by comparing whole numbers.
+        """
+        step = int((1 << 14 * SUB_STEPS) // self.mantissa**SUB_STEPS)
+        middle_of_bin = 3
+        return SUB_STEPS * 127 + step.bit_length() - 1 - middle_of_bin - 4 * 6

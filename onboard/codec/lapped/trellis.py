@@ -1,0 +1,95 @@
+"""Dependent quantisation: indices chosen along a trellis (SPEC.md, section 10).
+
+The parities of the indices of a layer drive a machine of 32 states; each state quantises with
+even multiples of half a step, or with odd ones and zero. So the points of a sequence are packed
+more densely in space than those of a grid, at the same rate.
+
+Source: H. Schwarz et al., "Quantization and entropy coding in the Versatile Video Coding (VVC)
+standard", IEEE Trans. CSVT 31 (2021). The machine is the code of 32 states for one dimension
+(parity checks 45 and 10, octal) of G. Ungerboeck, "Channel coding with multilevel/phase signals",
+IEEE Trans. IT 28 (1982).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onboard.codec.lapped.context import Ints
+
+STATES = 32
+FOLLOWING = tuple(
+    tuple((state >> 1) ^ (18 * (state & 1)) ^ (4 * parity) for parity in range(2))
+    for state in range(STATES)
+)
+"""State after an even and after an odd index. Odd states have the odd points."""
+SETS = 2
+FAR = 1 << 29
+"""Cost of the states in which no path begins."""
+_EVEN, _ODD = (
+    np.array([before for before, after in _pairs])
+    for _pairs in (
+        sorted(((s, FOLLOWING[s][parity]) for s in range(STATES)), key=lambda pair: pair[1])
+        for parity in range(2)
+    )
+)
+"""State before each state, if the index was even, and if it was odd."""
+
+
+def points(indices: Ints, odd: NDArray[Any]) -> Ints:
+    """Return what indices stand for, in half steps.
+
+    Args:
+        indices: signed.
+        odd: 1 where the state was odd, else 0.
+    """
+    found: Ints = 2 * indices - np.sign(indices) * odd
+    return found
+
+
+def odd_before(state: int, indices: Sequence[int]) -> list[int]:
+    """Return whether the state before each index is odd, from a state on."""
+    found = []
+    for index in indices:
+        found.append(state & 1)
+        state = FOLLOWING[state][index & 1]
+    return found
+
+
+def best_path(
+    costs: Ints, lengths: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return states and parities (steps, lanes) of the paths that cost least.
+
+    Args:
+        costs: (steps, sets, parities, lanes).
+        lengths: of the lanes, longest first.
+
+    Source: G. D. Forney, "The Viterbi algorithm", Proceedings of the IEEE 61 (1973).
+    """
+    steps, *_, count = costs.shape
+    sums = np.full((STATES, count), FAR, np.int32)
+    sums[0] = 0
+    second = np.zeros((steps, STATES, count), np.bool_)
+    active = np.searchsorted(-lengths, -np.arange(steps), side="left").tolist()
+    for cost, chosen, many in zip(costs, second, active, strict=True):
+        here = sums[:, :many]
+        one, other = here.take(_EVEN, axis=0), here.take(_ODD, axis=0)
+        halves = (SETS, STATES // SETS, many)
+        one.reshape(halves)[:] += cost[:, None, 0, :many]
+        other.reshape(halves)[:] += cost[:, None, 1, :many]
+        np.less(other, one, out=chosen[:, :many])
+        np.minimum(one, other, out=here)
+    before = np.stack([_EVEN, _ODD], axis=1).reshape(-1)
+    places = np.arange(count)
+    state = sums.argmin(axis=0)
+    states, parities = (np.zeros((steps, count), np.int64) for _ in range(2))
+    flat = second.reshape(steps, STATES * count)
+    for step in range(steps - 1, -1, -1):
+        many = active[step]
+        here = state[:many]
+        parity = flat[step].take(here * count + places[:many]).astype(np.int64)
+        state[:many] = before.take(2 * here + parity)
+        parities[step, :many], states[step, :many] = parity, state[:many]
+    return states, parities

@@ -1,0 +1,112 @@
+"""Command `encode`: a whole image to a stream, and the options of every command that encodes."""
+
+import argparse
+import time
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from onboard import bundle as bundles
+from onboard.bundle.scrub import Scrub
+from onboard.commands.commandline import Commands, open_output, peak_rss_mb, print_result
+from onboard.commands.options import (
+    add_encode_options,
+    add_raw_options,
+    cuc_time,
+    encode_options,
+    refuse_overwriting,
+)
+from onboard.downlink.recorder import Recorder
+from onboard.encoder import Encoder
+from onboard.errors import UsageError
+from onboard.image.files import Image, read_npy, read_raw
+from onboard.link.header import SceneHeader
+
+
+def add_encode_command(commands: Commands) -> None:
+    """Add `encode`."""
+    encode = commands.add_parser(
+        "encode",
+        help="encode an .npy or raw image",
+        epilog="example: python -m onboard encode scene.bil --layout bil --width 2048 "
+        "--bundle corsa-2level-1024 -o scene.sky",
+    )
+    encode.add_argument("input", type=Path, help=".npy (bands, rows, cols), or a raw file")
+    add_encode_options(encode)
+    add_raw_options(encode)
+    encode.set_defaults(run=_encode)
+
+
+def encode_to_file(
+    encoder: Encoder, image: Image, header: SceneHeader | None, arguments: argparse.Namespace
+) -> dict[str, Any]:
+    """Encode an image as the options say; return the figures of the run.
+
+    The output grows under its own name: what was written stays.
+    """
+    refuse_overwriting(arguments)
+    raw = image.size * image.dtype.itemsize
+    options = encode_options(arguments, arguments.rate_window, arguments.output.suffix == ".pkt")
+    scrub = Scrub(encoder.bundle, encoder.coder)
+    begun = time.perf_counter()
+    strips = encoder.strips(image, header, options)
+    first = next(strips)
+    with open_output(arguments.output) as stream:
+        recorder = Recorder(stream, options.packets, scrub, options.strips_at_once)
+        for strip in chain([first], strips):
+            recorder.record(strip)
+        recorder.flush()
+    seconds = time.perf_counter() - begun
+    pixels = image.shape[1] * image.shape[2]
+    return {
+        "bundle": encoder.bundle.name,
+        "engine": encoder.engine,
+        "bytes": recorder.bytes,
+        "packets": recorder.packets,
+        "raw_bytes": raw,
+        "ratio": raw / recorder.bytes,
+        "seconds": seconds,
+        "mpixel_per_s": pixels / seconds / 1e6,
+        "encoder_mac_per_pixel": encoder.bundle.macs_per_pixel,
+        "peak_rss_mb": peak_rss_mb(),
+    }
+
+
+def encode_text(result: dict[str, Any], output: Path) -> str:
+    """Return the line that `encode` prints."""
+    return (
+        f"{output}: {result['bytes']} bytes, ratio {result['ratio']:.2f} of {result['raw_bytes']} "
+        f"raw; {result['mpixel_per_s']:.2f} Mpixel/s ({result['engine']}), "
+        f"{result['encoder_mac_per_pixel']} MAC/pixel, peak RSS {result['peak_rss_mb']:.0f} MB"
+    )
+
+
+def _read_image(arguments: argparse.Namespace, bands: int) -> Image:
+    path: Path = arguments.input
+    if path.suffix == ".npy":
+        return read_npy(path)
+    if arguments.layout is None or arguments.width is None:
+        raise UsageError(f"{path}: a raw image needs --layout and --width (or give an .npy file)")
+    return read_raw(
+        path,
+        arguments.layout,
+        arguments.dtype,
+        arguments.byte_order,
+        bands if arguments.bands is None else arguments.bands,
+        arguments.width,
+    )
+
+
+def _encode(arguments: argparse.Namespace) -> int:
+    bundle = bundles.load(arguments.bundle)
+    image = _read_image(arguments, bundle.bands)
+    header = SceneHeader.of(
+        image, nodata=arguments.nodata, start_time=cuc_time(arguments.start_time)
+    )
+    if arguments.significant_bits is not None:
+        header = replace(header, significant_bits=arguments.significant_bits)
+    encoder = Encoder(bundle, arguments.engine, arguments.threads)
+    result = encode_to_file(encoder, image, header, arguments)
+    print_result(result, encode_text(result, arguments.output), arguments.json)
+    return 0

@@ -1,0 +1,147 @@
+"""Options that several commands share, and what they mean."""
+
+import argparse
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from onboard.commands.commandline import add_json_option
+from onboard.encoder import Options
+from onboard.encoder.options import WINDOWS
+from onboard.engine.engines import ENGINES
+from onboard.errors import UsageError
+from onboard.image.files import DTYPES, LAYOUTS
+from onboard.link.packet import DEFAULT_PACKET_BYTES, PacketOptions
+
+
+def add_raw_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what raw samples are."""
+    parser.add_argument("--layout", choices=LAYOUTS, help="order of a raw file")
+    parser.add_argument("--dtype", choices=tuple(DTYPES), default="u16")
+    parser.add_argument("--byte-order", choices=("little", "big"), default="little")
+    parser.add_argument("--bands", type=int, help="bands of a raw file (default: the bundle's)")
+    parser.add_argument("--width", type=int, help="columns of a raw file")
+    parser.add_argument("--nodata", type=int, help="value that means: no data here")
+    parser.add_argument("--significant-bits", type=int, help="bits of a sample in use (all)")
+
+
+def add_encode_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of commands that encode a whole image."""
+    add_coding_options(parser)
+    parser.add_argument(
+        "--rate-window",
+        choices=WINDOWS,
+        default="scene",
+        help="over what the rate is kept: the scene, or each row of tiles",
+    )
+
+
+def add_coding_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of every command that encodes."""
+    parser.add_argument("--bundle", required=True, help="name or path of a model bundle")
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        type=Path,
+        help="stream to write: .sky segments, .pkt space packets",
+    )
+    parser.add_argument("--engine", choices=ENGINES, help="default: the first that is installed")
+    parser.add_argument("--threads", type=int, default=1, help="threads of the engine (default 1)")
+    parser.add_argument("--segment-bytes", type=int, default=1000, help="most bytes of a segment")
+    parser.add_argument("--one-layer", action="store_true", help="one layer to a segment")
+    parser.add_argument(
+        "--trellis", action="store_true", help="choose indices along a trellis: smaller, but slower"
+    )
+    parser.add_argument("--scene-id", type=int, default=0, help="0..65535 (default 0)")
+    parser.add_argument("--start-time", help="of line 0, ISO 8601 in TAI (packets: 1958-01-01)")
+    packets = parser.add_argument_group("packets, for .pkt")
+    packets.add_argument(
+        "--packet-bytes",
+        type=int,
+        default=DEFAULT_PACKET_BYTES,
+        help=f"most bytes of a whole packet (default {DEFAULT_PACKET_BYTES})",
+    )
+    packets.add_argument("--apid", type=int, default=1, help="application process (default 1)")
+    packets.add_argument("--packet-control", action="store_true", help="end packets in a CRC-16")
+    packets.add_argument(
+        "--line-period", type=float, default=0.0, help="seconds from a line to the next (default 0)"
+    )
+    rate = parser.add_argument_group(
+        "rate, for bundles of variable rate"
+    ).add_mutually_exclusive_group()
+    rate.add_argument("--bytes", type=int, help="most bytes of the stream")
+    rate.add_argument("--ratio", type=float, help="raw bytes over bytes (default 20.48)")
+    rate.add_argument("--psnr", type=float, help="dB, peak 65535, aimed at instead")
+    rate.add_argument("--rmse", type=float, help="root mean square error in DN, aimed at instead")
+    add_json_option(parser)
+
+
+def encode_options(arguments: argparse.Namespace, window: str, packets: bool) -> Options:
+    """Return the encoder's options from those of the command line.
+
+    Args:
+        arguments: of the command line.
+        window: over what the rate is kept.
+        packets: whether to form packets.
+
+    Raises:
+        UsageError: a value out of range.
+    """
+    rmse = arguments.rmse
+    if arguments.psnr is not None:
+        if not 0 <= arguments.psnr <= 200:
+            raise UsageError(f"--psnr: expected 0..200 dB, found {arguments.psnr}")
+        rmse = 65_535 / 10 ** (arguments.psnr / 20)
+    return Options(
+        arguments.scene_id,
+        arguments.segment_bytes,
+        arguments.one_layer,
+        arguments.bytes,
+        arguments.ratio,
+        rmse,
+        window,
+        _packet_options(arguments) if packets else None,
+        trellis=arguments.trellis,
+    )
+
+
+def _packet_options(arguments: argparse.Namespace) -> PacketOptions:
+    if not 0 <= arguments.line_period < 1e6:
+        raise UsageError(f"--line-period: expected 0..1e6 s, found {arguments.line_period}")
+    return PacketOptions(
+        arguments.packet_bytes,
+        arguments.apid,
+        arguments.packet_control,
+        cuc_time(arguments.start_time) or (0, 0),
+        round(arguments.line_period * 1e9),
+    )
+
+
+def refuse_overwriting(arguments: argparse.Namespace) -> None:
+    """Refuse an output that is the input: it is mapped, and would be lost.
+
+    Raises:
+        UsageError: `-o` or `--json` names the input.
+    """
+    for option, target in (("-o", arguments.output), ("--json", arguments.json)):
+        named = target not in (None, "-") and Path(target).exists()
+        if named and Path(target).samefile(arguments.input):
+            raise UsageError(f"{option} {target}: is the input")
+
+
+def cuc_time(text: str | None) -> tuple[int, int] | None:
+    """Return a TAI time as seconds and 1/65536 s since 1958-01-01T00:00:00 (CCSDS 301.0, CUC).
+
+    Raises:
+        UsageError: not ISO 8601, with a zone, or outside 1958..2094.
+    """
+    if text is None:
+        return None
+    try:
+        since = datetime.fromisoformat(text) - datetime(1958, 1, 1)
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"--start-time: expected ISO 8601 in TAI, no zone: {error}") from error
+    ticks = since // timedelta(microseconds=1) * 65_536 // 1_000_000
+    if not 0 <= ticks < 1 << 48:
+        raise UsageError(f"--start-time: expected 1958..2094, found {text}")
+    return divmod(ticks, 65_536)

@@ -1,0 +1,81 @@
+"""Command `protect`: repair packets against losses on the link."""
+
+import argparse
+from collections.abc import Iterator
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+
+from onboard.commands.commandline import Commands, add_json_option, open_output, print_result
+from onboard.downlink.protect import extend, protect
+from onboard.errors import InputError, UsageError
+
+
+def add_protect_command(commands: Commands) -> None:
+    """Add `protect`."""
+    command = commands.add_parser(
+        "protect",
+        help="number packets for sending and add repair packets (erasure code)",
+        epilog="example: python -m onboard protect pass.pkt -o sent.pkt --group 200 --repair 20; "
+        "more on request: python -m onboard protect sent.pkt -o more.pkt --first-repair 20",
+    )
+    command.add_argument("input", type=Path, help="space packets of one APID (.pkt)")
+    command.add_argument("-o", "--output", required=True, type=Path, help="packets to write")
+    command.add_argument("--group", type=int, help="packets in a group, 1..4096 (default 200)")
+    command.add_argument("--repair", type=int, default=20, help="for each group (default 20)")
+    command.add_argument(
+        "--first-repair",
+        type=int,
+        metavar="ROW",
+        help="make only further repair packets, of a file that protect wrote, from this row on",
+    )
+    command.add_argument(
+        "--groups",
+        type=int,
+        nargs="+",
+        metavar="FIRST",
+        help="with --first-repair: only for the groups that begin with these packet numbers",
+    )
+    add_json_option(command)
+    command.set_defaults(run=_protect)
+
+
+def _protect(arguments: argparse.Namespace) -> int:
+    source, output = arguments.input, arguments.output
+    if output.exists() and source.exists() and output.samefile(source):
+        raise UsageError(f"-o {output}: is the input")
+    if not source.is_file() or not source.stat().st_size:
+        raise InputError(f"{source}: expected a file of space packets")
+    with source.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as recording:
+        packets = _packets(arguments, recording)
+        first = next(packets)
+        with open_output(output) as sent:
+            sent.write(first)
+            count, longest = 1, len(first)
+            for packet in packets:
+                sent.write(packet)
+                count, longest = count + 1, max(longest, len(packet))
+    result = {
+        "bytes": output.stat().st_size,
+        "input_bytes": source.stat().st_size,
+        "packets": count,
+        "longest_packet_bytes": longest,
+    }
+    text = (
+        f"{output}: {count} packets, {result['bytes']} bytes ({result['input_bytes']} before), "
+        f"the longest packet {longest} bytes"
+    )
+    print_result(result, text, arguments.json)
+    return 0
+
+
+def _packets(arguments: argparse.Namespace, recording: mmap) -> Iterator[bytes]:
+    first = arguments.first_repair
+    if first is None:
+        if arguments.groups:
+            raise UsageError("--groups: only with --first-repair")
+        return protect(
+            recording, 200 if arguments.group is None else arguments.group, arguments.repair
+        )
+    if arguments.group is not None:
+        raise UsageError("--group: the groups are those of the file, with --first-repair")
+    return extend(recording, range(first, first + arguments.repair), arguments.groups)

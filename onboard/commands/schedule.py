@@ -1,0 +1,122 @@
+"""Command `schedule`: the packets worth most within a budget of bytes."""
+
+import argparse
+from collections.abc import Iterator
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+
+from onboard import bundle as bundles
+from onboard.commands.commandline import Commands, add_json_option, open_output, print_result
+from onboard.commands.options import refuse_overwriting
+from onboard.downlink.region import Region
+from onboard.downlink.schedule import Index, Ranking, schedule
+from onboard.errors import BundleError, InputError, StreamError, UsageError
+from onboard.link.header import SceneHeader
+from onboard.link.resync import is_packets, read_stream
+from onboard.link.segment import Kind, Segment
+
+
+def add_schedule_command(commands: Commands) -> None:
+    """Add `schedule`."""
+    command = commands.add_parser(
+        "schedule",
+        help="order packets by what they are worth and cut them to a downlink budget",
+        epilog="example: python -m onboard schedule pass.pkt --bytes 2000000 "
+        "--priority pass.clouds --region 0,0,512,512 -o pass-first.pkt",
+    )
+    command.add_argument("input", type=Path, help="space packets of one scene (.pkt)")
+    command.add_argument("-o", "--output", required=True, type=Path, help="packets to write")
+    command.add_argument("--bytes", required=True, type=int, help="most bytes of the output")
+    command.add_argument(
+        "--priority",
+        type=Path,
+        metavar="FILE",
+        help="a byte for each tile, 0 first to 255 last: cloud fractions of stream --priority-out",
+    )
+    command.add_argument(
+        "--region",
+        action="append",
+        default=[],
+        metavar="PLACE",
+        help="tiles to send first: pixels x0,y0,x1,y1 (x1, y1 not included), or a GeoJSON file in "
+        "the CRS of the scene; may be given several times",
+    )
+    command.add_argument(
+        "--bundle", help="for --region, name or path; default: the known one the stream names"
+    )
+    add_json_option(command)
+    command.set_defaults(run=_schedule)
+
+
+def _schedule(arguments: argparse.Namespace) -> int:
+    refuse_overwriting(arguments)
+    source, output = arguments.input, arguments.output
+    if not source.is_file() or not source.stat().st_size:
+        raise InputError(f"{source}: expected a file of space packets")
+    with source.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as recording:
+        if not is_packets(recording):
+            raise InputError(f"{source}: expected space packets, found bare segments")
+        ranking = Ranking(_clouds(arguments.priority), _region(arguments, recording))
+        index = Index.read(recording, ranking)
+        packets = schedule(recording, index, arguments.bytes)
+        count = _write(packets, output)
+        result = {
+            "bytes": output.stat().st_size,
+            "budget": arguments.bytes,
+            "input_bytes": len(recording),
+            "packets": count,
+            "input_packets": len(index.marks),
+            "damaged": index.damaged,
+            "damaged_bytes": index.damaged_bytes,
+        }
+    text = (
+        f"{output}: {count} of {result['input_packets']} packets, {result['bytes']} of "
+        f"{arguments.bytes} bytes"
+    )
+    print_result(result, text, arguments.json)
+    reasons = ["no scene header"] if not index.headers else []
+    if index.damaged:
+        reasons.append(f"{index.damaged} damaged places left out, {index.damaged_bytes} bytes")
+    if reasons:
+        raise StreamError(f"{source}: {'; '.join(reasons)}")
+    return 0
+
+
+def _write(packets: Iterator[bytes], output: Path) -> int:
+    """Write packets and return how many; a budget that is too small leaves no file."""
+    first = next(packets)
+    with open_output(output) as file:
+        file.write(first)
+        return 1 + sum(1 for packet in packets if file.write(packet))
+
+
+def _clouds(path: Path | None) -> bytes:
+    if path is None:
+        return b""
+    if not path.is_file():
+        raise InputError(f"{path}: expected a file of one byte for each tile")
+    return path.read_bytes()
+
+
+def _region(arguments: argparse.Namespace, recording: mmap) -> Region | None:
+    if not arguments.region:
+        if arguments.bundle:
+            raise UsageError("--bundle: only with --region")
+        return None
+    segments = (found for found in read_stream(recording) if isinstance(found, Segment))
+    header = next((segment for segment in segments if segment.kind == Kind.SCENE), None)
+    if header is None:
+        raise StreamError(f"{arguments.input}: --region needs a scene header, there is none")
+    tile = _tile(arguments.bundle, header.model)
+    return Region.read(arguments.region, SceneHeader.unpack(header.body), tile)
+
+
+def _tile(name: str | None, model: bytes) -> int:
+    """Return the rows and columns of a tile of the model that a stream names."""
+    names = [name] if name else [str(path) for path in bundles.known().values()]
+    for bundle in map(bundles.load, names):
+        if bundle.model_hash[:4] == model:
+            return bundle.tile
+    raise BundleError(
+        f"stream: made by model {model.hex()}, expected that of {name or 'a known bundle'}"
+    )

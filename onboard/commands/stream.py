@@ -1,0 +1,280 @@
+"""Command `stream`: lines as they come to space packets, in bounded memory."""
+
+import argparse
+import statistics
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from onboard import bundle as bundles
+from onboard.bundle.scrub import Scrub
+from onboard.commands.commandline import (
+    Commands,
+    open_output,
+    peak_rss_mb,
+    print_result,
+    progress,
+)
+from onboard.commands.options import add_coding_options, add_raw_options, cuc_time, encode_options
+from onboard.downlink.cloud import cloud_fractions
+from onboard.downlink.recorder import Recorded, Recorder
+from onboard.encoder import Encoder
+from onboard.encoder.options import STRIPS_AT_ONCE
+from onboard.errors import InputError, SkybookError, UsageError
+from onboard.image.files import Image, read_raw
+from onboard.image.lines import LineSource
+from onboard.image.tiles import TileGrid
+from onboard.link.header import SceneHeader
+from onboard.link.packet import PacketOptions
+
+
+def add_stream_command(commands: Commands) -> None:
+    """Add `stream`."""
+    stream = commands.add_parser(
+        "stream",
+        help="encode lines as they come, to space packets",
+        epilog="example: camera | python -m onboard stream --input - --layout bil --width 2048 "
+        "--bundle skybook-s2 --ratio 20 -o pass.pkt",
+    )
+    stream.add_argument(
+        "--input", required=True, help="raw file, pipe or shared memory; - is stdin"
+    )
+    add_coding_options(stream)
+    add_raw_options(stream)
+    stream.add_argument(
+        "--block-lines",
+        type=int,
+        default=0,
+        help="layout bsq from a pipe: lines that come band after band before the next ones",
+    )
+    stream.add_argument("--lines", type=int, default=0, help="take no more; needed for --bytes")
+    stream.add_argument("--first-line", type=int, default=0, help="of the input (default 0)")
+    stream.add_argument("--resume", action="store_true", help="go on where the output stops")
+    stream.add_argument(
+        "--strips-at-once",
+        type=int,
+        default=STRIPS_AT_ONCE,
+        help=f"rows of tiles coded together: speed for latency (default {STRIPS_AT_ONCE})",
+    )
+    stream.add_argument(
+        "--scrub-rows",
+        type=int,
+        help="rows of tiles between checks of the model's memory (default: those coded together)",
+    )
+    stream.add_argument(
+        "--priority-out", type=Path, help="cloud fraction of each tile, a byte each, not downlinked"
+    )
+    stream.set_defaults(run=_stream)
+
+
+@dataclass
+class _Lines:
+    """The strips of an input, watched on their way to the encoder.
+
+    Attributes:
+        strips: of the input.
+        tile: rows and columns of a tile.
+        left: lines still to come, None if not known.
+        priority: file of cloud fractions.
+        nodata: sample value that means there are no data.
+        count: lines so far.
+        arrived: when each strip that is not yet recorded had arrived.
+        error: why the input ended early.
+    """
+
+    strips: Iterator[Image]
+    tile: int
+    left: int | None
+    priority: BinaryIO | None
+    nodata: int | None
+    count: int = 0
+    arrived: deque[float] = field(default_factory=deque)
+    error: Exception | None = None
+
+    def __iter__(self) -> Iterator[Image]:
+        """Yield the strips; an error ends them, so that what came before is coded and ended."""
+        while self.left != 0:
+            try:
+                lines = next(self.strips)[:, : self.left]
+            except StopIteration:
+                break
+            except (SkybookError, OSError) as error:
+                self.error = error
+                return
+            if self.left is not None:
+                self.left -= lines.shape[1]
+            self.arrived.append(time.perf_counter())
+            self.count += lines.shape[1]
+            if self.priority:
+                self.priority.write(self._clouds(lines))
+                self.priority.flush()
+            yield lines
+        if self.left:
+            self.error = InputError(f"lines: the input ended {self.left} lines before --lines")
+
+    def _clouds(self, lines: Image) -> bytes:
+        """Return the cloud fraction of each tile of a strip."""
+        grid = TileGrid(lines.shape[2], lines.shape[1], self.tile)
+        tiles = np.stack([grid.cut(lines, index) for index in range(grid.count)])
+        present = np.zeros((grid.count, *tiles.shape[2:]), np.bool_)
+        for index in range(grid.count):
+            _, _, rows, cols = grid.box(index)
+            present[index, :rows, :cols] = True
+        if self.nodata is not None:
+            present &= (tiles != self.nodata).any(axis=1)
+        return bytes(cloud_fractions(tiles, present))
+
+
+def _stream(arguments: argparse.Namespace) -> int:
+    bundle = bundles.load(arguments.bundle)
+    options = encode_options(arguments, "strip", packets=True)
+    options = replace(options, strips_at_once=arguments.strips_at_once)
+    encoder = Encoder(bundle, arguments.engine, arguments.threads)
+    scrub = Scrub(bundle, encoder.coder)
+    header = _header(arguments, bundle.bands)
+    grid = TileGrid(header.width, 1, bundle.tile)
+    recorded = Recorded()
+    if arguments.resume:
+        recorded = Recorded.read(arguments.output, grid.columns)
+        if recorded.ended:
+            raise UsageError(f"{arguments.output}: already ends, there is nothing to go on with")
+    skip = recorded.rows * bundle.tile
+    begun = time.perf_counter()
+    with ExitStack() as files:
+        show = files.enter_context(progress("waiting for lines"))
+        lines = _Lines(
+            _strips(arguments, header, bundle.tile, skip, files),
+            bundle.tile,
+            arguments.lines - skip if arguments.lines else None,
+            _priority(arguments.priority_out, recorded.rows * grid.columns, files),
+            arguments.nodata,
+        )
+        done = encoder.progress(header, options, recorded.rows, recorded.segments, recorded.before)
+        strips = encoder.stream(lines, header, options, done)
+        recorder = _recorder(arguments, recorded, options.packets, scrub, files)
+        waits = []
+        for strip in strips:
+            recorder.record(strip)
+            show(f"line {strip.line}: {recorder.packets} packets, {recorder.bytes} bytes")
+            if lines.arrived:
+                waits.append(time.perf_counter() - lines.arrived.popleft())
+        recorder.flush()
+    result = _result(encoder, lines, recorder, waits, time.perf_counter() - begun)
+    print_result(result, _text(result, arguments.output), arguments.json)
+    if lines.error:
+        raise lines.error
+    return 0
+
+
+def _header(arguments: argparse.Namespace, bands: int) -> SceneHeader:
+    """Return the header of the scene; its height is 0 unless `--lines` says it."""
+    if arguments.layout is None or arguments.width is None:
+        raise UsageError("stream: expected --layout and --width")
+    if arguments.lines < 0 or arguments.first_line < 0:
+        raise UsageError("stream: expected --lines and --first-line of 0 or more")
+    bits = arguments.significant_bits
+    return SceneHeader(
+        arguments.dtype,
+        bits if bits is not None else 8 if arguments.dtype == "u8" else 16,
+        bands if arguments.bands is None else arguments.bands,
+        arguments.width,
+        arguments.lines if arguments.bytes is not None else 0,
+        nodata=arguments.nodata,
+        start_time=cuc_time(arguments.start_time),
+    )
+
+
+def _strips(
+    arguments: argparse.Namespace, header: SceneHeader, tile: int, skip: int, files: ExitStack
+) -> Iterator[Image]:
+    """Return the strips of the input from line `skip` of the scene on."""
+    if skip < arguments.first_line:
+        raise UsageError(
+            f"--first-line: the input begins at line {arguments.first_line}, but line {skip} is "
+            "next"
+        )
+    path = Path(arguments.input)
+    if arguments.layout == "bsq" and not arguments.block_lines and path.is_file():
+        form = (arguments.layout, arguments.dtype, arguments.byte_order)
+        image = read_raw(path, *form, header.bands, header.width)
+        image = image[:, skip - arguments.first_line :]
+        return (image[:, line : line + tile] for line in range(0, image.shape[1], tile))
+    source = LineSource(
+        arguments.layout,
+        arguments.dtype,
+        arguments.byte_order,
+        header.bands,
+        header.width,
+        arguments.block_lines,
+    )
+    try:
+        stream = (
+            sys.stdin.buffer if arguments.input == "-" else files.enter_context(path.open("rb"))
+        )
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    return source.strips(stream, tile, skip - arguments.first_line)
+
+
+def _priority(path: Path | None, tiles: int, files: ExitStack) -> BinaryIO | None:
+    """Open the file of cloud fractions, which has `tiles` of them already."""
+    if path is None:
+        return None
+    if not tiles:
+        return files.enter_context(open_output(path))
+    known = path.read_bytes()[:tiles] if path.exists() else b""
+    file = files.enter_context(open_output(path))
+    file.write(known.ljust(tiles, b"\0"))
+    return file
+
+
+def _recorder(
+    arguments: argparse.Namespace,
+    recorded: Recorded,
+    packets: PacketOptions | None,
+    scrub: Scrub,
+    files: ExitStack,
+) -> Recorder:
+    """Open the output, a new one or to go on with."""
+    rows = arguments.strips_at_once if arguments.scrub_rows is None else arguments.scrub_rows
+    if rows < 1:
+        raise UsageError(f"--scrub-rows: expected 1 or more, found {rows}")
+    if str(arguments.output) == "-":
+        return Recorder(sys.stdout.buffer, packets, scrub, rows)
+    if not recorded.length:
+        output = files.enter_context(open_output(arguments.output))
+        return Recorder(output, packets, scrub, rows)
+    output = files.enter_context(arguments.output.open("r+b"))
+    return Recorder.resume(output, recorded, packets, scrub, rows)
+
+
+def _result(
+    encoder: Encoder, lines: _Lines, recorder: Recorder, waits: list[float], seconds: float
+) -> dict[str, Any]:
+    return {
+        "bundle": encoder.bundle.name,
+        "engine": encoder.engine,
+        "lines": lines.count,
+        "bytes": recorder.bytes,
+        "packets": recorder.packets,
+        "seconds": seconds,
+        "latency_median_s": statistics.median(waits) if waits else 0.0,
+        "latency_max_s": max(waits, default=0.0),
+        "peak_rss_mb": peak_rss_mb(),
+    }
+
+
+def _text(result: dict[str, Any], output: Path) -> str:
+    return (
+        f"{output}: {result['lines']} lines, {result['packets']} packets, {result['bytes']} bytes; "
+        f"from a strip's last line to its last packet {result['latency_median_s']:.2f} s "
+        f"(at most {result['latency_max_s']:.2f} s); {result['engine']}, "
+        f"peak RSS {result['peak_rss_mb']:.0f} MB"
+    )

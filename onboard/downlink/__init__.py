@@ -1,0 +1,1 @@
+"""Downlink: what is written, kept, chosen and protected before the radio."""

@@ -1,0 +1,208 @@
+"""Schedule: packets in the order of their worth, cut to a budget (SPEC.md, section 18)."""
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from mmap import mmap
+
+import numpy as np
+
+from onboard.downlink.region import Region
+from onboard.errors import LimitError, StreamError, UsageError
+from onboard.link.framing import HEADER_EVERY
+from onboard.link.packet import SpacePacket
+from onboard.link.resync import Damage, Received, read_packets
+from onboard.link.segment import Kind, Segment, unpack_segments
+
+COARSE_LAYER = 1
+"""Segments that start in this layer or before it are coarse."""
+_COARSE_REGION, _COARSE, _FINE_REGION, _FINE = range(1, 5)
+_FRAME = 0
+_SPARE = (1 << 32) - 1
+"""Key of a header that is alone in its packet: it waits to be brought forward."""
+_CLASS_BITS = 28
+_NUMBER_BITS = 32
+_HEADER, _SENT = 1 << 31, 1 << 30
+_LENGTH = _SENT - 1
+_CLEAR = 256
+_NEAR = 50
+"""A budget is filled when less than one part in this many is left."""
+_LOOK_AHEAD = 1_000
+
+Recording = bytes | mmap
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What makes one tile more urgent than another.
+
+    Attributes:
+        clouds: cloud fraction of each tile, or any other map of what matters less; of tiles
+            beyond its end it is 0.
+        region: tiles that come first.
+    """
+
+    clouds: bytes = b""
+    region: Region | None = None
+
+    def key(self, segment: Segment) -> int:
+        """Return how late a segment is sent: 32 bits, within a tile rising from coarse to fine."""
+        if segment.kind not in (Kind.TILE, Kind.MASK):
+            return _SPARE if segment.kind == Kind.SCENE else _FRAME
+        chosen = self.region is not None and self.region.touches(segment.tile)
+        depth = segment.layer << 16 | segment.first
+        if segment.kind == Kind.MASK:
+            depth = 0  # with the side information that says there is one
+        if segment.layer <= COARSE_LAYER:
+            return (_COARSE_REGION if chosen else _COARSE) << _CLASS_BITS | depth
+        cloud = self.clouds[segment.tile] if segment.tile < len(self.clouds) else 0
+        late = depth * _CLEAR // (_CLEAR - cloud)
+        return (_FINE_REGION if chosen else _FINE) << _CLASS_BITS | late
+
+
+@dataclass
+class Index:
+    """Where the packets of a recording are, and how late each is sent; 20 bytes a packet.
+
+    Attributes:
+        ranks: key of the packet's most urgent segment, then its number in the recording.
+        offsets: of its first byte.
+        marks: its length, whether it holds a scene header, whether it is sent.
+        headers: packets that hold a scene header.
+        damaged: places of the recording that hold no intact packet.
+        damaged_bytes: of them.
+    """
+
+    ranks: "array[int]" = field(default_factory=lambda: array("Q"))
+    offsets: "array[int]" = field(default_factory=lambda: array("Q"))
+    marks: "array[int]" = field(default_factory=lambda: array("I"))
+    headers: int = 0
+    damaged: int = 0
+    damaged_bytes: int = 0
+
+    @classmethod
+    def read(cls, recording: Recording, ranking: Ranking) -> "Index":
+        """Index a recording of one scene.
+
+        Raises:
+            StreamError: there is no intact packet.
+            UsageError: packets of several scenes, or repair packets.
+        """
+        index = cls()
+        scene: tuple[int, bytes] | None = None
+        for found in read_packets(recording):
+            if isinstance(found, Damage):
+                index._leave_out(found.length)
+            elif found.packet is None or not found.segments:
+                index._leave_out(found.stop - found.offset)
+            else:
+                scene = scene or (found.segments[0].scene_id, found.segments[0].model)
+                _check(found.segments, scene)
+                index._add(found, ranking)
+        if not index.ranks:
+            raise StreamError("schedule: there is no intact packet")
+        return index
+
+    def _leave_out(self, length: int) -> None:
+        self.damaged += 1
+        self.damaged_bytes += length
+
+    def _add(self, found: Received, ranking: Ranking) -> None:
+        header = any(segment.kind == Kind.SCENE for segment in found.segments)
+        self.headers += header
+        key = min(map(ranking.key, found.segments))
+        self.ranks.append(key << _NUMBER_BITS | len(self.ranks))
+        self.offsets.append(found.offset)
+        self.marks.append(found.stop - found.offset | (_HEADER if header else 0))
+
+
+def _check(segments: tuple[Segment, ...], scene: tuple[int, bytes]) -> None:
+    for segment in segments:
+        if (segment.scene_id, segment.model) != scene:
+            raise UsageError(
+                f"schedule: expected packets of one scene, found {scene[0]} (model "
+                f"{scene[1].hex()}) and {segment.scene_id} (model {segment.model.hex()})"
+            )
+        if segment.kind == Kind.REPAIR:
+            raise UsageError("schedule: found repair packets; protect what was scheduled instead")
+
+
+def schedule(recording: Recording, index: Index, budget: int) -> Iterator[bytes]:
+    """Yield packets as they are, the most urgent first, until the budget is spent.
+
+    A packet that does not fit ends the order, but where much of the budget is left, later
+    packets that fit are taken, none of a tile of which something was passed over. The index is
+    used up.
+
+    Args:
+        recording: as indexed.
+        index: of the recording.
+        budget: bytes, never exceeded.
+
+    Raises:
+        LimitError: the budget is below the first two packets: scene header, and one more.
+    """
+    sending = _sending(index)
+    opening = list(islice(sending, 2))
+    least = sum(index.marks[number] & _LENGTH for number in opening)
+    if budget < least:
+        raise LimitError(f"budget: expected {least} bytes or more, found {budget}")
+    left = budget
+    for number in chain(opening, sending):
+        if index.marks[number] & _LENGTH > left:
+            yield from _fill(recording, index, number, sending, left, budget // _NEAR)
+            return
+        left -= index.marks[number] & _LENGTH
+        yield _packet(recording, index, number)
+
+
+def _sending(index: Index) -> Iterator[int]:
+    """Yield the numbers of packets in the order of sending.
+
+    One with a scene header comes first and after `HEADER_EVERY` packets without one: the next of
+    those that have one is brought forward.
+    """
+    order = np.frombuffer(index.ranks, np.uint64)
+    order.sort()
+    order &= np.uint64((1 << _NUMBER_BITS) - 1)
+    headers = (int(n) for n in order if index.marks[n] & (_HEADER | _SENT) == _HEADER)
+    without = HEADER_EVERY
+    for number in map(int, order):
+        if index.marks[number] & _SENT:
+            continue
+        early = None
+        if without >= HEADER_EVERY and not index.marks[number] & _HEADER:
+            early = next(headers, None)
+        for chosen in (number,) if early is None else (early, number):
+            index.marks[chosen] |= _SENT
+            without = 0 if index.marks[chosen] & _HEADER else without + 1
+            yield chosen
+
+
+def _fill(
+    recording: Recording, index: Index, passed: int, rest: Iterator[int], left: int, enough: int
+) -> Iterator[bytes]:
+    """Yield packets after one that was too long, until `enough` or fewer bytes are left."""
+    blocked: set[int] = set()
+    for number in chain([passed], islice(rest, _LOOK_AHEAD)):
+        if left <= enough:
+            return
+        packet = _packet(recording, index, number)
+        tiles = _tiles(packet)
+        if len(packet) <= left and not tiles & blocked:
+            left -= len(packet)
+            yield packet
+        else:
+            blocked |= tiles
+
+
+def _tiles(packet: bytes) -> set[int]:
+    """Return the tiles of which a packet holds something."""
+    segments = unpack_segments(SpacePacket.unpack(packet)[0].segments)
+    return {segment.tile for segment in segments if segment.kind in (Kind.TILE, Kind.MASK)}
+
+
+def _packet(recording: Recording, index: Index, number: int) -> bytes:
+    first = index.offsets[number]
+    return bytes(recording[first : first + (index.marks[number] & _LENGTH)])

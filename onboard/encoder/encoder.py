@@ -1,0 +1,289 @@
+"""Encoder: lines of an image to segments, window by window of tiles."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onboard.bundle import Bundle
+from onboard.codec.kinds import open_tile_coder
+from onboard.codec.tile import TileCoder
+from onboard.encoder.budget import within
+from onboard.encoder.options import DEFAULT_RATIO, Options
+from onboard.encoder.windows import Windows
+from onboard.errors import InputError, SkybookError, UsageError
+from onboard.image.files import DTYPES, check_image
+from onboard.image.tiles import TileGrid
+from onboard.link.framing import EDGE_BYTES, Framing, Strip
+from onboard.link.header import EndOfScene, SceneHeader
+from onboard.link.segment import Kind, Segment
+
+_GIVEN_BACK = 31 << 20
+"""Bytes of a block that makes glibc keep what is freed, up to twice as much, for arrays to come.
+
+Else it gives pages back to the system and takes them again all the time, a tenth of an encode.
+"""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a scene is encoded; what an encode that goes on must know.
+
+    Attributes:
+        rows: rows of tiles done.
+        segments: written so far.
+        spare: bytes of the budget that earlier windows left over or kept back.
+    """
+
+    rows: int = 0
+    segments: int = 0
+    spare: int = 0
+
+
+class Encoder:
+    """A bundle and the engine that runs its encoder graph; encodes any number of scenes.
+
+    With glibc the process keeps memory that it frees, up to 62 MiB, from the first encoder on.
+    """
+
+    def __init__(self, bundle: Bundle, engine: str | None = None, threads: int = 1) -> None:
+        self.bundle = bundle
+        self.coder: TileCoder = open_tile_coder(bundle, engine, threads)
+        np.empty(_GIVEN_BACK, np.uint8)  # and is given back at once
+
+    @property
+    def engine(self) -> str:
+        """Name of the engine."""
+        return self.coder.engine
+
+    def state_bytes(self, width: int) -> int:
+        """Return what a strip of `width` columns takes while it is encoded, packets left aside.
+
+        That is the samples of one row of tiles, and per tile its symbols' sizes at two steps.
+        """
+        columns = -(-width // self.bundle.tile)
+        tile = self.bundle.tile
+        samples = 2 * self.bundle.bands * tile * tile
+        latents = 4 * self.bundle.bands * tile * tile
+        return columns * (samples + 16) + latents + samples
+
+    def encode(
+        self, image: NDArray[Any], header: SceneHeader | None = None, options: Options | None = None
+    ) -> Iterator[bytes]:
+        """Yield the segments of a scene: header, tiles in row-major order, end.
+
+        See `strips`.
+        """
+        for strip in self.strips(image, header, options):
+            yield from strip.segments
+
+    def strips(
+        self, image: NDArray[Any], header: SceneHeader | None = None, options: Options | None = None
+    ) -> Iterator[Strip]:
+        """Yield the segments of a scene, row of tiles by row of tiles.
+
+        Args:
+            image: (bands, rows, cols), uint8, uint16 or int16; may be memory-mapped.
+            header: what to say of the scene; size, bands and sample type are filled in here. A
+                scene whose window is the strip is taken as a stream: its height is told at the end.
+            options: see `Options`.
+
+        Raises:
+            InputError: wrong dtype, bands or shape, or values beyond the significant bits.
+            UsageError: a rate for a bundle of fixed rate, or segments too short for the header.
+            LimitError: the coarsest encoding takes more than the budget.
+        """
+        options = options or Options()
+        kind = check_image(image, self.bundle.bands)
+        header = header or SceneHeader.of(image)
+        if header.sample_type != kind:
+            raise InputError(f"image: header says {header.sample_type}, found {kind}")
+        bands, height, width = image.shape
+        TileGrid(width, height, self.bundle.tile)
+        header = replace(header, bands=bands, width=width, height=height)
+        if options.window == "scene":
+            return self.stream([image], header, options)
+        step = self.bundle.tile
+        windows = (image[:, first : first + step] for first in range(0, height, step))
+        if options.budget is None:
+            header = replace(header, height=0)
+        return self.stream(windows, header, options)
+
+    def stream(
+        self,
+        windows: Iterable[NDArray[Any]],
+        header: SceneHeader,
+        options: Options,
+        done: Progress | None = None,
+    ) -> Iterator[Strip]:
+        """Yield the segments of lines as they come, window by window.
+
+        Args:
+            windows: (bands, rows, width) each; all but the last whole rows of tiles.
+            header: of the scene; height 0 if it is not known.
+            options: see `Options`; a budget needs a height.
+            done: what was encoded before, to go on from there.
+
+        Raises:
+            as `strips`; also UsageError: a budget for a scene of unknown height.
+        """
+        options = self._complete(options)
+        if options.budget is not None and not header.height:
+            raise UsageError("budget: expected a ratio or an error, since the height is not known")
+        framing = self._framing(header, options)
+        done = done or self.progress(header, options, 0, 0, 0)
+        lines = done.rows * self.bundle.tile
+        source = iter(windows)
+        together = 1 if options.window == "scene" else options.strips_at_once
+        more = True
+        while more:
+            batch: list[NDArray[Any]] = []
+            failed: SkybookError | None = None
+            try:
+                batch.extend(islice(source, together))
+            except SkybookError as error:
+                failed = error  # what came before is encoded first
+            more = len(batch) == together
+            size = together
+            while batch:
+                part = batch[:size]
+                try:
+                    strips, stop, done = self._encode(part, header, framing, options, lines, done)
+                except SkybookError:
+                    if size == 1:
+                        raise
+                    size = 1  # so that the rows before the one at fault are not lost
+                    continue
+                finally:
+                    part.clear()  # not to be held while the next ones are read
+                del batch[:size]
+                lines = stop
+                yield from strips
+            if failed:
+                raise failed
+        if not lines:
+            raise InputError("image: expected at least one line, found none")
+        yield self._end(framing, lines, done.segments)
+
+    def _encode(
+        self,
+        batch: list[NDArray[Any]],
+        header: SceneHeader,
+        framing: Framing,
+        options: Options,
+        lines: int,
+        done: Progress,
+    ) -> tuple[list[Strip], int, Progress]:
+        """Return the segments of windows after `lines`, the lines after them, and how far it is."""
+        tile = self.bundle.tile
+        stop = lines
+        budgets = []
+        for window in batch:
+            self._check(window, header, stop)
+            first, stop = stop, stop + window.shape[1]
+            budgets.append(self._share(options, header, framing, first, stop))
+        coder = self.coder.along_trellis() if options.trellis else self.coder
+        windows = Windows.analyse(coder, framing, batch, header, tile, lines // tile)
+        strips = self._code(windows, options, budgets, done)
+        spare = done.spare + sum(budgets) - framing.cost(strips)
+        segments = done.segments + sum(len(strip.segments) for strip in strips)
+        return strips, stop, Progress(-(-stop // tile), segments, spare)
+
+    def progress(
+        self, header: SceneHeader, options: Options, rows: int, segments: int, spent: int
+    ) -> Progress:
+        """Return how far a scene is encoded, to go on from there.
+
+        Args:
+            header: of the scene.
+            options: it was encoded with.
+            rows: rows of tiles done.
+            segments: written for them.
+            spent: bytes that those took, packets included.
+        """
+        options = self._complete(options)
+        framing = self._framing(header, options)
+        share = self._share(options, header, framing, 0, rows * self.bundle.tile) if rows else 0
+        kept = self._kept_back(options, header, framing)
+        return Progress(rows, segments, max(0, share + kept - spent))
+
+    def _complete(self, options: Options) -> Options:
+        """Fill in the default rate, or refuse a rate that the bundle cannot keep."""
+        if self.bundle.variable_rate:
+            return options if options.rates else replace(options, ratio=DEFAULT_RATIO)
+        if options.rates or options.trellis:
+            raise UsageError(f"rate, trellis: bundle {self.bundle.name} has a fixed rate")
+        return options
+
+    def _framing(self, header: SceneHeader, options: Options) -> Framing:
+        """Return what all segments share, refusing a scene header that is too long."""
+        model = self.bundle.model_hash[:4]
+        body = header.pack()
+        head = Segment(Kind.SCENE, options.scene_id, model, 0, 0, 0, None, body).pack()
+        if len(head) > options.segment_limit:
+            raise UsageError(
+                f"scene header: takes {len(head)} bytes, segments may have {options.segment_limit}"
+            )
+        return Framing(
+            options.scene_id,
+            model,
+            head,
+            options.segment_limit,
+            options.one_layer,
+            options.packets,
+        )
+
+    def _check(self, window: NDArray[Any], header: SceneHeader, lines: int) -> None:
+        """Refuse lines that do not fit the scene; `lines` came before."""
+        check_image(window, self.bundle.bands)
+        if window.shape[2] != header.width:
+            raise InputError(f"lines: expected {header.width} columns, found {window.shape[2]}")
+        if lines % self.bundle.tile:
+            raise UsageError(f"lines: a window of {lines} lines in all is followed by another")
+        TileGrid(header.width, lines + window.shape[1], self.bundle.tile)
+
+    def _share(
+        self, options: Options, header: SceneHeader, framing: Framing, first: int, stop: int
+    ) -> int:
+        """Return the bytes that lines `first` to `stop` may take.
+
+        The first lines pay for the end, and for a last row of tiles that is too short to have a
+        share that its headers fit in.
+        """
+        end = self._end(framing, 1, 0)
+        reserve = framing.cost([end]) + self._kept_back(options, header, framing)
+        if options.budget is not None:
+            spendable = options.budget - reserve
+            return spendable * stop // header.height - spendable * first // header.height
+        if options.ratio is None:
+            return 0
+        raw = header.bands * header.width * np.dtype(DTYPES[header.sample_type]).itemsize
+        before = int(raw * first / options.ratio) - reserve if first else 0
+        return int(raw * stop / options.ratio) - reserve - before
+
+    def _kept_back(self, options: Options, header: SceneHeader, framing: Framing) -> int:
+        """Return what a last row of tiles that may be short takes at the coarsest step."""
+        if options.window == "scene" or (header.height and not header.height % self.bundle.tile):
+            return 0
+        columns = -(-header.width // self.bundle.tile)
+        return columns * (framing.overhead + self.coder.least_body + EDGE_BYTES)
+
+    def _code(
+        self, windows: Windows, options: Options, budgets: list[int], done: Progress
+    ) -> list[Strip]:
+        """Return the segments of windows at the rate asked for."""
+        if not self.bundle.variable_rate:
+            return windows.at_fixed_rate(done.segments)
+        if options.rmse is not None:
+            return windows.for_error(options.rmse, done.segments)
+        strict = options.budget is not None or options.window == "scene"
+        return within(windows, budgets, done.spare, done.segments, strict)
+
+    def _end(self, framing: Framing, height: int, written: int) -> Strip:
+        """Return the end of a scene of `height` lines, after `written` segments."""
+        body = EndOfScene(height, written).pack()
+        segment = Segment(Kind.END, framing.scene_id, framing.model, 0, 0, 0, None, body)
+        return Strip(height, [segment.pack()])

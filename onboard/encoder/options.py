@@ -1,0 +1,71 @@
+"""Options: what the caller of the encoder chooses."""
+
+from dataclasses import dataclass
+
+from onboard.errors import UsageError
+from onboard.link.packet import PacketOptions
+from onboard.link.segment import DEFAULT_SEGMENT_BYTES, MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES
+
+DEFAULT_RATIO = 20.48
+WINDOWS = ("scene", "strip")
+STRIPS_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the caller chooses. Of budget, ratio and rmse one at most; else ratio 20.48.
+
+    Attributes:
+        scene_id: u16, told apart by the receiver.
+        segment_bytes: most bytes of a segment, header and CRC included.
+        one_layer: begin a new segment at every layer and send each row of tiles layer by layer, so
+            that layers can be scheduled apart.
+        budget: most bytes of the stream, packets included; bundles of variable rate only.
+        ratio: raw bytes over bytes, instead.
+        rmse: root mean square error aimed at, in DN, instead.
+        window: over what the rate is controlled, 'scene' or 'strip' (one row of tiles).
+        packets: how packets are formed; None for bare segments.
+        strips_at_once: rows of tiles that are coded together where the window is the strip, for
+            speed; the bytes do not hang on it.
+        trellis: choose indices along a trellis: fewer bytes at the same quality, for more time.
+    """
+
+    scene_id: int = 0
+    segment_bytes: int = DEFAULT_SEGMENT_BYTES
+    one_layer: bool = False
+    budget: int | None = None
+    ratio: float | None = None
+    rmse: float | None = None
+    window: str = "scene"
+    packets: PacketOptions | None = None
+    strips_at_once: int = STRIPS_AT_ONCE
+    trellis: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.scene_id <= 65_535:
+            raise UsageError(f"scene id: expected 0..65535, found {self.scene_id}")
+        if not MIN_SEGMENT_BYTES <= self.segment_bytes <= MAX_SEGMENT_BYTES:
+            raise UsageError(
+                f"segment bytes: expected {MIN_SEGMENT_BYTES}..{MAX_SEGMENT_BYTES}, "
+                f"found {self.segment_bytes}"
+            )
+        if self.rates > 1:
+            raise UsageError("rate: expected one of a budget, a ratio and an error, found several")
+        if self.ratio is not None and not 0 < self.ratio < float("inf"):
+            raise UsageError(f"ratio: expected more than 0, found {self.ratio}")
+        if self.rmse is not None and not 0 < self.rmse < 65_536:
+            raise UsageError(f"RMSE: expected more than 0 DN, found {self.rmse}")
+        if not 1 <= self.strips_at_once <= 1024:
+            raise UsageError(f"strips at once: expected 1..1024, found {self.strips_at_once}")
+        if self.window not in WINDOWS:
+            raise UsageError(f"rate window: expected one of {WINDOWS}, found {self.window!r}")
+
+    @property
+    def rates(self) -> int:
+        """How many rates are asked for."""
+        return sum(rate is not None for rate in (self.budget, self.ratio, self.rmse))
+
+    @property
+    def segment_limit(self) -> int:
+        """Most bytes of a segment, so that it fits a packet."""
+        return min(self.segment_bytes, self.packets.room if self.packets else MAX_SEGMENT_BYTES)

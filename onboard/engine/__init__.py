@@ -1,0 +1,1 @@
+"""Engines: the only door to inference engines, and what runs in them."""

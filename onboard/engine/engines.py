@@ -1,0 +1,56 @@
+"""Engines: the only door to inference engines, which are imported when asked for.
+
+LiteRT writes one line about its XNNPACK delegate to standard error; it offers no way to stop that.
+"""
+
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from onboard.errors import BundleError, EngineError
+
+ENGINES = ("ort", "litert", "tflite", "numpy")
+_TRIED = ("ort", "litert", "tflite")
+_MODULES = {
+    "ort": "onnxruntime",
+    "litert": "ai_edge_litert.interpreter",
+    "tflite": "tflite_runtime.interpreter",
+}
+_ORT_FATAL = 4
+
+
+def import_engine(engine: str) -> Any:
+    """Import the module of an engine."""
+    # Under numpy 2 the module imports, and then its interpreter fails without saying why.
+    if engine == "tflite" and int(np.__version__.split(".")[0]) >= 2:
+        raise EngineError(f"engine tflite needs numpy < 2, found {np.__version__}")
+    try:
+        return import_module(_MODULES[engine])
+    except ImportError as error:
+        raise EngineError(
+            f"engine {engine}: {error}; install it with: pip install 'skybook[{engine}]'"
+        ) from error
+
+
+def first_engine() -> tuple[str, Any]:
+    """Return name and module of the first engine that is installed."""
+    reasons = []
+    for engine in _TRIED:
+        try:
+            return engine, import_engine(engine)
+        except EngineError as error:
+            reasons.append(str(error))
+    raise EngineError(f"no inference engine: {'; '.join(reasons)}")
+
+
+def open_ort(module: Any, model: bytes, threads: int) -> Any:
+    """Open an ONNX file on the CPU, silently."""
+    options = module.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _ORT_FATAL
+    try:
+        return module.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise BundleError(f"engine ort refuses the graph: {error}") from error

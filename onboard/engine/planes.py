@@ -1,0 +1,120 @@
+"""Plane session: a lapped transform in numpy or an inference engine (SPEC.md, section 9)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onboard.engine.engines import ENGINES, import_engine, open_ort
+from onboard.errors import BundleError, UsageError
+
+
+class PlaneSession(Protocol):
+    """A lapped transform, ready to run."""
+
+    @property
+    def engine(self) -> str:
+        """Name of the engine, one of `ENGINES`."""
+
+    def run(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return latents (n, rows/8, cols/8, 64) of integer planes (n, rows, cols)."""
+
+
+@dataclass(frozen=True)
+class _NumpyPlanes:
+    """numpy itself: the transform is one matrix product."""
+
+    _transform: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    engine: str = "numpy"
+
+    def run(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self._transform(planes)
+
+
+@dataclass(frozen=True)
+class _OrtPlanes:
+    """onnxruntime: any number of planes of any size."""
+
+    _session: Any
+    engine: str = "ort"
+
+    def run(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
+        wide = np.pad(planes, ((0, 0), (4, 4), (4, 4)), mode="symmetric")[:, None]
+        try:
+            latents = self._session.run(None, {"planes": np.ascontiguousarray(wide)})[0]
+        except Exception as error:
+            raise BundleError(f"engine ort: {error}") from error
+        found: NDArray[np.float32] = latents.transpose(0, 2, 3, 1)
+        return found
+
+
+@dataclass(frozen=True)
+class _LitePlanes:
+    """LiteRT or tflite_runtime: one plane of a whole tile at a time."""
+
+    engine: str
+    _interpreter: Any
+    _input: int
+    _output: int
+    _tile: int
+
+    def run(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
+        _, rows, cols = planes.shape
+        # What lies beyond the border mirrors what is within, so latents within do not change.
+        fill = ((0, 0), (4, 4 + self._tile - rows), (4, 4 + self._tile - cols))
+        wide = np.pad(planes, fill, mode="symmetric")
+        latents = []
+        for plane in wide:
+            try:
+                self._interpreter.set_tensor(self._input, plane[None, :, :, None])
+                self._interpreter.invoke()
+            except Exception as error:
+                raise BundleError(f"engine {self.engine}: {error}") from error
+            latents.append(self._interpreter.get_tensor(self._output)[0])
+        return np.stack(latents)[:, : rows // 8, : cols // 8]
+
+
+def open_plane_session(
+    onnx: bytes,
+    tflite: bytes,
+    tile: int,
+    transform: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    engine: str | None = None,
+    threads: int = 1,
+) -> PlaneSession:
+    """Open the lapped transform in an engine; without a name in numpy, which needs no other.
+
+    Args:
+        onnx: part `encoder.onnx` of a bundle.
+        tflite: part `encoder.tflite` of the same bundle.
+        tile: rows and columns of a tile.
+        transform: the same in numpy.
+        engine: one of `ENGINES`.
+        threads: threads of the engine, at least 1.
+
+    Raises:
+        UsageError: there is no such engine, or `threads` is less than 1.
+        EngineError: the engine is not installed or cannot run here.
+        BundleError: the engine refuses the graph.
+    """
+    if engine is not None and engine not in ENGINES:
+        raise UsageError(f"engine: expected one of {', '.join(ENGINES)}, found {engine!r}")
+    if threads < 1:
+        raise UsageError(f"threads: expected at least 1, found {threads}")
+    if engine in (None, "numpy"):
+        return _NumpyPlanes(transform)
+    module = import_engine(engine)
+    if engine == "ort":
+        return _OrtPlanes(open_ort(module, onnx, threads))
+    try:
+        interpreter = module.Interpreter(model_content=tflite, num_threads=threads)
+        interpreter.allocate_tensors()
+        places = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    except Exception as error:
+        raise BundleError(f"engine {engine} refuses the graph: {error}") from error
+    shape = places[0]["shape"].tolist()
+    if shape != [1, tile + 8, tile + 8, 1]:
+        raise BundleError(f"encoder graph: expected planes of {tile + 8}, found {shape}")
+    return _LitePlanes(engine, interpreter, places[0]["index"], places[1]["index"], tile)

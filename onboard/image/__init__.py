@@ -1,0 +1,1 @@
+"""Images: raw files, lines as they come, tiles."""

@@ -1,0 +1,1 @@
+"""Link: all that crosses the space link, both directions in one file each."""

@@ -1,0 +1,87 @@
+"""Framing: bodies of tiles to segments, row of tiles by row of tiles, and what they cost."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from onboard.link.packet import PacketOptions
+from onboard.link.segment import SEGMENT_OVERHEAD, WIDE_BYTES, Kind, Segment, overhead
+
+HEADER_EVERY = 64
+EDGE_BYTES = 4
+
+Edge = tuple[int, int] | None
+"""Valid rows and columns of a border tile."""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """What a row of tiles became.
+
+    Attributes:
+        line: first line of the row; of the end of a scene, the line after the last.
+        segments: packed.
+    """
+
+    line: int
+    segments: list[bytes]
+
+
+@dataclass(frozen=True)
+class Framing:
+    """What every segment of a scene has in common.
+
+    Attributes:
+        scene_id: u16.
+        model: first 4 bytes of the model hash.
+        head: packed scene segment, repeated every `HEADER_EVERY` segments.
+        segment_bytes: most bytes of a segment.
+        one_layer: begin a new segment at every layer.
+        packets: how packets are formed, None for bare segments.
+    """
+
+    scene_id: int
+    model: bytes
+    head: bytes
+    segment_bytes: int
+    one_layer: bool
+    packets: PacketOptions | None
+
+    @property
+    def overhead(self) -> int:
+        """Most bytes around the body of a narrow tile's segment, packet included, edge left out."""
+        return SEGMENT_OVERHEAD + (self.packets.overhead if self.packets else 0)
+
+    def room(self, edge: Edge, wide: bool) -> int:
+        """Return the most bytes of a body, wherever in the tile it starts.
+
+        Args:
+            edge: of the tile.
+            wide: whether `is_wide` says so.
+        """
+        around = SEGMENT_OVERHEAD + (WIDE_BYTES if wide else 0) + (EDGE_BYTES if edge else 0)
+        return self.segment_bytes - around
+
+    def tile(self, index: int, edge: Edge, layer: int, first: int, body: bytes) -> Segment:
+        """Return a tile segment."""
+        return Segment(Kind.TILE, self.scene_id, self.model, index, layer, first, edge, body)
+
+    def mask(self, index: int, edge: Edge, first: int, body: bytes) -> bytes:
+        """Return a packed nodata mask."""
+        return Segment(Kind.MASK, self.scene_id, self.model, index, 0, first, edge, body).pack()
+
+    def length(self, index: int, edge: Edge, first: int, body: int) -> int:
+        """Return the length of a packed tile segment of a body of so many bytes."""
+        return overhead(index, first) + (EDGE_BYTES if edge else 0) + body
+
+    def cost(self, strips: Iterable[Strip]) -> int:
+        """Return the bytes that strips take as a file or on the link, packets included."""
+        return self.bytes_of([len(segment) for segment in strip.segments] for strip in strips)
+
+    def bytes_of(self, rows: Iterable[Sequence[int]]) -> int:
+        """Return the bytes that rows of segments of these lengths take, packets included."""
+        total = 0
+        for lengths in rows:
+            total += sum(lengths)
+            if self.packets:
+                total += self.packets.overhead * len(self.packets.group(lengths))
+        return total

@@ -1,0 +1,206 @@
+"""Scene header and end of scene: bodies of segments of kind 0 and 3 (SPEC.md, section 2)."""
+
+import math
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onboard.errors import InputError, StreamError
+from onboard.image.files import DTYPES, sample_type
+from onboard.image.tiles import MAX_SIDE
+
+MINOR = 0
+SAMPLE_TYPES = tuple(DTYPES)
+MAX_WKT = 65_536
+_CRITICAL = 0x80
+_HEADER = struct.Struct(">BBBHII")
+_END = struct.Struct(">II")
+_NODATA, _GEOTRANSFORM, _EPSG, _WKT, _START, _BANDS, _SENSOR = range(1, 8)
+
+
+@dataclass(frozen=True)
+class SceneHeader:
+    """What a receiver must know of a scene.
+
+    Attributes:
+        sample_type: 'u8', 'u16' or 'i16'.
+        significant_bits: 1..8 or 1..16.
+        bands: number of bands.
+        width: columns.
+        height: rows, 0 while not yet known.
+        nodata: sample value that means there are no data.
+        geotransform: x0, dx, rx, y0, ry, dy.
+        crs: 'EPSG:n', or WKT.
+        start_time: seconds and 1/65536 s since 1958-01-01 TAI.
+        band_ids: names of the bands.
+        sensor: name of the sensor.
+    """
+
+    sample_type: str
+    significant_bits: int
+    bands: int
+    width: int
+    height: int
+    nodata: int | None = None
+    geotransform: tuple[float, ...] | None = None
+    crs: str | None = None
+    start_time: tuple[int, int] | None = None
+    band_ids: tuple[str, ...] = ()
+    sensor: str | None = None
+
+    @classmethod
+    def of(cls, image: NDArray[Any], **fields: Any) -> "SceneHeader":
+        """Return the header of an image (bands, rows, cols), with further fields as given.
+
+        Raises:
+            InputError: the image has no sample type of ours, or is not three-dimensional.
+        """
+        kind = sample_type(image)
+        if image.ndim != 3:
+            raise InputError(f"image: expected (bands, rows, cols), found {image.shape}")
+        bands, rows, cols = image.shape
+        return cls(kind, 8 if kind == "u8" else 16, bands, cols, rows, **fields)
+
+    @property
+    def sample_range(self) -> tuple[int, int]:
+        """Least and greatest sample of these significant bits."""
+        if self.sample_type == "i16":
+            half = 1 << (self.significant_bits - 1)
+            return -half, half - 1
+        return 0, (1 << self.significant_bits) - 1
+
+    def pack(self) -> bytes:
+        """Return the body of a scene segment.
+
+        Raises:
+            InputError: a field does not fit the format.
+        """
+        try:
+            kind = SAMPLE_TYPES.index(self.sample_type)
+            size = (self.bands, self.width, self.height)
+            head = _HEADER.pack(MINOR, kind, self.significant_bits, *size)
+            body = head + b"".join(struct.pack(">BH", t, len(v)) + v for t, v in self._fields())
+            back = SceneHeader.unpack(body)
+        except (struct.error, ValueError, OverflowError) as error:
+            raise InputError(f"scene header: {error}") from error
+        if (back.crs, back.band_ids) != (self.crs, tuple(self.band_ids)):
+            raise InputError(f"scene header: {self.crs} or {self.band_ids} would not come back")
+        return body
+
+    def _fields(self) -> list[tuple[int, bytes]]:
+        fields = []
+        if self.nodata is not None:
+            fields.append((_NODATA, struct.pack(">i", self.nodata)))
+        if self.geotransform is not None:
+            fields.append((_GEOTRANSFORM, struct.pack(">6d", *self.geotransform)))
+        if self.crs is not None and self.crs.startswith("EPSG:"):
+            fields.append((_EPSG, struct.pack(">I", int(self.crs[5:]))))
+        elif self.crs is not None:
+            fields.append((_WKT, zlib.compress(self.crs.encode(), 9)))
+        if self.start_time is not None:
+            fields.append((_START, struct.pack(">IH", *self.start_time)))
+        if self.band_ids:
+            fields.append((_BANDS, ",".join(self.band_ids).encode()))
+        if self.sensor is not None:
+            fields.append((_SENSOR, self.sensor.encode()))
+        return fields
+
+    @classmethod
+    def unpack(cls, body: bytes) -> "SceneHeader":
+        """Read the body of a scene segment.
+
+        Raises:
+            StreamError: cut short, out of range, or a critical extension that is unknown.
+        """
+        if len(body) < _HEADER.size:
+            raise StreamError(f"scene header: expected {_HEADER.size} bytes, found {len(body)}")
+        _, kind, bits, bands, width, height = _HEADER.unpack_from(body)
+        if kind >= len(SAMPLE_TYPES):
+            raise StreamError(f"sample type: expected 0..{len(SAMPLE_TYPES) - 1}, found {kind}")
+        most = 8 if SAMPLE_TYPES[kind] == "u8" else 16
+        if not (1 <= bits <= most and bands and 1 <= width <= MAX_SIDE and height <= MAX_SIDE):
+            raise StreamError(f"scene header: {bits} bits, {bands} bands, {width} x {height}")
+        try:
+            fields = _read_tlv(body)
+        except (struct.error, UnicodeDecodeError, zlib.error) as error:
+            raise StreamError(f"scene header: malformed extension: {error}") from error
+        limits = np.iinfo(DTYPES[SAMPLE_TYPES[kind]])
+        if not limits.min <= fields.get("nodata", 0) <= limits.max:
+            raise StreamError(f"nodata: expected a {SAMPLE_TYPES[kind]}, found {fields['nodata']}")
+        return cls(SAMPLE_TYPES[kind], bits, bands, width, height, **fields)
+
+
+def _read_tlv(body: bytes) -> dict[str, Any]:
+    """Return the known extensions by field name."""
+    fields: dict[str, Any] = {}
+    position = _HEADER.size
+    while position < len(body):
+        kind, length = struct.unpack_from(">BH", body, position)
+        value = body[position + 3 : position + 3 + length]
+        if len(value) != length:
+            raise StreamError("scene header: extension cut short")
+        position += 3 + length
+        if (kind & ~_CRITICAL) not in range(_NODATA, _SENSOR + 1):
+            if kind & _CRITICAL:
+                raise StreamError(f"scene header: critical extension {kind} is unknown")
+            continue
+        name, content = _read_extension(kind & ~_CRITICAL, value)
+        if name in fields:
+            raise StreamError(f"scene header: {name} is given twice")
+        fields[name] = content
+    return fields
+
+
+def _read_extension(kind: int, value: bytes) -> tuple[str, Any]:
+    if kind == _NODATA:
+        return "nodata", struct.unpack(">i", value)[0]
+    if kind == _GEOTRANSFORM:
+        numbers = struct.unpack(">6d", value)
+        if not all(map(math.isfinite, numbers)):
+            raise StreamError("geotransform: expected finite numbers")
+        return "geotransform", numbers
+    if kind == _EPSG:
+        return "crs", f"EPSG:{struct.unpack('>I', value)[0]}"
+    if kind == _WKT:
+        inflater = zlib.decompressobj()
+        text = inflater.decompress(value, MAX_WKT)
+        if not inflater.eof or inflater.unused_data:
+            raise StreamError(f"CRS: WKT is not one zlib stream, or longer than {MAX_WKT} bytes")
+        return "crs", text.decode()
+    if kind == _START:
+        return "start_time", struct.unpack(">IH", value)
+    if kind == _BANDS:
+        return "band_ids", tuple(value.decode().split(","))
+    return "sensor", value.decode()
+
+
+@dataclass(frozen=True)
+class EndOfScene:
+    """Body of an end segment: rows of the scene, segments written before this one."""
+
+    height: int
+    segments: int
+
+    def pack(self) -> bytes:
+        """Return the body; a height outside 1..2^24 is an InputError."""
+        if not 1 <= self.height <= MAX_SIDE:
+            raise InputError(f"height: expected 1..{MAX_SIDE} rows, found {self.height}")
+        return _END.pack(self.height, self.segments & 0xFFFF_FFFF)
+
+    @classmethod
+    def unpack(cls, body: bytes) -> "EndOfScene":
+        """Read the body.
+
+        Raises:
+            StreamError: wrong length, or a height outside 1..2^24.
+        """
+        if len(body) != _END.size:
+            raise StreamError(f"end segment: expected {_END.size} bytes, found {len(body)}")
+        height, segments = _END.unpack(body)
+        if not 1 <= height <= MAX_SIDE:
+            raise StreamError(f"end segment: expected a height of 1..{MAX_SIDE}, found {height}")
+        return cls(height, segments)

@@ -1,0 +1,255 @@
+"""Segment: the envelope of everything that crosses the link (SPEC.md, section 2)."""
+
+import struct
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from mmap import mmap
+from typing import NamedTuple
+
+from onboard.errors import StreamError, UsageError
+from onboard.image.tiles import MAX_TILE
+from onboard.link.crc import crc32c, crc32c_of_each
+
+SYNC = b"SK"
+MAJOR = 1
+MAX_NARROW_TILE = 65_535
+"""Last tile whose index takes two bytes."""
+LEAST_OVERHEAD = 14
+"""Bytes around what a narrow tile's segment carries, if it starts at index 0, edge left out."""
+SEGMENT_OVERHEAD = 16
+"""The same of one that starts elsewhere: what is kept free for each."""
+WIDE_BYTES = 2
+"""What a wide tile takes more."""
+DEFAULT_SEGMENT_BYTES = 1_000
+MIN_SEGMENT_BYTES = 114
+"""What a packet of 128 bytes with error control has room for."""
+MAX_SEGMENT_BYTES = 65_535 + SEGMENT_OVERHEAD
+MAX_LAYERS = 32
+TAG_BYTES = 4
+_EDGE_FLAG, _WIDE_FLAG, _FIRST_FLAG = 0x80, 0x40, 0x20
+_START = struct.Struct(">2sBBH")
+_REST = {  # tile, first unless it is 0, length
+    0: struct.Struct(">HH"),
+    _FIRST_FLAG: struct.Struct(">HHH"),
+    _WIDE_FLAG: struct.Struct(">IH"),
+    _WIDE_FLAG | _FIRST_FLAG: struct.Struct(">IHH"),
+}
+_CRC_BYTES = 4
+_EDGE = struct.Struct(">HH")
+_CRCS_AT_ONCE = 32
+
+Buffer = bytes | memoryview | mmap
+
+
+class Kind(IntEnum):
+    """Kinds of segments."""
+
+    SCENE = 0
+    TILE = 1
+    MASK = 2
+    END = 3
+    REPAIR = 4
+
+
+BOUND = (Kind.TILE, Kind.MASK)
+"""Kinds that do not name their model: their CRC is bound to it."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One segment.
+
+    Attributes:
+        kind: a `Kind`; a reader also meets unknown ones, 5..15.
+        scene_id: u16.
+        model: tag of the model, the first 4 bytes of its hash.
+        tile: tile index, u32.
+        layer: layer in which the body starts, 0..31.
+        first: index in that layer, or first pixel of a mask, u16.
+        edge: valid rows and columns of a border tile, else None.
+        body: what it carries, without the tag and the edge fields.
+    """
+
+    kind: int
+    scene_id: int
+    model: bytes
+    tile: int
+    layer: int
+    first: int
+    edge: tuple[int, int] | None
+    body: bytes
+
+    def pack(self) -> bytes:
+        """Return the bytes, CRC included.
+
+        Raises:
+            UsageError: a field or the body does not fit the format.
+        """
+        return pack_segments([self])[0]
+
+    def _message(self) -> bytes:
+        """Return the bytes before the CRC."""
+        self._check()
+        tag = b"" if self.kind in BOUND else self.model
+        body = tag + (_EDGE.pack(*self.edge) if self.edge else b"") + self.body
+        sizes = (_WIDE_FLAG if is_wide(self.tile) else 0) | (_FIRST_FLAG if self.first else 0)
+        flags = (_EDGE_FLAG if self.edge else 0) | sizes | self.layer
+        start = _START.pack(SYNC, MAJOR << 4 | self.kind, flags, self.scene_id)
+        first = (self.first,) if self.first else ()
+        return start + _REST[sizes].pack(self.tile, *first, len(body)) + body
+
+    def _check(self) -> None:
+        rows, cols = self.edge or (1, 1)
+        around = (0 if self.kind in BOUND else TAG_BYTES) + (_EDGE.size if self.edge else 0)
+        for name, value, least, most in (
+            ("kind", self.kind, 0, 15),
+            ("scene id", self.scene_id, 0, 65_535),
+            ("bytes of model tag", len(self.model), TAG_BYTES, TAG_BYTES),
+            ("tile", self.tile, 0, (1 << 32) - 1),
+            ("layer", self.layer, 0, MAX_LAYERS - 1),
+            ("first", self.first, 0, 65_535),
+            ("valid rows", rows, 1, MAX_TILE),
+            ("valid columns", cols, 1, MAX_TILE),
+            ("body bytes", len(self.body) + around, 0, 65_535),
+        ):
+            if not least <= value <= most:
+                raise UsageError(f"segment {name}: expected {least}..{most}, found {value}")
+
+    @classmethod
+    def unpack(
+        cls, buffer: Buffer, offset: int = 0, models: Collection[bytes] | None = None
+    ) -> tuple["Segment", int]:
+        """Read the segment at `offset`; return it and the offset after it.
+
+        Args:
+            buffer: holds it.
+            offset: of its first byte.
+            models: tags of the models that tiles and masks may be of. None takes any, for bytes
+                that are known to be good: damage then shows as a model that nobody has.
+
+        Raises:
+            StreamError: no sync mark, a newer version, cut short, not the one form that it has, a
+                wrong CRC, or impossible edge fields.
+        """
+        head = Head.read(buffer, offset)
+        return cls.of(head, buffer, offset, models), offset + head.size
+
+    @classmethod
+    def of(
+        cls, head: "Head", buffer: Buffer, offset: int, models: Collection[bytes] | None
+    ) -> "Segment":
+        """Read a segment whose head is read already, see `unpack`."""
+        packed = bytes(buffer[offset : offset + head.size])
+        tag, body = told_tag(packed), packed[head.length : -_CRC_BYTES]
+        if head.kind in BOUND:
+            if models is not None and tag not in models:
+                known = next(iter(models)).hex() if len(models) == 1 else f"one of {len(models)}"
+                raise StreamError(
+                    f"segment: CRC does not match a known model: expected {known}, "
+                    f"found {tag.hex()}"
+                )
+        elif any(tag):
+            raise StreamError("segment: CRC does not match")
+        else:
+            tag, body = body[:TAG_BYTES], body[TAG_BYTES:]
+            if len(tag) < TAG_BYTES:
+                raise StreamError(f"segment: model tag cut short: {len(tag)} bytes")
+        edge = None
+        if head.has_edge:
+            if len(body) < _EDGE.size:
+                raise StreamError(f"segment: edge fields cut short: {len(body)} bytes")
+            edge, body = _EDGE.unpack_from(body), body[_EDGE.size :]
+            if not (1 <= edge[0] <= MAX_TILE and 1 <= edge[1] <= MAX_TILE):
+                raise StreamError(f"segment edge: expected 1..{MAX_TILE} pixels, found {edge}")
+        return cls(head.kind, head.scene_id, tag, head.tile, head.layer, head.first, edge, body)
+
+
+class Head(NamedTuple):
+    """What stands before the body of a segment.
+
+    Attributes:
+        kind: as of `Segment`.
+        scene_id: as of `Segment`.
+        tile: as of `Segment`.
+        layer: as of `Segment`.
+        first: as of `Segment`.
+        has_edge: whether edge fields are in the body.
+        length: bytes of the head.
+        size: bytes of the segment.
+    """
+
+    kind: int
+    scene_id: int
+    tile: int
+    layer: int
+    first: int
+    has_edge: bool
+    length: int
+    size: int
+
+    @classmethod
+    def read(cls, buffer: Buffer, offset: int = 0) -> "Head":
+        """Read a head and check that all of the segment is there, without a look at its body.
+
+        Raises:
+            StreamError: no sync mark, a newer version, a field that is there or longer without
+                need, or cut short.
+        """
+        if len(buffer) - offset < LEAST_OVERHEAD:
+            raise StreamError("segment: cut short in its header")
+        sync, version, flags, scene_id = _START.unpack_from(buffer, offset)
+        if sync != SYNC:
+            raise StreamError(f"segment: expected {SYNC!r}, found {sync!r}")
+        if version >> 4 != MAJOR:
+            raise StreamError(f"segment: expected format {MAJOR}, found {version >> 4}")
+        rest = _REST[flags & (_WIDE_FLAG | _FIRST_FLAG)]
+        tile, *first, length = rest.unpack_from(buffer, offset + _START.size)
+        if flags & _WIDE_FLAG and not is_wide(tile):
+            raise StreamError(f"segment: tile {tile} in four bytes, expected two")
+        if first == [0]:
+            raise StreamError("segment: first is 0, expected it to be left out")
+        head = _START.size + rest.size
+        size = head + length + _CRC_BYTES
+        if (missing := offset + size - len(buffer)) > 0:
+            raise StreamError(f"segment: cut short, {missing} bytes are missing")
+        layer, has_edge = flags & MAX_LAYERS - 1, bool(flags & _EDGE_FLAG)
+        return cls(version & 15, scene_id, tile, layer, sum(first), has_edge, head, size)
+
+
+def is_wide(tile: int) -> bool:
+    """Say whether the index of a tile takes four bytes."""
+    return tile > MAX_NARROW_TILE
+
+
+def overhead(tile: int, first: int) -> int:
+    """Return the bytes around the body of a tile or mask segment, edge fields left out."""
+    around = SEGMENT_OVERHEAD if first else LEAST_OVERHEAD
+    return around + (WIDE_BYTES if is_wide(tile) else 0)
+
+
+def told_tag(packed: bytes) -> bytes:
+    """Return what CRC and check of a packed segment tell: a model's tag, zeros if bound to none."""
+    check = int.from_bytes(packed[-_CRC_BYTES:], "big")
+    return (crc32c(packed[:-_CRC_BYTES]) ^ check).to_bytes(TAG_BYTES, "big")
+
+
+def pack_segments(segments: Sequence[Segment]) -> list[bytes]:
+    """Return the bytes of each segment, see `Segment.pack`."""
+    found = []
+    for first in range(0, len(segments), _CRCS_AT_ONCE):
+        part = segments[first : first + _CRCS_AT_ONCE]
+        messages = [segment._message() for segment in part]
+        for segment, message, crc in zip(part, messages, crc32c_of_each(messages), strict=True):
+            tag = int.from_bytes(segment.model, "big") if segment.kind in BOUND else 0
+            found.append(message + (crc ^ tag).to_bytes(_CRC_BYTES, "big"))
+    return found
+
+
+def unpack_segments(packed: Buffer, models: Collection[bytes] | None = None) -> tuple[Segment, ...]:
+    """Return the segments of a packet, all of which must be good; see `Segment.unpack`."""
+    found, offset = [], 0
+    while offset < len(packed):
+        segment, offset = Segment.unpack(packed, offset, models)
+        found.append(segment)
+    return tuple(found)
