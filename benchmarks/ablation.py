@@ -17,8 +17,8 @@ from benchmarks.ratedistortion import BundleCodec
 from benchmarks.scenes import BenchmarkScene
 from benchmarks.variants import Tiles, Variant, linear_decoder, training_tiles, variants
 from ground import metrics
-from ground.decoder import Decoder
-from ground.geotiff import Scene
+from ground.decode.decoder import Decoder
+from ground.scene import Scene
 from onboard.bundle import Bundle, find, known, load
 from onboard.encoder import Encoder, Options
 from onboard.errors import LimitError, UsageError

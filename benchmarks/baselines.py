@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.htj2k import htj2k_at_bytes, htj2k_decode
-from ground.geotiff import jpeg2000_at_bytes, jpeg2000_decode
+from ground.products.geotiff import jpeg2000_at_bytes, jpeg2000_decode
 from onboard.errors import LimitError
 from onboard.image.files import Image
 

@@ -11,7 +11,7 @@ from benchmarks.bdrate import Point, bd_psnr, bd_rate
 from benchmarks.figures import BaselineCache, figures, mean_figures, mean_over_places
 from benchmarks.scenes import BenchmarkScene
 from ground import metrics
-from ground.geotiff import Scene
+from ground.scene import Scene
 from onboard.errors import LimitError, SkybookError
 
 RATIOS = (8, 10, 12.8, 16, 20.48, 25.6, 32, 40)

@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.baselines import BASELINES
 from benchmarks.figures import figures
 from benchmarks.report import codec_table
-from ground import geotiff
+from ground.products import geotiff
 from onboard import bundle as bundles
 
 

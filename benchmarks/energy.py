@@ -19,7 +19,7 @@ from benchmarks.scenes import mosaic
 from benchmarks.speed import RATIO, Task, budget_of, encode, seconds_interleaved
 from benchmarks.worker import Tasks, Worker, cpus, pin
 from benchmarks.workload import Span
-from ground.geotiff import jpeg2000_encode
+from ground.products.geotiff import jpeg2000_encode
 from onboard.bundle import load
 from onboard.encoder import Encoder
 from onboard.errors import BundleError, EngineError, UsageError

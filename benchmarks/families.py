@@ -17,7 +17,7 @@ from benchmarks.vectorquantizers import (
     residual_books,
     sphere_books,
 )
-from ground.geotiff import Scene
+from ground.scene import Scene
 from onboard.codec.lapped.coder import LappedCoder
 
 _BYTES = f"{SIZES[0]}..{SIZES[-1]} bytes a position"

@@ -19,7 +19,7 @@ from benchmarks.fuzzbundles import (
 )
 from benchmarks.fuzzseals import sparse_bundle
 from benchmarks.fuzztargets import INDEX_HEAD, INDEX_SHAPE, LANE_HEAD
-from ground.scenes import procedural
+from ground.scenes.procedural import procedural
 from onboard.codec.corsa.frontend import AffineSide
 from onboard.codec.corsa.layers import split_layers
 from onboard.codec.tile import ALL_VALID, SOME_NODATA

@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.fuzzbundles import BANDS, TILE, fixed_bundle, lapped_bundle
 from benchmarks.fuzzseals import seal_bundle, seal_packets, seal_segments
-from ground.reception import Reception
+from ground.decode.reception import Reception
 from onboard.bundle import Bundle
 from onboard.bundle.bundle import pack_golden, pack_golden_bodies
 from onboard.codec import bitpack

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ground.geotiff import Scene
-from ground.synthesis import linear_bands
+from ground.decode.lapped.synthesis import linear_bands
+from ground.scene import Scene
 from onboard.codec.lapped.coder import LappedCoder, Prepared
 from onboard.image.tiles import TileGrid
 from onboard.link.framing import EDGE_BYTES, HEADER_EVERY

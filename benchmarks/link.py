@@ -22,7 +22,7 @@ from benchmarks.passes import (
 )
 from benchmarks.resources import machine
 from benchmarks.scenes import mosaic
-from ground.decoder import Decoder
+from ground.decode.decoder import Decoder
 from ground.metrics import PEAK_16_BIT, psnr
 from onboard.bundle import find, load
 from onboard.encoder import Encoder

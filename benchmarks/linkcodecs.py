@@ -10,9 +10,10 @@ from benchmarks.baselines import KLT_BYTES_PER_BAND, gradient_covariance, rotate
 from benchmarks.channel import Arrival
 from benchmarks.passes import packets_of
 from benchmarks.resilience import Codestream
-from ground.decoder import Decoder
-from ground.geotiff import Scene, jpeg2000_at_bytes, jpeg2000_decode
-from ground.restoration import restore
+from ground.decode.decoder import Decoder
+from ground.products.geotiff import jpeg2000_at_bytes, jpeg2000_decode
+from ground.scene import Scene
+from ground.station.restoration import restore
 from onboard.downlink.protect import protect
 from onboard.encoder import Encoder, Options
 from onboard.encoder.options import DEFAULT_RATIO

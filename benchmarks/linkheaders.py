@@ -6,7 +6,7 @@ from benchmarks.link import open_bundle
 from benchmarks.passes import packets_of
 from benchmarks.resources import machine
 from benchmarks.scenes import mosaic
-from ground.geotiff import Scene
+from ground.scene import Scene
 from onboard.encoder import Encoder, Options
 from onboard.encoder.options import DEFAULT_RATIO
 from onboard.link.packet import CONTROL_BYTES, PACKET_OVERHEAD, PacketOptions, SpacePacket

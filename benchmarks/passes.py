@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from benchmarks.channel import Arrival, Channel, Rng
-from ground.decoder import Decoded, Decoder
-from ground.geotiff import Scene
-from ground.mask import Mask
+from ground.decode.decoder import Decoded, Decoder
+from ground.decode.mask import Mask
 from ground.metrics import PEAK_16_BIT, psnr
-from ground.scenes import procedural, spyndex_scene
+from ground.scene import Scene
+from ground.scenes.procedural import procedural
+from ground.scenes.spyndex import spyndex_scene
 from onboard.encoder import Encoder, Options
 from onboard.encoder.options import WINDOWS
 from onboard.errors import LimitError, StreamError

@@ -10,8 +10,8 @@ from benchmarks.baselines import BASELINES, LEFT_OUT
 from benchmarks.curves import Codec, curve_summary, measure_curve, own_figures
 from benchmarks.figures import BaselineCache, mean_figures, mean_over_places
 from benchmarks.scenes import BenchmarkScene
-from ground.decoder import Decoder
-from ground.geotiff import Scene
+from ground.decode.decoder import Decoder
+from ground.scene import Scene
 from onboard.bundle import find, load
 from onboard.encoder import Encoder, Options
 

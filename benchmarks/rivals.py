@@ -15,8 +15,8 @@ from benchmarks.lossless import LOSSLESS, Lossless
 from benchmarks.speed import RATIO, budget_of, encode
 from benchmarks.worker import Tasks, pin
 from ground import metrics
-from ground.decoder import Decoder
-from ground.geotiff import jpeg2000_decode, jpeg2000_encode
+from ground.decode.decoder import Decoder
+from ground.products.geotiff import jpeg2000_decode, jpeg2000_encode
 from onboard.bundle import find, load
 from onboard.encoder import Encoder
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ground.datasets import find_scenes, read_item
-from ground.geotiff import Scene
-from ground.scenes import spyndex_scene
+from ground.scene import Scene
+from ground.scenes.folders import find_scenes, read_item
+from ground.scenes.spyndex import spyndex_scene
 
 LEAST_SCENE = 224
 """Scenes with a shorter side count as patches and are reported apart."""

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from benchmarks.latentscene import LatentScene
 from benchmarks.trellis import Trellis
 from benchmarks.variants import SEED
-from ground.geotiff import Scene
-from ground.lappedfit import draw_codes, start_tables, tables_of
+from ground.scene import Scene
+from ground.train.lapped.fit import draw_codes, start_tables, tables_of
 from onboard.codec.lapped import rans
 from onboard.codec.lapped.coder import LappedCoder, Prepared
 from onboard.codec.lapped.context import LEVELS, ContextState, Ints, levels
@@ -186,7 +186,7 @@ class TrellisCoder:
 def fit_trellis(
     coder: LappedCoder, trellis: Trellis, worth: float, batches: Sequence[Prepared]
 ) -> TrellisCoder:
-    """Fit tables and codewords to prepared training tiles, as `ground.lappedfit.fit` does."""
+    """Fit tables and codewords to prepared training tiles, as the training of the codec does."""
     found = start = TrellisCoder.start(coder, trellis, worth)
     laws = _LAW * start_tables((1,)).frequencies[:LEVELS] / rans.TOTAL
     rng = np.random.default_rng(SEED)

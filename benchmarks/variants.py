@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ground.datasets import find_scenes, read_item
+from ground.decode.decoder import Decoder
 from ground.decode.graph import FloatSession
-from ground.decoder import Decoder
-from ground.geotiff import Scene
-from ground.lappedfit import (
+from ground.decode.lapped.rebuild import LappedRebuilder
+from ground.scene import Scene
+from ground.scenes.folders import find_scenes, read_item
+from ground.scenes.procedural import procedural
+from ground.scenes.spyndex import spyndex_scene
+from ground.train.lapped.fit import (
     draw_codes,
     fit,
     fit_quantizer,
@@ -20,8 +23,6 @@ from ground.lappedfit import (
     point_codewords,
     start_tables,
 )
-from ground.lappedrebuild import LappedRebuilder
-from ground.scenes import procedural, spyndex_scene
 from onboard.bundle import Bundle
 from onboard.codec.lapped import bandtransform
 from onboard.codec.lapped.coder import LappedCoder, Prepared

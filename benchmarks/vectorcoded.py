@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from benchmarks.latentscene import LatentScene, Part
 from benchmarks.variants import SEED
 from benchmarks.vectorquantizers import Books, Vectors
-from ground.geotiff import Scene
-from ground.lappedfit import SCALE
+from ground.scene import Scene
+from ground.train.lapped.fit import SCALE
 from onboard.codec.lapped.coder import LappedCoder, Prepared
 from onboard.codec.lapped.transform import LATENT_SHIFT, STEP_CODES
 from onboard.errors import LimitError

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from export import csource, cverify
-from ground.datasets import find_scenes, read_item
-from ground.decoder import open_decoder
-from ground.geotiff import Scene
-from ground.scenes import spyndex_scene
+from ground.decode.decoder import open_decoder
+from ground.scene import Scene
+from ground.scenes.folders import find_scenes, read_item
+from ground.scenes.spyndex import spyndex_scene
 from onboard import bundle as bundles
 from onboard.bundle import Bundle, signature
 from onboard.bundle import delta as bundledelta
@@ -36,7 +36,7 @@ def _bundle(arguments: argparse.Namespace) -> int:
     try:
         from export.lappedpipeline import export_lapped  # noqa: PLC0415
         from export.pipeline import export_checkpoint  # noqa: PLC0415 (torch is loaded only here)
-        from ground.lappedtrain import is_lapped  # noqa: PLC0415
+        from ground.train.lapped.checkpoint import is_lapped  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise UsageError(f"export needs torch: pip install 'skybook[export]' ({error})") from error
     result: dict[str, Any]

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from export.graph import decoder_onnx, macs_per_pixel, walk
 from export.quantise import QuantisedEncoder, encoder_onnx
 from export.tflite import encoder_tflite
-from ground.datasets import Item
-from ground.model import VqvaeFpn
-from ground.recipe import Recipe
-from ground.scenes import procedural
-from ground.train import TileSet
+from ground.scenes.folders import Item
+from ground.scenes.procedural import procedural
+from ground.train.corsa.model import VqvaeFpn
+from ground.train.corsa.recipe import Recipe
+from ground.train.corsa.train import TileSet
 from onboard.bundle import Bundle
 from onboard.bundle.bundle import GoldenVector, pack_golden
 from onboard.codec.corsa.codebook import CODEWORD_LIMIT, Codebook

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from export.verify import Verdict
-from ground.recipe import Recipe
-from ground.train import LOG
+from ground.train.corsa.recipe import Recipe
+from ground.train.corsa.train import LOG
 from onboard.bundle import Bundle
 
 _TEXT = """\

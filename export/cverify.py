@@ -16,8 +16,8 @@ from resource import RUSAGE_CHILDREN, getrusage
 import numpy as np
 from numpy.typing import NDArray
 
-from ground.geotiff import jpeg2000_encode
-from ground.scenes import procedural
+from ground.products.geotiff import jpeg2000_encode
+from ground.scenes.procedural import procedural
 from onboard.bundle import Bundle
 from onboard.bundle.bundle import GoldenBody
 from onboard.codec.tile import DEPENDENT

@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ground.model import (
+from ground.train.corsa.model import (
     SAMPLE_SCALE,
     Architecture,
     Decoder,

@@ -10,7 +10,7 @@ from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from ground.lapped import Refinement
+from ground.train.lapped.model import Refinement
 from onboard.codec.lapped.context import BLOCK, FREQUENCIES
 
 OPSET = 17

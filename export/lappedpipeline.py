@@ -10,12 +10,11 @@ import numpy as np
 from export.bundle import write_files
 from export.lappedbundle import make_lapped_bundle
 from export.lappedgraph import refinement_onnx
-from ground.datasets import read_item
-from ground.decoder import Decoder
-from ground.geotiff import Scene
-from ground.lappedrecipe import LappedRecipe
-from ground.lappedtrain import LOG, Trained, load
-from ground.train import train_items
+from ground.decode.decoder import Decoder
+from ground.scene import Scene
+from ground.scenes.folders import read_item, train_items
+from ground.train.lapped.checkpoint import LOG, Trained, load
+from ground.train.lapped.recipe import LappedRecipe
 from onboard.bundle import Bundle
 from onboard.codec.kinds import open_tile_coder
 from onboard.codec.lapped.coder import LappedCoder

@@ -12,11 +12,11 @@ from export.bundle import calibration_samples, make_bundle, make_decoder, write_
 from export.card import model_card
 from export.quantise import quantise
 from export.verify import Maps, Verdict, Verification
-from ground.datasets import read_item
 from ground.decode.graph import open_float_session
-from ground.model import VqvaeFpn
-from ground.recipe import Recipe
-from ground.train import load, train_items
+from ground.scenes.folders import read_item, train_items
+from ground.train.corsa.model import VqvaeFpn
+from ground.train.corsa.recipe import Recipe
+from ground.train.corsa.train import load
 
 LARGEST_HALF_COST_DB = 0.02
 

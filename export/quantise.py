@@ -18,7 +18,7 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from export import graph
 from export.graph import Add, Conv, Node, Upsample
-from ground.model import SAMPLE_SCALE, Encoder
+from ground.train.corsa.model import SAMPLE_SCALE, Encoder
 from onboard.errors import InputError
 
 OPSET = 17

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from ground.decode.graph import FloatSession
-from ground.geotiff import Scene
+from ground.scene import Scene
 from onboard.bundle import Bundle
 from onboard.codec.corsa.coder import PyramidTileCoder
 from onboard.codec.corsa.quantizer import PREDICTION_SHIFT, UNITS_PER_LATENT, Level, quantise

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from export import csource
-from ground.geotiff import Scene
-from ground.scenes import procedural
+from ground.scene import Scene
+from ground.scenes.procedural import procedural
 from onboard import bundle as bundles
 from onboard.bundle import Bundle
 from onboard.encoder import Encoder

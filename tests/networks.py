@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from export.quantise import QuantisedEncoder, quantise
-from ground.model import Architecture, VqvaeFpn
+from ground.train.corsa.model import Architecture, VqvaeFpn
 
 TWO_LEVELS = Architecture(
     bands=4,

@@ -17,9 +17,9 @@ from benchmarks.variants import Tiles, Variant, keep_context, linear_decoder, me
 from benchmarks.vectorcoded import VectorCodedScene, training_vectors
 from benchmarks.vectorquantizers import Book, groups, nearest_shape, train_book, train_sphere
 from ground import metrics
-from ground.decoder import Decoder
-from ground.geotiff import Scene
-from ground.scenes import procedural
+from ground.decode.decoder import Decoder
+from ground.scene import Scene
+from ground.scenes.procedural import procedural
 from onboard.bundle import Bundle, find, load
 from onboard.codec.lapped.coder import Prepared
 from onboard.codec.lapped.context import levels

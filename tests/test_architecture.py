@@ -15,12 +15,13 @@ PACKAGES = ("onboard", "ground", "export", "benchmarks")
 FLIGHT = {"numpy", "bitarray", "onboard", "rich"}
 ENGINES = {"onnxruntime", "ai_edge_litert", "tflite_runtime"}
 TORCH = {
-    "ground/quantizer.py",
-    "ground/model.py",
-    "ground/lapped.py",
-    "ground/lappedtrain.py",
-    "ground/losses.py",
-    "ground/train.py",
+    "ground/train/corsa/losses.py",
+    "ground/train/corsa/model.py",
+    "ground/train/corsa/quantizer.py",
+    "ground/train/corsa/train.py",
+    "ground/train/lapped/checkpoint.py",
+    "ground/train/lapped/model.py",
+    "ground/train/lapped/train.py",
 }
 
 
@@ -63,7 +64,7 @@ def test_torch_only_where_models_are_trained(path: Path) -> None:
 
 def test_rasterio_has_one_door() -> None:
     doors = [name_of(path) for path in modules(*PACKAGES) if "rasterio" in imports(path)]
-    assert doors == ["ground/geotiff.py"]
+    assert doors == ["ground/products/geotiff.py"]
 
 
 @pytest.mark.parametrize("package", ["ground", "benchmarks", "onboard"])

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ground import geotiff
-from ground.decoder import Decoder, Mask
-from ground.geotiff import Scene
-from ground.scenes import procedural
+from ground.decode.decoder import Decoder, Mask
+from ground.products import geotiff
+from ground.scene import Scene
+from ground.scenes.procedural import procedural
 from onboard import bundle as bundles
 from onboard.bundle import Bundle
 from onboard.bundle.container import canonical_json

@@ -9,8 +9,9 @@ import pytest
 from benchmarks.baselines import BASELINES
 from benchmarks.figures import figures
 from benchmarks.ratedistortion import summarise
-from ground import geotiff, metrics
-from ground.scenes import procedural
+from ground import metrics
+from ground.products import geotiff
+from ground.scenes.procedural import procedural
 
 from .conftest import NAME, Run
 

@@ -17,8 +17,8 @@ from benchmarks.plots import write_plots
 from benchmarks.ratedistortion import rate_distortion
 from benchmarks.report import summary_table
 from benchmarks.scenes import BenchmarkScene
-from ground.geotiff import Scene
-from ground.scenes import procedural
+from ground.scene import Scene
+from ground.scenes.procedural import procedural
 from onboard.errors import LimitError, SkybookError
 
 CURVE: list[Point] = [(1000, 50.0), (2000, 55.0), (3000, 57.0), (8000, 63.0)]

@@ -17,10 +17,11 @@ from benchmarks.linkheaders import header_share, measure_headers
 from benchmarks.passes import Pass, Sent, decode_arrival, measure_pass, send
 from benchmarks.resilience import Codestream
 from benchmarks.scenes import mosaic
-from ground.decoder import Decoder
-from ground.geotiff import Scene, jpeg2000_at_bytes, jpeg2000_decode, jpeg2000_encode
-from ground.mask import Mask
+from ground.decode.decoder import Decoder
+from ground.decode.mask import Mask
 from ground.metrics import psnr
+from ground.products.geotiff import jpeg2000_at_bytes, jpeg2000_decode, jpeg2000_encode
+from ground.scene import Scene
 from onboard.encoder import Encoder, Options
 from onboard.errors import BundleError, InputError, UsageError
 from onboard.link.packet import PacketOptions, SpacePacket

@@ -18,7 +18,7 @@ from benchmarks.scenes import mosaic
 from benchmarks.speed import seconds_interleaved, speeds_of
 from benchmarks.stages import STAGES
 from benchmarks.worker import Worker
-from ground.scenes import spyndex_scene
+from ground.scenes.spyndex import spyndex_scene
 from onboard import bundle as bundles
 from onboard.engine.engines import ENGINES
 from onboard.errors import SkybookError

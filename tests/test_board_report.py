@@ -21,7 +21,7 @@ from benchmarks.ratedistortion import rate_distortion
 from benchmarks.roofline import estimate
 from benchmarks.scenes import BenchmarkScene
 from benchmarks.workload import Span, workload_of
-from ground.scenes import spyndex_scene
+from ground.scenes.spyndex import spyndex_scene
 from onboard.bundle import load
 from onboard.errors import InputError
 

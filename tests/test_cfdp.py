@@ -26,12 +26,12 @@ from spacepackets.cfdp.pdu.file_directive import DirectiveType
 from spacepackets.seqcount import SeqCountProvider
 from spacepackets.util import ByteFieldU16
 
-from ground.cfdp import Entities, FileReceiver, NoCheckTimers, receive_file
-from ground.decoder import Decoder
-from ground.nak import Transaction, missing_ranges, pack_naks
-from ground.receiver import listen
-from ground.recording import open_recording
-from ground.scenes import procedural
+from ground.decode.decoder import Decoder
+from ground.scenes.procedural import procedural
+from ground.station.cfdp import Entities, FileReceiver, NoCheckTimers, receive_file
+from ground.station.nak import Transaction, missing_ranges, pack_naks
+from ground.station.recording import open_recording
+from ground.station.udp import listen
 from onboard import bundle as bundles
 from onboard.encoder import Encoder, Options
 from onboard.link.packet import PacketOptions

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ground import geotiff, metrics
-from ground.decoder import Decoder, Mask
-from ground.geotiff import Scene
-from ground.scenes import procedural, spyndex_scene
+from ground import metrics
+from ground.decode.decoder import Decoder, Mask
+from ground.products import geotiff
+from ground.scene import Scene
+from ground.scenes.procedural import procedural
+from ground.scenes.spyndex import spyndex_scene
 from onboard import bundle as bundles
 from onboard.bundle import Bundle
 from onboard.encoder import Encoder, Options

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ground import geotiff
-from ground.scenes import CLOUD, CROPS, FOREST, ROOF, WATER
+from ground.products import geotiff
+from ground.scenes.procedural import CLOUD, CROPS, FOREST, ROOF, WATER
 from onboard.downlink.cloud import cloud_fractions
 from onboard.image.tiles import TileGrid
 

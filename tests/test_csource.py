@@ -13,9 +13,9 @@ import pytest
 from numpy.typing import NDArray
 
 from export import csource, cverify
-from ground.decoder import Decoder
-from ground.mask import Mask
-from ground.scenes import procedural
+from ground.decode.decoder import Decoder
+from ground.decode.mask import Mask
+from ground.scenes.procedural import procedural
 from onboard import bundle as bundles
 from onboard.codec.tile import DEPENDENT
 from onboard.encoder import Encoder, Options

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ground.datasets import Item, find_scenes, read_item, read_tiles, split_by_place
-from ground.geotiff import Scene, write
-from ground.scenes import procedural
+from ground.products.geotiff import write
+from ground.scene import Scene
+from ground.scenes.folders import Item, find_scenes, read_item, read_tiles, split_by_place
+from ground.scenes.procedural import procedural
 from onboard.errors import InputError, UsageError
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

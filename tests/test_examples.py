@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ground.scenes import procedural
+from ground.scenes.procedural import procedural
 from onboard import bundle as bundles
 from onboard.encoder import Encoder, Options
 from onboard.link.header import SceneHeader

@@ -8,7 +8,7 @@ import torch
 
 from export import graph
 from ground.decode.graph import open_float_session
-from ground.model import SAMPLE_SCALE, Architecture, VqvaeFpn
+from ground.train.corsa.model import SAMPLE_SCALE, Architecture, VqvaeFpn
 from tests.networks import THREE_LEVELS, TWO_LEVELS, network, tiles
 
 BOTH = pytest.mark.parametrize("shape", [TWO_LEVELS, THREE_LEVELS], ids=["2 levels", "3 levels"])

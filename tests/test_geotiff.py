@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.io import netcdf_file
 
-from ground.geotiff import (
-    Scene,
+from ground.metrics import psnr
+from ground.products.geotiff import (
     jpeg2000_at_bytes,
     jpeg2000_decode,
     jpeg2000_encode,
@@ -20,8 +20,9 @@ from ground.geotiff import (
     write,
     write_mask,
 )
-from ground.metrics import psnr
-from ground.scenes import procedural, spyndex_scene
+from ground.scene import Scene
+from ground.scenes.procedural import procedural
+from ground.scenes.spyndex import spyndex_scene
 from onboard.errors import InputError, LimitError, UsageError
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ground.scenes import procedural
-from ground.synthesis import synthesise, to_bands
+from ground.decode.lapped.synthesis import synthesise, to_bands
+from ground.scenes.procedural import procedural
 from onboard import bundle as bundles
 from onboard.codec.lapped import bandtransform
 from onboard.codec.lapped import part as lappedpart

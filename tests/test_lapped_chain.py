@@ -8,9 +8,10 @@ import pytest
 from numpy.typing import NDArray
 
 from ground import metrics
-from ground.decoder import Decoded, Decoder, Mask
-from ground.geotiff import Scene
-from ground.scenes import procedural, spyndex_scene
+from ground.decode.decoder import Decoded, Decoder, Mask
+from ground.scene import Scene
+from ground.scenes.procedural import procedural
+from ground.scenes.spyndex import spyndex_scene
 from onboard import bundle as bundles
 from onboard.bundle import Bundle
 from onboard.encoder import Encoder, Options

@@ -7,13 +7,14 @@ import pytest
 import torch
 
 from export.lappedpipeline import export_lapped
-from ground import geotiff
-from ground.datasets import Item
-from ground.decoder import Decoder
-from ground.lappedrecipe import LappedRecipe
-from ground.lappedtrain import is_lapped, load, train
-from ground.recipe import find_recipe
-from ground.scenes import procedural
+from ground.decode.decoder import Decoder
+from ground.products import geotiff
+from ground.scenes.folders import Item
+from ground.scenes.procedural import procedural
+from ground.train.lapped.checkpoint import is_lapped, load
+from ground.train.lapped.recipe import LappedRecipe
+from ground.train.lapped.train import train
+from ground.train.recipe import find_recipe
 from onboard.bundle import load as load_bundle
 from onboard.codec.lapped import part as lappedpart
 from onboard.encoder import Encoder, Options

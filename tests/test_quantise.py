@@ -10,7 +10,7 @@ import torch
 
 from export import graph
 from export.quantise import QuantisedEncoder, encoder_onnx, quantise
-from ground.model import SAMPLE_SCALE, Architecture, VqvaeFpn
+from ground.train.corsa.model import SAMPLE_SCALE, Architecture, VqvaeFpn
 from onboard.engine.network import open_session
 from onboard.errors import InputError
 from tests.networks import THREE_LEVELS, TWO_LEVELS, network, quantised, tiles

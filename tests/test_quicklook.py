@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
-from ground.quicklook import LEGEND, quicklook
-from ground.scenes import procedural
+from ground.products.quicklook import LEGEND, quicklook
+from ground.scenes.procedural import procedural
 from onboard.errors import InputError, UsageError
 
 TOP, LEFT, SIDE = 28, 8, 300

@@ -6,10 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ground.concealment import fill_holes
-from ground.decoder import Decoded, Decoder, Mask
-from ground.geotiff import Scene
-from ground.scenes import procedural, spyndex_scene
+from ground.decode.concealment import fill_holes
+from ground.decode.decoder import Decoded, Decoder, Mask
+from ground.scene import Scene
+from ground.scenes.procedural import procedural
+from ground.scenes.spyndex import spyndex_scene
 from onboard import bundle as bundles
 from onboard.encoder import Encoder, Options
 from onboard.errors import StreamError

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ground import geotiff
-from ground.decoder import Decoded, Decoder
-from ground.inventory import take_inventory
-from ground.merge import merge
-from ground.receiver import listen, receive
-from ground.recording import open_recording, read_pass
-from ground.scenes import procedural
-from ground.sequence import SequenceCounts
-from ground.tally import Tally
+from ground.decode.decoder import Decoded, Decoder
+from ground.decode.inventory import take_inventory
+from ground.products import geotiff
+from ground.scenes.procedural import procedural
+from ground.station.merge import merge
+from ground.station.recording import open_recording, read_pass
+from ground.station.sequence import SequenceCounts
+from ground.station.tally import Tally
+from ground.station.udp import listen, receive
 from onboard import bundle as bundles
 from onboard.downlink.protect import protect
 from onboard.encoder import Encoder, Options

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from export.lappedgraph import refinement_onnx
 from ground.decode.graph import open_float_session
-from ground.lapped import Refinement
-from ground.scenes import procedural
-from ground.synthesis import tile_borders
+from ground.decode.lapped.synthesis import tile_borders
+from ground.scenes.procedural import procedural
+from ground.train.lapped.model import Refinement
 
 HASH = "ab" * 32
 

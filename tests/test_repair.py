@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ground.decoder import Decoder
-from ground.restoration import restore
-from ground.scenes import procedural
+from ground.decode.decoder import Decoder
+from ground.scenes.procedural import procedural
+from ground.station.restoration import restore
 from onboard import bundle as bundles
 from onboard.downlink.protect import MAX_PROTECTED_BYTES, extend, protect
 from onboard.encoder import Encoder

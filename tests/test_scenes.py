@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from ground.geotiff import read, write
-from ground.scenes import procedural, spyndex_scene
+from ground.products.geotiff import read, write
+from ground.scenes.procedural import procedural
+from ground.scenes.spyndex import spyndex_scene
 from onboard.errors import InputError, UsageError
 
 needs_spyndex = pytest.mark.skipif(

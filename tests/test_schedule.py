@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ground.decoder import Decoded, Decoder
-from ground.mask import Mask
-from ground.scenes import procedural
+from ground.decode.decoder import Decoded, Decoder
+from ground.decode.mask import Mask
+from ground.scenes.procedural import procedural
 from onboard.__main__ import main
 from onboard.bundle import find
 from onboard.downlink.schedule import Index, Ranking, schedule

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ground.scenes import procedural
+from ground.scenes.procedural import procedural
 from onboard.bundle import load
 from onboard.bundle.scrub import Scrub, arrays_in
 from onboard.codec.lapped import bandtransform, trellis

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ground.decoder import Decoder
-from ground.scenes import procedural, spyndex_scene
+from ground.decode.decoder import Decoder
+from ground.scenes.procedural import procedural
+from ground.scenes.spyndex import spyndex_scene
 from onboard.__main__ import main
 from onboard.bundle import find, load
 from onboard.encoder import Encoder, Options

@@ -8,7 +8,7 @@ import pytest
 from export import graph
 from export.quantise import encoder_onnx
 from export.tflite import encoder_tflite
-from ground.model import Architecture
+from ground.train.corsa.model import Architecture
 from onboard.engine.network import open_session
 from onboard.errors import UsageError
 from tests.networks import THREE_LEVELS, TWO_LEVELS, quantised, tiles

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from benchmarks.worker import Worker
 from ground import metrics
-from ground.decoder import Decoder
-from ground.scenes import procedural
+from ground.decode.decoder import Decoder
+from ground.scenes.procedural import procedural
 from onboard.bundle import find, load
 from onboard.encoder import Encoder
 

@@ -11,14 +11,16 @@ import pytest
 import torch
 
 from export.pipeline import export_checkpoint
-from ground import geotiff, metrics
-from ground.decoder import Decoder
-from ground.losses import structure_loss
-from ground.model import VqvaeFpn
-from ground.quantizer import VectorQuantizer, kmeans
-from ground.recipe import RECIPES, Recipe, find_recipe
-from ground.scenes import procedural
-from ground.train import load, train
+from ground import metrics
+from ground.decode.decoder import Decoder
+from ground.products import geotiff
+from ground.scenes.procedural import procedural
+from ground.train.corsa.losses import structure_loss
+from ground.train.corsa.model import VqvaeFpn
+from ground.train.corsa.quantizer import VectorQuantizer, kmeans
+from ground.train.corsa.recipe import Recipe
+from ground.train.corsa.train import load, train
+from ground.train.recipe import RECIPES, find_recipe
 from onboard.bundle import load as load_bundle
 from onboard.bundle.selftest import run_selftest
 from onboard.encoder import Encoder

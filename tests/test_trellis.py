@@ -12,8 +12,8 @@ from benchmarks.trellis import E8, Trellis, dependent, independent, lattice
 from benchmarks.trelliscoder import TrellisCodedScene, fit_trellis
 from benchmarks.variants import linear_decoder, prepare
 from ground import metrics
-from ground.geotiff import Scene
-from ground.scenes import procedural
+from ground.scene import Scene
+from ground.scenes.procedural import procedural
 from onboard.bundle import Bundle, find, load
 from onboard.codec.lapped.coder import Prepared
 from onboard.encoder import Encoder

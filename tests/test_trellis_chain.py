@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from ground import metrics
-from ground.decoder import Decoded, Decoder
-from ground.geotiff import Scene
-from ground.inventory import take_inventory
-from ground.mask import Mask
-from ground.scenes import procedural, spyndex_scene
+from ground.decode.decoder import Decoded, Decoder
+from ground.decode.inventory import take_inventory
+from ground.decode.mask import Mask
+from ground.scene import Scene
+from ground.scenes.procedural import procedural
+from ground.scenes.spyndex import spyndex_scene
 from onboard import bundle as bundles
 from onboard.codec.tile import DEPENDENT
 from onboard.encoder import Encoder, Options

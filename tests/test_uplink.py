@@ -214,7 +214,8 @@ def test_without_the_library(
     update = written(tmp_path / "new.skyb", new.pack())
     code = (
         "import sys; sys.modules['cryptography'] = None\n"
-        "from pathlib import Path; from onboard.bundle import install as uplink; from onboard.errors import *\n"
+        "from pathlib import Path; from onboard.bundle import install as uplink\n"
+        "from onboard.errors import *\n"
         "update, folder, key = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3].encode()\n"
         "try:\n    uplink.install(update, folder, key)\n"
         "except EngineError as error:\n    print(error)\n"

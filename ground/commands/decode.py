@@ -1,0 +1,187 @@
+"""Command `decode`: recordings of a pass to GeoTIFFs and their masks."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import Progress
+
+from ground import metrics
+from ground.commands.options import add_recording_options, bundle_path, given_models
+from ground.decode.decoder import Decoded, Decoder, Mask
+from ground.products import geotiff
+from ground.products.quicklook import quicklook
+from ground.station.recording import Pass, open_recording, read_pass, refuse_overwriting
+from onboard.commands.commandline import Commands, add_json_option, print_result
+from onboard.errors import InputError, LimitError, StreamError, UsageError
+
+
+def add_decode_command(commands: Commands) -> None:
+    """Add `decode`."""
+    decode = commands.add_parser(
+        "decode",
+        help="decode what was received to a GeoTIFF and a mask band",
+        epilog="examples: python -m ground decode scene.sky -o scene.tif --quicklook scene.png; "
+        "python -m ground decode station1.pkt station2.pkt late.pkt --scene-id 7 -o scene.tif",
+    )
+    add_recording_options(decode)
+    decode.add_argument("-o", "--output", type=Path, required=True, help="GeoTIFF to write")
+    decode.add_argument("--scene-id", type=int, help="scene to decode, if there are several")
+    decode.add_argument(
+        "--all-scenes", action="store_true", help="decode each scene, to OUTPUT-ID.tif"
+    )
+    decode.add_argument("--threads", type=int, default=2, help="tiles decoded at once (default 2)")
+    decode.add_argument("--original", type=Path, help="GeoTIFF to compare with")
+    decode.add_argument("--quicklook", type=Path, help="PNG to write")
+    decode.add_argument("--gain", type=float, default=8.0, help="gain of the error panel")
+    add_json_option(decode)
+    decode.set_defaults(run=_decode)
+
+
+def _decode(arguments: argparse.Namespace) -> int:
+    outputs = (arguments.output, arguments.quicklook, arguments.json)
+    refuse_overwriting(outputs, [*arguments.input, arguments.original])
+    if arguments.all_scenes and (arguments.original or arguments.quicklook):
+        raise UsageError("--all-scenes: expected neither --original nor --quicklook")
+    if arguments.all_scenes and arguments.scene_id is not None:
+        raise UsageError("--all-scenes: expected no --scene-id")
+    recordings = [open_recording(path) for path in arguments.input]
+    received = read_pass(recordings, arguments.apid, given_models(arguments))
+    length = sum(path.stat().st_size for path in arguments.input)
+    if arguments.all_scenes and len(received.scenes) > 1:
+        return _decode_all(arguments, received, length)
+    scene_id = received.choose(arguments.scene_id)
+    result, text, reasons = _decode_scene(arguments, received, scene_id, arguments.output, length)
+    print_result(result, text, arguments.json)
+    return _exit_code(reasons)
+
+
+def _decode_all(arguments: argparse.Namespace, received: Pass, length: int) -> int:
+    """Decode each scene; one that cannot be decoded does not stop the others."""
+    results, texts, problems = [], [], []
+    for scene_id in sorted(received.scenes):
+        output = arguments.output.with_stem(f"{arguments.output.stem}-{scene_id}")
+        try:
+            result, text, reasons = _decode_scene(arguments, received, scene_id, output, length)
+        except (StreamError, LimitError) as error:
+            problems.append(f"scene {scene_id}: {error}")
+            continue
+        results.append(result)
+        texts.append(text)
+        problems += [f"scene {scene_id}: {reason}" for reason in reasons]
+    print_result({"scenes": results}, "\n".join(texts), arguments.json)
+    return _exit_code(problems)
+
+
+def _exit_code(reasons: Sequence[str]) -> int:
+    """Say on stderr why something is not complete; return the exit code."""
+    if not reasons:
+        return 0
+    print(f"error {StreamError.code}: incomplete: {'; '.join(reasons)}", file=sys.stderr)
+    return StreamError.exit_code
+
+
+def _decode_scene(
+    arguments: argparse.Namespace, received: Pass, scene_id: int, output: Path, length: int
+) -> tuple[dict[str, Any], str, list[str]]:
+    """Decode and write a scene; return its figures, a text, and why it is not complete."""
+    decoder = Decoder(bundle_path(arguments, received, scene_id), arguments.threads)
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(f"decoding scene {scene_id}")
+        decoded = decoder.decode_segments(
+            received.scene(scene_id),
+            scene_id,
+            arguments.width,
+            arguments.max_pixels,
+            lambda done, of: progress.update(task, completed=done, total=of),
+        )
+    mask = output.with_suffix(".mask.tif")
+    reasons = _write(output, mask, decoded)
+    result = _result(decoded, scene_id, decoder.bundle.name, length)
+    text = _text(result, output, mask)
+    if arguments.original:
+        original = geotiff.read(arguments.original).image
+        valid = decoded.mask != Mask.NODATA
+        if valid.any():
+            result["psnr16"] = metrics.psnr(original, decoded.scene.image, 65_535, valid)
+            text += f"\nPSNR16 {result['psnr16']:.2f} dB"
+    if arguments.quicklook:
+        _quicklook(arguments, decoded, result)
+    return result, text, reasons if decoded.complete else reasons + _reasons(decoded)
+
+
+def _write(path: Path, mask_path: Path, decoded: Decoded) -> list[str]:
+    """Write image and mask; what a GeoTIFF cannot hold is left out and said."""
+    reasons = []
+    try:
+        geotiff.write(path, decoded.scene)
+        scene = decoded.scene
+    except InputError as error:
+        reasons.append(f"written without CRS and band ids: {error}")
+        scene = replace(decoded.scene, crs=None, band_ids=())
+        geotiff.write(path, scene)
+    geotiff.write_mask(mask_path, decoded.mask, scene)
+    return reasons
+
+
+def _result(decoded: Decoded, scene_id: int, name: str, length: int) -> dict[str, Any]:
+    pixels = decoded.mask.size
+    return {
+        "scene": scene_id,
+        "bundle": name,
+        "bytes": length,
+        "complete": decoded.complete,
+        "shape": list(decoded.scene.image.shape),
+        "segments": dict(decoded.reception.counts),
+        "mask_percent": {
+            m.name.lower(): 100 * np.count_nonzero(decoded.mask == m) / pixels for m in Mask
+        },
+        "ring": decoded.ring,
+    }
+
+
+def _text(result: dict[str, Any], output: Path, mask: Path) -> str:
+    shares = ", ".join(
+        f"{name.replace('_', ' ')} {share:.2f} %"
+        for name, share in result["mask_percent"].items()
+        if share
+    )
+    segments = ", ".join(f"{count} {what}" for what, count in result["segments"].items() if count)
+    bands, rows, cols = result["shape"]
+    return (
+        f"{output}: {bands} bands, {rows} x {cols} ({result['bundle']}); segments: {segments}\n"
+        f"{mask}: {shares} (ring of {result['ring']} pixels around losses)"
+    )
+
+
+def _reasons(decoded: Decoded) -> list[str]:
+    """Say why a decode is not complete, in words."""
+    reasons = list(decoded.reception.problems)
+    if decoded.reception.header is None:
+        reasons.append("no scene header arrived, samples are taken as u16")
+    if decoded.reception.end is None:
+        reasons.append("no end segment arrived")
+    if (decoded.mask == Mask.CONCEALED).any() or (decoded.mask == Mask.FINE_MISSING).any():
+        reasons.append("some segments are missing, see the mask")
+    return reasons
+
+
+def _quicklook(arguments: argparse.Namespace, decoded: Decoded, result: dict[str, Any]) -> None:
+    original = geotiff.read(arguments.original).image if arguments.original else None
+    caption = f"{result['bundle']}, {result['bytes']} bytes"
+    if "psnr16" in result:
+        caption += f", PSNR16 {result['psnr16']:.2f} dB"
+    quicklook(
+        arguments.quicklook,
+        original,
+        decoded.scene.image,
+        decoded.mask,
+        arguments.gain,
+        caption=caption,
+    )

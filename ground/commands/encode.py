@@ -1,0 +1,33 @@
+"""Command `encode`: a GeoTIFF with the onboard encoder."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from ground.products import geotiff
+from onboard import bundle as bundles
+from onboard.commands.commandline import Commands, print_result
+from onboard.commands.encode import encode_text, encode_to_file
+from onboard.commands.options import add_encode_options, cuc_time
+from onboard.encoder import Encoder
+
+
+def _encode(arguments: argparse.Namespace) -> int:
+    bundle = bundles.load(arguments.bundle)
+    scene = geotiff.read(arguments.input)
+    encoder = Encoder(bundle, arguments.engine, arguments.threads)
+    header = replace(scene.header(), start_time=cuc_time(arguments.start_time))
+    result = encode_to_file(encoder, scene.image, header, arguments)
+    print_result(result, encode_text(result, arguments.output), arguments.json)
+    return 0
+
+
+def add_encode_command(commands: Commands) -> None:
+    encode = commands.add_parser(
+        "encode",
+        help="encode a GeoTIFF with the onboard encoder",
+        epilog="example: python -m ground encode scene.tif --bundle corsa-2level-1024 -o scene.sky",
+    )
+    encode.add_argument("input", type=Path, help="GeoTIFF, uint8, uint16 or int16")
+    add_encode_options(encode)
+    encode.set_defaults(run=_encode)

@@ -1,0 +1,49 @@
+"""Options that commands which look into recordings share, and what they mean."""
+
+import argparse
+from contextlib import suppress
+from pathlib import Path
+
+from ground.decode.decoder import find_bundle
+from ground.station.recording import Pass
+from onboard import bundle as bundles
+from onboard.errors import SkybookError
+from onboard.image.tiles import DEFAULT_MAX_PIXELS
+from onboard.link.segment import TAG_BYTES
+
+
+def add_recording_options(parser: argparse.ArgumentParser) -> None:
+    """Add what every command shares that looks into scenes of recordings."""
+    parser.add_argument(
+        "input",
+        type=Path,
+        nargs="+",
+        help="recordings (.sky or .pkt): all that was received of the pass, in any order",
+    )
+    parser.add_argument("--apid", type=int, help="leave out packets of other APIDs")
+    parser.add_argument("--bundle", help="name or path; default: the known one the stream names")
+    parser.add_argument("--width", type=int, help="columns, needed only without a scene header")
+    parser.add_argument("--max-pixels", type=int, default=DEFAULT_MAX_PIXELS)
+
+
+def given_models(arguments: argparse.Namespace) -> set[bytes]:
+    """Return the tag of the bundle that the options name, or else of all known bundles."""
+    if arguments.bundle:
+        return {bundles.load(arguments.bundle).model_hash[:TAG_BYTES]}
+    return known_models()
+
+
+def known_models() -> set[bytes]:
+    """Return the tags of all known bundles that can be read."""
+    found = set()
+    for path in bundles.known().values():
+        with suppress(SkybookError):
+            found.add(bundles.load(str(path)).model_hash[:TAG_BYTES])
+    return found
+
+
+def bundle_path(arguments: argparse.Namespace, received: Pass, scene_id: int) -> Path:
+    """Return the bundle that the options name, or else the scene."""
+    if arguments.bundle:
+        return bundles.find(arguments.bundle)
+    return find_bundle(received.scene(scene_id))

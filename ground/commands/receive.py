@@ -1,0 +1,104 @@
+"""Commands `receive` and `receive-file`: packets or a file by UDP."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+
+from ground.station.cfdp import Entities, receive_file
+from ground.station.tally import Tally, tally_text
+from ground.station.udp import listen, receive
+from onboard.commands.commandline import Commands, add_json_option, open_output, print_result
+from onboard.errors import StreamError, UsageError
+
+
+def add_receive_commands(commands: Commands) -> None:
+    """Add `receive` and `receive-file`."""
+    _add_receive(commands)
+    _add_receive_file(commands)
+
+
+def _add_receive(commands: Commands) -> None:
+    receiver = commands.add_parser(
+        "receive",
+        help="append space packets that come by UDP to a recording",
+        epilog="example: python -m ground receive --port 4560 -o pass.pkt --idle 60",
+    )
+    _add_address(receiver, "recording to append to")
+    receiver.add_argument("--idle", type=float, help="stop after so many seconds of silence")
+    add_json_option(receiver)
+    receiver.set_defaults(run=_receive)
+
+
+def _add_receive_file(commands: Commands) -> None:
+    receiver = commands.add_parser(
+        "receive-file",
+        help="receive one file by CFDP class 2 over UDP, asking for what is lost",
+        epilog="example: python -m ground receive-file --port 4561 -o pass.pkt --seconds 600",
+    )
+    _add_address(receiver, "file to write")
+    receiver.add_argument("--entity", type=int, default=2, help="CFDP entity id of this side (2)")
+    receiver.add_argument("--sender", type=int, default=1, help="entity id of the sender (1)")
+    receiver.add_argument("--repeat", type=float, default=5.0, help="seconds to a repetition (5)")
+    receiver.add_argument("--seconds", type=float, default=600.0, help="when to give up (600)")
+    add_json_option(receiver)
+    receiver.set_defaults(run=_receive_file)
+
+
+def _add_address(parser: argparse.ArgumentParser, output: str) -> None:
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (127.0.0.1)")
+    parser.add_argument("--port", type=int, required=True, help="UDP port")
+    parser.add_argument("-o", "--output", type=Path, required=True, help=output)
+
+
+def _receive(arguments: argparse.Namespace) -> int:
+    if arguments.idle is not None and not 0 < arguments.idle < 1e6:
+        raise UsageError(f"--idle: expected 0..1e6 seconds, found {arguments.idle}")
+    console = Console(stderr=True)
+    with (
+        listen(arguments.host, arguments.port) as listener,
+        _appended(arguments.output) as recording,
+        console.status("waiting for packets") as status,
+    ):
+
+        def report(tally: Tally) -> None:
+            lost = sum(counts.lost for counts in tally.apids.values())
+            status.update(f"{tally.packets} packets, {tally.bytes} bytes, {lost} packets lost")
+
+        tally = receive(listener, recording, arguments.idle, report)
+    print_result(tally.as_dict(), tally_text(arguments.output, tally), arguments.json)
+    return 0
+
+
+def _appended(path: Path) -> Any:
+    try:
+        return path.open("ab")
+    except OSError as error:
+        raise UsageError(f"{path}: expected a place to write to: {error.strerror}") from error
+
+
+def _receive_file(arguments: argparse.Namespace) -> int:
+    if not 0 < arguments.seconds < 1e6:
+        raise UsageError(f"--seconds: expected 0..1e6, found {arguments.seconds}")
+    entities = Entities(arguments.entity, arguments.sender, arguments.repeat)
+    open_output(arguments.output).close()
+    console = Console(stderr=True)
+    with (
+        listen(arguments.host, arguments.port) as listener,
+        Progress(console=console, transient=True, disable=not console.is_terminal) as progress,
+    ):
+        task = progress.add_task("receiving", total=None)
+        whole = receive_file(
+            listener,
+            arguments.output,
+            entities,
+            arguments.seconds,
+            lambda length: progress.update(task, completed=length),
+        )
+    length = arguments.output.stat().st_size
+    state = "whole" if whole else "with gaps, or cut short"
+    result = {"complete": whole, "bytes": length}
+    print_result(result, f"{arguments.output}: {length} bytes, {state}", arguments.json)
+    return 0 if whole else StreamError.exit_code

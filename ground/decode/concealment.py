@@ -1,0 +1,156 @@
+"""Concealment: what stands in for tiles that are lost, and for tiles without data."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ground.decode.tile import Side
+from onboard.codec.lapped.frontend import AdaptiveSide
+from onboard.image.tiles import TileGrid
+
+BLOCK = 4
+"""Pixels of a side of what is averaged before it is carried into a hole."""
+_SWEEPS = 8
+_SMALLEST = 1e-6
+
+
+@dataclass(frozen=True)
+class EmptyFill:
+    """What the refinement network sees in place of tiles that are all nodata.
+
+    It hangs on the tiles around alone, so that a loss elsewhere changes nothing.
+
+    Attributes:
+        means: float64 (tiles, bands) DN, of the tiles around.
+        steps: float64 (tiles,) DN, likewise; 0 where no tile around has any.
+        certain: (tiles,), no tile around is lost.
+    """
+
+    means: NDArray[np.float64]
+    steps: NDArray[np.float64]
+    certain: NDArray[np.bool_]
+
+    @classmethod
+    def around(
+        cls,
+        sides: dict[int, AdaptiveSide],
+        empty: set[int],
+        grid: TileGrid,
+        reach: int,
+        height_known: bool,
+        bands: int,
+    ) -> "EmptyFill":
+        """Average the side information of the tiles around each.
+
+        Args:
+            sides: of the tiles that have any.
+            empty: tiles that are known to be all nodata.
+            grid: of the scene.
+            reach: tiles to either side that count as around.
+            height_known: if not, there may be lost tiles below the grid.
+            bands: of the scene.
+        """
+        shape = (grid.rows, grid.columns)
+        values = np.zeros((grid.count, bands + 2))
+        for index, side in sides.items():
+            values[index] = (*side.means, side.step, 1.0)
+        lost = np.ones(grid.count, np.bool_)
+        lost[[*sides, *empty]] = False
+        window = np.ones((2 * reach + 1, 2 * reach + 1))
+        sums = np.stack(
+            [ndimage.convolve(v.reshape(shape), window, mode="constant") for v in values.T], axis=-1
+        ).reshape(values.shape)
+        below = np.full((reach, grid.columns), not height_known)
+        near = ndimage.maximum_filter(
+            np.concatenate([lost.reshape(shape), below]), size=2 * reach + 1, mode="constant"
+        )
+        averages = sums[:, :-1] / np.maximum(sums[:, -1:], 1.0)
+        return cls(averages[:, :-1], averages[:, -1], ~near[: grid.rows].reshape(-1))
+
+
+def fill_holes(
+    image: NDArray[np.float32], known: NDArray[np.bool_], holes: NDArray[np.bool_]
+) -> None:
+    """Carry what is known of an image smoothly into its holes, in place.
+
+    Holes become a membrane, near enough: blocks of 4x4 pixels are averaged to twice as large ones
+    until nothing is missing; on the way back each hole takes what the coarser blocks say,
+    bilinearly, and then a few times the mean of its four neighbours.
+    Source: pull-push, Gortler et al., The Lumigraph, SIGGRAPH 1996, section 3.4; Jacobi's
+    iteration for Laplace's equation.
+
+    Args:
+        image: (bands, rows, cols).
+        known: (rows, cols), what is carried; if there is nothing, the holes stay as they are.
+        holes: (rows, cols), what is filled.
+    """
+    if not holes.any() or not known.any():
+        return
+    rows, cols = known.shape
+    weights, sums = _halve(known.astype(np.float32)[None], image * known, BLOCK)
+    blocks = _pull_push(_mean(sums, weights), weights / np.float32(BLOCK**2))
+    side = BLOCK
+    while side > 1:
+        blocks, side = _double(blocks), side // 2
+    image[:, holes] = blocks[:, :rows, :cols][:, holes]
+
+
+def _pull_push(values: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return values (bands, rows, cols), those of little weight (1, rows, cols) filled in."""
+    _, rows, cols = values.shape
+    if rows * cols == 1 or weights.min() >= 1:
+        return values
+    coarse_weights, sums = _halve(weights, values * weights, 2)
+    means = _mean(sums, coarse_weights)
+    coarse = _double(_pull_push(means, np.minimum(coarse_weights, 1)))[:, :rows, :cols]
+    known, unknown = weights * values, 1 - weights
+    filled = known + unknown * coarse
+    for _ in range(_SWEEPS):
+        wide = np.pad(filled, ((0, 0), (1, 1), (1, 1)), mode="edge")
+        around = wide[:, :-2, 1:-1] + wide[:, 2:, 1:-1] + wide[:, 1:-1, :-2] + wide[:, 1:-1, 2:]
+        filled = known + unknown * (around / 4)
+    return filled
+
+
+def _mean(sums: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(sums / np.maximum(weights, _SMALLEST), np.float32)
+
+
+def _halve(
+    weights: NDArray[np.float32], values: NDArray[np.float32], side: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the sums of weights and values over squares of `side`; there is nothing beyond."""
+    _, rows, cols = values.shape
+    fill = ((0, 0), (0, -rows % side), (0, -cols % side))
+    padded = np.pad(np.concatenate([weights, values]), fill)
+    sums = padded.reshape(len(padded), padded.shape[1] // side, side, -1, side).sum(axis=(2, 4))
+    return sums[:1], sums[1:]
+
+
+def _double(planes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return planes (n, rows, cols) of twice the size, bilinear."""
+    for axis in (1, 2):
+        fill = [(0, 0), (0, 0), (0, 0)]
+        fill[axis] = (1, 1)
+        wide = np.moveaxis(np.pad(planes, fill, mode="edge"), axis, 0)
+        near = 0.75 * wide[1:-1]
+        pair = np.stack([near + 0.25 * wide[:-2], near + 0.25 * wide[2:]], axis=1)
+        planes = np.moveaxis(pair.reshape(-1, *wide.shape[1:]), 0, axis)
+    return np.asarray(planes, np.float32)
+
+
+def nearest_means(sides: dict[int, Side], grid: TileGrid, bands: int) -> NDArray[np.int32]:
+    """Return for each tile the band means of the nearest tile that has any, (tiles, bands) DN."""
+    means = np.zeros((grid.count, bands), np.int32)
+    if not sides:
+        return means
+    lost = np.ones(grid.count, np.bool_)
+    for index, side in sides.items():
+        means[index], lost[index] = side.means, False
+    _, (rows, cols) = ndimage.distance_transform_edt(
+        lost.reshape(grid.rows, grid.columns), return_indices=True
+    )
+    nearest: NDArray[np.int32] = means[(rows * grid.columns + cols).reshape(-1)]
+    return nearest

@@ -1,0 +1,168 @@
+"""Decoder: what arrived of a scene to digital numbers and a truthful mask. Needs no torch."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ground.decode.corsa import PyramidRebuilder
+from ground.decode.graph import FloatSession, open_float_session
+from ground.decode.lapped.rebuild import LappedRebuilder
+from ground.decode.mask import Mask
+from ground.decode.reception import Reception
+from ground.scene import Scene
+from onboard.bundle import Bundle, known, load
+from onboard.errors import BundleError, StreamError, UsageError
+from onboard.image.tiles import DEFAULT_MAX_PIXELS
+from onboard.link.header import SceneHeader
+from onboard.link.resync import Damage, models_of, read_stream
+from onboard.link.segment import Buffer, Segment
+
+__all__ = ["Decoded", "Decoder", "Mask", "find_bundle", "find_decoder", "open_decoder"]
+
+DECODERS = Path(__file__).parents[1] / "decoders"
+DTYPES = {"u8": np.uint8, "u16": np.uint16, "i16": np.int16}
+REBUILDERS: dict[str, type[PyramidRebuilder] | type[LappedRebuilder]] = {
+    "fixed": PyramidRebuilder,
+    "rans": LappedRebuilder,
+}
+"""How scenes are rebuilt, by kind of coder."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A decoded scene.
+
+    Attributes:
+        scene: the image with nodata value, geotransform, CRS and band ids of the stream.
+        mask: uint8 (rows, cols) of `Mask`.
+        reception: what arrived.
+        complete: a header and the end arrived, nothing was damaged, and no pixel misses anything.
+        ring: pixels around a loss that the decoder network lets it reach.
+    """
+
+    scene: Scene
+    mask: NDArray[np.uint8]
+    reception: Reception
+    complete: bool
+    ring: int
+
+
+def find_decoder(bundle: Bundle, path: Path) -> Path:
+    """Return the decoder graph of a bundle: beside the bundle's file, else in the package.
+
+    Raises:
+        BundleError: there is none.
+    """
+    candidates = [path.with_suffix(".onnx"), DECODERS / f"{bundle.name}.onnx"]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise BundleError(
+        f"decoder of {bundle.name}: expected one of {', '.join(map(str, candidates))}"
+    )
+
+
+def find_bundle(segments: Iterable[Segment | Damage]) -> Path:
+    """Return the known bundle of the first segment whose model is known.
+
+    Raises:
+        StreamError: there is no intact segment.
+        BundleError: no known bundle fits; the message names the models.
+    """
+    paths = {load(str(path)).model_hash[:4]: path for path in known().values()}
+    named = dict.fromkeys(s.model for s in segments if isinstance(s, Segment))
+    if not named:
+        raise StreamError("stream: no intact segment")
+    for model in named:
+        if model in paths:
+            return paths[model]
+    models = ", ".join(model.hex() for model in list(named)[:5])
+    raise BundleError(f"stream: made by model {models}, expected a known bundle's, or --bundle")
+
+
+def open_decoder(bundle: Bundle, path: Path) -> FloatSession:
+    """Open the decoder graph of a bundle.
+
+    Args:
+        bundle: whose decoder.
+        path: of the bundle's file.
+
+    Raises:
+        BundleError: there is none, it is damaged, or it is another model's.
+    """
+    found = find_decoder(bundle, path)
+    session = open_float_session(found.read_bytes(), 1)
+    wanted, named = bundle.model_hash.hex(), session.metadata.get("model_hash", "none")
+    if named != wanted:
+        raise BundleError(f"{found.name}: expected model {wanted[:8]}, found {named[:8]}")
+    return session
+
+
+class Decoder:
+    """A bundle and its decoder graph; decodes any number of streams.
+
+    Graphs run single-threaded, several at once, so the pixels do not hang on the number of threads.
+    """
+
+    def __init__(self, bundle_path: Path, threads: int = 1) -> None:
+        if threads < 1:
+            raise UsageError(f"threads: expected 1 or more, found {threads}")
+        self.bundle: Bundle = load(str(bundle_path))
+        self.threads = threads
+        self.session = open_decoder(self.bundle, bundle_path)
+        self.rebuilder = REBUILDERS[self.bundle.coder_kind](self.bundle, self.session)
+        self.ring = self.rebuilder.ring
+
+    def decode(
+        self,
+        stream: Buffer,
+        scene_id: int | None = None,
+        width: int | None = None,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        report: Callable[[int, int], None] = lambda _done, _of: None,
+    ) -> Decoded:
+        """Decode one scene of a stream of segments, bare or in packets; see `decode_segments`."""
+        segments = read_stream(stream, models_of(stream) | {self.bundle.model_hash[:4]})
+        return self.decode_segments(segments, scene_id, width, max_pixels, report)
+
+    def decode_segments(
+        self,
+        segments: Iterable[Segment | Damage],
+        scene_id: int | None = None,
+        width: int | None = None,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
+        report: Callable[[int, int], None] = lambda _done, _of: None,
+    ) -> Decoded:
+        """Decode one scene from what arrived of it. To add what arrives late, decode all again.
+
+        Args:
+            segments: in any order, with gaps, repetitions and damage. Where none contradicts
+                another, the result does not depend on their order.
+            scene_id: which scene; None takes the first.
+            width: columns, needed only when no scene header arrived.
+            max_pixels: most pixels to make.
+            report: called with the tiles done and their number.
+
+        Raises:
+            StreamError: nothing can be used.
+            BundleError: the segments are another model's.
+            LimitError: the scene is larger than `max_pixels`.
+        """
+        reception = Reception(self.bundle, scene_id)
+        reception.add_all(segments)
+        grid = reception.grid(width, max_pixels)
+        header = reception.header or SceneHeader(
+            "u16", 16, self.bundle.bands, grid.width, grid.height
+        )
+        dtype = DTYPES[header.sample_type]
+        image = np.zeros((self.bundle.bands, grid.height, grid.width), dtype)
+        mask = np.zeros(image.shape[1:], np.uint8)
+        self.rebuilder.rebuild(reception, grid, header, self.threads, image, mask, report)
+        scene = Scene(image, header.nodata, header.geotransform, header.crs, header.band_ids)
+        whole = reception.end is not None and reception.header is not None
+        lost = any((mask == m).any() for m in (Mask.INFLUENCED, Mask.FINE_MISSING, Mask.CONCEALED))
+        complete = whole and not lost and not reception.counts["damaged"]
+        return Decoded(scene, mask, reception, complete, self.ring)

@@ -1,0 +1,232 @@
+"""Inventory: which segments of a scene did not arrive, to ask for them again."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ground.decode.reception import MISSING, Reception, TileReception
+from onboard.bundle import Bundle
+from onboard.codec.lapped.context import BLOCK
+from onboard.codec.lapped.read.layers import Lane, read
+from onboard.codec.tile import ALL_NODATA, SOME_NODATA
+from onboard.image.tiles import DEFAULT_MAX_PIXELS, TileGrid
+from onboard.link.framing import HEADER_EVERY
+from onboard.link.resync import Damage
+from onboard.link.segment import Kind, Segment
+
+_TILES_AT_ONCE = 256
+
+
+@dataclass(frozen=True)
+class IncompleteTile:
+    """A tile of which something arrived, but not all.
+
+    Where a lost segment began is not known, only where those that arrived did. What is missing is
+    every segment of the tile that begins elsewhere.
+
+    Attributes:
+        tile: index.
+        layers: how many arrived whole, from layer 0 on.
+        have: layer and first of the tile segments that arrived.
+        have_masks: first of the mask segments that arrived; None if no mask is missing, as far as
+            is known.
+    """
+
+    tile: int
+    layers: int
+    have: tuple[tuple[int, int], ...]
+    have_masks: tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What is missing of a scene.
+
+    Attributes:
+        scene_id: which scene.
+        tiles: of the scene.
+        layers: of a tile, layer 0 included.
+        height_known: if not, there may be more tiles than that.
+        header: whether a scene header arrived.
+        end: whether the end arrived.
+        absent: first and last tile of each run of tiles of which nothing arrived.
+        incomplete: tiles of which something is missing.
+        segments: how many tile and mask segments did not arrive; None without the end.
+    """
+
+    scene_id: int
+    tiles: int
+    layers: int
+    height_known: bool
+    header: bool
+    end: bool
+    absent: tuple[tuple[int, int], ...]
+    incomplete: tuple[IncompleteTile, ...]
+    segments: int | None
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is missing."""
+        return self.header and self.end and not (self.absent or self.incomplete or self.segments)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the request for JSON.
+
+        Keys `scene`, `complete`, `tiles`, `layers`, `height_known`, `header`, `end` and
+        `segments_missing` are as above; `absent_tiles` is a list of [first, last];
+        `incomplete_tiles` a list of {"tile", "layers", "have": [[layer, first], ...], "have_masks":
+        [first, ...] or null}. The spacecraft sends again: all segments of absent tiles; of
+        incomplete ones those that `have` does not name, and if `have_masks` is not null, the masks
+        that it does not name; header and end where they are false.
+        """
+        return {
+            "scene": self.scene_id,
+            "complete": self.complete,
+            "tiles": self.tiles,
+            "layers": self.layers,
+            "height_known": self.height_known,
+            "header": self.header,
+            "end": self.end,
+            "segments_missing": self.segments,
+            "absent_tiles": [list(run) for run in self.absent],
+            "incomplete_tiles": [
+                {
+                    "tile": tile.tile,
+                    "layers": tile.layers,
+                    "have": [list(start) for start in tile.have],
+                    "have_masks": None if tile.have_masks is None else list(tile.have_masks),
+                }
+                for tile in self.incomplete
+            ],
+        }
+
+
+def take_inventory(
+    bundle: Bundle,
+    segments: Iterable[Segment | Damage],
+    scene_id: int | None = None,
+    width: int | None = None,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+) -> Inventory:
+    """Say what is missing of a scene.
+
+    Args:
+        bundle: the model of the scene.
+        segments: all that arrived.
+        scene_id: which scene; None takes the first.
+        width: columns, needed only when no scene header arrived.
+        max_pixels: the most pixels of a scene.
+
+    Raises:
+        as `Decoder.decode_segments`.
+    """
+    reception = Reception(bundle, scene_id)
+    reception.add_all(segments)
+    grid = reception.grid(width, max_pixels)
+    layers = 1 + (bundle.lapped.contexts.layers if bundle.variable_rate else len(bundle.levels))
+    absent = [index for index in range(grid.count) if not reception.arrived(index)]
+    found = _lapped_layers if bundle.variable_rate else _packed_layers
+    by_shape: dict[tuple[int, int], list[int]] = {}
+    for index in sorted(set(range(grid.count)).difference(absent)):
+        by_shape.setdefault(grid.box(index)[2:], []).append(index)
+    incomplete = []
+    for members in by_shape.values():
+        for start in range(0, len(members), _TILES_AT_ONCE):
+            part = members[start : start + _TILES_AT_ONCE]
+            for index, (tile, complete) in zip(part, found(reception, grid, part), strict=True):
+                if complete < layers or _lacks_mask(tile):
+                    incomplete.append(_incomplete(reception, index, tile, complete))
+    return Inventory(
+        reception.scene_id or 0,
+        grid.count,
+        layers,
+        reception.height_known,
+        reception.header is not None,
+        reception.end is not None,
+        tuple(_runs(absent)),
+        tuple(sorted(incomplete, key=lambda tile: tile.tile)),
+        _segments_missing(reception, grid),
+    )
+
+
+def _packed_layers(
+    reception: Reception, grid: TileGrid, members: list[int]
+) -> list[tuple[TileReception, int]]:
+    """Return tiles of packed indices, and how many layers of each are whole."""
+    found = []
+    for index in members:
+        tile = reception.tile(grid, index)
+        complete = 0
+        if tile.packed_side is not None:
+            whole = [bool((indices != MISSING).all()) for indices in tile.maps]
+            whole = [True] * len(whole) if tile.state == ALL_NODATA else whole
+            complete = 1 + (whole.index(False) if False in whole else len(whole))
+        found.append((tile, complete))
+    return found
+
+
+def _lapped_layers(
+    reception: Reception, grid: TileGrid, members: list[int]
+) -> list[tuple[TileReception, int]]:
+    """Return tiles of entropy-coded symbols, and how many layers of each are whole."""
+    coder = reception.bundle.lapped
+    tiles = [reception.lapped_tile(grid, index) for index in members]
+    _, _, rows, cols = grid.box(members[0])
+    complete = [1 + coder.contexts.layers if tile.state == ALL_NODATA else 0 for tile in tiles]
+    for dependent in (False, True):
+        coded = [
+            place
+            for place, tile in enumerate(tiles)
+            if tile.side is not None and tile.dependent == dependent
+        ]
+        lanes = [
+            Lane(number, *start, body)
+            for number, place in enumerate(coded)
+            for start, body in sorted(tiles[place].lanes.items())
+        ]
+        shape = len(coded), -(-rows // BLOCK), -(-cols // BLOCK)
+        found = read(coder, *shape, lanes, dependent).complete.tolist() if coded else []
+        for place, layers in zip(coded, found, strict=True):
+            complete[place] = 1 + layers
+    return list(zip(tiles, complete, strict=True))
+
+
+def _lacks_mask(tile: TileReception) -> bool:
+    return tile.state == SOME_NODATA and not bool(tile.mask_known.all())
+
+
+def _incomplete(
+    reception: Reception, index: int, tile: TileReception, complete: int
+) -> IncompleteTile:
+    arrived = reception.arrived(index)
+    have = {(s.layer, s.first) for s in arrived if s.kind == Kind.TILE}
+    masks = {s.first for s in arrived if s.kind == Kind.MASK}
+    wanted = tile.packed_side is None or _lacks_mask(tile)
+    return IncompleteTile(
+        index, complete, tuple(sorted(have)), tuple(sorted(masks)) if wanted else None
+    )
+
+
+def _runs(indices: list[int]) -> list[tuple[int, int]]:
+    """Return first and last of each run of consecutive numbers, of a sorted list."""
+    if not indices:
+        return []
+    breaks = np.flatnonzero(np.diff(indices) > 1)
+    firsts = [indices[0], *(indices[i + 1] for i in breaks)]
+    lasts = [*(indices[i] for i in breaks), indices[-1]]
+    return list(zip(firsts, lasts, strict=True))
+
+
+def _segments_missing(reception: Reception, grid: TileGrid) -> int | None:
+    """Return how many tile and mask segments are missing of those that the end counts."""
+    if reception.end is None:
+        return None
+    arrived = {
+        (index, s.kind, s.layer, s.first)
+        for index in range(grid.count)
+        for s in reception.arrived(index)
+    }
+    headers = -(-reception.end.segments // HEADER_EVERY)
+    return max(0, reception.end.segments - headers - len(arrived))

@@ -1,0 +1,1 @@
+"""Rebuilding tiles of the lapped codec."""

@@ -1,0 +1,80 @@
+"""Projection: what a linearly rebuilt tile says of its latents is held to what was sent.
+
+The inverse transform is learned for coarse steps and not exact, so at fine steps latents of the
+rebuilt tile leave the cells that their symbols stand for; the excess is taken back out. It hangs
+on the tile alone.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ground.decode.lapped.synthesis import linear_bands
+from onboard.codec.lapped import bandtransform
+from onboard.codec.lapped.coder import LappedCoder
+from onboard.codec.lapped.context import FREQUENCIES, LEVELS, Ints
+
+LARGEST_STEP = 64.0
+"""DN; with larger steps what the inverse lacks is little beside what rounding took away."""
+_HALF = 0.1
+"""Half a cell in steps. Quantisation leaves more, but a latent that is farther from its symbol is
+so, at these steps, rather because the inverse is not exact: found on training scenes."""
+_FREE = 1e9
+_UNIT = 1 << 20
+"""Latents times the first mantissa over this are DN (SPEC.md, section 10)."""
+
+
+def half_cells(
+    coder: LappedCoder, symbols: NDArray[np.float32], rows: Ints, dependent: bool
+) -> NDArray[np.float32]:
+    """Return half the cell of each symbol, in steps; what is not coded has none.
+
+    Args:
+        coder: the codec.
+        symbols: in steps.
+        rows: of the tables, of each.
+        dependent: whether indices were chosen along a trellis; else 0 has its dead zone.
+    """
+    half = np.full(symbols.shape, _HALF, np.float32)
+    if not dependent:
+        dead = np.maximum(coder.quantizer.dead / np.float32(64), 0.5).astype(np.float32)
+        half = np.where(symbols == 0, dead[rows], half)
+    half[rows % LEVELS <= coder.quantizer.skip] = _FREE
+    return half
+
+
+def project(
+    coder: LappedCoder,
+    bands: NDArray[np.float32],
+    symbols: NDArray[np.float32],
+    cells: NDArray[np.float32],
+    steps: NDArray[np.float32],
+    angles: NDArray[np.uint8],
+    means: NDArray[np.int64],
+) -> NDArray[np.float32]:
+    """Return tiles whose latents are in their cells, nearly.
+
+    Args:
+        coder: the codec.
+        bands: float32 (tiles, bands, rows, cols) DN, from `linear_bands`.
+        symbols: (tiles, rows / 8, cols / 8, channels) in steps, predictions included.
+        cells: the same, half the cell of each, see `half_cells`.
+        steps: (tiles,) DN.
+        angles: (tiles, angles) of the band transforms.
+        means: (tiles, bands) DN.
+    """
+    count, depth, rows, cols = bands.shape
+    matrix = bandtransform.matrix(angles, depth).astype(np.float32)
+    matrix /= np.float32(1 << bandtransform.SHIFT)
+    flat = bands.reshape(count, depth, -1) - means[:, :, None].astype(np.float32)
+    planes = (matrix @ flat).reshape(-1, rows, cols)
+    latents = coder.transform.analyse(planes)
+    latents = latents.reshape(count, depth, *latents.shape[1:]).transpose(0, 2, 3, 1, 4)
+    latents = latents.reshape(*symbols.shape[:3], depth * FREQUENCIES)[..., coder.contexts.order]
+    unit = np.float32(coder.transform.mantissas[0] / _UNIT)
+    latents *= (unit / steps)[:, None, None, None]
+    excess: NDArray[np.float32] = symbols - latents
+    excess -= np.clip(excess, -cells, cells)
+    moved: NDArray[np.float32] = bands + linear_bands(
+        coder, excess, steps, angles, np.zeros_like(means)
+    )
+    return moved

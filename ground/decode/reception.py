@@ -1,0 +1,234 @@
+"""Reception: what of one scene has arrived, whatever the order, the gaps and the damage."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from threading import Lock
+
+import numpy as np
+
+from ground.decode.tile import MISSING, Side, TileReception
+from onboard.bundle import Bundle
+from onboard.codec.tile import ALL_NODATA
+from onboard.errors import BundleError, LimitError, StreamError, UsageError
+from onboard.image.tiles import TileGrid, positions
+from onboard.link.header import EndOfScene, SceneHeader
+from onboard.link.resync import Damage
+from onboard.link.segment import Kind, Segment
+
+__all__ = ["MISSING", "Reception", "TileReception"]
+
+
+@dataclass
+class Reception:
+    """The segments of one scene, collected.
+
+    Attributes:
+        bundle: the model the stream must name.
+        scene_id: the scene wanted; None takes that of the first intact segment.
+        counts: segments by what became of them: 'used', 'damaged', 'other scene', 'other model'.
+        height_known: whether the height of `grid` was told, not guessed from the tiles that came.
+        problems: the first few reasons why segments were not used.
+    """
+
+    bundle: Bundle
+    scene_id: int | None = None
+    header: SceneHeader | None = None
+    end: EndOfScene | None = None
+    height_known: bool = True
+    counts: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+    _tiles: dict[int, list[Segment]] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def add_all(self, segments: Iterable[Segment | Damage]) -> None:
+        """Sort segments to their tiles.
+
+        Raises:
+            BundleError: every intact segment names another model.
+            StreamError: there is no intact segment at all.
+        """
+        for segment in segments:
+            if isinstance(segment, Damage):
+                self._refuse("damaged", f"byte {segment.offset}: {segment.reason}")
+            else:
+                self._add(segment)
+        if not self.counts["used"]:
+            if other := self.counts["other model"]:
+                raise BundleError(
+                    f"stream: {other} segments, none of model {self.bundle.model_hash[:4].hex()} "
+                    f"({self.bundle.name}): {self.problems[0]}"
+                )
+            if self.counts["other scene"]:
+                raise StreamError(f"stream: no segment of scene {self.scene_id}, only of others")
+            raise StreamError(f"stream: no intact segment; {'; '.join(self.problems) or 'empty'}")
+
+    def _refuse(self, what: str, reason: str, was_used: bool = False) -> None:
+        self.counts[what] += 1
+        self.counts["used"] -= was_used
+        if len(self.problems) < 5:
+            self.problems.append(reason)
+
+    def _add(self, segment: Segment) -> None:
+        if segment.model != self.bundle.model_hash[:4]:
+            self._refuse("other model", f"a segment names model {segment.model.hex()}")
+            return
+        if self.scene_id is None:
+            self.scene_id = segment.scene_id
+        if segment.scene_id != self.scene_id:
+            self.counts["other scene"] += 1
+            return
+        try:
+            self._use(segment)
+            self.counts["used"] += 1
+        except StreamError as error:
+            self._refuse("damaged", str(error))
+
+    def _use(self, segment: Segment) -> None:
+        if segment.kind in (Kind.TILE, Kind.MASK):
+            self._tiles.setdefault(segment.tile, []).append(segment)
+            return
+        if segment.kind not in (Kind.SCENE, Kind.END):
+            return  # a kind of a newer minor version
+        if segment.tile or segment.layer or segment.first or segment.edge:
+            raise StreamError("scene or end segment: tile, layer, first or edge is set")
+        if segment.kind == Kind.SCENE:
+            self._use_header(SceneHeader.unpack(segment.body))
+        else:
+            end = EndOfScene.unpack(segment.body)
+            if self.end not in (None, end):
+                raise StreamError(f"end segment: {end} contradicts {self.end}")
+            self.end = end
+
+    def _use_header(self, header: SceneHeader) -> None:
+        if header.bands != self.bundle.bands:
+            raise StreamError(
+                f"scene header: expected {self.bundle.bands} bands, found {header.bands}"
+            )
+        if self.header is not None and replace(self.header, height=header.height) != header:
+            raise StreamError("scene header: contradicts an earlier one")
+        if self.header is not None and self.header.height and header.height != self.header.height:
+            raise StreamError(f"scene header: height {header.height} contradicts an earlier one")
+        self.header = header
+
+    def grid(self, width: int | None, max_pixels: int) -> TileGrid:
+        """Return the tile grid; tiles beyond it are counted as damaged.
+
+        Args:
+            width: columns of the scene, needed only when no header has arrived.
+            max_pixels: the most pixels (width x height) to make.
+
+        Raises:
+            StreamError: no header and no width, or no way to know the height.
+            LimitError: the scene would have more than `max_pixels`.
+        """
+        width = self.header.width if self.header else width
+        if width is None:
+            raise StreamError("stream: no scene header arrived; give the width (--width)")
+        if width < 1:
+            raise UsageError(f"width: expected 1 or more, found {width}")
+        height = self._height(width)
+        if width * height > max_pixels:
+            raise LimitError(
+                f"scene: {width} x {height} pixels, the limit is {max_pixels} (--max-pixels)"
+            )
+        grid = TileGrid(width, height, self.bundle.tile)
+        for index in [i for i in self._tiles if i >= grid.count]:
+            for _ in self._tiles.pop(index):
+                reason = f"tile {index}: the scene has {grid.count} tiles"
+                self._refuse("damaged", reason, was_used=True)
+        return grid
+
+    def _height(self, width: int) -> int:
+        if self.header and self.header.height:
+            if self.end and self.end.height != self.header.height:
+                reason = f"end segment: height {self.end.height} contradicts the header"
+                self._refuse("damaged", reason, was_used=True)
+                self.end = None
+            return self.header.height
+        if self.end:
+            return self.end.height
+        if not self._tiles:
+            raise StreamError("stream: height unknown: no header, end or tile arrived")
+        last = max(self._tiles)
+        row = last // -(-width // self.bundle.tile)
+        rows = next((s.edge[0] for s in self._tiles[last] if s.edge), self.bundle.tile)
+        # Only a tile that is cut below is surely in the last row of the scene.
+        self.height_known = rows < self.bundle.tile
+        return row * self.bundle.tile + rows
+
+    @property
+    def signed(self) -> bool:
+        """Whether samples are two's complement, as far as a scene header told."""
+        return self.header is not None and self.header.sample_type == "i16"
+
+    def sides(self, grid: TileGrid) -> dict[int, Side]:
+        """Return the side information of each tile of the grid that has any."""
+        length = self.bundle.front_end.side_bytes
+        found: dict[int, Side] = {}
+        for index, body in self._first_layers(grid):
+            if len(body) > length:
+                with suppress(StreamError):
+                    side = self.bundle.front_end.unpack(body[1 : 1 + length], self.signed)
+                    found.setdefault(index, side)
+        return found
+
+    def empty(self, grid: TileGrid) -> set[int]:
+        """Return the tiles of the grid of which it has arrived that they are all nodata."""
+        return {index for index, body in self._first_layers(grid) if body == bytes([ALL_NODATA])}
+
+    def _first_layers(self, grid: TileGrid) -> Iterator[tuple[int, bytes]]:
+        """Yield tile and body of each segment of the grid that begins with layer 0."""
+        for index in sorted(self._tiles):
+            for segment in self._tiles[index]:
+                if segment.kind == Kind.TILE and segment.layer == 0 and index < grid.count:
+                    yield index, segment.body
+
+    def arrived(self, index: int) -> list[Segment]:
+        """Return the tile and mask segments of a tile, in the order of their arrival."""
+        return self._tiles.get(index, [])
+
+    def tile(self, grid: TileGrid, index: int) -> TileReception:
+        """Return what has arrived of a tile; a segment that makes no sense counts as damaged.
+
+        Of segments that contradict each other the first to arrive is believed.
+        """
+        _, _, rows, cols = grid.box(index)
+        shapes = [positions(rows, cols, level.reduction) for level in self.bundle.levels]
+        tile = TileReception(rows, cols, [np.full(shape, MISSING, np.int32) for shape in shapes])
+        self._place(tile, grid, index, tile.place_indices)
+        return tile
+
+    def lapped_tile(self, grid: TileGrid, index: int) -> TileReception:
+        """Return what has arrived of a tile of entropy-coded symbols; see `tile`."""
+        _, _, rows, cols = grid.box(index)
+        tile = TileReception(rows, cols)
+        self._place(tile, grid, index, tile.place_lane)
+        return tile
+
+    def refuse_lane(self, tile: int) -> None:
+        """Count a segment whose symbols make no sense as damaged."""
+        with self._lock:
+            self._refuse("damaged", f"tile {tile}: symbols do not end", was_used=True)
+
+    def _place(
+        self,
+        tile: TileReception,
+        grid: TileGrid,
+        index: int,
+        place_layers: Callable[[Segment, Bundle, bool], None],
+    ) -> None:
+        """Place the segments of a tile, counting those that do not fit as damaged."""
+        edge = None if tile.rows == tile.cols == grid.tile else (tile.rows, tile.cols)
+        for segment in sorted(self._tiles.get(index, ()), key=lambda s: s.kind):
+            try:
+                if segment.edge != edge:
+                    raise StreamError(f"tile {index}: expected edge {edge}, found {segment.edge}")
+                if segment.kind == Kind.TILE:
+                    place_layers(segment, self.bundle, self.signed)
+                else:
+                    tile.place_mask(segment)
+            except StreamError as error:
+                with self._lock:
+                    self._refuse("damaged", str(error), was_used=True)

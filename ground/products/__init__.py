@@ -1,0 +1,1 @@
+"""Products: what a decoded scene is written as."""

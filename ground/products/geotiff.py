@@ -1,0 +1,279 @@
+"""GeoTIFF files and JPEG 2000 codestreams as plain arrays: the only door to rasterio."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
+from rasterio.io import MemoryFile
+from rasterio.transform import Affine
+
+from ground.scene import Scene
+from onboard.errors import InputError, LimitError, UsageError
+from onboard.image.files import Image, sample_type
+from onboard.image.tiles import DEFAULT_MAX_PIXELS
+
+SAMPLE_TYPES = ("uint8", "uint16", "int16")
+GTIFF_OPTIONS = {
+    "tiled": True,
+    "blockxsize": 256,
+    "blockysize": 256,
+    "compress": "deflate",
+    "predictor": 2,
+    "photometric": "MINISBLACK",
+    "BIGTIFF": "IF_SAFER",
+}
+JPEG2000_OPTIONS = {"driver": "JP2OpenJPEG", "CODEC": "J2K", "REVERSIBLE": "NO", "YCC": "NO"}
+RESILIENT_OPTIONS = {"tiled": True, "SOP": "YES", "EPH": "YES"}
+RESOLUTIONS = 6
+SMALLEST_BLOCK = 32
+SEARCH_STEPS = 16
+CLOSE_ENOUGH = 0.995
+
+
+@contextmanager
+def _no_georeference_warning() -> Iterator[None]:
+    """Keep GDAL's remark on images without a georeference off the standard error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield
+
+
+def read(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Scene:
+    """Read a GeoTIFF, or another raster that GDAL knows, whole.
+
+    A nodata value that the dtype cannot hold is none. Overviews, masks, alpha meaning, colour
+    tables and ground control points are left behind.
+
+    Args:
+        path: the file.
+        max_pixels: largest rows x cols that is read.
+
+    Raises:
+        InputError: missing, damaged, without bands, floating point or of another dtype than uint8,
+            uint16 and int16, or with a nodata value per band.
+        LimitError: more than `max_pixels`.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: expected a GeoTIFF file, found none")
+    try:
+        with _no_georeference_warning(), rasterio.open(path) as dataset:
+            return _read_dataset(dataset, str(path), max_pixels)
+    except RasterioError as error:
+        raise InputError(f"{path}: expected a raster: {error.__cause__ or error}") from error
+
+
+def _read_dataset(dataset: Any, name: str, max_pixels: int) -> Scene:
+    """Return an open dataset as a scene; `name` begins the messages."""
+    if dataset.count < 1:
+        raise InputError(f"{name}: expected at least one band, found 0")
+    if dataset.width * dataset.height > max_pixels:
+        found = f"{dataset.height} x {dataset.width}"
+        raise LimitError(f"{name}: expected at most {max_pixels} pixels, found {found}")
+    _check_dtypes(dataset, name)
+    identifiers = tuple(text or "" for text in dataset.descriptions)
+    transform = dataset.transform
+    return Scene(
+        image=dataset.read(),
+        nodata=_nodata(dataset, name),
+        transform=None if transform == Affine.identity() else tuple(transform.to_gdal()),
+        crs=_crs_text(dataset.crs),
+        band_ids=identifiers if any(identifiers) else (),
+    )
+
+
+def _check_dtypes(dataset: Any, name: str) -> None:
+    """Refuse what is not one of the three sample types, counting NaN in floating point."""
+    found = sorted(set(dataset.dtypes))
+    if len(found) == 1 and found[0] in SAMPLE_TYPES:
+        return
+    note = ""
+    if any(dtype.startswith(("float", "complex")) for dtype in found):
+        counts = (int(np.isnan(dataset.read(i)).sum()) for i in dataset.indexes)
+        note = f" with {sum(counts)} NaN: scale to integers, mark gaps as nodata"
+    raise InputError(f"{name}: expected uint8, uint16 or int16, found {' and '.join(found)}{note}")
+
+
+def _nodata(dataset: Any, name: str) -> int | None:
+    """Return the one nodata value; none where the dtype cannot hold what the file says.
+
+    rasterio has already dropped NaN and what is out of range.
+    """
+    whole = (value is not None and float(value).is_integer() for value in dataset.nodatavals)
+    found = {int(v) if ok else None for v, ok in zip(dataset.nodatavals, whole, strict=True)}
+    if len(found) > 1:
+        values = ", ".join(str(value) for value in dataset.nodatavals)
+        raise InputError(f"{name}: expected one nodata value for all bands, found {values}")
+    return found.pop()
+
+
+def _crs_text(crs: CRS | None) -> str | None:
+    """Return 'EPSG:n' if that is exactly this reference system, else its WKT."""
+    if not crs:
+        return None
+    code = crs.to_epsg()
+    if code is not None and CRS.from_epsg(code) == crs:
+        return f"EPSG:{code}"
+    return str(crs.to_wkt())
+
+
+def write(path: Path, scene: Scene) -> None:
+    """Write a scene as a tiled GeoTIFF, compressed without loss.
+
+    Raises:
+        InputError: image, nodata, band ids or CRS do not fit a GeoTIFF.
+        UsageError: the file cannot be created.
+    """
+    with _no_georeference_warning():
+        profile = _profile(scene)
+        try:
+            with rasterio.open(path, "w", **profile) as dataset:
+                dataset.write(scene.image)
+                if scene.band_ids:
+                    dataset.descriptions = scene.band_ids
+        except (RasterioError, OSError) as error:
+            raise UsageError(f"{path}: expected a place to write to: {error}") from error
+
+
+def _profile(scene: Scene) -> dict[str, Any]:
+    """Return the creation options for a scene.
+
+    Raises:
+        InputError: something in the scene cannot be written.
+    """
+    if scene.image.ndim != 3 or 0 in scene.image.shape:
+        raise InputError(f"scene: expected (bands, rows, cols), found {scene.image.shape}")
+    sample_type(scene.image)
+    bands = len(scene.image)
+    limits = np.iinfo(scene.image.dtype)
+    if scene.nodata is not None and not limits.min <= scene.nodata <= limits.max:
+        raise InputError(f"nodata: expected a {scene.image.dtype}, found {scene.nodata}")
+    if scene.band_ids and len(scene.band_ids) != bands:
+        raise InputError(f"band ids: expected {bands}, found {len(scene.band_ids)}")
+    if scene.transform is not None and len(scene.transform) != 6:
+        raise InputError(f"transform: expected 6 numbers, found {len(scene.transform)}")
+    try:
+        crs = None if scene.crs is None else CRS.from_user_input(scene.crs)
+    except CRSError as error:
+        raise InputError(f"CRS: expected EPSG:n or WKT, found {scene.crs!r}") from error
+    return {
+        "driver": "GTiff",
+        **_size(scene.image),
+        "nodata": scene.nodata,
+        "crs": crs,
+        "transform": None if scene.transform is None else Affine.from_gdal(*scene.transform),
+        **GTIFF_OPTIONS,
+    }
+
+
+def _size(image: NDArray[np.generic]) -> dict[str, Any]:
+    """Return rasterio's words for the shape and dtype of an image."""
+    bands, rows, cols = image.shape
+    return {"count": bands, "height": rows, "width": cols, "dtype": image.dtype.name}
+
+
+def write_mask(path: Path, mask: NDArray[np.uint8], scene: Scene) -> None:
+    """Write a mask (rows, cols) as one band beside a scene, with its georeference.
+
+    Raises:
+        InputError: the mask is not uint8 or not of the scene's size.
+        UsageError: the file cannot be created.
+    """
+    if mask.dtype != np.uint8 or mask.shape != scene.image.shape[1:]:
+        expected = f"uint8 {scene.image.shape[1:]}"
+        raise InputError(f"mask: expected {expected}, found {mask.dtype} {mask.shape}")
+    write(path, Scene(mask[None], None, scene.transform, scene.crs, ("mask",)))
+
+
+def jpeg2000_encode(image: NDArray[np.uint16], ratio: float, tile: int | None = None) -> bytes:
+    """Code an image as one JPEG 2000 codestream: 9/7 wavelet, bands independent.
+
+    The rate control is OpenJPEG's own; it meets the ratio within about 0.5 % either way.
+
+    Args:
+        image: uint16 (bands, rows, cols).
+        ratio: compression ratio, raw bytes over coded bytes, at least 1.
+        tile: side of tiles in pixels, whose packets all have markers (SOP, EPH) around them; None
+            for one tile without markers.
+
+    Raises:
+        InputError: another dtype or shape, or a ratio below 1.
+    """
+    _check_uint16(image)
+    if not 1 <= ratio < np.inf:
+        raise InputError(f"JPEG 2000: expected a compression ratio of at least 1, found {ratio}")
+    rows, cols = image.shape[1:]
+    options = {
+        "QUALITY": repr(100 / float(ratio)),
+        "RESOLUTIONS": str(min(RESOLUTIONS, min(rows, cols, tile or rows).bit_length())),
+        "BLOCKXSIZE": str(max(tile or cols, SMALLEST_BLOCK)),
+        "BLOCKYSIZE": str(max(tile or rows, SMALLEST_BLOCK)),
+        **(RESILIENT_OPTIONS if tile else {}),
+    }
+    with _no_georeference_warning(), MemoryFile(ext=".j2k") as memory:
+        with memory.open(**_size(image), **JPEG2000_OPTIONS, **options) as dataset:
+            dataset.write(image)
+        return bytes(memory.getbuffer())
+
+
+def _check_uint16(image: NDArray[np.generic]) -> None:
+    """Refuse what the JPEG 2000 functions do not take."""
+    if image.ndim != 3 or 0 in image.shape or image.dtype != np.uint16:
+        found = f"{image.dtype} {image.shape}"
+        raise InputError(f"JPEG 2000: expected uint16 (bands, rows, cols), found {found}")
+
+
+def jpeg2000_decode(stream: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Image:
+    """Decode a JPEG 2000 codestream to (bands, rows, cols).
+
+    Raises:
+        InputError: not a codestream, or damaged.
+        LimitError: more than `max_pixels`.
+    """
+    if not stream:
+        raise InputError("JPEG 2000: expected a codestream, found 0 bytes")
+    try:
+        with _no_georeference_warning(), MemoryFile(stream, ext=".j2k") as memory:
+            dataset = memory.open(driver="JP2OpenJPEG")
+            return _read_dataset(dataset, "JPEG 2000", max_pixels).image
+    except RasterioError as error:
+        raise InputError(f"JPEG 2000: expected a stream: {error.__cause__ or error}") from error
+
+
+def jpeg2000_at_bytes(image: NDArray[np.uint16], budget: int, tile: int | None = None) -> bytes:
+    """Code an image into at most `budget` bytes, and as near below it as 0.5 % where it can be.
+
+    OpenJPEG's length is not a continuous function of the size asked for: at most `SEARCH_STEPS`
+    encodings are tried by secant and bisection, and the longest that fits is kept. `tile` is that
+    of `jpeg2000_encode`.
+
+    Raises:
+        InputError: another dtype or shape.
+        LimitError: the coarsest encoding is longer than the budget.
+    """
+    _check_uint16(image)
+    raw, best = image.nbytes, b""
+    asked, low, high = float(min(max(budget, 1), raw)), 1.0, float(raw)
+    for tries in range(SEARCH_STEPS):
+        stream = jpeg2000_encode(image, raw / asked, tile)
+        if len(stream) <= budget:
+            low, best = asked, max(best, stream, key=len)
+        else:
+            high = asked
+        if low == raw or len(best) >= CLOSE_ENOUGH * budget > 0 or high - low < budget / 1000:
+            break
+        secant = asked * budget / len(stream)
+        useful = low < secant and (secant < high or high == raw)
+        asked = min(secant, high) if useful else (low + high) / 2
+        if not best:  # lengths come in plateaus: step down faster and faster until one fits
+            asked = max(low, min(asked, high * (1 - 2.0**tries / 1000)))
+    if not best:
+        raise LimitError(f"JPEG 2000: expected to fit {budget} bytes, found the coarsest longer")
+    return best

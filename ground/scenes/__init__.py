@@ -1,0 +1,1 @@
+"""Scenes to train on and to test with."""

@@ -1,0 +1,1 @@
+"""Station: what comes from an antenna or a file transfer, kept and united."""

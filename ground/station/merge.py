@@ -1,0 +1,161 @@
+"""Merge: recordings of one pass by several stations, united into one."""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from ground.station.recording import Bytes, Found, read_recording, restored_packets
+from onboard.link.packet import MAX_PACKET_BYTES, PACKET_OVERHEAD, SEQUENCES, SpacePacket
+from onboard.link.resync import Damage, models_of
+from onboard.link.segment import Kind, Segment
+
+Place = tuple[int, int, int, int, int]
+"""Scene id, tile, kind, layer and first: what makes a segment this one and no other."""
+_END_TILE = 1 << 32
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The union of recordings.
+
+    Attributes:
+        recording: packets; bare segments if there was no packet with an intact header.
+        segments: distinct ones, scene headers once a scene.
+        contradictions: places for which intact segments said different things.
+        damaged_bytes: in all recordings.
+    """
+
+    recording: bytes
+    segments: int
+    contradictions: list[Place]
+    damaged_bytes: int
+
+
+@dataclass
+class _Union:
+    """What all stations have.
+
+    Attributes:
+        votes: for each place, how many stations have which segment, in the order of reading.
+        packets: distinct ones with an intact header, and the segments of each.
+    """
+
+    votes: dict[Place, Counter[Segment]] = field(default_factory=dict)
+    packets: dict[SpacePacket, tuple[Segment, ...]] = field(default_factory=dict)
+
+    def add(self, station: Iterable[Found]) -> None:
+        """Add a recording; each distinct segment of it is one vote."""
+        heard: dict[Segment, None] = {}
+        for found in station:
+            heard.update(dict.fromkeys(found.segments))
+            if found.packet is not None and all(s.kind != Kind.REPAIR for s in found.segments):
+                self.packets.setdefault(found.packet, found.segments)
+        for segment in heard:
+            if segment.kind != Kind.REPAIR:
+                self.votes.setdefault(_place(segment), Counter())[segment] += 1
+
+
+def merge(recordings: Sequence[Bytes], models: Collection[bytes] = ()) -> Merged:
+    """Unite recordings.
+
+    Args:
+        recordings: as opened.
+        models: tags of models known besides those of which the recordings tell.
+
+    A packet is taken as it is, once, if it brings anything new. Segments that are only found in
+    damaged packets are put into new ones: these have the APID and the time of the packet before
+    them, and the next sequence count. All are sorted by scene and by the tile with which they
+    begin, as they were made on board.
+
+    Where intact segments contradict each other, that of most stations is believed, of as many the
+    one read first. Repair packets are used, and left out of the union, since the sequence counts
+    that they rest on are no longer those of the sender.
+    """
+    union, damaged = _Union(), 0
+    restored = restored_packets(recordings, models)
+    models = models_of(*recordings, restored).union(models)
+    for recording in (*recordings, restored):
+        items = list(read_recording(recording, models))
+        damaged += sum(item.length for item in items if isinstance(item, Damage))
+        union.add(item for item in items if isinstance(item, Found))
+    # `max` takes the first of several, and a Counter keeps the order of reading.
+    believed = {place: max(votes, key=votes.__getitem__) for place, votes in union.votes.items()}
+    contradictions = sorted(place for place, votes in union.votes.items() if len(votes) > 1)
+    packets = _whole_packets(union, believed)
+    if packets:
+        merged = b"".join(packet.pack() for packet in _with_strays(packets, believed))
+    else:
+        merged = b"".join(believed[place].pack() for place in sorted(believed))
+    return Merged(merged, len(believed), contradictions, damaged)
+
+
+def _place(segment: Segment) -> Place:
+    """Return where a segment belongs; the sort order is that of the encoder."""
+    if segment.kind == Kind.SCENE:
+        return segment.scene_id, -1, segment.kind, 0, 0
+    tile = _END_TILE if segment.kind == Kind.END else segment.tile
+    return segment.scene_id, tile, segment.kind, segment.layer, segment.first
+
+
+def _first_place(segments: Sequence[Segment]) -> Place:
+    """Return where a packet belongs: by its first segment that is no scene header."""
+    places = [_place(segment) for segment in segments]
+    return next((place for place in places if place[1] >= 0), places[0])
+
+
+def _whole_packets(
+    union: _Union, believed: dict[Place, Segment]
+) -> list[tuple[SpacePacket, tuple[Segment, ...]]]:
+    """Return the packets, sorted, of which all is believed and something is new."""
+    taken: set[Place] = set()
+    packets = []
+    for packet, segments in union.packets.items():
+        places = {_place(segment) for segment in segments}
+        if places <= taken or any(believed[_place(s)] != s for s in segments):
+            continue
+        taken |= places
+        packets.append((packet, segments))
+    return sorted(packets, key=lambda item: _first_place(item[1]))
+
+
+def _with_strays(
+    packets: list[tuple[SpacePacket, tuple[Segment, ...]]], believed: dict[Place, Segment]
+) -> Iterator[SpacePacket]:
+    """Yield packets, and between them those made of segments that no whole packet has."""
+    had = {_place(segment) for _, segments in packets for segment in segments}
+    strays = [believed[place] for place in sorted(believed) if place not in had]
+    stops = [_first_place(segments) for _, segments in packets]
+    room = max(len(packet.segments) for packet, _ in packets)
+    previous = packets[0][0]
+    number = 0
+    for (packet, segments), stop in zip(packets, stops, strict=True):
+        first = number
+        while number < len(strays) and _place(strays[number]) < stop:
+            number += 1
+        # A packet of the same scene tells APID and time, one before better than one after.
+        like = previous if _scene(previous) == segments[0].scene_id else packet
+        yield from _packed(strays[first:number], like, room)
+        yield packet
+        previous = packet
+    yield from _packed(strays[number:], previous, room)
+
+
+def _scene(packet: SpacePacket) -> int:
+    return Segment.unpack(packet.segments)[0].scene_id
+
+
+def _packed(strays: Sequence[Segment], like: SpacePacket, room: int) -> Iterator[SpacePacket]:
+    """Yield packets of segments, each as full as a packet of the recordings."""
+    room = min(room, MAX_PACKET_BYTES - PACKET_OVERHEAD - 2)
+    group = b""
+    for stray in [segment.pack() for segment in strays]:
+        if group and len(group) + len(stray) > room:
+            yield _after(like, group)
+            group = b""
+        group += stray
+    if group:
+        yield _after(like, group)
+
+
+def _after(like: SpacePacket, segments: bytes) -> SpacePacket:
+    return replace(like, sequence=(like.sequence + 1) % SEQUENCES, segments=segments)

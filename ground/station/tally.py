@@ -1,0 +1,99 @@
+"""Tally: what is counted of a recording while it is received or read."""
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ground.station.recording import Bytes, read_recording
+from ground.station.sequence import SequenceCounts
+from onboard.link.resync import Damage, ModelTags
+
+_MOST_WAITING = 256
+_Tags = Collection[bytes]
+
+
+@dataclass
+class Tally:
+    """Counts of one recording, which may come in parts.
+
+    What comes before any model is known waits, up to a few hundred parts: without a model, intact
+    tiles cannot be told from damaged ones.
+
+    Attributes:
+        bytes: in all.
+        damaged_bytes: that are no intact packet or segment.
+        apids: sequence counts by APID.
+        scenes: segments by scene id.
+        models: tags of models known besides those of which the recording tells.
+    """
+
+    bytes: int = 0
+    damaged_bytes: int = 0
+    apids: dict[int, SequenceCounts] = field(default_factory=dict)
+    scenes: Counter[int] = field(default_factory=Counter)
+    models: _Tags = ()
+    _tags: ModelTags = field(default_factory=ModelTags)
+    _waiting: list[Bytes] = field(default_factory=list)
+
+    def add(self, recording: Bytes) -> None:
+        """Take some whole packets or segments, and count them if a model is known."""
+        self.bytes += len(recording)
+        self._tags.hear(recording)
+        self._waiting.append(recording)
+        if self.models or self._tags.known or len(self._waiting) >= _MOST_WAITING:
+            self.count()
+
+    def count(self) -> None:
+        """Count what still waits: nothing more comes."""
+        for recording in self._waiting:
+            self._count(recording)
+        self._waiting.clear()
+
+    def _count(self, recording: Bytes) -> None:
+        for found in read_recording(recording, self._tags.known.union(self.models)):
+            if isinstance(found, Damage):
+                self.damaged_bytes += found.length
+                continue
+            if found.packet is not None:
+                counts = self.apids.setdefault(found.packet.apid, SequenceCounts())
+                counts.add(found.packet.sequence)
+            self.scenes.update(segment.scene_id for segment in found.segments)
+
+    @property
+    def packets(self) -> int:
+        """Packets with an intact header."""
+        return sum(counts.packets for counts in self.apids.values())
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the counts for JSON; a gap is its first sequence count and its length."""
+        return {
+            "bytes": self.bytes,
+            "damaged_bytes": self.damaged_bytes,
+            "packets": self.packets,
+            "apids": {
+                str(apid): {
+                    "packets": counts.packets,
+                    "duplicates": counts.duplicates,
+                    "lost": counts.lost,
+                    "gaps": counts.gaps,
+                }
+                for apid, counts in sorted(self.apids.items())
+            },
+            "scenes": {str(scene): count for scene, count in sorted(self.scenes.items())},
+        }
+
+
+def tally_text(path: Path, tally: Tally) -> str:
+    """Return the lines that say what a recording holds."""
+    lines = [f"{path}: {tally.packets} packets, {tally.bytes} bytes"]
+    for apid, counts in sorted(tally.apids.items()):
+        lines.append(
+            f"APID {apid}: {counts.packets} packets, {counts.lost} lost in {len(counts.gaps)} "
+            f"gaps, {counts.duplicates} duplicates"
+        )
+    lines += [f"scene {scene}: {count} segments" for scene, count in sorted(tally.scenes.items())]
+    if tally.damaged_bytes:
+        lines.append(f"damaged: {tally.damaged_bytes} bytes")
+    return "\n".join(lines)

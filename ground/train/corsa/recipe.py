@@ -1,0 +1,59 @@
+"""Recipe: all that decides a training run, as a TOML file holds it (recipes/*.toml)."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from ground.train.corsa.model import Architecture
+from ground.train.recipe import recipe_entries
+from onboard.codec.corsa.frontend import AffineFrontEnd
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that decides a training run, as a TOML file holds it (recipes/*.toml)."""
+
+    name: str
+    bands: int
+    tile: int
+    target_rms: int
+    depths: tuple[int, ...]
+    dims: tuple[int, ...]
+    codewords: int
+    residual_blocks: int
+    residual_depth: int
+    decoder_depth: int
+    decoder_blocks: int
+    stride: int
+    steps: int
+    batch: int
+    decoder_steps: int
+    decoder_rate: float
+    encoder_rate: float
+    linear_rate: float
+    commitment: float
+    structure: float
+    validate_every: int
+    seed: int
+    start_from: str
+
+    @classmethod
+    def read(cls, path: Path, **changes: Any) -> "Recipe":
+        """Read a recipe; `changes` replace single entries.
+
+        Raises:
+            UsageError: no such file, not TOML, an unknown or a missing key.
+        """
+        entries = recipe_entries(path, [f.name for f in fields(cls)], changes)
+        entries |= {key: tuple(entries[key]) for key in ("depths", "dims")}
+        return cls(**entries)
+
+    @property
+    def architecture(self) -> Architecture:
+        """The part of the recipe that shapes the network."""
+        return Architecture(**{f.name: getattr(self, f.name) for f in fields(Architecture)})
+
+    @property
+    def front_end(self) -> AffineFrontEnd:
+        """The front end, the very code that flies."""
+        return AffineFrontEnd(self.bands, self.target_rms)
