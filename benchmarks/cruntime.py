@@ -32,7 +32,7 @@ def build(bundle: Bundle, folder: Path) -> Path:
             raise EngineError(f"C encoder: expected {tool} to build it, found none")
     if find_spec("export.csource") is None:
         raise EngineError("C encoder: expected export.csource to write it, found none")
-    from export.csource import write  # noqa: PLC0415 (not needed for the other runtimes)
+    from export.csource.write import write  # noqa: PLC0415 (not needed for the other runtimes)
 
     write(bundle, folder)
     done = _run(["make", "-s", "-C", str(folder), "native"], BUILD_LIMIT)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from export import csource
+from export.csource import write as csource
 from ground.scene import Scene
 from ground.scenes.procedural import procedural
 from onboard import bundle as bundles

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from export.quantise import QuantisedEncoder, quantise
+from export.corsa.quantise import QuantisedEncoder, quantise
 from ground.train.corsa.model import Architecture, VqvaeFpn
 
 TWO_LEVELS = Architecture(

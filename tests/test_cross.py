@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from export import cverify
+from export.csource import verify as cverify
 from onboard import bundle as bundles
 from onboard.encoder import Encoder
 from tests.test_csource import CASES, STRICT, run

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from export import csource, cverify
+from export.csource import verify as cverify
+from export.csource import write as csource
 from ground.decode.decoder import Decoder
 from ground.decode.mask import Mask
 from ground.scenes.procedural import procedural

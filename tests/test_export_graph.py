@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from export import graph
+from export.corsa import graph
 from ground.decode.graph import open_float_session
 from ground.train.corsa.model import SAMPLE_SCALE, Architecture, VqvaeFpn
 from tests.networks import THREE_LEVELS, TWO_LEVELS, network, tiles

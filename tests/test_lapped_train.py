@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from export.lappedpipeline import export_lapped
+from export.lapped.pipeline import export_lapped
 from ground.decode.decoder import Decoder
 from ground.products import geotiff
 from ground.scenes.folders import Item

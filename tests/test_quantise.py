@@ -8,8 +8,8 @@ import onnxruntime
 import pytest
 import torch
 
-from export import graph
-from export.quantise import QuantisedEncoder, encoder_onnx, quantise
+from export.corsa import graph
+from export.corsa.quantise import QuantisedEncoder, encoder_onnx, quantise
 from ground.train.corsa.model import SAMPLE_SCALE, Architecture, VqvaeFpn
 from onboard.engine.network import open_session
 from onboard.errors import InputError

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from export.lappedgraph import refinement_onnx
+from export.lapped.graph import refinement_onnx
 from ground.decode.graph import open_float_session
 from ground.decode.lapped.synthesis import tile_borders
 from ground.scenes.procedural import procedural

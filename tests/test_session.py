@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from export.quantise import encoder_onnx
-from export.tflite import encoder_tflite
+from export.corsa.quantise import encoder_onnx
+from export.corsa.tflite import encoder_tflite
 from ground.decode.graph import open_float_session
 from onboard.engine.engines import ENGINES
 from onboard.engine.network import open_session

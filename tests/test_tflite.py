@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from export import graph
-from export.quantise import encoder_onnx
-from export.tflite import encoder_tflite
+from export.corsa import graph
+from export.corsa.quantise import encoder_onnx
+from export.corsa.tflite import encoder_tflite
 from ground.train.corsa.model import Architecture
 from onboard.engine.network import open_session
 from onboard.errors import UsageError

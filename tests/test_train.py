@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from export.pipeline import export_checkpoint
+from export.corsa.pipeline import export_checkpoint
 from ground import metrics
 from ground.decode.decoder import Decoder
 from ground.products import geotiff

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from export.verify import Verdict
+from export.corsa.verify import Verdict
 from ground.train.corsa.recipe import Recipe
 from ground.train.corsa.train import LOG
 from onboard.bundle import Bundle

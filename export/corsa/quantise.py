@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
-from export import graph
-from export.graph import Add, Conv, Node, Upsample
+from export.corsa import graph
+from export.corsa.graph import Add, Conv, Node, Upsample
 from ground.train.corsa.model import SAMPLE_SCALE, Encoder
 from onboard.errors import InputError
 

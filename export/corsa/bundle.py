@@ -1,7 +1,6 @@
 """Bundle: from a checkpoint to the files that fly and decode."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,9 +8,9 @@ import onnx
 import torch
 from numpy.typing import NDArray
 
-from export.graph import decoder_onnx, macs_per_pixel, walk
-from export.quantise import QuantisedEncoder, encoder_onnx
-from export.tflite import encoder_tflite
+from export.corsa.graph import decoder_onnx, macs_per_pixel, walk
+from export.corsa.quantise import QuantisedEncoder, encoder_onnx
+from export.corsa.tflite import encoder_tflite
 from ground.scenes.folders import Item
 from ground.scenes.procedural import procedural
 from ground.train.corsa.model import VqvaeFpn
@@ -127,15 +126,3 @@ def receptive_radius(model: VqvaeFpn) -> int:
     """
     convolutions = 1 + 2 * model.shape.decoder_blocks
     return 2 * convolutions + 1
-
-
-def write_files(output: Path, bundle: Bundle, decoder: bytes, card: str) -> list[Path]:
-    """Write NAME.skyb, and beside it NAME.onnx (decoder) and NAME.MODEL_CARD.md."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    contents = {".skyb": bundle.pack(), ".onnx": decoder, ".MODEL_CARD.md": card.encode()}
-    paths = []
-    for suffix, content in contents.items():
-        path = output.with_suffix(suffix)
-        path.write_bytes(content)
-        paths.append(path)
-    return paths

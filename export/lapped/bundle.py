@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from export.lappedgraph import transform_onnx, transform_tflite
+from export.lapped.graph import transform_onnx, transform_tflite
 from ground.scenes.procedural import procedural
 from onboard.bundle import Bundle
 from onboard.bundle.bundle import GoldenBody, pack_golden_bodies

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from export.bundle import calibration_samples, make_bundle, make_decoder, write_files
-from export.card import model_card
-from export.quantise import quantise
-from export.verify import Maps, Verdict, Verification
+from export.corsa.bundle import calibration_samples, make_bundle, make_decoder
+from export.corsa.card import model_card
+from export.corsa.quantise import quantise
+from export.corsa.verify import Maps, Verdict, Verification
+from export.files import write_files
 from ground.decode.graph import open_float_session
 from ground.scenes.folders import read_item, train_items
 from ground.train.corsa.model import VqvaeFpn

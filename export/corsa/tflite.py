@@ -11,9 +11,9 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from export import graph
-from export.graph import Add, Conv, Node, Upsample
-from export.quantise import Grid, QuantisedEncoder
+from export.corsa import graph
+from export.corsa.graph import Add, Conv, Node, Upsample
+from export.corsa.quantise import Grid, QuantisedEncoder
 from onboard.errors import UsageError
 
 SCHEMA_VERSION = 3

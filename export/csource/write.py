@@ -6,7 +6,7 @@ The sources in `export/c` are the same for every bundle; `tables.h` and `tables.
 from importlib.resources import files
 from pathlib import Path
 
-from export.ctables import Table, constants, numbers, sum_type
+from export.csource.tables import Table, constants, numbers, sum_type
 from onboard.bundle import Bundle
 from onboard.errors import BundleError, UsageError
 

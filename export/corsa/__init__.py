@@ -1,0 +1,1 @@
+"""Export of the CORSA models: int8 ONNX and TFLite from one calibration."""
