@@ -3,8 +3,8 @@
 from functools import cache
 from typing import Any
 
-from benchmarks.resources import measure_resources
-from benchmarks.runtimes import Scale
+from benchmarks.resources.measure import measure_resources
+from benchmarks.resources.runtimes import Scale
 
 SCALE = Scale(runs=2, tiles=4, starts=1, rounds=1)
 FLAGSHIP = "skybook-s2"

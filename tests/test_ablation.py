@@ -9,13 +9,20 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks import ablation, families, trelliscoder, vectorquantizers
-from benchmarks import variants as changes
-from benchmarks.ablation import ablation_text, compare_fixed, run_ablation, stream_of
+from benchmarks.ablation import families, trelliscoder, vectorquantizers
+from benchmarks.ablation import measure as ablation
+from benchmarks.ablation import variants as changes
+from benchmarks.ablation.measure import ablation_text, compare_fixed, run_ablation, stream_of
+from benchmarks.ablation.variants import Tiles, Variant, keep_context, linear_decoder, mean_levels
+from benchmarks.ablation.vectorcoded import VectorCodedScene, training_vectors
+from benchmarks.ablation.vectorquantizers import (
+    Book,
+    groups,
+    nearest_shape,
+    train_book,
+    train_sphere,
+)
 from benchmarks.scenes import BenchmarkScene
-from benchmarks.variants import Tiles, Variant, keep_context, linear_decoder, mean_levels
-from benchmarks.vectorcoded import VectorCodedScene, training_vectors
-from benchmarks.vectorquantizers import Book, groups, nearest_shape, train_book, train_sphere
 from ground import metrics
 from ground.decode.decoder import Decoder
 from ground.scene import Scene

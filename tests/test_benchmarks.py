@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.baselines import BASELINES
-from benchmarks.figures import figures
-from benchmarks.ratedistortion import summarise
+from benchmarks.codecs.jpeg2000 import BASELINES
+from benchmarks.quality.figures import figures
+from benchmarks.quality.measure import summarise
 from ground import metrics
 from ground.products import geotiff
 from ground.scenes.procedural import procedural

@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from benchmarks import baselines, curves, figures
-from benchmarks.baselines import BASELINES
-from benchmarks.bdrate import Point, bd_psnr, bd_rate
-from benchmarks.plots import write_plots
-from benchmarks.ratedistortion import rate_distortion
-from benchmarks.report import summary_table
+from benchmarks.codecs import jpeg2000 as baselines
+from benchmarks.codecs.jpeg2000 import BASELINES
+from benchmarks.quality import curves, figures
+from benchmarks.quality.bdrate import Point, bd_psnr, bd_rate
+from benchmarks.quality.measure import rate_distortion
+from benchmarks.quality.plots import write_plots
+from benchmarks.quality.report import summary_table
 from benchmarks.scenes import BenchmarkScene
 from ground.scene import Scene
 from ground.scenes.procedural import procedural

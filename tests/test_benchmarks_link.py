@@ -8,14 +8,22 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks import link
 from benchmarks.__main__ import main
-from benchmarks.channel import Arrival, Channel
-from benchmarks.link import BUNDLE, Scale, compare, describe_pass, open_bundle, simulate, summarise
-from benchmarks.linkcodecs import send_ours, with_repair
-from benchmarks.linkheaders import header_share, measure_headers
-from benchmarks.passes import Pass, Sent, decode_arrival, measure_pass, send
-from benchmarks.resilience import Codestream
+from benchmarks.codecs.resilient import Codestream
+from benchmarks.codecs.skybook import BUNDLE
+from benchmarks.link import measure as link
+from benchmarks.link.channel import Arrival, Channel
+from benchmarks.link.codecs import send_ours, with_repair
+from benchmarks.link.headers import header_share, measure_headers
+from benchmarks.link.measure import (
+    Scale,
+    compare,
+    describe_pass,
+    open_bundle,
+    simulate,
+    summarise,
+)
+from benchmarks.link.passes import Pass, Sent, decode_arrival, measure_pass, send
 from benchmarks.scenes import mosaic
 from ground.decode.decoder import Decoder
 from ground.decode.mask import Mask
@@ -244,7 +252,7 @@ def test_command(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(link, "COMPARED", FEW)
-    monkeypatch.setattr("benchmarks.__main__.QUICK", Scale(2, 128, 1))
+    monkeypatch.setattr("benchmarks.link.command.QUICK", Scale(2, 128, 1))
     out, plot = tmp_path / "link.json", tmp_path / "link.png"
     assert main(["link", "--quick", "--json", str(out), "--plot", str(plot)]) == 0
     document = json.loads(out.read_text())
@@ -260,7 +268,7 @@ def test_wrong_pixels_end_with_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> N
     def lying(_name: str, number: int) -> dict[str, int]:
         return {"number": number, "wrong": 3}
 
-    monkeypatch.setattr("benchmarks.__main__.describe_pass", lying)
+    monkeypatch.setattr("benchmarks.link.command.describe_pass", lying)
     assert main(["link", "--pass", "5"]) == 1
 
 
@@ -268,7 +276,7 @@ def test_wrong_pixels_end_with_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> N
 def test_bad_arguments_end_with_exit_code_2(
     arguments: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("benchmarks.__main__.FULL", Scale(1, 128, 1))
+    monkeypatch.setattr("benchmarks.link.command.FULL", Scale(1, 128, 1))
     assert main(["link", *arguments]) == 2
 
 

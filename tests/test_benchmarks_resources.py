@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.resources import QUICK, SPEEDS
-from benchmarks.resourcesreport import resources_text
-from benchmarks.rivals import LABELS
-from benchmarks.runtimes import percentile
+from benchmarks.resources.measure import QUICK, SPEEDS
+from benchmarks.resources.report import resources_text
+from benchmarks.resources.rivals import LABELS
+from benchmarks.resources.runtimes import percentile
+from benchmarks.resources.stages import STAGES
+from benchmarks.resources.timing import seconds_interleaved, speeds_of
+from benchmarks.resources.worker import Worker
 from benchmarks.scenes import mosaic
-from benchmarks.speed import seconds_interleaved, speeds_of
-from benchmarks.stages import STAGES
-from benchmarks.worker import Worker
 from ground.scenes.spyndex import spyndex_scene
 from onboard import bundle as bundles
 from onboard.engine.engines import ENGINES
@@ -144,9 +144,9 @@ def test_percentile_is_one_of_the_values() -> None:
 
 def test_worker_that_ends_says_why() -> None:
     with pytest.raises(SkybookError, match=r"open_runtime nosuch.*bundle 'nosuch': not found"):
-        Worker("runtime", "open_runtime", ["nosuch", "numpy", "x.npy", 20.48, 1, -1])
+        Worker("resources.pythonrun", "open_runtime", ["nosuch", "numpy", "x.npy", 20.48, 1, -1])
     with pytest.raises(SkybookError, match="expected a Python to run"):
-        Worker("runtime", "open_runtime", [], python="/nowhere/python")
+        Worker("resources.pythonrun", "open_runtime", [], python="/nowhere/python")
 
 
 def test_text_states_scene_raw_size_and_machine(found: dict[str, Any]) -> None:
@@ -159,7 +159,7 @@ def test_text_states_scene_raw_size_and_machine(found: dict[str, Any]) -> None:
 def test_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, found: dict[str, Any]) -> None:
     asked = []
     monkeypatch.setattr(
-        "benchmarks.hardwarecommand.measure_resources",
+        "benchmarks.resources.command.measure_resources",
         lambda *given, **_named: asked.append(given) or found,
     )
     out = tmp_path / "resources.json"

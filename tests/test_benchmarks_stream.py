@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.upsets import measure_upsets, upsets_text
+from benchmarks.faults.upsets import measure_upsets, upsets_text
 from onboard.errors import SkybookError
 
 

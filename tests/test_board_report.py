@@ -12,15 +12,15 @@ import pytest
 from PIL import Image
 
 from benchmarks.__main__ import main
-from benchmarks.charts import Range, lines_svg, ranges_svg
-from benchmarks.energy import estimated_costs
-from benchmarks.htmlpage import KINDS, Cell, Table, plain
-from benchmarks.htmlreport import Results, html_report
-from benchmarks.profiles import load_profiles
-from benchmarks.ratedistortion import rate_distortion
-from benchmarks.roofline import estimate
+from benchmarks.boardreport.charts import Range, lines_svg, ranges_svg
+from benchmarks.boardreport.page import KINDS, Cell, Table, plain
+from benchmarks.boardreport.report import Results, html_report
+from benchmarks.boards.profiles import load_profiles
+from benchmarks.boards.roofline import estimate
+from benchmarks.boards.workload import Span, workload_of
+from benchmarks.energy.measure import estimated_costs
+from benchmarks.quality.measure import rate_distortion
 from benchmarks.scenes import BenchmarkScene
-from benchmarks.workload import Span, workload_of
 from ground.scenes.spyndex import spyndex_scene
 from onboard.bundle import load
 from onboard.errors import InputError

@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import energycommand
 from benchmarks.__main__ import main
-from benchmarks.energy import OPENJPEG, energy_text, estimated_costs, measured_cost
-from benchmarks.energyrun import EnergyRun, Round, load_run, record_run, run_costs
-from benchmarks.marker import Marker
-from benchmarks.powermeter import Energy
-from benchmarks.powertrace import Trace, align, read_trace
-from benchmarks.profiles import Figure, Profile
-from benchmarks.roofline import Estimate
-from benchmarks.workload import Span
+from benchmarks.boards.profiles import Figure, Profile
+from benchmarks.boards.roofline import Estimate
+from benchmarks.boards.workload import Span
+from benchmarks.energy import command as energycommand
+from benchmarks.energy.marker import Marker
+from benchmarks.energy.measure import OPENJPEG, energy_text, estimated_costs, measured_cost
+from benchmarks.energy.meter import Energy
+from benchmarks.energy.run import EnergyRun, Round, load_run, record_run, run_costs
+from benchmarks.energy.trace import Trace, align, read_trace
 from onboard.errors import EngineError, InputError, UsageError
 
 MARKER = Marker(0.0, 17.0, ((2.0, 7.0), (9.0, 11.0), (12.0, 13.0), (14.0, 15.0)))

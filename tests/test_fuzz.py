@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import __main__ as command
-from benchmarks import fuzztargets
-from benchmarks.fuzz import CORPUS, fuzz
-from benchmarks.fuzzguard import HANG_SECONDS, Guard
-from benchmarks.fuzztargets import PARSERS, BrokenPromiseError, Parser
+from benchmarks.__main__ import main
+from benchmarks.faults import command
+from benchmarks.faults.fuzz import targets as fuzztargets
+from benchmarks.faults.fuzz.guard import HANG_SECONDS, Guard
+from benchmarks.faults.fuzz.run import CORPUS, fuzz
+from benchmarks.faults.fuzz.targets import PARSERS, BrokenPromiseError, Parser
 from onboard.errors import StreamError, UsageError
 from onboard.link.resync import read_segments
 from onboard.link.segment import Segment
@@ -131,7 +132,7 @@ def test_a_crash_ends_the_command_with_1(
     columns = ("executions", "executions_per_s", "new_inputs", "slowest_ms", "allocation_mib")
     found = {**{key: {"file": 7} for key in columns}, "crashes": 1, "hangs": 0, "machine": "here"}
     monkeypatch.setattr(command, "fuzz", lambda *_: found)
-    assert command.main(["fuzz", "--executions", "7", "--output", str(tmp_path)]) == 1
+    assert main(["fuzz", "--executions", "7", "--output", str(tmp_path)]) == 1
     assert f"crashes: 1, hangs (above 1 s): 0; inputs and logs in {tmp_path}" in (
         capsys.readouterr().out
     )

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.meters import battery_meter, find_meter, hwmon_meter, rapl_meter
-from benchmarks.powermeter import Energy, Meter, PowerTally
+from benchmarks.energy.meter import Energy, Meter, PowerTally
+from benchmarks.energy.meters import battery_meter, find_meter, hwmon_meter, rapl_meter
 from onboard.errors import EngineError
 
 IDLE = 0.02

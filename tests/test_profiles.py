@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.__main__ import main
-from benchmarks.probe import measure_rates, power_files, probe
-from benchmarks.profiles import (
+from benchmarks.boards.probe import measure_rates, power_files, probe
+from benchmarks.boards.profiles import (
     FIGURES,
     FOLDER,
     KINDS,
@@ -223,7 +223,7 @@ def test_probe_reads_the_system_it_is_given(tmp_path, monkeypatch):
     rates = dict.fromkeys(
         ("memory_bandwidth", "gemm_rate", "int8_mac_rate", "element_rate", "lookup_rate"), 2e9
     )
-    monkeypatch.setattr("benchmarks.probe._rates", lambda: rates | {"call_overhead": 1e-6})
+    monkeypatch.setattr("benchmarks.boards.probe._rates", lambda: rates | {"call_overhead": 1e-6})
     root = _tree(
         tmp_path,
         {
@@ -246,7 +246,7 @@ def test_probe_reads_the_system_it_is_given(tmp_path, monkeypatch):
 
 
 def test_probe_leaves_out_what_the_system_does_not_tell(tmp_path, monkeypatch):
-    monkeypatch.setattr("benchmarks.probe._rates", measure_rates)
+    monkeypatch.setattr("benchmarks.boards.probe._rates", measure_rates)
     root = _tree(
         tmp_path,
         {
@@ -279,6 +279,6 @@ def test_probe_command_writes_a_profile_that_loads(tmp_path, capsys):
 
 
 def test_probe_command_says_where_it_cannot_write(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("benchmarks.rooflinecommand.probe", lambda: load_profile("gr740"))
+    monkeypatch.setattr("benchmarks.boards.command.probe", lambda: load_profile("gr740"))
     assert main(["probe", "-o", str(tmp_path / "none" / "x.toml")]) == 2
     assert "expected a place to write to" in capsys.readouterr().err

@@ -8,10 +8,10 @@ from itertools import pairwise
 import pytest
 
 from benchmarks.__main__ import main
-from benchmarks.profiles import Figure, Profile, load_profile, load_profiles
-from benchmarks.roofline import NUMPY, PARTS, C, estimate, model_text, roofline_row
-from benchmarks.rooflinecheck import check
-from benchmarks.workload import Span, workload_of
+from benchmarks.boards.check import check
+from benchmarks.boards.profiles import Figure, Profile, load_profile, load_profiles
+from benchmarks.boards.roofline import NUMPY, PARTS, C, estimate, model_text, roofline_row
+from benchmarks.boards.workload import Span, workload_of
 from onboard import bundle as bundles
 from onboard.errors import BundleError, UsageError
 
@@ -186,8 +186,8 @@ def test_check_needs_a_clock(work):
 
 def test_command_states_model_work_estimates_and_check(monkeypatch, capsys, tmp_path):
     here = board(**PROBED, kind="measured")
-    monkeypatch.setattr("benchmarks.rooflinecommand.probe", lambda: here)
-    monkeypatch.setattr("benchmarks.rooflinecommand.measure_numpy", lambda _bundle: 1.5)
+    monkeypatch.setattr("benchmarks.boards.command.probe", lambda: here)
+    monkeypatch.setattr("benchmarks.boards.command.measure_numpy", lambda _bundle: 1.5)
     out = tmp_path / "roofline.json"
     arguments = ["roofline", "--profile", "gr740", "--profile", "unibap-ix5", "--json", str(out)]
     code = main(arguments)
@@ -204,8 +204,8 @@ def test_command_states_model_work_estimates_and_check(monkeypatch, capsys, tmp_
 
 def test_command_ends_with_1_when_the_estimate_is_far_off(monkeypatch, capsys):
     here = board(**PROBED, kind="measured")
-    monkeypatch.setattr("benchmarks.rooflinecommand.probe", lambda: here)
-    monkeypatch.setattr("benchmarks.rooflinecommand.measure_numpy", lambda _bundle: 1000.0)
+    monkeypatch.setattr("benchmarks.boards.command.probe", lambda: here)
+    monkeypatch.setattr("benchmarks.boards.command.measure_numpy", lambda _bundle: 1000.0)
     assert main(["roofline", "--profile", "gr740"]) == 1
     assert "NOT within 2 x" in capsys.readouterr().out
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.worker import Worker
+from benchmarks.resources.worker import Worker
 from ground import metrics
 from ground.decode.decoder import Decoder
 from ground.scenes.procedural import procedural
@@ -120,7 +120,7 @@ def test_benchmarks_measure_it_from_here(
 ) -> None:
     np.save(tmp_path / "scene.npy", samples)
     given = ["skybook-s2", "tflite", str(tmp_path / "scene.npy"), 20.48, 2, -1]
-    with Worker("runtime", "open_runtime", given, str(python)) as worker:
+    with Worker("resources.pythonrun", "open_runtime", given, str(python)) as worker:
         assert worker.hello["version"].startswith("tflite-runtime 2.")
         assert worker.hello["numpy"].startswith("1.")
         assert worker.run("encode") <= samples.nbytes / 20.48

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks import trelliscoder
-from benchmarks.ablation import stream_of
-from benchmarks.trellis import E8, Trellis, dependent, independent, lattice
-from benchmarks.trelliscoder import TrellisCodedScene, fit_trellis
-from benchmarks.variants import linear_decoder, prepare
+from benchmarks.ablation import trelliscoder
+from benchmarks.ablation.measure import stream_of
+from benchmarks.ablation.trellis import E8, Trellis, dependent, independent, lattice
+from benchmarks.ablation.trelliscoder import TrellisCodedScene, fit_trellis
+from benchmarks.ablation.variants import linear_decoder, prepare
 from ground import metrics
 from ground.scene import Scene
 from ground.scenes.procedural import procedural

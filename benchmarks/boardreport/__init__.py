@@ -1,0 +1,1 @@
+"""Board report: one page with what is known and measured of boards."""

@@ -1,0 +1,1 @@
+"""Boards: profiles, probe and roofline."""

@@ -1,0 +1,1 @@
+"""Codecs that are measured, ours and the rivals, behind one interface."""

@@ -1,0 +1,1 @@
+"""Energy of an encode, measured or estimated."""

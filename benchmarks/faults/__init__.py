@@ -1,0 +1,1 @@
+"""Faults: flipped bits and hostile input."""

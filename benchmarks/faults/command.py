@@ -1,0 +1,69 @@
+"""Commands `upsets` and `fuzz`."""
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks.codecs.skybook import BUNDLE
+from benchmarks.faults.fuzz.run import CORPUS, fuzz, fuzz_text
+from benchmarks.faults.fuzz.targets import PARSERS
+from benchmarks.faults.upsets import measure_upsets, upsets_text
+from onboard.commands.commandline import Commands, add_json_option, print_result
+
+
+def _upsets(arguments: argparse.Namespace) -> int:
+    with Console(stderr=True).status("starting") as status:
+        found = measure_upsets(arguments.bundle, arguments.flips, arguments.seed, status.update)
+    print_result(found, upsets_text(found), arguments.json)
+    return int(found["found_in_memory"] < found["flips"])
+
+
+def _fuzz(arguments: argparse.Namespace) -> int:
+    seconds = None if arguments.executions is not None else 60 * arguments.minutes
+    names = list(dict.fromkeys(arguments.parser or PARSERS))
+    with Console(stderr=True).status("starting") as status:
+        found = fuzz(
+            names,
+            arguments.corpus,
+            arguments.output,
+            arguments.executions,
+            seconds,
+            lambda name, executions: status.update(f"{name}: {executions}"),
+        )
+    print_result(found, fuzz_text(found, arguments.output), arguments.json)
+    return 1 if found["crashes"] or found["hangs"] else 0
+
+
+def add_upsets(commands: Commands) -> None:
+    """Add `upsets`."""
+    upsets = commands.add_parser(
+        "upsets",
+        help="flipped bits of a model in memory, and how many are found",
+        description="Exit code 1 if a bit flipped in the bundle's bytes or arrays is missed.",
+        epilog="example: python -m benchmarks upsets --flips 1000 --json upsets.json",
+    )
+    upsets.add_argument("--bundle", default=BUNDLE, help="name or path (default: %(default)s)")
+    upsets.add_argument("--flips", type=int, default=1_000, help="default: %(default)s")
+    upsets.add_argument("--seed", type=int, default=1, help="default: %(default)s")
+    add_json_option(upsets)
+    upsets.set_defaults(run=_upsets)
+
+
+def add_fuzz(commands: Commands) -> None:
+    """Add `fuzz`."""
+    parser = commands.add_parser(
+        "fuzz",
+        help="damaged and hostile input for every parser, guided by coverage",
+        epilog="example: python -m benchmarks fuzz --minutes 10 --json fuzz.json",
+    )
+    parser.add_argument("--parser", action="append", choices=PARSERS, help="may be repeated")
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--minutes", type=float, default=1.0, help="for each parser, default 1")
+    length.add_argument("--executions", type=int, help="of each parser, instead")
+    parser.add_argument("--corpus", type=Path, default=CORPUS, help="folder of seeds, by parser")
+    parser.add_argument(
+        "--output", type=Path, default=Path("build/fuzz"), help="folder for what is found"
+    )
+    add_json_option(parser)
+    parser.set_defaults(run=_fuzz)

@@ -1,0 +1,213 @@
+"""The parsers that are fuzzed: what each is given, and what must hold of all that it accepts.
+
+An input is read as it is, and once more with its checksums set right around what was changed, so
+that the parsers behind them are reached. What is accepted must pack to the same bytes again.
+"""
+
+import struct
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks.faults.fuzz.bundles import BANDS, TILE, fixed_bundle, lapped_bundle
+from benchmarks.faults.fuzz.seals import seal_bundle, seal_packets, seal_segments
+from ground.decode.reception import Reception
+from onboard.bundle import Bundle
+from onboard.bundle.bundle import pack_golden, pack_golden_bodies
+from onboard.codec import bitpack
+from onboard.codec.corsa.layers import LayerShape, read_pieces
+from onboard.codec.corsa.quantizer import quantise
+from onboard.codec.lapped.context import BLOCK
+from onboard.codec.lapped.read.layers import Lane, read
+from onboard.errors import SkybookError, StreamError
+from onboard.link.header import SceneHeader
+from onboard.link.resync import Damage, read_packets, read_segments
+from onboard.link.segment import MAX_LAYERS, Kind, Segment
+
+INDEX_HEAD = struct.Struct(">BHBB")
+INDEX_SHAPE = struct.Struct(">HB")
+LANE_HEAD = struct.Struct(">BBB")
+_MAX_PIXELS = 1 << 12
+_MIB = 1 << 20
+_USED_LANE = bytes(range(1, 64))
+_USED_LEVELS = 3
+
+
+class BrokenPromiseError(Exception):
+    """A parser accepted what does not pack to the same bytes."""
+
+
+@dataclass(frozen=True)
+class Parser:
+    """A parser and what it may take.
+
+    Attributes:
+        read: reads an input whole, or raises an error of onboard.errors.
+        seal: sets the checksums of an input right; None where there are none.
+        most_bytes: longest input.
+        allocation: most memory that reading one input may take, bytes.
+    """
+
+    read: Callable[[bytes], None]
+    seal: Callable[[bytes], bytes] | None
+    most_bytes: int
+    allocation: int
+
+    def run(self, packed: bytes) -> bool:
+        """Read an input; say whether it was accepted with its checksums set right.
+
+        Any exception but those of onboard.errors is a defect of the parser.
+        """
+        if self.seal is not None:
+            with suppress(SkybookError):
+                self.read(packed)
+            packed = self.seal(packed)
+        try:
+            self.read(packed)
+        except SkybookError:
+            return False
+        return True
+
+
+def read_file(stream: bytes) -> None:
+    """Read a stream of bare segments as the ground does."""
+    found = list(read_segments(stream))
+    offset = 0
+    for part in found:
+        if isinstance(part, Damage):
+            _expect(part.offset == offset, "damage begins where the segment before it ends")
+            offset += part.length
+        else:
+            packed = part.pack()
+            _expect(stream[offset : offset + len(packed)] == packed, "segment")
+            offset += len(packed)
+    _expect(offset == len(stream), "every byte is in a segment or damaged")
+    _receive(found)
+
+
+def read_recording(stream: bytes) -> None:
+    """Read a recording of space packets as the ground does."""
+    found: list[Segment | Damage] = []
+    for part in read_packets(stream):
+        if isinstance(part, Damage):
+            found.append(part)
+            continue
+        found += part.segments
+        packed = part.packet.pack() if part.packet else part.segments[0].pack()
+        _expect(stream[part.offset : part.stop] == packed, "packet")
+    _receive(found)
+
+
+def _receive(found: Sequence[Segment | Damage]) -> None:
+    """Collect segments and read all tiles; anything damaged is a StreamError."""
+    bundles = {bundle.model_hash[:4]: bundle for bundle in (fixed_bundle(), lapped_bundle())}
+    model = next((part.model for part in found if isinstance(part, Segment)), b"")
+    bundle = bundles.get(model, fixed_bundle())
+    reception = Reception(bundle)
+    reception.add_all(found)
+    grid = reception.grid(None, _MAX_PIXELS)
+    reception.sides(grid)
+    for index in range(grid.count):
+        if bundle.codec is None:
+            reception.tile(grid, index)
+        else:
+            reception.lapped_tile(grid, index)
+    _refuse_damage(reception)
+
+
+def _refuse_damage(reception: Reception) -> None:
+    if reception.counts["damaged"]:
+        raise StreamError(reception.problems[0])
+
+
+def read_bundle(packed: bytes) -> None:
+    """Read a bundle, then use what was accepted."""
+    bundle = Bundle.unpack(packed)
+    minor = slice(5, 6)  # a newer one is accepted, and not kept
+    again = bytearray(bundle.pack())
+    again[minor] = packed[minor]
+    _expect(bytes(again) == packed, "bundle")
+    if bundle.codec is None:
+        golden = pack_golden(list(bundle.golden), [level.width for level in bundle.levels])
+        used = bundle.levels[:_USED_LEVELS]
+        dims = [level.codebook.codewords.shape[1] for level in used]
+        quantise(used, [np.full((d, 1 << n, 1 << n), 77, np.int8) for n, d in enumerate(dims)])
+    else:
+        golden = pack_golden_bodies(list(bundle.golden_bodies))
+        for dependent in (False, True):
+            read(bundle.codec, 1, 1, 1, [Lane(0, 1, 0, _USED_LANE)], dependent)
+    _expect(golden == bundle.parts["golden"], "golden vectors")
+
+
+def read_index_payload(packed: bytes) -> None:
+    """Read the body of a tile segment of fixed-length indices.
+
+    Before the body: layer u8, first u16, bytes of layer 0 u8, number of layers u8, and for each
+    its positions u16 and index width u8, all forced into the ranges that a bundle may have.
+    """
+    if len(packed) < INDEX_HEAD.size:
+        raise StreamError("index payload: cut short")
+    layer, first, side_bytes, count = INDEX_HEAD.unpack_from(packed)
+    count = 1 + count % 15
+    start = INDEX_HEAD.size + count * INDEX_SHAPE.size
+    if len(packed) < start:
+        raise StreamError("index payload: cut short in its layers")
+    shapes = [
+        LayerShape(max(positions, 1), 1 + width % bitpack.MAX_WIDTH)
+        for positions, width in INDEX_SHAPE.iter_unpack(packed[INDEX_HEAD.size : start])
+    ]
+    body = packed[start:]
+    pieces = read_pieces(layer % MAX_LAYERS, first, body, shapes, max(side_bytes, 1))
+    again = b"".join(
+        bitpack.pack(p.indices, shapes[p.layer - 1].width) if p.layer else p.side for p in pieces
+    )
+    _expect(again == body, "pieces of layers")
+
+
+def read_lanes(packed: bytes) -> None:
+    """Read the segments of one tile of entropy-coded symbols as the ground does.
+
+    The first byte is the size of the tile: valid rows less 1, and valid columns less 1, 4 bits
+    each. Segments follow: layer u8, first u8, length u8, body.
+    """
+    if not packed:
+        raise StreamError("lanes: no bytes")
+    rows, cols = 1 + (packed[0] >> 4), 1 + (packed[0] & 15)
+    bundle = lapped_bundle()
+    coder = bundle.lapped
+    reception = Reception(bundle, 0, SceneHeader("u16", 16, BANDS, cols, rows))
+    edge = None if rows == cols == TILE else (rows, cols)
+    reception.add_all(_tile_segments(packed, bundle.model_hash[:4], edge))
+    tile = reception.lapped_tile(reception.grid(None, TILE * TILE), 0)
+    lanes = [Lane(0, *start, body) for start, body in sorted(tile.lanes.items())]
+    found = read(coder, 1, -(-rows // BLOCK), -(-cols // BLOCK), lanes, tile.dependent)
+    _refuse_damage(reception)
+    if found.wrong or found.complete[0] < coder.contexts.layers:
+        raise StreamError(f"lanes: {found.complete[0]} layers are whole")
+
+
+def _tile_segments(packed: bytes, model: bytes, edge: tuple[int, int] | None) -> Iterator[Segment]:
+    offset = 1
+    while offset + LANE_HEAD.size <= len(packed):
+        layer, first, length = LANE_HEAD.unpack_from(packed, offset)
+        offset += LANE_HEAD.size
+        body = packed[offset : offset + length]
+        yield Segment(Kind.TILE, 0, model, 0, layer % MAX_LAYERS, first, edge, body)
+        offset += length
+
+
+def _expect(promise: bool, what: str) -> None:
+    if not promise:
+        raise BrokenPromiseError(f"{what}: what was accepted does not pack to the same bytes")
+
+
+PARSERS: Mapping[str, Parser] = {
+    "file": Parser(read_file, seal_segments, 4_096, 8 * _MIB),
+    "packet": Parser(read_recording, seal_packets, 4_096, 8 * _MIB),
+    "bundle": Parser(read_bundle, seal_bundle, 4_096, 16 * _MIB),
+    "index": Parser(read_index_payload, None, 1_024, 8 * _MIB),
+    "entropy": Parser(read_lanes, None, 1_024, 8 * _MIB),
+}
+"""By name, as in `--parser`."""

@@ -1,0 +1,1 @@
+"""Link: lost packets and bit errors."""

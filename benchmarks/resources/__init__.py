@@ -1,0 +1,1 @@
+"""Resources: speed, memory and size of every runtime."""
