@@ -16,6 +16,9 @@ from onboard import bundle as bundles
 from onboard.bundle import Bundle
 from onboard.encoder import Encoder
 
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared" / "data"
+"""Real imagery, where there is some beside the project."""
 NAME = "corsa-2level-1024"
 
 
