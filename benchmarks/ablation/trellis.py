@@ -1,4 +1,4 @@
-"""Trellises: quantizers whose choice of points hangs on the parities of the indices before.
+"""Trellises: quantizers whose choice of points depends on the parities of the indices before.
 
 An index of 0 stands for 0, one of k > 0 for `spacing` * k less an offset, -k for its negative. The
 states of a trellis say which set of points, and of frequency tables, the next index is of.

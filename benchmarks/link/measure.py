@@ -82,7 +82,7 @@ def open_bundle(name: str) -> tuple[Encoder, Decoder]:
 
 
 def simulate(name: str, numbers: Iterable[int], report: Report) -> dict[str, Any]:
-    """Run passes; each hangs on its number alone.
+    """Run passes; each depends on its number alone.
 
     Returns:
         The document of `summarise`, with `bundle`, `ring` in pixels and `machine`.

@@ -20,7 +20,7 @@ _SMALLEST = 1e-6
 class EmptyFill:
     """What the refinement network sees in place of tiles that are all nodata.
 
-    It hangs on the tiles around alone, so that a loss elsewhere changes nothing.
+    It depends on the tiles around alone, so that a loss elsewhere changes nothing.
 
     Attributes:
         means: float64 (tiles, bands) DN, of the tiles around.

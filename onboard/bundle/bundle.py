@@ -88,7 +88,7 @@ class Bundle:
 
         Args:
             name: of the model.
-            wire: all that the meaning of a stream hangs on.
+            wire: all that the meaning of a stream depends on.
             parts: bytes by name.
             encoder: `macs_per_pixel`, and for a variable rate `error_permille`.
             ground: for information.

@@ -21,7 +21,7 @@ Piece = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Chosen:
-    """A batch with all that its bytes hang on.
+    """A batch with all that its bytes depend on.
 
     Attributes:
         prepared: the tiles.
@@ -61,7 +61,7 @@ class TileCoder(Protocol):
 
     @property
     def tiles_at_once(self) -> int:
-        """Tiles to plan together, for speed; no byte hangs on it."""
+        """Tiles to plan together, for speed; no byte depends on it."""
 
     def along_trellis(self) -> "TileCoder":
         """Return the coder that chooses indices along a trellis.
@@ -74,7 +74,7 @@ class TileCoder(Protocol):
     def prepare(
         self, tiles: NDArray[Any], present: NDArray[np.bool_], inside: tuple[int, int]
     ) -> Any:
-        """Do once what no step hangs on.
+        """Do once what no step depends on.
 
         Args:
             tiles: (tiles, bands, tile, tile) in DN, reflected beyond the scene's border.

@@ -26,7 +26,7 @@ class Options:
         window: over what the rate is controlled, 'scene' or 'strip' (one row of tiles).
         packets: how packets are formed; None for bare segments.
         strips_at_once: rows of tiles that are coded together where the window is the strip, for
-            speed; the bytes do not hang on it.
+            speed; the bytes do not depend on it.
         trellis: choose indices along a trellis: fewer bytes at the same quality, for more time.
     """
 

@@ -69,7 +69,7 @@ class _StandIns:
 
 
 class LappedRebuilder:
-    """Works on bands of tile rows, so that memory beyond the image hangs on its width."""
+    """Works on bands of tile rows, so that memory beyond the image depends on its width."""
 
     def __init__(self, bundle: Bundle, session: FloatSession) -> None:
         self.bundle = bundle
@@ -279,7 +279,7 @@ def _conceal(canvas: _Canvas, grid: TileGrid) -> None:
 def _parts(
     inner: slice, shape: tuple[int, ...], side: int, ring: int
 ) -> Iterator[tuple[slice, slice, slice, slice]]:
-    """Yield parts of some rows of a canvas, and each with the margin that its result hangs on."""
+    """Yield parts of some rows of a canvas, and each with the margin that its result depends on."""
     margin = -(-ring // CELL) * CELL
     for row in range(inner.start, inner.stop, side):
         for col in range(0, shape[1], side):

@@ -254,7 +254,7 @@ class _Run:
         model: nn.Module,
         loss: Callable[[np.random.Generator], Tensor],
     ) -> None:
-        """Take all steps of a stage; the randomness of each hangs on the seed and its number."""
+        """Take all steps of a stage; the randomness of each depends on the seed and its number."""
         losses: list[float] = []
         for step in range(steps):
             rng = np.random.default_rng([self.recipe.seed, step])

@@ -1,7 +1,7 @@
 """Tile coder of the lapped codec: tiles to layers of entropy-coded symbols, and back.
 
 A batch of tiles of one shape goes through front end, transform, quantizer and entropy coder
-together; a tile's bytes hang on that tile and its step alone (SPEC.md, sections 9 to 11).
+together; a tile's bytes depend on that tile and its step alone (SPEC.md, sections 9 to 11).
 """
 
 import zlib

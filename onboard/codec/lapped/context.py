@@ -87,7 +87,7 @@ class ContextModel:
 
     @property
     def features(self) -> int:
-        """Numbers that the sums of a position may hang on, see `ContextState`."""
+        """Numbers that the sums of a position may depend on, see `ContextState`."""
         return self._first + 2 * self.cuts[-1]
 
     @property
@@ -104,7 +104,7 @@ class ContextModel:
 
     @cached_property
     def _matrices(self) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """Which features the sums of each AC layer hang on, and their weights, a row for each."""
+        """Which features the sums of each AC layer depend on, and their weights, a row for each."""
         found = []
         for layer in range(LATTICES + 1, self.layers + 1):
             channels = self.channels_of(layer)

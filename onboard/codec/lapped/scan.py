@@ -1,6 +1,6 @@
 """Symbols of tiles at a step, layer by layer (SPEC.md, sections 10 and 13).
 
-The table of a symbol hangs on symbols of earlier layers, so a layer is quantised at once, all tiles
+The table of a symbol depends on symbols of earlier layers, so a layer is quantised at once, all tiles
 together, and one layer after the other.
 """
 
@@ -67,7 +67,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Scanner:
-    """The parts of a codec that the symbols of a tile hang on."""
+    """The parts of a codec that the symbols of a tile depend on."""
 
     transform: LappedTransform
     contexts: ContextModel

@@ -94,7 +94,7 @@ def joined(segments: Sequence[Segment]) -> bytes:
 
 
 def test_a_lost_tile_beside_one_without_data(coder: Encoder, decoder: Decoder) -> None:
-    """What stands in for nodata is seen by the network, so it must not hang on what is lost."""
+    """What stands in for nodata is seen by the network, so it must not depend on what is lost."""
     scene = with_empty_tiles(procedural(11, 192, 192, nodata=False))
     segments = parsed(coder, scene, Options(ratio=15.0))
     whole = decoder.decode(joined(segments))
