@@ -104,7 +104,7 @@ def open_decoder(bundle: Bundle, path: Path) -> FloatSession:
 class Decoder:
     """A bundle and its decoder graph; decodes any number of streams.
 
-    Graphs run single-threaded, several at once, so the pixels do not depend on the number of threads.
+    Graphs run single-threaded, several at once: pixels do not depend on the number of threads.
     """
 
     def __init__(self, bundle_path: Path, threads: int = 1) -> None:

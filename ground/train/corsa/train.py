@@ -155,7 +155,7 @@ def _turn(maps: Tensor, turn: int) -> Tensor:
 def _step(
     model: VqvaeFpn, optimiser: torch.optim.Adam, tiles: TileSet, recipe: Recipe, step: int
 ) -> float:
-    """Take one step; its randomness depends on the seed and the step alone. Return the loss in dB."""
+    """Take a step; its randomness depends on the seed and the step alone. Return the loss in dB."""
     rng = np.random.default_rng([recipe.seed, step])
     torch.manual_seed(int(rng.integers(1 << 31)))
     samples, targets, steps = tiles.batch(rng.integers(len(tiles.steps), size=recipe.batch))

@@ -1,7 +1,7 @@
 """Symbols of tiles at a step, layer by layer (SPEC.md, sections 10 and 13).
 
-The table of a symbol depends on symbols of earlier layers, so a layer is quantised at once, all tiles
-together, and one layer after the other.
+The table of a symbol depends on symbols of earlier layers, so a layer is quantised at once, all
+tiles together, and one layer after the other.
 """
 
 from collections.abc import Iterator
