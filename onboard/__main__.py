@@ -64,7 +64,7 @@ def _payload(bundle: bundles.Bundle, size: int) -> dict[str, Any]:
     """Return the bytes of the packed indices of a tile."""
     if size < 1:
         raise UsageError(f"--tile: expected 1 or more, found {size}")
-    payload = bundle.payload_bytes(size, size)
+    payload = bundle.codec.payload_bytes(size, size)
     return {
         "payload_tile": size,
         "payload_bytes_per_level": payload,

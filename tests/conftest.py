@@ -14,12 +14,19 @@ from ground.scene import Scene
 from ground.scenes.procedural import procedural
 from onboard import bundle as bundles
 from onboard.bundle import Bundle
+from onboard.codec.lapped.codec import LappedCodec
+from onboard.codec.lapped.model import LappedModel
 from onboard.encoder import Encoder
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 """Real imagery, where there is some beside the project."""
 NAME = "corsa-2level-1024"
+
+
+def model_of(bundle: Bundle) -> LappedModel:
+    """The model of a lapped bundle."""
+    return LappedCodec.of(bundle.codec).model
 
 
 @pytest.fixture(scope="session")

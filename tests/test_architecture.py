@@ -25,6 +25,61 @@ TORCH = {
 }
 
 
+ARROWS: dict[str, str] = {
+    "onboard.errors": "",
+    "onboard.image": "errors",
+    "onboard.engine": "errors",
+    "onboard.link": "errors image",
+    "onboard.codec.tile": "errors",
+    "onboard.codec.bitpack": "errors",
+    "onboard.codec.corsa": "errors image engine link codec.tile codec.bitpack",
+    "onboard.codec.lapped": "errors image engine link codec.tile codec.bitpack",
+    "onboard.codec.lapped.read": "errors codec.tile codec.lapped",
+    "onboard.codec.kinds": "codec.tile codec.corsa codec.lapped",
+    "onboard.bundle": "errors link codec.tile codec.kinds",
+    "onboard.encoder": "errors image link codec.tile bundle",
+    "onboard.downlink": "errors image link bundle",
+    "onboard.commands": "errors image engine link bundle encoder downlink",
+    "onboard.__main__": "commands",
+    "ground.scene": "onboard",
+    "ground.metrics": "onboard",
+    "ground.station": "onboard",
+    "ground.products": "onboard scene",
+    "ground.decode": "onboard scene metrics",
+    "ground.scenes": "onboard scene products",
+    "ground.train": "onboard metrics scene scenes decode",
+    "ground.commands": "onboard metrics scene station products decode scenes train",
+    "ground.__main__": "onboard commands",
+    "export.files": "onboard",
+    "export.csource": "onboard ground",
+    "export.corsa": "onboard ground files",
+    "export.lapped": "onboard ground files",
+    "export.commands": "onboard ground csource corsa lapped",
+    "export.__main__": "onboard commands",
+    "benchmarks.machine": "onboard",
+    "benchmarks.scenes": "onboard ground",
+    "benchmarks.codecs": "onboard ground",
+    "benchmarks.resources": "onboard ground export codecs scenes machine",
+    "benchmarks.quality": "onboard ground codecs scenes",
+    "benchmarks.ablation": "onboard ground codecs scenes quality",
+    "benchmarks.link": "onboard ground codecs scenes machine",
+    "benchmarks.faults": "onboard ground codecs machine resources",
+    "benchmarks.boards": "onboard codecs scenes resources",
+    "benchmarks.boardreport": "onboard codecs resources boards",
+    "benchmarks.energy": "onboard ground codecs scenes resources boards",
+    "benchmarks.__main__": (
+        "onboard quality ablation link faults resources boards boardreport energy"
+    ),
+}
+"""Wings that each wing may import, its own package's by their names there; so none imports upward.
+
+`codec.lapped` and `codec.corsa` are siblings that never meet, and so are `encoder` and `downlink`.
+A package's name stands for all of its wings.
+"""
+MOST_MODULES, MOST_LINES = 20, 300
+"""Of a folder, and of a module."""
+
+
 def imports(path: Path, top_level_only: bool = False) -> set[str]:
     """Return the top packages that a module imports."""
     tree = ast.parse(path.read_text())
@@ -45,6 +100,93 @@ def modules(*packages: str) -> list[Path]:
 
 def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
+
+
+def module_of(path: Path) -> str:
+    dotted = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    return dotted.removesuffix(".__init__")
+
+
+MODULES = {module_of(path): path for path in modules(*PACKAGES)}
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Return the modules of ours that a module imports, anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (names & MODULES.keys()) or {node.module}
+    return found & MODULES.keys()
+
+
+def wing_of(module: str) -> str:
+    """Return the wing that a module is of: the longest that it begins with, else its package."""
+    parts = module.split(".")
+    names = [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
+    return next((name for name in names if name in ARROWS), parts[0])
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_arrows_point_downward(module: str) -> None:
+    own = wing_of(module)
+    if own not in ARROWS:
+        return  # the first words of a package
+    package = own.split(".")[0]
+    allowed = {own}
+    for name in ARROWS[own].split():
+        allowed.add(name if name in PACKAGES else f"{package}.{name}")
+    found = {wing_of(imported) for imported in imported_modules(MODULES[module])}
+    refused = {wing for wing in found if not {wing, wing.split(".")[0]} & allowed}
+    assert not refused
+
+
+def test_no_module_imports_itself_round_a_circle() -> None:
+    below = {module: imported_modules(path) for module, path in MODULES.items()}
+    left = dict(below)
+    while leaves := {module for module in left if not left[module] & left.keys() - {module}}:
+        left = {module: arrows for module, arrows in left.items() if module not in leaves}
+    assert not left
+
+
+def test_every_wing_is_in_the_table() -> None:
+    wings = {
+        module
+        for module in MODULES
+        if module.count(".") == 1 and module not in {"onboard.codec", *ARROWS}
+    }
+    assert not wings
+    assert ARROWS.keys() <= MODULES.keys()
+
+
+def test_rooms_are_small() -> None:
+    for folder in {path.parent for path in MODULES.values()}:
+        assert len(list(folder.glob("*.py"))) <= MOST_MODULES, folder
+    for path in MODULES.values():
+        assert len(path.read_text().splitlines()) <= MOST_LINES, path
+
+
+def test_flight_core_is_what_a_stream_loads(tmp_path: Path) -> None:
+    """The list in ARCHITECTURE.md against what `onboard stream` loads, its commands aside."""
+    core = (ROOT / "ARCHITECTURE.md").read_text().split("## Flight core")[1].split("```")[1]
+    (tmp_path / "lines.bil").write_bytes(bytes(4 * 64 * 70 * 2))
+    code = (
+        "import sys; from onboard.commands.commandline import command_parser, run_command;"
+        "from onboard.commands.stream import add_stream_command;"
+        "parser, commands = command_parser('onboard', ''); add_stream_command(commands);"
+        "assert run_command(parser, ['stream', '--input', 'lines.bil', '--layout', 'bil',"
+        "'--width', '70', '--bundle', 'skybook-s2', '--engine', 'numpy', '-o', 'out.pkt']) == 0;"
+        "print('LOADED', *sorted(m for m in sys.modules if m.startswith('onboard.')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+    loaded = done.stdout.split("LOADED")[1].split()
+    files = {name_of(MODULES[m]) for m in loaded if MODULES[m].name != "__init__.py"}
+    assert {f for f in files if not f.startswith("onboard/commands/")} == set(core.split())
+    assert not any("/read/" in file for file in core.split())
 
 
 @pytest.mark.parametrize("path", modules("onboard"), ids=name_of)

@@ -18,7 +18,7 @@ from benchmarks.ablation.vectorquantizers import (
     sphere_books,
 )
 from ground.scene import Scene
-from onboard.codec.lapped.coder import LappedCoder
+from onboard.codec.lapped.model import LappedModel
 
 _BYTES = f"{SIZES[0]}..{SIZES[-1]} bytes a position"
 BOOKS = (
@@ -39,7 +39,7 @@ Code = Callable[[int], Coded]
 
 
 def families(
-    coder: LappedCoder, tile: int, training: Sequence[Tiles]
+    coder: LappedModel, tile: int, training: Sequence[Tiles]
 ) -> Iterator[tuple[str, str, Callable[[Scene], Code]]]:
     """Yield name, label and what codes a scene, of each family trained on the same tiles."""
     batches = prepare(coder, training, lambda _: coder.front_end)
@@ -51,7 +51,7 @@ def families(
         yield name, label, partial(_along, fitted, tile)
 
 
-def _by_books(coder: LappedCoder, tile: int, books: Books, scene: Scene) -> Code:
+def _by_books(coder: LappedModel, tile: int, books: Books, scene: Scene) -> Code:
     return VectorCodedScene(coder, tile, books, scene).at
 
 

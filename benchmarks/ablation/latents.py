@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from ground.decode.lapped.synthesis import linear_bands
 from ground.scene import Scene
-from onboard.codec.lapped.coder import LappedCoder, Prepared
+from onboard.codec.lapped.model import LappedModel
+from onboard.codec.lapped.prepared import PreparedTiles
 from onboard.image.tiles import TileGrid
 from onboard.link.framing import EDGE_BYTES, HEADER_EVERY
 from onboard.link.header import EndOfScene
@@ -33,7 +34,7 @@ class Part:
 
     places: list[tuple[int, int]]
     inside: tuple[int, int]
-    prepared: Prepared
+    prepared: PreparedTiles
     around: int
 
     def segments(self, bodies: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -44,7 +45,7 @@ class Part:
 class LatentScene:
     """A scene cut to tiles and analysed; nodata counts as samples."""
 
-    def __init__(self, coder: LappedCoder, tile: int, scene: Scene, lane: int = 0) -> None:
+    def __init__(self, coder: LappedModel, tile: int, scene: Scene, lane: int = 0) -> None:
         """Cut a scene.
 
         Args:
@@ -65,7 +66,8 @@ class LatentScene:
         self.parts = []
         for (rows, cols), places in boxes.items():
             tiles = np.stack([scene.image[:, r : r + rows, c : c + cols] for r, c in places])
-            prepared = coder.prepare(tiles, np.ones((len(tiles), rows, cols), np.bool_))
+            present = np.ones((len(tiles), rows, cols), np.bool_)
+            prepared = PreparedTiles.of(coder, tiles, present)
             around = SEGMENT_OVERHEAD + lane + (0 if rows == cols == tile else EDGE_BYTES)
             self.parts.append(Part(places, (rows, cols), prepared, around))
 

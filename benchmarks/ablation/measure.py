@@ -20,6 +20,7 @@ from ground import metrics
 from ground.decode.decoder import Decoder
 from ground.scene import Scene
 from onboard.bundle import Bundle, find, known, load
+from onboard.codec.lapped.codec import LappedCodec
 from onboard.encoder import Encoder, Options
 from onboard.errors import LimitError, UsageError
 
@@ -65,7 +66,7 @@ class Ablation:
     def measure(self, training: Sequence[Tiles]) -> None:
         """Measure every variant, its tables fitted to training tiles."""
         full = load(str(self.path))
-        for name, variant in variants(full.lapped, training):
+        for name, variant in variants(LappedCodec.of(full.codec).model, training):
             self._measure(name, variant.label, partial(self._code, full, variant))
             if name == REFERENCE:
                 self.report("quantizer families: training")

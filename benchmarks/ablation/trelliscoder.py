@@ -17,10 +17,13 @@ from benchmarks.ablation.variants import SEED
 from ground.scene import Scene
 from ground.train.lapped.fit import draw_codes, start_tables, tables_of
 from onboard.codec.lapped import rans
-from onboard.codec.lapped.coder import LappedCoder, Prepared
 from onboard.codec.lapped.context import LEVELS, ContextState, Ints, levels
+from onboard.codec.lapped.model import LappedModel
+from onboard.codec.lapped.prepared import PreparedTiles
+from onboard.codec.lapped.sizeguess import SizeGuess
 from onboard.codec.lapped.tables import BIT, ESCAPE, LARGEST, SYMBOLS, Tables
-from onboard.codec.lapped.transform import STEP_CODES, SUB_STEPS
+from onboard.codec.lapped.transform import SUB_STEPS
+from onboard.codec.tile import STEPS
 from onboard.errors import LimitError
 
 ROUNDS = 3
@@ -71,14 +74,14 @@ class TrellisCoder:
         codewords: float32 (sets, 64, 5), what magnitudes of 0 to 4 stand for, in steps.
     """
 
-    coder: LappedCoder
+    coder: LappedModel
     trellis: Trellis
     worth: float
     tables: Sequence[Tables]
     codewords: Floats
 
     @classmethod
-    def start(cls, coder: LappedCoder, trellis: Trellis, worth: float) -> "TrellisCoder":
+    def start(cls, coder: LappedModel, trellis: Trellis, worth: float) -> "TrellisCoder":
         """Return what is to be fitted."""
         offsets = np.array(trellis.offsets)[:, None, None]
         points = np.maximum(trellis.spacing * np.arange(_KINDS + 1) - offsets, 0)
@@ -87,7 +90,7 @@ class TrellisCoder:
             coder, trellis, worth, [coder.tables] * len(offsets), codewords.astype(np.float32)
         )
 
-    def scan(self, prepared: Prepared, codes: Indices) -> Iterator[Decided]:
+    def scan(self, prepared: PreparedTiles, codes: Indices) -> Iterator[Decided]:
         """Quantise a batch at the given steps, layer by layer, each for good."""
         contexts, trellis = self.coder.contexts, self.trellis
         scaled = prepared.latents.scaled(codes, self.coder.transform.mantissas)
@@ -121,7 +124,7 @@ class TrellisCoder:
 
     def _decide(self, away: Floats, level: Ints) -> Decided:
         """Choose the indices of a layer (tiles, symbols)."""
-        coded = level > self.coder.quantizer.skip
+        coded = level > self.coder.quantisation.skip
         lengths = coded.sum(axis=1)
         order = np.argsort(-lengths, kind="stable")
         rank, place = np.nonzero(coded[order])
@@ -167,7 +170,7 @@ class TrellisCoder:
         bits = [(t.cost(level, size) + t.cost(level, -size)) / (2 * BIT) for t in self.tables]
         return np.array(bits, np.float32).reshape(-1, LEVELS, _SIZES)
 
-    def code(self, prepared: Prepared, codes: Indices) -> tuple[NDArray[np.float64], Floats]:
+    def code(self, prepared: PreparedTiles, codes: Indices) -> tuple[NDArray[np.float64], Floats]:
         """Return the bits of each tile, and latents (tiles, rows, cols, channels) in steps."""
         tiles = len(codes)
         state = ContextState(self.coder.contexts, *prepared.latents.shape)
@@ -184,7 +187,7 @@ class TrellisCoder:
 
 
 def fit_trellis(
-    coder: LappedCoder, trellis: Trellis, worth: float, batches: Sequence[Prepared]
+    coder: LappedModel, trellis: Trellis, worth: float, batches: Sequence[PreparedTiles]
 ) -> TrellisCoder:
     """Fit tables and codewords to prepared training tiles, as the training of the codec does."""
     found = start = TrellisCoder.start(coder, trellis, worth)
@@ -197,7 +200,7 @@ def fit_trellis(
         sums = numbers * start.codewords.astype(np.float64)
         for batch in batches:
             codes = draw_codes(batch, rng) - SUB_STEPS * (trellis.spacing - 1)
-            _count(found, batch, np.maximum(codes, coder.finest(batch)), counts, numbers, sums)
+            _count(found, batch, np.maximum(codes, batch.finest(coder)), counts, numbers, sums)
         even = counts.copy()
         even[..., :ESCAPE] = (counts[..., :ESCAPE] + counts[..., ESCAPE - 1 :: -1]) / 2
         codewords = sums / numbers
@@ -212,7 +215,7 @@ def fit_trellis(
 
 def _count(
     found: TrellisCoder,
-    batch: Prepared,
+    batch: PreparedTiles,
     codes: Indices,
     counts: NDArray[np.float64],
     numbers: NDArray[np.float64],
@@ -260,7 +263,7 @@ class TrellisCodedScene:
             coder = self._trellis.coder
             bodies, values, steps = [], [], []
             for part in self._scene.parts:
-                codes = np.maximum(np.full(len(part.places), code), coder.finest(part.prepared))
+                codes = np.maximum(np.full(len(part.places), code), part.prepared.finest(coder))
                 bits, latents = self._trellis.code(part.prepared, codes)
                 side = 1 + coder.front_end.side_bytes
                 bodies.append(side + np.ceil(bits / 8).astype(np.int64))
@@ -281,7 +284,7 @@ class TrellisCodedScene:
             tried.add(code)
             octaves = np.log2(self._coded(code)[0] / budget)
             code += _APART * int(np.ceil(SUB_STEPS / _APART * octaves))
-            code = min(max(code, 0), STEP_CODES - _APART)
+            code = min(max(code, 0), STEPS - _APART)
         fitting = [self._coded(code) for code in tried if self._coded(code)[0] <= budget]
         if not fitting:
             raise LimitError(f"budget: expected a coarser step, found {budget} bytes")
@@ -290,7 +293,8 @@ class TrellisCodedScene:
     def _guess(self, budget: int) -> int:
         """Return about the finest step code that a budget holds."""
         coder = self._trellis.coder
-        bits = sum(coder.guess(part.prepared).sum(axis=0) for part in self._scene.parts)
+        guess = SizeGuess.of(coder.transform)
+        bits = sum(guess.bits(part.prepared.latents).sum(axis=0) for part in self._scene.parts)
         finer = SUB_STEPS * (self._trellis.trellis.spacing - 1)
         code = max(int((bits > 8 * budget).sum()) - finer, 0)
-        return min(code, STEP_CODES - 1) // _APART * _APART
+        return min(code, STEPS - 1) // _APART * _APART

@@ -25,10 +25,17 @@ from ground.train.lapped.fit import (
 )
 from onboard.bundle import Bundle
 from onboard.codec.lapped import bandtransform
-from onboard.codec.lapped.coder import LappedCoder, Prepared
+from onboard.codec.lapped.codec import LappedCodec
 from onboard.codec.lapped.context import BLOCK, LATTICES, ContextModel, levels
-from onboard.codec.lapped.frontend import AdaptiveFrontEnd, AdaptiveSide, Analysed
-from onboard.codec.lapped.quantizer import Quantizer
+from onboard.codec.lapped.frontends.adaptive import AdaptiveFrontEnd, AdaptiveSide
+from onboard.codec.lapped.frontends.frontend import Analysed, FrontEnd
+from onboard.codec.lapped.model import LappedModel
+from onboard.codec.lapped.prepared import PreparedTiles
+from onboard.codec.lapped.quantizers.deadzone import DeadZone
+from onboard.codec.lapped.quantizers.kinds import PLAIN
+from onboard.codec.lapped.quantizers.quantisation import Quantisation
+from onboard.codec.lapped.scan import Scanner
+from onboard.codec.lapped.sizeguess import SizeGuess
 from onboard.codec.lapped.tables import Tables
 from onboard.codec.lapped.transform import PLANE_LIMIT, SUB_STEPS
 from onboard.errors import InputError, StreamError
@@ -45,7 +52,7 @@ _HALF = 32
 _AC = ("same", "near", "slope")
 
 Tiles = NDArray[Any]
-Draw = Callable[[Prepared, np.random.Generator], NDArray[np.int64]]
+Draw = Callable[[PreparedTiles, np.random.Generator], NDArray[np.int64]]
 """Gives the step code of each tile of a batch."""
 
 
@@ -91,7 +98,7 @@ class FixedBands(AdaptiveFrontEnd):
         return Analysed(means, none, shifts, planes.reshape(shape).astype(np.float32))
 
 
-FrontEnd = Callable[[NDArray[Any]], AdaptiveFrontEnd]
+ChooseFrontEnd = Callable[[NDArray[Any]], FrontEnd]
 """Gives the front end of a scene, whole (1, bands, rows, cols) or as tiles."""
 
 
@@ -126,25 +133,27 @@ class Variant:
     """
 
     label: str
-    coder: LappedCoder
-    front_end: FrontEnd | None = None
+    coder: LappedModel
+    front_end: ChooseFrontEnd | None = None
     scene_bytes: int = 0
-    by_octave: tuple[LappedCoder, ...] = ()
+    by_octave: tuple[LappedModel, ...] = ()
     trellis: bool = False
 
-    def coders(self, image: NDArray[Any], budget: int) -> Sequence[LappedCoder]:
+    def coders(self, image: NDArray[Any], budget: int) -> Sequence[LappedModel]:
         """Return the coders of which the better is to code an image in a budget of bytes."""
         if not self.by_octave:
             return [self.coder]
-        prepared = self.coder.prepare(image[None], np.ones((1, *image.shape[1:]), np.bool_))
-        code = int((self.coder.guess(prepared)[0] <= 8 * budget).argmax())
+        present = np.ones((1, *image.shape[1:]), np.bool_)
+        latents = PreparedTiles.of(self.coder, image[None], present).latents
+        code = int((SizeGuess.of(self.coder.transform).bits(latents)[0] <= 8 * budget).argmax())
         first = min(max(code // SUB_STEPS - OCTAVES.start, 0), len(self.by_octave) - 2)
         return self.by_octave[first : first + 2]
 
-    def bundle(self, full: Bundle, coder: LappedCoder, image: NDArray[Any]) -> Bundle:
+    def bundle(self, full: Bundle, coder: LappedModel, image: NDArray[Any]) -> Bundle:
         """Return the bundle that codes an image; only for memory: golden vectors are `full`'s."""
         front_end = self.front_end(image[None]) if self.front_end else coder.front_end
-        return replace(full, codec=replace(coder, front_end=front_end), front_end=front_end)
+        model = replace(coder, front_end=front_end)
+        return replace(full, codec=replace(LappedCodec.of(full.codec), model=model))
 
 
 class _Unrefined(FloatSession):
@@ -213,16 +222,19 @@ def _tiles(scene: Scene, tile: int) -> Tiles:
     return np.array(cut).reshape(-1, bands, tile, tile)
 
 
-def prepare(coder: LappedCoder, training: Sequence[Tiles], front_end: FrontEnd) -> list[Prepared]:
+def prepare(
+    coder: LappedModel, training: Sequence[Tiles], front_end: ChooseFrontEnd
+) -> list[PreparedTiles]:
     """Analyse training tiles, each scene with its front end."""
     found = []
     for tiles in training:
         present = np.ones((len(tiles), *tiles.shape[2:]), np.bool_)
-        found.append(replace(coder, front_end=front_end(tiles)).prepare(tiles, present))
-    return [Prepared.join(found[first : first + 8]) for first in range(0, len(found), 8)]
+        model = replace(coder, front_end=front_end(tiles))
+        found.append(PreparedTiles.of(model, tiles, present))
+    return [found[first].join(found[first + 1 : first + 8]) for first in range(0, len(found), 8)]
 
 
-def variants(full: LappedCoder, training: Sequence[Tiles]) -> Iterator[tuple[str, Variant]]:
+def variants(full: LappedModel, training: Sequence[Tiles]) -> Iterator[tuple[str, Variant]]:
     """Yield name and variant of each part of the codec, `full` (fitted again) first."""
     batches = prepare(full, training, lambda _: full.front_end)
     fitted = fit(full, batches, SEED)
@@ -245,35 +257,35 @@ def variants(full: LappedCoder, training: Sequence[Tiles]) -> Iterator[tuple[str
     label = "no AC contexts: a table a channel and octave"
     yield "contexts_none", Variant(label, full, scene_bytes=1, by_octave=static)
     one = start_tables((1,))
-    alike = replace(full, tables=one, quantizer=fit_quantizer(one, full.quantizer.skip))
+    alike = replace(full, tables=one, quantisation=fit_quantizer(one, full.quantisation.skip))
     yield "tables_one", Variant("one set of tables for all layers", _fit_plain(alike, batches))
-    plain = fit(full, batches, SEED, decide=plain_rounding, kinds=(False,))
+    plain = fit(full, batches, SEED, decide=plain_rounding, quantizers=(PLAIN,))
     yield "rounding", Variant("no dead zone, codewords at centres", at_centres(plain))
     yield "dead_zone", Variant("no dead zone, learned codewords", plain)
     yield "codewords", Variant("dead zone, codewords at centres", at_centres(fitted))
-    unskipped = replace(full, quantizer=replace(full.quantizer, skip=-1))
+    unskipped = replace(full, quantisation=replace(full.quantisation, skip=-1))
     yield "skip", Variant("every symbol coded, none skipped", _fit_plain(unskipped, batches))
 
 
-def _fit_plain(coder: LappedCoder, batches: Sequence[Prepared]) -> LappedCoder:
-    return fit(coder, batches, SEED, kinds=(False,))
+def _fit_plain(coder: LappedModel, batches: Sequence[PreparedTiles]) -> LappedModel:
+    return fit(coder, batches, SEED, quantizers=(PLAIN,))
 
 
-def plain_rounding(tables: Tables, skip: int) -> Quantizer:
+def plain_rounding(tables: Tables, skip: int) -> Quantisation:
     """Return rounding to the nearest step, whatever it costs."""
     fitted = fit_quantizer(tables, skip)
     half = np.full_like(fitted.dead, _HALF)
     return replace(fitted, dead=half, rounding=half, ease=0)
 
 
-def at_centres(coder: LappedCoder) -> LappedCoder:
+def at_centres(coder: LappedModel) -> LappedModel:
     """Return the codec whose symbols stand for whole steps."""
     return replace(
-        coder, quantizer=replace(coder.quantizer, codewords=point_codewords(coder.tables))
+        coder, quantisation=replace(coder.quantisation, codewords=point_codewords(coder.tables))
     )
 
 
-def keep_context(coder: LappedCoder, batches: Sequence[Prepared], kept: str) -> LappedCoder:
+def keep_context(coder: LappedModel, batches: Sequence[PreparedTiles], kept: str) -> LappedModel:
     """Take the AC contexts away but one, 'same' or 'near'; the DC keeps its own.
 
     What is left is scaled so that each channel's mean level stays.
@@ -288,31 +300,34 @@ def keep_context(coder: LappedCoder, batches: Sequence[Prepared], kept: str) -> 
     return replace(coder, contexts=replace(model, **changed))
 
 
-def without_contexts(coder: LappedCoder, batches: Sequence[Prepared], octave: int) -> LappedCoder:
+def without_contexts(
+    coder: LappedModel, batches: Sequence[PreparedTiles], octave: int
+) -> LappedModel:
     """Give each AC channel one level for good, its mean at steps of an octave; none is skipped."""
 
-    def draw(batch: Prepared, rng: np.random.Generator) -> NDArray[np.int64]:
+    def draw(batch: PreparedTiles, rng: np.random.Generator) -> NDArray[np.int64]:
         return SUB_STEPS * octave + rng.integers(0, SUB_STEPS, len(batch.means))
 
     means = mean_levels(coder, batches, draw)
     bias = np.array([round(256 * level_scale(round(level))) for level in means], np.uint16)
     changed: dict[str, Any] = {name: 0 * getattr(coder.contexts, name) for name in _AC}
     contexts = replace(coder.contexts, **changed, bias=bias)
-    quantizer = replace(coder.quantizer, skip=-1)
-    static = replace(coder, contexts=contexts, quantizer=quantizer)
-    return fit(static, batches, SEED, rounds=2, draw=draw, kinds=(False,))
+    quantizer = replace(coder.quantisation, skip=-1)
+    static = replace(coder, contexts=contexts, quantisation=quantizer)
+    return fit(static, batches, SEED, rounds=2, draw=draw, quantizers=(PLAIN,))
 
 
 def mean_levels(
-    coder: LappedCoder, batches: Sequence[Prepared], draw: Draw = draw_codes
+    coder: LappedModel, batches: Sequence[PreparedTiles], draw: Draw = draw_codes
 ) -> NDArray[np.float64]:
     """Return the mean level of each AC channel over training tiles, at steps drawn for them."""
     rng = np.random.default_rng(SEED)
     model: ContextModel = coder.contexts
     sums, count = np.zeros(model.cuts[-1]), 0
+    scanner = Scanner(coder, DeadZone.of(coder))
     for batch in batches:
-        codes = np.maximum(draw(batch, rng), coder.finest(batch))
-        for number, layer in enumerate(coder.scan(batch, codes), 1):
+        codes = np.maximum(draw(batch, rng), batch.finest(coder))
+        for number, layer in enumerate(scanner.scan(batch.latents, codes), 1):
             if number > LATTICES:
                 sums[model.channels_of(number)] += levels(layer.sums).sum(axis=(0, 1))
         count += layer.sums.shape[0] * layer.sums.shape[1]

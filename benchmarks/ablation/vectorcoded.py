@@ -16,8 +16,10 @@ from benchmarks.ablation.variants import SEED
 from benchmarks.ablation.vectorquantizers import Books, Vectors
 from ground.scene import Scene
 from ground.train.lapped.fit import SCALE
-from onboard.codec.lapped.coder import LappedCoder, Prepared
-from onboard.codec.lapped.transform import LATENT_SHIFT, STEP_CODES
+from onboard.codec.lapped.model import LappedModel
+from onboard.codec.lapped.prepared import PreparedTiles
+from onboard.codec.lapped.transform import LATENT_SHIFT
+from onboard.codec.tile import STEPS
 from onboard.errors import LimitError
 
 _VECTORS = 10_000
@@ -25,7 +27,7 @@ _FINER = 48
 """Sixteenths of an octave that latents are resolved finer than the detail of their tile."""
 
 
-def training_vectors(coder: LappedCoder, batches: Sequence[Prepared]) -> Vectors:
+def training_vectors(coder: LappedModel, batches: Sequence[PreparedTiles]) -> Vectors:
     """Return latents (n, channels) of positions of training tiles, scaled by their tile."""
     vectors = np.concatenate(
         [_scaled(coder, batch)[0].reshape(-1, coder.contexts.cuts[-1]) for batch in batches]
@@ -34,14 +36,14 @@ def training_vectors(coder: LappedCoder, batches: Sequence[Prepared]) -> Vectors
     return vectors[chosen]
 
 
-def _scaled(coder: LappedCoder, prepared: Prepared) -> tuple[Vectors, NDArray[np.int64]]:
+def _scaled(coder: LappedModel, prepared: PreparedTiles) -> tuple[Vectors, NDArray[np.int64]]:
     """Return latents (tiles, rows, cols, channels) in steps, and the step code of each tile."""
     latents = prepared.latents
     ac = np.concatenate(latents.parts[1:], axis=3, dtype=np.float64)
     detail = np.abs(ac).mean(axis=(1, 2, 3)) * 2.0**latents.shifts
     digital_numbers = np.maximum(detail * (1 << LATENT_SHIFT) / SCALE, 1)
     codes = np.rint(16 * np.log2(2 * digital_numbers)).astype(np.int64) - _FINER
-    codes = np.maximum(np.clip(codes, 0, STEP_CODES - 1), coder.finest(prepared))
+    codes = np.maximum(np.clip(codes, 0, STEPS - 1), prepared.finest(coder))
     scaled = latents.scaled(codes, coder.transform.mantissas)
     return scaled.astype(np.float32) / np.float32(64), codes
 
@@ -68,7 +70,7 @@ class _Choices:
 class VectorCodedScene:
     """A scene coded by vector quantizers, to be had at any budget."""
 
-    def __init__(self, coder: LappedCoder, tile: int, books: Books, scene: Scene) -> None:
+    def __init__(self, coder: LappedModel, tile: int, books: Books, scene: Scene) -> None:
         self._scene = LatentScene(coder, tile, scene)
         self._choices = [_choices(coder, books, part) for part in self._scene.parts]
 
@@ -108,7 +110,7 @@ class VectorCodedScene:
         return self._scene.image(values, [one.steps for one in self._choices])
 
 
-def _choices(coder: LappedCoder, books: Books, part: Part) -> _Choices:
+def _choices(coder: LappedModel, books: Books, part: Part) -> _Choices:
     latents, codes = _scaled(coder, part.prepared)
     tiles, rows, cols, channels = latents.shape
     flat = latents.reshape(-1, channels)
@@ -120,7 +122,7 @@ def _choices(coder: LappedCoder, books: Books, part: Part) -> _Choices:
         values.append(found)
         bits.append(sum(book.bits for book in of_size))
     steps = (2.0 ** (codes / 16 - 1)).astype(np.float32)
-    power = coder.scanner.synthesis_power / 256
+    power = coder.power / 256
     lost = [np.square(flat - v) @ power for v in values]
     errors = np.stack([e.reshape(tiles, -1).sum(axis=1) for e in lost], axis=1)
     side = 2 + coder.front_end.side_bytes  # tile state and size

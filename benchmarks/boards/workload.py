@@ -23,10 +23,13 @@ from itertools import pairwise
 import numpy as np
 
 from onboard.bundle import Bundle
-from onboard.codec.lapped.coder import LappedCoder, Prepared
+from onboard.codec.lapped.codec import LappedCodec
+from onboard.codec.lapped.coder import LappedTileCoder
 from onboard.codec.lapped.context import BLOCK
+from onboard.codec.lapped.model import LappedModel
+from onboard.codec.lapped.prepared import PreparedTiles
 from onboard.codec.lapped.tables import BIT
-from onboard.encoder.search import CODES
+from onboard.codec.tile import STEPS
 from onboard.errors import BundleError
 
 RATIO = 20.48
@@ -103,27 +106,29 @@ def workload_of(bundle: Bundle) -> Workload:
     Raises:
         BundleError: the bundle has another codec.
     """
-    if bundle.codec is None:
+    if not bundle.variable_rate:
         raise BundleError(f"bundle {bundle.name}: the work of a fixed-rate network is not counted")
     bands = bundle.bands
-    coded = _coded_share(bundle, bundle.codec)
+    codec = LappedCodec.of(bundle.codec)
+    model = codec.model
+    coded = _coded_share(codec)
     count = partial(_count, bands, coded)
     elements = count(_ELEMENTS, _ELEMENTS_OF_SCAN)
-    dense = bundle.codec.contexts.macs_per_position
-    sparse = _weights_in_use(bundle.codec)
+    dense = model.contexts.macs_per_position
+    sparse = _weights_in_use(model)
     return Workload(
         name=bundle.name,
-        macs=_macs(bundle, bundle.codec, 1, dense),
-        sparse_macs=_macs(bundle, bundle.codec, _FOLDED, sparse),
+        macs=_macs(bundle, model, 1, dense),
+        sparse_macs=_macs(bundle, model, _FOLDED, sparse),
         elements=elements,
         lookups=count(_LOOKUPS, _LOOKUPS_OF_SCAN),
-        calls=_calls(bundle, bundle.codec, coded),
+        calls=_calls(bundle, model, coded),
         bytes=Span(bands * (2 + 2 * 4), elements.high * _PASS_BYTES),
         coded=coded,
     )
 
 
-def _macs(bundle: Bundle, coder: LappedCoder, share: float, of_position: int) -> Span:
+def _macs(bundle: Bundle, coder: LappedModel, share: float, of_position: int) -> Span:
     """Return multiply-accumulates, given the share of the transform's and those of contexts."""
     covariance = 0.5 * bundle.bands  # two gradients on a quarter of the pixels
     once = bundle.bands * (share * coder.transform.macs_per_sample + bundle.bands + covariance)
@@ -131,7 +136,7 @@ def _macs(bundle: Bundle, coder: LappedCoder, share: float, of_position: int) ->
     return Span(*(once + scans * of_position / BLOCK**2 for scans in _SCANS))
 
 
-def _weights_in_use(coder: LappedCoder) -> int:
+def _weights_in_use(coder: LappedModel) -> int:
     """Return the weights of the context model that are not 0, of channels known in time."""
     model = coder.contexts
     in_use = int(np.count_nonzero(model.slope)) + int(np.count_nonzero(model.dc[0]))
@@ -147,7 +152,7 @@ def _count(bands: int, coded: float, once: tuple[float, float], scan: tuple[floa
     return Span(*(bands * (fixed + scans * each) for scans in _SCANS))
 
 
-def _calls(bundle: Bundle, coder: LappedCoder, coded: float) -> Span:
+def _calls(bundle: Bundle, coder: LappedModel, coded: float) -> Span:
     symbols = _LANE_BYTES * 8 * RATIO / 16 * coded
     tile = bundle.tile**2
     once = _CALLS_OF_BATCH / (_TILES * tile) + _CALLS_OF_TILE / tile
@@ -156,12 +161,14 @@ def _calls(bundle: Bundle, coder: LappedCoder, coded: float) -> Span:
     return Span(*(once + scans * scan for scans in _SCANS))
 
 
-def _coded_share(bundle: Bundle, coder: LappedCoder) -> float:
+def _coded_share(codec: LappedCodec) -> float:
     """Return the share of latents coded, of the golden tiles at the step that gives `RATIO`."""
-    samples = np.stack([vector.samples for vector in bundle.golden_bodies])
-    prepared = coder.prepare(samples, np.ones((len(samples), *samples.shape[2:]), np.bool_))
+    samples = np.stack([tile.samples for tile in codec.golden])
+    present = np.ones((len(samples), *samples.shape[2:]), np.bool_)
+    coder = codec.open()
+    prepared = coder.prepare(samples, present, (codec.tile, codec.tile))
     most = 16 * samples.size / RATIO * BIT
-    low, high = int(coder.finest(prepared).max()), CODES - 1
+    low, high = int(coder.finest(prepared).max()), STEPS - 1
     while low < high:
         middle = (low + high) // 2
         fits = _coded(coder, prepared, middle)[1] <= most
@@ -169,10 +176,11 @@ def _coded_share(bundle: Bundle, coder: LappedCoder) -> float:
     return _coded(coder, prepared, low)[0] / samples.size
 
 
-def _coded(coder: LappedCoder, prepared: Prepared, code: int) -> tuple[int, int]:
+def _coded(coder: LappedTileCoder, prepared: PreparedTiles, step: int) -> tuple[int, int]:
     """Return how many latents are coded at a step, and about their bits in 1/256."""
     coded, bits = 0, 0
-    for layer in coder.scan(prepared, np.full(len(prepared.means), code)):
-        bits += int(coder.tables.cost(layer.rows, layer.residuals).sum(dtype=np.int64))
-        coded += layer.coded.size
+    for layer in coder.scan(prepared, np.full(len(prepared.means), step)):
+        found = layer.quantised
+        bits += int(coder.model.tables.cost(found.rows, found.indices).sum(dtype=np.int64))
+        coded += layer.pending.coded.size
     return coded, bits

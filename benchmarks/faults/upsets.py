@@ -10,7 +10,6 @@ import numpy as np
 
 from onboard.bundle import Bundle, load
 from onboard.bundle.scrub import Scrub, arrays_in
-from onboard.codec.kinds import open_tile_coder
 from onboard.encoder import Encoder
 from onboard.engine.engines import ENGINES
 from onboard.errors import BundleError, EngineError
@@ -61,9 +60,10 @@ def measure_upsets(
 def _memory(bundle: Bundle, flips: int, seed: int) -> dict[str, int]:
     encoder = Encoder(bundle)
     scrub = Scrub(bundle, encoder.coder)
-    model = (bundle.levels, bundle.front_end, bundle.codec)
     regions = [np.frombuffer(part, np.uint8) for part in bundle.parts.values()]
-    regions += [array for _, array in arrays_in(model, "model") if array.flags.c_contiguous]
+    regions += [
+        array for _, array in arrays_in(encoder.coder.memory, "model") if array.flags.c_contiguous
+    ]
     sizes = np.array([region.nbytes for region in regions])
     generator = np.random.default_rng(seed)
     found = 0
@@ -83,7 +83,8 @@ def _memory(bundle: Bundle, flips: int, seed: int) -> dict[str, int]:
 
 
 def _engine(bundle: Bundle, engine: str, flips: int, seed: int) -> Counter[str]:
-    wanted = open_tile_coder(bundle, engine, 1).probe()
+    codec: Any = bundle.codec  # a dataclass, whatever its family
+    wanted = codec.open(engine).probe()
     graph = bundle.parts[GRAPHS[engine]]
     generator = np.random.default_rng(seed)
     counts: Counter[str] = Counter(found=0, refused=0, missed=0)
@@ -93,7 +94,7 @@ def _engine(bundle: Bundle, engine: str, flips: int, seed: int) -> Counter[str]:
         parts = {**bundle.parts, GRAPHS[engine]: bytes(changed)}
         try:
             with np.errstate(invalid="ignore"):
-                probe = open_tile_coder(replace(bundle, parts=parts), engine, 1).probe()
+                probe = replace(codec, parts=parts).open(engine).probe()
         except Exception:  # whatever an engine raises, it does not run
             counts["refused"] += 1
         else:

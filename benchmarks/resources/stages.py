@@ -10,12 +10,13 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
+from onboard.codec.corsa import codec as corsacodec
 from onboard.codec.corsa import coder as corsa
 from onboard.codec.corsa.frontend import AffineFrontEnd
-from onboard.codec.lapped import coder as lapped
+from onboard.codec.lapped import codec as lappedcodec
 from onboard.codec.lapped import rans
-from onboard.codec.lapped.coder import LappedCoder
-from onboard.codec.lapped.frontend import AdaptiveFrontEnd
+from onboard.codec.lapped.coder import LappedTileCoder
+from onboard.codec.lapped.frontends.adaptive import AdaptiveFrontEnd
 from onboard.encoder import encoder, windows
 from onboard.link.packet import PacketOptions
 from onboard.link.segment import Segment
@@ -27,12 +28,12 @@ STAGES: dict[str, tuple[tuple[Any, str], ...]] = {
         (AffineFrontEnd, "analyse"),
         (AffineFrontEnd, "normalise"),
     ),
-    "network": ((LappedCoder, "prepare"),),
-    "rate_search": ((LappedCoder, "guess"), (encoder, "within")),
-    "quantise": ((LappedCoder, "symbols"), (corsa, "quantise")),
-    "entropy": ((LappedCoder, "write"), (rans, "encode"), (corsa, "split_layers")),
+    "network": ((LappedTileCoder, "prepare"),),
+    "rate_search": ((LappedTileCoder, "guess"), (encoder, "within")),
+    "quantise": ((LappedTileCoder, "symbols"), (corsa, "quantise")),
+    "entropy": ((LappedTileCoder, "write"), (rans, "encode"), (corsa, "split_layers")),
     "pack": (
-        (LappedCoder, "plan"),
+        (LappedTileCoder, "plan"),
         (Segment, "pack"),
         (PacketOptions, "pack"),
         (windows, "pack_mask"),
@@ -41,7 +42,7 @@ STAGES: dict[str, tuple[tuple[Any, str], ...]] = {
 """Where each stage happens; what a function calls of other stages counts there. `prepare` rounds
 and orders what the network gives, `within` searches the rate, `plan` cuts symbols to segments. What
 no stage names is `REST`: tiling, checks, sorting."""
-ENGINES = ((corsa, "open_session"), (lapped, "open_plane_session"))
+ENGINES = ((corsacodec, "open_session"), (lappedcodec, "open_plane_session"))
 LABELS = {
     "front_end": "front end: statistics, band transform, normalise",
     "network": "network or lapped transform",

@@ -17,9 +17,9 @@ from ground.train.corsa.model import VqvaeFpn
 from ground.train.corsa.recipe import Recipe
 from ground.train.corsa.train import TileSet
 from onboard.bundle import Bundle
-from onboard.bundle.bundle import GoldenVector, pack_golden
 from onboard.codec.corsa.codebook import CODEWORD_LIMIT, Codebook
-from onboard.codec.corsa.coder import PyramidTileCoder
+from onboard.codec.corsa.codec import CorsaCodec
+from onboard.codec.corsa.golden import GoldenVector, pack_golden
 from onboard.codec.corsa.quantizer import PREDICTION_SHIFT, UNITS_PER_LATENT, Level, pack_levels
 
 CALIBRATION_TILES = 96
@@ -97,14 +97,14 @@ def make_bundle(
 
 def _golden(bundle: Bundle) -> list[GoldenVector]:
     """Encode procedural tiles with the reference engine."""
-    encoder = PyramidTileCoder(bundle, "ort", 1)
+    encoder = CorsaCodec.of(bundle.codec).open("ort")
     size = bundle.tile
     present = np.ones((size, size), np.bool_)
     vectors = []
     for seed in GOLDEN_SEEDS:
         samples = procedural(seed, size, size, bundle.bands, nodata=False).image.astype(np.uint16)
-        _, maps = encoder.index_maps(samples, present, size, size)
-        vectors.append(GoldenVector(samples, tuple(maps)))
+        found = encoder.index_maps(samples, present, size, size)
+        vectors.append(GoldenVector(samples, tuple(found.maps)))
     return vectors
 
 

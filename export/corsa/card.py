@@ -8,6 +8,7 @@ from export.corsa.verify import Verdict
 from ground.train.corsa.recipe import Recipe
 from ground.train.corsa.train import LOG
 from onboard.bundle import Bundle
+from onboard.codec.corsa.codec import CorsaCodec
 
 _TEXT = """\
 # {name}
@@ -80,15 +81,15 @@ def model_card(
         verdict: what int8 costs.
         half_cost_db: what float16 decoder weights cost.
     """
-    payload: Sequence[int] = bundle.payload_bytes(bundle.tile, bundle.tile)
+    payload: Sequence[int] = bundle.codec.payload_bytes(bundle.tile, bundle.tile)
     commands = [
         f"  `python -m ground train {recipe.name} --codewords {recipe.codewords} --data FOLDER`"
         for recipe, _ in stages
     ]
     return _TEXT.format(
         name=bundle.name,
-        levels=len(bundle.levels),
-        codewords=bundle.levels[0].codebook.size,
+        levels=bundle.codec.layers,
+        codewords=CorsaCodec.of(bundle.codec).levels[0].codebook.size,
         tile=bundle.tile,
         model_hash=bundle.model_hash.hex(),
         payload=" + ".join(map(str, payload)),

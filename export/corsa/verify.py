@@ -13,7 +13,7 @@ from onnx import helper
 from ground.decode.graph import FloatSession
 from ground.scene import Scene
 from onboard.bundle import Bundle
-from onboard.codec.corsa.coder import PyramidTileCoder
+from onboard.codec.corsa.codec import CorsaCodec
 from onboard.codec.corsa.quantizer import PREDICTION_SHIFT, UNITS_PER_LATENT, Level, quantise
 from onboard.errors import InputError
 from onboard.image.tiles import TileGrid
@@ -104,9 +104,8 @@ class Verification:
                 the bundle's own network with all roundings of activations taken out.
         """
         self.bundle, self.decoder = bundle, decoder
-        self.encoders = {
-            engine: PyramidTileCoder(bundle, engine, 1) for engine in ("ort", "litert")
-        }
+        self.codec = CorsaCodec.of(bundle.codec)
+        self.encoders = {engine: self.codec.open(engine) for engine in ("ort", "litert")}
         self.reference = reference or self._own_reference()
 
     def _own_reference(self) -> Callable[[NDArray[np.int8]], tuple[Maps, NDArray[np.float32]]]:
@@ -117,7 +116,7 @@ class Verification:
         def run(samples: NDArray[np.int8]) -> tuple[Maps, NDArray[np.float32]]:
             shifted = (samples.astype(np.int16) + 128).astype(np.uint8)
             latents = [maps[0] for maps in session.run(None, {"samples": shifted[None]})]
-            maps = float_maps(self.bundle.levels, latents)
+            maps = float_maps(self.codec.levels, latents)
             return maps, self.synthesise(maps)
 
         return run
@@ -126,7 +125,7 @@ class Verification:
         """Decode index maps to samples (bands, tile, tile) in int8 units."""
         inputs = [
             level.codebook.codewords[indices].transpose(2, 0, 1)[None].astype(np.float32)
-            for level, indices in zip(self.bundle.levels, maps, strict=True)
+            for level, indices in zip(self.codec.levels, maps, strict=True)
         ]
         samples: NDArray[np.float32] = self.decoder.run(inputs)[0]
         return samples
@@ -160,14 +159,14 @@ class Verification:
 
     def _measure(self, tile: NDArray[Any]) -> tuple[dict[str, Maps], dict[str, float]]:
         """Return index maps and mean squared error in DN^2 by path."""
-        front_end = self.bundle.affine
+        front_end = self.codec.front_end
         present = np.ones(tile.shape[1:], np.bool_)
         side = front_end.analyse(tile, present)
         samples = front_end.normalise(tile, present, side)
         maps, decoded = {}, {}
         maps["fp32"], decoded["fp32"] = self.reference(samples)
         for engine, encoder in self.encoders.items():
-            maps[engine] = quantise(self.bundle.levels, encoder.session.run(samples))
+            maps[engine] = quantise(self.codec.levels, encoder.session.run(samples))
             decoded[engine] = self.synthesise(maps[engine])
         errors = {}
         for path, found in decoded.items():

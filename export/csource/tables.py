@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from onboard.bundle import Bundle
 from onboard.codec.lapped import bandtransform
-from onboard.codec.lapped.coder import LappedCoder
+from onboard.codec.lapped.codec import LappedCodec
 from onboard.codec.lapped.context import (
     BLOCK,
     FREQUENCIES,
@@ -19,15 +19,19 @@ from onboard.codec.lapped.context import (
     SLOPE_CAP,
     ContextModel,
 )
-from onboard.codec.lapped.quantizer import LARGEST_WORD
+from onboard.codec.lapped.model import LappedModel
+from onboard.codec.lapped.quantizers.quantisation import LARGEST_WORD
+from onboard.codec.lapped.quantizers.trellis import Trellis
+from onboard.codec.lapped.sizeguess import SizeGuess
 from onboard.codec.lapped.tables import ESCAPE, Tables
 from onboard.codec.lapped.transform import (
     LATENT_SHIFT,
     PLANE_LIMIT,
-    STEP_CODES,
     SUB_STEPS,
     LappedTransform,
 )
+from onboard.codec.lapped.trellis import SETS
+from onboard.codec.tile import STEPS
 from onboard.errors import BundleError
 
 _HALF_AT_MOST = 1 << 22
@@ -70,17 +74,17 @@ class Table:
 
 def numbers(bundle: Bundle) -> dict[str, int]:
     """Return every constant number by its name."""
-    lapped = bundle.lapped
+    lapped = LappedCodec.of(bundle.codec).model
     cuts = lapped.contexts.cuts
     return {
         "BANDS": bundle.bands,
         "TILE": bundle.tile,
         "AC_LAYERS": len(cuts) - 1,
         "WIDEST_LAYER": lapped.contexts.widest_layer,
-        "SKIP": lapped.quantizer.skip,
-        "LEAST_SUM": _least_sum(lapped.quantizer.skip),
+        "SKIP": lapped.quantisation.skip,
+        "LEAST_SUM": _least_sum(lapped.quantisation.skip),
         "LARGEST_MANTISSA": int(lapped.transform.mantissas.max()),
-        "PLAIN_ROWS": len(lapped.quantizer.dead),
+        "PLAIN_ROWS": len(lapped.quantisation.dead),
         "GUESS_BINS": _GUESS_BINS,
         "GUESS_ORIGIN": _GUESS_ORIGIN,
     }
@@ -88,15 +92,15 @@ def numbers(bundle: Bundle) -> dict[str, int]:
 
 def constants(bundle: Bundle) -> list[Table]:
     """Return every constant array."""
-    lapped = bundle.lapped
-    contexts, quantizer, tables = lapped.contexts, lapped.quantizer, lapped.tables
+    lapped = LappedCodec.of(bundle.codec).model
+    contexts, quantizer, tables = lapped.contexts, lapped.quantisation, lapped.tables
     circle = bandtransform.matrix(np.arange(bandtransform.ANGLES, dtype=np.uint8)[:, None], 2)
     terms, planes, weights = _sparse(contexts)
     filters = _quarters(lapped.transform)
     near_used = np.zeros(contexts.cuts[-1], np.int64)
     near_used[np.flatnonzero(contexts.near.any(axis=1))] = 1
     return [
-        Table("model", "uint8_t", np.frombuffer(bundle.model_hash[:4], np.uint8)),
+        Table("model", "uint8_t", np.frombuffer(bundle.tag, np.uint8)),
         Table("cosines", "int16_t", circle[:, 0, 0]),
         Table("sines", "int16_t", circle[:, 0, 1]),
         Table("filters", "int16_t", filters),
@@ -191,50 +195,51 @@ def _costs(tables: Tables) -> NDArray[np.int64]:
     return tables.cost(row, np.asarray(residual, np.int32)).astype(np.int64)
 
 
-def _first_rows(lapped: LappedCoder) -> NDArray[np.int64]:
+def _first_rows(lapped: LappedModel) -> NDArray[np.int64]:
     """Return the first row of each layer, (2, layers): of plain and of dependent tiles."""
     layers = range(1, lapped.contexts.layers + 1)
-    rows = [[lapped.tables.first_row(layer, kind) for layer in layers] for kind in (False, True)]
+    rows = [[lapped.tables.first_row(layer, sets) for layer in layers] for sets in (1, SETS)]
     return np.array(rows, np.int64)
 
 
-def _choosing(lapped: LappedCoder, positions: int) -> list[Table]:
+def _choosing(lapped: LappedModel, positions: int) -> list[Table]:
     """Return what the indices of dependent tiles are chosen by.
 
     Entries of `index_costs`, 64 magnitudes a row from that after the plain ones on, have the cost
     in the low 16 bits and, above, what an index stands for less than itself.
 
     Args:
-        lapped: the coder.
-        positions: of a tile.
+        lapped: model of the codec.
+        positions: positions of a tile.
 
     Raises:
         BundleError: a path may cost more than 31 bits hold.
     """
-    scanner, plain = lapped.scanner, len(lapped.quantizer.dead)
-    scanner.check_trellis(positions)
-    bits = scanner.chooser.bits.reshape(-1, LEVELS)[plain:].astype(np.int64)
-    short = scanner.chooser.short.reshape(-1, 1 + LARGEST_WORD)[plain:].astype(np.int64)
+    trellis, plain = Trellis.of(lapped), len(lapped.quantisation.dead)
+    trellis.check(positions)
+    bits = trellis.chooser.bits.reshape(-1, LEVELS)[plain:].astype(np.int64)
+    short = trellis.chooser.short.reshape(-1, 1 + LARGEST_WORD)[plain:].astype(np.int64)
     words = np.minimum(np.arange(bits.shape[1]), LARGEST_WORD)
     entries = bits + (np.take(short, words, axis=1) << 16)
     return [
-        Table("worth", "uint16_t", scanner.bit_worth),
+        Table("worth", "uint16_t", trellis.bit_worth),
         Table("index_costs", "int32_t", entries.reshape(-1)),
     ]
 
 
-def _guess(lapped: LappedCoder) -> NDArray[np.int64]:
+def _guess(lapped: LappedModel) -> NDArray[np.int64]:
     """Return the bits, in 1/4096, that a latent may take, by its size in steps.
 
     Entry `code + origin - 4 bin - 16 shift` is that of a latent of the bin, in quarter octaves from
     1 on, of a tile scaled down by `shift` octaves, at the step code.
     """
-    bits = np.zeros(_GUESS_ORIGIN + STEP_CODES, np.int64)
+    bits = np.zeros(_GUESS_ORIGIN + STEPS, np.int64)
+    guess = SizeGuess.of(lapped.transform)
     for shift in range(_GUESS_SHIFTS + 1):
-        by_bin = lapped.size_guess.bits_at(shift)[-_GUESS_BINS:]
+        by_bin = guess.bits_at(shift)[-_GUESS_BINS:]
         for number, by_code in enumerate(by_bin):
             first = _GUESS_ORIGIN - 4 * number - SUB_STEPS * shift
-            bits[first : first + STEP_CODES] = by_code
+            bits[first : first + STEPS] = by_code
     return bits
 
 

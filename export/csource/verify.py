@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from ground.products.geotiff import jpeg2000_encode
 from ground.scenes.procedural import procedural
 from onboard.bundle import Bundle
-from onboard.bundle.bundle import GoldenBody
+from onboard.codec.lapped.codec import LappedCodec
+from onboard.codec.lapped.part import GoldenTile
 from onboard.codec.tile import DEPENDENT
 from onboard.encoder import Encoder, Options
 from onboard.encoder.options import DEFAULT_RATIO
@@ -149,7 +150,7 @@ def compare(bundle: Bundle, folder: Path, scenes: int = SCENES) -> Comparison:
         encoded += all(packets for packets, _ in counts)
         total += sum(packets for packets, _ in counts)
         wrong += sum(different for _, different in counts)
-    vectors = bundle.golden_bodies
+    vectors = LappedCodec.of(bundle.codec).golden
     differ = sum(_golden_body(folder, vector) != vector.body for vector in vectors)
     return Comparison(scenes, total, wrong, len(vectors), differ)
 
@@ -226,11 +227,11 @@ def _split(stream: bytes) -> Iterator[bytes]:
         offset = stop
 
 
-def _golden_body(folder: Path, vector: GoldenBody) -> bytes:
+def _golden_body(folder: Path, vector: GoldenTile) -> bytes:
     """Return the body of the only tile segment, empty if there is none."""
     width = vector.samples.shape[2]
     arguments = ["--width", str(width), "--segment-bytes", str(MAX_SEGMENT_BYTES)]
-    arguments += ["--step-code", str(vector.step_code)]
+    arguments += ["--step-code", str(vector.step)]
     arguments += ["--trellis"] if vector.body[0] & DEPENDENT else []
     stream = _run(folder / "skybook", vector.samples, arguments).stdout
     try:

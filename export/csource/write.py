@@ -8,6 +8,7 @@ from pathlib import Path
 
 from export.csource.tables import Table, constants, numbers, sum_type
 from onboard.bundle import Bundle
+from onboard.codec.lapped.codec import LappedCodec
 from onboard.errors import BundleError, UsageError
 
 
@@ -28,7 +29,7 @@ def write(bundle: Bundle, folder: Path) -> list[Path]:
     if not bundle.variable_rate:
         raise BundleError(
             f"{bundle.name}: expected a bundle of the lapped codec (coder 'rans'), found coder "
-            f"{bundle.coder_kind!r}: its networks run on an inference engine only"
+            f"{bundle.kind!r}: its networks run on an inference engine only"
         )
     tables = constants(bundle)
     contents = {
@@ -59,7 +60,7 @@ def _header(bundle: Bundle, tables: list[Table]) -> str:
         *(f"#define SKYBOOK_{name} {value}" for name, value in numbers(bundle).items()),
         "",
         "/* Holds every sum of the context model. */",
-        f"typedef {sum_type(bundle.lapped.contexts)} skybook_sum;",
+        f"typedef {sum_type(LappedCodec.of(bundle.codec).model.contexts)} skybook_sum;",
         "",
         *(f"extern {table.declaration};" for table in tables),
         "",

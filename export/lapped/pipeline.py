@@ -16,8 +16,7 @@ from ground.scenes.folders import read_item, train_items
 from ground.train.lapped.checkpoint import load
 from ground.train.lapped.recipe import LappedRecipe
 from onboard.bundle import Bundle
-from onboard.codec.kinds import open_tile_coder
-from onboard.codec.lapped.coder import LappedCoder
+from onboard.codec.lapped.model import LappedModel
 from onboard.encoder import Encoder, Options
 from onboard.errors import BundleError, InputError
 
@@ -65,7 +64,7 @@ def export_lapped(checkpoint: Path, output: Path, calibration: Path) -> LappedEx
     permille, psnr16 = _measure(output, first, made.coder, scenes)
     bundle = _bundle(name, recipe, made.coder, permille)
     for engine in ENGINES:
-        agree, total, _ = open_tile_coder(bundle, engine, 1).golden()
+        agree, total, _ = bundle.codec.open(engine).golden()
         if agree != total:
             raise BundleError(f"engine {engine}: golden vectors differ from numpy's")
     described = f"{len(training)} scenes of {len({item.place for item in training})} places"
@@ -76,12 +75,12 @@ def export_lapped(checkpoint: Path, output: Path, calibration: Path) -> LappedEx
     return LappedExport(name, files, bundle.macs_per_pixel, psnr16)
 
 
-def _bundle(name: str, recipe: LappedRecipe, coder: LappedCoder, permille: int) -> Bundle:
+def _bundle(name: str, recipe: LappedRecipe, coder: LappedModel, permille: int) -> Bundle:
     return make_lapped_bundle(name, coder, recipe.tile, permille, {"recipes": [recipe.name]})
 
 
 def _measure(
-    path: Path, bundle: Bundle, coder: LappedCoder, scenes: Sequence[Scene]
+    path: Path, bundle: Bundle, coder: LappedModel, scenes: Sequence[Scene]
 ) -> tuple[int, dict[str, float]]:
     """Return the true squared error over the modelled one, per mille, and PSNR16 by ratio."""
     encoder, decoder = Encoder(bundle), Decoder(path)

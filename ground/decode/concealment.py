@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ground.decode.tile import Side
-from onboard.codec.lapped.frontend import AdaptiveSide
+from onboard.codec.lapped.frontends.adaptive import AdaptiveSide
+from onboard.codec.tile import Side
 from onboard.image.tiles import TileGrid
 
 BLOCK = 4

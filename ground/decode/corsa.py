@@ -13,6 +13,7 @@ from ground.decode.mask import Mask, influenced
 from ground.decode.nodata import keep_off_nodata, restore_nodata
 from ground.decode.reception import MISSING, Reception, TileReception
 from onboard.bundle import Bundle
+from onboard.codec.corsa.codec import CorsaCodec
 from onboard.codec.corsa.frontend import AffineSide
 from onboard.codec.tile import ALL_NODATA
 from onboard.image.tiles import TileGrid
@@ -27,6 +28,7 @@ class PyramidRebuilder:
 
     def __init__(self, bundle: Bundle, session: FloatSession) -> None:
         self.bundle = bundle
+        self.codec = CorsaCodec.of(bundle.codec)
         self.session = session
         self.ring = int(session.metadata.get("radius", bundle.tile))
 
@@ -72,14 +74,14 @@ class PyramidRebuilder:
             mask = np.full(shape[1:], Mask.CONCEALED, np.uint8)
         else:
             samples = self._synthesise(tile)[:, : tile.rows, : tile.cols]
-            found = np.rint(self.bundle.affine.denormalise(samples, tile.side))
+            found = np.rint(self.codec.front_end.denormalise(samples, tile.side))
             pixels, mask = found.astype(np.int64), self._mask(tile)
         return restore_nodata(np.clip(pixels, low, high), mask, tile, header, high)
 
     def _synthesise(self, tile: TileReception) -> NDArray[np.float32]:
         """Run the decoder graph; a codeword that did not arrive counts as zero, the mean one."""
         inputs = []
-        for level, indices in zip(self.bundle.levels, tile.maps, strict=True):
+        for level, indices in zip(self.codec.levels, tile.maps, strict=True):
             codewords = level.codebook.codewords[np.maximum(indices, 0)].astype(np.float32)
             codewords[indices == MISSING] = 0
             side = self.bundle.tile // level.reduction
@@ -92,7 +94,7 @@ class PyramidRebuilder:
     def _mask(self, tile: TileReception) -> NDArray[np.uint8]:
         """Return the mask of a tile whose side information arrived, nodata left aside."""
         mask = np.zeros((tile.rows, tile.cols), np.uint8)
-        for number, (level, indices) in enumerate(zip(self.bundle.levels, tile.maps, strict=True)):
+        for number, (level, indices) in enumerate(zip(self.codec.levels, tile.maps, strict=True)):
             flag = Mask.FINE_MISSING if number else Mask.CONCEALED
             lost = np.repeat(indices == MISSING, level.reduction, 0).repeat(level.reduction, 1)
             mask = np.maximum(mask, np.where(lost[: tile.rows, : tile.cols], flag, 0))

@@ -113,7 +113,7 @@ class Decoder:
         self.bundle: Bundle = load(str(bundle_path))
         self.threads = threads
         self.session = open_decoder(self.bundle, bundle_path)
-        self.rebuilder = REBUILDERS[self.bundle.coder_kind](self.bundle, self.session)
+        self.rebuilder = REBUILDERS[self.bundle.kind](self.bundle, self.session)
         self.ring = self.rebuilder.ring
 
     def decode(

@@ -8,8 +8,11 @@ import numpy as np
 
 from ground.decode.reception import MISSING, Reception, TileReception
 from onboard.bundle import Bundle
+from onboard.codec.lapped.codec import LappedCodec
 from onboard.codec.lapped.context import BLOCK
-from onboard.codec.lapped.read.layers import Lane, read
+from onboard.codec.lapped.points import PLAIN, STEERED
+from onboard.codec.lapped.read.lanes import Lane
+from onboard.codec.lapped.read.layers import LayerReader
 from onboard.codec.tile import ALL_NODATA, SOME_NODATA
 from onboard.image.tiles import DEFAULT_MAX_PIXELS, TileGrid
 from onboard.link.framing import HEADER_EVERY
@@ -125,7 +128,7 @@ def take_inventory(
     reception = Reception(bundle, scene_id)
     reception.add_all(segments)
     grid = reception.grid(width, max_pixels)
-    layers = 1 + (bundle.lapped.contexts.layers if bundle.variable_rate else len(bundle.levels))
+    layers = 1 + bundle.codec.layers
     absent = [index for index in range(grid.count) if not reception.arrived(index)]
     found = _lapped_layers if bundle.variable_rate else _packed_layers
     by_shape: dict[tuple[int, int], list[int]] = {}
@@ -171,15 +174,17 @@ def _lapped_layers(
     reception: Reception, grid: TileGrid, members: list[int]
 ) -> list[tuple[TileReception, int]]:
     """Return tiles of entropy-coded symbols, and how many layers of each are whole."""
-    coder = reception.bundle.lapped
+    reader = LayerReader(LappedCodec.of(reception.bundle.codec).model)
     tiles = [reception.lapped_tile(grid, index) for index in members]
     _, _, rows, cols = grid.box(members[0])
-    complete = [1 + coder.contexts.layers if tile.state == ALL_NODATA else 0 for tile in tiles]
-    for dependent in (False, True):
+    complete = [
+        1 + reader.model.contexts.layers if tile.state == ALL_NODATA else 0 for tile in tiles
+    ]
+    for points in (PLAIN, STEERED):
         coded = [
             place
             for place, tile in enumerate(tiles)
-            if tile.side is not None and tile.dependent == dependent
+            if tile.side is not None and tile.dependent == points.steered
         ]
         lanes = [
             Lane(number, *start, body)
@@ -187,7 +192,7 @@ def _lapped_layers(
             for start, body in sorted(tiles[place].lanes.items())
         ]
         shape = len(coded), -(-rows // BLOCK), -(-cols // BLOCK)
-        found = read(coder, *shape, lanes, dependent).complete.tolist() if coded else []
+        found = reader.read(*shape, lanes, points).complete.tolist() if coded else []
         for place, layers in zip(coded, found, strict=True):
             complete[place] = 1 + layers
     return list(zip(tiles, complete, strict=True))

@@ -8,9 +8,10 @@ from threading import Lock
 
 import numpy as np
 
-from ground.decode.tile import MISSING, Side, TileReception
+from ground.decode.tile import MISSING, TileReception
 from onboard.bundle import Bundle
-from onboard.codec.tile import ALL_NODATA
+from onboard.codec.corsa.codec import CorsaCodec
+from onboard.codec.tile import ALL_NODATA, Side
 from onboard.errors import BundleError, LimitError, StreamError, UsageError
 from onboard.image.tiles import TileGrid, positions
 from onboard.link.header import EndOfScene, SceneHeader
@@ -165,12 +166,12 @@ class Reception:
 
     def sides(self, grid: TileGrid) -> dict[int, Side]:
         """Return the side information of each tile of the grid that has any."""
-        length = self.bundle.front_end.side_bytes
+        length = self.bundle.codec.side_bytes
         found: dict[int, Side] = {}
         for index, body in self._first_layers(grid):
             if len(body) > length:
                 with suppress(StreamError):
-                    side = self.bundle.front_end.unpack(body[1 : 1 + length], self.signed)
+                    side = self.bundle.codec.unpack_side(body[1 : 1 + length], self.signed)
                     found.setdefault(index, side)
         return found
 
@@ -195,7 +196,10 @@ class Reception:
         Of segments that contradict each other the first to arrive is believed.
         """
         _, _, rows, cols = grid.box(index)
-        shapes = [positions(rows, cols, level.reduction) for level in self.bundle.levels]
+        shapes = [
+            positions(rows, cols, level.reduction)
+            for level in CorsaCodec.of(self.bundle.codec).levels
+        ]
         tile = TileReception(rows, cols, [np.full(shape, MISSING, np.int32) for shape in shapes])
         self._place(tile, grid, index, tile.place_indices)
         return tile

@@ -6,17 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.bundle import Bundle
-from onboard.codec.corsa.frontend import AffineSide
+from onboard.codec.corsa.codec import CorsaCodec
 from onboard.codec.corsa.layers import LayerShape, Piece, read_pieces
-from onboard.codec.lapped.frontend import AdaptiveSide
-from onboard.codec.tile import ALL_NODATA, ALL_VALID, DEPENDENT, SOME_NODATA
+from onboard.codec.tile import ALL_NODATA, ALL_VALID, DEPENDENT, SOME_NODATA, Side
 from onboard.errors import StreamError
 from onboard.link.mask import unpack_mask
 from onboard.link.segment import Segment
 
 MISSING = -1
-
-Side = AffineSide | AdaptiveSide
 
 
 @dataclass
@@ -63,12 +60,12 @@ class TileReception:
         Raises:
             StreamError: they make no sense, or contradict what has arrived.
         """
-        levels = bundle.levels
+        levels = CorsaCodec.of(bundle.codec).levels
         shapes = [
             LayerShape(indices.size, level.width)
             for indices, level in zip(self.maps, levels, strict=True)
         ]
-        side_bytes = 1 + bundle.front_end.side_bytes
+        side_bytes = 1 + bundle.codec.side_bytes
         pieces = read_pieces(segment.layer, segment.first, segment.body, shapes, side_bytes)
         for piece in pieces:
             if piece.layer:
@@ -95,7 +92,7 @@ class TileReception:
         side: bytes | None = None
         if segment.layer == 0:
             all_nodata = segment.body[:1] == bytes([ALL_NODATA])
-            length = 1 if all_nodata else 1 + bundle.front_end.side_bytes
+            length = 1 if all_nodata else 1 + bundle.codec.side_bytes
             side, lane, start = segment.body[:length], segment.body[length:], (1, 0)
             if segment.first or len(side) < length or (all_nodata and lane):
                 raise StreamError(f"layer 0: {len(segment.body)} bytes, first {segment.first}")
@@ -135,5 +132,5 @@ class TileReception:
         if side[0] not in states:
             raise StreamError(f"tile state: expected one of {states}, found {side[0]}")
         if side[0] != ALL_NODATA:
-            self.side = bundle.front_end.unpack(side[1:], signed)
+            self.side = bundle.codec.unpack_side(side[1:], signed)
         self.packed_side = side

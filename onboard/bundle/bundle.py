@@ -6,20 +6,14 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
-from math import prod
 from pathlib import Path
 from typing import Any, cast
-
-import numpy as np
-from numpy.typing import NDArray
 
 from onboard.bundle import slots
 from onboard.bundle.container import (
     MAGIC,
     MAJOR,
     MINOR,
-    PARTS,
     SIGNATURE,
     UNSIGNED,
     canonical_json,
@@ -28,31 +22,10 @@ from onboard.bundle.container import (
     read_manifest,
     sha256_hex,
 )
-from onboard.codec import bitpack
-from onboard.codec.corsa import frontend
-from onboard.codec.corsa.quantizer import Level, read_levels
-from onboard.codec.lapped import part as lappedpart
-from onboard.codec.lapped.coder import LappedCoder
-from onboard.codec.lapped.frontend import AdaptiveFrontEnd
+from onboard.codec.kinds import KINDS
+from onboard.codec.tile import Codec
 from onboard.errors import BundleError, InputError
-from onboard.image.tiles import positions
-
-
-@dataclass(frozen=True)
-class GoldenVector:
-    """A tile, u16 (bands, tile, tile), and its index maps, coarse to fine."""
-
-    samples: NDArray[np.uint16]
-    indices: tuple[NDArray[np.uint16], ...]
-
-
-@dataclass(frozen=True)
-class GoldenBody:
-    """A tile, u16 (bands, tile, tile), its step code, and all its layers as one body."""
-
-    samples: NDArray[np.uint16]
-    step_code: int
-    body: bytes
+from onboard.link.segment import TAG_BYTES
 
 
 @dataclass(frozen=True)
@@ -61,18 +34,14 @@ class Bundle:
 
     Attributes:
         manifest: what the file says of itself.
-        parts: bytes by name.
-        levels: of fixed-length indices; none where symbols are entropy coded.
-        front_end: of the kind that the bundle names.
-        codec: the lapped codec, where the bundle names one.
+        parts: bytes of the parts by name.
+        codec: what its wire description and parts make.
         signature: 64 bytes, not checked here; zero if there is none.
     """
 
     manifest: Mapping[str, Any]
     parts: Mapping[str, bytes]
-    levels: tuple[Level, ...]
-    front_end: frontend.AffineFrontEnd | AdaptiveFrontEnd
-    codec: LappedCoder | None = None
+    codec: Codec
     signature: bytes = UNSIGNED
 
     @classmethod
@@ -87,18 +56,18 @@ class Bundle:
         """Make a bundle from its wire description and the bytes of its parts.
 
         Args:
-            name: of the model.
+            name: name of the model.
             wire: all that the meaning of a stream depends on.
             parts: bytes by name.
             encoder: `macs_per_pixel`, and for a variable rate `error_permille`.
-            ground: for information.
+            ground: how it was made, for information.
         """
         manifest = {
             "name": name,
             "model_hash": hashlib.sha256(canonical_json(wire)).hexdigest(),
             "parts": [
                 {"name": part, "bytes": len(parts[part]), "sha256": sha256_hex(parts[part])}
-                for part in PARTS[wire["coder"]["kind"]]
+                for part in KINDS[wire["coder"]["kind"]].parts
             ],
             "wire": wire,
             "encoder": encoder,
@@ -111,7 +80,7 @@ class Bundle:
         manifest = canonical_json(self.manifest)
         head = MAGIC + bytes([MAJOR, MINOR, 0, 0]) + len(manifest).to_bytes(4, "big")
         head += hashlib.sha256(manifest).digest() + self.signature
-        return head + manifest + b"".join(self.parts[part] for part in PARTS[self.coder_kind])
+        return head + manifest + b"".join(self.parts.values())
 
     @classmethod
     def unpack(cls, packed: bytes) -> "Bundle":
@@ -139,12 +108,12 @@ class Bundle:
     @property
     def bands(self) -> int:
         """Bands of an image."""
-        return int(self.manifest["wire"]["bands"])
+        return self.codec.bands
 
     @property
     def tile(self) -> int:
         """Rows and columns of a tile, in pixels."""
-        return int(self.manifest["wire"]["tile"])
+        return self.codec.tile
 
     @property
     def model_hash(self) -> bytes:
@@ -152,117 +121,24 @@ class Bundle:
         return bytes.fromhex(self.manifest["model_hash"])
 
     @property
+    def tag(self) -> bytes:
+        """First bytes of the model hash, by which segments name their model."""
+        return self.model_hash[:TAG_BYTES]
+
+    @property
     def macs_per_pixel(self) -> int:
         """Multiply-accumulates per pixel (all bands) of the encoder graph."""
         return int(self.manifest["encoder"]["macs_per_pixel"])
 
     @property
-    def coder_kind(self) -> str:
-        """Kind of coder, 'fixed' or 'rans'."""
+    def kind(self) -> str:
+        """Kind of coder that the wire description names, a key of `KINDS`."""
         return str(self.manifest["wire"]["coder"]["kind"])
 
     @property
     def variable_rate(self) -> bool:
         """Whether a stream can have any rate."""
-        return self.codec is not None
-
-    @property
-    def affine(self) -> frontend.AffineFrontEnd:
-        """The affine front end.
-
-        Raises:
-            BundleError: the bundle has another one.
-        """
-        if not isinstance(self.front_end, frontend.AffineFrontEnd):
-            raise BundleError(f"bundle {self.name}: its front end is not affine")
-        return self.front_end
-
-    @property
-    def lapped(self) -> LappedCoder:
-        """The lapped codec.
-
-        Raises:
-            BundleError: the bundle has another one.
-        """
-        if self.codec is None:
-            raise BundleError(f"bundle {self.name}: not a lapped codec")
-        return self.codec
-
-    def payload_bytes(self, rows: int, cols: int) -> list[int]:
-        """Return the bytes of packed indices by level, coarse to fine (CORSA paper, Eq. 1)."""
-        return [
-            bitpack.packed_bytes(prod(positions(rows, cols, level.reduction)), level.width)
-            for level in self.levels
-        ]
-
-    @cached_property
-    def golden(self) -> tuple[GoldenVector, ...]:
-        """The golden vectors."""
-        packed, size = self.parts["golden"], self.tile
-        sample_bytes = 2 * self.bands * size * size
-        maps = self.payload_bytes(size, size)
-        each = sample_bytes + sum(maps)
-        count = int.from_bytes(packed[:2], "big")
-        if len(packed) != 2 + count * each:
-            raise BundleError(
-                f"golden vectors: expected {2 + count * each} bytes, found {len(packed)}"
-            )
-        return tuple(
-            self._golden_vector(packed[2 + i * each : 2 + (i + 1) * each]) for i in range(count)
-        )
-
-    @cached_property
-    def golden_bodies(self) -> tuple[GoldenBody, ...]:
-        """The golden vectors of an entropy-coded bundle."""
-        packed, position, found = self.parts["golden"], 2, []
-        samples = self.bands * self.tile * self.tile
-        for _ in range(int.from_bytes(packed[:2], "big")):
-            length = int.from_bytes(packed[position + 1 : position + 3], "big")
-            stop = position + 3 + 2 * samples + length
-            if stop > len(packed):
-                break
-            tile = np.frombuffer(packed, ">u2", samples, position + 3).astype(np.uint16)
-            shape = self.bands, self.tile, self.tile
-            body = packed[stop - length : stop]
-            if not body:
-                raise BundleError("golden vectors: a tile without a body")
-            found.append(GoldenBody(tile.reshape(shape), packed[position], body))
-            position = stop
-        if position != len(packed) or len(found) != int.from_bytes(packed[:2], "big"):
-            raise BundleError(f"golden vectors: {len(packed)} bytes do not hold what they promise")
-        return tuple(found)
-
-    def _golden_vector(self, packed: bytes) -> GoldenVector:
-        position = 2 * self.bands * self.tile * self.tile
-        samples = np.frombuffer(packed[:position], ">u2").astype(np.uint16)
-        maps = []
-        for level, length in zip(
-            self.levels, self.payload_bytes(self.tile, self.tile), strict=True
-        ):
-            side = self.tile // level.reduction
-            piece = bitpack.unpack(packed[position : position + length], level.width, side * side)
-            maps.append(piece.reshape(side, side))
-            position += length
-        return GoldenVector(samples.reshape(self.bands, self.tile, self.tile), tuple(maps))
-
-
-def pack_golden(vectors: list[GoldenVector], widths: list[int]) -> bytes:
-    """Return the part `golden`."""
-    packed = len(vectors).to_bytes(2, "big")
-    for vector in vectors:
-        packed += vector.samples.astype(">u2").tobytes()
-        for indices, width in zip(vector.indices, widths, strict=True):
-            packed += bitpack.pack(indices, width)
-    return packed
-
-
-def pack_golden_bodies(vectors: list[GoldenBody]) -> bytes:
-    """Return the part `golden` of an entropy-coded bundle."""
-    packed = len(vectors).to_bytes(2, "big")
-    for vector in vectors:
-        packed += bytes([vector.step_code]) + len(vector.body).to_bytes(2, "big")
-        packed += vector.samples.astype(">u2").tobytes() + vector.body
-    return packed
+        return self.codec.variable_rate
 
 
 def known() -> dict[str, Path]:
@@ -315,8 +191,8 @@ def _checked(manifest: Mapping[str, Any], parts: Mapping[str, bytes]) -> Bundle:
         if hashlib.sha256(canonical_json(wire)).hexdigest() != manifest["model_hash"]:
             raise BundleError("model hash does not match the wire description")
         kind = wire["coder"]["kind"]
-        if kind not in PARTS or tuple(parts) != PARTS[kind]:
-            raise BundleError(f"coder: expected one of {sorted(PARTS)}, found {kind!r:.40}")
+        if kind not in KINDS or tuple(parts) != KINDS[kind].parts:
+            raise BundleError(f"coder: expected one of {sorted(KINDS)}, found {kind!r:.40}")
         bands, tile = wire["bands"], wire["tile"]
         if type(bands) is not int or not 1 <= bands <= 65_535:
             raise BundleError(f"bands: expected 1..65535, found {bands!r}")
@@ -329,30 +205,9 @@ def _checked(manifest: Mapping[str, Any], parts: Mapping[str, bytes]) -> Bundle:
             raise BundleError(
                 f"bundle name: expected letters, digits, . _ -, found {manifest['name']!r:.80}"
             )
-        if kind == "rans":
-            share = manifest["encoder"]["error_permille"]
-            if type(share) is not int or not 1 <= share <= 10_000:
-                raise BundleError(f"error_permille: expected 1..10000, found {share!r:.40}")
-            codec = _lapped(wire, parts["lapped"], tile)
-            return Bundle(manifest, parts, (), codec.front_end, codec)
-        if wire["coder"] != {"kind": "fixed"}:
-            raise BundleError(f"coder: expected no more than its kind, found {wire['coder']!r:.80}")
-        front_end = frontend.from_manifest(wire["front_end"], bands)
-        levels = read_levels(wire["levels"], parts["codebooks"], tile)
-        return Bundle(manifest, parts, levels, front_end)
+        codec = KINDS[kind].read(wire, manifest["encoder"], parts)
+        return Bundle(manifest, parts, codec)
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         if isinstance(error, (BundleError, InputError)):
             raise
         raise BundleError(f"bundle manifest: missing or malformed entry: {error!r}") from error
-
-
-def _lapped(wire: Mapping[str, Any], part: bytes, tile: int) -> LappedCoder:
-    """Build the lapped codec of a bundle."""
-    if wire["front_end"] != {"kind": "adaptive"} or tile % 8:
-        raise BundleError(
-            f"lapped codec: expected front end 'adaptive' and tiles of a multiple of 8, found "
-            f"{wire['front_end']!r:.80} and {tile}"
-        )
-    if sha256_hex(part) != wire["lapped_sha256"]:
-        raise BundleError("part lapped: SHA-256 does not match the wire description")
-    return lappedpart.unpack(part, wire["coder"], wire["bands"])

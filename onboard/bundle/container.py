@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from onboard.codec.kinds import PARTS
 from onboard.errors import BundleError
 
 MAGIC = b"SKYB"
@@ -16,11 +17,6 @@ HEAD_BYTES = 108
 SIGNATURE = slice(44, HEAD_BYTES)
 """Where a signature is in the head; all zero in a bundle without one."""
 UNSIGNED = bytes(64)
-PARTS = {
-    "fixed": ("encoder.onnx", "encoder.tflite", "codebooks", "golden"),
-    "rans": ("encoder.onnx", "encoder.tflite", "lapped", "golden"),
-}
-"""Parts of a bundle by kind of coder."""
 
 
 def canonical_json(document: Any) -> bytes:

@@ -14,9 +14,8 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.bundle.bundle import Bundle, GoldenBody, pack_golden_bodies
+from onboard.bundle.bundle import Bundle
 from onboard.bundle.container import HEAD_BYTES, MAX_BUNDLE, canonical_json
-from onboard.codec.tile import MAX_BODY, Chosen
 from onboard.errors import BundleError
 
 MAGIC = b"SKYD"
@@ -222,19 +221,6 @@ def _golden_coded_again(made: list[bytes], old: Bundle) -> bytes:
     try:
         document = json.loads(made[0])
         said = [document[key] for key in ("name", "wire", "encoder", "ground")]
-        new = Bundle.assemble(said[0], said[1], parts, said[2], said[3])
-        vectors = [_coded_again(vector, new) for vector in new.golden_bodies]
+        return Bundle.assemble(said[0], said[1], parts, said[2], said[3]).codec.golden_again()
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise BundleError(f"delta: golden vectors cannot be coded again: {error}") from error
-    return pack_golden_bodies(vectors)
-
-
-def _coded_again(vector: GoldenBody, bundle: Bundle) -> GoldenBody:
-    """Code a golden tile with the tables of a bundle."""
-    samples = vector.samples[None]
-    prepared = bundle.lapped.prepare(samples, np.ones((1, *samples.shape[2:]), np.bool_))
-    codes = np.maximum(np.array([vector.step_code]), bundle.lapped.finest(prepared))
-    ((_, _, body),) = bundle.lapped.code([Chosen(prepared, codes, [vector.body[0]], MAX_BODY)])[0][
-        0
-    ]
-    return GoldenBody(vector.samples, int(codes[0]), body)

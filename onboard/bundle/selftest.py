@@ -5,7 +5,6 @@ from typing import Any
 
 from onboard.bundle.bundle import Bundle
 from onboard.bundle.scrub import Scrub
-from onboard.codec.kinds import open_tile_coder
 
 
 def run_selftest(bundle: Bundle, engine: str | None = None) -> dict[str, Any]:
@@ -19,10 +18,9 @@ def run_selftest(bundle: Bundle, engine: str | None = None) -> dict[str, Any]:
         EngineError: the engine is not installed or refuses the graph.
         BundleError: the bundle changed in memory meanwhile.
     """
-    coder = open_tile_coder(bundle, engine, 1)
+    coder = bundle.codec.open(engine)
     agree, total, least = coder.golden()
     share = sum(agree) / sum(total) if all(total) else 0.0
-    vectors = bundle.golden_bodies if bundle.variable_rate else bundle.golden
     passed = share >= least
     covered = 0
     if passed:
@@ -32,7 +30,7 @@ def run_selftest(bundle: Bundle, engine: str | None = None) -> dict[str, Any]:
     return {
         "name": bundle.name,
         "engine": coder.engine,
-        "vectors": len(vectors),
+        "vectors": len(bundle.codec.golden),
         "agreement_percent": 100 * share,
         "agreement_percent_per_level": [
             100 * a / max(t, 1) for a, t in zip(agree, total, strict=True)

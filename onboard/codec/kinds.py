@@ -1,21 +1,49 @@
-"""Kinds of codec: one table, so that nothing else asks which family a bundle is of."""
+"""Kinds of codec: one table, so that nothing else asks which family a bundle is of.
 
-from onboard.bundle import Bundle
-from onboard.codec.corsa.coder import PyramidTileCoder
-from onboard.codec.lapped.coder import LappedTileCoder
-from onboard.codec.tile import TileCoder
+A family is loaded when a bundle names it: what is not used does not fly.
+"""
 
-KINDS: dict[str, type[PyramidTileCoder] | type[LappedTileCoder]] = {
-    "fixed": PyramidTileCoder,
-    "rans": LappedTileCoder,
-}
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from onboard.codec.tile import Codec
+
+Read = Callable[[Mapping[str, Any], Mapping[str, Any], Mapping[str, bytes]], Codec]
+"""Makes a codec of the wire description, the entry `encoder` of the manifest and the parts."""
 
 
-def open_tile_coder(bundle: Bundle, engine: str | None, threads: int) -> TileCoder:
-    """Open the tile coder of the kind that a bundle names.
+class Kind(NamedTuple):
+    """A family of codecs.
 
-    Raises:
-        EngineError: the engine is not installed or cannot run here.
-        BundleError: the engine refuses the graph.
+    Attributes:
+        parts: names of the parts of a bundle, in order.
+        read: builds the codec; raises BundleError or KeyError for values that do not fit.
     """
-    return KINDS[bundle.coder_kind](bundle, engine, threads)
+
+    parts: tuple[str, ...]
+    read: Read
+
+
+def _corsa(
+    wire: Mapping[str, Any], encoder: Mapping[str, Any], parts: Mapping[str, bytes]
+) -> Codec:
+    from onboard.codec.corsa.codec import CorsaCodec  # noqa: PLC0415
+
+    return CorsaCodec.read(wire, encoder, parts)
+
+
+def _lapped(
+    wire: Mapping[str, Any], encoder: Mapping[str, Any], parts: Mapping[str, bytes]
+) -> Codec:
+    from onboard.codec.lapped.codec import LappedCodec  # noqa: PLC0415
+
+    return LappedCodec.read(wire, encoder, parts)
+
+
+KINDS = {
+    "fixed": Kind(("encoder.onnx", "encoder.tflite", "codebooks", "golden"), _corsa),
+    "rans": Kind(("encoder.onnx", "encoder.tflite", "lapped", "golden"), _lapped),
+}
+"""Families by the kind of coder that a bundle names."""
+PARTS = {kind: entry.parts for kind, entry in KINDS.items()}
+"""Parts of a bundle by kind of coder."""

@@ -1,39 +1,51 @@
-"""Tile: what every codec offers the encoder, whatever its family."""
+"""Tile: what every codec offers the encoder, whatever its family.
+
+A codec is made of the wire description and the parts of a bundle; it knows no bundle file and no
+scene. Opened in an engine it is a tile coder, which turns batches of tiles of one shape into the
+bodies of segments:
+
+1. `prepare` does once what no step changes.
+2. `finest`, `guess` and `error` tell the rate control what steps would do, coding nothing.
+3. `plan` quantises tiles at their steps and cuts what is to be coded to segments.
+4. `write` codes what was planned, any number of tiles together.
+
+The bytes of a tile depend on its samples, its step, the room of a body and the kind of quantizer,
+never on the tiles that it is batched with. Steps are codes 0..255, the finest first; a codec of
+fixed rate takes any and heeds none. The first body of a tile begins with layer 0: the tile state,
+then side information.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_BODY = 65_535
 ALL_VALID, SOME_NODATA, ALL_NODATA = 0, 1, 2
 """Tile states."""
 DEPENDENT = 4
 """Added to the state of a tile, not all nodata, whose indices were chosen along a trellis."""
-
+STEPS = 256
+"""Step codes."""
+MAX_BODY = 65_535
+"""Most bytes of a body, whatever its room."""
+Steps = NDArray[np.int64]
+"""Step code of each tile."""
 Body = tuple[int, int, bytes]
 """Starting layer, starting place in it, body."""
 Piece = tuple[int, int, int]
 """Starting layer, starting place in it, most bytes of the body."""
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """A batch with all that its bytes depend on.
+class Prepared(Protocol):
+    """Tiles of one shape, analysed."""
 
-    Attributes:
-        prepared: the tiles.
-        codes: step code of each.
-        states: tile state of each, first byte of its first body; all are dependent or none is.
-        room: most bytes of a body.
-    """
+    def take(self, tiles: NDArray[np.int64]) -> Self:
+        """Return some tiles of the batch."""
 
-    prepared: Any
-    codes: NDArray[np.int64]
-    states: Sequence[int]
-    room: int
+    def join(self, others: Sequence[Self]) -> Self:
+        """Return this batch and others of the same shape as one."""
 
 
 class TilePlan(Protocol):
@@ -44,7 +56,47 @@ class TilePlan(Protocol):
         """Where each segment starts, and how long its body will be, as a rule at most."""
 
 
-class TileCoder(Protocol):
+P = TypeVar("P", bound=Prepared)
+Q = TypeVar("Q", bound=TilePlan)
+
+
+@dataclass(frozen=True)
+class Chosen(Generic[P]):
+    """A batch with all that its bytes depend on.
+
+    Attributes:
+        prepared: the tiles, analysed.
+        steps: step code of each tile.
+        states: tile state of each tile, `ALL_VALID` or `SOME_NODATA`.
+        room: most bytes of a body.
+    """
+
+    prepared: P
+    steps: Steps
+    states: Sequence[int]
+    room: int
+
+
+class Agreement(NamedTuple):
+    """How golden vectors came out.
+
+    Attributes:
+        agree: how many indices, or whole tiles, agree, by layer.
+        total: how many there are, by layer.
+        least: the least share that passes.
+    """
+
+    agree: list[int]
+    total: list[int]
+    least: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether there are any, and enough agree."""
+        return sum(self.total) > 0 and sum(self.agree) >= self.least * sum(self.total)
+
+
+class TileCoder(Protocol[P, Q]):
     """Codes batches of tiles of one shape."""
 
     @property
@@ -63,18 +115,22 @@ class TileCoder(Protocol):
     def tiles_at_once(self) -> int:
         """Tiles to plan together, for speed; no byte depends on it."""
 
-    def along_trellis(self) -> "TileCoder":
-        """Return the coder that chooses indices along a trellis.
+    @property
+    def memory(self) -> tuple[Any, ...]:
+        """Everything whose arrays decide bytes: what a flipped bit of would spoil an image."""
+
+    def using(self, quantizer: str) -> Self:
+        """Return the coder that chooses indices by another kind of quantizer.
 
         Raises:
-            UsageError: the bundle has a fixed rate.
-            BundleError: its tables make paths cost too much.
+            UsageError: the codec has no such kind.
+            BundleError: the bundle's tables do not allow it.
         """
 
     def prepare(
         self, tiles: NDArray[Any], present: NDArray[np.bool_], inside: tuple[int, int]
-    ) -> Any:
-        """Do once what no step depends on.
+    ) -> P:
+        """Do once what no step changes.
 
         Args:
             tiles: (tiles, bands, tile, tile) in DN, reflected beyond the scene's border.
@@ -82,38 +138,112 @@ class TileCoder(Protocol):
             inside: rows and columns of each tile inside the scene.
         """
 
-    def finest(self, prepared: Any) -> NDArray[np.int64]:
+    def finest(self, prepared: P) -> Steps:
         """Return the finest step code that each tile allows."""
 
-    def guess(self, prepared: Any) -> NDArray[np.int64]:
-        """Return (tiles, 256) roughly the bits of each tile at each step code, without a look."""
+    def guess(self, prepared: P) -> NDArray[np.int64]:
+        """Return (tiles, 256) roughly the bits of each tile at each step code, without a look.
 
-    def take(self, prepared: Any, tiles: NDArray[np.int64]) -> Any:
-        """Return some tiles of a batch."""
+        Raises:
+            UsageError: the codec has a fixed rate.
+        """
 
-    def join(self, parts: Sequence[Any]) -> Any:
-        """Return batches of tiles of one shape as one."""
+    def error(self, prepared: P, steps: Steps) -> NDArray[np.int64]:
+        """Return what the ground's squared error of each tile will be, in DN, from a model.
 
-    def error(self, prepared: Any, codes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return what the ground's squared error of each tile will be, in DN, from a model."""
+        Raises:
+            UsageError: the codec has a fixed rate.
+        """
+
+    def plan(self, batch: Chosen[P], one_layer: bool) -> Sequence[Q]:
+        """Quantise tiles and cut what is to be coded to segments.
+
+        Args:
+            batch: tiles with their steps, states and room.
+            one_layer: begin a new body at every layer.
+
+        Raises:
+            UsageError: something that cannot be cut takes more than the room.
+        """
+
+    def write(self, plans: Sequence[Q]) -> list[list[Body]]:
+        """Return the bodies of each of the tiles that `plan` gave."""
+
+    def golden(self) -> Agreement:
+        """Run the bundle's golden vectors."""
 
     def probe(self) -> int:
         """Return a checksum of what the engine makes of the first golden tile."""
 
-    def golden(self) -> tuple[list[int], list[int], float]:
-        """Run the bundle's golden vectors.
 
-        Returns:
-            What agrees and how many there are, layer by layer, and the least share that passes.
+class Side(Protocol):
+    """Side information of one tile."""
+
+    @property
+    def means(self) -> tuple[int, ...]:
+        """Mean of each band, DN."""
+
+
+class Codec(Protocol):
+    """What a bundle's wire description and parts make; opens tile coders.
+
+    A capability may be asked (`variable_rate`); which family it is may not, outside of it.
+    """
+
+    @property
+    def bands(self) -> int:
+        """Bands of an image."""
+
+    @property
+    def tile(self) -> int:
+        """Rows and columns of a tile, in pixels."""
+
+    @property
+    def layers(self) -> int:
+        """Layers of a tile, layer 0 left aside."""
+
+    @property
+    def side_bytes(self) -> int:
+        """Length of the packed side information, the tile state left aside."""
+
+    @property
+    def variable_rate(self) -> bool:
+        """Whether a stream can have any rate."""
+
+    @property
+    def golden(self) -> Sequence[object]:
+        """The golden vectors.
+
+        Raises:
+            BundleError: the part `golden` does not hold what it promises.
         """
 
-    def plan(self, batch: Chosen, one_layer: bool) -> Sequence[TilePlan]:
-        """Quantise tiles and cut what is to be coded to segments.
+    def open(self, engine: str | None = None, threads: int = 1) -> TileCoder[Any, Any]:
+        """Open the encoder in an engine.
 
-        Args:
-            batch: tiles, step codes, states and room; its `prepared` is what `prepare` gave.
-            one_layer: begin a new body at every layer.
+        Raises:
+            UsageError: there is no such engine, or `threads` is less than 1.
+            EngineError: the engine is not installed or cannot run here.
+            BundleError: the engine refuses the graph.
         """
 
-    def write(self, plans: Sequence[Any]) -> list[list[Body]]:
-        """Return the bodies of each of the tiles that `plan` gave."""
+    def unpack_side(self, packed: bytes, signed: bool) -> Side:
+        """Unpack side information; `signed` says that samples are i16.
+
+        Raises:
+            StreamError: the length is wrong.
+        """
+
+    def payload_bytes(self, rows: int, cols: int) -> list[int]:
+        """Return the bytes of the packed indices of a tile, layer by layer.
+
+        Raises:
+            UsageError: the rate is variable, so nobody knows.
+        """
+
+    def golden_again(self) -> bytes:
+        """Return the part `golden` of the same tiles, coded by numpy with this codec.
+
+        Raises:
+            BundleError: the codec needs an engine for that.
+        """

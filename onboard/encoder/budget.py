@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.encoder.search import Search
-from onboard.encoder.windows import Planned, Segments, Windows
+from onboard.encoder.windows import Planned, RateWindows, Segments
 from onboard.errors import LimitError
 from onboard.link.framing import Strip
 
@@ -20,13 +20,13 @@ _TRIES = 8
 
 
 def within(
-    windows: Windows, budgets: Sequence[int], spare: int, written: int, strict: bool
+    windows: RateWindows, budgets: Sequence[int], spare: int, written: int, strict: bool
 ) -> list[Strip]:
     """Return the segments at the finest steps that fit the windows' budgets.
 
     Args:
-        windows: analysed.
-        budgets: bytes of each window.
+        windows: the windows, analysed.
+        budgets: bytes that each window may take.
         spare: what earlier windows left over, for a window whose coarsest encoding takes more
             than its budget.
         written: segments of the scene before these.
@@ -36,58 +36,74 @@ def within(
     Raises:
         LimitError: the coarsest encoding takes more than a strict budget.
     """
-    pairs = zip(windows.ranges, budgets, strict=True)
-    waiting = [_Window.open(windows, window, budget) for window, budget in pairs]
-    for parts in zip_longest(*(window.search.parts() for window in waiting)):
-        _quantise(
-            windows,
-            [
-                (window, window.choose(part))
-                for window, part in zip(waiting, parts, strict=True)
-                if part is not None
-            ],
-        )
-    _quantise(windows, [(window, window.adjust(0)) for window in waiting])
+    pairs = zip(windows.analysed.ranges, budgets, strict=True)
+    waiting = [Settling.open(windows, tiles, budget) for tiles, budget in pairs]
+    _look(windows, waiting)
     strips: list[Strip] = []
     while waiting:
+        # Each is settled as if those before it were written as they were settled. Where one is not,
+        # scene headers fall on other places, so those after it are settled anew from here.
         begun = [window.copy() for window in waiting]
-        planned = []
-        count = written
-        for window in waiting:
-            window.settle(count)
-            planned.append(count := window.cost(count)[1] + count)
+        after = _settle(waiting, written)
         coded = windows.write([tile for window in waiting for tile in window.planned.values()])
-        while waiting:
-            window, count = waiting.pop(0), planned.pop(0)
+        for window, foreseen in zip(waiting, after, strict=True):
             begun.pop(0)
             found = window.write(coded, written, spare, strict)
             written += sum(len(strip.segments) for strip in found)
             spare += window.budget - windows.framing.cost(found)
             strips += found
-            if written != count:  # those that follow were settled for other places of the headers
-                waiting = begun
+            if written != foreseen:
                 break
+        waiting = begun
     return strips
 
 
-def _quantise(windows: Windows, chosen: Sequence[tuple["_Window", NDArray[np.int64]]]) -> None:
-    """Quantise some tiles of windows at the codes of their searches, all together."""
+def _look(windows: RateWindows, waiting: Sequence["Settling"]) -> None:
+    """Quantise the tiles of windows part by part, then correct the steps once."""
+    for parts in zip_longest(*(window.search.parts() for window in waiting)):
+        some = [pair for pair in zip(waiting, parts, strict=True) if pair[1] is not None]
+        _quantise(windows, [(window, window.choose(part)) for window, part in some])
+    _quantise(windows, [(window, window.adjust(0)) for window in waiting])
+
+
+def _settle(waiting: Sequence["Settling"], written: int) -> list[int]:
+    """Settle windows one after the other; return the segments of the scene after each."""
+    after = []
+    for window in waiting:
+        window.settle(written)
+        written += window.cost(written)[1]
+        after.append(written)
+    return after
+
+
+def _quantise(windows: RateWindows, chosen: Sequence[tuple["Settling", NDArray[np.int64]]]) -> None:
+    """Quantise some tiles of windows at the steps of their searches, all together."""
     chosen = [(window, part) for window, part in chosen if len(part)]
     if not chosen:
         return
     tiles = [window.tiles[part] for window, part in chosen]
-    codes = [window.search.codes[part] for window, part in chosen]
-    planned = iter(windows.plan(np.concatenate(tiles), np.concatenate(codes)))
+    steps = [window.search.steps[part] for window, part in chosen]
+    planned = iter(windows.plan(np.concatenate(tiles), np.concatenate(steps)))
     for window, part in chosen:
         window.take(part, [next(planned) for _ in part])
 
 
 @dataclass
-class _Window:
-    """A window with the tiles that have data, and what was made of them so far."""
+class Settling:
+    """A window whose steps are being settled.
 
-    windows: Windows
-    range_: range
+    Attributes:
+        windows: the windows that it is one of.
+        numbers: numbers in the scene of its tiles.
+        budget: bytes that it may take.
+        fixed: bytes that no step changes.
+        tiles: its tiles that have data, as numbered through the batches.
+        search: search for their steps.
+        planned: what was made of those that were looked at, by place among them.
+    """
+
+    windows: RateWindows
+    numbers: range
     budget: int
     fixed: int
     tiles: NDArray[np.int64]
@@ -95,20 +111,22 @@ class _Window:
     planned: dict[int, Planned]
 
     @classmethod
-    def open(cls, windows: Windows, window: range, budget: int) -> "_Window":
-        tiles = windows.tiles(window)
+    def open(cls, windows: RateWindows, numbers: range, budget: int) -> "Settling":
+        """Begin, with nothing looked at."""
+        tiles = windows.analysed.tiles(numbers)
         search = Search.of(windows.guess(tiles), windows.finest(tiles))
-        fixed = windows.cost(window, {}, 0)[0] + len(windows.framing.head)
-        return cls(windows, window, budget, fixed, tiles, search, {})
+        fixed = windows.cost(numbers, {}, 0)[0] + len(windows.framing.head)
+        return cls(windows, numbers, budget, fixed, tiles, search, {})
 
-    def copy(self) -> "_Window":
+    def copy(self) -> "Settling":
+        """Return one that goes on from here by itself."""
         search, planned = self.search.copy(), dict(self.planned)
-        return _Window(
-            self.windows, self.range_, self.budget, self.fixed, self.tiles, search, planned
+        return Settling(
+            self.windows, self.numbers, self.budget, self.fixed, self.tiles, search, planned
         )
 
     def choose(self, part: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Choose codes for some tiles; return which."""
+        """Choose steps for some tiles; return which."""
         budget = self.budget - self.fixed
         known = int(self.search.sizes[list(self.planned)].sum())
         if known:  # what packets add
@@ -117,7 +135,7 @@ class _Window:
         return part
 
     def take(self, part: NDArray[np.int64], planned: Sequence[Planned]) -> None:
-        """Take what became of some tiles at their codes."""
+        """Take what became of some tiles at their steps."""
         self.planned |= dict(zip(part.tolist(), planned, strict=True))
         lengths = self.windows.lengths(planned)
         sizes = [sum(n for _, _, n in lengths[tile.index]) for tile in planned]
@@ -126,14 +144,14 @@ class _Window:
     def cost(self, written: int) -> tuple[int, int]:
         """Return the bytes that it will take, and its segments."""
         lengths = self.windows.lengths(list(self.planned.values()))
-        return self.windows.cost(self.range_, lengths, written)
+        return self.windows.cost(self.numbers, lengths, written)
 
     def adjust(self, written: int) -> NDArray[np.int64]:
-        """Change codes so that the budget is nearly filled; return the tiles that changed."""
+        """Change steps so that the budget is nearly filled; return the tiles that changed."""
         return self.search.adjust(self.budget - self.cost(written)[0], self.budget)
 
     def settle(self, written: int) -> None:
-        """Change codes until the budget is nearly filled."""
+        """Change steps until the budget is nearly filled."""
         best = None
         most = -1
         for _ in range(_TRIES):
@@ -159,7 +177,7 @@ class _Window:
             strict: whether no more than these may be had.
         """
         for tries in range(_TRIES + 1):
-            strips = self.windows.strips(self.range_, coded, written)
+            strips = self.windows.strips(self.numbers, coded, written)
             total = self.windows.framing.cost(strips)
             if total <= self.budget:
                 break
@@ -167,7 +185,7 @@ class _Window:
                 if not strict or total <= self.budget + spare:
                     break
                 raise LimitError(
-                    f"budget: {self.budget} bytes for {len(self.range_)} tiles, but the coarsest "
+                    f"budget: {self.budget} bytes for {len(self.numbers)} tiles, but the coarsest "
                     f"step takes {total}"
                 )
             if tries == _TRIES - 1:

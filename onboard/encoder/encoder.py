@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.bundle import Bundle
-from onboard.codec.kinds import open_tile_coder
 from onboard.codec.tile import TileCoder
+from onboard.encoder.batches import Batches
 from onboard.encoder.budget import within
 from onboard.encoder.options import DEFAULT_RATIO, Options
-from onboard.encoder.windows import Windows
+from onboard.encoder.windows import RateWindows
 from onboard.errors import InputError, SkybookError, UsageError
 from onboard.image.files import DTYPES, check_image
 from onboard.image.tiles import TileGrid
@@ -51,7 +51,7 @@ class Encoder:
 
     def __init__(self, bundle: Bundle, engine: str | None = None, threads: int = 1) -> None:
         self.bundle = bundle
-        self.coder: TileCoder = open_tile_coder(bundle, engine, threads)
+        self.coder: TileCoder[Any, Any] = bundle.codec.open(engine, threads)
         np.empty(_GIVEN_BACK, np.uint8)  # and is given back at once
 
     @property
@@ -136,34 +136,21 @@ class Encoder:
         framing = self._framing(header, options)
         done = done or self.progress(header, options, 0, 0, 0)
         lines = done.rows * self.bundle.tile
-        source = iter(windows)
         together = 1 if options.window == "scene" else options.strips_at_once
-        more = True
-        while more:
-            batch: list[NDArray[Any]] = []
-            failed: SkybookError | None = None
-            try:
-                batch.extend(islice(source, together))
-            except SkybookError as error:
-                failed = error  # what came before is encoded first
-            more = len(batch) == together
-            size = together
+        for batch in _batches(iter(windows), together):
+            size = len(batch)
             while batch:
-                part = batch[:size]
                 try:
-                    strips, stop, done = self._encode(part, header, framing, options, lines, done)
+                    strips, lines, done = self._encode(
+                        batch[:size], header, framing, options, lines, done
+                    )
                 except SkybookError:
                     if size == 1:
                         raise
                     size = 1  # so that the rows before the one at fault are not lost
                     continue
-                finally:
-                    part.clear()  # not to be held while the next ones are read
-                del batch[:size]
-                lines = stop
+                del batch[:size]  # not to be held while the next ones are read
                 yield from strips
-            if failed:
-                raise failed
         if not lines:
             raise InputError("image: expected at least one line, found none")
         yield self._end(framing, lines, done.segments)
@@ -185,8 +172,9 @@ class Encoder:
             self._check(window, header, stop)
             first, stop = stop, stop + window.shape[1]
             budgets.append(self._share(options, header, framing, first, stop))
-        coder = self.coder.along_trellis() if options.trellis else self.coder
-        windows = Windows.analyse(coder, framing, batch, header, tile, lines // tile)
+        coder = self.coder.using(options.quantizer) if options.quantizer else self.coder
+        analysed = Batches.analyse(coder, batch, header, tile, lines // tile)
+        windows = RateWindows(coder, framing, analysed)
         strips = self._code(windows, options, budgets, done)
         spare = done.spare + sum(budgets) - framing.cost(strips)
         segments = done.segments + sum(len(strip.segments) for strip in strips)
@@ -220,7 +208,7 @@ class Encoder:
 
     def _framing(self, header: SceneHeader, options: Options) -> Framing:
         """Return what all segments share, refusing a scene header that is too long."""
-        model = self.bundle.model_hash[:4]
+        model = self.bundle.tag
         body = header.pack()
         head = Segment(Kind.SCENE, options.scene_id, model, 0, 0, 0, None, body).pack()
         if len(head) > options.segment_limit:
@@ -272,7 +260,7 @@ class Encoder:
         return columns * (framing.overhead + self.coder.least_body + EDGE_BYTES)
 
     def _code(
-        self, windows: Windows, options: Options, budgets: list[int], done: Progress
+        self, windows: RateWindows, options: Options, budgets: list[int], done: Progress
     ) -> list[Strip]:
         """Return the segments of windows at the rate asked for."""
         if not self.bundle.variable_rate:
@@ -287,3 +275,20 @@ class Encoder:
         body = EndOfScene(height, written).pack()
         segment = Segment(Kind.END, framing.scene_id, framing.model, 0, 0, 0, None, body)
         return Strip(height, [segment.pack()])
+
+
+def _batches(source: Iterator[NDArray[Any]], together: int) -> Iterator[list[NDArray[Any]]]:
+    """Yield the windows of a source, so many together; its error after all that came before."""
+    more = True
+    while more:
+        batch: list[NDArray[Any]] = []
+        failed: SkybookError | None = None
+        try:
+            batch.extend(islice(source, together))
+        except SkybookError as error:
+            failed = error
+        more = len(batch) == together
+        if batch:
+            yield batch
+        if failed:
+            raise failed

@@ -66,6 +66,11 @@ class Options:
         return sum(rate is not None for rate in (self.budget, self.ratio, self.rmse))
 
     @property
+    def quantizer(self) -> str | None:
+        """Kind of quantizer asked for; None leaves it to the codec."""
+        return "trellis" if self.trellis else None
+
+    @property
     def segment_limit(self) -> int:
         """Most bytes of a segment, so that it fits a packet."""
         return min(self.segment_bytes, self.packets.room if self.packets else MAX_SEGMENT_BYTES)

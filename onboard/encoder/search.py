@@ -11,44 +11,43 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-CODES = 256
+from onboard.codec.tile import STEPS, Steps
+
 FEW = 16
 _UNKNOWN = -1
-
-Codes = NDArray[np.int64]
 
 
 @dataclass
 class Search:
-    """The search for the codes of a window's tiles.
+    """The search for the steps of a window's tiles.
 
     Attributes:
-        guess: int64 (tiles, 256), bits that each tile may take at each code, never rising.
-        finest: (tiles,) the finest code that each tile allows.
-        codes: (tiles,) so far; 0 where none is chosen yet.
-        sizes: (tiles,) bytes that they take; -1 where not known.
+        guess: int64 (tiles, 256), bits that each tile may take at each step code, never rising.
+        finest: (tiles,) the finest step code that each tile allows.
+        steps: (tiles,) step codes so far; 0 where none is chosen yet.
+        sizes: (tiles,) bytes that tiles take at their steps; -1 where not known.
     """
 
     guess: NDArray[np.int64]
-    finest: Codes
-    codes: Codes
+    finest: Steps
+    steps: Steps
     sizes: NDArray[np.int64]
-    _before: tuple[Codes, NDArray[np.int64]]
+    _before: tuple[Steps, NDArray[np.int64]]
 
     @classmethod
-    def of(cls, guess: NDArray[np.int64], finest: Codes) -> "Search":
+    def of(cls, guess: NDArray[np.int64], finest: Steps) -> "Search":
         """Begin a search."""
-        sizes, before_codes, before_sizes = (np.full(len(guess), _UNKNOWN) for _ in range(3))
-        return cls(guess, finest, finest.copy(), sizes, (before_codes, before_sizes))
+        sizes, before_steps, before_sizes = (np.full(len(guess), _UNKNOWN) for _ in range(3))
+        return cls(guess, finest, finest.copy(), sizes, (before_steps, before_sizes))
 
     def copy(self) -> "Search":
         """Return a search that goes on from here by itself."""
         before = self._before[0].copy(), self._before[1].copy()
-        return Search(self.guess, self.finest, self.codes.copy(), self.sizes.copy(), before)
+        return Search(self.guess, self.finest, self.steps.copy(), self.sizes.copy(), before)
 
     def parts(self) -> Iterator[NDArray[np.int64]]:
         """Yield the tiles to be quantised one part after the other: an eighth, to a half, all."""
-        count = len(self.codes)
+        count = len(self.steps)
         order = _scattered(count)
         stops = [count] if self.is_small else [count // 8, count // 2, count]
         first = 0
@@ -57,7 +56,7 @@ class Search:
             first = stop
 
     def choose(self, tiles: NDArray[np.int64], budget: int) -> None:
-        """Choose codes for some tiles, so that all that have none share what is left.
+        """Choose steps for some tiles, so that all that have none share what is left.
 
         Args:
             tiles: which, of those that have none.
@@ -66,98 +65,98 @@ class Search:
         known = self.sizes != _UNKNOWN
         rest = np.concatenate([tiles, np.setdiff1d(np.flatnonzero(~known), tiles)])
         spent = int(self.sizes[known].sum())
-        bits, bytes_ = int(self.guess[known, self.codes[known]].sum()), spent
+        bits, bytes_ = int(self.guess[known, self.steps[known]].sum()), spent
         if not known.any():
             bits, bytes_ = 63, 8  # a bit in 64 for what segments add
         if not self.is_small:
             budget -= budget >> 8
         free = max(budget - spent, 0) * bits // max(bytes_, 1)
         totals = self.guess[rest].sum(axis=0)
-        code = min(int(np.count_nonzero(totals > free)), CODES - 1)
-        self.codes[tiles] = code
-        if code:
-            more = self.guess[rest, code - 1] - self.guess[rest, code]
-            finer = int(np.searchsorted(np.cumsum(more), free - int(totals[code]), side="right"))
-            self.codes[tiles[:finer]] -= 1
-        np.maximum(self.codes, self.finest, out=self.codes)
+        step = min(int(np.count_nonzero(totals > free)), STEPS - 1)
+        self.steps[tiles] = step
+        if step:
+            more = self.guess[rest, step - 1] - self.guess[rest, step]
+            finer = int(np.searchsorted(np.cumsum(more), free - int(totals[step]), side="right"))
+            self.steps[tiles[:finer]] -= 1
+        np.maximum(self.steps, self.finest, out=self.steps)
 
     def learn(self, tiles: NDArray[np.int64], sizes: NDArray[np.int64]) -> None:
-        """Take the sizes in bytes of some tiles at the codes chosen for them."""
+        """Take the sizes in bytes of some tiles at the steps chosen for them."""
         self.sizes[tiles] = sizes
 
     def adjust(self, left: int, budget: int) -> NDArray[np.int64]:
-        """Change some codes so that the bytes left are few; return the tiles that changed.
+        """Change some steps so that the bytes left are few; return the tiles that changed.
 
         Args:
             left: bytes of the window's budget that are left, less than 0 if it is passed.
             budget: the window's.
         """
-        codes, sizes = self.codes.copy(), self.sizes.copy()
+        steps, sizes = self.steps.copy(), self.sizes.copy()
         margin = 0 if self.is_small else budget >> 9
         if left < 0:
             self._coarsen(margin - left)
         elif self.is_small or left > budget >> 6:
             self._refine(left - margin)
-        changed = np.flatnonzero(self.codes != codes)
-        self._before[0][changed], self._before[1][changed] = codes[changed], sizes[changed]
+        changed = np.flatnonzero(self.steps != steps)
+        self._before[0][changed], self._before[1][changed] = steps[changed], sizes[changed]
         return changed
 
     @property
     def is_small(self) -> bool:
         """Whether the window has so few tiles that the budget is used to the last tile."""
-        return len(self.codes) <= FEW
+        return len(self.steps) <= FEW
 
     @property
     def is_coarsest(self) -> bool:
         """Whether all tiles have the coarsest step."""
-        return bool((self.codes == CODES - 1).all())
+        return bool((self.steps == STEPS - 1).all())
 
     def take_coarsest(self) -> None:
         """Choose the coarsest step for all."""
-        self.codes[:] = CODES - 1
+        self.steps[:] = STEPS - 1
 
     def _coarsen(self, excess: int) -> None:
-        """Take the next coarser code for tiles of the finest, until `excess` bytes are saved."""
-        order = _scattered(len(self.codes))[::-1]
-        while excess > 0 and (self.codes < CODES - 1).any():
-            code = int(self.codes.min())
-            tiles = order[self.codes[order] == code]
-            sizes = self._sizes_at(tiles, code + 1)
+        """Take the next coarser step for tiles of the finest, until `excess` bytes are saved."""
+        order = _scattered(len(self.steps))[::-1]
+        while excess > 0 and (self.steps < STEPS - 1).any():
+            step = int(self.steps.min())
+            tiles = order[self.steps[order] == step]
+            sizes = self._sizes_at(tiles, step + 1)
             saved = np.cumsum(self.sizes[tiles] - sizes)
             count = int(np.searchsorted(saved, excess)) + 1
-            self.codes[tiles[:count]] += 1
+            self.steps[tiles[:count]] += 1
             self.sizes[tiles[:count]] = sizes[:count]
             excess -= int(saved[min(count, len(saved)) - 1])
 
     def _refine(self, free: int) -> None:
-        """Take the next finer code for tiles of the coarsest, as long as `free` bytes allow."""
-        order = _scattered(len(self.codes))
-        order = order[self.codes[order] > self.finest[order]]
+        """Take the next finer step for tiles of the coarsest, as long as `free` bytes allow."""
+        order = _scattered(len(self.steps))
+        order = order[self.steps[order] > self.finest[order]]
         while len(order):
-            code = int(self.codes[order].max())
-            tiles = order[self.codes[order] == code]
-            sizes = self._sizes_at(tiles, code - 1)
+            step = int(self.steps[order].max())
+            tiles = order[self.steps[order] == step]
+            sizes = self._sizes_at(tiles, step - 1)
             spent = np.cumsum(sizes - self.sizes[tiles])
             count = int(np.searchsorted(spent, free, side="right"))
             if count:
-                self.codes[tiles[:count]] -= 1
+                self.steps[tiles[:count]] -= 1
                 self.sizes[tiles[:count]] = sizes[:count]
                 free -= int(spent[count - 1])
             if count < len(tiles):
                 return
-            order = order[self.codes[order] > self.finest[order]]
+            order = order[self.steps[order] > self.finest[order]]
 
-    def _sizes_at(self, tiles: NDArray[np.int64], code: int) -> NDArray[np.int64]:
-        """Return what tiles take at another code: what they did before, or as the guess goes."""
-        now = np.maximum(self.guess[tiles, self.codes[tiles]], 1)
-        scaled = self.sizes[tiles] * self.guess[tiles, code] // now
-        was_code, was_size = self._before
-        return np.where(was_code[tiles] == code, was_size[tiles], scaled)
+    def _sizes_at(self, tiles: NDArray[np.int64], step: int) -> NDArray[np.int64]:
+        """Return what tiles take at another step: what they did before, or as the guess goes."""
+        now = np.maximum(self.guess[tiles, self.steps[tiles]], 1)
+        scaled = self.sizes[tiles] * self.guess[tiles, step] // now
+        was_step, was_size = self._before
+        return np.where(was_step[tiles] == step, was_size[tiles], scaled)
 
 
-def code_for_error(most: float, error: Callable[[int], int]) -> int:
+def step_for_error(most: float, error: Callable[[int], int]) -> int:
     """Return the coarsest step code at which the squared error is no more than `most`, else 0."""
-    low, high = 0, CODES - 1
+    low, high = 0, STEPS - 1
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if error(middle) <= most else (low, middle - 1)

@@ -16,6 +16,7 @@ from ground.scenes.procedural import procedural
 from onboard import bundle as bundles
 from onboard.bundle import Bundle
 from onboard.bundle.container import canonical_json
+from onboard.codec.corsa.codec import CorsaCodec
 from onboard.codec.corsa.quantizer import pack_levels
 from onboard.encoder import Encoder, Options
 from onboard.errors import (
@@ -366,7 +367,10 @@ def test_metadata_that_no_geotiff_holds_does_not_cost_the_image(
 
 
 def test_a_bundle_whose_levels_are_not_those_of_its_graph(bundle: Bundle) -> None:
-    swapped = [replace(level, reduction=2 * level.reduction) for level in bundle.levels]
+    swapped = [
+        replace(level, reduction=2 * level.reduction)
+        for level in CorsaCodec.of(bundle.codec).levels
+    ]
     entries, part = pack_levels(swapped)
     wire = {**bundle.manifest["wire"], "levels": entries}
     parts = {**bundle.parts, "codebooks": part}

@@ -318,7 +318,7 @@ def test_layers_of_which_nothing_is_coded_have_no_segment(
     for segment in segments(stream):
         if segment.kind == Kind.TILE:
             layers.setdefault(segment.tile, set()).add(segment.layer)
-    assert min(map(len, layers.values())) < coder.bundle.lapped.contexts.layers
+    assert min(map(len, layers.values())) < coder.bundle.codec.layers
     found = decoder.decode(stream)
     assert not found.mask.any()
     backwards = decoder.decode(joined(segments(stream)[::-1]))
@@ -466,7 +466,7 @@ def test_segments_that_contradict_each_other(decoder: Decoder, small: list[Segme
 
 
 def test_nothing_but_side_information_of_a_tile(decoder: Decoder, small: list[Segment]) -> None:
-    side = 1 + decoder.bundle.lapped.front_end.side_bytes
+    side = 1 + decoder.bundle.codec.side_bytes
     alone = replace(small[1], body=small[1].body[:side])
     decoded = decoder.decode(joined([small[0], alone, small[-1]]))
     assert (decoded.mask == Mask.CONCEALED).all()
@@ -485,7 +485,7 @@ def test_fine_steps_in_short_segments(coder: Encoder, decoder: Decoder) -> None:
 def test_symbols_that_make_no_sense(decoder: Decoder, small: list[Segment]) -> None:
     """A lane of noise in a segment whose CRC is right: a picture, and a word about it."""
     rng = np.random.default_rng(5)
-    side = 1 + decoder.bundle.lapped.front_end.side_bytes
+    side = 1 + decoder.bundle.codec.side_bytes
     for number, segment in enumerate(small):
         if segment.kind != Kind.TILE:
             continue

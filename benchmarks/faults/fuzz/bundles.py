@@ -10,18 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.bundle import Bundle
-from onboard.bundle.bundle import GoldenBody, GoldenVector, pack_golden, pack_golden_bodies
 from onboard.codec.corsa.codebook import Codebook
+from onboard.codec.corsa.golden import GoldenVector
+from onboard.codec.corsa.golden import pack_golden as pack_golden_vectors
 from onboard.codec.corsa.quantizer import Level, pack_levels
 from onboard.codec.lapped import part as lappedpart
 from onboard.codec.lapped import rans
-from onboard.codec.lapped.coder import LappedCoder
+from onboard.codec.lapped.codec import LappedCodec
 from onboard.codec.lapped.context import BLOCK, FREQUENCIES, LATTICES, LEVELS, ContextModel
-from onboard.codec.lapped.frontend import AdaptiveFrontEnd
-from onboard.codec.lapped.quantizer import Quantizer
+from onboard.codec.lapped.frontends.adaptive import AdaptiveFrontEnd
+from onboard.codec.lapped.model import LappedModel
+from onboard.codec.lapped.part import GoldenTile
+from onboard.codec.lapped.quantizers.quantisation import Quantisation
 from onboard.codec.lapped.tables import ESCAPE, LARGEST, SYMBOLS, Tables, rows_of
 from onboard.codec.lapped.transform import SUB_STEPS, LappedTransform
-from onboard.codec.tile import Chosen
+from onboard.codec.tile import ALL_VALID
 
 BANDS = 2
 TILE = 16
@@ -57,7 +60,7 @@ def fixed_bundle() -> Bundle:
     }
     ramp = np.arange(BANDS * TILE * TILE, dtype=np.uint16).reshape(BANDS, TILE, TILE)
     vector = GoldenVector(ramp, tuple(index_maps(ramp, TILE, TILE)))
-    golden = pack_golden([vector], list(LEVEL_WIDTHS))
+    golden = pack_golden_vectors([vector], LEVEL_WIDTHS)
     parts = {**_GRAPHS, "codebooks": codebooks, "golden": golden}
     return Bundle.assemble("fixed", wire, parts, {"macs_per_pixel": 1}, {})
 
@@ -73,7 +76,7 @@ def index_maps(samples: NDArray[np.uint16], rows: int, cols: int) -> list[NDArra
 @cache
 def lapped_bundle() -> Bundle:
     """Return a bundle of four layers of symbols, most of them never coded, with a golden vector."""
-    coder = LappedCoder(
+    coder = LappedModel(
         AdaptiveFrontEnd(BANDS),
         _transform(),
         _contexts(),
@@ -89,17 +92,14 @@ def lapped_bundle() -> Bundle:
         "lapped_sha256": sha256(part).hexdigest(),
     }
     ramp = (np.arange(BANDS * TILE * TILE) % 300 * 7).astype(np.uint16)
-    golden = pack_golden_bodies([_golden(coder, ramp.reshape(BANDS, TILE, TILE))])
+    golden = lappedpart.pack_golden([_golden(coder, ramp.reshape(BANDS, TILE, TILE))])
     parts = {**_GRAPHS, "lapped": part, "golden": golden}
     encoder = {"macs_per_pixel": 1, "error_permille": 1_000}
     return Bundle.assemble("lapped", wire, parts, encoder, {})
 
 
-def _golden(coder: LappedCoder, tile: NDArray[np.uint16]) -> GoldenBody:
-    prepared = coder.prepare(tile[None], np.ones((1, TILE, TILE), np.bool_))
-    codes = np.maximum(coder.finest(prepared), 80)
-    ((((_, _, body),),),) = coder.code([Chosen(prepared, codes, [0], 65_535)])
-    return GoldenBody(tile, int(codes[0]), body)
+def _golden(model: LappedModel, tile: NDArray[np.uint16]) -> GoldenTile:
+    return LappedCodec(model, TILE).open().whole_body(tile, 80, ALL_VALID)
 
 
 def _transform() -> LappedTransform:
@@ -132,10 +132,10 @@ def _contexts() -> ContextModel:
     return ContextModel(np.array(dc + rest), _CUTS, same, same // 8, slope, bias, weights, dc_bias)
 
 
-def _quantizer() -> Quantizer:
+def _quantizer() -> Quantisation:
     codewords = np.tile(np.array([256, 512, 768, 1_024], np.uint16), (rows_of(1), 1))
     dead, rounding = np.full(LEVELS, 40, np.int32), np.full(LEVELS, 28, np.int32)
-    return Quantizer(dead, rounding, _SKIP, codewords)
+    return Quantisation(dead, rounding, _SKIP, codewords)
 
 
 def _tables() -> Tables:

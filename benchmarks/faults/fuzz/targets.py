@@ -15,12 +15,18 @@ from benchmarks.faults.fuzz.bundles import BANDS, TILE, fixed_bundle, lapped_bun
 from benchmarks.faults.fuzz.seals import seal_bundle, seal_packets, seal_segments
 from ground.decode.reception import Reception
 from onboard.bundle import Bundle
-from onboard.bundle.bundle import pack_golden, pack_golden_bodies
 from onboard.codec import bitpack
+from onboard.codec.corsa.codec import CorsaCodec
+from onboard.codec.corsa.golden import pack_golden
 from onboard.codec.corsa.layers import LayerShape, read_pieces
 from onboard.codec.corsa.quantizer import quantise
+from onboard.codec.lapped import part as lappedpart
+from onboard.codec.lapped.codec import LappedCodec
 from onboard.codec.lapped.context import BLOCK
-from onboard.codec.lapped.read.layers import Lane, read
+from onboard.codec.lapped.points import PLAIN, STEERED
+from onboard.codec.lapped.read.lanes import Lane
+from onboard.codec.lapped.read.layers import LayerReader
+from onboard.codec.tile import Codec
 from onboard.errors import SkybookError, StreamError
 from onboard.link.header import SceneHeader
 from onboard.link.resync import Damage, read_packets, read_segments
@@ -110,7 +116,7 @@ def _receive(found: Sequence[Segment | Damage]) -> None:
     grid = reception.grid(None, _MAX_PIXELS)
     reception.sides(grid)
     for index in range(grid.count):
-        if bundle.codec is None:
+        if not bundle.variable_rate:
             reception.tile(grid, index)
         else:
             reception.lapped_tile(grid, index)
@@ -129,16 +135,26 @@ def read_bundle(packed: bytes) -> None:
     again = bytearray(bundle.pack())
     again[minor] = packed[minor]
     _expect(bytes(again) == packed, "bundle")
-    if bundle.codec is None:
-        golden = pack_golden(list(bundle.golden), [level.width for level in bundle.levels])
-        used = bundle.levels[:_USED_LEVELS]
-        dims = [level.codebook.codewords.shape[1] for level in used]
-        quantise(used, [np.full((d, 1 << n, 1 << n), 77, np.int8) for n, d in enumerate(dims)])
-    else:
-        golden = pack_golden_bodies(list(bundle.golden_bodies))
-        for dependent in (False, True):
-            read(bundle.codec, 1, 1, 1, [Lane(0, 1, 0, _USED_LANE)], dependent)
+    codec = bundle.codec
+    golden = _use_lapped(codec) if isinstance(codec, LappedCodec) else _use_corsa(codec)
     _expect(golden == bundle.parts["golden"], "golden vectors")
+
+
+def _use_corsa(codec: Codec) -> bytes:
+    """Quantise with the first levels; return the golden vectors packed again."""
+    corsa = CorsaCodec.of(codec)
+    used = corsa.levels[:_USED_LEVELS]
+    dims = [level.codebook.codewords.shape[1] for level in used]
+    quantise(used, [np.full((d, 1 << n, 1 << n), 77, np.int8) for n, d in enumerate(dims)])
+    return pack_golden(corsa.golden, [level.width for level in corsa.levels])
+
+
+def _use_lapped(codec: LappedCodec) -> bytes:
+    """Read a lane; return the golden vectors packed again."""
+    reader = LayerReader(codec.model)
+    for points in (PLAIN, STEERED):
+        reader.read(1, 1, 1, [Lane(0, 1, 0, _USED_LANE)], points)
+    return lappedpart.pack_golden(codec.golden)
 
 
 def read_index_payload(packed: bytes) -> None:
@@ -176,15 +192,17 @@ def read_lanes(packed: bytes) -> None:
         raise StreamError("lanes: no bytes")
     rows, cols = 1 + (packed[0] >> 4), 1 + (packed[0] & 15)
     bundle = lapped_bundle()
-    coder = bundle.lapped
+    model = LappedCodec.of(bundle.codec).model
     reception = Reception(bundle, 0, SceneHeader("u16", 16, BANDS, cols, rows))
     edge = None if rows == cols == TILE else (rows, cols)
     reception.add_all(_tile_segments(packed, bundle.model_hash[:4], edge))
     tile = reception.lapped_tile(reception.grid(None, TILE * TILE), 0)
     lanes = [Lane(0, *start, body) for start, body in sorted(tile.lanes.items())]
-    found = read(coder, 1, -(-rows // BLOCK), -(-cols // BLOCK), lanes, tile.dependent)
+    points = STEERED if tile.dependent else PLAIN
+    shape = -(-rows // BLOCK), -(-cols // BLOCK)
+    found = LayerReader(model).read(1, *shape, lanes, points)
     _refuse_damage(reception)
-    if found.wrong or found.complete[0] < coder.contexts.layers:
+    if found.wrong or found.complete[0] < model.contexts.layers:
         raise StreamError(f"lanes: {found.complete[0]} layers are whole")
 
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from ground.decode.lapped.synthesis import linear_bands
 from onboard.codec.lapped import bandtransform
-from onboard.codec.lapped.coder import LappedCoder
 from onboard.codec.lapped.context import FREQUENCIES, LEVELS, Ints
+from onboard.codec.lapped.model import LappedModel
+from onboard.codec.lapped.points import Points
 
 LARGEST_STEP = 64.0
 """DN; with larger steps what the inverse lacks is little beside what rounding took away."""
@@ -24,26 +25,26 @@ _UNIT = 1 << 20
 
 
 def half_cells(
-    coder: LappedCoder, symbols: NDArray[np.float32], rows: Ints, dependent: bool
+    coder: LappedModel, symbols: NDArray[np.float32], rows: Ints, points: Points
 ) -> NDArray[np.float32]:
     """Return half the cell of each symbol, in steps; what is not coded has none.
 
     Args:
         coder: the codec.
-        symbols: in steps.
-        rows: of the tables, of each.
-        dependent: whether indices were chosen along a trellis; else 0 has its dead zone.
+        symbols: symbols in steps.
+        rows: row of the tables of each.
+        points: what indices stand for; where they are plain, 0 has its dead zone.
     """
     half = np.full(symbols.shape, _HALF, np.float32)
-    if not dependent:
-        dead = np.maximum(coder.quantizer.dead / np.float32(64), 0.5).astype(np.float32)
+    if not points.steered:
+        dead = np.maximum(coder.quantisation.dead / np.float32(64), 0.5).astype(np.float32)
         half = np.where(symbols == 0, dead[rows], half)
-    half[rows % LEVELS <= coder.quantizer.skip] = _FREE
+    half[rows % LEVELS <= coder.quantisation.skip] = _FREE
     return half
 
 
 def project(
-    coder: LappedCoder,
+    coder: LappedModel,
     bands: NDArray[np.float32],
     symbols: NDArray[np.float32],
     cells: NDArray[np.float32],

@@ -11,15 +11,18 @@ from numpy.typing import NDArray
 from ground.decode.concealment import EmptyFill, fill_holes, nearest_means
 from ground.decode.graph import FloatSession
 from ground.decode.lapped.synthesis import CELL, tile_borders
-from ground.decode.lapped.tiles import DEPENDENT_STEP, linear_tiles
+from ground.decode.lapped.tiles import linear_tiles
 from ground.decode.mask import Mask, influenced
 from ground.decode.nodata import keep_off_nodata, restore_tile
 from ground.decode.reception import Reception
 from ground.decode.tile import TileReception
 from onboard.bundle import Bundle
+from onboard.codec.lapped.codec import LappedCodec
 from onboard.codec.lapped.context import BLOCK, LATTICES
-from onboard.codec.lapped.frontend import AdaptiveSide
-from onboard.codec.lapped.read.layers import Lane, read
+from onboard.codec.lapped.frontends.adaptive import AdaptiveSide
+from onboard.codec.lapped.points import PLAIN, STEERED
+from onboard.codec.lapped.read.lanes import Lane
+from onboard.codec.lapped.read.layers import LayerReader
 from onboard.codec.tile import ALL_NODATA
 from onboard.image.tiles import TileGrid
 from onboard.link.header import SceneHeader
@@ -73,7 +76,8 @@ class LappedRebuilder:
 
     def __init__(self, bundle: Bundle, session: FloatSession) -> None:
         self.bundle = bundle
-        self.coder = bundle.lapped
+        self.coder = LappedCodec.of(bundle.codec).model
+        self.reader = LayerReader(self.coder)
         self.session = session
         self.ring = int(session.metadata.get("radius", bundle.tile))
 
@@ -179,8 +183,8 @@ class LappedRebuilder:
             return
         _, _, rows, cols = grid.box(members[0])
         shape = -(-rows // BLOCK), -(-cols // BLOCK)
-        dependent = canvas.tiles[members[0]].dependent
-        found = read(self.coder, len(arrived), *shape, lanes, dependent)
+        points = STEERED if canvas.tiles[members[0]].dependent else PLAIN
+        found = self.reader.read(len(arrived), *shape, lanes, points)
         for lane in found.wrong:
             reception.refuse_lane(arrived[lane.tile][0])
         layers = self.coder.contexts.layers
@@ -189,7 +193,7 @@ class LappedRebuilder:
             flag = Mask.COMPLETE if complete == layers else Mask.FINE_MISSING
             flag = flag if complete >= LATTICES else Mask.CONCEALED
             share = float(complete) / layers
-            step = side.step * DEPENDENT_STEP if dependent else side.step
+            step = side.step * points.plain_share
             _put(canvas, grid, index, pixels[:, :rows, :cols], step, share, flag)
 
     def _refine(

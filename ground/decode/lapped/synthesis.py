@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.codec.lapped import bandtransform
-from onboard.codec.lapped.coder import LappedCoder
 from onboard.codec.lapped.context import BLOCK, FREQUENCIES, Ints
-from onboard.codec.lapped.quantizer import Quantizer
+from onboard.codec.lapped.model import LappedModel
+from onboard.codec.lapped.quantizers.quantisation import Quantisation
 from onboard.codec.lapped.transform import LappedTransform
 
 CELL = 4
@@ -23,7 +23,7 @@ _COL_SIGN = np.tile(_PARITY, BLOCK)
 
 
 def reconstruct(
-    quantizer: Quantizer, residual: Ints, rows: Ints, mean: NDArray[np.float32] | Ints | int
+    quantizer: Quantisation, residual: Ints, rows: Ints, mean: NDArray[np.float32] | Ints | int
 ) -> NDArray[np.float32]:
     """Return what symbols stand for, in steps: prediction and codeword of the residual.
 
@@ -103,7 +103,7 @@ def to_bands(
 
 
 def linear_bands(
-    coder: LappedCoder,
+    coder: LappedModel,
     values: NDArray[np.float32],
     steps: NDArray[np.float32],
     angles: NDArray[np.uint8],

@@ -7,16 +7,13 @@ from numpy.typing import NDArray
 
 from ground.decode.lapped.projection import LARGEST_STEP, half_cells, project
 from ground.decode.lapped.synthesis import TILES_AT_ONCE, linear_bands, reconstruct
-from onboard.codec.lapped.coder import LappedCoder
-from onboard.codec.lapped.frontend import AdaptiveSide
+from onboard.codec.lapped.frontends.adaptive import AdaptiveSide
+from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.read.layers import Read
-
-DEPENDENT_STEP = 2 ** (-3 / 16)
-"""Share of a dependent tile's step at which a plain one's error is as large."""
 
 
 def linear_tiles(
-    coder: LappedCoder, found: Read, sides: Sequence[AdaptiveSide]
+    coder: LappedModel, found: Read, sides: Sequence[AdaptiveSide]
 ) -> Iterator[NDArray[np.float32]]:
     """Yield tile by tile float32 (bands, rows, cols) in DN, whole positions.
 
@@ -27,8 +24,8 @@ def linear_tiles(
     """
     values = np.zeros((*found.state.shape, coder.contexts.cuts[-1]), np.float32)
     for number, layer in enumerate(found.layers, 1):
-        mean = np.asarray(layer.mean, np.float32) * np.float32(found.unit)
-        value = reconstruct(coder.quantizer, layer.residual, layer.rows, mean)
+        mean = np.asarray(layer.mean, np.float32) * np.float32(found.points.in_steps)
+        value = reconstruct(coder.quantisation, layer.residual, layer.rows, mean)
         found.state.set(values, number, value)
     steps = np.array([side.step for side in sides], np.float32)
     angles = np.array([side.angles for side in sides], np.uint8)
@@ -53,13 +50,13 @@ def linear_tiles(
 
 
 def _symbols(
-    coder: LappedCoder, found: Read, shape: tuple[int, ...]
+    coder: LappedModel, found: Read, shape: tuple[int, ...]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return whole symbols in steps and half their cells, (tiles, rows, cols, channels)."""
     symbols, cells = (np.zeros(shape, np.float32) for _ in range(2))
     for number, layer in enumerate(found.layers, 1):
         values = (layer.values + layer.mean).astype(np.float32)
-        values *= np.float32(found.unit)
+        values *= np.float32(found.points.in_steps)
         found.state.set(symbols, number, values)
-        found.state.set(cells, number, half_cells(coder, values, layer.rows, found.dependent))
+        found.state.set(cells, number, half_cells(coder, values, layer.rows, found.points))
     return symbols, cells

@@ -11,7 +11,8 @@ import torch
 from ground.train.lapped.model import LappedTransform, Refinement
 from ground.train.lapped.recipe import LappedRecipe
 from onboard.codec.lapped import part as lappedpart
-from onboard.codec.lapped.coder import LappedCoder
+from onboard.codec.lapped.frontends.adaptive import AdaptiveFrontEnd
+from onboard.codec.lapped.model import LappedModel
 from onboard.errors import InputError
 
 CHECKPOINT = "checkpoint.pt"
@@ -23,7 +24,7 @@ class Trained:
     """What the stages made; None until then."""
 
     transform: LappedTransform
-    coder: LappedCoder | None = None
+    coder: LappedModel | None = None
     refinement: Refinement | None = None
     polished: bool = False
 
@@ -54,7 +55,9 @@ def load(checkpoint: Path) -> tuple[LappedRecipe, Trained]:
         made = Trained(LappedTransform())
         made.transform.load_state_dict(state["transform"])
         if "part" in state:
-            made.coder = lappedpart.unpack(state["part"], state["coder"], recipe.bands)
+            made.coder = lappedpart.unpack(
+                state["part"], state["coder"], AdaptiveFrontEnd(recipe.bands)
+            )
         if "refinement" in state:
             made.refinement = Refinement(recipe.bands, recipe.depth, recipe.blocks)
             made.refinement.load_state_dict(state["refinement"])

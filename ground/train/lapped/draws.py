@@ -6,12 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ground.decode.lapped.synthesis import CELL
-from ground.decode.lapped.tiles import DEPENDENT_STEP, linear_tiles
+from ground.decode.lapped.tiles import linear_tiles
 from ground.train.lapped.recipe import WINDOW, LappedRecipe
-from onboard.codec.lapped.coder import LappedCoder
 from onboard.codec.lapped.context import LATTICES, ContextState
-from onboard.codec.lapped.frontend import AdaptiveSide
+from onboard.codec.lapped.frontends.adaptive import AdaptiveSide
+from onboard.codec.lapped.model import LappedModel
+from onboard.codec.lapped.prepared import PreparedTiles
+from onboard.codec.lapped.quantizers.kinds import QUANTIZERS
 from onboard.codec.lapped.read.layers import LayerRead, Read
+from onboard.codec.lapped.scan import Scanner
 
 
 def draw_codes(tiles: NDArray[np.uint16], rng: np.random.Generator) -> NDArray[np.int64]:
@@ -50,11 +53,11 @@ def split(windows: NDArray[np.uint16], tile: int) -> NDArray[np.uint16]:
 
 
 def rebuilt(
-    coder: LappedCoder,
+    coder: LappedModel,
     windows: NDArray[np.uint16],
     recipe: LappedRecipe,
     draw: int,
-    dependent: bool,
+    quantizer: str,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """Return windows as their streams decode linearly, their steps, and what share arrived."""
     rng = np.random.default_rng([recipe.seed, draw])
@@ -68,12 +71,12 @@ def rebuilt(
         lost = rng.random(count) < recipe.loss_share
         keep = np.where(lost, rng.integers(LATTICES, layers, count), layers)
         tiles = _rebuilt_tiles(
-            coder, split(part, recipe.tile), np.repeat(codes, side**2), keep, dependent
+            coder, split(part, recipe.tile), np.repeat(codes, side**2), keep, quantizer
         )
         shape = (len(part), side, side, recipe.bands, recipe.tile, recipe.tile)
         joined = tiles.reshape(shape).transpose(0, 3, 1, 4, 2, 5)
         images.append(joined.reshape(len(part), recipe.bands, WINDOW, WINDOW))
-        steps.append(2.0 ** (codes / 16 - 1) * (DEPENDENT_STEP if dependent else 1))
+        steps.append(2.0 ** (codes / 16 - 1) * QUANTIZERS[quantizer](coder).points.plain_share)
         cells = (keep / layers).reshape(len(part), 1, side, side)
         shares.append(cells.repeat(recipe.tile // CELL, 2).repeat(recipe.tile // CELL, 3))
     return (
@@ -84,27 +87,30 @@ def rebuilt(
 
 
 def _rebuilt_tiles(
-    coder: LappedCoder,
+    coder: LappedModel,
     tiles: NDArray[np.uint16],
     codes: NDArray[np.int64],
     keep: NDArray[np.int64],
-    dependent: bool,
+    quantizer: str,
 ) -> NDArray[np.float32]:
     """Return tiles linearly rebuilt from their first `keep` layers."""
-    prepared = coder.prepare(tiles, np.ones((len(tiles), *tiles.shape[2:]), np.bool_))
-    codes = np.maximum(codes, coder.finest(prepared))
+    present = np.ones((len(tiles), *tiles.shape[2:]), np.bool_)
+    prepared = PreparedTiles.of(coder, tiles, present)
+    codes = np.maximum(codes, prepared.finest(coder))
+    scanner = Scanner(coder, QUANTIZERS[quantizer](coder))
+    points = scanner.quantizer.points
     layers = []
-    for number, layer in enumerate(coder.scan(prepared, codes, dependent), 1):
+    for number, layer in enumerate(scanner.scan(prepared.latents, codes), 1):
         rows, residual = (np.zeros(layer.values.shape, np.int32) for _ in range(2))
-        rows.reshape(-1)[layer.coded] = layer.rows
-        residual.reshape(-1)[layer.coded] = layer.residuals
+        rows.reshape(-1)[layer.pending.coded] = layer.quantised.rows
+        residual.reshape(-1)[layer.pending.coded] = layer.quantised.indices
         kept = (keep >= number)[:, None, None]
         layers.append(LayerRead(rows, layer.mean, residual * kept, layer.values * kept))
-    state = ContextState(coder.contexts, *prepared.latents.shape, dependent)
+    state = ContextState(coder.contexts, *prepared.latents.shape, points.unit)
     sides = [
         AdaptiveSide(tuple(means), int(code), tuple(angles))
         for means, code, angles in zip(
             prepared.means.tolist(), codes, prepared.angles.tolist(), strict=True
         )
     ]
-    return np.stack(list(linear_tiles(coder, Read(layers, state, keep, [], dependent), sides)))
+    return np.stack(list(linear_tiles(coder, Read(layers, state, keep, [], points), sides)))

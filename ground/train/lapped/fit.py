@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.codec.lapped import rans
-from onboard.codec.lapped.coder import LappedCoder, Prepared
 from onboard.codec.lapped.context import FREQUENCIES, LEVELS, ContextModel
-from onboard.codec.lapped.quantizer import LARGEST_WORD, Quantizer
-from onboard.codec.lapped.scan import Layer
+from onboard.codec.lapped.model import LappedModel
+from onboard.codec.lapped.prepared import PreparedTiles
+from onboard.codec.lapped.quantizers.kinds import QUANTIZERS
+from onboard.codec.lapped.quantizers.quantisation import LARGEST_WORD, Quantisation
+from onboard.codec.lapped.scan import Layer, Scanner
 from onboard.codec.lapped.tables import BIT, ESCAPE, LARGEST, SYMBOLS, Tables, rows_of
 from onboard.codec.lapped.transform import SUB_STEPS, LappedTransform
 from onboard.codec.lapped.trellis import SETS
@@ -132,7 +134,7 @@ def tables_of(
     return Tables(frequencies.astype(np.uint16), shifts, groups)
 
 
-def fit_quantizer(tables: Tables, skip: int) -> Quantizer:
+def fit_quantizer(tables: Tables, skip: int) -> Quantisation:
     """Return the dead zone and rounding that trade squared error for bits (RATE_WEIGHT).
 
     Between k and k + 1 the choice turns at k + 1/2 + RATE_WEIGHT / 2 (bits(k + 1) - bits(k)).
@@ -148,10 +150,10 @@ def fit_quantizer(tables: Tables, skip: int) -> Quantizer:
     later = np.clip(RATE_WEIGHT / 2 * (bits[:, 3] - bits[:, 1]) / 2, 0, 0.35)
     rounding = np.rint((0.5 - later) * 64).astype(np.int32)
     dead_units = np.maximum(np.rint(dead * 64).astype(np.int32), 64 - rounding)
-    return Quantizer(dead_units, rounding, skip, point_codewords(tables))
+    return Quantisation(dead_units, rounding, skip, point_codewords(tables))
 
 
-def draw_codes(batch: Prepared, rng: np.random.Generator) -> NDArray[np.int64]:
+def draw_codes(batch: PreparedTiles, rng: np.random.Generator) -> NDArray[np.int64]:
     """Draw step codes around the detail of each tile, so that all rates are met."""
     ac = np.concatenate(batch.latents.parts[1:], axis=3, dtype=np.int32)
     detail = np.abs(ac).mean(axis=(1, 2, 3))
@@ -164,41 +166,42 @@ def draw_codes(batch: Prepared, rng: np.random.Generator) -> NDArray[np.int64]:
 
 
 def fit(
-    coder: LappedCoder,
-    batches: Sequence[Prepared],
+    coder: LappedModel,
+    batches: Sequence[PreparedTiles],
     seed: int,
     rounds: int = 3,
-    decide: Callable[[Tables, int], Quantizer] = fit_quantizer,
-    draw: Callable[[Prepared, np.random.Generator], NDArray[np.int64]] = draw_codes,
-    kinds: Sequence[bool] = (False, True),
-) -> LappedCoder:
+    decide: Callable[[Tables, int], Quantisation] = fit_quantizer,
+    draw: Callable[[PreparedTiles, np.random.Generator], NDArray[np.int64]] = draw_codes,
+    quantizers: Sequence[str] = tuple(QUANTIZERS),
+) -> LappedModel:
     """Fit tables, dead zones and reconstruction codewords to prepared training tiles.
 
     Args:
-        coder: to start from; transform, contexts and `skip` stay.
-        batches: training tiles.
-        seed: of what `draw` draws.
-        rounds: of fitting, each to what the last one gives.
+        coder: model to start from; transform, contexts and `skip` stay.
+        batches: training tiles, analysed.
+        seed: seed of what `draw` draws.
+        rounds: rounds of fitting, each to what the last one gives.
         decide: gives dead zone and rounding for tables and `skip`.
         draw: gives the step codes that a batch is coded at.
-        kinds: whether to fit what plain tiles need (False), dependent ones (True), or both.
+        quantizers: kinds of quantizer whose tiles are counted.
     """
     rng = np.random.default_rng(seed)
-    start = coder.quantizer.codewords / 256
+    start = coder.quantisation.codewords / 256
     for _ in range(rounds):
         counts = np.zeros(coder.tables.frequencies.shape)
         numbers = np.full(start.shape, float(_PRIOR))
         sums = start * numbers
         for batch in batches:
-            codes = np.maximum(draw(batch, rng), coder.finest(batch))
-            for dependent in kinds:
-                _count(coder, coder.scan(batch, codes, dependent), counts, sums, numbers)
+            steps = np.maximum(draw(batch, rng), batch.finest(coder))
+            for kind in quantizers:
+                layers = Scanner(coder, QUANTIZERS[kind](coder)).scan(batch.latents, steps)
+                _count(coder, layers, counts, sums, numbers)
         tables = tables_of(
             _smoothed(counts, coder.tables.shifts), coder.tables.shifts, coder.tables.groups
         )
-        quantizer = decide(tables, coder.quantizer.skip)
+        decided = decide(tables, coder.quantisation.skip)
         codewords = np.rint(np.clip(sums / numbers, 0.25, 5) * 256).astype(np.uint16)
-        coder = replace(coder, tables=tables, quantizer=replace(quantizer, codewords=codewords))
+        coder = replace(coder, tables=tables, quantisation=replace(decided, codewords=codewords))
     return coder
 
 
@@ -211,7 +214,7 @@ def point_codewords(tables: Tables) -> NDArray[np.uint16]:
 
 
 def _count(
-    coder: LappedCoder,
+    coder: LappedModel,
     layers: Iterable[Layer],
     counts: NDArray[np.float64],
     sums: NDArray[np.float64],
@@ -219,7 +222,7 @@ def _count(
 ) -> None:
     """Add what one batch shows: symbols of each row, sums of magnitudes behind residuals."""
     for layer in layers:
-        rows, residual = layer.rows, layer.residuals
+        rows, residual = layer.quantised.rows, layer.quantised.indices
         high = residual >> coder.tables.shifts[rows % LEVELS].astype(np.int32)
         symbol = np.where(np.abs(high) > LARGEST, ESCAPE, high + LARGEST)
         flat = np.bincount(rows * SYMBOLS + symbol, minlength=counts.size)
@@ -227,7 +230,7 @@ def _count(
         size = np.abs(residual)
         kind = np.minimum(size, LARGEST_WORD)
         # Larger ones count as if they were 4.
-        centre = np.abs(layer.away.reshape(-1)[layer.coded]) / 64 - size + kind
+        centre = np.abs(layer.pending.away) / 64 - size + kind
         chosen = size > 0
         place = (rows * LARGEST_WORD + kind - 1)[chosen]
         sums += np.bincount(place, centre[chosen], sums.size).reshape(sums.shape)

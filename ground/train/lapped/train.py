@@ -27,8 +27,10 @@ from ground.train.lapped.model import (
     laplace_bits,
 )
 from ground.train.lapped.recipe import WINDOW, LappedRecipe
-from onboard.codec.lapped.coder import LappedCoder
-from onboard.codec.lapped.frontend import AdaptiveFrontEnd
+from onboard.codec.lapped.frontends.adaptive import AdaptiveFrontEnd
+from onboard.codec.lapped.model import LappedModel
+from onboard.codec.lapped.prepared import PreparedTiles
+from onboard.codec.lapped.quantizers.kinds import PLAIN, TRELLIS
 from onboard.errors import UsageError
 
 _STRIDE = 96
@@ -110,7 +112,7 @@ class _Run:
 
         self._descend("transform", recipe.transform_steps, optimiser, transform, loss)
 
-    def coder(self, transform: LappedTransform) -> LappedCoder:
+    def coder(self, transform: LappedTransform) -> LappedModel:
         """Train the context model on the symbols of the final transform, then fit the tables."""
         recipe = self.recipe
         torch.manual_seed(recipe.seed)
@@ -132,11 +134,11 @@ class _Run:
         self._descend("contexts", recipe.context_steps, optimiser, contexts, loss)
         return self._fitted(transform, contexts)
 
-    def _fitted(self, transform: LappedTransform, contexts: ContextModel) -> LappedCoder:
+    def _fitted(self, transform: LappedTransform, contexts: ContextModel) -> LappedModel:
         recipe = self.recipe
         integer_contexts = lappedfit.integer_contexts(contexts)
         tables = lappedfit.start_tables(lappedfit.groups_of(integer_contexts.layers))
-        coder = LappedCoder(
+        coder = LappedModel(
             AdaptiveFrontEnd(recipe.bands),
             lappedfit.integer_transform(transform),
             integer_contexts,
@@ -147,34 +149,34 @@ class _Run:
         chosen = np.random.default_rng(recipe.seed).permutation(len(tiles))[: recipe.fit_tiles]
         present = np.ones((64, recipe.tile, recipe.tile), np.bool_)
         batches = [
-            coder.prepare(tiles[part], present[: len(part)])
+            PreparedTiles.of(coder, tiles[part], present[: len(part)])
             for part in np.array_split(chosen, max(1, len(chosen) // 64))
         ]
         return lappedfit.fit(coder, batches, recipe.seed)
 
-    def refinement(self, coder: LappedCoder) -> Refinement:
+    def refinement(self, coder: LappedModel) -> Refinement:
         """Train the refinement network on what streams of plain tiles decode to."""
         recipe = self.recipe
         torch.manual_seed(recipe.seed)
         network = Refinement(recipe.bands, recipe.depth, recipe.blocks)
-        draws = [(draw, False) for draw in range(recipe.draws)]
+        draws = [(draw, PLAIN) for draw in range(recipe.draws)]
         rate, steps = recipe.refinement_rate, recipe.refinement_steps
         self._refine(network, coder, "refinement", draws, rate, steps)
         return network
 
-    def polish(self, network: Refinement, coder: LappedCoder) -> None:
+    def polish(self, network: Refinement, coder: LappedModel) -> None:
         """Train it further, every other draw of tiles being dependent."""
         recipe = self.recipe
         torch.manual_seed(recipe.seed)
-        draws = [(recipe.draws + draw, draw % 2 > 0) for draw in range(recipe.draws)]
+        draws = [(recipe.draws + draw, (PLAIN, TRELLIS)[draw % 2]) for draw in range(recipe.draws)]
         self._refine(network, coder, "polish", draws, recipe.polish_rate, recipe.polish_steps)
 
     def _refine(
         self,
         network: Refinement,
-        coder: LappedCoder,
+        coder: LappedModel,
         stage: str,
-        draws: Sequence[tuple[int, bool]],
+        draws: Sequence[tuple[int, str]],
         rate: float,
         steps: int,
     ) -> None:
@@ -184,7 +186,7 @@ class _Run:
             network: to train.
             coder: makes what it is trained on.
             stage: name.
-            draws: seed of each, and whether its tiles are dependent.
+            draws: seed of each, and the kind of quantizer of its tiles.
             rate: largest learning rate.
             steps: to take.
         """

@@ -3,25 +3,52 @@
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onboard.codec.corsa.frontend import AffineFrontEnd
+from onboard.codec.corsa.golden import GoldenVector
 from onboard.codec.corsa.layers import split_layers
-from onboard.codec.corsa.quantizer import quantise
-from onboard.codec.tile import Body, Chosen, Piece, TileCoder
-from onboard.engine.network import open_session
+from onboard.codec.corsa.quantizer import Level, quantise
+from onboard.codec.tile import Agreement, Body, Chosen, Piece, Steps
+from onboard.engine.network import Session
 from onboard.errors import BundleError, UsageError
 from onboard.image.tiles import positions
 
-if TYPE_CHECKING:
-    from onboard.bundle import Bundle
-
 LEAST_AGREEMENT = 0.9
 """int8 kernels of different runtimes and processors round differently in rare cases (SPEC.md 7)."""
-
 _TILES_AT_ONCE = 32
+
+
+class IndexMaps(NamedTuple):
+    """A tile, quantised.
+
+    Attributes:
+        side: packed side information.
+        maps: whole index map of each level, coarse to fine.
+        inside: rows and columns of the tile inside the scene.
+    """
+
+    side: bytes
+    maps: list[NDArray[np.uint16]]
+    inside: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class QuantisedTiles:
+    """Tiles of one shape, quantised: no step changes that."""
+
+    tiles: list[IndexMaps]
+
+    def take(self, tiles: NDArray[np.int64]) -> "QuantisedTiles":
+        """Return some tiles of the batch."""
+        return QuantisedTiles([self.tiles[tile] for tile in tiles])
+
+    def join(self, others: Sequence["QuantisedTiles"]) -> "QuantisedTiles":
+        """Return this batch and others of the same shape as one."""
+        return QuantisedTiles([tile for batch in (self, *others) for tile in batch.tiles])
 
 
 @dataclass(frozen=True)
@@ -29,55 +56,75 @@ class FixedPlan:
     """A tile of fixed-length indices.
 
     Attributes:
-        bodies: of its segments.
+        bodies: bodies of its segments.
     """
 
     bodies: list[Body]
 
     @property
     def pieces(self) -> list[Piece]:
-        """See `TilePlan.pieces`."""
+        """Where each segment starts, and how long its body is."""
         return [(layer, first, len(body)) for layer, first, body in self.bodies]
 
 
-class PyramidTileCoder:
-    """Fixed-length indices of a pyramid of codebooks: the CORSA models."""
+class CorsaTileCoder:
+    """Fixed-length indices of a pyramid of codebooks."""
 
-    def __init__(self, bundle: "Bundle", engine: str | None, threads: int) -> None:
-        self._bundle = bundle
-        self.bands = bundle.bands
-        self.least_body = 1 + bundle.front_end.side_bytes
+    def __init__(
+        self,
+        front_end: AffineFrontEnd,
+        levels: tuple[Level, ...],
+        tile: int,
+        session: Session,
+        golden: Sequence[GoldenVector] = (),
+    ) -> None:
+        """Open a coder.
+
+        Args:
+            front_end: samples to what the network takes.
+            levels: levels of indices, coarse to fine.
+            tile: rows and columns of a tile.
+            session: runs the network.
+            golden: golden vectors of the bundle.
+
+        Raises:
+            BundleError: the network's maps do not fit the levels.
+        """
+        self._front_end = front_end
+        self._levels = levels
+        self._tile = tile
+        self._golden = golden
+        self.bands = front_end.bands
+        self.least_body = 1 + front_end.side_bytes
         self.tiles_at_once = _TILES_AT_ONCE
-        self.session = open_session(
-            bundle.parts["encoder.onnx"],
-            bundle.parts["encoder.tflite"],
-            len(bundle.levels),
-            engine,
-            threads,
-        )
-        self.engine = self.session.engine
+        self.session = session
+        self.engine = session.engine
         self._check_graph()
 
     def _check_graph(self) -> None:
         """Run the graph once: its maps must have the shapes that the levels of the bundle say."""
-        tile = self._bundle.tile
-        zeros = np.zeros((self._bundle.bands, tile, tile), np.int8)
-        found = [m.shape for m in self.session.run(zeros)]
+        tile = self._tile
+        found = [m.shape for m in self.session.run(np.zeros((self.bands, tile, tile), np.int8))]
         wanted = [
             (level.codebook.codewords.shape[1], tile // level.reduction, tile // level.reduction)
-            for level in self._bundle.levels
+            for level in self._levels
         ]
         if found != wanted:
             raise BundleError(f"encoder graph: expected maps of {wanted}, found {found}")
 
-    def along_trellis(self) -> TileCoder:
-        """See `TileCoder.along_trellis`; indices of fixed length have none."""
-        raise UsageError(f"trellis: bundle {self._bundle.name} has a fixed rate")
+    @property
+    def memory(self) -> tuple[Any, ...]:
+        """Everything whose arrays decide bytes."""
+        return self._levels, self._front_end
+
+    def using(self, quantizer: str) -> "CorsaTileCoder":
+        """Refuse: indices of fixed length are the nearest codewords'."""
+        raise UsageError(f"quantizer {quantizer}: the codec has a fixed rate")
 
     def index_maps(
         self, tile: NDArray[Any], present: NDArray[np.bool_], rows: int, cols: int
-    ) -> tuple[bytes, list[NDArray[np.uint16]]]:
-        """Return the side information and one whole index map per level, coarse to fine.
+    ) -> IndexMaps:
+        """Quantise a tile.
 
         Args:
             tile: (bands, tile, tile) samples in DN, reflected beyond the scene's border.
@@ -85,66 +132,57 @@ class PyramidTileCoder:
             rows: rows of the tile inside the scene; statistics are taken over these.
             cols: columns of the tile inside the scene.
         """
-        front_end = self._bundle.affine
-        side = front_end.analyse(tile[:, :rows, :cols], present[:rows, :cols])
-        latents = self.session.run(front_end.normalise(tile, present, side))
-        return side.pack(), quantise(self._bundle.levels, latents)
+        side = self._front_end.analyse(tile[:, :rows, :cols], present[:rows, :cols])
+        latents = self.session.run(self._front_end.normalise(tile, present, side))
+        return IndexMaps(side.pack(), quantise(self._levels, latents), (rows, cols))
 
     def prepare(
         self, tiles: NDArray[Any], present: NDArray[np.bool_], inside: tuple[int, int]
-    ) -> Any:
-        """See `TileCoder.prepare`."""
-        return [
-            (self.index_maps(tile, here, *inside), inside)
-            for tile, here in zip(tiles, present, strict=True)
-        ]
+    ) -> QuantisedTiles:
+        """Quantise tiles, which no step changes."""
+        pairs = zip(tiles, present, strict=True)
+        return QuantisedTiles([self.index_maps(tile, here, *inside) for tile, here in pairs])
 
-    def finest(self, prepared: Any) -> NDArray[np.int64]:
-        """See `TileCoder.finest`."""
-        return np.zeros(len(prepared), np.int64)
+    def finest(self, prepared: QuantisedTiles) -> Steps:
+        """Return step code 0 for each tile: steps have no meaning here."""
+        return np.zeros(len(prepared.tiles), np.int64)
 
-    def guess(self, prepared: Any) -> NDArray[np.int64]:
-        """See `TileCoder.guess`; a fixed-length codec has nothing to guess."""
-        raise UsageError(f"rate: bundle {self._bundle.name} has a fixed rate")
+    def guess(self, prepared: QuantisedTiles) -> NDArray[np.int64]:
+        """Refuse: a codec of fixed rate has nothing to guess."""
+        raise UsageError(f"rate of {len(prepared.tiles)} tiles: the codec has a fixed rate")
 
-    def take(self, prepared: Any, tiles: NDArray[np.int64]) -> Any:
-        """See `TileCoder.take`."""
-        return [prepared[tile] for tile in tiles]
-
-    def join(self, parts: Sequence[Any]) -> Any:
-        """See `TileCoder.join`."""
-        return [tile for part in parts for tile in part]
-
-    def error(self, prepared: Any, codes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """See `TileCoder.error`; a fixed-length codec has none."""
-        raise UsageError(f"rate: bundle {self._bundle.name} has a fixed rate")
+    def error(self, prepared: QuantisedTiles, steps: Steps) -> NDArray[np.int64]:
+        """Refuse: a codec of fixed rate has no error model."""
+        raise UsageError(f"error of {len(prepared.tiles)} tiles: the codec has a fixed rate")
 
     def probe(self) -> int:
-        """See `TileCoder.probe`."""
-        size = self._bundle.tile
-        present = np.ones((size, size), np.bool_)
-        _, maps = self.index_maps(self._bundle.golden[0].samples, present, size, size)
+        """Return a checksum of the index maps of the first golden tile."""
+        _, maps, _ = self._whole(self._golden[0].samples)
         return zlib.crc32(b"".join(indices.tobytes() for indices in maps))
 
-    def golden(self) -> tuple[list[int], list[int], float]:
-        """See `TileCoder.golden`; what agrees are indices."""
-        size = self._bundle.tile
-        present = np.ones((size, size), np.bool_)
-        agree, total = [0] * len(self._bundle.levels), [0] * len(self._bundle.levels)
-        for vector in self._bundle.golden:
-            _, maps = self.index_maps(vector.samples, present, size, size)
+    def golden(self) -> Agreement:
+        """Quantise the golden tiles; what agrees are indices."""
+        agree, total = [0] * len(self._levels), [0] * len(self._levels)
+        for vector in self._golden:
+            maps = self._whole(vector.samples).maps
             for number, (found, wanted) in enumerate(zip(maps, vector.indices, strict=True)):
                 agree[number] += int(np.count_nonzero(found == wanted))
                 total[number] += found.size
-        return agree, total, LEAST_AGREEMENT
+        return Agreement(agree, total, LEAST_AGREEMENT)
 
-    def plan(self, batch: Chosen, one_layer: bool) -> list[FixedPlan]:
-        """See `TileCoder.plan`."""
-        prepared: Any = batch.prepared
+    def _whole(self, samples: NDArray[np.uint16]) -> IndexMaps:
+        """Quantise a whole tile without nodata."""
+        present = np.ones((self._tile, self._tile), np.bool_)
+        return self.index_maps(samples, present, self._tile, self._tile)
+
+    def plan(self, batch: Chosen[QuantisedTiles], one_layer: bool) -> list[FixedPlan]:
+        """Pack indices and cut them to segments."""
         found = []
-        for ((side, maps), (rows, cols)), state in zip(prepared, batch.states, strict=True):
+        for (side, maps, (rows, cols)), state in zip(
+            batch.prepared.tiles, batch.states, strict=True
+        ):
             levels = []
-            for indices, level in zip(maps, self._bundle.levels, strict=True):
+            for indices, level in zip(maps, self._levels, strict=True):
                 coded_rows, coded_cols = positions(rows, cols, level.reduction)
                 levels.append((indices[:coded_rows, :coded_cols], level.width))
             bodies = split_layers(bytes([state]) + side, levels, batch.room, one_layer)
@@ -152,5 +190,5 @@ class PyramidTileCoder:
         return found
 
     def write(self, plans: Sequence[FixedPlan]) -> list[list[Body]]:
-        """See `TileCoder.write`."""
+        """Return the bodies, packed when they were planned."""
         return [plan.bodies for plan in plans]

@@ -113,19 +113,15 @@ class AffineFrontEnd:
         return samples * np.float32(side.step) + means
 
 
-KINDS = {"affine": AffineFrontEnd}
-
-
-def from_manifest(entry: dict[str, Any], bands: int) -> AffineFrontEnd:
+def from_manifest(entry: Any, bands: int) -> AffineFrontEnd:
     """Build the front end that a bundle names.
 
     Raises:
         BundleError: the kind is unknown or a parameter is missing or of the wrong type.
     """
-    kind = entry.get("kind")
-    if not isinstance(kind, str) or kind not in KINDS:
-        raise BundleError(f"front end: expected one of {sorted(KINDS)}, found {kind!r}")
-    target = entry.get("target_rms")
+    kind, target = entry.get("kind"), entry.get("target_rms")
+    if kind != "affine":
+        raise BundleError(f"front end: expected 'affine', found {kind!r}")
     if type(target) is not int or not 1 <= target <= 127:
         raise BundleError(f"front end target_rms: expected an integer 1..127, found {target!r}")
-    return KINDS[kind](bands, target)
+    return AffineFrontEnd(bands, target)

@@ -25,6 +25,13 @@ HALF_SIZE_CAP = 63
 """Of sizes in half steps; the sum of four fits 8 bits."""
 SLOPE_CAP = 2 * SIZE_CAP
 DC_CAP = 2047
+STEP = 64
+"""One step, in the units of numbers before they are quantised."""
+_CAPS = {
+    STEP: (SIZE_CAP, SLOPE_CAP, DC_CAP),
+    STEP // 2: (HALF_SIZE_CAP, 2 * SLOPE_CAP, 2 * DC_CAP),
+}
+"""Caps of sizes, slopes and differences of DC, by the unit of symbols."""
 _LEVEL_SHIFT = 21
 _LEVEL_ZERO = (127 + 2) << 2  # a sum of 4 begins level 0: exponent and two bits of a float32
 _EXACT = 1 << 23
@@ -103,7 +110,7 @@ class ContextModel:
         return slice(first, first + count), slice(first + count, first + 2 * count)
 
     @cached_property
-    def _matrices(self) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    def matrices(self) -> list[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """Which features the sums of each AC layer depend on, and their weights, a row for each."""
         found = []
         for layer in range(LATTICES + 1, self.layers + 1):
@@ -135,7 +142,7 @@ class ContextState:
     """
 
     def __init__(
-        self, model: ContextModel, tiles: int, rows: int, cols: int, halves: bool = False
+        self, model: ContextModel, tiles: int, rows: int, cols: int, unit: int = STEP
     ) -> None:
         """Know nothing yet.
 
@@ -144,13 +151,11 @@ class ContextState:
             tiles: in the batch.
             rows: of positions.
             cols: the same.
-            halves: symbols and predictions are in half steps; features are in steps all the same.
+            unit: of symbols and predictions, in 1/64 step, 64 or 32; features are in steps.
         """
         self.model = model
-        self._unit = np.float32(0.5 if halves else 1)
-        self._caps = (
-            (HALF_SIZE_CAP, 2 * SLOPE_CAP, 2 * DC_CAP) if halves else (SIZE_CAP, SLOPE_CAP, DC_CAP)
-        )
+        self._unit = np.float32(unit / STEP)
+        self._caps = _CAPS[unit]
         self.shape = (tiles, rows, cols)
         self._dc: Ints = np.zeros((*self.shape, model.bands), np.int32)
         self._features = np.zeros((model.features, tiles * rows * cols), np.float32)
@@ -234,7 +239,7 @@ class ContextState:
         self._features[1 : 1 + slopes.shape[3]] = slopes.reshape(-1, slopes.shape[3]).T
 
     def _ac_sums(self, layer: int) -> NDArray[np.float32]:
-        used, weights = self.model._matrices[layer - LATTICES - 1]
+        used, weights = self.model.matrices[layer - LATTICES - 1]
         sums: NDArray[np.float32] = np.take(self._features, used, axis=0).T @ weights
         return sums.reshape(self.shape[0], -1, sums.shape[1])
 

@@ -1,6 +1,5 @@
 """Plans: the symbols of tiles, cut to segments and not coded yet (SPEC.md, sections 11 and 13)."""
 
-from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,51 +7,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from onboard.codec.lapped import rawlane
 from onboard.codec.lapped.rans import STATE_BYTES
-from onboard.codec.lapped.tables import BIT
-from onboard.codec.lapped.trellis import STATES
+from onboard.codec.lapped.symbols import Symbols
+from onboard.codec.lapped.tables import BIT, Tables
 from onboard.codec.tile import Body, Piece
-
-
-@dataclass(frozen=True)
-class Symbols:
-    """rANS symbols of a batch, tile after tile in reading order.
-
-    Attributes:
-        rows: of the alphabet, of each symbol.
-        before: int32 (tiles, units + 1), symbols of the batch before each (layer, position).
-        bits: int64 (tiles, units + 1), 1/256 bits of the tile before each (layer, position).
-        firsts: unit that each layer begins with, and the number of units.
-        states: u8 (tiles, units), of the trellis at each; None for plain tiles.
-    """
-
-    rows: NDArray[np.uint16]
-    before: NDArray[np.int32]
-    bits: NDArray[np.int64]
-    firsts: list[int]
-    states: NDArray[np.uint8] | None = None
-
-    def start(self, tile: int, unit: int) -> tuple[int, int]:
-        """Return layer and `first` of a segment that begins with a unit, not its tile's first."""
-        layer = bisect_right(self.firsts, unit)
-        position = unit - self.firsts[layer - 1]
-        if self.states is None:
-            return layer, position
-        return layer, STATES * position + int(self.states[tile, unit])
-
-    def layer_end(self, unit: int) -> int:
-        """Return the unit after the last one of a unit's layer."""
-        return self.firsts[bisect_right(self.firsts, unit)]
-
-    def of_units(self, tile: int, first: int, stop: int) -> NDArray[np.uint16]:
-        """Return the symbols of some units of a tile."""
-        before = self.before[tile]
-        return self.rows[int(before[first]) : int(before[stop])]
-
-    def lane_bytes(self, tile: int, first: int, stop: int) -> int:
-        """Return the most bytes, as a rule, of the lane of some units, from its cost."""
-        bits = int(self.bits[tile, stop] - self.bits[tile, first])
-        return STATE_BYTES + bits // (16 * BIT) * 2
+from onboard.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -60,8 +20,9 @@ class Plan:
     """A tile quantised at its step and cut to segments.
 
     Attributes:
-        symbols: of its batch.
-        number: of the tile in the batch.
+        tables: frequencies of symbols.
+        symbols: symbols of the tile's batch.
+        number: number of the tile in the batch.
         side: tile state and side information.
         room: most bytes of a body.
         one_layer: begin a new body at every layer.
@@ -70,6 +31,7 @@ class Plan:
         raw: raw lane of each segment that is shorter so; None for the others.
     """
 
+    tables: Tables
     symbols: Symbols
     number: int
     side: bytes
@@ -78,6 +40,38 @@ class Plan:
     margin: int
     cuts: list[tuple[int, int]]
     raw: list[bytes | None]
+
+    @classmethod
+    def cut(
+        cls,
+        tables: Tables,
+        symbols: Symbols,
+        number: int,
+        side: bytes,
+        room: int,
+        one_layer: bool,
+        margin: int = 1,
+    ) -> "Plan":
+        """Cut a tile to segments and find those that are shorter raw; arguments as attributes.
+
+        Raises:
+            UsageError: one position of a layer takes more than the room.
+        """
+        cuts = _cuts(tables, symbols, number, len(side), room, one_layer, margin)
+        raw = [_raw(tables, symbols, number, *cut) for cut in cuts]
+        return cls(tables, symbols, number, side, room, one_layer, margin, cuts, raw)
+
+    def with_margin(self) -> "Plan":
+        """Return the tile cut anew, with more kept free."""
+        return Plan.cut(
+            self.tables,
+            self.symbols,
+            self.number,
+            self.side,
+            self.room,
+            self.one_layer,
+            self.margin + 1,
+        )
 
     @cached_property
     def pieces(self) -> list[Piece]:
@@ -109,3 +103,44 @@ class Plan:
     def _start(self, cut: int) -> tuple[int, int]:
         """Return layer and `first` of a cut; the first begins with layer 0."""
         return self.symbols.start(self.number, self.cuts[cut][0]) if cut else (0, 0)
+
+
+def _cuts(
+    tables: Tables,
+    symbols: Symbols,
+    tile: int,
+    side_bytes: int,
+    room: int,
+    one_layer: bool,
+    margin: int,
+) -> list[tuple[int, int]]:
+    """Return ranges of a tile's units that fit segments."""
+    before, bits_before = symbols.before[tile], symbols.bits[tile]
+    cuts: list[tuple[int, int]] = []
+    first, last = 0, len(bits_before) - 1
+    while first < last:
+        free = (room if cuts else room - side_bytes) - STATE_BYTES
+        bits = 8 * BIT * free * (1000 - 2 * margin) // 1000 - 8 * BIT * margin
+        within = bits_before[first] + max(bits, 0)
+        stop = int(np.searchsorted(bits_before, within, side="right")) - 1
+        if one_layer:
+            stop = min(stop, symbols.layer_end(first)) if cuts else 0
+        if stop == first and cuts:
+            stop = first + 1
+            raw = _raw(tables, symbols, tile, first, stop)
+            if raw is None or len(raw) > room:
+                raise UsageError(f"segments: one position takes more than {room} bytes")
+        if not one_layer or not cuts or before[first] < before[stop]:
+            cuts.append((first, stop))
+        first = stop
+    return cuts
+
+
+def _raw(tables: Tables, symbols: Symbols, tile: int, first: int, stop: int) -> bytes | None:
+    """Return the raw lane of some units, if it is shorter."""
+    rows, coded = symbols.of_units(tile, first, stop), symbols.lane_bytes(tile, first, stop)
+    # Raw residuals have at least 8 bits.
+    if stop == first or rawlane.HEAD_BYTES + tables.count(rows) >= coded:
+        return None
+    raw = rawlane.pack(tables.residuals(rows))
+    return raw if raw is not None and len(raw) < coded else None

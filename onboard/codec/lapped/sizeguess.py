@@ -9,7 +9,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.codec.lapped.transform import STEP_CODES, SUB_STEPS, Latents
+from onboard.codec.lapped.transform import SUB_STEPS, LappedTransform, Latents
+from onboard.codec.tile import STEPS
 
 _BIN_SHIFT = 21
 _BINS = 4 * (127 + 24)
@@ -29,10 +30,15 @@ class SizeGuess:
     """What latents take at each step code.
 
     Attributes:
-        mantissa: of step code 0; that step is 2^14 / mantissa in units of a latent.
+        mantissa: mantissa of step code 0; that step is 2^14 / mantissa in units of a latent.
     """
 
     mantissa: int
+
+    @classmethod
+    def of(cls, transform: LappedTransform) -> "SizeGuess":
+        """Return the guess for latents of a transform."""
+        return cls(int(transform.mantissas[0]))
 
     def bits(self, latents: Latents) -> NDArray[np.int64]:
         """Return (tiles, 256) bits. Only every second position is counted."""
@@ -43,7 +49,7 @@ class SizeGuess:
         )
         bins = np.abs(sizes, out=sizes).view(np.int32) >> _BIN_SHIFT
         counts = np.array([np.bincount(tile, minlength=_BINS) for tile in bins], np.float64)
-        bits = np.empty((count, STEP_CODES), np.int64)
+        bits = np.empty((count, STEPS), np.int64)
         for shift in np.unique(latents.shifts).tolist():
             tiles = latents.shifts == shift
             bits[tiles] = (counts[tiles] @ self.bits_at(shift)).astype(np.int64)
@@ -59,7 +65,7 @@ class SizeGuess:
             shift: octaves by which the latents were scaled down.
         """
         if shift not in self._known:
-            sixteenths = 4 * np.arange(_BINS)[:, None] + SUB_STEPS * shift - np.arange(STEP_CODES)
+            sixteenths = 4 * np.arange(_BINS)[:, None] + SUB_STEPS * shift - np.arange(STEPS)
             place = np.maximum(sixteenths - self._first, 0)
             knots = np.array(_BITS_OF_SIZE)
             last = len(knots) - 1

@@ -26,7 +26,7 @@ BIT = 256
 RAW_BITS = 16
 """Of a residual that follows an escape."""
 _MORE, _COST = 16, 18
-"""Bits at which parts of a code begin, see `Tables.codes`."""
+"""Bits at which parts of an entry begin, see `Tables.entries`."""
 
 
 def rows_of(groups: int) -> int:
@@ -66,10 +66,15 @@ class Tables:
         if self.shifts.max() > rans.PRECISION:
             raise BundleError("tables: at most 12 low bits")
 
-    def first_row(self, layer: int, dependent: bool) -> int:
-        """Return the first row of a layer: of plain tiles, or of even states of dependent ones."""
+    def first_row(self, layer: int, sets: int) -> int:
+        """Return the first row of a layer.
+
+        Args:
+            layer: number of the layer, from 1.
+            sets: 1 for the set of plain tiles; 2 for those of dependent ones, even states first.
+        """
         group = bisect_right(self.groups, layer) - 1
-        return LEVELS * (len(self.groups) + 2 * group if dependent else group)
+        return LEVELS * (group if sets == 1 else len(self.groups) + sets * group)
 
     @cached_property
     def costs(self) -> NDArray[np.int32]:
@@ -121,16 +126,16 @@ class Tables:
         return rans.Alphabet.of(np.concatenate(starts), np.concatenate(frequencies))
 
     @cached_property
-    def _codes(self) -> NDArray[np.uint32]:
-        """Of each entry its first row of the alphabet, how many more follow, and its cost."""
+    def _entries(self) -> NDArray[np.uint32]:
+        """Of each place its first row of the alphabet, how many more follow, and its cost."""
         symbol = np.where(self.frequencies == 0, ESCAPE, np.arange(SYMBOLS))
         more = 2 * (symbol == ESCAPE) + (self.shift_of > 0)[:, None]
         rows = np.arange(len(symbol))[:, None] * SYMBOLS + symbol
         places = (rows + (more << _MORE)).reshape(-1).astype(np.uint32)
-        codes: NDArray[np.uint32] = places | self._full_costs.astype(np.uint32) << np.uint32(_COST)
-        return codes
+        found: NDArray[np.uint32] = places | self._full_costs.astype(np.uint32) << np.uint32(_COST)
+        return found
 
-    def entries(self, row: NDArray[np.intp], residual: Ints) -> NDArray[np.intp]:
+    def places(self, row: NDArray[np.intp], residual: Ints) -> NDArray[np.intp]:
         """Return where in the tables residuals stand: row * 64 + symbol."""
         shifts = np.take(self.shift_of, row)
         symbol = residual >> shifts
@@ -144,30 +149,30 @@ class Tables:
 
     def cost(self, row: NDArray[np.intp], residual: Ints) -> NDArray[np.int32]:
         """Return the bits of residuals, in 1/256."""
-        return self.costs_of(self.codes(row, residual)).view(np.int32)
+        return self.costs_of(self.entries(row, residual)).view(np.int32)
 
-    def costs_of(self, codes: NDArray[np.uint32]) -> NDArray[np.uint32]:
-        """Return the bits of residuals by their codes, in 1/256."""
-        return codes >> np.uint32(_COST)
+    def costs_of(self, entries: NDArray[np.uint32]) -> NDArray[np.uint32]:
+        """Return the bits of residuals by their entries, in 1/256."""
+        return entries >> np.uint32(_COST)
 
-    def codes(self, row: NDArray[np.intp], residual: Ints) -> NDArray[np.uint32]:
-        """Return what `symbols` and `costs_of` take for residuals."""
-        return np.take(self._codes, self.entries(row, residual))
+    def entries(self, row: NDArray[np.intp], residual: Ints) -> NDArray[np.uint32]:
+        """Return the entries of residuals, which `symbols` and `costs_of` take."""
+        return np.take(self._entries, self.places(row, residual))
 
     def symbols(
-        self, codes: NDArray[np.uint32], residual: Ints
+        self, entries: NDArray[np.uint32], residual: Ints
     ) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
         """Return the rANS symbols of residuals, rows of the alphabet, and how many each takes.
 
         Args:
-            codes: of each residual, see `codes`.
-            residual: -32768..32767.
+            entries: entry of each residual, see `entries`.
+            residual: the residuals, -32768..32767.
         """
-        first, sizes = codes.astype(np.uint16), np.ones(len(codes), np.uint8)
-        has_more = np.flatnonzero((codes & np.uint32(3 << _MORE)) != 0)
+        first, sizes = entries.astype(np.uint16), np.ones(len(entries), np.uint8)
+        has_more = np.flatnonzero((entries & np.uint32(3 << _MORE)) != 0)
         if not len(has_more):
             return first, sizes
-        more = (codes[has_more] >> np.uint32(_MORE) & np.uint32(3)).astype(np.int64)
+        more = (entries[has_more] >> np.uint32(_MORE) & np.uint32(3)).astype(np.int64)
         residual, shift = residual[has_more], self.shift_of[first[has_more] // SYMBOLS]
         sizes[has_more] += more.astype(np.uint8)
         ends = np.cumsum(more)

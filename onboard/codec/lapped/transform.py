@@ -14,6 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from onboard.codec.lapped.context import BLOCK, FREQUENCIES, Ints
+from onboard.codec.tile import Steps
 from onboard.errors import BundleError
 
 TAPS = 4 * FREQUENCIES
@@ -21,9 +22,7 @@ _PLANES_AT_ONCE = 16
 """Whose windows are laid out for a product: they stay in the processor's cache."""
 PLANE_LIMIT = 2_047
 LATENT_SHIFT = 5
-STEP_CODES = 256
 SUB_STEPS = 16
-
 SYMBOL_LIMIT = 16_382
 """So that a symbol less its prediction, which may have the other sign, is within 16 bits."""
 _FRACTION = 6
@@ -130,7 +129,7 @@ class Latents:
         shifts = np.concatenate([batch.shifts for batch in batches])
         return cls(tuple(np.concatenate(part) for part in parts), largest, shifts)
 
-    def least_code(self, mantissas: NDArray[np.int32]) -> NDArray[np.int64]:
+    def finest_step(self, mantissas: NDArray[np.int32]) -> NDArray[np.int64]:
         """Return for each tile the finest step code whose symbols stay within the limit."""
         limit = SYMBOL_LIMIT << _FRACTION
         shift = np.maximum(_BASE_SHIFT - self.shifts, 1)
@@ -139,15 +138,13 @@ class Latents:
             octaves += over
         return octaves * SUB_STEPS
 
-    def scaled(
-        self, codes: NDArray[np.int64], mantissas: NDArray[np.int32], part: int | None = None
-    ) -> Ints:
+    def scaled(self, steps: Steps, mantissas: NDArray[np.int32], part: int | None = None) -> Ints:
         """Return the latents of a part, or of all, in 1/64 of each tile's step."""
         if part is None:
-            every = [self.scaled(codes, mantissas, number) for number in range(len(self.parts))]
+            every = [self.scaled(steps, mantissas, number) for number in range(len(self.parts))]
             return np.concatenate(every, axis=3)
-        shift = (_BASE_SHIFT + codes // SUB_STEPS - self.shifts).astype(np.int32)
-        factor = mantissas[codes % SUB_STEPS].astype(np.int32)
+        shift = (_BASE_SHIFT + steps // SUB_STEPS - self.shifts).astype(np.int32)
+        factor = mantissas[steps % SUB_STEPS].astype(np.int32)
         shift, factor = shift[:, None, None, None], factor[:, None, None, None]
         found = self.parts[part].astype(np.int32)
         found *= factor

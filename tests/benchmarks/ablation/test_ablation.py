@@ -28,11 +28,15 @@ from ground.decode.decoder import Decoder
 from ground.scene import Scene
 from ground.scenes.procedural import procedural
 from onboard.bundle import Bundle, find, load
-from onboard.codec.lapped.coder import Prepared
 from onboard.codec.lapped.context import levels
-from onboard.codec.lapped.frontend import AdaptiveFrontEnd
+from onboard.codec.lapped.frontends.adaptive import AdaptiveFrontEnd
+from onboard.codec.lapped.prepared import PreparedTiles
+from onboard.codec.lapped.quantizers.deadzone import DeadZone
+from onboard.codec.lapped.quantizers.quantizer import Pending
+from onboard.codec.lapped.scan import Scanner
 from onboard.encoder import Encoder
 from onboard.errors import InputError, LimitError, StreamError, UsageError
+from tests.conftest import model_of
 
 NAME = "skybook-s2"
 
@@ -51,8 +55,8 @@ def training() -> list[Tiles]:
 
 
 @pytest.fixture(scope="module")
-def batches(full: Bundle, training: Sequence[Tiles]) -> list[Prepared]:
-    return changes.prepare(full.lapped, training, lambda _: full.lapped.front_end)
+def batches(full: Bundle, training: Sequence[Tiles]) -> list[PreparedTiles]:
+    return changes.prepare(model_of(full), training, lambda _: model_of(full).front_end)
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +111,7 @@ def test_fixed_bands_scale_bright_planes_down_as_the_adaptive_ones(
 def test_streams_without_angles_are_read_back(full: Bundle, scene: Scene) -> None:
     quality = {}
     for front_end in (changes.no_band_transform, changes.scene_band_transform):
-        bundle = Variant("", full.lapped, front_end).bundle(full, full.lapped, scene.image)
+        bundle = Variant("", model_of(full), front_end).bundle(full, model_of(full), scene.image)
         decoded = linear_decoder(find(NAME), bundle).decode(
             stream_of(Encoder(bundle), scene, 9_000)
         )
@@ -124,22 +128,24 @@ def test_side_information_of_another_length_is_refused() -> None:
         front_end.unpack(bytes(15), False)
 
 
-def test_without_contexts_a_channel_has_one_level(full: Bundle, batches: list[Prepared]) -> None:
-    fine, coarse = (changes.without_contexts(full.lapped, batches, octave) for octave in (4, 8))
+def test_without_contexts_a_channel_has_one_level(
+    full: Bundle, batches: list[PreparedTiles]
+) -> None:
+    fine, coarse = (changes.without_contexts(model_of(full), batches, octave) for octave in (4, 8))
     codes = np.full(len(batches[0].means), 100)
-    for layer in list(fine.scan(batches[0], codes))[3:]:
+    for layer in list(Scanner(fine, DeadZone.of(fine)).scan(batches[0].latents, codes))[3:]:
         level = levels(layer.sums)
         assert (level == level[:1, :1]).all()
-        assert layer.coded.size == level.size
+        assert layer.pending.coded.size == level.size
     means = [mean_levels(coder, batches).mean() for coder in (fine, coarse)]
     assert means[0] > means[1] + 4
 
 
 def test_tables_are_those_of_the_octave_of_the_budget(
-    full: Bundle, batches: list[Prepared], scene: Scene
+    full: Bundle, batches: list[PreparedTiles], scene: Scene
 ) -> None:
-    static = tuple(replace(full.lapped) for _ in changes.OCTAVES)
-    variant = Variant("", full.lapped, by_octave=static)
+    static = tuple(replace(model_of(full)) for _ in changes.OCTAVES)
+    variant = Variant("", model_of(full), by_octave=static)
     near = [variant.coders(scene.image, budget) for budget in (40_000, 9_000, 2_000)]
     place = [[one is coder for one in static].index(True) for coder, _ in near]
     assert place[0] < place[1] < place[2]
@@ -147,21 +153,28 @@ def test_tables_are_those_of_the_octave_of_the_budget(
 
 @pytest.mark.parametrize("kept", ["same", "near"])
 def test_one_context_alone_keeps_the_mean_level(
-    full: Bundle, batches: list[Prepared], kept: str
+    full: Bundle, batches: list[PreparedTiles], kept: str
 ) -> None:
-    coder = keep_context(full.lapped, batches, kept)
+    coder = keep_context(model_of(full), batches, kept)
     weights = {name: getattr(coder.contexts, name).any() for name in ("same", "near", "slope")}
     assert weights == {name: name == kept for name in weights}
-    away = mean_levels(coder, batches) - mean_levels(full.lapped, batches)
+    away = mean_levels(coder, batches) - mean_levels(model_of(full), batches)
     assert abs(float(away.mean())) < 1.5
 
 
 def test_plain_rounding_goes_to_the_nearest_step(full: Bundle) -> None:
-    quantizer = changes.plain_rounding(full.lapped.tables, -1)
+    quantizer = DeadZone(changes.plain_rounding(model_of(full).tables, -1))
     away = np.array([-97, -33, -31, 0, 31, 33, 95, 97], np.int32)
-    found = quantizer.quantise(away, np.full(8, 20, np.int32), np.arange(8, dtype=np.int32) % 3)
-    assert found.tolist() == [-2, -1, 0, 0, 0, 1, 1, 2]
-    assert changes.at_centres(full.lapped).quantizer.codewords[5].tolist() == [256, 512, 768, 1024]
+    places, each = np.arange(8), np.ones(8, np.int64)
+    borders = np.arange(8, dtype=np.int32) % 3
+    pending = Pending(4, (1, 8, 1), places, each, away, np.full(8, 20), borders)
+    assert quantizer.choose(pending).indices.tolist() == [-2, -1, 0, 0, 0, 1, 1, 2]
+    assert changes.at_centres(model_of(full)).quantisation.codewords[5].tolist() == [
+        256,
+        512,
+        768,
+        1024,
+    ]
 
 
 def test_training_takes_a_folder_or_nothing(
@@ -228,12 +241,12 @@ def few_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("few_sizes")
 @pytest.mark.parametrize("family", ["product_books", "residual_books", "sphere_books"])
 def test_more_bytes_make_vector_coded_scenes_better(
-    full: Bundle, batches: list[Prepared], scene: Scene, family: str
+    full: Bundle, batches: list[PreparedTiles], scene: Scene, family: str
 ) -> None:
-    seen = training_vectors(full.lapped, batches)
+    seen = training_vectors(model_of(full), batches)
     books = getattr(vectorquantizers, family)(seen)
     assert [sum(book.bits for book in of_size) for of_size in books] in ([24, 64], [24, 60])
-    coded = VectorCodedScene(full.lapped, 64, books, scene)
+    coded = VectorCodedScene(model_of(full), 64, books, scene)
     quality = []
     for budget in (800, 1_500, 3_000):
         length, decoded = coded.at(budget)

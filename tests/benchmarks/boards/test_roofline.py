@@ -14,6 +14,7 @@ from benchmarks.boards.roofline import NUMPY, PARTS, C, estimate, model_text, ro
 from benchmarks.boards.workload import Span, workload_of
 from onboard import bundle as bundles
 from onboard.errors import BundleError, UsageError
+from tests.conftest import model_of
 
 BOARD = {
     "cores": (4, "core"),
@@ -46,8 +47,8 @@ def work():
 
 def test_work_is_that_of_the_bundle(work):
     bundle = bundles.load("skybook-s2")
-    transform = bundle.bands * bundle.lapped.transform.macs_per_sample
-    contexts = bundle.lapped.contexts.macs_per_position / 64
+    transform = bundle.bands * model_of(bundle).transform.macs_per_sample
+    contexts = model_of(bundle).contexts.macs_per_position / 64
     assert work.name == "skybook-s2"
     assert transform + contexts < work.macs.low < 1.1 * (transform + contexts)
     assert work.macs.high < transform + 2 * contexts

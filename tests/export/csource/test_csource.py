@@ -18,6 +18,7 @@ from ground.decode.decoder import Decoder
 from ground.decode.mask import Mask
 from ground.scenes.procedural import procedural
 from onboard import bundle as bundles
+from onboard.codec.lapped.codec import LappedCodec
 from onboard.codec.tile import DEPENDENT
 from onboard.encoder import Encoder, Options
 from onboard.errors import BundleError, InputError, LimitError
@@ -269,9 +270,9 @@ def test_a_step_too_fine_never_shows_something_else(
 
 
 def test_golden_vectors(build: Callable[[str], Path]) -> None:
-    for vector in bundles.load("skybook-s2").golden_bodies:
+    for vector in LappedCodec.of(bundles.load("skybook-s2").codec).golden:
         arguments = ["--width", "64", "--segment-bytes", "65551"]
-        arguments += ["--step-code", str(vector.step_code)]
+        arguments += ["--step-code", str(vector.step)]
         arguments += ["--trellis"] if vector.body[0] & DEPENDENT else []
         stream = run(build("gcc"), vector.samples, arguments)
         _, after = Segment.unpack(stream)

@@ -15,6 +15,7 @@ from onboard.codec.lapped import bandtransform, trellis
 from onboard.downlink.recorder import Recorder
 from onboard.encoder import Encoder, Options
 from onboard.errors import BundleError
+from tests.conftest import model_of
 
 MODELS = ["skybook-s2", "corsa-2level-1024"]
 
@@ -108,7 +109,7 @@ def test_an_engine_that_changed_is_found(model: str, monkeypatch: pytest.MonkeyP
 
 def test_a_bundle_whose_golden_vectors_fail_is_refused() -> None:
     encoder = Encoder(load("skybook-s2"), "numpy")
-    dead = encoder.bundle.lapped.quantizer.dead
+    dead = model_of(encoder.bundle).quantisation.dead
     for level in range(20, 40):
         flip(dead[level:].ctypes.data, 13)
     with pytest.raises(BundleError, match="golden vectors do not pass"):

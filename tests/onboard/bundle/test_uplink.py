@@ -17,13 +17,13 @@ from onboard import bundle as bundles
 from onboard.bundle import Bundle, signature
 from onboard.bundle import delta as bundledelta
 from onboard.bundle import install as uplink
-from onboard.bundle.bundle import GoldenBody, pack_golden_bodies
 from onboard.bundle.delta import Form, Piece
 from onboard.codec.lapped import part as lappedpart
-from onboard.codec.lapped.coder import LappedCoder
-from onboard.codec.tile import Chosen
+from onboard.codec.lapped.codec import LappedCodec
+from onboard.codec.lapped.model import LappedModel
+from onboard.codec.lapped.part import GoldenTile, pack_golden
 from onboard.errors import BundleError, EngineError, UsageError
-from tests.conftest import ROOT
+from tests.conftest import ROOT, model_of
 
 HEAD, FIRST_PIECE, SUM = 108, 40 + 108, 32
 
@@ -89,14 +89,14 @@ def shipped() -> Bundle:
 @pytest.fixture(scope="module")
 def old(shipped: Bundle) -> Bundle:
     """The shipped bundle with one quick golden vector."""
-    return remade(shipped, shipped.lapped, [shipped.golden_bodies[-2]])
+    return remade(shipped, model_of(shipped), [LappedCodec.of(shipped.codec).golden[-2]])
 
 
 @pytest.fixture(scope="module")
 def new(old: Bundle) -> Bundle:
     """`old` with other thresholds of its quantizer: the same tile gives another body."""
-    quantizer = replace(old.lapped.quantizer, dead=old.lapped.quantizer.dead + 1)
-    return coded_again(old, replace(old.lapped, quantizer=quantizer))
+    quantizer = replace(model_of(old).quantisation, dead=model_of(old).quantisation.dead + 1)
+    return coded_again(old, replace(model_of(old), quantisation=quantizer))
 
 
 @pytest.fixture(scope="module")
@@ -118,23 +118,20 @@ def slots(tmp_path: Path, old: Bundle) -> Path:
     return folder
 
 
-def remade(bundle: Bundle, coder: LappedCoder, golden: list[GoldenBody]) -> Bundle:
+def remade(bundle: Bundle, coder: LappedModel, golden: list[GoldenTile]) -> Bundle:
     """Return a bundle with other tables and golden vectors."""
     part = lappedpart.pack(coder)
     wire = {**bundle.manifest["wire"], "lapped_sha256": hashlib.sha256(part).hexdigest()}
-    parts = {**bundle.parts, "lapped": part, "golden": pack_golden_bodies(golden)}
+    parts = {**bundle.parts, "lapped": part, "golden": pack_golden(golden)}
     said = bundle.manifest
     return Bundle.assemble(bundle.name, wire, parts, said["encoder"], said["ground"])
 
 
-def coded_again(bundle: Bundle, coder: LappedCoder) -> Bundle:
+def coded_again(bundle: Bundle, coder: LappedModel) -> Bundle:
     """Return a bundle with other tables, and its golden tiles coded with them."""
-    vectors = []
-    for vector in bundle.golden_bodies:
-        present = np.ones((1, bundle.tile, bundle.tile), np.bool_)
-        prepared = coder.prepare(vector.samples[None], present)
-        chosen = Chosen(prepared, np.array([vector.step_code]), [vector.body[0]], 65_535)
-        vectors.append(replace(vector, body=coder.code([chosen])[0][0][0][2]))
+    tiles = LappedCodec.of(bundle.codec).golden
+    opened = LappedCodec(coder, bundle.tile).open()
+    vectors = [opened.whole_body(tile.samples, tile.step, tile.body[0]) for tile in tiles]
     return remade(bundle, coder, vectors)
 
 
@@ -243,13 +240,13 @@ def test_delta_gives_the_new_file_byte_for_byte(
 
 def test_delta_of_a_table_update_is_small(shipped: Bundle) -> None:
     """All 768 tables of the shipped bundle made anew; its golden vectors alone would be 31 KB."""
-    frequencies = shipped.lapped.tables.frequencies.astype(np.int64)
+    frequencies = model_of(shipped).tables.frequencies.astype(np.int64)
     rows = np.arange(len(frequencies))
     spare = np.maximum(frequencies - 1, 0) // 8
     frequencies -= spare
     frequencies[rows, frequencies.argmax(axis=1)] += spare.sum(axis=1)
-    tables = replace(shipped.lapped.tables, frequencies=frequencies.astype(np.uint16))
-    changed = coded_again(shipped, replace(shipped.lapped, tables=tables))
+    tables = replace(model_of(shipped).tables, frequencies=frequencies.astype(np.uint16))
+    changed = coded_again(shipped, replace(model_of(shipped), tables=tables))
     assert changed.parts["golden"] != shipped.parts["golden"]
     packed = bundledelta.make(shipped, changed.pack())
     assert len(packed) < 16_384
@@ -287,8 +284,12 @@ def test_delta_that_was_made_wrong(old: Bundle, keys: tuple[bytes, bytes]) -> No
 
     Or else it gives the right file: zeros may be copied from any distance in a zlib stream.
     """
-    quantizer = replace(old.lapped.quantizer, codewords=old.lapped.quantizer.codewords + 1)
-    changed = remade(old, replace(old.lapped, quantizer=quantizer), list(old.golden_bodies))
+    quantizer = replace(
+        model_of(old).quantisation, codewords=model_of(old).quantisation.codewords + 1
+    )
+    changed = remade(
+        old, replace(model_of(old), quantisation=quantizer), list(LappedCodec.of(old.codec).golden)
+    )
     signed = signature.sign(changed.pack(), keys[0])
     content = bundledelta.make(old, signed)[:-SUM]
 
@@ -363,8 +364,8 @@ def test_updates_that_are_refused_change_nothing(
     slots: Path, tmp_path: Path, old: Bundle, new: Bundle, delta: bytes, keys: tuple[bytes, bytes]
 ) -> None:
     before = {path.name: path.read_bytes() for path in slots.iterdir()}
-    (vector,) = new.golden_bodies
-    failing = remade(new, new.lapped, [replace(vector, body=vector.body[:-1] + b"\0")])
+    (vector,) = LappedCodec.of(new.codec).golden
+    failing = remade(new, model_of(new), [replace(vector, body=vector.body[:-1] + b"\0")])
     failing_delta = bundledelta.make(old, failing.pack())
     forged = bytearray(delta)
     forged[50] ^= 1
@@ -451,7 +452,7 @@ def test_power_cut_at_every_step(
     """
     update = written(tmp_path / "new.skyb", new.pack())
     known = {"old": old.pack(), "new": new.pack()}
-    older = remade(old, old.lapped, list(old.golden_bodies) * 2)
+    older = remade(old, model_of(old), list(LappedCodec.of(old.codec).golden) * 2)
     written(slots / "b.skyb", older.pack())
     if state == "damaged":
         written(slots / "b.skyb", old.pack())

@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from onboard.encoder.search import CODES, FEW, Search, code_for_error
+from onboard.codec.tile import STEPS
+from onboard.encoder.search import FEW, Search, step_for_error
 
 Numbers = NDArray[np.int64]
 Sizes = Callable[[Numbers, Numbers], Numbers]
-EVERY = np.arange(CODES)
+EVERY = np.arange(STEPS)
 
 
 def sizes_of(count: int, seed: int, spread: float = 0.3) -> Sizes:
@@ -30,7 +31,7 @@ def sizes_of(count: int, seed: int, spread: float = 0.3) -> Sizes:
 def guess_of(sizes: Sizes, count: int, factor: float, seed: int) -> Numbers:
     """Return bits that are off by a factor for all tiles and by some percent for each."""
     own = factor * np.random.default_rng(seed).normal(1, 0.03, count)[:, None]
-    exact = np.stack([sizes(np.full(CODES, tile), EVERY) for tile in range(count)])
+    exact = np.stack([sizes(np.full(STEPS, tile), EVERY) for tile in range(count)])
     return np.asarray(8 * own * exact, np.int64)
 
 
@@ -42,13 +43,13 @@ def searched(
     quantised = []
     for part in search.parts():
         search.choose(part, budget)
-        search.learn(part, sizes(part, search.codes[part]))
+        search.learn(part, sizes(part, search.steps[part]))
         quantised.append(len(part))
     for _ in range(20):
         changed = search.adjust(budget - int(search.sizes.sum()), budget)
         if not len(changed):
             break
-        search.learn(changed, sizes(changed, search.codes[changed]))
+        search.learn(changed, sizes(changed, search.steps[changed]))
         quantised.append(len(changed))
     return search, quantised
 
@@ -70,7 +71,7 @@ def test_a_budget_is_kept_and_nearly_used(
     sizes = sizes_of(count, seed)
     budget = int(share * total(sizes, np.zeros(count, np.int64)))
     search, _ = searched(sizes, guess_of(sizes, count, factor, seed), budget)
-    spent = total(sizes, search.codes)
+    spent = total(sizes, search.steps)
     assert int(search.sizes.sum()) == spent
     assert spent <= budget
     # A tile of one that is next grows by up to a twentieth.
@@ -80,9 +81,9 @@ def test_a_budget_is_kept_and_nearly_used(
 def test_the_tiles_of_a_window_have_nearly_one_step() -> None:
     sizes = sizes_of(100, 1)
     search, _ = searched(sizes, guess_of(sizes, 100, 1.05, 1), 300_000)
-    assert search.codes.max() - search.codes.min() <= 3
+    assert search.steps.max() - search.steps.min() <= 3
     few, _ = searched(sizes_of(12, 1), guess_of(sizes, 12, 1.05, 1), 36_000)
-    assert few.codes.max() - few.codes.min() <= 1
+    assert few.steps.max() - few.steps.min() <= 1
 
 
 def test_most_tiles_are_quantised_once() -> None:
@@ -94,7 +95,7 @@ def test_most_tiles_are_quantised_once() -> None:
 
 def test_parts_are_all_tiles_once() -> None:
     for count in (0, 1, FEW, FEW + 1, 32, 1000):
-        search = Search.of(np.ones((count, CODES), np.int64), np.zeros(count, np.int64))
+        search = Search.of(np.ones((count, STEPS), np.int64), np.zeros(count, np.int64))
         tiles = np.concatenate(list(search.parts()))
         assert sorted(tiles.tolist()) == list(range(count))
 
@@ -102,7 +103,7 @@ def test_parts_are_all_tiles_once() -> None:
 @pytest.mark.parametrize("count", [1, 30])
 def test_a_budget_below_the_coarsest_step(count: int) -> None:
     sizes = sizes_of(count, 5)
-    budget = total(sizes, np.full(count, CODES - 1)) // 2
+    budget = total(sizes, np.full(count, STEPS - 1)) // 2
     search, _ = searched(sizes, guess_of(sizes, count, 1, 5), budget)
     assert search.is_coarsest
 
@@ -113,7 +114,7 @@ def test_a_budget_above_the_finest_step(count: int, finest: int) -> None:
     sizes = sizes_of(count, 6)
     budget = 10 * total(sizes, np.zeros(count, np.int64))
     search, _ = searched(sizes, guess_of(sizes, count, 1, 6), budget, finest)
-    assert (search.codes == finest).all()
+    assert (search.steps == finest).all()
 
 
 def test_sizes_that_no_step_changes() -> None:
@@ -122,8 +123,8 @@ def test_sizes_that_no_step_changes() -> None:
     def sizes(tiles: Numbers, codes: Numbers) -> Numbers:
         return np.full(len(tiles), 19)
 
-    guess = np.full((30, CODES), 19 * 8)
-    assert not searched(sizes, guess, 40 * 30)[0].codes.any()
+    guess = np.full((30, STEPS), 19 * 8)
+    assert not searched(sizes, guess, 40 * 30)[0].steps.any()
     assert searched(sizes, guess, 5 * 30)[0].is_coarsest
 
 
@@ -133,7 +134,7 @@ def test_the_finer_tiles_are_spread_over_the_window() -> None:
     def sizes(tiles: Numbers, codes: Numbers) -> Numbers:
         return np.asarray(3_000 - 10 * codes + 0 * tiles, np.int64)
 
-    codes = searched(sizes, guess, 16 * 2_000 + 80)[0].codes
+    codes = searched(sizes, guess, 16 * 2_000 + 80)[0].steps
     finer = np.flatnonzero(codes < codes.max())
     assert len(finer) == 8
     assert np.diff(finer).max() <= 4
@@ -144,10 +145,10 @@ def test_the_coarsest_step_within_an_error(most: float) -> None:
     def error(code: int) -> int:
         return int(3_000 * 2.0 ** (code / 8))
 
-    code = code_for_error(most, error)
+    code = step_for_error(most, error)
     assert error(code) <= most or code == 0
     assert error(code + 1) > most
 
 
 def test_an_error_that_no_step_reaches() -> None:
-    assert code_for_error(1e30, lambda code: code) == CODES - 1
+    assert step_for_error(1e30, lambda code: code) == STEPS - 1

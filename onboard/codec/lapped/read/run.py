@@ -1,13 +1,71 @@
-"""Run: lanes of a rANS reader side by side, read some symbols ahead (SPEC.md, section 11)."""
+"""Reading lanes of rANS, many side by side, some symbols ahead (SPEC.md, section 11)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onboard.codec.lapped import trellis
-from onboard.codec.lapped.rans import PRECISION, START, TOTAL, WORD, Reader
+from onboard.codec.lapped.rans import PRECISION, START, STATE_BYTES, TOTAL, WORD
+
+
+class Reader:
+    """Lanes being read, all together."""
+
+    def __init__(self, lanes: Sequence[bytes]) -> None:
+        """Open lanes; one that is too short for its state counts as damaged."""
+        whole = [lane if len(lane) >= STATE_BYTES else bytes(STATE_BYTES) for lane in lanes]
+        states = [int.from_bytes(lane[:STATE_BYTES], "big") for lane in whole]
+        self._state = np.array(states, np.int64)
+        counts = np.array([(len(lane) - STATE_BYTES) // 2 for lane in whole], np.int64)
+        self._stop = np.cumsum(counts)
+        self._next = self._stop - counts
+        body = b"".join(lane[STATE_BYTES : len(lane) - len(lane) % 2] for lane in whole)
+        # A lane that reads on beyond its end gets the words of the next one, or zeros.
+        self._words = np.frombuffer(body + bytes(2), ">u2").astype(np.int64)
+        short = [len(lane) % 2 > 0 or len(lane) < STATE_BYTES for lane in lanes]
+        self._odd = np.array(short, np.bool_)
+
+    @cached_property
+    def words(self) -> list[int]:
+        """The words of all lanes, as plain numbers."""
+        found: list[int] = self._words.tolist()
+        return found
+
+    def place(self, lane: int) -> tuple[int, int, int]:
+        """Return the state of a lane, the number of its next word and of the one after its last.
+
+        The latter is -1 for a lane that can have no proper end.
+        """
+        stop = -1 if self._odd[lane] else int(self._stop[lane])
+        return int(self._state[lane]), int(self._next[lane]), stop
+
+    def move(self, lane: int, state: int, following: int) -> None:
+        """Put a lane to another place."""
+        self._state[lane], self._next[lane] = state, following
+
+    def ended(self) -> NDArray[np.bool_]:
+        """Say of each lane whether it stands where its writer began, all words read.
+
+        A writer's state grows with every symbol, so no lane stands there before its last one.
+        """
+        found = (self._state == START) & (self._next == self._stop)
+        return np.asarray(found & ~self._odd, np.bool_)
+
+    def raw(self, lanes: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
+        """Take a number of 0..12 equally likely bits from some lanes."""
+        state, following = self._state[lanes], self._next[lanes]
+        rest = PRECISION - bits
+        slots = state & (TOTAL - 1)
+        state = (state >> PRECISION << rest) + (slots & ((1 << rest) - 1))
+        low = state < START
+        words = self._words.take(following, mode="clip")
+        self._state[lanes] = np.where(low, state << WORD | words, state)
+        self._next[lanes] = following + low
+        return slots >> rest
+
 
 HOLD = 2
 """Of a number: the state of the trellis waits for the next one, which has the low bits."""

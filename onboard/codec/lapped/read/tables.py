@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from onboard.codec.lapped import rans
 from onboard.codec.lapped.context import LEVELS, Ints
-from onboard.codec.lapped.read.run import HOLD, STEERING, Run, pack_slots
+from onboard.codec.lapped.read.run import HOLD, STEERING, Reader, Run, pack_slots
 from onboard.codec.lapped.tables import ESCAPE, LARGEST, RAW_BITS, SYMBOLS, Tables
 from onboard.codec.lapped.trellis import FOLLOWING, SETS
 
@@ -38,11 +38,11 @@ class TableReader:
     """Reads residuals.
 
     Attributes:
-        tables: of all sets.
+        tables: frequencies of symbols.
     """
 
     tables: Tables
-    _slots: dict[tuple[int, bool], "_Slots"] = field(default_factory=dict, repr=False)
+    _slots: dict[tuple[int, int], "_Slots"] = field(default_factory=dict, repr=False)
 
     @cached_property
     def _plain(self) -> tuple[bytes, list[int], list[int], list[int]]:
@@ -52,7 +52,7 @@ class TableReader:
         return tables.symbol_of.tobytes(), *flat, tables.shift_of.tolist()
 
     def decode_lane(
-        self, reader: rans.Reader, lane: int, rows: Sequence[int], state: int | None = None
+        self, reader: Reader, lane: int, rows: Sequence[int], state: int | None = None
     ) -> tuple[list[int], list[int]]:
         """Read a residual for each row from one lane, until it ends: `decode` without numpy.
 
@@ -103,7 +103,7 @@ class TableReader:
 
     def decode(
         self,
-        reader: rans.Reader,
+        reader: Reader,
         spans: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
         levels: Ints,
         first_row: int,
@@ -132,7 +132,7 @@ class TableReader:
             steered = _Steered(states, len(rows))
             steered.holds[after - 1] = HOLD
         places = begins + np.searchsorted(wide, begins)
-        slots = self._slots_of(first_row, states is not None)
+        slots = self._slots_of(first_row, 1 if states is None else SETS)
         numbers, reached = slots.read(reader, lanes, places, stops, rows, steered)
         for lane in np.flatnonzero(reached < stops):
             numbers[reached[lane] : stops[lane]] = 0
@@ -142,11 +142,11 @@ class TableReader:
         odd = None if steered is None else np.delete(steered.odd[:-1], after)
         return Decoded(residuals, lengths - unread, odd)
 
-    def _slots_of(self, first_row: int, dependent: bool) -> "_Slots":
+    def _slots_of(self, first_row: int, sets: int) -> "_Slots":
         """Return what reading a group's residuals needs, made once."""
-        key = first_row, dependent
+        key = first_row, sets
         if key not in self._slots:
-            self._slots[key] = _Slots.of(self.tables, first_row, SETS if dependent else 1)
+            self._slots[key] = _Slots.of(self.tables, first_row, sets)
         return self._slots[key]
 
 
@@ -154,7 +154,7 @@ class _Steered:
     """The trellis of lanes side by side.
 
     Attributes:
-        states: of each lane now, see `run.Steering`.
+        states: of each lane now, see `Steering`.
         holds: of each number, `HOLD` where the low bits that follow move the state.
         odd: of each number, whether the state before it was odd.
     """
@@ -210,7 +210,7 @@ class _Slots:
 
     def read(
         self,
-        reader: rans.Reader,
+        reader: Reader,
         lanes: NDArray[np.int64],
         places: NDArray[np.int64],
         stops: NDArray[np.int64],
@@ -277,7 +277,7 @@ def _first(found: NDArray[np.bool_], otherwise: NDArray[np.int64]) -> NDArray[np
     return np.where(found.any(axis=0), found.argmax(axis=0), otherwise)
 
 
-def _escaped(reader: rans.Reader, lanes: NDArray[np.int64]) -> NDArray[np.int64]:
+def _escaped(reader: Reader, lanes: NDArray[np.int64]) -> NDArray[np.int64]:
     """Read the number of 16 raw bits that follows an escape."""
     half = RAW_BITS // 2
     high, low = (reader.raw(lanes, half) for _ in range(2))

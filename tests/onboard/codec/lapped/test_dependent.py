@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from onboard.bundle import load
-from onboard.codec.lapped.path import Chooser
+from onboard.codec.lapped.quantizers.path import Chooser
 from onboard.codec.lapped.trellis import FOLLOWING, SETS, STATES, best_path, odd_before, points
 from onboard.errors import BundleError
+from tests.conftest import model_of
 
 
 def walked(costs: np.ndarray, parities: tuple[int, ...]) -> int:
@@ -72,14 +73,14 @@ def test_points_of_even_and_odd_states() -> None:
 
 
 def test_indices_follow_the_states_and_the_latents() -> None:
-    lapped = load("skybook-s2").lapped
+    lapped = model_of(load("skybook-s2"))
     rng = np.random.default_rng(5)
     lengths = np.array([300, 0, 1, 120])
     away = np.rint(rng.laplace(0, 90, lengths.sum())).astype(np.int32)
     away[:4] = 1_000_000, -1_000_000, 64, 0
-    rows = np.full(len(away), lapped.tables.first_row(4, True) + 30)
+    rows = np.full(len(away), lapped.tables.first_row(4, SETS) + 30)
     worth = np.full(len(away), 369, np.int32)
-    chooser = Chooser(lapped.tables, lapped.quantizer.codewords)
+    chooser = Chooser(lapped.tables, lapped.quantisation.codewords)
     path = chooser.choose(away, rows, worth, lengths)
     for part in np.split(np.arange(len(away)), np.cumsum(lengths)[:-1]):
         odd = odd_before(0, path.indices[part].tolist())
@@ -90,9 +91,9 @@ def test_indices_follow_the_states_and_the_latents() -> None:
 
 def test_codewords_that_make_a_false_start_cheap_are_refused() -> None:
     """Else a path could begin in a state other than 0, which a decoder does not know."""
-    lapped = load("skybook-s2").lapped
-    worth = np.ones(len(lapped.scanner.bit_worth), np.int32)
-    Chooser(lapped.tables, lapped.quantizer.codewords).check(worth, 5)
-    wide = np.full_like(lapped.quantizer.codewords, 65_535)
+    lapped = model_of(load("skybook-s2"))
+    worth = np.ones(len(lapped.power), np.int32)
+    Chooser(lapped.tables, lapped.quantisation.codewords).check(worth, 5)
+    wide = np.full_like(lapped.quantisation.codewords, 65_535)
     with pytest.raises(BundleError, match="false start"):
         Chooser(lapped.tables, wide).check(worth, 5)

@@ -8,27 +8,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from onboard.codec.lapped.model.transform import PLANE_LIMIT
 
 from ground.decode.lapped.synthesis import synthesise, to_bands
 from ground.scenes.procedural import procedural
 from onboard import bundle as bundles
 from onboard.codec.lapped import bandtransform
 from onboard.codec.lapped import part as lappedpart
-from onboard.codec.lapped.coder import LappedCoder
+from onboard.codec.lapped.codec import LappedCodec
+from onboard.codec.lapped.coder import LappedTileCoder
 from onboard.codec.lapped.context import BLOCK, LATTICES
-from onboard.codec.lapped.frontend import AdaptiveFrontEnd, AdaptiveSide
-from onboard.codec.lapped.read.layers import Lane, read
-from onboard.codec.lapped.transform import PLANE_LIMIT
+from onboard.codec.lapped.frontends.adaptive import AdaptiveFrontEnd, AdaptiveSide
+from onboard.codec.lapped.points import PLAIN, STEERED
+from onboard.codec.lapped.prepared import PreparedTiles
+from onboard.codec.lapped.read.lanes import Lane
+from onboard.codec.lapped.read.layers import LayerReader, Read
 from onboard.codec.lapped.trellis import STATES
-from onboard.codec.tile import DEPENDENT, Chosen
+from onboard.codec.tile import ALL_VALID, Chosen
 from onboard.errors import BundleError, StreamError
 
 ONE = 1 << bandtransform.SHIFT
 
 
 @pytest.fixture(scope="module")
-def lapped() -> LappedCoder:
-    return bundles.load("skybook-s2").lapped
+def lapped() -> LappedTileCoder:
+    return LappedCodec.of(bundles.load("skybook-s2").codec).open()
 
 
 @pytest.fixture(scope="module")
@@ -139,13 +143,13 @@ def test_bytes_of_the_side_information() -> None:
 
 
 @pytest.mark.parametrize("shape", [(3, 8, 8), (1, 8, 64), (2, 40, 24)])
-def test_the_transform_is_exact(lapped: LappedCoder, shape: tuple[int, int, int]) -> None:
+def test_the_transform_is_exact(lapped: LappedTileCoder, shape: tuple[int, int, int]) -> None:
     rng = np.random.default_rng(1)
     extremes = PLANE_LIMIT * rng.choice([-1, 1], shape)
     for planes in (rng.integers(-PLANE_LIMIT, PLANE_LIMIT + 1, shape), extremes):
         wide = np.pad(planes, ((0, 0), (4, 4), (4, 4)), mode="symmetric")
-        weights = lapped.transform.analysis.astype(np.int64)
-        found = lapped.transform.analyse(planes.astype(np.float32))
+        weights = lapped.model.transform.analysis.astype(np.int64)
+        found = lapped.model.transform.analyse(planes.astype(np.float32))
         for row in range(shape[1] // 8):
             for col in range(shape[2] // 8):
                 window = wide[:, 8 * row : 8 * row + 16, 8 * col : 8 * col + 16]
@@ -153,10 +157,12 @@ def test_the_transform_is_exact(lapped: LappedCoder, shape: tuple[int, int, int]
                 assert np.array_equal(found[:, row, col], expected)
 
 
-def test_synthesis_nearly_undoes_analysis(lapped: LappedCoder, tiles: NDArray[np.int32]) -> None:
+def test_synthesis_nearly_undoes_analysis(
+    lapped: LappedTileCoder, tiles: NDArray[np.int32]
+) -> None:
     planes = AdaptiveFrontEnd(4).analyse(tiles, everywhere(tiles)).planes
-    latents = lapped.transform.analyse(planes)
-    back = synthesise(lapped.transform, latents)
+    latents = lapped.model.transform.analyse(planes)
+    back = synthesise(lapped.model.transform, latents)
     scale = (back * planes).sum() / (back * back).sum()
     error = np.sqrt(((back * scale - planes) ** 2).mean())
     assert error < 0.02 * planes.std()
@@ -166,19 +172,44 @@ BOTH = pytest.mark.parametrize("dependent", [False, True], ids=["plain", "depend
 
 
 def chosen(
-    lapped: LappedCoder,
+    lapped: LappedTileCoder,
     tiles: NDArray[np.int32],
     code: int,
     room: int = 65_535,
+) -> Chosen[PreparedTiles]:
+    prepared = PreparedTiles.of(lapped.model, tiles, everywhere(tiles))
+    steps = np.maximum(np.full(len(tiles), code), lapped.finest(prepared))
+    return Chosen(prepared, steps, [ALL_VALID] * len(tiles), room)
+
+
+def coder(lapped: LappedTileCoder, dependent: bool) -> LappedTileCoder:
+    return lapped.using("trellis") if dependent else lapped
+
+
+def code(
+    lapped: LappedTileCoder,
+    batch: Chosen[PreparedTiles],
+    dependent: bool,
+    one_layer: bool = False,
+) -> list[list[tuple[int, int, bytes]]]:
+    own = coder(lapped, dependent)
+    return own.write(own.plan(batch, one_layer))
+
+
+def read(
+    lapped: LappedTileCoder,
+    count: int,
+    rows: int,
+    cols: int,
+    lanes: list[Lane],
     dependent: bool = False,
-) -> Chosen:
-    prepared = lapped.prepare(tiles, everywhere(tiles))
-    codes = np.maximum(np.full(len(tiles), code), lapped.finest(prepared))
-    return Chosen(prepared, codes, [DEPENDENT * dependent] * len(tiles), room)
+) -> Read:
+    points = STEERED if dependent else PLAIN
+    return LayerReader(lapped.model).read(count, rows, cols, lanes, points)
 
 
-def lanes_of(lapped: LappedCoder, coded: list[list[tuple[int, int, bytes]]]) -> list[Lane]:
-    side = 1 + lapped.front_end.side_bytes
+def lanes_of(lapped: LappedTileCoder, coded: list[list[tuple[int, int, bytes]]]) -> list[Lane]:
+    side = 1 + lapped.model.front_end.side_bytes
     found = []
     for tile, bodies in enumerate(coded):
         for layer, first, body in bodies:
@@ -191,32 +222,37 @@ def lanes_of(lapped: LappedCoder, coded: list[list[tuple[int, int, bytes]]]) -> 
 @BOTH
 @pytest.mark.parametrize("code", [0, 64, 112, 200, 255])
 def test_reading_gives_the_symbols_that_were_written(
-    lapped: LappedCoder, tiles: NDArray[np.int32], code: int, dependent: bool
+    lapped: LappedTileCoder, tiles: NDArray[np.int32], code: int, dependent: bool
 ) -> None:
-    batch = chosen(lapped, tiles, code, dependent=dependent)
-    (coded,) = lapped.code([batch])
+    batch = chosen(lapped, tiles, code)
+    coded = code(lapped, batch, dependent)
     found = read(lapped, len(tiles), 4, 4, lanes_of(lapped, coded), dependent)
     assert not found.wrong
-    assert (found.complete == lapped.contexts.layers).all()
-    steps = zip(found.layers, lapped.scan(batch.prepared, batch.codes, dependent), strict=True)
+    assert (found.complete == lapped.model.contexts.layers).all()
+    steps = zip(
+        found.layers, coder(lapped, dependent).scan(batch.prepared, batch.steps), strict=True
+    )
     for layer, written in steps:
         assert np.array_equal(layer.mean, written.mean)
         assert np.array_equal(layer.values, written.values)
-        assert np.array_equal(layer.rows.reshape(-1)[written.coded], written.rows)
-        assert np.array_equal(layer.residual.reshape(-1)[written.coded], written.residuals)
+        assert np.array_equal(layer.rows.reshape(-1)[written.pending.coded], written.quantised.rows)
+        assert np.array_equal(
+            layer.residual.reshape(-1)[written.pending.coded], written.quantised.indices
+        )
 
 
 def test_values_are_about_half_a_step_from_latents(
-    lapped: LappedCoder, tiles: NDArray[np.int32]
+    lapped: LappedTileCoder, tiles: NDArray[np.int32]
 ) -> None:
     """At fine steps; along a trellis the points of all states together are twice as dense."""
-    prepared = lapped.prepare(tiles, everywhere(tiles))
+    prepared = PreparedTiles.of(lapped.model, tiles, everywhere(tiles))
     codes = np.maximum(np.full(len(tiles), 64), lapped.finest(prepared))
     errors = []
     for dependent in (False, True):
+        unit = 32 if dependent else 64
         lost = [
-            (layer.away - layer.unit * layer.values).reshape(-1)[layer.coded] / 64
-            for layer in lapped.scan(prepared, codes, dependent)
+            (layer.away - unit * layer.values).reshape(-1)[layer.pending.coded] / 64
+            for layer in coder(lapped, dependent).scan(prepared, codes)
         ]
         errors.append(float(np.square(np.concatenate(lost)).mean()))
         assert np.abs(np.concatenate(lost)).max() < 4
@@ -225,66 +261,66 @@ def test_values_are_about_half_a_step_from_latents(
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5), (5, 1), (3, 4)], ids=str)
 def test_symbols_next_to_a_border_are_taken_larger(
-    lapped: LappedCoder, shape: tuple[int, int]
+    lapped: LappedTileCoder, shape: tuple[int, int]
 ) -> None:
     """In plain tiles, those of AC, by 2/64 step a border; a lone row or column counts once."""
     by_row, by_col = (np.zeros(side, np.int64) for side in shape)
     by_row[[0, -1]], by_col[[0, -1]] = 2, 2
     larger = (by_row[:, None] + by_col).reshape(-1)
     tiles = np.random.default_rng(4).integers(0, 900, (3, 4, 8 * shape[0], 8 * shape[1]))
-    prepared = lapped.prepare(tiles.astype(np.int32), everywhere(tiles))
-    quantizer = lapped.quantizer
+    prepared = PreparedTiles.of(lapped.model, tiles.astype(np.int32), everywhere(tiles))
+    quantisation = lapped.model.quantisation
     for number, layer in enumerate(lapped.scan(prepared, np.full(3, 128)), 1):
         positions, channels = layer.sums.shape[1:]
-        size = np.abs(layer.away).reshape(-1)[layer.coded]
+        size = np.abs(layer.away).reshape(-1)[layer.pending.coded]
         if number > LATTICES:
-            size = size + larger[layer.coded // channels % positions]
-        wanted = (size + quantizer.rounding[layer.rows]) >> 6
-        wanted[size < quantizer.dead[layer.rows]] = 0
-        assert np.array_equal(np.abs(layer.residuals), wanted)
+            size = size + larger[layer.pending.coded // channels % positions]
+        wanted = (size + quantisation.rounding[layer.pending.rows]) >> 6
+        wanted[size < quantisation.dead[layer.pending.rows]] = 0
+        assert np.array_equal(np.abs(layer.quantised.indices), wanted)
 
 
 @BOTH
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1), (9, 8), (30, 70)])
 def test_tiles_of_any_shape_are_read_back(
-    lapped: LappedCoder, shape: tuple[int, int], dependent: bool
+    lapped: LappedTileCoder, shape: tuple[int, int], dependent: bool
 ) -> None:
     rng = np.random.default_rng(2)
     tiles = rng.integers(0, 3_000, (2, 4, *shape)).astype(np.int32)
-    batch = chosen(lapped, tiles, 96, dependent=dependent)
-    (coded,) = lapped.code([batch])
+    batch = chosen(lapped, tiles, 96)
+    coded = code(lapped, batch, dependent)
     rows, cols = -(-shape[0] // BLOCK), -(-shape[1] // BLOCK)
     found = read(lapped, 2, rows, cols, lanes_of(lapped, coded), dependent)
     assert not found.wrong
-    assert (found.complete == lapped.contexts.layers).all()
+    assert (found.complete == lapped.model.contexts.layers).all()
 
 
 @BOTH
 @pytest.mark.parametrize("one_layer", [False, True])
 @pytest.mark.parametrize("room", [90, 300])
 def test_short_bodies_are_read_back(
-    lapped: LappedCoder, tiles: NDArray[np.int32], room: int, one_layer: bool, dependent: bool
+    lapped: LappedTileCoder, tiles: NDArray[np.int32], room: int, one_layer: bool, dependent: bool
 ) -> None:
-    batch = chosen(lapped, tiles, 112, room, dependent)
-    (coded,) = lapped.code([batch], one_layer)
+    batch = chosen(lapped, tiles, 112, room)
+    coded = code(lapped, batch, dependent, one_layer)
     assert max(len(body) for bodies in coded for _, _, body in bodies) <= room
     found = read(lapped, len(tiles), 4, 4, lanes_of(lapped, coded), dependent)
     assert not found.wrong
-    written = lapped.scan(batch.prepared, batch.codes, dependent)
+    written = coder(lapped, dependent).scan(batch.prepared, batch.steps)
     for layer, wanted in zip(found.layers, written, strict=True):
         assert np.array_equal(layer.values, wanted.values)
-    assert (found.complete == lapped.contexts.layers).all()
-    for number in range(lapped.contexts.layers if one_layer else 0):
+    assert (found.complete == lapped.model.contexts.layers).all()
+    for number in range(lapped.model.contexts.layers if one_layer else 0):
         begun = [[layer for layer, _, _ in bodies if layer == number + 1] for bodies in coded]
         assert all(begun)
 
 
 @BOTH
 def test_a_tile_s_bytes_do_not_depend_on_its_batch(
-    lapped: LappedCoder, tiles: NDArray[np.int32], dependent: bool
+    lapped: LappedTileCoder, tiles: NDArray[np.int32], dependent: bool
 ) -> None:
     def coded(some: NDArray[np.int32]) -> list[list[tuple[int, int, bytes]]]:
-        return lapped.code([chosen(lapped, some, 100, dependent=dependent)])[0]
+        return code(lapped, chosen(lapped, some, 100), dependent)
 
     together = coded(tiles)
     assert together == [coded(tiles[[number]])[0] for number in range(len(tiles))]
@@ -293,13 +329,13 @@ def test_a_tile_s_bytes_do_not_depend_on_its_batch(
 
 @BOTH
 def test_a_lost_segment_takes_no_other_with_it(
-    lapped: LappedCoder, tiles: NDArray[np.int32], dependent: bool
+    lapped: LappedTileCoder, tiles: NDArray[np.int32], dependent: bool
 ) -> None:
     """Of the layer that it is in, what comes after it is read all the same."""
-    batch = chosen(lapped, tiles[:1], 64, 60, dependent)
-    (coded,) = lapped.code([batch])
+    batch = chosen(lapped, tiles[:1], 64, 60)
+    coded = code(lapped, batch, dependent)
     lanes = lanes_of(lapped, coded)
-    written = list(lapped.scan(batch.prepared, batch.codes, dependent))
+    written = list(coder(lapped, dependent).scan(batch.prepared, batch.steps))
     for lost in range(1, len(lanes) - 1):
         after = lanes[lost + 1]
         if after.layer != lanes[lost].layer:
@@ -315,38 +351,38 @@ def test_a_lost_segment_takes_no_other_with_it(
 
 @BOTH
 def test_a_plan_foretells_the_bytes(
-    lapped: LappedCoder, tiles: NDArray[np.int32], dependent: bool
+    lapped: LappedTileCoder, tiles: NDArray[np.int32], dependent: bool
 ) -> None:
     sizes = []
     for code in (64, 112, 160):
-        batch = chosen(lapped, tiles, code, dependent=dependent)
-        planned = sum(n for tile in lapped.plan(batch) for _, _, n in tile.pieces)
-        (coded,) = lapped.code([batch])
+        batch = chosen(lapped, tiles, code)
+        planned = sum(n for tile in coder(lapped, dependent).plan(batch) for _, _, n in tile.pieces)
+        coded = code(lapped, batch, dependent)
         written = sum(len(body) for tile in coded for _, _, body in tile)
         assert planned == pytest.approx(written, rel=0.001)
         sizes.append(written)
     assert sizes[0] > sizes[1] > sizes[2]
 
 
-def test_pack_and_unpack_are_identity(lapped: LappedCoder) -> None:
-    packed, entry = lappedpart.pack(lapped), lappedpart.wire_entry(lapped)
-    again = lappedpart.unpack(packed, entry, 4)
+def test_pack_and_unpack_are_identity(lapped: LappedTileCoder) -> None:
+    packed, entry = lappedpart.pack(lapped.model), lappedpart.wire_entry(lapped.model)
+    again = lappedpart.unpack(packed, entry, AdaptiveFrontEnd(4))
     assert lappedpart.pack(again) == packed
     assert lappedpart.wire_entry(again) == entry
-    assert again.contexts.cuts == lapped.contexts.cuts
+    assert again.contexts.cuts == lapped.model.contexts.cuts
     assert packed == bundles.load("skybook-s2").parts["lapped"]
 
 
-def test_parts_of_the_wrong_length(lapped: LappedCoder) -> None:
-    packed, entry = lappedpart.pack(lapped), lappedpart.wire_entry(lapped)
+def test_parts_of_the_wrong_length(lapped: LappedTileCoder) -> None:
+    packed, entry = lappedpart.pack(lapped.model), lappedpart.wire_entry(lapped.model)
     for length in (0, 1, 255, 64 * 256, len(packed) // 2, len(packed) - 1):
         with pytest.raises(BundleError, match="cut short"):
-            lappedpart.unpack(packed[:length], entry, 4)
+            lappedpart.unpack(packed[:length], entry, AdaptiveFrontEnd(4))
     with pytest.raises(BundleError, match="expected"):
-        lappedpart.unpack(packed + b"\0", entry, 4)
+        lappedpart.unpack(packed + b"\0", entry, AdaptiveFrontEnd(4))
     for bands in (0, 1, 3, 5, 17, 1_000_000):
         with pytest.raises(BundleError):
-            lappedpart.unpack(packed, entry, bands)
+            lappedpart.unpack(packed, entry, AdaptiveFrontEnd(bands))
 
 
 @pytest.mark.parametrize(
@@ -376,48 +412,50 @@ def test_parts_of_the_wrong_length(lapped: LappedCoder) -> None:
         {"skip": None},
     ],
 )
-def test_entries_that_make_no_sense(lapped: LappedCoder, change: dict[str, Any]) -> None:
-    entry = {**lappedpart.wire_entry(lapped), **change}
+def test_entries_that_make_no_sense(lapped: LappedTileCoder, change: dict[str, Any]) -> None:
+    entry = {**lappedpart.wire_entry(lapped.model), **change}
     with pytest.raises(BundleError, match=r"coder|tables|part lapped"):
-        lappedpart.unpack(lappedpart.pack(lapped), entry, 4)
+        lappedpart.unpack(lappedpart.pack(lapped.model), entry, AdaptiveFrontEnd(4))
 
 
 @pytest.mark.parametrize(
     ("first", "second"), [(0, 1), (7, 7), (0, 9)], ids=["DC out of order", "twice", "DC not first"]
 )
-def test_orders_that_make_no_sense(lapped: LappedCoder, first: int, second: int) -> None:
-    order = lapped.contexts.order.copy()
+def test_orders_that_make_no_sense(lapped: LappedTileCoder, first: int, second: int) -> None:
+    order = lapped.model.contexts.order.copy()
     order[first], order[second] = order[second], order[first]
     if first == second:
         order[first] = order[first + 1]
-    wrong = replace(lapped, contexts=replace(lapped.contexts, order=order))
+    wrong = replace(lapped.model, contexts=replace(lapped.model.contexts, order=order))
     with pytest.raises(BundleError, match="order"):
-        lappedpart.unpack(lappedpart.pack(wrong), lappedpart.wire_entry(lapped), 4)
+        lappedpart.unpack(
+            lappedpart.pack(wrong), lappedpart.wire_entry(lapped.model), AdaptiveFrontEnd(4)
+        )
 
 
 @pytest.mark.parametrize("name", ["same", "near", "slope", "dc"])
-def test_weights_whose_sums_are_not_exact(lapped: LappedCoder, name: str) -> None:
-    weights = np.full_like(getattr(lapped.contexts, name), 65_535)
+def test_weights_whose_sums_are_not_exact(lapped: LappedTileCoder, name: str) -> None:
+    weights = np.full_like(getattr(lapped.model.contexts, name), 65_535)
     with pytest.raises(BundleError, match="2\\^23"):
-        replace(lapped.contexts, **{name: weights})
+        replace(lapped.model.contexts, **{name: weights})
 
 
-def test_filters_whose_sums_are_not_exact(lapped: LappedCoder) -> None:
-    loud = np.full_like(lapped.transform.analysis, -128)
+def test_filters_whose_sums_are_not_exact(lapped: LappedTileCoder) -> None:
+    loud = np.full_like(lapped.model.transform.analysis, -128)
     with pytest.raises(BundleError, match="exact"):
-        replace(lapped.transform, analysis=loud)
+        replace(lapped.model.transform, analysis=loud)
     with pytest.raises(BundleError, match="mantissas"):
-        replace(lapped.transform, mantissas=np.zeros(16, np.int32))
+        replace(lapped.model.transform, mantissas=np.zeros(16, np.int32))
 
 
 @BOTH
 @given(seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=25, deadline=None)
 def test_lanes_of_noise_are_read_without_an_error(
-    lapped: LappedCoder, seed: int, dependent: bool
+    lapped: LappedTileCoder, seed: int, dependent: bool
 ) -> None:
     rng = np.random.default_rng(seed)
-    layers = lapped.contexts.layers
+    layers = lapped.model.contexts.layers
     lanes = [
         Lane(int(rng.integers(2)), int(rng.integers(1, layers + 3)), int(rng.integers(8)), body)
         for body in (rng.bytes(int(size)) for size in rng.integers(0, 80, rng.integers(1, 6)))
@@ -428,8 +466,8 @@ def test_lanes_of_noise_are_read_without_an_error(
     assert ((found.complete >= 0) & (found.complete <= layers)).all()
 
 
-def test_nothing_arrived_but_the_side_information(lapped: LappedCoder) -> None:
+def test_nothing_arrived_but_the_side_information(lapped: LappedTileCoder) -> None:
     found = read(lapped, 3, 2, 2, [])
     assert not found.wrong
-    assert (found.complete < lapped.contexts.layers).all()
+    assert (found.complete < lapped.model.contexts.layers).all()
     assert not any(layer.residual.any() for layer in found.layers)

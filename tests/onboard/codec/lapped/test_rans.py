@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from onboard.codec.lapped import rans
 from onboard.codec.lapped.context import LEVELS
-from onboard.codec.lapped.read.run import Run
+from onboard.codec.lapped.read.run import Reader, Run
 from onboard.codec.lapped.read.tables import TableReader
 from onboard.codec.lapped.tables import BIT, ESCAPE, LARGEST, SYMBOLS, Tables, rows_of
 from onboard.codec.lapped.trellis import STATES, odd_before
@@ -40,7 +40,7 @@ def slots_of(frequencies: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def ahead(
-    reader: rans.Reader, frequencies: NDArray[np.int64], lanes: NDArray[np.int64], steps: int
+    reader: Reader, frequencies: NDArray[np.int64], lanes: NDArray[np.int64], steps: int
 ) -> tuple[Run, NDArray[np.int64]]:
     """Read some steps ahead; return the run, and the symbols (steps, lanes)."""
     places = np.zeros((steps, len(lanes)), np.int64)
@@ -52,7 +52,7 @@ def read(
     frequencies: NDArray[np.int64], lanes: list[bytes], lengths: list[int], steps: int = 7
 ) -> tuple[Lanes, NDArray[np.bool_]]:
     """Read lanes side by side; return their symbols, and which of them ended."""
-    reader = rans.Reader(lanes)
+    reader = Reader(lanes)
     found: list[list[int]] = [[] for _ in lanes]
     left = np.array(lengths, np.int64)
     while left.any():
@@ -124,7 +124,7 @@ def test_no_lane_is_empty_before_its_last_symbol() -> None:
 def test_garbage_is_read_without_an_error(lanes: list[bytes], steps: int) -> None:
     frequencies = frequency_table(np.random.default_rng(0), 64)
     every = np.arange(len(lanes))
-    reader = rans.Reader(lanes)
+    reader = Reader(lanes)
     run, _ = ahead(reader, frequencies, every, steps)
     run.leave(np.full(len(lanes), steps))
     for _ in range(steps):
@@ -135,7 +135,7 @@ def test_garbage_is_read_without_an_error(lanes: list[bytes], steps: int) -> Non
 
 @pytest.mark.parametrize("lane", [b"", b"\0", b"\0\1\0", EMPTY_LANE + b"\0", EMPTY_LANE + b"\0\0"])
 def test_a_lane_of_the_wrong_length_has_not_ended(lane: bytes) -> None:
-    reader = rans.Reader([EMPTY_LANE, lane, EMPTY_LANE])
+    reader = Reader([EMPTY_LANE, lane, EMPTY_LANE])
     assert reader.ended().tolist() == [True, False, True]
     assert reader.ended()[[2, 1]].tolist() == [True, False]
 
@@ -146,7 +146,7 @@ def test_a_lane_that_lost_its_end_does_not_end() -> None:
     lane = rng.choice(64, 60, p=frequencies / rans.TOTAL)
     (coded,) = written(frequencies, [lane])
     for length in range(len(coded)):
-        reader = rans.Reader([coded[:length]])
+        reader = Reader([coded[:length]])
         run, symbols = ahead(reader, frequencies, np.array([0]), len(lane))
         wrong = np.flatnonzero(symbols[:, 0] != lane)
         run.leave(wrong[:1] if len(wrong) else np.array([len(lane)]))
@@ -157,7 +157,7 @@ def test_a_run_says_where_a_lane_ended() -> None:
     rng = np.random.default_rng(4)
     frequencies = frequency_table(rng, 64)
     lanes = [rng.choice(64, length, p=frequencies / rans.TOTAL) for length in (40, 3, 0, 25)]
-    reader = rans.Reader(written(frequencies, lanes))
+    reader = Reader(written(frequencies, lanes))
     run, _ = ahead(reader, frequencies, np.arange(len(lanes)), 30)
     ended = run.ended()
     assert ended is not None
@@ -169,7 +169,7 @@ def test_a_run_says_where_a_lane_ended() -> None:
 
 def test_no_lanes_at_all() -> None:
     assert written(np.array([4096]), []) == []
-    assert rans.Reader([]).ended().tolist() == []
+    assert Reader([]).ended().tolist() == []
 
 
 def random_tables(seed: int, zeros: bool = True) -> Tables:
@@ -192,7 +192,7 @@ def encoded(
     lengths: NDArray[np.int64],
 ) -> list[bytes]:
     """Return lanes of residuals; one takes up to four rANS symbols."""
-    symbols, sizes = tables.symbols(tables.codes(level, residual), residual)
+    symbols, sizes = tables.symbols(tables.entries(level, residual), residual)
     sums = np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)])
     ends = np.cumsum(lengths)
     return rans.encode(np.split(symbols, sums[ends[:-1]]), tables.alphabet)
@@ -201,7 +201,7 @@ def encoded(
 def decoded(
     tables: Tables, lanes: list[bytes], level: NDArray[np.int64], lengths: NDArray[np.int64]
 ) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    reader = rans.Reader(lanes)
+    reader = Reader(lanes)
     order = np.argsort(-lengths, kind="stable")
     order = order[lengths[order] > 0]
     begins = (np.cumsum(lengths) - lengths)[order]
@@ -254,13 +254,13 @@ def test_the_trellis_steers_which_table_is_read(seed: int, lengths: list[int], s
     lanes = encoded(tables, first_row + level + LEVELS * odd, residual, counts)
     order = np.argsort(-counts, kind="stable")
     spans = order, begins[order], counts[order]
-    reader, table_reader = rans.Reader(lanes), TableReader(tables)
+    reader, table_reader = Reader(lanes), TableReader(tables)
     found = table_reader.decode(reader, spans, level.astype(np.int32), first_row, starts[order])
     assert reader.ended().all()
     assert np.array_equal(found.residuals, residual)
     assert found.odd is not None
     assert np.array_equal(found.odd, odd)
-    reader = rans.Reader(lanes)
+    reader = Reader(lanes)
     for lane, (begin, count) in enumerate(zip(begins, counts, strict=True)):
         part = slice(begin, begin + count)
         rows = (first_row + level[part]).tolist()

@@ -15,9 +15,10 @@ from ground import metrics
 from ground.scene import Scene
 from ground.scenes.procedural import procedural
 from onboard.bundle import Bundle, find, load
-from onboard.codec.lapped.coder import Prepared
+from onboard.codec.lapped.prepared import PreparedTiles
 from onboard.encoder import Encoder
 from onboard.errors import LimitError
+from tests.conftest import model_of
 
 NAME = "skybook-s2"
 D4 = ((1, 1, 1, 1),)
@@ -29,11 +30,11 @@ def full() -> Bundle:
 
 
 @pytest.fixture(scope="module")
-def batches(full: Bundle) -> list[Prepared]:
+def batches(full: Bundle) -> list[PreparedTiles]:
     images = [procedural(seed, 128, 128, nodata=False).image for seed in (1, 2)]
     tiles = [i.reshape(4, 2, 64, 2, 64).transpose(1, 3, 0, 2, 4) for i in images]
     return prepare(
-        full.lapped, [t.reshape(4, 4, 64, 64) for t in tiles], lambda _: full.lapped.front_end
+        model_of(full), [t.reshape(4, 4, 64, 64) for t in tiles], lambda _: model_of(full).front_end
     )
 
 
@@ -109,9 +110,9 @@ def test_a_path_follows_the_state_machine() -> None:
 
 
 def test_estimated_bytes_are_nearly_those_of_a_stream(
-    full: Bundle, batches: list[Prepared], tiles: Scene
+    full: Bundle, batches: list[PreparedTiles], tiles: Scene
 ) -> None:
-    coded = TrellisCodedScene(fit_trellis(full.lapped, independent(), 0.12, batches), 64, tiles)
+    coded = TrellisCodedScene(fit_trellis(model_of(full), independent(), 0.12, batches), 64, tiles)
     length, decoded = coded.at(4_000)
     stream = stream_of(Encoder(full), tiles, length)
     plain = linear_decoder(find(NAME), full).decode(stream)
@@ -122,11 +123,11 @@ def test_estimated_bytes_are_nearly_those_of_a_stream(
 
 
 def test_dependent_quantisation_is_better_at_the_same_bytes(
-    full: Bundle, batches: list[Prepared], tiles: Scene
+    full: Bundle, batches: list[PreparedTiles], tiles: Scene
 ) -> None:
     quality = []
     for trellis, worth in ((independent(), 0.12), (dependent(4), 0.09)):
-        coded = TrellisCodedScene(fit_trellis(full.lapped, trellis, worth, batches), 64, tiles)
+        coded = TrellisCodedScene(fit_trellis(model_of(full), trellis, worth, batches), 64, tiles)
         points = [coded.at(budget) for budget in (3_500, 4_500)]
         lengths = [np.log(length) for length, _ in points]
         quality.append(np.interp(np.log(4_000), lengths, [psnr(tiles, i) for _, i in points]))

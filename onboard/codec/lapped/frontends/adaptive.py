@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from onboard.codec.lapped import bandtransform
 from onboard.codec.lapped.context import BLOCK
+from onboard.codec.lapped.frontends.frontend import Analysed
 from onboard.codec.lapped.transform import PLANE_LIMIT
 from onboard.errors import StreamError
 
@@ -42,24 +43,6 @@ class AdaptiveSide:
         """Pack as the step code, the angles, and one 16-bit two's complement mean per band."""
         means = np.array(self.means, np.int64).astype(np.uint16).astype(">u2")
         return bytes([self.step_code, *self.angles]) + means.tobytes()
-
-
-@dataclass(frozen=True)
-class Analysed:
-    """A batch of tiles after the front end.
-
-    Attributes:
-        means: int64 (tiles, bands).
-        angles: u8 (tiles, angles).
-        shifts: int64 (tiles,), octaves by which the planes were scaled down.
-        planes: float32 (tiles * bands, rows, cols) of integers within +-2047, components of the
-            band transform, sides filled up to multiples of 8.
-    """
-
-    means: NDArray[np.int64]
-    angles: NDArray[np.uint8]
-    shifts: NDArray[np.int64]
-    planes: NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.codec.lapped.context import LEVELS, Ints
-from onboard.codec.lapped.quantizer import LARGEST_WORD
+from onboard.codec.lapped.quantizers.quantisation import LARGEST_WORD
 from onboard.codec.lapped.tables import Tables
 from onboard.codec.lapped.trellis import FAR, SETS, STATES, best_path
 from onboard.errors import BundleError
@@ -36,8 +36,8 @@ class Chooser:
     """Chooses the indices that cost least: squared error, and bits at what they are worth.
 
     Attributes:
-        tables: of all sets.
-        codewords: see `Quantizer`.
+        tables: frequencies of symbols.
+        codewords: u16 (rows, 4), what small residuals stand for, see `Quantisation`.
     """
 
     tables: Tables

@@ -1,0 +1,60 @@
+"""Front end: samples of tiles to planes of 12-bit integers, and the side information for the way
+back.
+
+What it does to a tile is measured on that tile alone and sent as side information: a step code, its
+own parameters a byte each, then one mean per band. Everything that decides a byte is integer
+arithmetic, or floating point that is exact.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onboard.codec.tile import Side
+
+
+@dataclass(frozen=True)
+class Analysed:
+    """A batch of tiles after the front end.
+
+    Attributes:
+        means: int64 (tiles, bands), mean of each band in DN.
+        angles: u8 (tiles, angles), parameters of the front end.
+        shifts: int64 (tiles,), octaves by which the planes were scaled down.
+        planes: float32 (tiles * bands, rows, cols) of integers within +-2047, components of the
+            band transform, sides filled up to multiples of 8.
+    """
+
+    means: NDArray[np.int64]
+    angles: NDArray[np.uint8]
+    shifts: NDArray[np.int64]
+    planes: NDArray[np.float32]
+
+
+class FrontEnd(Protocol):
+    """A kind of front end."""
+
+    @property
+    def bands(self) -> int:
+        """Bands of a tile."""
+
+    @property
+    def side_bytes(self) -> int:
+        """Length of the packed side information."""
+
+    def unpack(self, packed: bytes, signed: bool) -> Side:
+        """Unpack side information; `signed` says that samples are i16.
+
+        Raises:
+            StreamError: the length is wrong.
+        """
+
+    def analyse(self, tiles: NDArray[Any], present: NDArray[np.bool_]) -> Analysed:
+        """Measure tiles and make planes of them.
+
+        Args:
+            tiles: (tiles, bands, rows, cols) integer samples in DN.
+            present: (tiles, rows, cols), False where a pixel is nodata; one of a tile must be True.
+        """

@@ -1,0 +1,57 @@
+"""Dead zone: the quantizer of plain tiles, whose dead zone depends on the level (SPEC.md, 10)."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from onboard.codec.lapped.context import LEVELS, STEP, Ints
+from onboard.codec.lapped.model import LappedModel
+from onboard.codec.lapped.points import PLAIN, Points
+from onboard.codec.lapped.quantizers.quantisation import Quantisation
+from onboard.codec.lapped.quantizers.quantizer import Pending, Quantised
+
+_FRACTION = STEP.bit_length() - 1
+
+
+@dataclass(frozen=True)
+class DeadZone:
+    """Uniform quantizer with a dead zone; each symbol alone.
+
+    Attributes:
+        quantisation: dead zones and rounding by row of the tables.
+    """
+
+    quantisation: Quantisation
+    points: Points = PLAIN
+    tiles_at_once: int = 32
+
+    @classmethod
+    def of(cls, model: LappedModel) -> "DeadZone":
+        """Return the quantizer of a model."""
+        return cls(model.quantisation)
+
+    def check(self, positions: int) -> None:
+        """Refuse nothing: every model that can be read will do."""
+
+    @cached_property
+    def _least(self) -> Ints:
+        """Least magnitude before rounding of which anything is left, by row."""
+        least = self.quantisation.dead.copy().reshape(-1, LEVELS)
+        least[:, : self.quantisation.skip + 1] = np.iinfo(np.int32).max
+        return least.reshape(-1)
+
+    def choose(self, pending: Pending) -> Quantised:
+        """Round magnitudes, those in the dead zone to 0."""
+        away, rows = pending.away, pending.rows
+        size = np.abs(away)
+        if pending.borders is not None:
+            size += self.quantisation.ease * pending.borders
+        residual: Ints = np.take(self.quantisation.rounding, rows)
+        residual += size
+        residual >>= _FRACTION
+        residual *= (size >= np.take(self._least, rows)).astype(np.int32)
+        sign = away >> 31
+        residual ^= sign
+        residual -= sign
+        return Quantised(residual, rows, residual)

@@ -1,0 +1,15 @@
+"""Kinds of quantizer: one table."""
+
+from collections.abc import Callable
+
+from onboard.codec.lapped.model import LappedModel
+from onboard.codec.lapped.quantizers.deadzone import DeadZone
+from onboard.codec.lapped.quantizers.quantizer import Quantizer
+from onboard.codec.lapped.quantizers.trellis import Trellis
+
+PLAIN, TRELLIS = "deadzone", "trellis"
+QUANTIZERS: dict[str, Callable[[LappedModel], Quantizer]] = {
+    PLAIN: DeadZone.of,
+    TRELLIS: Trellis.of,
+}
+"""Quantizers by name; the first is used unless another is asked for."""

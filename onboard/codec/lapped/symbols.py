@@ -1,0 +1,131 @@
+"""Symbols: what quantised tiles are as rANS symbols, in reading order (SPEC.md, section 11)."""
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onboard.codec.lapped.context import Ints
+from onboard.codec.lapped.points import Points
+from onboard.codec.lapped.rans import STATE_BYTES
+from onboard.codec.lapped.scan import Layer
+from onboard.codec.lapped.tables import BIT, Tables
+
+Number = TypeVar("Number", bound=np.generic)
+
+
+@dataclass(frozen=True)
+class Symbols:
+    """rANS symbols of a batch, tile after tile in reading order.
+
+    A unit is a position of a layer; units are numbered through the layers of a tile.
+
+    Attributes:
+        rows: row of the alphabet of each symbol.
+        before: int32 (tiles, units + 1), symbols of the batch before each unit.
+        bits: int64 (tiles, units + 1), 1/256 bits of the tile before each unit.
+        firsts: unit that each layer begins with, and the number of units.
+        points: what the indices stand for.
+        states: u8 (tiles, units), state of the trellis at each unit; None for plain tiles.
+    """
+
+    rows: NDArray[np.uint16]
+    before: NDArray[np.int32]
+    bits: NDArray[np.int64]
+    firsts: list[int]
+    points: Points
+    states: NDArray[np.uint8] | None = None
+
+    @classmethod
+    def of(cls, layers: Iterable[Layer], tables: Tables, points: Points) -> "Symbols":
+        """Return the symbols of quantised layers.
+
+        Args:
+            layers: layers of a batch, coarse to fine.
+            tables: frequencies of symbols.
+            points: what the indices stand for.
+        """
+        entries: list[list[NDArray[np.uint32]]] = []
+        residuals: list[list[Ints]] = []
+        counts, costs, states = [], [], []
+        firsts = [0]
+        for layer in layers:
+            tiles, positions, _ = layer.pending.shape
+            found = layer.quantised
+            entry = tables.entries(found.rows, found.indices)
+            cost = _sums(tables.costs_of(entry))
+            stops = _sums(layer.pending.counts)
+            costs.append(np.diff(cost[stops]).reshape(tiles, positions))
+            counts.append(layer.pending.counts.reshape(tiles, positions))
+            of_tiles = stops[np.arange(tiles + 1) * positions]
+            entries.append(_split(entry, of_tiles))
+            residuals.append(_split(found.indices, of_tiles))
+            firsts.append(firsts[-1] + positions)
+            if found.states is not None:
+                begins = stops[:-1].reshape(tiles, positions)
+                states.append(_states_at(found.states, begins))
+        rows, sizes = tables.symbols(_by_tile(entries), _by_tile(residuals))
+        units = np.concatenate(counts, axis=1)
+        before_unit = _sums(sizes)[_sums(units.reshape(-1))]
+        before = np.empty((len(units), firsts[-1] + 1), np.int32)
+        before[:, :-1] = before_unit[:-1].reshape(len(units), -1)
+        before[:, -1] = before_unit[firsts[-1] :: firsts[-1]]
+        bits = np.zeros(before.shape, np.int64)
+        np.cumsum(np.concatenate(costs, axis=1), axis=1, out=bits[:, 1:])
+        at = np.concatenate(states, axis=1) if states else None
+        return cls(rows, before, bits, firsts, points, at)
+
+    def start(self, tile: int, unit: int) -> tuple[int, int]:
+        """Return layer and `first` of a segment that begins with a unit, not its tile's first."""
+        layer = bisect_right(self.firsts, unit)
+        state = 0 if self.states is None else int(self.states[tile, unit])
+        return layer, self.points.first(unit - self.firsts[layer - 1], state)
+
+    def layer_end(self, unit: int) -> int:
+        """Return the unit after the last one of a unit's layer."""
+        return self.firsts[bisect_right(self.firsts, unit)]
+
+    def of_units(self, tile: int, first: int, stop: int) -> NDArray[np.uint16]:
+        """Return the symbols of some units of a tile."""
+        before = self.before[tile]
+        return self.rows[int(before[first]) : int(before[stop])]
+
+    def lane_bytes(self, tile: int, first: int, stop: int) -> int:
+        """Return the most bytes, as a rule, of the lane of some units, from its cost."""
+        bits = int(self.bits[tile, stop] - self.bits[tile, first])
+        return STATE_BYTES + bits // (16 * BIT) * 2
+
+
+def _sums(counts: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the sum before each place, and of all."""
+    found = np.zeros(len(counts) + 1, np.int64)
+    found[1:] = counts
+    return np.cumsum(found, out=found)
+
+
+def _states_at(states: NDArray[np.int64], begins: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Return the state at each position: before the tile's next symbol of the layer, 0 if none.
+
+    Args:
+        states: state before each coded symbol of a layer, tile after tile.
+        begins: (tiles, positions), coded symbols before each position.
+    """
+    if not begins.size:  # a lattice may be empty
+        return begins.astype(np.uint8)
+    ends = np.append(begins[1:, 0], len(states))
+    padded = np.append(states, 0)
+    return np.where(begins < ends[:, None], padded[begins], 0).astype(np.uint8)
+
+
+def _split(values: NDArray[Number], stops: NDArray[np.int64]) -> list[NDArray[Number]]:
+    """Return the values between one stop and the next."""
+    return [values[first:stop] for first, stop in pairwise(stops.tolist())]
+
+
+def _by_tile(layers: list[list[NDArray[Number]]]) -> NDArray[Number]:
+    """Return values that are sorted by layer, then tile, sorted by tile, then layer."""
+    return np.concatenate([part for tile in zip(*layers, strict=True) for part in tile])

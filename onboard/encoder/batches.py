@@ -1,0 +1,191 @@
+"""Batches: the tiles of some lines, analysed, those of one shape together."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onboard.codec.tile import TileCoder
+from onboard.errors import InputError
+from onboard.image.tiles import TileGrid
+from onboard.link.framing import Edge
+from onboard.link.header import SceneHeader
+from onboard.link.segment import is_wide
+
+_TILES_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Tiles of one shape, analysed.
+
+    Attributes:
+        indices: number of each tile in the scene.
+        edge: valid rows and columns, of border tiles.
+        wide: whether the tiles' indices take four bytes.
+        nodata: (tiles, rows, cols), where the valid rows and columns have no data.
+        prepared: what the tile coder made of the tiles.
+    """
+
+    indices: NDArray[np.int64]
+    edge: Edge
+    wide: bool
+    nodata: NDArray[np.bool_]
+    prepared: Any
+
+
+class Share(NamedTuple):
+    """The part of some tiles that one batch has.
+
+    Attributes:
+        batch: the batch.
+        places: places of its tiles among those tiles.
+        own: numbers of its tiles in the batch.
+    """
+
+    batch: Batch
+    places: NDArray[np.int64]
+    own: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Batches:
+    """All tiles of some windows of lines; those that have data are numbered through the batches.
+
+    Attributes:
+        columns: tiles in a row.
+        tile: rows of a tile.
+        ranges: numbers in the scene of each window's tiles.
+        batches: tiles that have data.
+        empty: edges of tiles that are all nodata, by number in the scene.
+    """
+
+    columns: int
+    tile: int
+    ranges: list[range]
+    batches: list[Batch]
+    empty: dict[int, Edge]
+
+    @classmethod
+    def analyse(
+        cls,
+        coder: TileCoder[Any, Any],
+        windows: Sequence[NDArray[Any]],
+        header: SceneHeader,
+        tile: int,
+        first_row: int,
+    ) -> "Batches":
+        """Analyse all tiles of some windows of lines.
+
+        Args:
+            coder: codec to analyse them with.
+            windows: lines (bands, rows, cols) of each window; all but the last of whole tiles.
+            header: header of the scene.
+            tile: rows and columns of a tile.
+            first_row: rows of tiles before these.
+
+        Raises:
+            InputError: samples beyond the significant bits.
+        """
+        grids = [TileGrid(lines.shape[2], lines.shape[1], tile) for lines in windows]
+        columns = grids[0].columns
+        firsts = np.cumsum([first_row * columns, *(grid.count for grid in grids)]).tolist()
+        found = cls(columns, tile, [range(*pair) for pair in pairwise(firsts)], [], {})
+        shapes: dict[tuple[tuple[int, int], bool], list[tuple[int, int]]] = {}
+        for number, grid in enumerate(grids):
+            for index in range(grid.count):
+                like = grid.box(index)[2:], is_wide(firsts[number] + index)
+                shapes.setdefault(like, []).append((number, index))
+        for (shape, wide), members in shapes.items():
+            for first in range(0, len(members), _TILES_AT_ONCE):
+                part = members[first : first + _TILES_AT_ONCE]
+                tiles = np.stack([grids[n].cut(windows[n], index) for n, index in part])
+                indices = np.array([firsts[n] + index for n, index in part])
+                found._add(coder, tiles, indices, shape, wide, header)
+        return found
+
+    def _add(
+        self,
+        coder: TileCoder[Any, Any],
+        tiles: NDArray[Any],
+        indices: NDArray[np.int64],
+        shape: tuple[int, int],
+        wide: bool,
+        header: SceneHeader,
+    ) -> None:
+        """Analyse tiles of one shape."""
+        rows, cols = shape
+        edge = None if rows == cols == self.tile else shape
+        present = np.ones((len(indices), *tiles.shape[2:]), np.bool_)
+        if header.nodata is not None:
+            present = (tiles != header.nodata).any(axis=1)
+        filled = np.asarray(np.any(present[:, :rows, :cols], axis=(1, 2)))
+        self.empty.update(dict.fromkeys(indices[~filled].tolist(), edge))
+        if not filled.any():
+            return
+        tiles, present = tiles[filled], present[filled]
+        _check_range(tiles, present, header)
+        prepared = coder.prepare(tiles, present, shape)
+        nodata = ~present[:, :rows, :cols]
+        self.batches.append(Batch(indices[filled], edge, wide, nodata, prepared))
+
+    @property
+    def count(self) -> int:
+        """Tiles that have data."""
+        return sum(len(batch.indices) for batch in self.batches)
+
+    def tiles(self, window: range) -> NDArray[np.int64]:
+        """Return the tiles of a window that have data, as numbered through the batches."""
+        indices = [batch.indices for batch in self.batches]
+        return np.flatnonzero(_within(np.concatenate([*indices, np.zeros(0, int)]), window))
+
+    def pixels(self, window: range) -> int:
+        """Return the pixels of a window that have data."""
+        return sum(
+            int((~batch.nodata[_within(batch.indices, window)]).sum()) for batch in self.batches
+        )
+
+    def shares(self, tiles: NDArray[np.int64]) -> Iterator[Share]:
+        """Yield what each batch has of some tiles."""
+        first = 0
+        for batch in self.batches:
+            stop = first + len(batch.indices)
+            places = np.flatnonzero((tiles >= first) & (tiles < stop))
+            if len(places):
+                yield Share(batch, places, tiles[places] - first)
+            first = stop
+
+    def alike(self, tiles: NDArray[np.int64], most: int) -> Iterator[list[Share]]:
+        """Yield what batches have of some tiles, those of one shape and room together.
+
+        Args:
+            tiles: which, as numbered through the batches.
+            most: most tiles together.
+        """
+        waiting: dict[tuple[Edge, bool], list[Share]] = {}
+        for share in self.shares(tiles):
+            like = share.batch.edge, share.batch.wide
+            together = waiting.setdefault(like, [])
+            if sum(len(have.places) for have in together) + len(share.own) > most:
+                yield waiting.pop(like)
+                together = waiting.setdefault(like, [])
+            together.append(share)
+        yield from (together for together in waiting.values() if together)
+
+
+def _within(indices: NDArray[np.int64], window: range) -> NDArray[np.bool_]:
+    return (indices >= window.start) & (indices < window.stop)
+
+
+def _check_range(tiles: NDArray[Any], present: NDArray[np.bool_], header: SceneHeader) -> None:
+    """Refuse samples that the significant bits of the header cannot hold."""
+    low, high = header.sample_range
+    samples = tiles if present.all() else tiles.transpose(0, 2, 3, 1)[present]
+    if int(samples.min()) < low or int(samples.max()) > high:
+        raise InputError(
+            f"samples: expected {low}..{high} ({header.significant_bits} significant bits), "
+            f"found {samples.min()}..{samples.max()}"
+        )
