@@ -1,1 +1,4 @@
-"""The flight side of skybook: images in, packed codebook indices out, and the formats of both."""
+"""The flight side of skybook: images in, segments out, each decodable alone, at any rate.
+
+Its flagship is a lapped codec of integers that runs on numpy; ARCHITECTURE.md lists what flies.
+"""

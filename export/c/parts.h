@@ -54,7 +54,7 @@ typedef int64_t skybook_square[SKYBOOK_BANDS][SKYBOOK_BANDS];
 void skybook_choose_angles(skybook_square covariance, uint8_t angles[SKYBOOK_ANGLES]);
 void skybook_make_matrix(const uint8_t angles[SKYBOOK_ANGLES], skybook_square rows);
 
-/* frontend.c: a tile's nodata, means, angles; leaves the components and their shift. */
+/* adaptive.c: a tile's nodata, means, angles; leaves the components and their shift. */
 enum skybook_status skybook_front_end(struct skybook_encoder *encoder, uint32_t column);
 
 /* transform.c: components to latents, and the finest step code that they allow. */
@@ -74,7 +74,7 @@ void skybook_know_channel(struct skybook_work *work, uint32_t channel, bool any)
 void skybook_scan(struct skybook_work *work, const struct skybook_tile *tile, unsigned code,
                   bool dependent);
 
-/* places.c: layer of a unit, and `first` of a segment that begins with it. */
+/* symbols.c: layer of a unit, and `first` of a segment that begins with it. */
 void skybook_place(const struct skybook_work *work, uint32_t unit, uint32_t *layer,
                    uint32_t *first);
 
@@ -116,7 +116,7 @@ void skybook_end_segment(struct skybook_encoder *encoder, const struct skybook_s
 /* mask.c: the mask segments of the tile in work. */
 enum skybook_status skybook_code_mask(struct skybook_encoder *encoder, uint32_t column);
 
-/* tilecoder.c: analyse a tile, with its fixed segments; plan and code it at its step. */
+/* coder.c: analyse a tile, with its fixed segments; plan and code it at its step. */
 enum skybook_status skybook_analyse(struct skybook_encoder *encoder, uint32_t column);
 enum skybook_status skybook_code(struct skybook_encoder *encoder, uint32_t column);
 enum skybook_status skybook_code_missing(struct skybook_encoder *encoder);
@@ -135,7 +135,7 @@ uint32_t skybook_part(const struct skybook_search *search, uint32_t part);
 void skybook_choose(struct skybook_search *search, uint32_t first, uint32_t stop, int64_t budget);
 uint32_t skybook_adjust(struct skybook_search *search, int64_t left, int64_t budget);
 
-/* ratecontrol.c: codes the strip's tiles at the finest steps within a budget of bytes. */
+/* budget.c: codes the strip's tiles at the finest steps within a budget of bytes. */
 enum skybook_status skybook_code_within(struct skybook_encoder *encoder, int64_t budget);
 
 #endif

@@ -68,10 +68,10 @@ def make_bundle(
     """Return the flight bundle, golden vectors included.
 
     Args:
-        name: of the bundle.
-        recipe: of the checkpoint.
+        name: name of the bundle.
+        recipe: recipe of the checkpoint.
         model: trained network.
-        encoder: the same, its encoder quantised.
+        encoder: encoder of that network, quantised.
         made_by: what to say under `ground` in the manifest.
     """
     levels = quantised_levels(model, encoder.latent_scales)

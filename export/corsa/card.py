@@ -75,7 +75,7 @@ def model_card(
     """Return the model card as Markdown.
 
     Args:
-        bundle: of which.
+        bundle: bundle that the card is of.
         stages: recipe and folder of each training run that led to it, in order.
         training: what it was trained on, in words.
         verdict: what int8 costs.

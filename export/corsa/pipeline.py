@@ -27,7 +27,7 @@ class Exported:
     """What an export made.
 
     Attributes:
-        name: of the bundle.
+        name: name of the bundle.
         files: bundle, decoder, model card.
         half: decoder weights are stored as float16.
         verdict: on the validation scenes below the calibration folder.

@@ -65,8 +65,8 @@ class QuantisedEncoder:
         nodes: the graph, float weights included.
         bands: bands of the input.
         tile: rows and columns of the input.
-        grids: of every tensor, by name.
-        weights: of every convolution, by the name of its output.
+        grids: grid of every tensor, by name.
+        weights: weights of every convolution, by the name of its output.
     """
 
     nodes: tuple[Node, ...]

@@ -45,11 +45,11 @@ class Comparison:
     Attributes:
         scenes: random ones, encoded by both, plain and along a trellis; those that Python refuses
             come on top.
-        packets: that the Python runtime made of them.
-        mismatching_packets: that the C encoder did not make, or made otherwise, or made beyond; a
+        packets: packets that the Python runtime made of them.
+        mismatching_packets: packets that C did not make, made otherwise, or made beyond them; a
             scene that Python refuses counts as one where the C encoder has another exit code.
         golden: golden vectors of the bundle.
-        mismatching_golden: that the C encoder codes otherwise.
+        mismatching_golden: golden vectors that the C encoder codes otherwise.
     """
 
     scenes: int
@@ -72,7 +72,7 @@ class Footprint:
         code_bytes: instructions and constants.
         static_bytes: memory that is written, the command's own buffers included.
         largest_frame_bytes: stack of the function that takes the most.
-        stack_bound_bytes: of all functions together; nothing recurses, so no path takes more.
+        stack_bound_bytes: stack of all functions together; nothing recurses, so no path takes more.
     """
 
     code_bytes: int
@@ -90,9 +90,9 @@ class Speed:
         portable_mpixel_per_s: C, -O2.
         mpixel_per_s_trellis: the native build, along a trellis.
         openjpeg_mpixel_per_s: OpenJPEG in memory, bands independent.
-        speed_over_openjpeg: of the native build.
-        portable_over_openjpeg: of the portable build.
-        speed_over_openjpeg_trellis: of the native build, along a trellis.
+        speed_over_openjpeg: speed of the native build over that of OpenJPEG.
+        portable_over_openjpeg: speed of the portable build over that of OpenJPEG.
+        speed_over_openjpeg_trellis: that of the native build along a trellis.
         spread: largest over smallest time of the native build.
     """
 
@@ -134,8 +134,8 @@ def compare(bundle: Bundle, folder: Path, scenes: int = SCENES) -> Comparison:
     """Encode random scenes and the golden vectors with the C encoder and with Python.
 
     Args:
-        bundle: that the sources were made of.
-        folder: of the C encoder, built.
+        bundle: bundle that the sources were made of.
+        folder: folder of the C encoder, built.
         scenes: how many.
     """
     encoder = Encoder(bundle)
@@ -259,9 +259,9 @@ def speed(bundle: Bundle, folder: Path, runs: int = _RUNS) -> Speed:
     """Time the C encoder and OpenJPEG at ratio 20.48 on one processor, in turn.
 
     Args:
-        bundle: that the sources were made of.
-        folder: of the C encoder, built.
-        runs: of each.
+        bundle: bundle that the sources were made of.
+        folder: folder of the C encoder, built.
+        runs: runs of each.
     """
     scene = procedural(1, _MOSAIC, _MOSAIC, bundle.bands, nodata=False)
     image = scene.image.astype(np.uint16)

@@ -16,7 +16,7 @@ def write(bundle: Bundle, folder: Path) -> list[Path]:
     """Write the C sources of a bundle's encoder.
 
     Args:
-        bundle: of coder 'rans'.
+        bundle: a bundle of coder 'rans'.
         folder: made if it does not exist; files of the same name are replaced.
 
     Returns:

@@ -27,7 +27,7 @@ def make_lapped_bundle(
     """Return the flight bundle, golden vectors included.
 
     Args:
-        name: of the bundle.
+        name: name of the bundle.
         model: all integers of the codec.
         tile: rows and columns of a tile.
         error_permille: squared error on the ground over that of the rounding on board.

@@ -28,10 +28,10 @@ class LappedExport:
     """What an export made.
 
     Attributes:
-        name: of the bundle.
+        name: name of the bundle.
         files: bundle, decoder, model card.
-        macs_per_pixel: of the encoder.
-        psnr16: mean over validation scenes by compression ratio.
+        macs_per_pixel: multiply-accumulates per pixel of the encoder.
+        psnr16: PSNR16, mean over validation scenes by compression ratio.
     """
 
     name: str

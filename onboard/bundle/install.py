@@ -17,12 +17,12 @@ class Active:
     """The bundle that is active now.
 
     Attributes:
-        slot: its file.
-        name: of the bundle.
+        slot: file of the slot.
+        name: name of the bundle.
         model_hash: 64 hex digits.
         changed: False if it was in use before; then the other slot keeps what it has.
         signature_checked: whether a public key was given.
-        engine: that ran the self test; None if there was no need.
+        engine: engine that ran the self test; None if there was no need.
     """
 
     slot: str
@@ -43,7 +43,7 @@ def install(
 
     Args:
         update: a bundle (.skyb), or a delta (.skyd) from the one in use.
-        folder: of the slots; made if it is not there.
+        folder: folder of the slots; made if it is not there.
         public_key: PEM; without it a signature is not checked.
         engine: for the self test; None takes the first that is installed.
 

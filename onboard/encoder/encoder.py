@@ -123,7 +123,7 @@ class Encoder:
 
         Args:
             windows: (bands, rows, width) each; all but the last whole rows of tiles.
-            header: of the scene; height 0 if it is not known.
+            header: header of the scene; height 0 if it is not known.
             options: see `Options`; a budget needs a height.
             done: what was encoded before, to go on from there.
 
@@ -186,7 +186,7 @@ class Encoder:
         """Return how far a scene is encoded, to go on from there.
 
         Args:
-            header: of the scene.
+            header: header of the scene.
             options: it was encoded with.
             rows: rows of tiles done.
             segments: written for them.

@@ -83,7 +83,7 @@ def test_equation_1(codewords: int, expected: list[int]) -> None:
 
 
 def test_all_other_bytes_stay_below_4_percent(encoder: Encoder, bundle: Bundle) -> None:
-    payload = sum(bundle.payload_bytes(120, 120))
+    payload = sum(bundle.codec.payload_bytes(120, 120))
     patch = procedural(1, 120, 120, nodata=False).image
     assert payload < len(b"".join(encoder.encode(patch))) < 1.04 * payload
     scene = procedural(1, 480, 480, nodata=False)

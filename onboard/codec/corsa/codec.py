@@ -99,7 +99,7 @@ class CorsaCodec:
             engine,
             threads,
         )
-        return CorsaTileCoder(self.front_end, self.levels, self.tile, session, self.golden)
+        return CorsaTileCoder(self.front_end, self.levels, self.tile, session, lambda: self.golden)
 
     def unpack_side(self, packed: bytes, signed: bool) -> AffineSide:
         """Unpack side information; `signed` says that samples are i16."""

@@ -1,7 +1,7 @@
 """Tile coder of the CORSA models: fixed-length indices of a pyramid of codebooks."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -76,7 +76,7 @@ class CorsaTileCoder:
         levels: tuple[Level, ...],
         tile: int,
         session: Session,
-        golden: Sequence[GoldenVector] = (),
+        golden: Callable[[], Sequence[GoldenVector]] = tuple,
     ) -> None:
         """Open a coder.
 
@@ -85,7 +85,7 @@ class CorsaTileCoder:
             levels: levels of indices, coarse to fine.
             tile: rows and columns of a tile.
             session: runs the network.
-            golden: golden vectors of the bundle.
+            golden: gives the golden vectors of the bundle, which are read when they are needed.
 
         Raises:
             BundleError: the network's maps do not fit the levels.
@@ -157,13 +157,13 @@ class CorsaTileCoder:
 
     def probe(self) -> int:
         """Return a checksum of the index maps of the first golden tile."""
-        _, maps, _ = self._whole(self._golden[0].samples)
+        _, maps, _ = self._whole(self._golden()[0].samples)
         return zlib.crc32(b"".join(indices.tobytes() for indices in maps))
 
     def golden(self) -> Agreement:
         """Quantise the golden tiles; what agrees are indices."""
         agree, total = [0] * len(self._levels), [0] * len(self._levels)
-        for vector in self._golden:
+        for vector in self._golden():
             maps = self._whole(vector.samples).maps
             for number, (found, wanted) in enumerate(zip(maps, vector.indices, strict=True)):
                 agree[number] += int(np.count_nonzero(found == wanted))

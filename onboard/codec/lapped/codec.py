@@ -112,7 +112,9 @@ class LappedCodec:
             engine,
             threads,
         )
-        return LappedTileCoder(self.model, session, self.tile, self.golden, self.error_permille)
+        return LappedTileCoder(
+            self.model, session, self.tile, lambda: self.golden, self.error_permille
+        )
 
     def unpack_side(self, packed: bytes, signed: bool) -> Side:
         """Unpack side information; `signed` says that samples are i16."""

@@ -5,7 +5,7 @@ together; a tile's bytes depend on that tile and its step alone.
 """
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
 from functools import cached_property
 from typing import Any
@@ -38,7 +38,7 @@ class LappedTileCoder:
         model: LappedModel,
         session: PlaneSession,
         tile: int,
-        golden: Sequence[GoldenTile] = (),
+        golden: Callable[[], Sequence[GoldenTile]] = tuple,
         error_permille: int = 1000,
     ) -> None:
         """Open a coder.
@@ -47,7 +47,7 @@ class LappedTileCoder:
             model: all integers of the codec.
             session: runs the transform.
             tile: rows and columns of a tile.
-            golden: golden vectors of the bundle.
+            golden: gives the golden vectors of the bundle, which are read when they are needed.
             error_permille: squared error on the ground over that of the rounding on board.
         """
         self.model = model
@@ -169,9 +169,9 @@ class LappedTileCoder:
         """Code the golden tiles; what agrees are whole tiles, and all must."""
         agree = sum(
             self.whole_body(tile.samples, tile.step, tile.body[0]).body == tile.body
-            for tile in self._golden
+            for tile in self._golden()
         )
-        return Agreement([agree], [len(self._golden)], 1.0)
+        return Agreement([agree], [len(self._golden())], 1.0)
 
     def _by_state(self, state: int) -> "LappedTileCoder":
         """Return the coder with the first quantizer whose points a tile state names."""
@@ -188,4 +188,4 @@ class LappedTileCoder:
     def _probed(self) -> NDArray[np.float32]:
         """Planes of the first golden tile."""
         here = np.ones((1, self._tile, self._tile), np.bool_)
-        return self.model.front_end.analyse(self._golden[0].samples[None], here).planes
+        return self.model.front_end.analyse(self._golden()[0].samples[None], here).planes

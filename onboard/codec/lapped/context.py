@@ -48,7 +48,7 @@ class ContextModel:
         order: channels (component * 64 + frequency): the DC of each component, then AC by layer.
         cuts: where each AC layer begins in `order`; the last entry is the number of channels.
         same: u16 (channels, AC channels), weights of magnitudes at the same place, both in `order`.
-        near: the same for the sum of the four neighbours.
+        near: u16 (channels, AC channels), weights of the sum of the four neighbours.
         slope: u16 (2 bands, AC channels), weights of DC differences across and down.
         bias: u16 (AC channels,).
         dc: u16 (2, 4 bands, bands), weights of differences for the second and third lattice.
@@ -147,11 +147,11 @@ class ContextState:
         """Know nothing yet.
 
         Args:
-            model: the weights.
-            tiles: in the batch.
-            rows: of positions.
-            cols: the same.
-            unit: of symbols and predictions, in 1/64 step, 64 or 32; features are in steps.
+            model: weights of the sums.
+            tiles: tiles in the batch.
+            rows: rows of positions.
+            cols: columns of positions.
+            unit: unit of symbols and predictions, in 1/64 step, 64 or 32; features are in steps.
         """
         self.model = model
         self._unit = np.float32(unit / STEP)

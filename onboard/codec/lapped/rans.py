@@ -52,7 +52,7 @@ def encode(lanes: Sequence[NDArray[np.uint16]], alphabet: Alphabet) -> list[byte
 
     Args:
         lanes: rows of the alphabet, in reading order.
-        alphabet: of all lanes, at most 65,536 rows.
+        alphabet: symbols of all lanes, at most 65,536 rows.
 
     Returns:
         The bytes of each lane: the state, u32, then 16-bit words in reading order.

@@ -64,7 +64,7 @@ def best_path(
 
     Args:
         costs: (steps, sets, parities, lanes).
-        lengths: of the lanes, longest first.
+        lengths: lengths of the lanes, longest first.
 
     Source: G. D. Forney, "The Viterbi algorithm", Proceedings of the IEEE 61 (1973).
     """

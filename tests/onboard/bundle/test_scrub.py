@@ -57,7 +57,7 @@ def test_every_flip_in_the_bundle_is_found(encoder: Encoder, scrub: Scrub) -> No
 
 def test_every_flip_in_what_was_made_of_it_is_found(encoder: Encoder, scrub: Scrub) -> None:
     """The numpy engine works on these arrays: it has no copy of its own."""
-    arrays = [array for _, array in arrays_in(encoder.bundle.codec, "model")]
+    arrays = [array for _, array in arrays_in(encoder.coder.memory, "model")]
     assert sum(array.nbytes for array in arrays) > 400_000
     assert len({array.ctypes.data for array in arrays}) == len(arrays)
     generator = np.random.default_rng(2)

@@ -27,7 +27,7 @@ class AdaptiveSide:
     Attributes:
         means: mean of each band, DN.
         step_code: 0..255; the step is 2^(code/16 - 1) DN.
-        angles: of the band transform, 0..255 each.
+        angles: angles of the band transform, 0..255 each.
     """
 
     means: tuple[int, ...]

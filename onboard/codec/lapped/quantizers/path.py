@@ -83,7 +83,7 @@ class Chooser:
 
         Args:
             away: coded symbols before rounding, in 1/64 step, less their prediction.
-            rows: of the table of each in an even state.
+            rows: row of the table of each symbol in an even state.
             worth: squared 1/64 steps that a bit of each is worth.
             lanes: how many symbols each tile has.
         """

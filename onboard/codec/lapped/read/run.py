@@ -129,9 +129,9 @@ class Run:
         """Read ahead; the reader does not move.
 
         Args:
-            reader: of the lanes.
+            reader: reader of the lanes.
             lanes: which, none of them twice.
-            slots: of the 4096 slots of each table, the distance from the start of their symbol
+            slots: for the 4096 slots of each table, the distance from the start of their symbol
                 in the low 12 bits, its frequency above; see `pack_slots`.
             rows: (steps, lanes), first slot of the table at each step; becomes the slot that the
                 lane stood on. Of lanes that are steered, the table of odd states comes next.

@@ -57,10 +57,10 @@ class TableReader:
         """Read a residual for each row from one lane, until it ends: `decode` without numpy.
 
         Args:
-            reader: of the lane.
+            reader: reader of the lane.
             lane: which.
-            rows: of plain tables, or of those of even states.
-            state: of the trellis, if the tile is dependent.
+            rows: row of the table of each residual: plain, or of even states.
+            state: state of the trellis, if the tile is dependent.
 
         Returns:
             The residuals and, of dependent tiles, whether the state before each was odd.
@@ -112,11 +112,11 @@ class TableReader:
         """Read residuals from lanes side by side, from each until it ends.
 
         Args:
-            reader: of the lanes.
+            reader: reader of the lanes.
             spans: lanes; where in `levels` each begins; residuals of each, at most.
-            levels: of all residuals.
+            levels: level of each residual.
             first_row: see `Tables.first_row`.
-            states: of the trellis where each begins, if the tiles are dependent.
+            states: state of the trellis where each begins, if the tiles are dependent.
         """
         lanes, begins, lengths = spans
         shifts = self.tables.shifts.take(levels)
@@ -154,9 +154,9 @@ class _Steered:
     """The trellis of lanes side by side.
 
     Attributes:
-        states: of each lane now, see `Steering`.
-        holds: of each number, `HOLD` where the low bits that follow move the state.
-        odd: of each number, whether the state before it was odd.
+        states: state of each lane now, see `Steering`.
+        holds: `HOLD` for each number whose low bits, which follow, move the state; else 0.
+        odd: whether the state before each number was odd.
     """
 
     def __init__(self, states: NDArray[np.int64], numbers: int) -> None:
@@ -223,7 +223,7 @@ class _Slots:
         an escape go back to there.
 
         Args:
-            reader: of the lanes.
+            reader: reader of the lanes.
             lanes: which.
             places: first number of each.
             stops: the one after its last.

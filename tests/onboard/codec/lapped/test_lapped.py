@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from onboard.codec.lapped.model.transform import PLANE_LIMIT
 
 from ground.decode.lapped.synthesis import synthesise, to_bands
 from ground.scenes.procedural import procedural
@@ -23,6 +22,7 @@ from onboard.codec.lapped.points import PLAIN, STEERED
 from onboard.codec.lapped.prepared import PreparedTiles
 from onboard.codec.lapped.read.lanes import Lane
 from onboard.codec.lapped.read.layers import LayerReader, Read
+from onboard.codec.lapped.transform import PLANE_LIMIT
 from onboard.codec.lapped.trellis import STATES
 from onboard.codec.tile import ALL_VALID, Chosen
 from onboard.errors import BundleError, StreamError
@@ -186,7 +186,7 @@ def coder(lapped: LappedTileCoder, dependent: bool) -> LappedTileCoder:
     return lapped.using("trellis") if dependent else lapped
 
 
-def code(
+def encoded(
     lapped: LappedTileCoder,
     batch: Chosen[PreparedTiles],
     dependent: bool,
@@ -225,7 +225,7 @@ def test_reading_gives_the_symbols_that_were_written(
     lapped: LappedTileCoder, tiles: NDArray[np.int32], code: int, dependent: bool
 ) -> None:
     batch = chosen(lapped, tiles, code)
-    coded = code(lapped, batch, dependent)
+    coded = encoded(lapped, batch, dependent)
     found = read(lapped, len(tiles), 4, 4, lanes_of(lapped, coded), dependent)
     assert not found.wrong
     assert (found.complete == lapped.model.contexts.layers).all()
@@ -288,7 +288,7 @@ def test_tiles_of_any_shape_are_read_back(
     rng = np.random.default_rng(2)
     tiles = rng.integers(0, 3_000, (2, 4, *shape)).astype(np.int32)
     batch = chosen(lapped, tiles, 96)
-    coded = code(lapped, batch, dependent)
+    coded = encoded(lapped, batch, dependent)
     rows, cols = -(-shape[0] // BLOCK), -(-shape[1] // BLOCK)
     found = read(lapped, 2, rows, cols, lanes_of(lapped, coded), dependent)
     assert not found.wrong
@@ -302,7 +302,7 @@ def test_short_bodies_are_read_back(
     lapped: LappedTileCoder, tiles: NDArray[np.int32], room: int, one_layer: bool, dependent: bool
 ) -> None:
     batch = chosen(lapped, tiles, 112, room)
-    coded = code(lapped, batch, dependent, one_layer)
+    coded = encoded(lapped, batch, dependent, one_layer)
     assert max(len(body) for bodies in coded for _, _, body in bodies) <= room
     found = read(lapped, len(tiles), 4, 4, lanes_of(lapped, coded), dependent)
     assert not found.wrong
@@ -320,7 +320,7 @@ def test_a_tile_s_bytes_do_not_depend_on_its_batch(
     lapped: LappedTileCoder, tiles: NDArray[np.int32], dependent: bool
 ) -> None:
     def coded(some: NDArray[np.int32]) -> list[list[tuple[int, int, bytes]]]:
-        return code(lapped, chosen(lapped, some, 100), dependent)
+        return encoded(lapped, chosen(lapped, some, 100), dependent)
 
     together = coded(tiles)
     assert together == [coded(tiles[[number]])[0] for number in range(len(tiles))]
@@ -333,7 +333,7 @@ def test_a_lost_segment_takes_no_other_with_it(
 ) -> None:
     """Of the layer that it is in, what comes after it is read all the same."""
     batch = chosen(lapped, tiles[:1], 64, 60)
-    coded = code(lapped, batch, dependent)
+    coded = encoded(lapped, batch, dependent)
     lanes = lanes_of(lapped, coded)
     written = list(coder(lapped, dependent).scan(batch.prepared, batch.steps))
     for lost in range(1, len(lanes) - 1):
@@ -357,7 +357,7 @@ def test_a_plan_foretells_the_bytes(
     for code in (64, 112, 160):
         batch = chosen(lapped, tiles, code)
         planned = sum(n for tile in coder(lapped, dependent).plan(batch) for _, _, n in tile.pieces)
-        coded = code(lapped, batch, dependent)
+        coded = encoded(lapped, batch, dependent)
         written = sum(len(body) for tile in coded for _, _, body in tile)
         assert planned == pytest.approx(written, rel=0.001)
         sizes.append(written)
