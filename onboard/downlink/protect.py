@@ -22,7 +22,7 @@ from onboard.link.repair import (
     known_packet,
     symbols_of,
 )
-from onboard.link.resync import EVERY_MODEL, Damage, Received, models_of, read_packets
+from onboard.link.resync import Damage, Received, models_of, read_packets
 from onboard.link.segment import Kind, Segment
 
 MAX_SENT_TOGETHER = 8_191
@@ -34,6 +34,13 @@ MAX_PROTECTED_BYTES = 65_496
 _ELEMENTS_AT_ONCE = 1 << 18
 
 Buffer = bytes | mmap
+
+
+class _EveryModel(frozenset[bytes]):
+    """All tags there are, for packets that are known to be intact."""
+
+    def __contains__(self, tag: object) -> bool:
+        return True
 
 
 def protect(recording: Buffer, size: int, rows: int) -> Iterator[bytes]:
@@ -130,7 +137,7 @@ def _sequence(packed: bytes) -> int:
 
 def _models_of(recording: Buffer) -> Collection[bytes]:
     """Return the tags that segments may have: any, where the sender's own packets name none."""
-    return models_of(recording) or EVERY_MODEL
+    return models_of(recording) or _EveryModel()
 
 
 def _one_application(recording: Buffer) -> Iterator[SpacePacket | bytes]:

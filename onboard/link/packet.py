@@ -4,6 +4,7 @@ import binascii
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from onboard.errors import StreamError, UsageError
 from onboard.link.segment import Buffer, Head
@@ -72,17 +73,77 @@ class SpacePacket:
         Raises:
             StreamError: not a packet of ours, cut short, or its CRC-16 does not match.
         """
-        apid, sequence, time, stop = read_head(buffer, offset)
+        head = PacketHead.read(buffer, offset)
+        return cls.of(head, buffer, offset), offset + head.size
+
+    @classmethod
+    def of(cls, head: "PacketHead", buffer: Buffer, offset: int) -> "SpacePacket":
+        """Read a packet whose head is read already, see `unpack`."""
         after = first = offset + PACKET_OVERHEAD
+        stop = offset + head.size
         while stop - after > CONTROL_BYTES:
             after += Head.read(buffer, after).size
         if after not in (stop, stop - CONTROL_BYTES):
             raise StreamError(f"packet: its last segment ends {after - stop} bytes after it")
-        if after < stop and crc16(buffer[offset:after]) != int.from_bytes(
-            buffer[after:stop], "big"
-        ):
+        # The CRC of bytes with their CRC behind them is 0.
+        if after < stop and crc16(buffer[offset:stop]) != 0:
             raise StreamError("packet: error control does not match")
-        return cls(apid, sequence, time, bytes(buffer[first:after]), after < stop), stop
+        segments = bytes(buffer[first:after])
+        return cls(head.apid, head.sequence, head.time, segments, after < stop)
+
+
+class PacketHead(NamedTuple):
+    """What stands before the segments of a packet.
+
+    Attributes:
+        apid: application process, 0..2046; of an idle packet 2047.
+        sequence: sequence count, 0..16,383.
+        time: seconds and 1/65536 s since 1958-01-01T00:00:00 TAI.
+        size: bytes of the whole packet.
+    """
+
+    apid: int
+    sequence: int
+    time: tuple[int, int]
+    size: int
+
+    @classmethod
+    def read(cls, buffer: Buffer, offset: int = 0) -> "PacketHead":
+        """Read a head and check that all of the packet is there, without a look at its segments.
+
+        Raises:
+            StreamError: not the head of a packet of ours, or cut short.
+        """
+        left = len(buffer) - offset
+        if left < PACKET_OVERHEAD:
+            raise StreamError("packet: cut short in its header")
+        identity, sequence, length, seconds, ticks = _HEAD.unpack_from(buffer, offset)
+        size = PRIMARY_BYTES + 1 + length
+        wrong = identity & ~IDLE_APID != _FLAGGED or identity & IDLE_APID == IDLE_APID
+        if wrong or sequence & _UNSEGMENTED != _UNSEGMENTED:
+            raise StreamError(
+                f"packet: expected a packet header, found {identity:04x} {sequence:04x}"
+            )
+        if size > left:
+            raise StreamError(f"packet: cut short, {size - left} bytes are missing")
+        return cls(identity & IDLE_APID, sequence & ~_UNSEGMENTED, (seconds, ticks), size)
+
+    @classmethod
+    def idle(cls, buffer: Buffer, offset: int) -> "PacketHead | None":
+        """Return the head of an idle packet, None if none is there.
+
+        It ends where the buffer does or where another packet seems to begin: little else in it
+        can be checked.
+        """
+        if len(buffer) - offset < PRIMARY_BYTES:
+            return None
+        if (buffer[offset] & 0xF7, buffer[offset + 1]) != (IDLE_APID >> 8, IDLE_APID & 0xFF):
+            return None
+        size = PRIMARY_BYTES + 1 + int.from_bytes(buffer[offset + 4 : offset + 6], "big")
+        stop = offset + size
+        if stop == len(buffer) or (stop < len(buffer) and buffer[stop] >> 4 == 0):
+            return cls(IDLE_APID, 0, (0, 0), size)
+        return None
 
 
 @dataclass(frozen=True)
@@ -162,17 +223,3 @@ class PacketOptions:
 def crc16(message: Buffer) -> int:
     """Return the CRC-16 of packet error control (CCSDS 132.0-B-3, 4.1.6.2)."""
     return binascii.crc_hqx(message, 0xFFFF)
-
-
-def read_head(buffer: Buffer, offset: int) -> tuple[int, int, tuple[int, int], int]:
-    """Check the headers of a packet; return APID, sequence count, time and where it ends."""
-    if len(buffer) - offset < PACKET_OVERHEAD:
-        raise StreamError("packet: cut short in its header")
-    identity, sequence, length, seconds, ticks = _HEAD.unpack_from(buffer, offset)
-    stop: int = offset + PRIMARY_BYTES + 1 + length
-    wrong = identity & ~IDLE_APID != _FLAGGED or identity & IDLE_APID == IDLE_APID
-    if wrong or sequence & _UNSEGMENTED != _UNSEGMENTED:
-        raise StreamError(f"packet: expected a packet header, found {identity:04x} {sequence:04x}")
-    if stop > len(buffer):
-        raise StreamError(f"packet: cut short, {stop - len(buffer)} bytes are missing")
-    return identity & IDLE_APID, sequence & ~_UNSEGMENTED, (seconds, ticks), stop

@@ -1,24 +1,16 @@
 """Resync: what is intact in a damaged stream or recording, and of which models it may be."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from mmap import mmap
+from typing import TypeVar
 
 from onboard.errors import StreamError
-from onboard.link.packet import IDLE_APID, PACKET_OVERHEAD, PRIMARY_BYTES, SpacePacket, read_head
+from onboard.link.packet import IDLE_APID, PACKET_OVERHEAD, PacketHead, SpacePacket
 from onboard.link.segment import BOUND, SYNC, Buffer, Head, Segment, told_tag, unpack_segments
 
-
-class _EveryModel(frozenset[bytes]):
-    """All tags there are."""
-
-    def __contains__(self, tag: object) -> bool:
-        return True
-
-
-EVERY_MODEL = _EveryModel()
-"""For packets that are known to be intact: their segments may be of any model."""
 MAX_MODELS = 256
 """Models of which there may be segments in what was received together."""
 _WASTE_PER_BYTE = 16
@@ -26,6 +18,8 @@ _WASTE_ALLOWED = 1 << 20
 _MOST_HEARD_ONCE = 1 << 16
 
 Place = tuple[int, int, int, int]
+AnyHead = TypeVar("AnyHead", bound=Head | PacketHead)
+Intact = TypeVar("Intact")
 
 
 @dataclass(frozen=True)
@@ -35,6 +29,74 @@ class Damage:
     offset: int
     length: int
     reason: str
+
+
+def resync(
+    stream: bytes | mmap,
+    head_at: Callable[[int], AnyHead],
+    read: Callable[[AnyHead, int], Intact | None],
+    next_mark: Callable[[int], int],
+) -> Iterator[Intact | Damage]:
+    """Yield what is intact in a stream and, between, what is damaged.
+
+    What begins at an offset is intact if `head_at` and `read` both accept it; reading goes on right
+    behind it. If not, it goes on at the next mark, and all bytes from there to what is intact next
+    are one `Damage`, with the first of the errors as its reason.
+
+    What has a head but is not intact was read for nothing: it wastes the size that its head tells.
+    A place without a head wastes nothing. Reading gives up, with a last `Damage` for the rest, when
+    the waste is more than `allowance`: such a stream was made to waste time.
+
+    Args:
+        stream: bytes to search.
+        head_at: reader of the head of what begins at an offset and ends within the stream; a
+            StreamError says that there is none.
+        read: reader of what has this head, at this offset; None passes it over in silence, a
+            StreamError says that it is not intact.
+        next_mark: search for where, after an offset, something may begin; it gives the stream's
+            end if that is nowhere.
+    """
+    offset = damaged_from = 0
+    reason = ""
+    allowed = allowance(stream)
+    while offset < len(stream):
+        size = 0
+        try:
+            head = head_at(offset)
+            size = head.size
+            found = read(head, offset)
+        except StreamError as error:
+            reason = reason or str(error)
+            allowed -= size  # nothing, unless there was a head
+            if allowed < 0:
+                reason = "too many false sync marks, the rest was not read"
+                break
+            offset = next_mark(offset)
+            continue
+        if damaged_from < offset:
+            yield Damage(damaged_from, offset - damaged_from, reason)
+        if found is not None:
+            yield found
+        offset = damaged_from = offset + size
+        reason = ""
+    if damaged_from < len(stream):
+        yield Damage(damaged_from, len(stream) - damaged_from, reason)
+
+
+def allowance(stream: bytes | mmap) -> int:
+    """Return the bytes that may be read for nothing before a stream is given up."""
+    return _WASTE_PER_BYTE * len(stream) + _WASTE_ALLOWED
+
+
+def _findable(stream: Buffer) -> bytes | mmap:
+    """Return a stream in which bytes can be looked for."""
+    return bytes(stream) if isinstance(stream, memoryview) else stream
+
+
+def _next_sync(stream: bytes | mmap, offset: int) -> int:
+    """Return where the next sync mark after an offset is, the stream's end if there is none."""
+    found = stream.find(SYNC, offset + 1)
+    return len(stream) if found < 0 else found
 
 
 class ModelTags:
@@ -63,38 +125,33 @@ class ModelTags:
         In a scene whose model is named no tile is looked at. Listening ends, as reading does, when
         more than 16 times the stream (and 1 MiB) went into it.
         """
-        searched = findable(stream)
-        self._hear_names(searched)
-        self._hear_tiles(searched)
-
-    def _hear_names(self, stream: bytes | mmap) -> None:
-        allowed = allowance(stream)
-        for offset, head in _heads(stream):
-            if head.kind in BOUND:
-                continue
-            if (allowed := allowed - head.size) < 0:
-                return
+        searched = _findable(stream)
+        for offset, head in _heads(searched, self._may_name):
             with suppress(StreamError):
-                segment = Segment.of(head, stream, offset, ())
-                if len(self._named) < MAX_MODELS:
-                    self._named.add(segment.model)
-                if segment.model in self._named:
-                    self._told.add(segment.scene_id)
+                self._hear_name(Segment.of(head, searched, offset, ()))
+        for offset, head in _heads(searched, self._may_tell):
+            self._hear_tile(head, told_tag(bytes(searched[offset : offset + head.size])))
 
-    def _hear_tiles(self, stream: bytes | mmap) -> None:
-        allowed = allowance(stream)
-        for offset, head in _heads(stream):
-            if head.kind not in BOUND or head.scene_id in self._told:
-                continue
-            if (allowed := allowed - head.size) < 0:
-                return
-            key = head.scene_id, told_tag(bytes(stream[offset : offset + head.size]))
-            place = head.kind, head.tile, head.layer, head.first
-            if self._once.setdefault(key, place) != place:
-                if len(self._agreed) < MAX_MODELS:
-                    self._agreed.add(key)
-            elif len(self._once) > _MOST_HEARD_ONCE:
-                del self._once[next(iter(self._once))]
+    def _may_name(self, head: Head) -> bool:
+        return head.kind not in BOUND
+
+    def _may_tell(self, head: Head) -> bool:
+        return head.kind in BOUND and head.scene_id not in self._told
+
+    def _hear_name(self, segment: Segment) -> None:
+        if len(self._named) < MAX_MODELS:
+            self._named.add(segment.model)
+        if segment.model in self._named:
+            self._told.add(segment.scene_id)
+
+    def _hear_tile(self, head: Head, tag: bytes) -> None:
+        key = head.scene_id, tag
+        place = head.kind, head.tile, head.layer, head.first
+        if self._once.setdefault(key, place) != place:
+            if len(self._agreed) < MAX_MODELS:
+                self._agreed.add(key)
+        elif len(self._once) > _MOST_HEARD_ONCE:
+            del self._once[next(iter(self._once))]
 
 
 def models_of(*streams: Buffer) -> frozenset[bytes]:
@@ -105,67 +162,45 @@ def models_of(*streams: Buffer) -> frozenset[bytes]:
     return tags.known
 
 
+def _heads(stream: bytes | mmap, wanted: Callable[[Head], bool]) -> Iterator[tuple[int, Head]]:
+    """Yield offset and head of whatever may be a wanted segment, one in another included.
+
+    This ends before the segments are more than `allowance` together.
+    """
+    allowed = allowance(stream)
+    offset = -1
+    while (offset := _next_sync(stream, offset)) < len(stream):
+        try:
+            head = Head.read(stream, offset)
+        except StreamError:
+            continue
+        if wanted(head):
+            allowed -= head.size
+            if allowed < 0:
+                return
+            yield offset, head
+
+
 def read_segments(
     stream: Buffer, models: Collection[bytes] | None = None
 ) -> Iterator[Segment | Damage]:
     """Yield the segments of a stream and, between them, what is damaged.
 
-    Reading resumes at the next sync mark whose segment checks. A memoryview is copied.
-
-    Reading gives up, with a last `Damage` for the rest, when more than 16 times the stream (and
-    1 MiB) went into checking marks that lead nowhere: such a stream was made to waste time.
+    Reading resumes at the next sync mark whose segment checks, and may give up, see `resync`. A
+    memoryview is copied.
 
     Args:
         stream: segments back to back.
         models: tags of the models that tiles and masks may be of; None takes those of which the
             stream itself tells, see `models_of`.
     """
-    stream = findable(stream)
-    models = models_of(stream) if models is None else models
-    offset = damaged_from = 0
-    reason = ""
-    allowed = allowance(stream)
-    while offset < len(stream):
-        size = 0
-        try:
-            head = Head.read(stream, offset)
-            size = head.size
-            segment = Segment.of(head, stream, offset, models)
-        except StreamError as error:
-            reason = reason or str(error)
-            allowed -= size  # nothing, unless its body was read
-            if allowed < 0:
-                reason = "too many false sync marks, the rest was not read"
-                break
-            found = stream.find(SYNC, offset + 1)
-            offset = len(stream) if found < 0 else found
-            continue
-        if damaged_from < offset:
-            yield Damage(damaged_from, offset - damaged_from, reason)
-        yield segment
-        offset = damaged_from = offset + size
-        reason = ""
-    if damaged_from < len(stream):
-        yield Damage(damaged_from, len(stream) - damaged_from, reason)
+    searched = _findable(stream)
+    known = models_of(searched) if models is None else models
 
+    def read(head: Head, offset: int) -> Segment:
+        return Segment.of(head, searched, offset, known)
 
-def allowance(stream: Buffer) -> int:
-    """Return the bytes that may be read for nothing before a stream is given up."""
-    return _WASTE_PER_BYTE * len(stream) + _WASTE_ALLOWED
-
-
-def findable(stream: Buffer) -> bytes | mmap:
-    """Return a stream in which bytes can be looked for."""
-    return bytes(stream) if isinstance(stream, memoryview) else stream
-
-
-def _heads(stream: bytes | mmap) -> Iterator[tuple[int, Head]]:
-    """Yield offset and head of whatever may be a segment, one in another included."""
-    offset = stream.find(SYNC)
-    while offset >= 0:
-        with suppress(StreamError):
-            yield offset, Head.read(stream, offset)
-        offset = stream.find(SYNC, offset + 1)
+    yield from resync(searched, partial(Head.read, searched), read, partial(_next_sync, searched))
 
 
 @dataclass(frozen=True)
@@ -215,85 +250,41 @@ def read_packets(
     """Yield the packets of a recording and, between them, what is damaged.
 
     A packet of which something is damaged is passed over, but its intact segments are yielded each
-    alone. Idle packets are skipped. Reading gives up, with a last `Damage` for the rest, when more
-    than 16 times the stream (and 1 MiB) went into checking marks that lead nowhere.
+    alone. Idle packets are skipped. Reading may give up, see `resync`.
 
     Args:
         stream: packets back to back.
         models: see `read_segments`.
     """
-    stream = findable(stream)
-    models = models_of(stream) if models is None else models
-    offset = damaged_from = 0
-    reason = ""
-    allowed = allowance(stream)
-    while offset < len(stream):
-        try:
-            found, stop = _found_at(stream, offset, models)
-        except StreamError as error:
-            reason = reason or str(error)
-            allowed -= _claimed(stream, offset)
-            if allowed < 0:
-                reason = "too many false sync marks, the rest was not read"
-                break
-            offset = _next_candidate(stream, offset)
-            continue
-        if damaged_from < offset:
-            yield Damage(damaged_from, offset - damaged_from, reason)
-        if found is not None:
-            yield found
-        offset = damaged_from = stop
-        reason = ""
-    if damaged_from < len(stream):
-        yield Damage(damaged_from, len(stream) - damaged_from, reason)
+    searched = _findable(stream)
+    known = models_of(searched) if models is None else models
+
+    def read(head: Head | PacketHead, offset: int) -> Received | None:
+        stop = offset + head.size
+        if isinstance(head, Head):
+            segment = Segment.of(head, searched, offset, known)
+            return Received(offset, stop, None, (segment,))
+        if head.apid == IDLE_APID:
+            return None
+        packet = SpacePacket.of(head, searched, offset)
+        return Received(offset, stop, packet, unpack_segments(packet.segments, known))
+
+    yield from resync(searched, partial(_head_at, searched), read, partial(_next_packet, searched))
 
 
-def _found_at(
-    stream: bytes | mmap, offset: int, models: Collection[bytes]
-) -> tuple[Received | None, int]:
-    """Return the packet or the segment at `offset`, None for an idle packet, and where it ends.
+def _head_at(stream: bytes | mmap, offset: int) -> Head | PacketHead:
+    """Return the head of the segment, the idle packet or the packet of ours at an offset.
 
     Raises:
-        StreamError: there is neither.
+        StreamError: there is none of them.
     """
     if stream[offset : offset + 2] == SYNC:
-        segment, stop = Segment.unpack(stream, offset, models)
-        return Received(offset, stop, None, (segment,)), stop
-    if _is_idle(stream, offset):
-        return None, _packet_end(stream, offset)
-    packet, stop = SpacePacket.unpack(stream, offset)
-    return Received(offset, stop, packet, unpack_segments(packet.segments, models)), stop
+        return Head.read(stream, offset)
+    return PacketHead.idle(stream, offset) or PacketHead.read(stream, offset)
 
 
-def _is_idle(stream: bytes | mmap, offset: int) -> bool:
-    """Say whether an idle packet begins here: its end must be the stream's or another packet."""
-    if len(stream) - offset < PRIMARY_BYTES or (stream[offset] & 0xF7, stream[offset + 1]) != (
-        IDLE_APID >> 8,
-        IDLE_APID & 255,
-    ):
-        return False
-    stop = _packet_end(stream, offset)
-    following = stream[stop : stop + 1]
-    return stop == len(stream) or (stop < len(stream) and following[0] >> 4 == 0)
-
-
-def _packet_end(stream: bytes | mmap, offset: int) -> int:
-    return offset + PRIMARY_BYTES + 1 + int.from_bytes(stream[offset + 4 : offset + 6], "big")
-
-
-def _claimed(stream: bytes | mmap, offset: int) -> int:
-    """Return the bytes that checking this place may have read."""
-    try:
-        if stream[offset : offset + 2] == SYNC:
-            return Head.read(stream, offset).size
-        return read_head(stream, offset)[-1] - offset
-    except StreamError:
-        return 0
-
-
-def _next_candidate(stream: bytes | mmap, offset: int) -> int:
+def _next_packet(stream: bytes | mmap, offset: int) -> int:
     """Return where a packet, or failing that a segment, may begin after a place where none does."""
-    mark = stream.find(SYNC, offset + 1)
-    if mark < 0:
-        return len(stream)
-    return mark - PACKET_OVERHEAD if mark - PACKET_OVERHEAD > offset else mark
+    mark = _next_sync(stream, offset)
+    before = mark - PACKET_OVERHEAD
+    return before if offset < before and mark < len(stream) else mark
