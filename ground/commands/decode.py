@@ -16,8 +16,13 @@ from ground.commands.options import add_recording_options, bundle_path, given_mo
 from ground.decode.decoder import Decoded, Decoder, Mask
 from ground.products import geotiff
 from ground.products.quicklook import quicklook
-from ground.station.recording import Pass, open_recording, read_pass, refuse_overwriting
-from onboard.commands.commandline import Commands, add_json_option, print_result
+from ground.station.recording import Pass, open_recording, read_pass
+from onboard.commands.commandline import (
+    Commands,
+    add_json_option,
+    print_result,
+    refuse_overwriting,
+)
 from onboard.errors import InputError, LimitError, StreamError, UsageError
 
 
@@ -44,8 +49,10 @@ def add_decode_command(commands: Commands) -> None:
 
 
 def _decode(arguments: argparse.Namespace) -> int:
-    outputs = (arguments.output, arguments.quicklook, arguments.json)
-    refuse_overwriting(outputs, [*arguments.input, arguments.original])
+    outputs = {"-o": arguments.output, "--quicklook": arguments.quicklook}
+    refuse_overwriting(
+        {**outputs, "--json": arguments.json}, [*arguments.input, arguments.original]
+    )
     if arguments.all_scenes and (arguments.original or arguments.quicklook):
         raise UsageError("--all-scenes: expected neither --original nor --quicklook")
     if arguments.all_scenes and arguments.scene_id is not None:

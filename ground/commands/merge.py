@@ -5,8 +5,14 @@ from pathlib import Path
 
 from ground.commands.options import known_models
 from ground.station.merge import merge
-from ground.station.recording import open_recording, refuse_overwriting
-from onboard.commands.commandline import Commands, add_json_option, open_output, print_result
+from ground.station.recording import open_recording
+from onboard.commands.commandline import (
+    Commands,
+    add_json_option,
+    open_output,
+    print_result,
+    refuse_overwriting,
+)
 from onboard.errors import StreamError
 
 
@@ -24,7 +30,7 @@ def add_merge_command(commands: Commands) -> None:
 
 
 def _merge(arguments: argparse.Namespace) -> int:
-    refuse_overwriting((arguments.output, arguments.json), arguments.input)
+    refuse_overwriting({"-o": arguments.output, "--json": arguments.json}, arguments.input)
     merged = merge([open_recording(path) for path in arguments.input], known_models())
     if not merged.segments:
         raise StreamError("merge: no intact segment in any recording")

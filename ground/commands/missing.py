@@ -7,10 +7,16 @@ from pathlib import Path
 from ground.commands.options import add_recording_options, bundle_path, given_models
 from ground.decode.inventory import Inventory, take_inventory
 from ground.station.nak import Transaction, missing_ranges, pack_naks
-from ground.station.recording import Bytes, open_recording, read_pass, refuse_overwriting
+from ground.station.recording import Bytes, open_recording, read_pass
 from ground.station.tally import Tally, tally_text
 from onboard.bundle import load
-from onboard.commands.commandline import Commands, add_json_option, open_output, print_result
+from onboard.commands.commandline import (
+    Commands,
+    add_json_option,
+    open_output,
+    print_result,
+    refuse_overwriting,
+)
 from onboard.errors import StreamError, UsageError
 from onboard.link.resync import models_of
 
@@ -44,7 +50,7 @@ def add_missing_command(commands: Commands) -> None:
 
 
 def _missing(arguments: argparse.Namespace) -> int:
-    refuse_overwriting((arguments.nak, arguments.json), arguments.input)
+    refuse_overwriting({"--nak": arguments.nak, "--json": arguments.json}, arguments.input)
     recordings = [open_recording(path) for path in arguments.input]
     if arguments.nak:
         return _missing_bytes(arguments, recordings)

@@ -145,19 +145,3 @@ def restored_packets(recordings: Sequence[Bytes], models: Collection[bytes] = ()
     if all(recording.find(_REPAIR_MARK) < 0 for recording in recordings):
         return b""
     return restore(b"".join(recordings), models).packets
-
-
-def refuse_overwriting(
-    outputs: Iterable[Path | str | None], recordings: Iterable[Path | None]
-) -> None:
-    """Refuse an output that is a recording: it is mapped, and would be lost.
-
-    Raises:
-        UsageError: naming it.
-    """
-    inputs = [path for path in recordings if path is not None and path.exists()]
-    for output in outputs:
-        if output not in (None, "-") and Path(str(output)).exists():
-            for path in inputs:
-                if path.samefile(str(output)):
-                    raise UsageError(f"{output}: is an input, expected another place to write to")

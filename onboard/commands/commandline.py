@@ -5,7 +5,7 @@ import json
 import os
 import resource
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -55,6 +55,29 @@ def progress(text: str) -> Iterator[Callable[[str], None]]:
             yield status.update
     else:
         yield lambda _text: None
+
+
+def refuse_overwriting(
+    outputs: Mapping[str, Path | str | None], inputs: Iterable[Path | None]
+) -> None:
+    """Refuse an output that is an input: inputs are mapped, and would be lost.
+
+    Args:
+        outputs: files to write, by the options that name them; None and "-" are no files.
+        inputs: files to read, which need not exist; None is no file.
+
+    Raises:
+        UsageError: naming the option, the output and the input.
+    """
+    existing = [path for path in inputs if path is not None and path.exists()]
+    for option, output in outputs.items():
+        if output is None or output == "-" or not Path(output).exists():
+            continue
+        for path in existing:
+            if path.samefile(output):
+                raise UsageError(
+                    f"{option} {output}: is the input {path}, expected another place to write to"
+                )
 
 
 def open_output(path: Path) -> BinaryIO:

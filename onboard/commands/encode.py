@@ -9,13 +9,18 @@ from typing import Any
 
 from onboard import bundle as bundles
 from onboard.bundle.scrub import Scrub
-from onboard.commands.commandline import Commands, open_output, peak_rss_mb, print_result
+from onboard.commands.commandline import (
+    Commands,
+    open_output,
+    peak_rss_mb,
+    print_result,
+    refuse_overwriting,
+)
 from onboard.commands.options import (
     add_encode_options,
     add_raw_options,
     cuc_time,
     encode_options,
-    refuse_overwriting,
 )
 from onboard.downlink.recorder import Recorder
 from onboard.encoder import Encoder
@@ -45,7 +50,7 @@ def encode_to_file(
 
     The output grows under its own name: what was written stays.
     """
-    refuse_overwriting(arguments)
+    refuse_overwriting({"-o": arguments.output, "--json": arguments.json}, [arguments.input])
     raw = image.size * image.dtype.itemsize
     options = encode_options(arguments, arguments.rate_window, arguments.output.suffix == ".pkt")
     scrub = Scrub(encoder.bundle, encoder.coder)

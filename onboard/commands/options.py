@@ -117,18 +117,6 @@ def _packet_options(arguments: argparse.Namespace) -> PacketOptions:
     )
 
 
-def refuse_overwriting(arguments: argparse.Namespace) -> None:
-    """Refuse an output that is the input: it is mapped, and would be lost.
-
-    Raises:
-        UsageError: `-o` or `--json` names the input.
-    """
-    for option, target in (("-o", arguments.output), ("--json", arguments.json)):
-        named = target not in (None, "-") and Path(target).exists()
-        if named and Path(target).samefile(arguments.input):
-            raise UsageError(f"{option} {target}: is the input")
-
-
 def cuc_time(text: str | None) -> tuple[int, int] | None:
     """Return a TAI time as seconds and 1/65536 s since 1958-01-01T00:00:00 (CCSDS 301.0, CUC).
 

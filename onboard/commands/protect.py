@@ -5,7 +5,13 @@ from collections.abc import Iterator
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
-from onboard.commands.commandline import Commands, add_json_option, open_output, print_result
+from onboard.commands.commandline import (
+    Commands,
+    add_json_option,
+    open_output,
+    print_result,
+    refuse_overwriting,
+)
 from onboard.downlink.protect import extend, protect
 from onboard.errors import InputError, UsageError
 
@@ -41,8 +47,7 @@ def add_protect_command(commands: Commands) -> None:
 
 def _protect(arguments: argparse.Namespace) -> int:
     source, output = arguments.input, arguments.output
-    if output.exists() and source.exists() and output.samefile(source):
-        raise UsageError(f"-o {output}: is the input")
+    refuse_overwriting({"-o": output, "--json": arguments.json}, [source])
     if not source.is_file() or not source.stat().st_size:
         raise InputError(f"{source}: expected a file of space packets")
     with source.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as recording:

@@ -6,8 +6,13 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from onboard import bundle as bundles
-from onboard.commands.commandline import Commands, add_json_option, open_output, print_result
-from onboard.commands.options import refuse_overwriting
+from onboard.commands.commandline import (
+    Commands,
+    add_json_option,
+    open_output,
+    print_result,
+    refuse_overwriting,
+)
 from onboard.downlink.region import Region
 from onboard.downlink.schedule import Index, Ranking, schedule
 from onboard.errors import BundleError, InputError, StreamError, UsageError
@@ -49,7 +54,7 @@ def add_schedule_command(commands: Commands) -> None:
 
 
 def _schedule(arguments: argparse.Namespace) -> int:
-    refuse_overwriting(arguments)
+    refuse_overwriting({"-o": arguments.output, "--json": arguments.json}, [arguments.input])
     source, output = arguments.input, arguments.output
     if not source.is_file() or not source.stat().st_size:
         raise InputError(f"{source}: expected a file of space packets")
