@@ -15,6 +15,7 @@ from ground.decode.reception import Reception
 from ground.scene import Scene
 from onboard.bundle import Bundle, known, load
 from onboard.errors import BundleError, StreamError, UsageError
+from onboard.image.files import DTYPES
 from onboard.image.tiles import DEFAULT_MAX_PIXELS
 from onboard.link.header import SceneHeader
 from onboard.link.resync import Damage, models_of, read_stream
@@ -23,7 +24,6 @@ from onboard.link.segment import Buffer, Segment
 __all__ = ["Decoded", "Decoder", "Mask", "find_bundle", "find_decoder", "open_decoder"]
 
 DECODERS = Path(__file__).parents[1] / "decoders"
-DTYPES = {"u8": np.uint8, "u16": np.uint16, "i16": np.int16}
 REBUILDERS: dict[str, type[PyramidRebuilder] | type[LappedRebuilder]] = {
     "fixed": PyramidRebuilder,
     "rans": LappedRebuilder,

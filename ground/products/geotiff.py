@@ -16,10 +16,9 @@ from rasterio.transform import Affine
 
 from ground.scene import Scene
 from onboard.errors import InputError, LimitError, UsageError
-from onboard.image.files import Image, sample_type
+from onboard.image.files import DTYPES, Image, sample_type
 from onboard.image.tiles import DEFAULT_MAX_PIXELS
 
-SAMPLE_TYPES = ("uint8", "uint16", "int16")
 GTIFF_OPTIONS = {
     "tiled": True,
     "blockxsize": 256,
@@ -92,7 +91,7 @@ def _read_dataset(dataset: Any, name: str, max_pixels: int) -> Scene:
 def _check_dtypes(dataset: Any, name: str) -> None:
     """Refuse what is not one of the three sample types, counting NaN in floating point."""
     found = sorted(set(dataset.dtypes))
-    if len(found) == 1 and found[0] in SAMPLE_TYPES:
+    if len(found) == 1 and found[0] in (dtype.name for dtype in DTYPES.values()):
         return
     note = ""
     if any(dtype.startswith(("float", "complex")) for dtype in found):

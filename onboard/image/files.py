@@ -2,13 +2,19 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onboard.errors import InputError, UsageError
 
-DTYPES = {"u8": "u1", "u16": "u2", "i16": "i2"}
+DTYPES: dict[str, np.dtype[Any]] = {
+    "u8": np.dtype(np.uint8),
+    "u16": np.dtype(np.uint16),
+    "i16": np.dtype(np.int16),
+}
+"""numpy dtype of each sample type, in the order of the types' numbers in a scene header."""
 LAYOUTS = ("bsq", "bil", "bip")
 Image = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.int16]
 
@@ -19,8 +25,8 @@ def sample_type(image: NDArray[np.generic]) -> str:
     Raises:
         InputError: the array has another dtype; NaN in a float array is counted in the message.
     """
-    for name, code in DTYPES.items():
-        if image.dtype.newbyteorder("=") == np.dtype(code):
+    for name, dtype in DTYPES.items():
+        if image.dtype.newbyteorder("=") == dtype:
             return name
     note = ""
     if image.dtype.kind == "f":
@@ -80,7 +86,7 @@ def read_raw(path: Path, layout: str, dtype: str, byte_order: str, bands: int, w
         raise UsageError(
             f"raw image: expected bands and width of 1 or more, found {bands}, {width}"
         )
-    sample = np.dtype(DTYPES[dtype]).newbyteorder("<" if byte_order == "little" else ">")
+    sample = DTYPES[dtype].newbyteorder("<" if byte_order == "little" else ">")
     line = bands * width * sample.itemsize
     try:
         length = os.path.getsize(path)

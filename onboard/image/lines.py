@@ -54,7 +54,7 @@ class LineSource:
     @property
     def line_bytes(self) -> int:
         """Bytes of a line, all bands."""
-        return self.bands * self.width * np.dtype(DTYPES[self.dtype]).itemsize
+        return self.bands * self.width * DTYPES[self.dtype].itemsize
 
     def strips(self, stream: BinaryIO, rows: int, skip: int = 0) -> Iterator[Image]:
         """Yield strips (bands, rows, width) until the stream ends; the last may be shorter.
@@ -94,8 +94,7 @@ class LineSource:
 
     def _blocks(self, stream: BinaryIO, lines: int) -> Iterator[Image]:
         """Yield blocks of lines (bands, lines, width) as they come; the last may be shorter."""
-        sample = np.dtype(DTYPES[self.dtype])
-        sample = sample.newbyteorder("<" if self.byte_order == "little" else ">")
+        sample = DTYPES[self.dtype].newbyteorder("<" if self.byte_order == "little" else ">")
         while True:
             packed = _read_up_to(stream, lines * self.line_bytes)
             whole = len(packed) // self.line_bytes

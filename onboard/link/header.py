@@ -14,8 +14,8 @@ from onboard.image.files import DTYPES, sample_type
 from onboard.image.tiles import MAX_SIDE
 
 MINOR = 0
-SAMPLE_TYPES = tuple(DTYPES)
 MAX_WKT = 65_536
+_SAMPLE_TYPES = tuple(DTYPES)
 _CRITICAL = 0x80
 _HEADER = struct.Struct(">BBBHII")
 _END = struct.Struct(">II")
@@ -80,7 +80,7 @@ class SceneHeader:
             InputError: a field does not fit the format.
         """
         try:
-            kind = SAMPLE_TYPES.index(self.sample_type)
+            kind = _SAMPLE_TYPES.index(self.sample_type)
             size = (self.bands, self.width, self.height)
             head = _HEADER.pack(MINOR, kind, self.significant_bits, *size)
             body = head + b"".join(struct.pack(">BH", t, len(v)) + v for t, v in self._fields())
@@ -119,19 +119,20 @@ class SceneHeader:
         if len(body) < _HEADER.size:
             raise StreamError(f"scene header: expected {_HEADER.size} bytes, found {len(body)}")
         _, kind, bits, bands, width, height = _HEADER.unpack_from(body)
-        if kind >= len(SAMPLE_TYPES):
-            raise StreamError(f"sample type: expected 0..{len(SAMPLE_TYPES) - 1}, found {kind}")
-        most = 8 if SAMPLE_TYPES[kind] == "u8" else 16
+        if kind >= len(_SAMPLE_TYPES):
+            raise StreamError(f"sample type: expected 0..{len(_SAMPLE_TYPES) - 1}, found {kind}")
+        samples = _SAMPLE_TYPES[kind]
+        most = 8 if samples == "u8" else 16
         if not (1 <= bits <= most and bands and 1 <= width <= MAX_SIDE and height <= MAX_SIDE):
             raise StreamError(f"scene header: {bits} bits, {bands} bands, {width} x {height}")
         try:
             fields = _read_tlv(body)
         except (struct.error, UnicodeDecodeError, zlib.error) as error:
             raise StreamError(f"scene header: malformed extension: {error}") from error
-        limits = np.iinfo(DTYPES[SAMPLE_TYPES[kind]])
+        limits = np.iinfo(DTYPES[samples])
         if not limits.min <= fields.get("nodata", 0) <= limits.max:
-            raise StreamError(f"nodata: expected a {SAMPLE_TYPES[kind]}, found {fields['nodata']}")
-        return cls(SAMPLE_TYPES[kind], bits, bands, width, height, **fields)
+            raise StreamError(f"nodata: expected a {samples}, found {fields['nodata']}")
+        return cls(samples, bits, bands, width, height, **fields)
 
 
 def _read_tlv(body: bytes) -> dict[str, Any]:
