@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from onboard.errors import BundleError, EngineError
+from onboard.errors import BundleError, EngineError, UsageError
 
 ENGINES = ("ort", "litert", "tflite", "numpy")
 _TRIED = ("ort", "litert", "tflite")
@@ -18,6 +18,18 @@ _MODULES = {
     "tflite": "tflite_runtime.interpreter",
 }
 _ORT_FATAL = 4
+
+
+def check_engine(engine: str | None, threads: int) -> None:
+    """Check what is asked of an engine, before any is imported; None leaves its choice open.
+
+    Raises:
+        UsageError: there is no such engine, or `threads` is less than 1.
+    """
+    if engine is not None and engine not in ENGINES:
+        raise UsageError(f"engine: expected one of {', '.join(ENGINES)}, found {engine!r}")
+    if threads < 1:
+        raise UsageError(f"threads: expected at least 1, found {threads}")
 
 
 def import_engine(engine: str) -> Any:

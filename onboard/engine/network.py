@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.engine.engines import ENGINES, first_engine, import_engine, open_ort
-from onboard.errors import BundleError, EngineError, UsageError
+from onboard.engine.engines import check_engine, first_engine, import_engine, open_ort
+from onboard.errors import BundleError, EngineError
 
 
 class Session(Protocol):
@@ -47,10 +47,7 @@ def open_session(
         EngineError: the engine is not installed or cannot run here.
         BundleError: the engine refuses the graph, or its inputs and outputs do not fit.
     """
-    if engine is not None and engine not in ENGINES:
-        raise UsageError(f"engine: expected one of {', '.join(ENGINES)}, found {engine!r}")
-    if threads < 1:
-        raise UsageError(f"threads: expected at least 1, found {threads}")
+    check_engine(engine, threads)
     if engine == "numpy":
         raise EngineError("engine numpy: cannot run int8 networks; use ort, litert or tflite")
     name, module = first_engine() if engine is None else (engine, import_engine(engine))

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.engine.engines import ENGINES, import_engine, open_ort
-from onboard.errors import BundleError, UsageError
+from onboard.engine.engines import check_engine, import_engine, open_ort
+from onboard.errors import BundleError
 
 
 class PlaneSession(Protocol):
@@ -99,10 +99,7 @@ def open_plane_session(
         EngineError: the engine is not installed or cannot run here.
         BundleError: the engine refuses the graph.
     """
-    if engine is not None and engine not in ENGINES:
-        raise UsageError(f"engine: expected one of {', '.join(ENGINES)}, found {engine!r}")
-    if threads < 1:
-        raise UsageError(f"threads: expected at least 1, found {threads}")
+    check_engine(engine, threads)
     if engine in (None, "numpy"):
         return _NumpyPlanes(transform)
     module = import_engine(engine)
