@@ -46,7 +46,7 @@ def progress(text: str) -> Iterator[Callable[[str], None]]:
     """Show how far long work is, on a terminal and where rich is installed; else stay quiet.
 
     Yields:
-        What to call with the text to show.
+        Function to call with the text to show.
     """
     if sys.stderr.isatty() and find_spec("rich"):
         from rich.console import Console  # noqa: PLC0415 (not needed to fly)

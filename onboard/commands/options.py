@@ -80,8 +80,8 @@ def encode_options(arguments: argparse.Namespace, window: str, packets: bool) ->
     """Return the encoder's options from those of the command line.
 
     Args:
-        arguments: of the command line.
-        window: over what the rate is kept.
+        arguments: arguments of the command line.
+        window: part of the scene over which the rate is kept, one of `WINDOWS`.
         packets: whether to form packets.
 
     Raises:

@@ -79,14 +79,14 @@ class _Lines:
     """The strips of an input, watched on their way to the encoder.
 
     Attributes:
-        strips: of the input.
+        strips: strips of the input, (bands, rows, cols).
         tile: rows and columns of a tile.
-        left: lines still to come, None if not known.
+        left: number of lines still to come, None if not known.
         priority: file of cloud fractions.
         nodata: sample value that means there are no data.
-        count: lines so far.
-        arrived: when each strip that is not yet recorded had arrived.
-        error: why the input ended early.
+        count: number of lines so far.
+        arrived: time at which each strip that is not yet recorded had arrived, seconds.
+        error: reason for which the input ended early, None if it did not.
     """
 
     strips: Iterator[Image]

@@ -30,8 +30,8 @@ def cloud_fractions(tiles: NDArray[Any], present: NDArray[np.bool_]) -> NDArray[
     `nir <= 3 red`. Of any other number of bands, it is cloud if their mean is above 2500.
 
     Args:
-        tiles: (tiles, bands, rows, cols), integers, DN: reflectance x 10000.
-        present: (tiles, rows, cols), False where there are no data.
+        tiles: samples (tiles, bands, rows, cols), integers, DN: reflectance x 10000.
+        present: mask (tiles, rows, cols), False where there are no data.
 
     Returns:
         (tiles,), 255 if all is cloud, 0 if nothing is or if none of the pixels looked at is valid.

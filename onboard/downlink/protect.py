@@ -51,8 +51,8 @@ def protect(recording: Buffer, size: int, rows: int) -> Iterator[bytes]:
 
     Args:
         recording: packets of one APID.
-        size: packets in a group, 1..4,096.
-        rows: repair packets for each group, at least 1; at most 8,191 with the group.
+        size: number of packets in a group, 1..4,096.
+        rows: number of repair packets for each group, at least 1; at most 8,191 with the group.
 
     Raises:
         UsageError: arguments out of range; packets of several APIDs, or protected already.
@@ -89,8 +89,8 @@ def extend(recording: Buffer, rows: range, only: Collection[int] | None = None) 
     """Yield further repair packets, without the plain ones, with sequence counts from 0.
 
     Args:
-        recording: what `protect` gave.
-        rows: which rows of the code; those that `protect` made are 0, 1, ...
+        recording: packets that `protect` gave.
+        rows: numbers of the rows of the code; those that `protect` made are 0, 1, ...
         only: numbers of the first packets of the groups wanted; None for all.
 
     Raises:

@@ -20,9 +20,9 @@ class Recorded:
     """How far a file of packets goes.
 
     Attributes:
-        rows: rows of tiles before the last that is in it.
-        segments: of those rows.
-        packets: of those rows.
+        rows: number of rows of tiles before the last that is in the file.
+        segments: number of segments of those rows.
+        packets: number of packets of those rows.
         before: bytes of those rows.
         length: bytes of whole packets in the file.
         ended: whether the end segment is there.
@@ -40,8 +40,8 @@ class Recorded:
         """Read a file of packets that may be cut anywhere.
 
         Args:
-            path: of the file; it need not exist.
-            columns: tiles in a row.
+            path: file of packets, which need not exist.
+            columns: number of tiles in a row.
 
         Raises:
             StreamError: it is damaged elsewhere than in its last packet.
@@ -88,8 +88,8 @@ class Recorder:
     """Writes strips as bare segments or as packets.
 
     Attributes:
-        bytes: written, those found in the file when recording went on included.
-        packets: formed.
+        bytes: number of bytes written, those found in the file when recording went on included.
+        packets: number of packets formed, those found included.
     """
 
     def __init__(
@@ -102,10 +102,10 @@ class Recorder:
         """Begin at the start of a file.
 
         Args:
-            output: written to, flushed and synced after each row of tiles.
-            packets: how packets are formed; None writes bare segments.
-            scrub: checked before what was encoded is written.
-            scrub_rows: rows of tiles from one check to the next.
+            output: file to write to, flushed and synced each time that something is written.
+            packets: form of the packets; None writes bare segments.
+            scrub: check of the model's memory before what was encoded is written; None for none.
+            scrub_rows: number of rows of tiles from one check to the next.
         """
         self._output = output
         self._options = packets
@@ -128,11 +128,12 @@ class Recorder:
         """Go on in a file: the row of tiles it stops in comes again, and only the rest is written.
 
         Args:
-            output: open for reading and writing; what follows the last whole packet is cut off.
-            recorded: what the file holds.
-            packets: how packets are formed.
-            scrub: see `__init__`.
-            scrub_rows: see `__init__`.
+            output: file open for reading and writing; what follows the last whole packet is cut
+                off.
+            recorded: extent of what the file holds.
+            packets: form of the packets.
+            scrub: check of the model's memory before what was encoded is written; None for none.
+            scrub_rows: number of rows of tiles from one check to the next.
         """
         found = cls(output, packets, scrub, scrub_rows)
         found.packets, found.bytes = recorded.packets, recorded.before

@@ -31,8 +31,8 @@ class Region:
     """Polygons over the tile grid of a scene.
 
     Attributes:
-        polygons: which may overlap.
-        columns: tiles in a row.
+        polygons: edges of each polygon; polygons may overlap.
+        columns: number of tiles in a row.
         tile: rows and columns of a tile.
     """
 

@@ -38,8 +38,8 @@ class Ranking:
     """What makes one tile more urgent than another.
 
     Attributes:
-        clouds: cloud fraction of each tile, or any other map of what matters less; of tiles
-            beyond its end it is 0.
+        clouds: cloud fraction of each tile, or any other map of what matters less; 0 for tiles
+            beyond its end.
         region: tiles that come first.
     """
 
@@ -66,12 +66,12 @@ class Index:
     """Where the packets of a recording are, and how late each is sent; 20 bytes a packet.
 
     Attributes:
-        ranks: key of the packet's most urgent segment, then its number in the recording.
-        offsets: of its first byte.
-        marks: its length, whether it holds a scene header, whether it is sent.
-        headers: packets that hold a scene header.
-        damaged: places of the recording that hold no intact packet.
-        damaged_bytes: of them.
+        ranks: key of each packet's most urgent segment, then the packet's number in the recording.
+        offsets: place of each packet's first byte.
+        marks: length of each packet, whether it holds a scene header, whether it is sent.
+        headers: number of packets that hold a scene header.
+        damaged: number of places in the recording that hold no intact packet.
+        damaged_bytes: number of bytes at those places.
     """
 
     ranks: "array[int]" = field(default_factory=lambda: array("Q"))
@@ -136,9 +136,9 @@ def schedule(recording: Recording, index: Index, budget: int) -> Iterator[bytes]
     used up.
 
     Args:
-        recording: as indexed.
-        index: of the recording.
-        budget: bytes, never exceeded.
+        recording: recording that was indexed.
+        index: index of the recording.
+        budget: most bytes of all packets together.
 
     Raises:
         LimitError: the budget is below the first two packets: scene header, and one more.

@@ -38,9 +38,10 @@ def open_session(
     Args:
         onnx: part `encoder.onnx` of a bundle.
         tflite: part `encoder.tflite` of the same bundle.
-        levels: how many latents the graph must give.
-        engine: one of `ENGINES`; None tries ort, litert and tflite in this order.
-        threads: threads of the engine, at least 1.
+        levels: number of latents that the graph must give.
+        engine: name of the engine, one of `ENGINES`; None tries ort, litert and tflite, in this
+            order.
+        threads: number of threads of the engine, at least 1.
 
     Raises:
         UsageError: there is no such engine, or `threads` is less than 1.

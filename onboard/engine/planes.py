@@ -90,9 +90,9 @@ def open_plane_session(
         onnx: part `encoder.onnx` of a bundle.
         tflite: part `encoder.tflite` of the same bundle.
         tile: rows and columns of a tile.
-        transform: the same in numpy.
-        engine: one of `ENGINES`.
-        threads: threads of the engine, at least 1.
+        transform: lapped transform in numpy.
+        engine: name of the engine, one of `ENGINES`; None for numpy.
+        threads: number of threads of the engine, at least 1.
 
     Raises:
         UsageError: there is no such engine, or `threads` is less than 1.

@@ -69,12 +69,13 @@ def read_raw(path: Path, layout: str, dtype: str, byte_order: str, bands: int, w
     """Map a raw file as (bands, rows, cols); the number of rows follows from its length.
 
     Args:
-        path: the file.
-        layout: 'bsq' (band by band), 'bil' (line by line) or 'bip' (pixel by pixel).
-        dtype: 'u8', 'u16' or 'i16'.
-        byte_order: 'little' or 'big'.
+        path: raw file.
+        layout: order of the samples, 'bsq' (band by band), 'bil' (line by line) or 'bip' (pixel by
+            pixel).
+        dtype: sample type, 'u8', 'u16' or 'i16'.
+        byte_order: order of the bytes of a sample, 'little' or 'big'.
         bands: number of bands, at least 1.
-        width: columns, at least 1.
+        width: number of columns, at least 1.
 
     Raises:
         InputError: the file is missing, empty, or not a whole number of lines.

@@ -19,13 +19,13 @@ class LineSource:
     """A stream of lines.
 
     Attributes:
-        layout: 'bil' (line by line, of each its bands), 'bip' (pixel by pixel), or 'bsq': blocks of
-            `block` lines, of each its bands one after the other.
-        dtype: 'u8', 'u16' or 'i16'.
-        byte_order: 'little' or 'big'.
+        layout: order of the samples, 'bil' (line by line, in each band by band), 'bip' (pixel by
+            pixel), or 'bsq' (in blocks of `block` lines, in each band by band).
+        dtype: sample type, 'u8', 'u16' or 'i16'.
+        byte_order: order of the bytes of a sample, 'little' or 'big'.
         bands: number of bands.
-        width: columns.
-        block: lines of a block of 'bsq'; 0 otherwise.
+        width: number of columns.
+        block: number of lines in a block of 'bsq'; 0 otherwise.
     """
 
     layout: str
@@ -56,47 +56,41 @@ class LineSource:
         """Bytes of a line, all bands."""
         return self.bands * self.width * DTYPES[self.dtype].itemsize
 
-    def strips(self, stream: BinaryIO, rows: int, skip: int = 0) -> Iterator[Image]:
-        """Yield strips (bands, rows, width) until the stream ends; the last may be shorter.
+    def strips(self, stream: BinaryIO, height: int, skip: int = 0) -> Iterator[Image]:
+        """Yield strips (bands, height, width) until the stream ends; the last may be shorter.
 
         No more than a strip (and a block of 'bsq') is held.
 
         Args:
-            stream: read from where it is, never sought.
-            rows: lines of a strip.
-            skip: lines to leave out first.
+            stream: stream to read from where it is; it is never sought.
+            height: number of lines in a strip.
+            skip: number of lines to leave out first.
 
         Raises:
             InputError: the stream ends within a line; all whole lines were yielded before.
         """
         held: Image = np.empty((self.bands, 0, self.width), DTYPES[self.dtype])
         failed: InputError | None = None
-        blocks = self._blocks(stream, self.block or rows)
-        while True:
-            try:
-                block = next(blocks, None)
-            except InputError as error:
-                failed = error
-                break
-            if block is None:
-                break
-            dropped = min(skip, block.shape[1])
-            skip -= dropped
-            fresh = block[:, dropped:]
-            held = np.concatenate([held, fresh], axis=1) if held.shape[1] else fresh
-            while held.shape[1] >= rows:
-                yield held[:, :rows]
-                held = held[:, rows:]
+        try:
+            for block in self._blocks(stream, self.block or height):
+                lines = block[:, skip:]
+                skip -= min(skip, block.shape[1])
+                held = np.concatenate([held, lines], axis=1) if held.shape[1] else lines
+                while held.shape[1] >= height:
+                    yield held[:, :height]
+                    held = held[:, height:]
+        except InputError as error:
+            failed = error
         if held.shape[1]:
             yield held
         if failed:
             raise failed
 
-    def _blocks(self, stream: BinaryIO, lines: int) -> Iterator[Image]:
-        """Yield blocks of lines (bands, lines, width) as they come; the last may be shorter."""
+    def _blocks(self, stream: BinaryIO, height: int) -> Iterator[Image]:
+        """Yield blocks of lines (bands, height, width) as they come; the last may be shorter."""
         sample = DTYPES[self.dtype].newbyteorder("<" if self.byte_order == "little" else ">")
         while True:
-            packed = _read_up_to(stream, lines * self.line_bytes)
+            packed = _read_up_to(stream, height * self.line_bytes)
             whole = len(packed) // self.line_bytes
             if self.layout == "bsq" and len(packed) % self.line_bytes:
                 whole = 0  # which band the rest belongs to is not known
@@ -113,7 +107,7 @@ class LineSource:
                     f"lines: expected whole lines of {self.line_bytes} bytes, found {left} bytes "
                     "after the last"
                 )
-            if whole < lines:
+            if whole < height:
                 return
 
 

@@ -17,7 +17,12 @@ DEFAULT_MAX_PIXELS = 1 << 28
 
 @dataclass(frozen=True)
 class TileGrid:
-    """Tiles of `tile` x `tile` pixels over a scene, numbered row by row.
+    """Square tiles over a scene, numbered row by row.
+
+    Attributes:
+        width: columns of the scene, 1..2^24 pixels.
+        height: rows of the scene, 1..2^24 pixels.
+        tile: rows and columns of a tile, 1..256 pixels.
 
     Raises:
         LimitError: a side or the number of tiles is outside the format's maxima.

@@ -38,8 +38,8 @@ def crc32c(message: bytes | bytearray | memoryview, start: int = 0) -> int:
     """Return the CRC-32C of a message, 0..2^32 - 1.
 
     Args:
-        message: the bytes.
-        start: CRC of the bytes before them, if the message comes in parts.
+        message: bytes of the message, or of the next part of it.
+        start: CRC of the parts before.
     """
     return crc32c_of_each([message], start)[0]
 

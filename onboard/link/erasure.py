@@ -34,7 +34,7 @@ def encode(symbols: Symbols, rows: Sequence[int]) -> Symbols:
 
     Args:
         symbols: uint16 (k, length).
-        rows: which rows, each 0..65,535 - k.
+        rows: numbers of the rows, each 0..65,535 - k.
 
     Returns:
         uint16 (rows, length).
@@ -55,9 +55,9 @@ def decode(
 
     Args:
         symbols: uint16 (k, length), anything where erased.
-        erased: their places, 0..k - 1, all different.
-        rows: as many rows of the code, all different.
-        repair: uint16 (rows, length), what `encode` gave for them.
+        erased: places of the symbols that were erased, 0..k - 1, all different.
+        rows: numbers of as many rows of the code, all different.
+        repair: uint16 (rows, length), those rows as `encode` gave them.
 
     Returns:
         uint16 (erased, length).
@@ -114,7 +114,7 @@ def _combine(
     """Return a matrix without zeros, given by the logarithms of its columns, times symbols.
 
     Args:
-        columns: intp (rows,) for each symbol, 0..65,535.
+        columns: logarithms for each symbol, intp (rows,), 0..65,535.
         symbols: uint16 (length,) each.
 
     Returns:

@@ -18,8 +18,8 @@ class Strip:
     """What a row of tiles became.
 
     Attributes:
-        line: first line of the row; of the end of a scene, the line after the last.
-        segments: packed.
+        line: first line of the row; for the end of a scene, the line after the last.
+        segments: packed segments, in the order of sending.
     """
 
     line: int
@@ -31,12 +31,12 @@ class Framing:
     """What every segment of a scene has in common.
 
     Attributes:
-        scene_id: u16.
+        scene_id: number of the scene, u16.
         model: first 4 bytes of the model hash.
         head: packed scene segment, repeated every `HEADER_EVERY` segments.
         segment_bytes: most bytes of a segment.
-        one_layer: begin a new segment at every layer.
-        packets: how packets are formed, None for bare segments.
+        one_layer: whether a new segment begins at every layer.
+        packets: form of the packets, None for bare segments.
     """
 
     scene_id: int
@@ -55,8 +55,8 @@ class Framing:
         """Return the most bytes of a body, wherever in the tile it starts.
 
         Args:
-            edge: of the tile.
-            wide: whether `is_wide` says so.
+            edge: valid rows and columns of a border tile, else None.
+            wide: whether the tile's index takes four bytes.
         """
         around = SEGMENT_OVERHEAD + (WIDE_BYTES if wide else 0) + (EDGE_BYTES if edge else 0)
         return self.segment_bytes - around

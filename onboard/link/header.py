@@ -27,15 +27,15 @@ class SceneHeader:
     """What a receiver must know of a scene.
 
     Attributes:
-        sample_type: 'u8', 'u16' or 'i16'.
-        significant_bits: 1..8 or 1..16.
+        sample_type: type of the samples, 'u8', 'u16' or 'i16'.
+        significant_bits: bits of a sample in use, 1..8 or 1..16.
         bands: number of bands.
-        width: columns.
-        height: rows, 0 while not yet known.
+        width: number of columns.
+        height: number of rows, 0 while not yet known.
         nodata: sample value that means there are no data.
-        geotransform: x0, dx, rx, y0, ry, dy.
-        crs: 'EPSG:n', or WKT.
-        start_time: seconds and 1/65536 s since 1958-01-01 TAI.
+        geotransform: place of the pixels on the map, x0, dx, rx, y0, ry, dy.
+        crs: reference system of the map, 'EPSG:n' or WKT.
+        start_time: time of line 0, seconds and 1/65536 s since 1958-01-01 TAI.
         band_ids: names of the bands.
         sensor: name of the sensor.
     """
@@ -181,7 +181,12 @@ def _read_extension(kind: int, value: bytes) -> tuple[str, Any]:
 
 @dataclass(frozen=True)
 class EndOfScene:
-    """Body of an end segment: rows of the scene, segments written before this one."""
+    """Body of an end segment.
+
+    Attributes:
+        height: number of rows of the scene, 1..2^24.
+        segments: number of segments written before this one.
+    """
 
     height: int
     segments: int

@@ -14,7 +14,7 @@ def pack_mask(nodata: NDArray[np.bool_], room: int) -> list[tuple[int, bytes]]:
     """Pack a mask, as run lengths or as a bitmap, whichever is shorter.
 
     Args:
-        nodata: (rows, cols), True where there are no data.
+        nodata: mask (rows, cols), True where there are no data.
         room: most bytes of a body, 8 or more.
 
     Returns:
@@ -61,9 +61,9 @@ def unpack_mask(body: bytes, first: int, pixels: int) -> NDArray[np.bool_]:
     """Return the mask (n,) of the pixels from `first` on.
 
     Args:
-        body: without edge fields.
-        first: first pixel.
-        pixels: valid pixels of the tile.
+        body: body of the segment, edge fields left out.
+        first: first pixel of the piece.
+        pixels: number of valid pixels of the tile.
 
     Raises:
         StreamError: an unknown form, runs beyond the tile, or padding that is not zero.

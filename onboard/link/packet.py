@@ -28,11 +28,11 @@ class SpacePacket:
     """One packet.
 
     Attributes:
-        apid: 0..2046.
+        apid: application process, 0..2046.
         sequence: sequence count, 0..16,383.
         time: seconds and 1/65536 s since 1958-01-01T00:00:00 TAI.
         segments: packed segments back to back.
-        control: whether packet error control (CRC-16) ends it.
+        control: whether packet error control (CRC-16) ends the packet.
     """
 
     apid: int
@@ -152,9 +152,9 @@ class PacketOptions:
 
     Attributes:
         packet_bytes: most bytes of a whole packet.
-        apid: application process.
-        control: whether each ends in a CRC-16.
-        start_time: of line 0, seconds and 1/65536 s since 1958-01-01T00:00:00 TAI.
+        apid: application process, 0..2046.
+        control: whether packet error control (CRC-16) ends each packet.
+        start_time: time of line 0, seconds and 1/65536 s since 1958-01-01T00:00:00 TAI.
         line_period: nanoseconds from a line to the next.
     """
 
@@ -199,9 +199,9 @@ class PacketOptions:
         """Return the packets of the segments of a row of tiles.
 
         Args:
-            segments: packed.
+            segments: packed segments of the row.
             line: first line of the row.
-            sequence: packets formed before.
+            sequence: number of packets formed before.
         """
         time = self.time(line)
         packets: list[bytes] = []

@@ -30,11 +30,11 @@ class Repair:
     """What a repair packet carries.
 
     Attributes:
-        run: the same in all repair packets of a run of `protect`, another in other runs, u32.
+        run: name of a run of `protect`, the same in all its repair packets, u32.
         first: number in the run of the group's first packet, u32.
-        size: packets in the group, 1..4,096.
-        row: row of the code.
-        symbol: that row, an even number of bytes.
+        size: number of packets in the group, 1..4,096.
+        row: number of a row of the code.
+        symbol: content of that row, an even number of bytes.
     """
 
     run: int
@@ -47,7 +47,7 @@ class Repair:
         """Return the segment.
 
         Args:
-            scene_id: of a packet in the group.
+            scene_id: scene of a packet in the group.
             model: first 4 bytes of the model hash of a packet in the group.
         """
         body = _BODY.pack(self.run, self.size) + self.symbol
@@ -76,8 +76,8 @@ def symbols_of(packets: Mapping[int, bytes], size: int, length: int) -> NDArray[
     """Return the symbols of packets.
 
     Args:
-        packets: packed, by their place in the group.
-        size: packets in the group.
+        packets: packed packets by their place in the group.
+        size: number of packets in the group.
         length: elements of a symbol, enough for each packet.
 
     Returns:
@@ -94,9 +94,9 @@ def packet_of(apid: int, number: int, symbol: NDArray[np.uint16]) -> bytes:
     """Return the packet of a symbol that was solved, not checked yet.
 
     Args:
-        apid: of its group.
-        number: in the run.
-        symbol: that was solved.
+        apid: application process of its group.
+        number: number of the packet in the run.
+        symbol: symbol that was solved, uint16 (length,).
     """
     content = symbol.astype(">u2").tobytes()
     length = int.from_bytes(content[:2], "big") + 7 - SYMBOL_SKIPS
@@ -108,7 +108,7 @@ def is_whole(packed: bytes, models: Collection[bytes]) -> bool:
     """Say whether a packet that was solved checks like one that was received.
 
     Args:
-        packed: the packet.
+        packed: packet that was solved.
         models: tags of the models that its segments may be of.
     """
     found = next(read_packets(packed, models))

@@ -24,7 +24,13 @@ Intact = TypeVar("Intact")
 
 @dataclass(frozen=True)
 class Damage:
-    """Bytes of a stream that are no intact segment."""
+    """Bytes of a stream that are no intact segment.
+
+    Attributes:
+        offset: place of the first byte in the stream.
+        length: number of bytes.
+        reason: error that was met at the first byte, or why the rest was not read.
+    """
 
     offset: int
     length: int
@@ -191,8 +197,8 @@ def read_segments(
 
     Args:
         stream: segments back to back.
-        models: tags of the models that tiles and masks may be of; None takes those of which the
-            stream itself tells, see `models_of`.
+        models: tags that tiles and masks may have, None for those of which the stream tells: see
+            `models_of`.
     """
     searched = _findable(stream)
     known = models_of(searched) if models is None else models
@@ -208,10 +214,10 @@ class Received:
     """What was found in a recording between two places: a whole packet, or a segment without one.
 
     Attributes:
-        offset: of the first byte.
-        stop: after the last.
-        packet: None if its header or error control is damaged.
-        segments: of the packet, all intact.
+        offset: place of the first byte in the recording.
+        stop: place after the last byte.
+        packet: whole packet, None if there is none around the segment or it is damaged.
+        segments: segments of the packet, or the one without, all intact.
     """
 
     offset: int
@@ -231,8 +237,8 @@ def read_stream(
     """Yield the segments of a stream, bare or in packets, and what is damaged.
 
     Args:
-        stream: what was received.
-        models: see `read_segments`.
+        stream: segments or packets back to back.
+        models: tags that tiles and masks may have, None for those of which the stream tells.
     """
     if not is_packets(stream):
         yield from read_segments(stream, models)
@@ -254,7 +260,7 @@ def read_packets(
 
     Args:
         stream: packets back to back.
-        models: see `read_segments`.
+        models: tags that tiles and masks may have, None for those of which the stream tells.
     """
     searched = _findable(stream)
     known = models_of(searched) if models is None else models

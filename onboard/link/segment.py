@@ -1,4 +1,16 @@
-"""Segment: the envelope of everything that crosses the link (SPEC.md, section 2)."""
+"""Segment: the envelope of everything that crosses the link (SPEC.md, section 2).
+
+ byte 0        2    3    4        6                                                end - 4
+     +--------+----+----+--------+--------------+-------+--------+----------+-------+
+     | "SK"   | VK | EL | scene  | tile         | first | length | body     | check |
+     +--------+----+----+--------+--------------+-------+--------+----------+-------+
+       u16      u8   u8   u16      u16 or u32     u16,    u16      length B   u32
+                                                  or none
+
+VK: version << 4 | kind. EL: has edge << 7 | wide tile << 6 | has first << 5 | layer.
+Body: the model's tag u32 unless the kind is bound to it, valid rows and columns u16 if it has an
+edge, and what is carried. Check: CRC-32C of all before, XORed with the tag if the kind is bound.
+"""
 
 import struct
 from collections.abc import Collection, Sequence
@@ -18,9 +30,9 @@ MAX_NARROW_TILE = 65_535
 LEAST_OVERHEAD = 14
 """Bytes around what a narrow tile's segment carries, if it starts at index 0, edge left out."""
 SEGMENT_OVERHEAD = 16
-"""The same of one that starts elsewhere: what is kept free for each."""
+"""Bytes around what a narrow tile's segment carries elsewhere: what is kept free for each."""
 WIDE_BYTES = 2
-"""What a wide tile takes more."""
+"""Bytes that a wide tile takes more."""
 DEFAULT_SEGMENT_BYTES = 1_000
 MIN_SEGMENT_BYTES = 114
 """What a packet of 128 bytes with error control has room for."""
@@ -61,14 +73,14 @@ class Segment:
     """One segment.
 
     Attributes:
-        kind: a `Kind`; a reader also meets unknown ones, 5..15.
-        scene_id: u16.
+        kind: one of `Kind`; a reader also meets unknown ones, 5..15.
+        scene_id: number of the scene, u16.
         model: tag of the model, the first 4 bytes of its hash.
         tile: tile index, u32.
         layer: layer in which the body starts, 0..31.
-        first: index in that layer, or first pixel of a mask, u16.
+        first: index in that layer, first pixel of a mask, or row of a repair segment, u16.
         edge: valid rows and columns of a border tile, else None.
-        body: what it carries, without the tag and the edge fields.
+        body: bytes that are carried, tag and edge fields left out.
     """
 
     kind: int
@@ -123,8 +135,8 @@ class Segment:
         """Read the segment at `offset`; return it and the offset after it.
 
         Args:
-            buffer: holds it.
-            offset: of its first byte.
+            buffer: bytes that hold the segment.
+            offset: place of its first byte.
             models: tags of the models that tiles and masks may be of. None takes any, for bytes
                 that are known to be good: damage then shows as a model that nobody has.
 
@@ -169,14 +181,14 @@ class Head(NamedTuple):
     """What stands before the body of a segment.
 
     Attributes:
-        kind: as of `Segment`.
-        scene_id: as of `Segment`.
-        tile: as of `Segment`.
-        layer: as of `Segment`.
-        first: as of `Segment`.
+        kind: kind of the segment.
+        scene_id: number of the scene.
+        tile: tile index.
+        layer: layer in which the body starts.
+        first: index in that layer, first pixel of a mask, or row of a repair segment.
         has_edge: whether edge fields are in the body.
         length: bytes of the head.
-        size: bytes of the segment.
+        size: bytes of the whole segment.
     """
 
     kind: int
