@@ -33,8 +33,7 @@ TRELLISES = (
     ("lattice_e8", "lattice E8, estimated", lattice(E8), 0.22),
 )
 
-Coded = tuple[int, NDArray[Any]]
-Code = Callable[[int], Coded]
+Code = Callable[[int], tuple[int, NDArray[Any]]]
 """Codes a scene within a budget: bytes and the decoded image."""
 
 

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from math import exp, log
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from numpy.typing import NDArray
 
-from benchmarks.ablation.families import Code, Coded, families
+from benchmarks.ablation.families import Code, families
 from benchmarks.ablation.variants import Tiles, Variant, linear_decoder, training_tiles, variants
+from benchmarks.codecs.codec import Codec, round_trip
 from benchmarks.codecs.skybook import BundleCodec
 from benchmarks.quality.bdrate import Point, bd_rate
 from benchmarks.quality.curves import RATIOS
@@ -30,13 +31,6 @@ REFINED_LABEL = "refinement network (against shipped)"
 FIGURES = ("ratio", "psnr16", "our_psnr16", "bytes_at_equal_psnr16")
 _COLUMNS = tuple(zip(FIGURES, (".2f", ".2f", ".2f", ".0f"), (8, 9, 8, 9), strict=True))
 _COARSER, _MOST_STEPS = 1.4, 20
-
-
-class Rival(Protocol):
-    """A codec of one rate."""
-
-    def code(self, scene: Scene) -> Coded:
-        """Encode and decode; return the bytes and the decoded image."""
 
 
 def stream_of(encoder: Encoder, scene: Scene, budget: int, trellis: bool = False) -> bytes:
@@ -76,8 +70,8 @@ class Ablation:
 
     def refined(self) -> Callable[[Scene], Code]:
         """Return what codes a scene by the bundle as shipped, decoder and all."""
-        codec = BundleCodec(str(self.path))
-        return lambda scene: lambda budget: codec.code(scene, budget)
+        codec = BundleCodec.open(str(self.path))
+        return lambda scene: partial(round_trip, codec, scene)
 
     def _measure(self, name: str, label: str, code_of: Callable[[Scene], Code]) -> None:
         self.labels[name] = label
@@ -91,7 +85,7 @@ class Ablation:
         image, extra = scene.image, variant.scene_bytes
         codecs: dict[int, tuple[Encoder, Decoder]] = {}
 
-        def code(budget: int) -> Coded:
+        def code(budget: int) -> tuple[int, NDArray[Any]]:
             found = []
             for coder in variant.coders(image, budget):
                 if id(coder) not in codecs:
@@ -143,7 +137,7 @@ def fixed_rivals(bands: int) -> list[str]:
     return [n for n, b in bundles.items() if not b.variable_rate and b.bands == bands]
 
 
-def compare_fixed(name: str, ours: Code, item: BenchmarkScene, rival: Rival) -> dict[str, Any]:
+def compare_fixed(name: str, ours: Code, item: BenchmarkScene, rival: Codec) -> dict[str, Any]:
     """Compare a bundle of one rate with ours at its bytes, and the bytes at its PSNR16.
 
     Returns:
@@ -151,7 +145,7 @@ def compare_fixed(name: str, ours: Code, item: BenchmarkScene, rival: Rival) -> 
         its own, or None if ours cannot be made that bad.
     """
     image = item.scene.image
-    length, decoded = rival.code(item.scene)
+    length, decoded = round_trip(rival, item.scene)
     wanted = _psnr(image, decoded)
     found: dict[str, Any] = {"bundle": name, "scene": item.name, "place": item.place}
     found |= {"group": item.group, "ratio": 2 * image.size / length, "psnr16": wanted}
@@ -230,7 +224,7 @@ def _fixed_rows(found: Ablation, full: Bundle) -> list[dict[str, Any]]:
     rows = []
     refined = found.refined()
     for rival in fixed_rivals(full.bands):
-        codec = BundleCodec(rival)
+        codec = BundleCodec.open(rival)
         for item in found.scenes:
             found.report(f"{rival}: {item.name}")
             rows.append(compare_fixed(rival, refined(item.scene), item, codec))

@@ -20,7 +20,7 @@ from benchmarks.boardreport.page import (
 )
 from benchmarks.boardreport.resources import resources_sections
 from benchmarks.boards.profiles import Profile
-from benchmarks.codecs.jpeg2000 import LABELS
+from benchmarks.codecs.table import BASELINE_LABELS
 from onboard.errors import InputError
 
 BITS = 16
@@ -136,10 +136,10 @@ def _rate_distortion(results: Results) -> Iterator[str]:
         for codecs in _points(bundle, figures):
             for name, codec in codecs.items():
                 point = (BITS / codec["ratio"], codec["psnr16"])
-                if point in curves.setdefault(LABELS.get(name, name), []):
+                if point in curves.setdefault(BASELINE_LABELS.get(name, name), []):
                     continue
-                curves[LABELS.get(name, name)].append(point)
-                rows.append(_rd_row(LABELS.get(name, name), codec))
+                curves[BASELINE_LABELS.get(name, name)].append(point)
+                rows.append(_rd_row(BASELINE_LABELS.get(name, name), codec))
     text = (
         f"Mean over {_GROUPS[group]}: PSNR with peak 65535 against bits per pixel per band, "
         "headers included."
@@ -157,7 +157,7 @@ def _points(bundle: str, figures: Found) -> Iterator[Mapping[str, Found]]:
     if "points" in figures:
         yield from (point["codecs"] for point in figures["points"])
     else:
-        others = {name: figures[name] for name in LABELS if name in figures}
+        others = {name: figures[name] for name in BASELINE_LABELS if name in figures}
         yield {bundle: figures} | others
 
 

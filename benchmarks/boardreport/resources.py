@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmarks.boardreport.charts import Range, bars_svg, shares_svg
 from benchmarks.boardreport.page import Cell, Table, number, paragraph, section, spread
-from benchmarks.resources.rivals import LABELS as RIVALS
+from benchmarks.codecs.table import TIMED_LABELS
 from benchmarks.resources.stages import LABELS as STAGES
 
 Found = Mapping[str, Any]
@@ -148,7 +148,7 @@ def _codecs(found: Found) -> Iterator[str]:
     rows = []
     reasons: Sequence[str] = []
     for name, codec in found["codecs"].items():
-        label = RIVALS.get(name, name)
+        label = TIMED_LABELS.get(name, name)
         if "reason" in codec:
             reasons = [*reasons, f"{label}: not measured: {codec['reason']}."]
             continue

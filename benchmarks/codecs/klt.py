@@ -5,45 +5,69 @@ gradients, which is the stronger one. The better of the two is the baseline that
 """
 
 from dataclasses import dataclass
+from math import isqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onboard.image.files import Image
 
-KLT_BYTES_PER_BAND = 2
+NUMBER_BYTES = 2
+"""Bytes of a number of the basis (int16), and of a mean (uint16)."""
 OFFSET = 32_768
+_ONE = 32_767
+"""What stands for 1 in the basis."""
+
+
+def side_bytes(bands: int) -> int:
+    """Return the bytes of the basis and the means, as `Klt.pack` packs them."""
+    return NUMBER_BYTES * bands * (bands + 1)
 
 
 @dataclass(frozen=True)
-class Rotated:
-    """An image after a KLT, and what turns it back.
+class Klt:
+    """A KLT as it is sent.
 
     Attributes:
-        image: uint16 (bands, rows, cols), offset by 32768.
         basis: float64 (bands, bands), rounded to what an int16 holds.
         means: float64 (bands, 1), whole DN.
     """
 
-    image: NDArray[np.uint16]
     basis: NDArray[np.float64]
     means: NDArray[np.float64]
 
-    def back(self, decoded: Image) -> NDArray[np.uint16]:
-        """Rotate decoded planes back to DN."""
+    @classmethod
+    def of(cls, image: NDArray[np.uint16], covariance: NDArray[np.float64]) -> "Klt":
+        """Return the KLT of a covariance (bands, bands), about the means of an image."""
+        basis = np.linalg.eigh(covariance)[1][:, ::-1].T
+        means = np.rint(image.mean(axis=(1, 2)))[:, None]
+        return cls(np.rint(basis * _ONE) / _ONE, means)
+
+    def rotate(self, image: NDArray[np.uint16]) -> NDArray[np.uint16]:
+        """Return the rotated bands (bands, rows, cols), offset by 32768."""
+        flat = image.reshape(len(image), -1).astype(np.float64)
+        rotated = np.clip(np.rint(self.basis @ (flat - self.means)) + OFFSET, 0, 65_535)
+        planes: NDArray[np.uint16] = rotated.astype(np.uint16).reshape(image.shape)
+        return planes
+
+    def rotate_back(self, decoded: Image) -> NDArray[np.uint16]:
+        """Return the bands in DN of rotated bands that were coded and decoded."""
         flat = decoded.reshape(len(self.basis), -1).astype(np.float64) - OFFSET
         bands = np.linalg.inv(self.basis) @ flat + self.means
         return np.clip(np.rint(bands), 0, 65_535).astype(np.uint16).reshape(decoded.shape)
 
+    def pack(self) -> bytes:
+        """Return the side information: basis row by row, then means, big-endian."""
+        basis = np.rint(self.basis * _ONE).astype(">i2")
+        return basis.tobytes() + self.means.astype(">u2").tobytes()
 
-def rotate(image: NDArray[np.uint16], covariance: NDArray[np.float64]) -> Rotated:
-    """Apply the KLT of a covariance (bands, bands)."""
-    basis = np.linalg.eigh(covariance)[1][:, ::-1].T
-    basis = np.rint(basis * 32_767) / 32_767
-    means = np.rint(image.mean(axis=(1, 2)))[:, None]
-    flat = image.reshape(len(image), -1).astype(np.float64)
-    rotated = np.clip(np.rint(basis @ (flat - means)) + OFFSET, 0, 65_535)
-    return Rotated(rotated.astype(np.uint16).reshape(image.shape), basis, means)
+    @classmethod
+    def unpack(cls, packed: bytes) -> "Klt":
+        """Read the `side_bytes` that `pack` made."""
+        bands = isqrt(len(packed) // NUMBER_BYTES)
+        basis = np.frombuffer(packed, ">i2", bands * bands).reshape(bands, bands)
+        means = np.frombuffer(packed, ">u2", bands, NUMBER_BYTES * bands * bands)
+        return cls(basis / _ONE, means[:, None].astype(np.float64))
 
 
 def scene_covariance(image: NDArray[np.uint16]) -> NDArray[np.float64]:

@@ -1,15 +1,14 @@
 """Our own bundles as codecs."""
 
-import tempfile
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import partial
 
-from numpy.typing import NDArray
-
-from benchmarks.codecs.codec import Codec
+from benchmarks.codecs.codec import Coded, OnePass
 from ground.decode.decoder import Decoder
 from ground.scene import Scene
 from onboard.bundle import find, load
 from onboard.encoder import Encoder, Options
+from onboard.image.files import Image
 
 BUNDLE = "skybook-s2"
 """Measured unless told otherwise."""
@@ -18,40 +17,71 @@ PLAIN = "-plain"
 """Ends the name of a bundle that is encoded without trellis."""
 
 
+@dataclass(frozen=True)
 class BundleCodec:
     """A bundle with its encoder and decoder.
 
     Attributes:
+        name: name of the bundle in results.
+        encoder: encoder with the bundle, on the engine of a caller who names none.
+        decoder: decoder of the bundle's streams, on one thread.
         trellis: whether indices are chosen along a trellis.
     """
 
-    def __init__(self, name: str, trellis: bool = False) -> None:
-        self.encoder = Encoder(load(name))
-        self.decoder = Decoder(find(name))
-        bundle = self.encoder.bundle
-        self.name, self.bands, self.tile = bundle.name, bundle.bands, bundle.tile
-        self.variable_rate = bundle.variable_rate
-        self.trellis = trellis
+    name: str
+    encoder: Encoder
+    decoder: Decoder
+    trellis: bool = False
 
-    def code(self, scene: Scene, budget: int | None = None) -> tuple[int, NDArray[Any]]:
-        """Encode and decode; return the bytes on disk and the decoded image."""
+    @classmethod
+    def open(cls, name: str) -> "BundleCodec":
+        """Open a bundle by name or path, to be encoded without trellis.
+
+        Raises:
+            BundleError: there is no such bundle, or it has no decoder.
+        """
+        encoder = Encoder(load(name))
+        return cls(encoder.bundle.name, encoder, Decoder(find(name)))
+
+    @property
+    def bands(self) -> int:
+        """Bands of an image."""
+        return self.encoder.bundle.bands
+
+    @property
+    def tile(self) -> int:
+        """Rows and columns of a tile."""
+        return self.encoder.bundle.tile
+
+    @property
+    def variable_rate(self) -> bool:
+        """Whether a budget can be given."""
+        return self.encoder.bundle.variable_rate
+
+    def encode(self, scene: Scene, budget: int | None = None) -> Coded:
+        """Return the stream of segments, see `Codec`."""
         options = Options(budget=budget, trellis=self.trellis)
-        with tempfile.TemporaryFile() as stream:
-            for segment in self.encoder.encode(scene.image, scene.header(), options):
-                stream.write(segment)
-            length = stream.tell()
-            stream.seek(0)
-            return length, self.decoder.decode(stream.read()).scene.image
+        stream = b"".join(self.encoder.encode(scene.image, scene.header(), options))
+        return Coded((stream,), scene.image.shape)
+
+    def decode(self, coded: Coded) -> Image:
+        """Decode the stream, see `Codec`."""
+        return self.decoder.decode(coded.parts[0]).scene.image
+
+    def one_pass(self, scene: Scene, ratio: float) -> OnePass:
+        """Return the encode itself: the search of its rate is a part of it."""
+        if not self.variable_rate:
+            return OnePass("rate: fixed", partial(self.encode, scene))
+        budget = int(2 * scene.image.size / ratio)
+        return OnePass("rate: a byte budget", partial(self.encode, scene, budget))
 
 
-def bundle_codecs(name: str) -> list[Codec]:
+def bundle_codecs(name: str) -> list[BundleCodec]:
     """Return what is measured of a bundle.
 
     That of variable rate is encoded along a trellis and, named `PLAIN`, without.
     """
-    plain = BundleCodec(name)
+    plain = BundleCodec.open(name)
     if not plain.variable_rate:
         return [plain]
-    along = BundleCodec(name, trellis=True)
-    plain.name += PLAIN
-    return [along, plain]
+    return [replace(plain, trellis=True), replace(plain, name=plain.name + PLAIN)]

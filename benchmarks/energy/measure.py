@@ -15,13 +15,14 @@ from typing import Any, TypeVar
 from benchmarks.boards.profiles import Profile
 from benchmarks.boards.roofline import Estimate
 from benchmarks.boards.workload import Span
+from benchmarks.codecs.jpeg2000 import Jpeg2000
+from benchmarks.codecs.skybook import BundleCodec
 from benchmarks.energy.meter import Energy, Meter
-from benchmarks.resources.timing import RATIO, Task, budget_of, encode, seconds_interleaved
+from benchmarks.resources.timing import RATIO, Task, seconds_interleaved
 from benchmarks.resources.worker import Tasks, Worker, cpus, pin
 from benchmarks.scenes import mosaic
-from ground.products.geotiff import jpeg2000_encode
+from ground.scene import Scene
 from onboard.bundle import load
-from onboard.encoder import Encoder
 from onboard.errors import BundleError, EngineError, UsageError
 
 SIDE = 1024
@@ -89,12 +90,11 @@ def codec_tasks(bundle: str, side: int = SIDE) -> Iterator[dict[str, Task]]:
 def codec_worker(bundle: str, side: int) -> tuple[dict[str, Any], Tasks]:
     """Be the worker of `codec_tasks`; its tasks return the bytes of a stream."""
     pin(cpus()[-1])
-    image = mosaic(side, side)
-    encoder = Encoder(load(bundle))
-    budget = budget_of(image, encoder.bundle.variable_rate)
+    scene, ours = Scene(mosaic(side, side)), BundleCodec.open(bundle)
+    own, other = (codec.one_pass(scene, RATIO) for codec in (ours, Jpeg2000()))
     return {}, {
-        encoder.bundle.name: lambda: len(encode(encoder, image, budget)),
-        OPENJPEG: lambda: len(jpeg2000_encode(image, RATIO)),
+        ours.name: lambda: own.encode().length,
+        OPENJPEG: lambda: other.encode().length,
     }
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from benchmarks.link.channel import Channel
-from benchmarks.link.codecs import CODECS, REPAIRED, Sending, with_repair
 from benchmarks.link.passes import (
     BIT_ERRORS,
     LOSSES,
@@ -20,6 +19,7 @@ from benchmarks.link.passes import (
     draw_sent,
     run_pass,
 )
+from benchmarks.link.sending import Sending, senders
 from benchmarks.machine import machine
 from benchmarks.scenes import mosaic
 from ground.decode.decoder import Decoder
@@ -195,10 +195,9 @@ def compare(name: str, scale: Scale, repair: float | None, report: Report) -> di
     encoder, decoder = open_bundle(name)
     sendings: dict[str, Sending] = {}
     budget = 0
-    codecs = CODECS | ({} if repair is None else {REPAIRED: with_repair(repair)})
-    for codec, open_codec in codecs.items():
+    for codec, send in senders(encoder, decoder, repair).items():
         report(f"{codec}: encoding")
-        sendings[codec] = open_codec(encoder, decoder, image, DEFAULT_PACKET_BYTES, budget)
+        sendings[codec] = send(image, DEFAULT_PACKET_BYTES, budget)
         budget = budget or sendings[codec].length
     rows = []
     for number, channel in enumerate(COMPARED):

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.link.codecs import LABELS
+from benchmarks.link.sending import LABELS
 
 PASS_HEAD = (
     f"{'loss':>6}{'passes':>8}{'arrived':>9}{'lost area':>11}{'masked':>9}{'ring':>8}{'wrong':>7}"

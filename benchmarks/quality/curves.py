@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.codecs.codec import Codec
-from benchmarks.codecs.jpeg2000 import BASELINES, KLTS
+from benchmarks.codecs.codec import round_trip
+from benchmarks.codecs.skybook import BundleCodec
+from benchmarks.codecs.table import BASELINES, BETTER_KLT, KLTS
 from benchmarks.quality.bdrate import Point, bd_psnr, bd_rate
 from benchmarks.quality.figures import BaselineCache, figures, mean_figures, mean_over_places
 from benchmarks.scenes import BenchmarkScene
@@ -17,17 +18,15 @@ from onboard.errors import LimitError, SkybookError
 RATIOS = (8, 10, 12.8, 16, 20.48, 25.6, 32, 40)
 SHOWN = 20.48
 """The compression ratio that a curve is quoted at where one point stands for it."""
-BETTER_KLT = "jp2_klt"
-"""Of the two KLT baselines the one that, on the scene at hand, leaves us less."""
 
 
-def own_figures(codec: Codec, scene: Scene, budget: int | None = None) -> dict[str, Any]:
+def own_figures(codec: BundleCodec, scene: Scene, budget: int | None = None) -> dict[str, Any]:
     """Encode and decode a scene; return the figures, `seam_ratio` (or None) among them.
 
     Raises:
         SkybookError: the stream is longer than the budget.
     """
-    length, decoded = codec.code(scene, budget)
+    length, decoded = round_trip(codec, scene, budget)
     if budget is not None and length > budget:
         raise SkybookError(f"{codec.name}: expected at most {budget} bytes, found {length}")
     seam_ratio = metrics.seam_ratio(scene.image, decoded, codec.tile)
@@ -35,7 +34,7 @@ def own_figures(codec: Codec, scene: Scene, budget: int | None = None) -> dict[s
     return found | {"seam_ratio": None if np.isnan(seam_ratio) else seam_ratio}
 
 
-def measure_curve(codec: Codec, item: BenchmarkScene, cache: BaselineCache) -> dict[str, Any]:
+def measure_curve(codec: BundleCodec, item: BenchmarkScene, cache: BaselineCache) -> dict[str, Any]:
     """Return what a row says of a scene at all of `RATIOS`.
 
     Returns:

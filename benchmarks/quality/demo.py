@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.codecs.jpeg2000 import BASELINES
+from benchmarks.codecs.codec import round_trip
+from benchmarks.codecs.table import BASELINES
 from benchmarks.quality.figures import figures
 from benchmarks.quality.report import codec_table
 from ground.products import geotiff
+from ground.scene import Scene
 from onboard import bundle as bundles
 
 
@@ -38,8 +40,8 @@ def run_demo(folder: Path, names: list[str]) -> dict[str, Any]:
         onboard[name] = json.loads(result.read_text())
         codecs[name] = figures(original, geotiff.read(output).image, stream.stat().st_size)
         budget = codecs[name]["bytes"]
-        for baseline, code in BASELINES.items() if name == names[0] else ():
-            spent, decoded = code(original, budget)
+        for baseline, codec in BASELINES.items() if name == names[0] else ():
+            spent, decoded = round_trip(codec, Scene(original), budget)
             codecs[baseline] = figures(original, decoded, spent)
     bands, rows, cols = original.shape
     print(f"\nSentinel-2 scene, {bands} bands, {rows} x {cols}, {2 * original.size} bytes raw.")

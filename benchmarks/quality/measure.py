@@ -3,16 +3,15 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from benchmarks.codecs.codec import Codec
-from benchmarks.codecs.jpeg2000 import BASELINES, LEFT_OUT
-from benchmarks.codecs.skybook import bundle_codecs
+from benchmarks.codecs.skybook import BundleCodec, bundle_codecs
+from benchmarks.codecs.table import BASELINES, BASELINES_LEFT_OUT
 from benchmarks.quality.curves import curve_summary, measure_curve, own_figures
 from benchmarks.quality.figures import BaselineCache, mean_figures, mean_over_places
 from benchmarks.scenes import BenchmarkScene
 
 
 def measure_scene(
-    codec: Codec, item: BenchmarkScene, cache: BaselineCache | None = None
+    codec: BundleCodec, item: BenchmarkScene, cache: BaselineCache | None = None
 ) -> dict[str, Any]:
     """Return one row: our figures, and those of each baseline at no more than our bytes.
 
@@ -60,7 +59,7 @@ def rate_distortion(
     bundles: Iterable[str],
     scenes: Callable[[int], Iterable[BenchmarkScene]],
     report: Callable[[str, str], None] = lambda _bundle, _scene: None,
-    open_codecs: Callable[[str], Sequence[Codec]] = bundle_codecs,
+    open_codecs: Callable[[str], Sequence[BundleCodec]] = bundle_codecs,
 ) -> dict[str, Any]:
     """Measure each bundle on each scene.
 
@@ -76,7 +75,7 @@ def rate_distortion(
     """
     groups = ("summary", "patches", "spyndex")
     document: dict[str, Any] = {"rows": [], **{group: {} for group in groups}}
-    document["left_out"] = dict(LEFT_OUT)
+    document["left_out"] = dict(BASELINES_LEFT_OUT)
     cache = BaselineCache()
     for codec in (codec for name in bundles for codec in open_codecs(name)):
         rows = []

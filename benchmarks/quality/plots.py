@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.codecs.jpeg2000 import BASELINES, LABELS
+from benchmarks.codecs.table import BASELINE_LABELS, BASELINES
 
 Series = dict[str, set[tuple[float, float]]]
 """Points (bits per pixel per band, PSNR16 in dB) of each codec."""
@@ -67,8 +67,8 @@ def _plot(path: Path, title: str, series: Series) -> Path:
     axes = figure.add_subplot()
     for name, points in sorted(series.items(), key=lambda entry: entry[0] in BASELINES):
         rates, psnrs = zip(*sorted(points), strict=True)
-        style = "--" if name in BASELINES else "-"
-        axes.plot(rates, psnrs, style, marker="o", markersize=4, label=LABELS.get(name, name))
+        style, label = "--" if name in BASELINES else "-", BASELINE_LABELS.get(name, name)
+        axes.plot(rates, psnrs, style, marker="o", markersize=4, label=label)
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter(lambda bits, _: f"{bits:g}")
     axes.set_xlabel("bits per pixel per band")

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.codecs.jpeg2000 import BASELINES, LABELS
-from benchmarks.quality.curves import BETTER_KLT, SHOWN
+from benchmarks.codecs.table import BASELINE_LABELS, BASELINES, BETTER_KLT
+from benchmarks.quality.curves import SHOWN
 
 HEAD = f"{'codec':<30}{'PSNR16':>9}{'SSIM':>9}{'ratio':>8}{'bytes':>11}"
 CURVE_HEAD = (
@@ -24,7 +24,7 @@ def table_row(name: str, figures: Mapping[str, Any]) -> str:
 
 def codec_table(codecs: Mapping[str, Mapping[str, Any]]) -> str:
     """Return a table of codecs on one scene."""
-    rows = [table_row(LABELS.get(name, name), figures) for name, figures in codecs.items()]
+    rows = [table_row(BASELINE_LABELS.get(name, name), figures) for name, figures in codecs.items()]
     return "\n".join([HEAD, *rows])
 
 
@@ -37,7 +37,7 @@ def summary_table(document: Mapping[str, Any]) -> str:
             title = f"{group}: {figures['scenes']} scenes, {figures['places']} places"
             rows = [f"{title}, at ratio {SHOWN}" if curve else title, HEAD]
             rows.append(table_row(bundle, figures))
-            rows += [table_row(LABELS[name], figures[name]) for name in BASELINES]
+            rows += [table_row(BASELINE_LABELS[name], figures[name]) for name in BASELINES]
             if figures["seam_ratio"] is not None:
                 rows.append(
                     f"error at tile borders over error elsewhere: {figures['seam_ratio']:.3f}"
@@ -45,7 +45,8 @@ def summary_table(document: Mapping[str, Any]) -> str:
             blocks.append("\n".join(rows))
             if curve:
                 blocks += [delta_table(figures), curve_table(bundle, figures)]
-    blocks += [f"{LABELS[name]} left out: {why}" for name, why in document["left_out"].items()]
+    absent = document["left_out"].items()
+    blocks += [f"{BASELINE_LABELS[name]} left out: {reason}" for name, reason in absent]
     blocks += _left_out(document)
     return "\n\n".join(blocks)
 
@@ -56,7 +57,7 @@ def delta_table(summary: Mapping[str, Any]) -> str:
     for name in (*BASELINES, BETTER_KLT):
         rate, gain = summary[f"bd_rate_vs_{name}"], summary[f"bd_psnr_vs_{name}"]
         shown = f"{_number(rate, '+.1f', ' %'):>10}{_number(gain, '+.2f', ' dB'):>10}"
-        rows.append(f"{LABELS[name]:<30}{shown}")
+        rows.append(f"{BASELINE_LABELS[name]:<30}{shown}")
     if worst := summary[f"worst_scene_bd_rate_vs_{BETTER_KLT}"]:
         rows.append(
             f"worst scene against the better KLT: {worst['scene']} {worst['bd_rate']:+.1f} %"
@@ -75,7 +76,7 @@ def curve_table(bundle: str, summary: Mapping[str, Any]) -> str:
         for name in (bundle, BETTER_KLT):
             f = point["codecs"][name]
             rows.append(
-                f"{point['ratio']:>6}  {LABELS.get(name, name):<24}"
+                f"{point['ratio']:>6}  {BASELINE_LABELS.get(name, name):<24}"
                 f"{_number(f['psnr16'], '.2f'):>8}{_number(f['ssim'], '.4f'):>8}"
                 f"{_number(f['ndvi_error'], '.5f'):>9}{_number(f['bias'], '.2f'):>8}"
                 f"{_number(f['spectral_angle_deg'], '.3f'):>8}"

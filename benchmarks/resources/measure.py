@@ -25,7 +25,7 @@ from benchmarks.resources.runtimes import (
     model_bytes,
     open_runtimes,
 )
-from benchmarks.resources.timing import budget_of, seconds_interleaved, speeds_of, spread_of
+from benchmarks.resources.timing import RATIO, seconds_interleaved, speeds_of, spread_of
 from benchmarks.resources.worker import Worker, cpus
 from benchmarks.scenes import mosaic
 from onboard.bundle import Bundle, find, load
@@ -74,7 +74,7 @@ def measure_resources(
         speed = _measure_speed(job, bundle)
         runtimes = speed["runtimes"]
         for engine in (each for each in runtimes if "reason" not in runtimes[each]):
-            budget = budget_of(image, bundle.variable_rate)
+            budget = int(2 * image.size / RATIO) if bundle.variable_rate else None
             runtimes[engine] |= measure_memory(job, engine, line, budget)
             if engine != C:
                 runtimes[engine] |= model_bytes(bundle, engine)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from benchmarks.resources.rivals import LABELS as RIVALS
+from benchmarks.codecs.table import TIMED_LABELS
 from benchmarks.resources.stages import LABELS as STAGE_LABELS
 from benchmarks.resources.timing import RATIO
 
@@ -56,7 +56,7 @@ def _speeds(found: Found) -> Iterable[str]:
             f"{between:>22}{runtime['all_cores']['mpixel_per_s']:>11.2f}"
         )
     ours = {"decode": "decode, ours", "decode_trellis": "decode, trellis"}
-    for task, label in (RIVALS | ours).items():
+    for task, label in (TIMED_LABELS | ours).items():
         if task in found["tasks"]:
             yield _speed(label.split(" (")[0], found["tasks"][task], bands)
     yield f"encode over OpenJPEG: {found['encode_speed_over_openjpeg']:.2f}"
@@ -107,7 +107,7 @@ def _stages(bundle: str, runtimes: Mapping[str, Found]) -> Iterable[str]:
 def _codecs(found: Found) -> Iterable[str]:
     yield f"{'codec':<32}{'ratio':>8}{'PSNR16, dB':>12}{'bytes':>10}  setting"
     for name, codec in found["codecs"].items():
-        label = RIVALS.get(name, name)
+        label = TIMED_LABELS.get(name, name)
         if "reason" in codec:
             yield f"{label:<32} {codec['reason']}"
             continue

@@ -4,11 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from statistics import median, quantiles
 
-import numpy as np
-from numpy.typing import NDArray
-
 from benchmarks.resources.worker import cpus, pin
-from onboard.encoder import Encoder, Options
 from onboard.errors import SkybookError
 
 RATIO = 20.48
@@ -18,19 +14,6 @@ Task = Callable[[], object]
 def pin_to_one_cpu() -> None:
     """Keep this process on the last of the CPUs that it may use, where the system can do that."""
     pin(cpus()[-1])
-
-
-def budget_of(image: NDArray[np.uint16], variable_rate: bool) -> int | None:
-    """Return the bytes of `RATIO`; None where the rate is fixed."""
-    return int(2 * image.size / RATIO) if variable_rate else None
-
-
-def encode(
-    encoder: Encoder, image: NDArray[np.uint16], budget: int | None, trellis: bool = False
-) -> bytes:
-    """Return the whole stream of an image: front end, rate search, coding and all."""
-    options = Options(budget=budget, trellis=trellis)
-    return b"".join(encoder.encode(image, None, options))
 
 
 def seconds_interleaved(tasks: Mapping[str, Task], runs: int) -> dict[str, list[float]]:

@@ -22,6 +22,7 @@ from benchmarks.ablation.vectorquantizers import (
     train_book,
     train_sphere,
 )
+from benchmarks.codecs.codec import Coded
 from benchmarks.scenes import BenchmarkScene
 from ground import metrics
 from ground.decode.decoder import Decoder
@@ -264,8 +265,13 @@ class Rival:
 
     error: int
 
-    def code(self, scene: Scene) -> tuple[int, NDArray[Any]]:
-        return 1_000, scene.image + self.error
+    def encode(self, scene: Scene, budget: int | None = None) -> Coded:
+        assert budget is None
+        self.image = scene.image
+        return Coded((bytes(1_000),), scene.image.shape)
+
+    def decode(self, _coded: Coded) -> NDArray[Any]:
+        return self.image + self.error
 
 
 @pytest.mark.parametrize(("error", "percent"), [(20, 50), (10, 100), (5, 200)])

@@ -9,11 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks.__main__ import main
-from benchmarks.codecs.resilient import Codestream
 from benchmarks.codecs.skybook import BUNDLE
 from benchmarks.link import measure as link
 from benchmarks.link.channel import Arrival, Channel
-from benchmarks.link.codecs import send_ours, with_repair
+from benchmarks.link.codestream import Codestream
 from benchmarks.link.headers import header_share, measure_headers
 from benchmarks.link.measure import (
     Scale,
@@ -24,6 +23,7 @@ from benchmarks.link.measure import (
     summarise,
 )
 from benchmarks.link.passes import Pass, Sent, decode_arrival, measure_pass, send
+from benchmarks.link.sending import send_ours, with_repair
 from benchmarks.scenes import mosaic
 from ground.decode.decoder import Decoder
 from ground.decode.mask import Mask

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from benchmarks.codecs import jpeg2000 as baselines
-from benchmarks.codecs.jpeg2000 import BASELINES
+from benchmarks.codecs import table
+from benchmarks.codecs.codec import Coded
+from benchmarks.codecs.table import BASELINES
 from benchmarks.quality import curves, figures
 from benchmarks.quality.bdrate import Point, bd_psnr, bd_rate
 from benchmarks.quality.measure import rate_distortion
@@ -21,6 +21,7 @@ from benchmarks.scenes import BenchmarkScene
 from ground.scene import Scene
 from ground.scenes.procedural import procedural
 from onboard.errors import LimitError, SkybookError
+from onboard.image.files import Image
 
 CURVE: list[Point] = [(1000, 50.0), (2000, 55.0), (3000, 57.0), (8000, 63.0)]
 
@@ -69,6 +70,15 @@ def test_points_that_bytes_made_no_better_do_not_count() -> None:
     assert bd_rate(odd, CURVE) == pytest.approx(0)
 
 
+@dataclass(frozen=True)
+class Cheaper(Coded):
+    """What is said to have taken a tenth fewer bytes than it did."""
+
+    @property
+    def length(self) -> int:
+        return round(0.9 * super().length)
+
+
 @dataclass
 class CheaperKlt:
     """JPEG 2000 after the gradient KLT, said to have taken a tenth fewer bytes than it did."""
@@ -80,13 +90,16 @@ class CheaperKlt:
     least: int = 0
     asked: list[int | None] = field(default_factory=list)
 
-    def code(self, scene: Scene, budget: int | None = None) -> tuple[int, NDArray[Any]]:
+    def encode(self, scene: Scene, budget: int | None = None) -> Coded:
         assert budget is not None
         self.asked.append(budget)
         if budget < self.least:
             raise LimitError("too few bytes")
-        spent, decoded = BASELINES["jp2_gradient_klt"](scene.image.astype(np.uint16), budget)
-        return round(0.9 * spent), decoded
+        coded = BASELINES["jp2_gradient_klt"].encode(scene, budget)
+        return Cheaper(coded.parts, coded.shape)
+
+    def decode(self, coded: Coded) -> Image:
+        return BASELINES["jp2_gradient_klt"].decode(coded)
 
 
 def scenes(_bands: int) -> list[BenchmarkScene]:
@@ -157,7 +170,7 @@ def test_report_shows_curve_and_deltas(document: dict[str, Any]) -> None:
 def test_a_missing_baseline_is_said(
     document: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(baselines.BASELINES, "htj2k", raising=False)
+    monkeypatch.delitem(table.BASELINES, "htj2k", raising=False)
     text = summary_table(document | {"left_out": {"htj2k": "imagecodecs is not installed"}})
     assert "HTJ2K per band left out: imagecodecs is not installed" in text
 
@@ -172,29 +185,37 @@ def test_a_ratio_out_of_reach_is_left_out_and_said() -> None:
 
 def test_more_bytes_than_the_budget_is_an_error() -> None:
     class Greedy(CheaperKlt):
-        def code(self, scene: Scene, budget: int | None = None) -> tuple[int, NDArray[Any]]:
-            return (budget or 0) + 1, scene.image
+        def encode(self, scene: Scene, budget: int | None = None) -> Coded:
+            return Coded((bytes((budget or 0) + 1),), scene.image.shape)
+
+        def decode(self, coded: Coded) -> Image:
+            return np.zeros(coded.shape, np.uint16)
 
     with pytest.raises(SkybookError, match="expected at most"):
         rate_distortion(["x"], scenes, open_codecs=lambda _name: [Greedy()])
 
 
 def test_baselines_are_coded_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    coded: list[tuple[bytes, int]] = []
+    asked: list[tuple[bytes, int]] = []
 
-    def code(image: NDArray[np.uint16], budget: int) -> tuple[int, NDArray[np.uint16]]:
-        coded.append((image.tobytes(), budget))
-        return budget, image + np.uint16(budget % 2 + 1)
+    class Counted:
+        def encode(self, scene: Scene, budget: int) -> Coded:
+            asked.append((scene.image.tobytes(), budget))
+            self.image = scene.image
+            return Coded((bytes(budget),), scene.image.shape)
+
+        def decode(self, coded: Coded) -> Image:
+            return self.image + np.uint16(coded.length % 2 + 1)
 
     for name in BASELINES:
-        monkeypatch.setitem(figures.BASELINES, name, code)
+        monkeypatch.setitem(figures.BASELINES, name, Counted())
     rate_distortion(
         ["one", "two"],
         lambda _: scenes(4)[:2],
         open_codecs=lambda name: [CheaperKlt(name)],
     )
     ours = 2 * 2 * len(curves.RATIOS)  # what the codec itself asks of a baseline
-    assert len(coded) == ours + 2 * len(curves.RATIOS) * len(BASELINES)
+    assert len(asked) == ours + 2 * len(curves.RATIOS) * len(BASELINES)
 
 
 def test_plots(document: dict[str, Any], tmp_path: Any) -> None:

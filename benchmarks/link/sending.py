@@ -1,17 +1,19 @@
-"""Codecs on a link: ours, and JPEG 2000 in one file, cut into packets and put together again."""
+"""Sending: scenes cut into packets and put together again, ours and JPEG 2000 in one file."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.codecs.klt import KLT_BYTES_PER_BAND, gradient_covariance, rotate
-from benchmarks.codecs.resilient import Codestream
+from benchmarks.codecs.codec import Coded
+from benchmarks.codecs.klt import gradient_covariance, side_bytes
+from benchmarks.codecs.kltjpeg2000 import KltJpeg2000
 from benchmarks.link.channel import Arrival
+from benchmarks.link.codestream import Codestream
 from benchmarks.link.passes import packets_of
 from ground.decode.decoder import Decoder
-from ground.products.geotiff import jpeg2000_at_bytes, jpeg2000_decode
 from ground.scene import Scene
 from ground.station.restoration import restore
 from onboard.downlink.protect import protect
@@ -27,6 +29,9 @@ REPAIR_OVERHEAD = 64
 
 JPEG2000_TILE = 128
 """Smaller tiles cost more without losses, larger ones lose more with them."""
+
+_ONE_FILE = KltJpeg2000(gradient_covariance)
+_RESILIENT = KltJpeg2000(gradient_covariance, JPEG2000_TILE)
 
 Samples = NDArray[np.uint16]
 
@@ -46,8 +51,8 @@ class Sending:
     receive: Callable[[Arrival], Image | None]
 
 
-OpenCodec = Callable[[Encoder, Decoder, Samples, int, int], Sending]
-"""Encoder and decoder of the bundle, the scene, bytes of a packet, bytes on the link at most."""
+Send = Callable[[Samples, int, int], Sending]
+"""Sends a scene, given the bytes of a packet and the most bytes on the link."""
 
 
 def send_ours(
@@ -65,7 +70,7 @@ def send_ours(
     return Sending(packets, sum(map(len, packets)), receive)
 
 
-def with_repair(share: float) -> OpenCodec:
+def with_repair(share: float) -> Callable[[Encoder, Decoder, Samples, int, int], Sending]:
     """Return our codec with repair packets for a share of its packets, within the same bytes.
 
     All packets are one group, as long as they are no more than a group may have.
@@ -104,53 +109,58 @@ def _decoded(decoder: Decoder, recording: bytes, image: Samples) -> Image | None
     return np.pad(found.astype(np.uint16), ((0, 0), (0, below), (0, 0)), mode="edge")
 
 
-def send_jpeg2000(
-    _encoder: Encoder, _decoder: Decoder, image: Samples, packet_bytes: int, budget: int
-) -> Sending:
+def send_jpeg2000(image: Samples, packet_bytes: int, budget: int) -> Sending:
     """Send one JPEG 2000 file after the gradient KLT, whose basis and means always arrive.
 
     Sequence counts tell the receiver which packets are missing: their bytes are zero, so that all
     others keep their place.
     """
-    rotated = rotate(image, gradient_covariance(image))
-    side = KLT_BYTES_PER_BAND * len(image) * (len(image) + 1)
-    room = packet_bytes - PACKET_OVERHEAD
-    stream = jpeg2000_at_bytes(rotated.image, payload_bytes(budget - side, packet_bytes))
-    packets = [stream[first : first + room] for first in range(0, len(stream), room)]
+    coded = _coded_for_packets(_ONE_FILE, image, packet_bytes, budget)
 
     def receive(arrival: Arrival) -> Image | None:
         filled = np.where(arrival.missing, np.uint8(0), arrival.joined)
         try:
-            return rotated.back(jpeg2000_decode(filled.tobytes()))
+            return _ONE_FILE.decode(_with_stream(coded, filled.tobytes()))
         except InputError:
             return None
 
-    return Sending(packets, len(stream) + side + PACKET_OVERHEAD * len(packets), receive)
+    return _cut(coded, packet_bytes, receive)
 
 
-def send_resilient_jpeg2000(
-    _encoder: Encoder, _decoder: Decoder, image: Samples, packet_bytes: int, budget: int
-) -> Sending:
+def send_resilient_jpeg2000(image: Samples, packet_bytes: int, budget: int) -> Sending:
     """Send JPEG 2000 with its means against losses, to a receiver that makes the best of them.
 
     Tiles with SOP and EPH markers, after the gradient KLT. The ground knows the main header, where
     tile-parts begin, basis and means; packets with bit errors count as lost. What is not whole of
     the codestream's packets is replaced by empty ones, so that OpenJPEG reads all others.
     """
-    rotated = rotate(image, gradient_covariance(image))
-    side = KLT_BYTES_PER_BAND * len(image) * (len(image) + 1)
-    room = packet_bytes - PACKET_OVERHEAD
-    payload = payload_bytes(budget - side, packet_bytes)
-    stream = jpeg2000_at_bytes(rotated.image, payload, JPEG2000_TILE)
-    packets = [stream[first : first + room] for first in range(0, len(stream), room)]
-    codestream = Codestream.parse(stream)
+    coded = _coded_for_packets(_RESILIENT, image, packet_bytes, budget)
+    codestream = Codestream.parse(coded.parts[1])
 
     def receive(arrival: Arrival) -> Image | None:
         stops = np.cumsum(arrival.lengths)
         whole = np.repeat(arrival.intact(stops - arrival.lengths, stops), arrival.lengths)
-        return rotated.back(jpeg2000_decode(codestream.without(~whole)))
+        return _RESILIENT.decode(_with_stream(coded, codestream.without(~whole)))
 
-    return Sending(packets, len(stream) + side + PACKET_OVERHEAD * len(packets), receive)
+    return _cut(coded, packet_bytes, receive)
+
+
+def _coded_for_packets(codec: KltJpeg2000, image: Samples, packet_bytes: int, budget: int) -> Coded:
+    """Code so that side information, and packets with the codestream, take at most a budget."""
+    side = side_bytes(len(image))
+    return codec.encode(Scene(image), side + payload_bytes(budget - side, packet_bytes))
+
+
+def _with_stream(coded: Coded, stream: bytes) -> Coded:
+    """Return what was coded with another codestream behind the side information."""
+    return replace(coded, parts=(coded.parts[0], stream))
+
+
+def _cut(coded: Coded, packet_bytes: int, receive: Callable[[Arrival], Image | None]) -> Sending:
+    """Return a sending of the codestream in packets; the side information travels apart."""
+    stream, room = coded.parts[1], packet_bytes - PACKET_OVERHEAD
+    packets = [stream[first : first + room] for first in range(0, len(stream), room)]
+    return Sending(packets, coded.length + PACKET_OVERHEAD * len(packets), receive)
 
 
 def payload_bytes(budget: int, packet_bytes: int) -> int:
@@ -159,12 +169,6 @@ def payload_bytes(budget: int, packet_bytes: int) -> int:
     return full * (packet_bytes - PACKET_OVERHEAD) + max(rest - PACKET_OVERHEAD, 0)
 
 
-CODECS: dict[str, OpenCodec] = {
-    "skybook": send_ours,
-    "jp2_one_file": send_jpeg2000,
-    "jp2_resilient": send_resilient_jpeg2000,
-}
-"""The first sets the bytes for all others."""
 REPAIRED = "skybook_repair"
 LABELS = {
     "skybook": "skybook",
@@ -172,3 +176,25 @@ LABELS = {
     "jp2_one_file": "JPEG 2000, one file",
     "jp2_resilient": "JPEG 2000, tiles, SOP, EPH",
 }
+
+
+def senders(encoder: Encoder, decoder: Decoder, repair: float | None) -> dict[str, Send]:
+    """Return what sends a scene, by codec; the first sets the bytes for all others.
+
+    Args:
+        encoder: encoder of our bundle.
+        decoder: decoder of our bundle.
+        repair: share of repair packets of a further codec, ours with the erasure code; None
+            for no such codec.
+
+    Raises:
+        UsageError: a share of repair packets out of range.
+    """
+    found: dict[str, Send] = {
+        "skybook": partial(send_ours, encoder, decoder),
+        "jp2_one_file": send_jpeg2000,
+        "jp2_resilient": send_resilient_jpeg2000,
+    }
+    if repair is not None:
+        found[REPAIRED] = partial(with_repair(repair), encoder, decoder)
+    return found
