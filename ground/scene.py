@@ -8,6 +8,14 @@ from numpy.typing import NDArray
 from onboard.image.files import Image
 from onboard.link.header import SceneHeader
 
+RAW_SAMPLE_BYTES = 2
+"""Bytes of a raw sample, also of uint8: sensors deliver 9 to 16 bits."""
+
+
+def raw_bytes(image: NDArray[np.generic]) -> int:
+    """Return the bytes of an image before compression, 2 a sample whatever its dtype."""
+    return RAW_SAMPLE_BYTES * image.size
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -34,6 +42,11 @@ class Scene:
             return np.ones(self.image.shape[1:], np.bool_)
         present: NDArray[np.bool_] = (self.image != self.nodata).any(axis=0)
         return present
+
+    @property
+    def raw_bytes(self) -> int:
+        """Bytes of the image before compression, 2 a sample whatever its dtype."""
+        return raw_bytes(self.image)
 
     def header(self) -> SceneHeader:
         """Return the scene header of a stream that says what this scene says."""

@@ -19,7 +19,7 @@ from benchmarks.quality.figures import mean_over_places
 from benchmarks.scenes import BenchmarkScene
 from ground import metrics
 from ground.decode.decoder import Decoder
-from ground.scene import Scene
+from ground.scene import Scene, raw_bytes
 from onboard.bundle import Bundle, find, known, load
 from onboard.codec.lapped.codec import LappedCodec
 from onboard.encoder import Encoder, Options
@@ -121,7 +121,7 @@ def _points(image: NDArray[Any], code: Code) -> Iterator[Point]:
     """Yield bytes and PSNR16 at each of `RATIOS` that can be had."""
     for ratio in RATIOS:
         try:
-            length, decoded = code(int(2 * image.size / ratio))
+            length, decoded = code(int(raw_bytes(image) / ratio))
         except LimitError:
             continue
         yield length, _psnr(image, decoded)
@@ -148,7 +148,7 @@ def compare_fixed(name: str, ours: Code, item: BenchmarkScene, rival: Codec) -> 
     length, decoded = round_trip(rival, item.scene)
     wanted = _psnr(image, decoded)
     found: dict[str, Any] = {"bundle": name, "scene": item.name, "place": item.place}
-    found |= {"group": item.group, "ratio": 2 * image.size / length, "psnr16": wanted}
+    found |= {"group": item.group, "ratio": raw_bytes(image) / length, "psnr16": wanted}
     points = [_point(image, ours, length)]
     found["our_psnr16"] = points[0][1]
     factor = _COARSER if points[0][1] < wanted else 1 / _COARSER

@@ -10,6 +10,7 @@ from benchmarks.boards.roofline import IMPLEMENTATIONS, estimate
 from benchmarks.boards.workload import RATIO, Workload
 from benchmarks.resources.worker import Tasks, Worker, cpus, pin
 from benchmarks.scenes import mosaic
+from ground.scene import raw_bytes
 from onboard.bundle import load
 from onboard.encoder import Encoder, Options
 from onboard.errors import UsageError
@@ -35,7 +36,7 @@ def encode_worker(name: str) -> tuple[dict[str, Any], Tasks]:
     pin(cpus()[-1])
     image = mosaic(SIDE, SIDE)
     encoder = Encoder(load(name), "numpy")
-    options = Options(budget=int(2 * image.size / RATIO))
+    options = Options(budget=int(raw_bytes(image) / RATIO))
 
     def seconds() -> float:
         begun = time.thread_time()

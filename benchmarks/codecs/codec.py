@@ -98,7 +98,7 @@ def samples_of(scene: Scene) -> NDArray[np.uint16]:
 
 def budget_of(scene: Scene, budget: int | None) -> int:
     """Return the most bytes that a rival of variable rate may take."""
-    return int(2 * scene.image.size / DEFAULT_RATIO) if budget is None else budget
+    return int(scene.raw_bytes / DEFAULT_RATIO) if budget is None else budget
 
 
 def refuse_budget(name: str, budget: int | None) -> None:

@@ -38,7 +38,7 @@ class Htj2k:
     def one_pass(self, scene: Scene, ratio: float) -> OnePass:
         """Search the step that gives a ratio."""
         image = samples_of(scene)
-        step = _step_within(image, int(2 * image.size / ratio))
+        step = _step_within(image, int(scene.raw_bytes / ratio))
         return OnePass(
             f"9/7 wavelet, step {step:.3g} that gives ratio {ratio}, its search not timed",
             partial(_at_step, image, step),

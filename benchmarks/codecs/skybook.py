@@ -72,7 +72,7 @@ class BundleCodec:
         """Return the encode itself: the search of its rate is a part of it."""
         if not self.variable_rate:
             return OnePass("rate: fixed", partial(self.encode, scene))
-        budget = int(2 * scene.image.size / ratio)
+        budget = int(scene.raw_bytes / ratio)
         return OnePass("rate: a byte budget", partial(self.encode, scene, budget))
 
 

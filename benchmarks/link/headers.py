@@ -29,7 +29,7 @@ def measure_headers(name: str, side: int = SIDE) -> dict[str, Any]:
     rows = []
     for packet_bytes, target in TARGETS.items():
         share = header_share(_packets(encoder, scene, packet_bytes))
-        ratio = 2 * scene.image.size / share["bytes"]
+        ratio = scene.raw_bytes / share["bytes"]
         rows.append({"packet_bytes": packet_bytes, "target": target, "ratio": ratio, **share})
     shape = list(scene.image.shape)
     return {"bundle": encoder.bundle.name, "shape": shape, "machine": machine(), "headers": rows}

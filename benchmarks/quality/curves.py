@@ -48,7 +48,7 @@ def measure_curve(codec: BundleCodec, item: BenchmarkScene, cache: BaselineCache
     points: list[dict[str, Any]] = []
     left_out: list[dict[str, Any]] = []
     for ratio in RATIOS:
-        budget = int(2 * scene.image.size / ratio)
+        budget = int(scene.raw_bytes / ratio)
         try:
             codecs = {codec.name: own_figures(codec, scene, budget)}
             codecs |= cache.figures(scene.image, budget)

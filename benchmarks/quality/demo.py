@@ -13,7 +13,7 @@ from benchmarks.codecs.table import BASELINES
 from benchmarks.quality.figures import figures
 from benchmarks.quality.report import codec_table
 from ground.products import geotiff
-from ground.scene import Scene
+from ground.scene import Scene, raw_bytes
 from onboard import bundle as bundles
 
 
@@ -44,7 +44,7 @@ def run_demo(folder: Path, names: list[str]) -> dict[str, Any]:
             spent, decoded = round_trip(codec, Scene(original), budget)
             codecs[baseline] = figures(original, decoded, spent)
     bands, rows, cols = original.shape
-    print(f"\nSentinel-2 scene, {bands} bands, {rows} x {cols}, {2 * original.size} bytes raw.")
+    print(f"\nSentinel-2 scene, {bands} bands, {rows} x {cols}, {raw_bytes(original)} bytes raw.")
     print(f"PSNR16: peak 65535, in dB. JPEG 2000 at the bytes of {names[0]}.\n")
     print(codec_table(codecs))
     return {"codecs": codecs, "onboard": onboard}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from benchmarks.codecs.codec import round_trip
 from benchmarks.codecs.table import BASELINES
 from ground import metrics
-from ground.scene import Scene
+from ground.scene import Scene, raw_bytes
 
 METRICS = ("psnr16", "psnr10k", "rmse", "ssim", "spectral_angle_deg")
 TRUTH = ("ndvi_error", "bias", "worst_tile_psnr16")
@@ -35,7 +35,7 @@ def figures(original: NDArray[Any], decoded: NDArray[Any], length: int) -> dict[
         "ndvi_error": metrics.ndvi_error(original, decoded),
         "worst_tile_psnr16": metrics.worst_tile_psnr(original, decoded, metrics.PEAK_16_BIT),
         "bytes": length,
-        "ratio": 2 * original.size / length,
+        "ratio": raw_bytes(original) / length,
     }
 
 

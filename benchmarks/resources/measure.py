@@ -28,6 +28,7 @@ from benchmarks.resources.runtimes import (
 from benchmarks.resources.timing import RATIO, seconds_interleaved, speeds_of, spread_of
 from benchmarks.resources.worker import Worker, cpus
 from benchmarks.scenes import mosaic
+from ground.scene import raw_bytes
 from onboard.bundle import Bundle, find, load
 from onboard.engine.engines import ENGINES
 from onboard.errors import BundleError, SkybookError
@@ -63,18 +64,18 @@ def measure_resources(
         SkybookError: a measurement failed.
     """
     bundle = load(name)
-    image = mosaic(*strip)
+    whole, image = mosaic(side, side), mosaic(*strip)
     if bundle.bands != len(image):
         raise BundleError(f"{bundle.name}: expected {len(image)} bands, found {bundle.bands}")
     if tflite_python is None and TFLITE_PYTHON.exists():
         tflite_python = TFLITE_PYTHON.absolute()
-    with _arrays(mosaic(side, side), image) as (square, line):
+    with _arrays(whole, image) as (square, line):
         program = _program(bundle, Path(square).parent / "c")
         job = Job(name, square, side * side / 1e6, bundle.bands, tflite_python, program, scale)
         speed = _measure_speed(job, bundle)
         runtimes = speed["runtimes"]
         for engine in (each for each in runtimes if "reason" not in runtimes[each]):
-            budget = int(2 * image.size / RATIO) if bundle.variable_rate else None
+            budget = int(raw_bytes(image) / RATIO) if bundle.variable_rate else None
             runtimes[engine] |= measure_memory(job, engine, line, budget)
             if engine != C:
                 runtimes[engine] |= model_bytes(bundle, engine)
@@ -93,8 +94,8 @@ def measure_resources(
         "variable_rate": bundle.variable_rate,
         **speed,
         "runs": scale.runs,
-        "shape": [bundle.bands, side, side],
-        "raw_bytes": 2 * bundle.bands * side * side,
+        "shape": list(whole.shape),
+        "raw_bytes": raw_bytes(whole),
         "strip_shape": list(image.shape),
         "machine": machine(),
     }

@@ -61,7 +61,7 @@ def _figures(scene: Scene, codec: Codec, one: OnePass) -> dict[str, Any]:
     return {
         "setting": one.setting,
         "bytes": coded.length,
-        "ratio": 2 * scene.image.size / coded.length,
+        "ratio": scene.raw_bytes / coded.length,
         "lossless": lossless,
         "psnr16": psnr,
     }

@@ -20,6 +20,7 @@ from benchmarks.resources.timing import (
     spread_of,
 )
 from benchmarks.scenes import mosaic
+from ground.scene import raw_bytes
 from onboard.bundle import load
 from onboard.bundle.scrub import Scrub
 from onboard.downlink.recorder import Recorder
@@ -91,7 +92,6 @@ def _stream_pass(
         result = json.loads(told.read_text())
     warm = [mb for line, mb in rss if line >= _WARM]
     level = float(np.median(warm[: max(1, len(warm) // 4)]))
-    raw = 2 * bands * width * lines
     return {
         "lines": lines,
         "rss_mb": rss,
@@ -100,7 +100,7 @@ def _stream_pass(
         "peak_rss_mb": result["peak_rss_mb"],
         "packets": result["packets"],
         "bytes": result["bytes"],
-        "ratio": raw / result["bytes"],
+        "ratio": lines * raw_bytes(scene[0]) / result["bytes"],
         "pass_mpixel_per_s": width * lines / result["seconds"] / 1e6,
         "latency_median_s": result["latency_median_s"],
         "latency_max_s": result["latency_max_s"],
