@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from benchmarks.files import read_limited
 from onboard.errors import InputError, UsageError
 
 FOLDER = Path(__file__).resolve().parents[2] / "hw_profiles"
@@ -165,13 +166,7 @@ def load_profiles(folder: Path = FOLDER) -> tuple[Profile, ...]:
 
 
 def _read(path: Path) -> Profile:
-    try:
-        with path.open("rb") as file:
-            packed = file.read(MAX_FILE + 1)
-    except OSError as error:
-        raise UsageError(f"{path}: expected a profile: {error.strerror}") from error
-    if len(packed) > MAX_FILE:
-        raise InputError(f"{path}: expected at most {MAX_FILE} bytes")
+    packed = read_limited(path, MAX_FILE, "a profile", InputError)
     try:
         document = tomllib.loads(packed.decode())
     except (ValueError, RecursionError) as error:

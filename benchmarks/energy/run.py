@@ -11,8 +11,9 @@ from benchmarks.energy.marker import CHIP_SECONDS, Marker, play_marker
 from benchmarks.energy.measure import SIDE, Cost, codec_tasks, measured_cost, run_rounds
 from benchmarks.energy.meter import Energy
 from benchmarks.energy.trace import Trace, align
+from benchmarks.files import read_limited
 from onboard.commands.commandline import open_output
-from onboard.errors import InputError, LimitError, UsageError
+from onboard.errors import InputError
 
 SECONDS = 10.0
 MAX_BYTES = 1 << 20
@@ -108,13 +109,7 @@ def load_run(path: Path) -> EnergyRun:
         InputError: it is damaged.
         LimitError: it is longer than `MAX_BYTES`.
     """
-    try:
-        with path.open("rb") as file:
-            packed = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"{path}: expected a recorded run: {error.strerror}") from error
-    if len(packed) > MAX_BYTES:
-        raise LimitError(f"{path}: expected at most {MAX_BYTES} bytes")
+    packed = read_limited(path, MAX_BYTES, "a recorded run")
     try:
         return _run(json.loads(packed))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:

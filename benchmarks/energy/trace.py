@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.energy.marker import Marker
-from onboard.errors import InputError, LimitError, UsageError
+from benchmarks.files import read_limited
+from onboard.errors import InputError, LimitError
 
 MAX_BYTES = 1 << 27
 MAX_SAMPLES = 1 << 22
@@ -76,13 +77,7 @@ def read_trace(path: Path) -> Trace:
         InputError: it is damaged.
         LimitError: it is longer than `MAX_BYTES` or has more than `MAX_SAMPLES` samples.
     """
-    try:
-        with path.open("rb") as file:
-            packed = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"{path}: expected a trace: {error.strerror}") from error
-    if len(packed) > MAX_BYTES:
-        raise LimitError(f"{path}: expected at most {MAX_BYTES} bytes")
+    packed = read_limited(path, MAX_BYTES, "a trace")
     try:
         text = packed.decode("utf-8-sig")
         rows = _rows(path, text)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.machine import last_line, run
 from benchmarks.resources.worker import Tasks, pin
 from onboard.bundle import Bundle
 from onboard.errors import EngineError, SkybookError
@@ -35,18 +36,10 @@ def build(bundle: Bundle, folder: Path) -> Path:
     from export.csource.write import write  # noqa: PLC0415 (not needed for the other runtimes)
 
     write(bundle, folder)
-    done = _run(["make", "-s", "-C", str(folder), "native"], BUILD_LIMIT)
+    done = run(["make", "-s", "-C", str(folder), "native"], BUILD_LIMIT)
     if done.returncode:
-        last = (done.stderr.decode(errors="replace").strip().splitlines() or ["no message"])[-1]
-        raise SkybookError(f"C encoder: does not build: {last}")
+        raise SkybookError(f"C encoder: does not build: {last_line(done.stderr)}")
     return folder / PROGRAM
-
-
-def _run(line: list[str], limit: int) -> "subprocess.CompletedProcess[bytes]":
-    try:
-        return subprocess.run(line, capture_output=True, timeout=limit, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise SkybookError(f"{line[0]}: expected to end within {limit} s") from error
 
 
 def open_c(program: str, image: str, ratio: float, cpu: int) -> tuple[dict[str, Any], Tasks]:
@@ -72,7 +65,7 @@ def open_c(program: str, image: str, ratio: float, cpu: int) -> tuple[dict[str, 
     begun = time.perf_counter()
     _encode(lines[1])
     seconds = {"process": time.perf_counter() - begun}
-    compiler = _run(["cc", "--version"], RUN_LIMIT).stdout.decode(errors="replace")
+    compiler = run(["cc", "--version"], RUN_LIMIT).stdout.decode(errors="replace")
     hello = {
         "version": f"cc {compiler.splitlines()[0].split()[-1]}",
         "python": "-",
@@ -91,7 +84,7 @@ def _line(program: str, given: str, folder: Path, width: int, ratio: float) -> l
 
 
 def _encode(line: list[str]) -> None:
-    done = _run(line, RUN_LIMIT)
+    done = run(line, RUN_LIMIT)
     if done.returncode:
         raise SkybookError(f"C encoder: exit code {done.returncode}: {done.stderr[-200:]!r}")
 
@@ -144,5 +137,5 @@ def _sections(program: str) -> tuple[int, int, int]:
     """Return bytes of code and constants, of data and of zeroed data, as `size` tells them."""
     if shutil.which("size") is None:
         raise EngineError("C encoder: expected `size` of binutils, found none")
-    words = _run(["size", program], RUN_LIMIT).stdout.decode().splitlines()[1].split()
+    words = run(["size", program], RUN_LIMIT).stdout.decode().splitlines()[1].split()
     return int(words[0]), int(words[1]), int(words[2])

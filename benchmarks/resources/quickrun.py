@@ -1,13 +1,13 @@
 """Quick run of a command of this package in a process of its own, for what it prints as JSON."""
 
 import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.machine import last_line, run
 from onboard.errors import InputError, SkybookError
 
 LIMIT = 1_800
@@ -23,12 +23,9 @@ def run_quickly(command: str, options: Sequence[str]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "result.json"
         line = [sys.executable, "-m", "benchmarks", command, *options, "--json", str(path)]
-        try:
-            done = subprocess.run(line, capture_output=True, text=True, timeout=LIMIT, check=False)
-        except subprocess.TimeoutExpired as error:
-            raise SkybookError(f"{command}: expected to end within {LIMIT} s") from error
+        done = run(line, LIMIT, command)
         if done.returncode:
-            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            last = last_line(done.stderr)
             raise SkybookError(f"{command}: exit code {done.returncode}: {last}")
         return read_result(path)
 
