@@ -5,7 +5,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.ablation.measure import ablation_text, run_ablation
+from benchmarks.ablation.measure import run_ablation
+from benchmarks.ablation.report import ablation_text
 from benchmarks.codecs.skybook import BUNDLE
 from benchmarks.scenes import benchmark_scenes
 from onboard.commands.commandline import Commands, add_json_option, print_result

@@ -10,7 +10,8 @@ from typing import Any
 from numpy.typing import NDArray
 
 from benchmarks.ablation.families import Code, families
-from benchmarks.ablation.variants import Tiles, Variant, linear_decoder, training_tiles, variants
+from benchmarks.ablation.training import training_tiles
+from benchmarks.ablation.variants import Tiles, Variant, linear_decoder, variants
 from benchmarks.codecs.codec import Codec, round_trip
 from benchmarks.codecs.skybook import BundleCodec
 from benchmarks.quality.bdrate import Point, bd_rate
@@ -29,7 +30,6 @@ GROUPS = ("summary", "patches", "spyndex")
 REFERENCE, SHIPPED, REFINED = "full", "shipped", "refined"
 REFINED_LABEL = "refinement network (against shipped)"
 FIGURES = ("ratio", "psnr16", "our_psnr16", "bytes_at_equal_psnr16")
-_COLUMNS = tuple(zip(FIGURES, (".2f", ".2f", ".2f", ".0f"), (8, 9, 8, 9), strict=True))
 _COARSER, _MOST_STEPS = 1.4, 20
 
 
@@ -234,33 +234,3 @@ def _fixed_rows(found: Ablation, full: Bundle) -> list[dict[str, Any]]:
 def _mean_row(rows: Sequence[Mapping[str, Any]], rival: str, group: str) -> dict[str, float | None]:
     chosen = [row for row in rows if row["bundle"] == rival and row["group"] == group]
     return {key: mean_over_places((row["place"], row[key]) for row in chosen) for key in FIGURES}
-
-
-def ablation_text(found: Mapping[str, Any]) -> str:
-    """Return the tables of `run_ablation`."""
-    groups = list(found["scenes"])
-    where = ", ".join(f"{group} {count}" for group, count in found["scenes"].items())
-    fitted = f"{found['training_tiles']} tiles of {found['training_scenes']} scenes"
-    lines = [
-        f"{found['bundle']} without its network; scenes: {where}; tables fitted to {fitted}",
-        "bytes at equal PSNR16 against the full codec, percent (positive: more are needed)",
-        f"{'variant':<44}" + "".join(f"{group:>10}" for group in groups),
-    ]
-    for name, rates in found["bd_rate"].items():
-        shown = "".join(_cell(rates[group], "+.1f", 10) for group in groups)
-        lines.append(f"{found['labels'][name]:<44}{shown}")
-    lines += [
-        "",
-        "bundles of one rate; ours, refinement network included, at their bytes, and the bytes",
-        "that ours needs for their PSNR16, percent of theirs",
-        f"{'bundle':<24}{'scenes':>9}{'ratio':>8}{'PSNR16':>9}{'ours':>8}{'bytes':>9}",
-    ]
-    for rival, by_group in found["fixed"].items():
-        for group, row in by_group.items():
-            cells = (_cell(row[key], form, width) for key, form, width in _COLUMNS)
-            lines.append(f"{rival:<24}{group:>9}{''.join(cells)}")
-    return "\n".join(lines)
-
-
-def _cell(value: float | None, form: str, width: int) -> str:
-    return f"{'-' if value is None else format(value, form):>{width}}"

@@ -11,10 +11,6 @@ from numpy.typing import NDArray
 from ground.decode.decoder import Decoder
 from ground.decode.graph import FloatSession
 from ground.decode.lapped.rebuild import LappedRebuilder
-from ground.scene import Scene
-from ground.scenes.folders import find_scenes, read_item
-from ground.scenes.procedural import procedural
-from ground.scenes.spyndex import spyndex_scene
 from ground.train.lapped.fit import (
     draw_codes,
     fit,
@@ -38,12 +34,9 @@ from onboard.codec.lapped.scan import Scanner
 from onboard.codec.lapped.sizeguess import SizeGuess
 from onboard.codec.lapped.tables import Tables
 from onboard.codec.lapped.transform import PLANE_LIMIT, SUB_STEPS
-from onboard.errors import InputError, StreamError
+from onboard.errors import StreamError
 
 SEED = 1
-PROCEDURAL_SCENES, PROCEDURAL_SIDE = 12, 256
-TILES = 400
-"""To fit to, about as many from each scene."""
 NO_TURN = 128
 """The angle that leaves bands as they are."""
 OCTAVES = range(3, 12)
@@ -175,51 +168,6 @@ def linear_decoder(path: Path, bundle: Bundle) -> Decoder:
     decoder.bundle = bundle
     decoder.rebuilder = LappedRebuilder(bundle, _Unrefined(None))
     return decoder
-
-
-def training_tiles(folder: Path | None, bands: int, tile: int) -> list[Tiles]:
-    """Return whole tiles (n, bands, tile, tile) without nodata, scene by scene.
-
-    Args:
-        folder: of GeoTIFFs, of which each gives some tiles; None takes procedural scenes and a
-            quarter of the spyndex scene, if that has so many bands.
-        bands: wanted; other scenes are left out.
-        tile: side, pixels.
-
-    Raises:
-        InputError: there is not one tile.
-    """
-    rng = np.random.default_rng(SEED)
-    scenes = [_tiles(scene, tile) for scene in _scenes(folder) if len(scene.image) == bands]
-    scenes = [tiles for tiles in scenes if len(tiles)]
-    each = -(-TILES // max(len(scenes), 1))
-    found = [tiles[rng.permutation(len(tiles))[:each]] for tiles in scenes]
-    if not found:
-        raise InputError(f"training: expected a tile of {bands} x {tile} x {tile}, found none")
-    return found
-
-
-def _scenes(folder: Path | None) -> Iterator[Scene]:
-    if folder is not None:
-        yield from (read_item(item) for item in find_scenes(folder))
-        return
-    for seed in range(PROCEDURAL_SCENES):
-        yield procedural(seed, PROCEDURAL_SIDE, PROCEDURAL_SIDE, nodata=False)
-    whole = spyndex_scene()
-    rows, cols = (side // 2 for side in whole.image.shape[1:])
-    yield replace(whole, image=whole.image[:, :rows, :cols])
-
-
-def _tiles(scene: Scene, tile: int) -> Tiles:
-    bands, rows, cols = scene.image.shape
-    valid = scene.valid if scene.nodata is not None else (scene.image != 0).any(axis=0)
-    cut = [
-        scene.image[:, row : row + tile, col : col + tile]
-        for row in range(0, rows - tile + 1, tile)
-        for col in range(0, cols - tile + 1, tile)
-        if valid[row : row + tile, col : col + tile].all()
-    ]
-    return np.array(cut).reshape(-1, bands, tile, tile)
 
 
 def prepare(

@@ -1,4 +1,4 @@
-"""Commands for a hardware team: resources, board-report."""
+"""Command `board-report`."""
 
 import argparse
 from collections.abc import Callable
@@ -7,10 +7,10 @@ from typing import Any
 
 from rich.console import Console
 
+from benchmarks.boardreport.quickrun import read_result, run_quickly
 from benchmarks.boardreport.report import Results, html_report
 from benchmarks.boards.profiles import load_profile, load_profiles
 from benchmarks.codecs.skybook import BUNDLE
-from benchmarks.resources.quickrun import read_result, run_quickly
 from onboard.commands.commandline import Commands, add_json_option, open_output, print_result
 from onboard.errors import SkybookError
 

@@ -1,7 +1,6 @@
-"""The commands `probe` and `roofline`: what this machine is, and how fast boards would encode."""
+"""Commands `probe` and `roofline`: what this machine is, and how fast boards would encode."""
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +9,15 @@ from rich.console import Console
 from benchmarks.boards.check import WITHIN, check, measure_numpy
 from benchmarks.boards.probe import power_files, probe
 from benchmarks.boards.profiles import (
-    FIGURES,
     FOLDER,
     THIS_MACHINE,
-    Profile,
     load_profile,
     load_profiles,
     pack_profile,
 )
-from benchmarks.boards.roofline import (
-    IMPLEMENTATIONS,
-    PROBED_RATES,
-    Estimate,
-    estimate,
-    model_text,
-    roofline_row,
-)
-from benchmarks.boards.workload import RATIO, Span, Workload, workload_of
+from benchmarks.boards.report import probe_text, roofline_text
+from benchmarks.boards.roofline import IMPLEMENTATIONS, estimate, roofline_row
+from benchmarks.boards.workload import COUNTS, RATIO, Span, Workload, workload_of
 from benchmarks.codecs.skybook import BUNDLE
 from onboard.bundle import load
 from onboard.commands.commandline import Commands, add_json_option, open_output, print_result
@@ -89,17 +80,8 @@ def _probe(arguments: argparse.Namespace) -> int:
         "runtimes": [runtime.name for runtime in found.runtimes],
         "power_files": meters,
     }
-    print_result(result, _probe_text(found, arguments.output, meters), arguments.json)
+    print_result(result, probe_text(found, arguments.output, meters), arguments.json)
     return 0
-
-
-def _probe_text(found: Profile, output: Path, meters: Sequence[str]) -> str:
-    rows = [f"{key:<18}{figure!s:<18}{figure.source}" for key, figure in found.figures.items()]
-    runtimes = ", ".join(f"{runtime.name} ({runtime.source})" for runtime in found.runtimes)
-    power = ", ".join(meters) or "no powercap, hwmon power or battery file"
-    return "\n".join(
-        [found.processor, *rows, f"runtimes: {runtimes}", f"power: {power}", f"wrote {output}"]
-    )
 
 
 def _roofline(arguments: argparse.Namespace) -> int:
@@ -125,60 +107,14 @@ def _roofline(arguments: argparse.Namespace) -> int:
         "estimates": [roofline_row(found) for _, found in rows],
         "checks": checks,
     }
-    print_result(result, _text(workload, rows, checks), arguments.json)
+    print_result(result, roofline_text(workload, rows, checks), arguments.json)
     return int(not all(row["within"] for row in checks))
 
 
 def _work_row(work: Workload) -> dict[str, float]:
     """Return the work per pixel, flat."""
     row = {"coded_share": work.coded}
-    for name in ("macs", "sparse_macs", "elements", "lookups", "calls", "bytes"):
+    for name in COUNTS:
         span: Span = getattr(work, name)
         row |= {f"{name}_per_pixel_low": span.low, f"{name}_per_pixel_high": span.high}
     return row
-
-
-def _text(
-    work: Workload, rows: Sequence[tuple[Profile, Estimate]], checks: Sequence[dict[str, Any]]
-) -> str:
-    lines = [
-        model_text(),
-        "",
-        f"{work.name} at ratio {RATIO}, per pixel: "
-        + ", ".join(
-            f"{span.low:.4g}..{span.high:.4g} {name}"
-            for name in ("macs", "sparse_macs", "elements", "lookups", "calls", "bytes")
-            if isinstance(span := getattr(work, name), Span)
-        ),
-        "",
-        f"{'Mpixel/s, estimated':<24}{'':<7}{'one core':>16}{'all cores':>16}  bound by",
-        *(_row(found) for _, found in rows),
-    ]
-    if checks:
-        lines += ["", "this machine, one core, Mpixel/s of processor time"]
-        lines += [
-            f"{row['implementation']:<8}estimated {row['estimated']:.3g} "
-            f"({row['low']:.3g}..{row['high']:.3g}), measured {row['measured']:.3g}, ratio "
-            f"{row['ratio']:.2f}: {'within' if row['within'] else 'NOT within'} {WITHIN:g} x"
-            for row in checks
-        ]
-    unknown = {profile.key: _unknown(profile) for profile, _ in rows}
-    lines += ["", "not published, or not found:"]
-    lines += [f"  {key}: {', '.join(names) or 'nothing'}" for key, names in unknown.items()]
-    return "\n".join(lines)
-
-
-def _unknown(profile: Profile) -> list[str]:
-    """Return figures of a board that nobody published; rates are measured by probes alone."""
-    probed = (*PROBED_RATES, "int8_mac_rate")
-    return [name for name in FIGURES if name not in profile.figures and name not in probed]
-
-
-def _row(found: Estimate) -> str:
-    spans = "".join(f"{_span(span):>16}" for span in (found.one_core, found.all_cores))
-    missing = f" (missing: {', '.join(found.missing)})" if found.missing else ""
-    return f"{found.profile:<24}{found.implementation:<7}{spans}  {found.bound or '-'}{missing}"
-
-
-def _span(span: Span | None) -> str:
-    return f"{span.low:.2g}..{span.high:.2g}" if span else "-"

@@ -73,6 +73,10 @@ class Span:
         return Span(self.low * factor, self.high * factor)
 
 
+COUNTS = ("macs", "sparse_macs", "elements", "lookups", "calls", "bytes")
+"""Attributes of a workload that are counts per pixel."""
+
+
 @dataclass(frozen=True)
 class Workload:
     """Work per pixel, all bands; of each the least and the most.

@@ -1,4 +1,4 @@
-"""The command `energy`: joules per megapixel, with the kind and source of each figure."""
+"""Command `energy`: joules per megapixel, with the kind and source of each figure."""
 
 import argparse
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ from benchmarks.energy.measure import (
     ROUNDS,
     SIDE,
     Cost,
-    energy_text,
     estimated_costs,
     measure_costs,
     speed_ratio,
 )
 from benchmarks.energy.meters import find_meter
+from benchmarks.energy.report import energy_text
 from benchmarks.energy.run import SECONDS, load_run, record_run, run_costs
 from benchmarks.energy.trace import read_trace
 from benchmarks.resources.timing import RATIO
@@ -38,7 +38,7 @@ file (columns time, in s, and watts): start it, run with --record, stop it; then
 
 
 def add_energy(commands: Commands) -> None:
-    """Add the command."""
+    """Add `energy`."""
     energy = commands.add_parser(
         "energy",
         help="joules per megapixel, measured or estimated, beside OpenJPEG",

@@ -6,9 +6,10 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.codecs.skybook import BUNDLE
-from benchmarks.faults.fuzz.run import CORPUS, fuzz, fuzz_text
+from benchmarks.faults.fuzz.run import CORPUS, fuzz
 from benchmarks.faults.fuzz.targets import PARSERS
-from benchmarks.faults.upsets import measure_upsets, upsets_text
+from benchmarks.faults.report import fuzz_text, upsets_text
+from benchmarks.faults.upsets import measure_upsets
 from onboard.commands.commandline import Commands, add_json_option, print_result
 
 

@@ -2,7 +2,7 @@
 
 import ctypes
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -100,20 +100,3 @@ def _engine(bundle: Bundle, engine: str, flips: int, seed: int) -> Counter[str]:
         else:
             counts["found" if probe != wanted else "missed"] += 1
     return counts
-
-
-def upsets_text(found: Mapping[str, Any]) -> str:
-    """Return what `upsets` prints."""
-    lines = [
-        f"{found['bundle']}: of {found['flips']} bits flipped in {found['memory_bytes']} bytes of "
-        f"memory the checksums found {found['found_in_memory']}"
-    ]
-    for engine, counts in found["engines"].items():
-        if "reason" in counts:
-            lines.append(f"{engine}: {counts['reason']}")
-            continue
-        lines.append(
-            f"{engine}, {found['flips']} bits in its graph: golden tile found {counts['found']}, "
-            f"engine refused {counts['refused']}, missed {counts['missed']}"
-        )
-    return "\n".join(lines)

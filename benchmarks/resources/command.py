@@ -7,15 +7,13 @@ from rich.console import Console
 
 from benchmarks.codecs.skybook import BUNDLE
 from benchmarks.resources.measure import FULL, QUICK, QUICK_RUNS, RUNS, measure_resources
-from benchmarks.resources.report import resources_text
+from benchmarks.resources.report import plot_streaming, resources_text, streaming_text
 from benchmarks.resources.runtimes import TFLITE_PYTHON
 from benchmarks.resources.streaming import (
     PASS_LINES,
     QUICK_LINES,
     WIDTH,
     measure_streaming,
-    plot_streaming,
-    streaming_text,
 )
 from onboard.commands.commandline import Commands, add_json_option, print_result
 

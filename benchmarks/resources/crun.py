@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.machine import last_line, run
+from benchmarks.resources.procfs import PEAK, memory_mb
 from benchmarks.resources.worker import Tasks, pin
 from onboard.bundle import Bundle
 from onboard.errors import EngineError, SkybookError
@@ -126,11 +127,11 @@ def measure_program(program: str, image: str, ratio: float) -> dict[str, Any]:
 
 
 def _peak_mb(process: int) -> float:
-    """Return the peak memory of a process so far in MiB (Linux, proc(5))."""
-    for line in Path(f"/proc/{process}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    raise SkybookError("C encoder: expected its peak memory in /proc, found none")
+    """Return the peak memory of a process so far in MiB."""
+    peak = memory_mb(PEAK, process)
+    if peak is None:
+        raise SkybookError("C encoder: expected its peak memory in /proc, found none")
+    return peak
 
 
 def _sections(program: str) -> tuple[int, int, int]:

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.resources.procfs import RESIDENT, memory_mb
 from onboard.bundle import load
 from onboard.commands.commandline import peak_rss_mb
 from onboard.encoder import Encoder, Options
 
-_STATUS = Path("/proc/self/status")
 _FORGET_PEAK = "5"
 """What `clear_refs` takes to begin the peak anew (Linux, proc(5))."""
 
@@ -48,10 +48,8 @@ def measure_memory(
 
 def _resident_mb() -> float:
     """Return the resident memory of this process in MiB; its peak where the system has no /proc."""
-    for line in _STATUS.read_text().splitlines() if _STATUS.exists() else ():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    return peak_rss_mb()
+    resident = memory_mb(RESIDENT)
+    return peak_rss_mb() if resident is None else resident
 
 
 def _forget_peak() -> None:

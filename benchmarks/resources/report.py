@@ -1,10 +1,12 @@
-"""Result of `measure_resources` for people: tables for a terminal."""
+"""Results of `measure_resources` and `measure_streaming` for people: tables, and a plot."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from benchmarks.codecs.table import TIMED_LABELS
 from benchmarks.resources.stages import LABELS as STAGE_LABELS
+from benchmarks.resources.streaming import WARM
 from benchmarks.resources.timing import RATIO
 
 Found = Mapping[str, Any]
@@ -130,3 +132,36 @@ def _sizes(found: Found, runtimes: Mapping[str, Found]) -> Iterable[str]:
         f"{found['rss_over_loaded_mb']:.1f} MiB over bundle, engine and image loaded; an idle "
         f"interpreter takes {idle:.1f} MiB",
     ]
+
+
+def streaming_text(found: Found) -> str:
+    """Return what `stream` prints."""
+    return (
+        f"{found['lines']} lines of {found['width']} columns through a pipe: ratio "
+        f"{found['ratio']:.2f}, {found['pass_mpixel_per_s']:.2f} Mpixel/s\n"
+        f"memory in use {found['rss_level_mb']:.1f} MiB after {WARM} lines, "
+        f"{found['rss_growth_mb']:+.1f} MiB at the end, peak {found['peak_rss_mb']:.1f} MiB\n"
+        f"from a strip's last line to its last packet {found['latency_median_s']:.2f} s, at most "
+        f"{found['latency_max_s']:.2f} s\n"
+        f"one CPU: streamed {found['stream_mpixel_per_s']:.2f} Mpixel/s, whole scene "
+        f"{found['scene_mpixel_per_s']:.2f}: {100 * found['stream_over_scene']:.0f} % side by side "
+        f"({100 * found['stream_over_scene_lowest']:.0f}.."
+        f"{100 * found['stream_over_scene_highest']:.0f})"
+    )
+
+
+def plot_streaming(found: Found, path: Path) -> None:
+    """Write memory against lines as a PNG."""
+    from matplotlib.figure import Figure  # noqa: PLC0415 (slow to import)
+
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.plot(*zip(*found["rss_mb"], strict=True))
+    axes.set(
+        xlabel=f"lines of {found['width']} columns, 4 bands, u16",
+        ylabel="memory in use (MiB)",
+        ylim=(0, None),
+        title="onboard stream: resident memory along a pass",
+    )
+    axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=110)

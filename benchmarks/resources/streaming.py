@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.resources.procfs import RESIDENT, memory_mb
 from benchmarks.resources.timing import (
     RATIO,
     pin_to_one_cpu,
@@ -35,7 +36,7 @@ PASS_LINES = 200_000
 QUICK_LINES = 8_192
 SPEED_LINES = 1_024
 _SAMPLES = 400
-_WARM = 2_048
+WARM = 2_048
 """Lines after which the memory in use is taken as the level that must not rise."""
 
 
@@ -58,8 +59,8 @@ def measure_streaming(
         `latency_max_s`; `stream_mpixel_per_s`, `scene_mpixel_per_s`, `stream_over_scene`: the
         median of pairs run side by side, with `_lowest` and `_highest`.
     """
-    if lines < 2 * _WARM:
-        raise SkybookError(f"lines: expected at least {2 * _WARM}, found {lines}")
+    if lines < 2 * WARM:
+        raise SkybookError(f"lines: expected at least {2 * WARM}, found {lines}")
     found = _stream_pass(bundle, lines, width, report)
     return {"width": width} | found | _compare(bundle, width, runs)
 
@@ -84,13 +85,13 @@ def _stream_pass(
                     count = min(SPEED_LINES // 16, lines - line, first + step - line)
                     places = np.arange(line, line + count) % SPEED_LINES
                     process.stdin.write(scene[places].tobytes())
-                rss.append((min(first + step, lines), _rss_mb(process.pid)))
+                rss.append((min(first + step, lines), memory_mb(RESIDENT, process.pid) or 0.0))
                 report(rss[-1][0])
             process.stdin.close()
         if process.returncode:
             raise SkybookError(f"stream: expected exit code 0, found {process.returncode}")
         result = json.loads(told.read_text())
-    warm = [mb for line, mb in rss if line >= _WARM]
+    warm = [mb for line, mb in rss if line >= WARM]
     level = float(np.median(warm[: max(1, len(warm) // 4)]))
     return {
         "lines": lines,
@@ -105,14 +106,6 @@ def _stream_pass(
         "latency_median_s": result["latency_median_s"],
         "latency_max_s": result["latency_max_s"],
     }
-
-
-def _rss_mb(process: int) -> float:
-    """Return the memory that a process has in use, in MiB."""
-    for line in Path(f"/proc/{process}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
 
 
 def _compare(bundle: str, width: int, runs: int) -> dict[str, float]:
@@ -156,36 +149,3 @@ def _stream_once(encoder: Encoder, scrub: Scrub, image: NDArray[np.uint16], line
         for strip in encoder.stream(source, header, options):
             recorder.record(strip)
         recorder.flush()
-
-
-def streaming_text(found: dict[str, Any]) -> str:
-    """Return what `stream` prints."""
-    return (
-        f"{found['lines']} lines of {found['width']} columns through a pipe: ratio "
-        f"{found['ratio']:.2f}, {found['pass_mpixel_per_s']:.2f} Mpixel/s\n"
-        f"memory in use {found['rss_level_mb']:.1f} MiB after {_WARM} lines, "
-        f"{found['rss_growth_mb']:+.1f} MiB at the end, peak {found['peak_rss_mb']:.1f} MiB\n"
-        f"from a strip's last line to its last packet {found['latency_median_s']:.2f} s, at most "
-        f"{found['latency_max_s']:.2f} s\n"
-        f"one CPU: streamed {found['stream_mpixel_per_s']:.2f} Mpixel/s, whole scene "
-        f"{found['scene_mpixel_per_s']:.2f}: {100 * found['stream_over_scene']:.0f} % side by side "
-        f"({100 * found['stream_over_scene_lowest']:.0f}.."
-        f"{100 * found['stream_over_scene_highest']:.0f})"
-    )
-
-
-def plot_streaming(found: dict[str, Any], path: Path) -> None:
-    """Write memory against lines as a PNG."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 (slow to import)
-
-    figure = Figure(figsize=(8, 4), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(*zip(*found["rss_mb"], strict=True))
-    axes.set(
-        xlabel=f"lines of {found['width']} columns, 4 bands, u16",
-        ylabel="memory in use (MiB)",
-        ylim=(0, None),
-        title="onboard stream: resident memory along a pass",
-    )
-    axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=110)

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -135,22 +135,3 @@ def _fuzz_child(
     if child.returncode:
         state["hangs" if child.returncode == _STUCK else "crashes"] += 1
     return {**state, "broken": child.returncode != 0}
-
-
-def fuzz_text(found: Mapping[str, Any], output: Path) -> str:
-    """Return the result of `fuzz` for people."""
-    lines = [
-        found["machine"],
-        "",
-        f"{'parser':<10}{'executions':>12}{'per second':>12}{'new inputs':>12}"
-        f"{'slowest ms':>12}{'limit MiB':>12}",
-    ]
-    lines += [
-        f"{name:<10}{executions:>12}{found['executions_per_s'][name]:>12.0f}"
-        f"{found['new_inputs'][name]:>12}{found['slowest_ms'][name]:>12.1f}"
-        f"{found['allocation_mib'][name]:>12.0f}"
-        for name, executions in found["executions"].items()
-    ]
-    verdict = f"crashes: {found['crashes']}, hangs (above 1 s): {found['hangs']}"
-    kept = f"; inputs and logs in {output}" if found["crashes"] or found["hangs"] else ""
-    return "\n".join([*lines, "", verdict + kept])

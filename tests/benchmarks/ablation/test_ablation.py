@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 
 from benchmarks.ablation import families, trelliscoder, vectorquantizers
 from benchmarks.ablation import measure as ablation
+from benchmarks.ablation import training as training_scenes
 from benchmarks.ablation import variants as changes
-from benchmarks.ablation.measure import ablation_text, compare_fixed, run_ablation, stream_of
+from benchmarks.ablation.measure import compare_fixed, run_ablation, stream_of
+from benchmarks.ablation.report import ablation_text
 from benchmarks.ablation.variants import Tiles, Variant, keep_context, linear_decoder, mean_levels
 from benchmarks.ablation.vectorcoded import VectorCodedScene, training_vectors
 from benchmarks.ablation.vectorquantizers import (
@@ -181,13 +183,13 @@ def test_plain_rounding_goes_to_the_nearest_step(full: Bundle) -> None:
 def test_training_takes_a_folder_or_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(changes, "PROCEDURAL_SCENES", 1)
-    found = changes.training_tiles(None, 4, 64)
+    monkeypatch.setattr(training_scenes, "PROCEDURAL_SCENES", 1)
+    found = training_scenes.training_tiles(None, 4, 64)
     assert [tiles.shape[1:] for tiles in found] == [(4, 64, 64)] * 2
     with pytest.raises(InputError, match="none"):
-        changes.training_tiles(None, 7, 64)
+        training_scenes.training_tiles(None, 7, 64)
     with pytest.raises(InputError, match="expected at least one"):
-        changes.training_tiles(tmp_path, 4, 64)
+        training_scenes.training_tiles(tmp_path, 4, 64)
 
 
 def vectors(count: int = 600, channels: int = 24) -> NDArray[np.float32]:

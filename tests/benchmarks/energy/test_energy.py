@@ -17,8 +17,9 @@ from benchmarks.boards.roofline import Estimate
 from benchmarks.boards.workload import Span
 from benchmarks.energy import command as energycommand
 from benchmarks.energy.marker import Marker
-from benchmarks.energy.measure import OPENJPEG, energy_text, estimated_costs, measured_cost
+from benchmarks.energy.measure import OPENJPEG, estimated_costs, measured_cost
 from benchmarks.energy.meter import Energy
+from benchmarks.energy.report import energy_text
 from benchmarks.energy.run import EnergyRun, Round, load_run, record_run, run_costs
 from benchmarks.energy.trace import Trace, align, read_trace
 from onboard.errors import EngineError, InputError, UsageError
