@@ -27,8 +27,8 @@ class Part:
 
     Attributes:
         places: first row and column of each tile, pixels.
-        inside: valid rows and columns.
-        prepared: the tiles.
+        inside: valid rows and columns of a tile.
+        prepared: tiles as the coder prepared them.
         around: bytes of a segment that are not its body, unless it is the first of its tile.
     """
 
@@ -49,9 +49,9 @@ class LatentScene:
         """Cut a scene.
 
         Args:
-            coder: analyses.
-            tile: side, pixels.
-            scene: whole.
+            coder: coder that analyses the tiles.
+            tile: side of a tile, pixels.
+            scene: scene to cut.
             lane: bytes that the entropy coder adds to every segment.
         """
         self.coder = coder
@@ -87,8 +87,8 @@ class LatentScene:
         """Return the image (bands, rows, cols) of each part's latents.
 
         Args:
-            values: (tiles, rows, cols, channels) of each part, in steps.
-            steps: (tiles,) DN of each part.
+            values: latents (tiles, rows, cols, channels) of each part, in steps.
+            steps: step (tiles,) of each part, DN.
         """
         image = np.zeros(self._shape, np.uint16)
         for part, latents, step in zip(self.parts, values, steps, strict=True):

@@ -44,11 +44,11 @@ class Ablation:
     """Curves of all variants on all scenes.
 
     Attributes:
-        path: of the bundle.
-        scenes: to be measured.
-        report: called with what is being done.
-        labels: what each variant changes.
-        curves: by variant, then scene name.
+        path: path of the bundle.
+        scenes: scenes to be measured.
+        report: function called with what is being done.
+        labels: what each variant changes, in words.
+        curves: points of each curve, by variant and name of the scene.
     """
 
     path: Path
@@ -181,10 +181,10 @@ def run_ablation(
     """Measure what each part of a bundle is worth, and the bundles of one rate beside it.
 
     Args:
-        name: of the bundle, or its path.
-        scenes: gives the scenes of a number of bands.
+        name: name or path of the bundle.
+        scenes: function that gives the scenes of a number of bands.
         train: folder of scenes that tables are fitted to; None takes what needs no download.
-        report: called with what is being done.
+        report: function called with what is being done.
 
     Returns:
         `bd_rate`: percent by variant and group, see `Ablation.bd_rates`; `labels`; `fixed`: means

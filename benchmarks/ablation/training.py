@@ -22,10 +22,10 @@ def training_tiles(folder: Path | None, bands: int, tile: int) -> list[Tiles]:
     """Return whole tiles (n, bands, tile, tile) without nodata, scene by scene.
 
     Args:
-        folder: of GeoTIFFs, of which each gives some tiles; None takes procedural scenes and a
+        folder: folder of GeoTIFFs that each give some tiles; None takes procedural scenes and a
             quarter of the spyndex scene, if that has so many bands.
-        bands: wanted; other scenes are left out.
-        tile: side, pixels.
+        bands: bands of the scenes; others are left out.
+        tile: side of a tile, pixels.
 
     Raises:
         InputError: there is not one tile.

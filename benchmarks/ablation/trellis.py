@@ -38,8 +38,8 @@ class Trellis:
         following: (states, 2), state after an even and after an odd index, or `NOT_ALLOWED`; a
             state follows on at most two.
         sets: (states,), set of points and tables of the next index.
-        offsets: of each set.
-        spacing: of the points of a set; 1 or 2.
+        offsets: offset of the points of each set.
+        spacing: spacing of the points of a set, 1 or 2.
     """
 
     following: NDArray[np.int64]
@@ -69,8 +69,8 @@ class Trellis:
         tries any machine, in floats.
 
         Args:
-            costs: (steps, 2 * sets, sequences), of the best index of each set and parity.
-            lengths: of the sequences, longest first.
+            costs: (steps, 2 * sets, sequences), cost of the best index of each set and parity.
+            lengths: lengths of the sequences, longest first.
 
         Source: G. D. Forney, "The Viterbi algorithm", Proceedings of the IEEE 61 (1973).
         """

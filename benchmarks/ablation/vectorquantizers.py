@@ -32,7 +32,7 @@ class Quantised(Protocol):
 
     @property
     def bits(self) -> int:
-        """Of an index."""
+        """Bits of an index."""
 
     def quantised(self, vectors: Vectors) -> Vectors:
         """Return what stands for the vectors (n, all channels), 0 in channels not of this book."""
@@ -83,10 +83,10 @@ class Sphere:
         """See `Quantised`."""
         shape, along = nearest_shape(self.shapes, vectors[:, self.channels])
         found = np.zeros_like(vectors)
-        found[:, self.channels] = self.shapes[shape] * self.gains[self._gain(along), None]
+        found[:, self.channels] = self.shapes[shape] * self.gains[self.nearest_gain(along), None]
         return found
 
-    def _gain(self, along: Vectors) -> NDArray[np.int64]:
+    def nearest_gain(self, along: Vectors) -> NDArray[np.int64]:
         """Return the index of the gain nearest to each length."""
         return np.searchsorted((self.gains[1:] + self.gains[:-1]) / 2, along)
 
@@ -205,7 +205,7 @@ def train_sphere(channels: NDArray[np.int64], vectors: Vectors) -> Sphere:
     _, along = nearest_shape(shapes, seen)
     found = Sphere(channels, shapes, np.quantile(along, (np.arange(_GAINS) + 0.5) / _GAINS))
     for _ in range(2 * _ROUNDS):
-        nearest = found._gain(along)
+        nearest = found.nearest_gain(along)
         counts = np.bincount(nearest, minlength=_GAINS)
         sums = np.bincount(nearest, along, _GAINS)
         gains = np.where(counts > 0, sums / np.maximum(counts, 1), found.gains)

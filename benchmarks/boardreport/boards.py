@@ -35,14 +35,15 @@ class Speed:
     """How fast a board encodes with one core, in Mpixel/s.
 
     Attributes:
-        board: name.
-        encoder: what runs.
-        fits: whether memory holds it, in words.
-        low, high: lowest and highest; None where there is no estimate.
-        all_cores: the same with all cores.
+        board: name of the board.
+        encoder: encoder that runs on it.
+        fits: whether memory holds the encoder, in words.
+        low: lowest speed; None where there is no estimate.
+        high: highest speed; None where there is no estimate.
+        all_cores: lowest and highest speed with all cores; None where there is no estimate.
         note: what bounds the speed, or what is missing.
         kind: `measured` or `estimated`.
-        source: of the figures.
+        source: source of the figures.
     """
 
     board: str

@@ -21,12 +21,12 @@ class Range:
     """A bar: from `low` to `high` (above 0), the same where one figure is known.
 
     Attributes:
-        label: of the row.
-        low: in the unit of the chart.
-        high: not below `low`.
-        series: rows of one series have one colour.
-        measured: drawn full; else as an outline.
-        shown: what is written beside the bar.
+        label: label of the row.
+        low: low end of the bar, in the unit of the chart.
+        high: high end of the bar, not below `low`.
+        series: name of the series; its rows have one colour.
+        measured: whether the bar is drawn full; else as an outline.
+        shown: text beside the bar.
     """
 
     label: str

@@ -17,8 +17,8 @@ class Cell:
     """One cell of a table.
 
     Attributes:
-        text: shown; `UNKNOWN` where nothing is known.
-        value: what it is sorted by; None sorts by the text.
+        text: text that is shown; `UNKNOWN` where nothing is known.
+        value: number that the cell is sorted by; None sorts by the text.
         kind: one of `KINDS`, shown as a mark; empty for none.
     """
 
@@ -32,10 +32,10 @@ class Table:
     """A table that readers sort by a click on its heads.
 
     Attributes:
-        name: of its element, for links: `#sort=NAME,COLUMN` opens it sorted.
-        caption: what it shows.
-        heads: of the columns.
-        rows: of as many cells each.
+        name: name of its element, for links: `#sort=NAME,COLUMN` opens it sorted.
+        caption: sentence that says what it shows.
+        heads: heads of the columns.
+        rows: rows of as many cells each.
     """
 
     name: str

@@ -39,10 +39,10 @@ class Results:
     """What the commands found.
 
     Attributes:
-        resources: of `benchmarks resources`, one per bundle.
-        rd: of `benchmarks rd`.
-        energy: of `benchmarks energy`.
-        missing: by section, why there is none.
+        resources: results of `benchmarks resources`, one per bundle.
+        rd: result of `benchmarks rd`; None without one.
+        energy: result of `benchmarks energy`; None without one.
+        missing: reason why there is no result, by section.
     """
 
     resources: Sequence[Found] = ()
@@ -55,9 +55,9 @@ def html_report(results: Results, profiles: Sequence[Profile], bundle: str) -> s
     """Return the page.
 
     Args:
-        results: of the other commands.
-        profiles: of the boards.
-        bundle: whose work is estimated on the boards.
+        results: results of the other commands.
+        profiles: profiles of the boards.
+        bundle: name or path of the bundle whose work is estimated on the boards.
 
     Raises:
         InputError: a result is not what its command writes.

@@ -57,9 +57,9 @@ def check(
     """Compare estimates with measured speeds of one core.
 
     Args:
-        profile: of the machine that was measured.
-        workload: that was run.
-        measured: Mpixel/s by implementation.
+        profile: profile of the machine that was measured.
+        workload: workload that was run.
+        measured: measured speeds in Mpixel/s, by implementation.
 
     Returns:
         For each, `estimated` (middle of the range, Mpixel/s), `low`, `high`, `measured`, `ratio`

@@ -40,7 +40,7 @@ def probe(root: Path = Path("/")) -> Profile:
     """Measure this machine; takes a few seconds.
 
     Args:
-        root: of the tree that holds `proc` and `sys`.
+        root: root of the tree that holds `proc` and `sys`.
 
     Raises:
         SkybookError: a measurement failed.

@@ -71,7 +71,7 @@ class Figure:
     """A figure and where it comes from.
 
     Attributes:
-        value: finite, more than 0.
+        value: finite number, more than 0.
         unit: one of `UNITS`.
         kind: one of `KINDS`.
         source: title and section of a document, or how it was measured or estimated.
@@ -109,11 +109,11 @@ class Profile:
 
     Attributes:
         key: name of the file, without suffix.
-        name: of the board.
-        processor: what the cores are.
+        name: name of the board.
+        processor: name of the processor, with what its cores are.
         accelerator: GPU, VPU, NPU or FPGA beside them; empty if there is none.
-        figures: by name, some of `FIGURES`.
-        runtimes: available for its processor and system.
+        figures: figures that are known, by name, some of `FIGURES`.
+        runtimes: runtimes available for its processor and system.
         python: whether Python and numpy run there.
     """
 

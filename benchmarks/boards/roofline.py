@@ -33,10 +33,10 @@ _NO_SIMD = Span(0.25, 1.0)
 """Multiply-accumulates a cycle of a core about whose SIMD nothing is known: two loads, a product
 and a sum one after the other, or a pipelined multiply-accumulate."""
 _PROBED = Span(0.7, 1.0)
-"""Of a measured rate: what other work on the machine may take away."""
+"""What counts of a measured rate: other work on the machine may take some away."""
 _BANDWIDTH = Span(0.4, 1.0)
-"""Of a bandwidth that was not measured: from what a core that copies gets of a data sheet's peak,
-to all of it. The Raspberry Pi 4 copies 5.5 GB/s of 12.8 GB/s."""
+"""What counts of a bandwidth that was not measured: from what a core that copies gets of a data
+sheet's peak, to all of it. The Raspberry Pi 4 copies 5.5 GB/s of 12.8 GB/s."""
 PARTS = ("multiply-accumulates", "whole arrays", "look-ups", "calls")
 PROBED_RATES = ("gemm_rate", "element_rate", "lookup_rate", "call_overhead")
 
@@ -48,9 +48,9 @@ class Implementation:
     Attributes:
         name: 'numpy' or 'c'.
         mac_efficiency: share of the peak multiply-accumulates.
-        elements_per_cycle: whole-array operations, data in cache.
-        lookups_per_cycle: look-ups.
-        call_cycles: of one call of the library; 0 if there are none.
+        elements_per_cycle: element operations of whole arrays in a cycle, data in cache.
+        lookups_per_cycle: look-ups in a cycle.
+        call_cycles: cycles of one call of the library; 0 if there are none.
         whole_arrays: whether it is Python, and intermediate arrays may go out to memory.
     """
 
@@ -82,9 +82,9 @@ class Estimate:
 
     Attributes:
         profile: key of the board's profile.
-        implementation: name.
-        one_core: slowest and fastest; None if it cannot be said.
-        all_cores: the same with all cores; None if their number is not known either.
+        implementation: name of the implementation.
+        one_core: slowest and fastest speed of one core; None if it cannot be said.
+        all_cores: slowest and fastest speed of all cores; None also without the number of cores.
         bound: the one of `PARTS`, or 'memory', that takes most of one core's time; empty without an
             estimate.
         missing: figures that the profile does not have and the estimate would need.

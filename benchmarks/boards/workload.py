@@ -45,15 +45,15 @@ _CALLS_OF_BATCH, _CALLS_OF_TILE = 400, 150
 _CALLS_OF_LAYER, _CALLS_OF_SYMBOL = 85, 8
 """In a scan; in the entropy coder, for a symbol of all lanes."""
 _LANE_BYTES = 800
-"""Of the segment that the others wait for, at the usual 1,000 bytes a packet."""
+"""Bytes of the segment that the others wait for, at the usual 1,000 bytes a packet."""
 _GUESS_MACS = 668 * 256
 """Per tile: bins of the histogram times step codes."""
 _SCANS = (1.0, 1.5)
 """Per tile of a large window: at least one; a half more where many steps change."""
 _FOLDED = 0.25
-"""Of the products of a filter that is even or odd in rows and in columns."""
+"""Share of the products of a filter that is even or odd in rows and in columns."""
 _PASS_BYTES = 12
-"""Of one element operation whose two inputs and output are in memory, 32 bits each."""
+"""Bytes of one element operation whose two inputs and output are in memory, 32 bits each."""
 
 
 @dataclass(frozen=True)
@@ -82,15 +82,15 @@ class Workload:
     """Work per pixel, all bands; of each the least and the most.
 
     Attributes:
-        name: of the bundle.
+        name: name of the bundle.
         macs: multiply-accumulates of matrix products: band transform, transform, contexts, guess.
-        sparse_macs: the same where filters are folded, since each is even or odd in rows and in
-            columns, and weights of 0 are skipped; as the C encoder does.
+        sparse_macs: multiply-accumulates with filters folded, since each is even or odd in rows and
+            in columns, and without weights of 0; as the C encoder does.
         elements: whole-array operations on an element.
         lookups: gathers, scatters, divisions, table reads.
-        calls: of the library, where whole arrays are worked on.
-        bytes: moved in and out of memory: least where only samples and latents are (latents written
-            and read once), most where every whole-array operation goes there.
+        calls: calls of the library, where whole arrays are worked on.
+        bytes: bytes moved in and out of memory: least where only samples and latents are, these
+            written and read once, most where every whole-array operation goes there.
         coded: share of latents that are coded at `RATIO`.
     """
 

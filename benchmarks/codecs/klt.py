@@ -29,8 +29,8 @@ class Klt:
     """A KLT as it is sent.
 
     Attributes:
-        basis: float64 (bands, bands), rounded to what an int16 holds.
-        means: float64 (bands, 1), whole DN.
+        basis: basis, float64 (bands, bands), rounded to what an int16 holds.
+        means: means of the bands, float64 (bands, 1), whole DN.
     """
 
     basis: NDArray[np.float64]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onboard.errors import InputError
 
 BARKER = (1, 1, 1, 1, 1, 0, 0, 1, 1, 0, 1, 0, 1)
-"""Of its length the sequence that looks least like itself when shifted. Source: R. H. Barker,
+"""Sequence that, of its length, looks least like itself when shifted. Source: R. H. Barker,
 "Group synchronizing of binary digital systems", Communication Theory, 1953."""
 CHIP_SECONDS = 1.0
 _LOAD_SIDE = 192
@@ -21,8 +21,8 @@ class Marker:
     """When the load was on, in seconds on the clock of the run.
 
     Attributes:
-        begin: of the rest before the load.
-        end: of the rest after it.
+        begin: begin of the rest before the load.
+        end: end of the rest after it.
         on: begin and end of each stretch of load; at least two.
 
     Raises:
@@ -61,7 +61,7 @@ def play_marker(now: Callable[[], float], chip: float = CHIP_SECONDS) -> Marker:
     """Keep the processor busy in the pattern of `BARKER`, between two rests.
 
     Args:
-        now: the clock of the run, s.
+        now: clock of the run, s.
         chip: seconds of one element of the sequence; each rest takes two.
     """
     begin = now()

@@ -41,12 +41,13 @@ class Cost:
     Attributes:
         codec: name of a bundle, or `OPENJPEG`.
         board: name of a profile, or `HERE`.
-        joules_per_mpixel: median of the rounds; None of an estimate.
-        lowest, highest: of the rounds; ends of the range of an estimate.
-        above_idle: of `joules_per_mpixel`, what rest would not have taken; None of an estimate.
-        idle_watts: median; None of an estimate.
+        joules_per_mpixel: median of the rounds; None where it is an estimate.
+        lowest: lowest of the rounds; low end of the range of an estimate.
+        highest: highest of the rounds; high end of the range of an estimate.
+        above_idle: part of `joules_per_mpixel` that rest would not have taken; None as above.
+        idle_watts: median power at rest; None as above.
         kind: `measured` or `estimated`.
-        source: of the figure.
+        source: source of the figure.
     """
 
     codec: str
@@ -74,8 +75,8 @@ def codec_tasks(bundle: str, side: int = SIDE) -> Iterator[dict[str, Task]]:
     """Yield what encodes a mosaic once at `RATIO`, by codec: in a worker, on one CPU and thread.
 
     Args:
-        bundle: name or path.
-        side: of the mosaic, pixels.
+        bundle: name or path of the bundle.
+        side: side of the mosaic, pixels.
 
     Raises:
         BundleError: no such bundle, or not of the bands of the scene.
@@ -107,10 +108,10 @@ def run_rounds(
     """Run every task once unmeasured, then all of them in turn.
 
     Args:
-        tasks: by codec.
-        measure: calls what it is given once.
-        seconds: for which a task is repeated in each round.
-        rounds: at least 1.
+        tasks: tasks by codec.
+        measure: function that calls what it is given once, and measures that.
+        seconds: seconds for which a task is repeated in each round.
+        rounds: number of rounds, at least 1.
 
     Returns:
         by codec, for each round what `measure` gave and how often the task ran.
@@ -151,8 +152,8 @@ def measured_cost(codec: str, rounds: Sequence[tuple[Energy, int]], mpixel: floa
     """Return the cost of a codec from its rounds.
 
     Args:
-        codec: name.
-        rounds: energy and passes, at least one pair, from one meter.
+        codec: name of the codec.
+        rounds: energy and passes of each round, at least one pair, from one meter.
         mpixel: million pixels of a pass.
 
     Raises:
@@ -181,11 +182,11 @@ def measure_costs(
     """Measure our encoder and OpenJPEG in turn, on one CPU.
 
     Args:
-        bundle: name or path.
-        meter: to read.
-        rounds: at least 1.
-        seconds: of each task in each round; None for as long as the meter needs.
-        side: of the mosaic, pixels.
+        bundle: name or path of the bundle.
+        meter: meter to read.
+        rounds: number of rounds, at least 1.
+        seconds: seconds of each task in each round; None for as long as the meter needs.
+        side: side of the mosaic, pixels.
 
     Raises:
         BundleError: no such bundle, or not of the bands of the scene.
@@ -215,7 +216,7 @@ def estimated_costs(
     Args:
         codec: name of our bundle.
         ratio: its speed over that of OpenJPEG on this machine; taken to be the same on boards.
-        boards: profile and roofline estimate of our encoder.
+        boards: profile of each board and roofline estimate of our encoder on it.
 
     Returns:
         the costs, and by board the reason why there are none.

@@ -13,11 +13,11 @@ class Energy:
     """What some work took.
 
     Attributes:
-        joules: in all.
-        seconds: that the work took.
+        joules: energy in all.
+        seconds: time that the work took.
         idle_watts: mean power of doing nothing, before and after the work.
         kind: `measured`; an estimate is no `Energy`.
-        source: of the figure: meter and what it covers.
+        source: source of the figure: meter and what it covers.
     """
 
     joules: float
@@ -50,8 +50,8 @@ class Meter:
         name: `rapl`, `hwmon` or `battery`.
         source: what it reads and covers.
         interval: seconds between readings.
-        least_seconds: that work must last, as the meter is slow.
-        begin: takes a first reading.
+        least_seconds: seconds that work must last, as the meter is slow.
+        begin: function that takes a first reading.
     """
 
     name: str

@@ -80,8 +80,8 @@ def hwmon_meter(root: Path = SYSFS, patterns: Sequence[str] = ()) -> Meter:
     """Return the meter of some rails.
 
     Args:
-        root: of sysfs.
-        patterns: of labels or of `chip/label`, shell style; every rail that fits one is added up.
+        root: root of sysfs.
+        patterns: patterns of labels or of `chip/label`, shell style; rails that fit are added up.
             Without any, the rail that feeds the whole module: no other sum is safe from counting
             a rail twice.
 
@@ -163,8 +163,8 @@ def find_meter(
 
     Args:
         name: `auto`, `hwmon`, `rapl` or `battery`.
-        root: of sysfs.
-        patterns: rails of hwmon.
+        root: root of sysfs.
+        patterns: patterns of rails, for hwmon.
 
     Raises:
         EngineError: the meter that was asked for by its name does not work.

@@ -14,9 +14,9 @@ class Rail:
     """A supply rail.
 
     Attributes:
-        chip: that measures it.
+        chip: name of the chip that measures it.
         label: name of the rail; of its file where the board gives it no name.
-        files: whose integers multiplied, times `scale`, are its power in W.
+        files: files whose integers multiplied, times `scale`, are its power in W.
         scale: W for a product of 1.
     """
 

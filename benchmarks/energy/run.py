@@ -41,8 +41,8 @@ class EnergyRun:
 
     Attributes:
         mpixel: million pixels of a pass.
-        marker: at its beginning.
-        rounds: of all codecs.
+        marker: marker at its beginning.
+        rounds: rounds of all codecs.
     """
 
     mpixel: float
@@ -69,10 +69,10 @@ def record_run(
     """Play the marker, then let our encoder and OpenJPEG work in turn, on one CPU.
 
     Args:
-        bundle: name or path.
-        rounds: at least 1.
-        seconds: of each codec in each round; a rest takes half of it.
-        side: of the mosaic, pixels.
+        bundle: name or path of the bundle.
+        rounds: number of rounds, at least 1.
+        seconds: seconds of each codec in each round; a rest takes half of it.
+        side: side of the mosaic, pixels.
         chip: seconds of the marker's shortest load.
 
     Raises:

@@ -32,9 +32,9 @@ class Trace:
     """Power over time.
 
     Attributes:
-        seconds: float64 (samples,), rising, on any clock.
-        watts: float64 (samples,).
-        name: of the file.
+        seconds: times, float64 (samples,), rising, on any clock.
+        watts: power at these times, float64 (samples,).
+        name: name of the file.
     """
 
     seconds: Array

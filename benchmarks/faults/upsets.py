@@ -27,10 +27,10 @@ def measure_upsets(
     in the graph that the engine loads, which is what its own copy would hold after an upset.
 
     Args:
-        name: bundle, name or path.
-        flips: bits of each kind of memory.
-        seed: of their places.
-        report: called with what is being done.
+        name: name or path of the bundle.
+        flips: number of bits to flip in each kind of memory.
+        seed: seed of their places.
+        report: function called with what is being done.
 
     Returns:
         `flips`, `found_in_memory` (of them), `memory_bytes`, and `engines`: for each engine that

@@ -17,9 +17,9 @@ class Arrival:
 
     Attributes:
         joined: uint8, all packets back to back as they would arrive, bits flipped.
-        touched: (bytes,) bool, where a bit was flipped.
-        lost: (packets,) bool.
-        lengths: (packets,) bytes of each.
+        touched: bool (bytes,), whether a bit of it was flipped.
+        lost: bool (packets,), whether it is lost.
+        lengths: int64 (packets,), bytes of each packet.
     """
 
     joined: NDArray[np.uint8]

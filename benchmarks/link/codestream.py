@@ -21,7 +21,7 @@ class TilePart:
     """A tile-part.
 
     Attributes:
-        header: SOT to SOD.
+        header: bytes from SOT to SOD.
         packets: first byte of each of its packets in the codestream, and after the last.
     """
 
@@ -36,9 +36,9 @@ class Codestream:
     Source: ISO/IEC 15444-1, annexes A and B.
 
     Attributes:
-        stream: the bytes.
-        main: main header.
-        parts: tile-parts.
+        stream: bytes of the whole codestream.
+        main: bytes of the main header.
+        parts: tile-parts in their order.
     """
 
     stream: bytes
@@ -67,7 +67,7 @@ class Codestream:
         """Return the codestream with empty packets in place of those that are not whole.
 
         Args:
-            missing: (bytes,), what did not arrive. Headers are known all the same.
+            missing: bool (bytes,), what did not arrive. Headers are known all the same.
         """
         before = np.concatenate([[0], np.cumsum(missing)])
         joined = [self.main]

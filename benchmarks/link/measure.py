@@ -45,9 +45,9 @@ class Scale:
     """How much is measured.
 
     Attributes:
-        passes: simulated, each with scenes and channel of its own.
-        side: of the scene of the comparison, pixels.
-        compared: passes of each codec over each channel of the comparison.
+        passes: number of passes simulated, each with scenes and channel of its own.
+        side: side of the scene of the comparison, pixels.
+        compared: number of passes of each codec over each channel of the comparison.
     """
 
     passes: int
@@ -182,10 +182,10 @@ def compare(name: str, scale: Scale, repair: float | None, report: Report) -> di
     """Send one scene with every codec at the same bytes over the same channels.
 
     Args:
-        name: of the bundle.
-        scale: how much.
+        name: name or path of the bundle.
+        scale: how much is measured.
         repair: share of repair packets of a further codec, ours with the erasure code.
-        report: called with what comes next.
+        report: function called with what comes next.
 
     Returns:
         `compared`: a row per channel and codec, see `_compared_row`; `compared_shape`,

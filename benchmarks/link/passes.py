@@ -42,14 +42,14 @@ class Sent:
     """A scene as it was sent, and what arrives of it without any loss.
 
     Attributes:
-        scene: the original.
-        options: how it was encoded.
-        packets: of the whole scene.
-        starts: (segments,) first byte of each segment in the packets, joined.
-        stops: (segments,) after its last.
-        tiles: (segments,) its tile, -1 for scene headers and the end.
-        tell_height: (segments,) whether it tells the height of the scene.
-        whole: the loss-free decode.
+        scene: original scene.
+        options: options that it was encoded with.
+        packets: packets of the whole scene.
+        starts: (segments,) first byte of each segment in the joined packets.
+        stops: (segments,) byte after the last of each segment.
+        tiles: (segments,) tile of each segment, -1 for scene headers and the end.
+        tell_height: (segments,) whether a segment tells the height of the scene.
+        whole: scene decoded without loss.
         tile: side of a tile, pixels.
     """
 
@@ -90,13 +90,13 @@ class Pass:
     """What came of one pass; areas in pixels.
 
     Attributes:
-        number: draws everything of this pass.
-        channel: what it was sent over.
-        packets: sent.
-        arrived: packets that arrived, damaged or not.
+        number: number from which everything of this pass is drawn.
+        channel: channel that it was sent over.
+        packets: number of packets sent.
+        arrived: number of packets that arrived, damaged or not.
         wrong: pixels of mask 0 that differ from the loss-free decode by more than 1 DN in a band,
             or of which one of the two says that there are no data.
-        area: of the scene.
+        area: area of the scene.
         lost: area of tiles of which a segment did not arrive intact; pixels rightly known to be
             nodata do not count.
         masked: area of masks 1, 2 and 3. Rows that the product does not have count as masked.
@@ -105,9 +105,9 @@ class Pass:
         stray: masked pixels beyond `reach`.
         received: area of mask 0.
         error: squared error of the received area against the original, summed over bands.
-        error_without_loss: the same of the loss-free decode.
-        psnr: of all pixels that have data, peak 65535, dB; pixels of which there is nothing, not
-            even a concealment, are taken as the mean of the scene.
+        error_without_loss: squared error of the loss-free decode over the same area.
+        psnr: PSNR of all pixels that have data, peak 65535, dB; pixels of which there is nothing,
+            not even a concealment, are taken as the mean of the scene.
     """
 
     number: int

@@ -103,8 +103,8 @@ def plot_link(found: Mapping[str, Any], path: Path) -> None:
     """Draw PSNR against packet loss as a PNG: medians, and bands down to the tenth percentile.
 
     Args:
-        found: what `compare` returns.
-        path: of the file.
+        found: result of `compare`.
+        path: path of the file.
     """
     from matplotlib.figure import Figure  # noqa: PLC0415 (slow to import)
 

@@ -41,9 +41,10 @@ class Sending:
     """A scene in packets.
 
     Attributes:
-        packets: what each packet carries, its header included where the codec reads it.
+        packets: bytes that each packet carries, its header included where the codec reads it.
         length: bytes on the link, packet headers and side information included.
-        receive: makes an image (bands, rows, cols) of what arrived, None if that is nothing.
+        receive: function that makes an image (bands, rows, cols) of what arrived, None if that is
+            nothing.
     """
 
     packets: list[bytes]

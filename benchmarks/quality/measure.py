@@ -64,10 +64,10 @@ def rate_distortion(
     """Measure each bundle on each scene.
 
     Args:
-        bundles: names or paths.
-        scenes: gives the scenes of a number of bands.
-        report: called with bundle and scene before each is measured.
-        open_codecs: makes codecs of a name.
+        bundles: names or paths of the bundles.
+        scenes: function that gives the scenes of a number of bands.
+        report: function called with bundle and scene before each is measured.
+        open_codecs: function that opens the codecs of a name.
 
     Returns:
         `rows`, and `summary`, `patches`, `spyndex`, each by bundle; `left_out`: the baselines that

@@ -17,8 +17,8 @@ def write_plots(document: Mapping[str, Any], folder: Path) -> list[Path]:
     """Write the plots as PNG files; return their paths.
 
     Args:
-        document: what `rate_distortion` returns.
-        folder: made where it does not exist.
+        document: result of `rate_distortion`.
+        folder: folder to write to, made where it does not exist.
     """
     folder.mkdir(parents=True, exist_ok=True)
     written = []

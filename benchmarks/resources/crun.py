@@ -47,10 +47,10 @@ def open_c(program: str, image: str, ratio: float, cpu: int) -> tuple[dict[str, 
     """Get ready to encode an image with the program; what is timed is a whole process of it.
 
     Args:
-        program: made by `build`.
+        program: path of the program that `build` made.
         image: path of an .npy file (bands, rows, cols) uint16.
         ratio: raw bytes over bytes, kept row of tiles by row of tiles.
-        cpu: to stay on.
+        cpu: CPU to stay on.
 
     Returns:
         Hello: the compiler and seconds of a process that encodes eight lines. Tasks `encode` and

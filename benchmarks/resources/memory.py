@@ -23,7 +23,7 @@ def measure_memory(
         name: name or path of a bundle.
         image: path of an .npy file; it is in memory before the engine is loaded.
         budget: most bytes of the stream, for bundles of variable rate.
-        engine: to run it with; None takes the one that a caller gets who names none.
+        engine: engine to run it with; None takes the one that a caller gets who names none.
 
     Returns:
         `peak_rss_mb` of the process; `rss_over_loaded_mb`: the peak while encoding over what was

@@ -28,11 +28,11 @@ def open_runtime(
 
     Args:
         name: name or path of the bundle.
-        engine: to run it with.
+        engine: engine to run it with.
         image: path of an .npy file (bands, rows, cols) uint16.
         ratio: raw bytes over bytes, for bundles of variable rate.
-        tiles: how many tiles to time alone.
-        cpu: to stay on.
+        tiles: number of tiles to time alone.
+        cpu: CPU to stay on.
 
     Returns:
         Hello: versions and seconds of importing, loading the bundle and opening the engine, or the

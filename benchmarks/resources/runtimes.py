@@ -36,10 +36,10 @@ class Scale:
     """How much is measured.
 
     Attributes:
-        runs: of each task.
-        tiles: timed alone.
-        starts: fresh processes whose start-up is timed.
-        rounds: of the stages, and of all cores at once.
+        runs: number of runs of each task.
+        tiles: number of tiles timed alone.
+        starts: number of fresh processes whose start-up is timed.
+        rounds: number of rounds of the stages, and of all cores at once.
     """
 
     runs: int
@@ -55,11 +55,11 @@ class Job:
     Attributes:
         name: name or path of the bundle.
         image: path of an .npy file.
-        mpixel: million pixels of it.
-        bands: of it.
+        mpixel: million pixels of the image.
+        bands: bands of the image.
         tflite_python: Python that has tflite-runtime, None for this one.
         program: C encoder of the bundle, or the reason why there is none.
-        scale: how much.
+        scale: how much is measured.
     """
 
     name: str

@@ -46,11 +46,11 @@ def measure_streaming(
     """Stream a pass through a pipe and watch the memory; then time streaming in this process.
 
     Args:
-        bundle: name or path.
-        lines: of the pass, at least 4,096.
-        width: columns.
-        runs: of the timing.
-        report: called with the lines sent.
+        bundle: name or path of the bundle.
+        lines: lines of the pass, at least 4,096.
+        width: columns of a line.
+        runs: number of runs of the timing.
+        report: function called with the lines sent.
 
     Returns:
         `lines`, `width`, `rss_mb` (pairs of lines read and MiB in use), `rss_level_mb` (the median

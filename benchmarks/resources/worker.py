@@ -42,9 +42,9 @@ def serve(module: str, function: str, arguments: str) -> None:
     """Be a worker: say hello, then do the task named on each line of standard input.
 
     Args:
-        module: of this package.
-        function: returns the hello, a dict, and the tasks; or a dict alone, and there are none.
-        arguments: of the function, a JSON list.
+        module: name of a module of this package.
+        function: name of a function that returns the hello, a dict, and the tasks; or a dict alone.
+        arguments: arguments of the function, a JSON list.
     """
     answers = sys.stdout
     sys.stdout = sys.stderr  # whatever a library prints must not mix with answers
@@ -67,7 +67,7 @@ class Worker:
     """The parent's end of a worker.
 
     Attributes:
-        hello: what the worker said when it was ready.
+        hello: result that the worker gave when it was ready.
         ready_s: seconds from starting the process to that.
     """
 

@@ -32,13 +32,13 @@ class Guard:
     """Runs a parser; neither crash nor hang ends it.
 
     Attributes:
-        run: the parser.
+        run: parser that is run.
         allocation: most bytes of memory that one input may take.
-        folder: where inputs that break a limit are kept, each with its traceback.
-        executions: so far.
-        crashes: places at which anything but an error of onboard.errors was raised.
-        hangs: places at which time ran out.
-        slowest_ms: the longest that an input took, in processor time.
+        folder: folder where inputs that break a limit are kept, each with its traceback.
+        executions: inputs run so far.
+        crashes: number of places that raised anything but an error of onboard.errors.
+        hangs: number of places at which time ran out.
+        slowest_ms: longest time that an input took, in processor time.
     """
 
     run: Callable[[bytes], object]
@@ -100,9 +100,9 @@ class Campaign:
     """A guarded parser until a number of executions or seconds is reached.
 
     Attributes:
-        guard: of the parser.
-        executions: how many, None for no end.
-        seconds: how long, None for no end.
+        guard: guard of the parser.
+        executions: number of inputs to run, None for no end.
+        seconds: time to run for, s; None for no end.
     """
 
     guard: Guard
@@ -141,11 +141,11 @@ def fuzz_here(
     """Fuzz a parser in this process, which ends with it. Reports are lines of JSON on stdout.
 
     Args:
-        name: of the parser.
+        name: name of the parser.
         seeds: folder of inputs to begin with.
-        folder: where inputs that break it are kept, and, in `corpus`, those that reached more.
-        executions: how many, None for no end.
-        seconds: how long, None for no end.
+        folder: folder of inputs that break it and, in its `corpus`, of those that reached more.
+        executions: number of inputs to run, None for no end.
+        seconds: time to run for, s; None for no end.
     """
     atheris = import_module("atheris")
     with atheris.instrument_imports(include=_INSTRUMENTED):

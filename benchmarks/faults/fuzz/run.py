@@ -41,12 +41,12 @@ def fuzz(
     """Fuzz parsers one after the other.
 
     Args:
-        names: of the parsers.
+        names: names of the parsers.
         corpus: folder of seeds, one folder in it for each parser.
         output: folder for what is found; a later run goes on from there.
-        executions: of each parser, None for no end.
-        seconds: for each parser, None for no end.
-        report: called every second with the parser and its executions.
+        executions: inputs to run through each parser, None for no end.
+        seconds: time for each parser, s; None for no end.
+        report: function called every second with the parser and its executions.
 
     Raises:
         UsageError: no length, atheris is not installed, or a parser has no seeds.

@@ -50,9 +50,9 @@ class Parser:
     """A parser and what it may take.
 
     Attributes:
-        read: reads an input whole, or raises an error of onboard.errors.
-        seal: sets the checksums of an input right; None where there are none.
-        most_bytes: longest input.
+        read: function that reads an input whole, or raises an error of onboard.errors.
+        seal: function that sets the checksums of an input right; None where there are none.
+        most_bytes: bytes of the longest input.
         allocation: most memory that reading one input may take, bytes.
     """
 

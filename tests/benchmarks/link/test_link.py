@@ -153,7 +153,7 @@ def test_lies_are_found(sent: Sent, shift: int, flag: int, wrong: int) -> None:
     assert summarise([found])["wrong_passes"] == ([0] if wrong else [])
 
 
-def test_a_pass_hangs_on_its_number_alone() -> None:
+def test_a_pass_depends_on_its_number_alone() -> None:
     reported: list[str] = []
     found = simulate(BUNDLE, [7, 8], reported.append)
     assert reported == ["pass 7", "pass 8"]
