@@ -11,6 +11,11 @@ from numpy.typing import NDArray
 from ground.decode.decoder import Decoder
 from ground.decode.graph import FloatSession
 from ground.decode.lapped.rebuild import LappedRebuilder
+from ground.decode.rebuilder import Network
+from ground.scene import Scene
+from ground.scenes.folders import find_scenes, read_item
+from ground.scenes.procedural import procedural
+from ground.scenes.spyndex import spyndex_scene
 from ground.train.lapped.fit import (
     draw_codes,
     fit,
@@ -152,11 +157,6 @@ class Variant:
 class _Unrefined(FloatSession):
     """Stands in for a refinement network: the image goes through as it is."""
 
-    @property
-    def metadata(self) -> dict[str, str]:
-        """A reach of one pixel."""
-        return {"radius": "1"}
-
     def run(self, maps: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Return the linearly rebuilt image."""
         return maps[0]
@@ -166,7 +166,8 @@ def linear_decoder(path: Path, bundle: Bundle) -> Decoder:
     """Return a decoder of `bundle`'s streams without the network of the bundle at `path`."""
     decoder = Decoder(path)
     decoder.bundle = bundle
-    decoder.rebuilder = LappedRebuilder(bundle, _Unrefined(None))
+    decoder.rebuilder = LappedRebuilder(bundle)
+    decoder.network = Network(_Unrefined(None), halo=1, threads=1)
     return decoder
 
 

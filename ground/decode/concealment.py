@@ -1,13 +1,13 @@
 """Concealment: what stands in for tiles that are lost, and for tiles without data."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from onboard.codec.lapped.frontends.adaptive import AdaptiveSide
-from onboard.codec.tile import Side
+from ground.decode.tile import Side
 from onboard.image.tiles import TileGrid
 
 BLOCK = 4
@@ -35,7 +35,7 @@ class EmptyFill:
     @classmethod
     def around(
         cls,
-        sides: dict[int, AdaptiveSide],
+        sides: Mapping[int, Side],
         empty: set[int],
         grid: TileGrid,
         reach: int,
@@ -141,7 +141,7 @@ def _double(planes: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(planes, np.float32)
 
 
-def nearest_means(sides: dict[int, Side], grid: TileGrid, bands: int) -> NDArray[np.int32]:
+def nearest_means(sides: Mapping[int, Side], grid: TileGrid, bands: int) -> NDArray[np.int32]:
     """Return for each tile the band means of the nearest tile that has any, (tiles, bands) DN."""
     means = np.zeros((grid.count, bands), np.int32)
     if not sides:

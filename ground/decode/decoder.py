@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ground.decode.corsa import PyramidRebuilder
 from ground.decode.graph import FloatSession, open_float_session
-from ground.decode.lapped.rebuild import LappedRebuilder
+from ground.decode.kinds import rebuilder_of
 from ground.decode.mask import Mask
+from ground.decode.rebuilder import Network, Product
 from ground.decode.reception import Reception
 from ground.scene import Scene
 from onboard.bundle import Bundle, known, load
@@ -24,11 +24,7 @@ from onboard.link.segment import Buffer, Segment
 __all__ = ["Decoded", "Decoder", "Mask", "find_bundle", "find_decoder", "open_decoder"]
 
 DECODERS = Path(__file__).parents[1] / "decoders"
-REBUILDERS: dict[str, type[PyramidRebuilder] | type[LappedRebuilder]] = {
-    "fixed": PyramidRebuilder,
-    "rans": LappedRebuilder,
-}
-"""How scenes are rebuilt, by kind of coder."""
+DTYPES = {"u8": np.uint8, "u16": np.uint16, "i16": np.int16}
 
 
 @dataclass(frozen=True)
@@ -111,10 +107,15 @@ class Decoder:
         if threads < 1:
             raise UsageError(f"threads: expected 1 or more, found {threads}")
         self.bundle: Bundle = load(str(bundle_path))
-        self.threads = threads
-        self.session = open_decoder(self.bundle, bundle_path)
-        self.rebuilder = REBUILDERS[self.bundle.kind](self.bundle, self.session)
-        self.ring = self.rebuilder.ring
+        self.rebuilder = rebuilder_of(self.bundle)
+        session = open_decoder(self.bundle, bundle_path)
+        halo = int(session.metadata.get("radius", self.bundle.tile))
+        self.network = Network(session, halo, threads)
+
+    @property
+    def ring(self) -> int:
+        """Pixels around a loss that the decoder network lets it reach."""
+        return self.network.halo
 
     def decode(
         self,
@@ -160,7 +161,8 @@ class Decoder:
         dtype = DTYPES[header.sample_type]
         image = np.zeros((self.bundle.bands, grid.height, grid.width), dtype)
         mask = np.zeros(image.shape[1:], np.uint8)
-        self.rebuilder.rebuild(reception, grid, header, self.threads, image, mask, report)
+        product = Product(image, mask, header, grid)
+        self.rebuilder.rebuild(reception, product, self.network, report)
         scene = Scene(image, header.nodata, header.geotransform, header.crs, header.band_ids)
         whole = reception.end is not None and reception.header is not None
         lost = any((mask == m).any() for m in (Mask.INFLUENCED, Mask.FINE_MISSING, Mask.CONCEALED))

@@ -6,14 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ground.decode.reception import MISSING, Reception, TileReception
+from ground.decode.kinds import rebuilder_of
+from ground.decode.reception import Reception
+from ground.decode.tile import TileReception
 from onboard.bundle import Bundle
-from onboard.codec.lapped.codec import LappedCodec
-from onboard.codec.lapped.context import BLOCK
-from onboard.codec.lapped.points import PLAIN, STEERED
-from onboard.codec.lapped.read.lanes import Lane
-from onboard.codec.lapped.read.layers import LayerReader
-from onboard.codec.tile import ALL_NODATA, SOME_NODATA
 from onboard.image.tiles import DEFAULT_MAX_PIXELS, TileGrid
 from onboard.link.framing import HEADER_EVERY
 from onboard.link.resync import Damage
@@ -128,9 +124,8 @@ def take_inventory(
     reception = Reception(bundle, scene_id)
     reception.add_all(segments)
     grid = reception.grid(width, max_pixels)
-    layers = 1 + bundle.codec.layers
+    rebuilder = rebuilder_of(bundle)
     absent = [index for index in range(grid.count) if not reception.arrived(index)]
-    found = _lapped_layers if bundle.variable_rate else _packed_layers
     by_shape: dict[tuple[int, int], list[int]] = {}
     for index in sorted(set(range(grid.count)).difference(absent)):
         by_shape.setdefault(grid.box(index)[2:], []).append(index)
@@ -138,13 +133,14 @@ def take_inventory(
     for members in by_shape.values():
         for start in range(0, len(members), _TILES_AT_ONCE):
             part = members[start : start + _TILES_AT_ONCE]
-            for index, (tile, complete) in zip(part, found(reception, grid, part), strict=True):
-                if complete < layers or _lacks_mask(tile):
-                    incomplete.append(_incomplete(reception, index, tile, complete))
+            tiles = [rebuilder.tile(reception, grid, index) for index in part]
+            for index, tile, whole in zip(part, tiles, rebuilder.complete(tiles), strict=True):
+                if whole < rebuilder.layers or tile.lacks_mask:
+                    incomplete.append(_incomplete(reception, index, tile, whole))
     return Inventory(
         reception.scene_id or 0,
         grid.count,
-        layers,
+        rebuilder.layers,
         reception.height_known,
         reception.header is not None,
         reception.end is not None,
@@ -154,63 +150,15 @@ def take_inventory(
     )
 
 
-def _packed_layers(
-    reception: Reception, grid: TileGrid, members: list[int]
-) -> list[tuple[TileReception, int]]:
-    """Return tiles of packed indices, and how many layers of each are whole."""
-    found = []
-    for index in members:
-        tile = reception.tile(grid, index)
-        complete = 0
-        if tile.packed_side is not None:
-            whole = [bool((indices != MISSING).all()) for indices in tile.maps]
-            whole = [True] * len(whole) if tile.state == ALL_NODATA else whole
-            complete = 1 + (whole.index(False) if False in whole else len(whole))
-        found.append((tile, complete))
-    return found
-
-
-def _lapped_layers(
-    reception: Reception, grid: TileGrid, members: list[int]
-) -> list[tuple[TileReception, int]]:
-    """Return tiles of entropy-coded symbols, and how many layers of each are whole."""
-    reader = LayerReader(LappedCodec.of(reception.bundle.codec).model)
-    tiles = [reception.lapped_tile(grid, index) for index in members]
-    _, _, rows, cols = grid.box(members[0])
-    complete = [
-        1 + reader.model.contexts.layers if tile.state == ALL_NODATA else 0 for tile in tiles
-    ]
-    for points in (PLAIN, STEERED):
-        coded = [
-            place
-            for place, tile in enumerate(tiles)
-            if tile.side is not None and tile.dependent == points.steered
-        ]
-        lanes = [
-            Lane(number, *start, body)
-            for number, place in enumerate(coded)
-            for start, body in sorted(tiles[place].lanes.items())
-        ]
-        shape = len(coded), -(-rows // BLOCK), -(-cols // BLOCK)
-        found = reader.read(*shape, lanes, points).complete.tolist() if coded else []
-        for place, layers in zip(coded, found, strict=True):
-            complete[place] = 1 + layers
-    return list(zip(tiles, complete, strict=True))
-
-
-def _lacks_mask(tile: TileReception) -> bool:
-    return tile.state == SOME_NODATA and not bool(tile.mask_known.all())
-
-
 def _incomplete(
-    reception: Reception, index: int, tile: TileReception, complete: int
+    reception: Reception, index: int, tile: TileReception[Any], whole: int
 ) -> IncompleteTile:
     arrived = reception.arrived(index)
     have = {(s.layer, s.first) for s in arrived if s.kind == Kind.TILE}
     masks = {s.first for s in arrived if s.kind == Kind.MASK}
-    wanted = tile.packed_side is None or _lacks_mask(tile)
+    wanted = tile.packed_side is None or tile.lacks_mask
     return IncompleteTile(
-        index, complete, tuple(sorted(have)), tuple(sorted(masks)) if wanted else None
+        index, whole, tuple(sorted(have)), tuple(sorted(masks)) if wanted else None
     )
 
 

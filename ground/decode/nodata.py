@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ground.decode.mask import Mask
+from ground.decode.rebuilder import Product
 from ground.decode.tile import TileReception
 from onboard.codec.tile import ALL_NODATA, SOME_NODATA
 from onboard.link.header import SceneHeader
@@ -14,7 +15,7 @@ from onboard.link.header import SceneHeader
 def restore_nodata(
     pixels: NDArray[Any],
     mask: NDArray[np.uint8],
-    tile: TileReception,
+    tile: TileReception[Any],
     header: SceneHeader,
     highest: int,
 ) -> tuple[NDArray[Any], NDArray[np.uint8]]:
@@ -29,24 +30,16 @@ def restore_nodata(
     return pixels, np.where(tile.nodata, Mask.NODATA, mask).astype(np.uint8)
 
 
-def restore_tile(
-    tile: TileReception,
-    box: tuple[int, int, int, int],
-    header: SceneHeader,
-    image: NDArray[Any],
-    mask: NDArray[np.uint8],
-) -> None:
+def restore_tile(tile: TileReception[Any], product: Product, index: int) -> None:
     """Put nodata back into a tile of a product, in place; see `restore_nodata`.
 
     Args:
         tile: what arrived of it.
-        box: first row, first column, rows and columns.
-        header: of the scene.
-        image: (bands, rows, cols).
-        mask: (rows, cols).
+        product: image and mask, the tile's part filled.
+        index: number of the tile.
     """
-    row, col, rows, cols = box
-    here = np.s_[row : row + rows, col : col + cols]
+    here, header = product.area(index), product.header
+    image, mask = product.image, product.mask
     if tile.state == ALL_NODATA:
         image[:, *here], mask[here] = header.nodata or 0, Mask.NODATA
     elif tile.state == SOME_NODATA or tile.nodata.any():

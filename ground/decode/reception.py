@@ -1,24 +1,23 @@
 """Reception: what of one scene has arrived, whatever the order, the gaps and the damage."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from threading import Lock
+from typing import Any, TypeVar
 
-import numpy as np
-
-from ground.decode.tile import MISSING, TileReception
+from ground.decode.tile import AnySide, FrontEnd, TileReception
 from onboard.bundle import Bundle
 from onboard.codec.corsa.codec import CorsaCodec
 from onboard.codec.tile import ALL_NODATA, Side
 from onboard.errors import BundleError, LimitError, StreamError, UsageError
-from onboard.image.tiles import TileGrid, positions
+from onboard.image.tiles import TileGrid
 from onboard.link.header import EndOfScene, SceneHeader
 from onboard.link.resync import Damage
 from onboard.link.segment import Kind, Segment
 
-__all__ = ["MISSING", "Reception", "TileReception"]
+Tile = TypeVar("Tile", bound=TileReception[Any])
 
 
 @dataclass
@@ -137,15 +136,13 @@ class Reception:
         grid = TileGrid(width, height, self.bundle.tile)
         for index in [i for i in self._tiles if i >= grid.count]:
             for _ in self._tiles.pop(index):
-                reason = f"tile {index}: the scene has {grid.count} tiles"
-                self._refuse("damaged", reason, was_used=True)
+                self.refuse(f"tile {index}: the scene has {grid.count} tiles")
         return grid
 
     def _height(self, width: int) -> int:
         if self.header and self.header.height:
             if self.end and self.end.height != self.header.height:
-                reason = f"end segment: height {self.end.height} contradicts the header"
-                self._refuse("damaged", reason, was_used=True)
+                self.refuse(f"end segment: height {self.end.height} contradicts the header")
                 self.end = None
             return self.header.height
         if self.end:
@@ -164,14 +161,14 @@ class Reception:
         """Whether samples are two's complement, as far as a scene header told."""
         return self.header is not None and self.header.sample_type == "i16"
 
-    def sides(self, grid: TileGrid) -> dict[int, Side]:
+    def sides(self, grid: TileGrid, front_end: FrontEnd[AnySide]) -> dict[int, AnySide]:
         """Return the side information of each tile of the grid that has any."""
-        length = self.bundle.codec.side_bytes
-        found: dict[int, Side] = {}
+        length = front_end.side_bytes
+        found: dict[int, AnySide] = {}
         for index, body in self._first_layers(grid):
             if len(body) > length:
                 with suppress(StreamError):
-                    side = self.bundle.codec.unpack_side(body[1 : 1 + length], self.signed)
+                    side = front_end.unpack(body[1 : 1 + length], self.signed)
                     found.setdefault(index, side)
         return found
 
@@ -190,49 +187,22 @@ class Reception:
         """Return the tile and mask segments of a tile, in the order of their arrival."""
         return self._tiles.get(index, [])
 
-    def tile(self, grid: TileGrid, index: int) -> TileReception:
-        """Return what has arrived of a tile; a segment that makes no sense counts as damaged.
+    def fill(self, tile: Tile, grid: TileGrid, index: int) -> Tile:
+        """Place in a tile what has arrived of it; a segment that does not fit counts as damaged.
 
         Of segments that contradict each other the first to arrive is believed.
         """
-        _, _, rows, cols = grid.box(index)
-        shapes = [
-            positions(rows, cols, level.reduction)
-            for level in CorsaCodec.of(self.bundle.codec).levels
-        ]
-        tile = TileReception(rows, cols, [np.full(shape, MISSING, np.int32) for shape in shapes])
-        self._place(tile, grid, index, tile.place_indices)
-        return tile
-
-    def lapped_tile(self, grid: TileGrid, index: int) -> TileReception:
-        """Return what has arrived of a tile of entropy-coded symbols; see `tile`."""
-        _, _, rows, cols = grid.box(index)
-        tile = TileReception(rows, cols)
-        self._place(tile, grid, index, tile.place_lane)
-        return tile
-
-    def refuse_lane(self, tile: int) -> None:
-        """Count a segment whose symbols make no sense as damaged."""
-        with self._lock:
-            self._refuse("damaged", f"tile {tile}: symbols do not end", was_used=True)
-
-    def _place(
-        self,
-        tile: TileReception,
-        grid: TileGrid,
-        index: int,
-        place_layers: Callable[[Segment, Bundle, bool], None],
-    ) -> None:
-        """Place the segments of a tile, counting those that do not fit as damaged."""
         edge = None if tile.rows == tile.cols == grid.tile else (tile.rows, tile.cols)
         for segment in sorted(self._tiles.get(index, ()), key=lambda s: s.kind):
             try:
                 if segment.edge != edge:
                     raise StreamError(f"tile {index}: expected edge {edge}, found {segment.edge}")
-                if segment.kind == Kind.TILE:
-                    place_layers(segment, self.bundle, self.signed)
-                else:
-                    tile.place_mask(segment)
+                tile.place(segment)
             except StreamError as error:
-                with self._lock:
-                    self._refuse("damaged", str(error), was_used=True)
+                self.refuse(str(error))
+        return tile
+
+    def refuse(self, reason: str) -> None:
+        """Count a segment that was taken, but makes no sense, as damaged."""
+        with self._lock:
+            self._refuse("damaged", reason, was_used=True)

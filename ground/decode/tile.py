@@ -1,42 +1,73 @@
 """Tile reception: what of one tile has arrived, piece by piece."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.bundle import Bundle
-from onboard.codec.corsa.codec import CorsaCodec
-from onboard.codec.corsa.layers import LayerShape, Piece, read_pieces
-from onboard.codec.tile import ALL_NODATA, ALL_VALID, DEPENDENT, SOME_NODATA, Side
+from onboard.codec.tile import ALL_NODATA, ALL_VALID, DEPENDENT, SOME_NODATA
 from onboard.errors import StreamError
 from onboard.link.mask import unpack_mask
-from onboard.link.segment import Segment
+from onboard.link.segment import Kind, Segment
 
-MISSING = -1
+
+class Side(Protocol):
+    """Side information of one tile, whatever the front end."""
+
+    @property
+    def means(self) -> tuple[int, ...]:
+        """Mean of each band, DN."""
+
+    @property
+    def step(self) -> float:
+        """Step of the quantizer, DN."""
+
+
+AnySide = TypeVar("AnySide", bound=Side)
+AnySide_co = TypeVar("AnySide_co", bound=Side, covariant=True)
+
+
+class FrontEnd(Protocol[AnySide_co]):
+    """What the ground needs of a front end."""
+
+    @property
+    def side_bytes(self) -> int:
+        """Length of the packed side information."""
+
+    def unpack(self, packed: bytes, signed: bool) -> AnySide_co:
+        """Unpack side information; `signed` says that samples are two's complement.
+
+        Raises:
+            StreamError: it makes no sense.
+        """
 
 
 @dataclass
-class TileReception:
-    """What has arrived of one tile.
+class TileReception(ABC, Generic[AnySide]):
+    """What has arrived of one tile; each family of codecs keeps its layers its own way.
 
     Attributes:
         rows: valid rows.
         cols: valid columns.
-        maps: int32 (rows, cols) per level, coarse to fine; MISSING where nothing has arrived.
-        lanes: entropy-coded symbols by layer and `first` at which they start.
+        front_end: front end that wrote the side information.
+        signed: whether samples are two's complement.
         packed_side: layer 0, None until it has arrived.
         side: side information of the front end, unpacked.
-        nodata: (rows, cols) bool.
-        mask_known: (rows, cols) bool, where `nodata` has arrived.
+        nodata: bool (rows, cols), where there are no data, as far as is known.
+        mask_known: bool (rows, cols), where `nodata` has arrived.
     """
+
+    STATES: ClassVar[tuple[int, ...]] = (ALL_VALID, SOME_NODATA, ALL_NODATA)
+    """Tile states that a stream of the family may name."""
 
     rows: int
     cols: int
-    maps: list[NDArray[np.int32]] = field(default_factory=list)
-    lanes: dict[tuple[int, int], bytes] = field(default_factory=dict)
-    packed_side: bytes | None = None
-    side: Side | None = None
+    front_end: FrontEnd[AnySide]
+    signed: bool
+    packed_side: bytes | None = field(default=None, init=False)
+    side: AnySide | None = field(default=None, init=False)
     nodata: NDArray[np.bool_] = field(init=False)
     mask_known: NDArray[np.bool_] = field(init=False)
 
@@ -50,60 +81,28 @@ class TileReception:
         return None if self.packed_side is None else self.packed_side[0] & ~DEPENDENT
 
     @property
-    def dependent(self) -> bool:
-        """Whether indices were chosen along a trellis; False until layer 0 has arrived."""
-        return self.packed_side is not None and bool(self.packed_side[0] & DEPENDENT)
+    def lacks_mask(self) -> bool:
+        """Whether it is known to have nodata of which it is not known where."""
+        return self.state == SOME_NODATA and not bool(self.mask_known.all())
 
-    def place_indices(self, segment: Segment, bundle: Bundle, signed: bool) -> None:
-        """Place the layers of packed indices that a segment carries, all or none.
-
-        Raises:
-            StreamError: they make no sense, or contradict what has arrived.
-        """
-        levels = CorsaCodec.of(bundle.codec).levels
-        shapes = [
-            LayerShape(indices.size, level.width)
-            for indices, level in zip(self.maps, levels, strict=True)
-        ]
-        side_bytes = 1 + bundle.codec.side_bytes
-        pieces = read_pieces(segment.layer, segment.first, segment.body, shapes, side_bytes)
-        for piece in pieces:
-            if piece.layer:
-                if int(piece.indices.max()) >= levels[piece.layer - 1].codebook.size:
-                    raise StreamError(f"tile {segment.tile}: index beyond the codebook")
-                place = self._place_of(piece)
-                if ((place != MISSING) & (place != piece.indices)).any():
-                    raise StreamError(f"tile {segment.tile}: contradicts an earlier segment")
-            elif self.packed_side not in (None, piece.side):
-                raise StreamError(f"tile {segment.tile}: side information contradicts earlier one")
-        for piece in pieces:
-            if piece.layer:
-                self._place_of(piece)[:] = piece.indices
-            else:
-                self._place_side(piece.side, bundle, signed)
-
-    def place_lane(self, segment: Segment, bundle: Bundle, signed: bool) -> None:
-        """Place the lane of entropy-coded symbols that a segment carries, and layer 0 before it.
+    def place(self, segment: Segment) -> None:
+        """Place what a segment of kind TILE or MASK carries: all of it or nothing.
 
         Raises:
             StreamError: it makes no sense, or contradicts what has arrived.
         """
-        start, lane = (segment.layer, segment.first), segment.body
-        side: bytes | None = None
-        if segment.layer == 0:
-            all_nodata = segment.body[:1] == bytes([ALL_NODATA])
-            length = 1 if all_nodata else 1 + bundle.codec.side_bytes
-            side, lane, start = segment.body[:length], segment.body[length:], (1, 0)
-            if segment.first or len(side) < length or (all_nodata and lane):
-                raise StreamError(f"layer 0: {len(segment.body)} bytes, first {segment.first}")
-            if self.packed_side not in (None, side):
-                raise StreamError(f"tile {segment.tile}: side information contradicts another")
-        if (lane and self.lanes.get(start, lane) != lane) or not (lane or side):
-            raise StreamError(f"tile {segment.tile}: contradicts an earlier segment, or empty")
-        if side is not None:
-            self._place_side(side, bundle, signed)
-        if lane:
-            self.lanes[start] = lane
+        if segment.kind == Kind.TILE:
+            self.place_layers(segment)
+        else:
+            self.place_mask(segment)
+
+    @abstractmethod
+    def place_layers(self, segment: Segment) -> None:
+        """Place the layers that a segment carries, all or none.
+
+        Raises:
+            StreamError: they make no sense, or contradict what has arrived.
+        """
 
     def place_mask(self, segment: Segment) -> None:
         """Place the piece of the nodata mask that a segment carries.
@@ -120,17 +119,14 @@ class TileReception:
             raise StreamError(f"tile {segment.tile}: nodata masks contradict each other")
         known[:], mask[:] = True, nodata
 
-    def _place_of(self, piece: Piece) -> NDArray[np.int32]:
-        """Return the part of the index map that a piece fills."""
-        flat = self.maps[piece.layer - 1].reshape(-1)
-        return flat[piece.first : piece.first + piece.indices.size]
+    def _place_side(self, packed: bytes) -> None:
+        """Place layer 0.
 
-    def _place_side(self, side: bytes, bundle: Bundle, signed: bool) -> None:
-        states = [ALL_VALID, SOME_NODATA, ALL_NODATA]
-        if bundle.variable_rate:
-            states += [DEPENDENT | ALL_VALID, DEPENDENT | SOME_NODATA]
-        if side[0] not in states:
-            raise StreamError(f"tile state: expected one of {states}, found {side[0]}")
-        if side[0] != ALL_NODATA:
-            self.side = bundle.codec.unpack_side(side[1:], signed)
-        self.packed_side = side
+        Raises:
+            StreamError: the state is none of the family's, or the side information makes no sense.
+        """
+        if packed[0] not in self.STATES:
+            raise StreamError(f"tile state: expected one of {list(self.STATES)}, found {packed[0]}")
+        if packed[0] != ALL_NODATA:
+            self.side = self.front_end.unpack(packed[1:], self.signed)
+        self.packed_side = packed

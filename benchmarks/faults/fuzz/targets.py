@@ -13,6 +13,8 @@ import numpy as np
 
 from benchmarks.faults.fuzz.bundles import BANDS, TILE, fixed_bundle, lapped_bundle
 from benchmarks.faults.fuzz.seals import seal_bundle, seal_packets, seal_segments
+from ground.decode.kinds import rebuilder_of
+from ground.decode.lapped.rebuild import LappedRebuilder
 from ground.decode.reception import Reception
 from onboard.bundle import Bundle
 from onboard.codec import bitpack
@@ -114,12 +116,10 @@ def _receive(found: Sequence[Segment | Damage]) -> None:
     reception = Reception(bundle)
     reception.add_all(found)
     grid = reception.grid(None, _MAX_PIXELS)
-    reception.sides(grid)
+    reception.sides(grid, bundle.front_end)
+    rebuilder = rebuilder_of(bundle)
     for index in range(grid.count):
-        if not bundle.variable_rate:
-            reception.tile(grid, index)
-        else:
-            reception.lapped_tile(grid, index)
+        rebuilder.tile(reception, grid, index)
     _refuse_damage(reception)
 
 
@@ -196,7 +196,7 @@ def read_lanes(packed: bytes) -> None:
     reception = Reception(bundle, 0, SceneHeader("u16", 16, BANDS, cols, rows))
     edge = None if rows == cols == TILE else (rows, cols)
     reception.add_all(_tile_segments(packed, bundle.model_hash[:4], edge))
-    tile = reception.lapped_tile(reception.grid(None, TILE * TILE), 0)
+    tile = LappedRebuilder(bundle).tile(reception, reception.grid(None, TILE * TILE), 0)
     lanes = [Lane(0, *start, body) for start, body in sorted(tile.lanes.items())]
     points = STEERED if tile.dependent else PLAIN
     shape = -(-rows // BLOCK), -(-cols // BLOCK)

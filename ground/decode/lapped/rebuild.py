@@ -1,6 +1,6 @@
 """Rebuilding scenes of the lapped codec: linear synthesis per tile, refinement across tiles."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -9,20 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ground.decode.concealment import EmptyFill, fill_holes, nearest_means
-from ground.decode.graph import FloatSession
+from ground.decode.lapped.lanes import LaneTile, complete_layers, read_lanes
 from ground.decode.lapped.synthesis import CELL, tile_borders
 from ground.decode.lapped.tiles import linear_tiles
 from ground.decode.mask import Mask, influenced
 from ground.decode.nodata import keep_off_nodata, restore_tile
+from ground.decode.rebuilder import Network, Product
 from ground.decode.reception import Reception
-from ground.decode.tile import TileReception
 from onboard.bundle import Bundle
-from onboard.codec.lapped.codec import LappedCodec
-from onboard.codec.lapped.context import BLOCK, LATTICES
-from onboard.codec.lapped.frontends.adaptive import AdaptiveSide
-from onboard.codec.lapped.points import PLAIN, STEERED
-from onboard.codec.lapped.read.lanes import Lane
-from onboard.codec.lapped.read.layers import LayerReader
+from onboard.codec.lapped.context import LATTICES
+from onboard.codec.lapped.frontend import AdaptiveSide
 from onboard.codec.tile import ALL_NODATA
 from onboard.image.tiles import TileGrid
 from onboard.link.header import SceneHeader
@@ -53,7 +49,7 @@ class _Canvas:
     step: NDArray[np.float32]
     known: NDArray[np.float32]
     mask: NDArray[np.uint8]
-    tiles: dict[int, TileReception]
+    tiles: dict[int, LaneTile]
 
 
 @dataclass(frozen=True)
@@ -74,59 +70,64 @@ class _StandIns:
 class LappedRebuilder:
     """Works on bands of tile rows, so that memory beyond the image depends on its width."""
 
-    def __init__(self, bundle: Bundle, session: FloatSession) -> None:
-        self.bundle = bundle
-        self.coder = LappedCodec.of(bundle.codec).model
-        self.reader = LayerReader(self.coder)
-        self.session = session
-        self.ring = int(session.metadata.get("radius", bundle.tile))
+    def __init__(self, bundle: Bundle) -> None:
+        self._bands, self._side = bundle.bands, bundle.tile
+        self._coder = bundle.lapped
+
+    @property
+    def layers(self) -> int:
+        """Layers of a tile, layer 0 included."""
+        return 1 + self._coder.contexts.layers
+
+    def tile(self, reception: Reception, grid: TileGrid, index: int) -> LaneTile:
+        """Return what arrived of a tile of the grid, as far as it makes sense."""
+        _, _, rows, cols = grid.box(index)
+        tile = LaneTile(rows, cols, self._coder.front_end, reception.signed)
+        return reception.fill(tile, grid, index)
+
+    def complete(self, tiles: Sequence[LaneTile]) -> list[int]:
+        """Return of each of some tiles of one shape how many layers are whole, from layer 0 on."""
+        return complete_layers(self._coder, tiles)
 
     def rebuild(
         self,
         reception: Reception,
-        grid: TileGrid,
-        header: SceneHeader,
-        threads: int,
-        image: NDArray[Any],
-        mask: NDArray[np.uint8],
+        product: Product,
+        network: Network,
         report: Callable[[int, int], None],
     ) -> None:
-        """Fill image (bands, rows, cols) and mask (rows, cols)."""
-        margin = -(-self.ring // grid.tile)
+        """Fill a product, as `ground.decode.rebuilder.Rebuilder` promises."""
+        grid, header = product.grid, product.header
+        margin = -(-network.halo // grid.tile)
         stand_ins = self._stand_ins(reception, grid, margin)
-        with ThreadPoolExecutor(threads) as pool:
+        with ThreadPoolExecutor(network.threads) as pool:
             for first in range(0, grid.rows, _BAND_ROWS):
                 stop = min(first + _BAND_ROWS, grid.rows)
                 rows = range(max(first - margin, 0), min(stop + margin, grid.rows))
                 canvas = self._canvas(reception, grid, rows, stand_ins)
                 inner = range(first * grid.tile, min(stop * grid.tile, grid.height))
-                refined = self._refine(canvas, inner, pool, threads)
-                flags = influenced(canvas.mask, self.ring)
+                refined = self._refine(canvas, inner, pool, network)
+                flags = influenced(canvas.mask, network.halo)
                 if stop == grid.rows and not reception.height_known:
                     # What may have been lost below reaches up to here.
-                    below = flags[-self.ring :]
+                    below = flags[-network.halo :]
                     below[below == Mask.COMPLETE] = Mask.INFLUENCED
                 here = slice(inner.start, inner.stop)
-                samples = _rounded(refined, header, image.dtype)
-                image[:, here] = samples[:, : len(inner), : grid.width]
-                mask[here] = flags[here.start - canvas.first : here.stop - canvas.first]
+                samples = _rounded(refined, header, product.image.dtype)
+                product.image[:, here] = samples[:, : len(inner), : grid.width]
+                product.mask[here] = flags[here.start - canvas.first : here.stop - canvas.first]
                 for index in range(first * grid.columns, stop * grid.columns):
-                    restore_tile(canvas.tiles[index], grid.box(index), header, image, mask)
+                    restore_tile(canvas.tiles[index], product, index)
                 report(stop * grid.columns, grid.count)
 
     def _stand_ins(self, reception: Reception, grid: TileGrid, reach: int) -> _StandIns:
-        sides = {
-            index: side
-            for index, side in reception.sides(grid).items()
-            if isinstance(side, AdaptiveSide)
-        }
+        sides = reception.sides(grid, self._coder.front_end)
         steps = sorted(side.step for side in sides.values())
-        bands = self.bundle.bands
         return _StandIns(
-            nearest_means(dict(sides), grid, bands),
+            nearest_means(sides, grid, self._bands),
             steps[len(steps) // 2] if steps else 1.0,
             EmptyFill.around(
-                sides, reception.empty(grid), grid, reach, reception.height_known, bands
+                sides, reception.empty(grid), grid, reach, reception.height_known, self._bands
             ),
         )
 
@@ -137,7 +138,7 @@ class LappedRebuilder:
         first = rows.start * grid.tile
         height = min(rows.stop * grid.tile, grid.height) - first
         cells = -(-height // CELL), -(-grid.width // CELL)
-        shape = (self.bundle.bands, cells[0] * CELL, cells[1] * CELL)
+        shape = (self._bands, cells[0] * CELL, cells[1] * CELL)
         canvas = _Canvas(
             first,
             np.zeros(shape, np.float32),
@@ -148,7 +149,7 @@ class LappedRebuilder:
         )
         alike: dict[tuple[int, int, bool], list[int]] = {}
         for index in range(rows.start * grid.columns, rows.stop * grid.columns):
-            tile = canvas.tiles[index] = reception.lapped_tile(grid, index)
+            tile = canvas.tiles[index] = self.tile(reception, grid, index)
             alike.setdefault((*grid.box(index)[2:], tile.dependent), []).append(index)
         for members in alike.values():
             for start in range(0, len(members), _TILES_AT_ONCE):
@@ -170,46 +171,40 @@ class LappedRebuilder:
     ) -> None:
         """Rebuild tiles of one shape, dependent or not, and put them on the canvas."""
         arrived: list[tuple[int, AdaptiveSide]] = []
-        lanes: list[Lane] = []
         for index in members:
-            tile = canvas.tiles[index]
-            if isinstance(tile.side, AdaptiveSide):
-                number = len(arrived)
-                lanes += [Lane(number, *start, body) for start, body in sorted(tile.lanes.items())]
-                arrived.append((index, tile.side))
-            else:
+            if (side := canvas.tiles[index].side) is None:
                 _put_stand_in(canvas, grid, index, stand_ins)
+            else:
+                arrived.append((index, side))
         if not arrived:
             return
-        _, _, rows, cols = grid.box(members[0])
-        shape = -(-rows // BLOCK), -(-cols // BLOCK)
-        points = STEERED if canvas.tiles[members[0]].dependent else PLAIN
-        found = self.reader.read(len(arrived), *shape, lanes, points)
+        found = read_lanes(self._coder, [canvas.tiles[index] for index, _ in arrived])
         for lane in found.wrong:
-            reception.refuse_lane(arrived[lane.tile][0])
-        layers = self.coder.contexts.layers
-        tiles = linear_tiles(self.coder, found, [side for _, side in arrived])
+            reception.refuse(f"tile {arrived[lane.tile][0]}: symbols do not end")
+        layers = self._coder.contexts.layers
+        tiles = linear_tiles(self._coder, found, [side for _, side in arrived])
+        _, _, rows, cols = grid.box(members[0])
         for (index, side), pixels, complete in zip(arrived, tiles, found.complete, strict=True):
             flag = Mask.COMPLETE if complete == layers else Mask.FINE_MISSING
             flag = flag if complete >= LATTICES else Mask.CONCEALED
             share = float(complete) / layers
-            step = side.step * points.plain_share
+            step = side.step * DEPENDENT_STEP if found.dependent else side.step
             _put(canvas, grid, index, pixels[:, :rows, :cols], step, share, flag)
 
     def _refine(
-        self, canvas: _Canvas, inner: range, pool: ThreadPoolExecutor, threads: int
+        self, canvas: _Canvas, inner: range, pool: ThreadPoolExecutor, network: Network
     ) -> NDArray[np.float32]:
         """Run the refinement network over some rows of the scene, part by part."""
         first = inner.start - canvas.first
         stop = min(first + -(-len(inner) // CELL) * CELL, canvas.image.shape[1])
         refined = np.empty_like(canvas.image[:, first:stop])
         step = np.minimum(canvas.step, np.float32(_LARGEST_STEP))
-        border = tile_borders(self.bundle.tile // CELL, canvas.first // CELL, canvas.step.shape)
+        border = tile_borders(self._side // CELL, canvas.first // CELL, canvas.step.shape)
 
         def work(part: tuple[slice, slice, slice, slice]) -> None:
             rows, cols, wide_rows, wide_cols = part
             cells = tuple(slice(s.start // CELL, s.stop // CELL) for s in (wide_rows, wide_cols))
-            found = self.session.run(
+            found = network.session.run(
                 [
                     np.ascontiguousarray(canvas.image[None, :, wide_rows, wide_cols]),
                     np.ascontiguousarray(step[None, None, *cells]),
@@ -221,8 +216,9 @@ class LappedRebuilder:
             inner = found[:, row : row + rows.stop - rows.start, col : col + cols.stop - cols.start]
             refined[:, rows.start - first : rows.stop - first, cols] = inner
 
-        side = _CORE if threads == 1 else _CORE // 2
-        list(pool.map(work, _parts(slice(first, stop), canvas.image.shape[1:], side, self.ring)))
+        side = _CORE if network.threads == 1 else _CORE // 2
+        parts = _parts(slice(first, stop), canvas.image.shape[1:], side, network.halo)
+        list(pool.map(work, parts))
         return refined
 
 

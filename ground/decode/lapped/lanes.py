@@ -1,0 +1,82 @@
+"""Lanes: what has arrived of tiles of entropy-coded symbols."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from ground.decode.tile import TileReception
+from onboard.codec.lapped.coder import LappedCoder
+from onboard.codec.lapped.context import BLOCK
+from onboard.codec.lapped.frontend import AdaptiveSide
+from onboard.codec.lapped.read.layers import Lane, Read, read
+from onboard.codec.tile import ALL_NODATA, ALL_VALID, DEPENDENT, SOME_NODATA
+from onboard.errors import StreamError
+from onboard.link.segment import Segment
+
+
+@dataclass
+class LaneTile(TileReception[AdaptiveSide]):
+    """What has arrived of a tile of entropy-coded symbols.
+
+    Attributes:
+        lanes: symbols of each segment, by the layer and the `first` at which they start.
+    """
+
+    STATES: ClassVar[tuple[int, ...]] = (
+        *TileReception.STATES,
+        DEPENDENT | ALL_VALID,
+        DEPENDENT | SOME_NODATA,
+    )
+
+    lanes: dict[tuple[int, int], bytes] = field(default_factory=dict, init=False)
+
+    @property
+    def dependent(self) -> bool:
+        """Whether indices were chosen along a trellis; False until layer 0 has arrived."""
+        return self.packed_side is not None and bool(self.packed_side[0] & DEPENDENT)
+
+    def place_layers(self, segment: Segment) -> None:
+        """Place the lane of symbols that a segment carries, and layer 0 before it."""
+        start, lane = (segment.layer, segment.first), segment.body
+        side: bytes | None = None
+        if segment.layer == 0:
+            all_nodata = segment.body[:1] == bytes([ALL_NODATA])
+            length = 1 if all_nodata else 1 + self.front_end.side_bytes
+            side, lane, start = segment.body[:length], segment.body[length:], (1, 0)
+            if segment.first or len(side) < length or (all_nodata and lane):
+                raise StreamError(f"layer 0: {len(segment.body)} bytes, first {segment.first}")
+            if self.packed_side not in (None, side):
+                raise StreamError(f"tile {segment.tile}: side information contradicts another")
+        if (lane and self.lanes.get(start, lane) != lane) or not (lane or side):
+            raise StreamError(f"tile {segment.tile}: contradicts an earlier segment, or empty")
+        if side is not None:
+            self._place_side(side)
+        if lane:
+            self.lanes[start] = lane
+
+
+def read_lanes(coder: LappedCoder, tiles: Sequence[LaneTile]) -> Read:
+    """Read tiles of one shape, all of them dependent or none."""
+    lanes = [
+        Lane(number, *start, body)
+        for number, tile in enumerate(tiles)
+        for start, body in sorted(tile.lanes.items())
+    ]
+    rows, cols = (-(-side // BLOCK) for side in (tiles[0].rows, tiles[0].cols))
+    return read(coder, len(tiles), rows, cols, lanes, tiles[0].dependent)
+
+
+def complete_layers(coder: LappedCoder, tiles: Sequence[LaneTile]) -> list[int]:
+    """Return of each of some tiles of one shape how many layers are whole, from layer 0 on."""
+    found = [1 + coder.contexts.layers if tile.state == ALL_NODATA else 0 for tile in tiles]
+    for dependent in (False, True):
+        coded = [
+            place
+            for place, tile in enumerate(tiles)
+            if tile.side is not None and tile.dependent == dependent
+        ]
+        if coded:
+            whole = read_lanes(coder, [tiles[place] for place in coded]).complete.tolist()
+            for place, layers in zip(coded, whole, strict=True):
+                found[place] = 1 + layers
+    return found

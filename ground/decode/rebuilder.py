@@ -1,0 +1,98 @@
+"""Rebuilder: what each family of codecs offers the decoder and the inventory.
+
+A family is one row of `ground.decode.kinds.REBUILDERS`: a class that takes a bundle. It alone knows
+how layers of tiles are packed and what they stand for; `Reception` collects segments and knows no
+family. A rebuilder
+- makes of the segments that arrived of a tile what it needs of it (`tile`); a segment that makes
+  no sense, or contradicts an earlier one, is counted as damaged in the reception and left out;
+- says how much of tiles is whole (`complete`), without a network;
+- fills a product (`rebuild`): every pixel of the image and of the mask, whatever is missing.
+Where no segment contradicts another, neither depends on the order of segments. Of the mask it says
+only what `ground.decode.mask` decides. It keeps nothing from one scene to the next, so one
+rebuilder serves any number of them.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ground.decode.graph import FloatSession
+from ground.decode.reception import Reception
+from ground.decode.tile import TileReception
+from onboard.image.tiles import TileGrid
+from onboard.link.header import SceneHeader
+
+Tile = TypeVar("Tile", bound=TileReception[Any])
+
+
+@dataclass(frozen=True)
+class Product:
+    """A scene that is being rebuilt.
+
+    Attributes:
+        image: (bands, rows, cols) of the header's sample type, to be filled.
+        mask: uint8 (rows, cols) of `Mask`, to be filled.
+        header: scene header, or what is assumed without one.
+        grid: tiles of the scene.
+    """
+
+    image: NDArray[Any]
+    mask: NDArray[np.uint8]
+    header: SceneHeader
+    grid: TileGrid
+
+    def area(self, index: int) -> tuple[slice, slice]:
+        """Return the rows and the columns of a tile."""
+        row, col, rows, cols = self.grid.box(index)
+        return slice(row, row + rows), slice(col, col + cols)
+
+
+@dataclass(frozen=True)
+class Network:
+    """The decoder network of a bundle.
+
+    Attributes:
+        session: graph of the network; each run has one thread, so pixels do not depend on threads.
+        halo: pixels around a loss that the network lets it reach.
+        threads: runs at once.
+    """
+
+    session: FloatSession
+    halo: int
+    threads: int
+
+
+class Rebuilder(Protocol[Tile]):
+    """Rebuilds scenes of one family of codecs; `Tile` is what it keeps of a tile."""
+
+    @property
+    def layers(self) -> int:
+        """Layers of a tile, layer 0 included."""
+
+    def tile(self, reception: Reception, grid: TileGrid, index: int) -> Tile:
+        """Return what arrived of a tile of the grid, as far as it makes sense."""
+
+    def complete(self, tiles: Sequence[Tile]) -> list[int]:
+        """Return of each of some tiles of one shape how many layers are whole, from layer 0 on."""
+
+    def rebuild(
+        self,
+        reception: Reception,
+        product: Product,
+        network: Network,
+        report: Callable[[int, int], None],
+    ) -> None:
+        """Fill a product.
+
+        Args:
+            reception: what arrived; segments that turn out damaged are counted.
+            product: image and mask to fill.
+            network: decoder network.
+            report: called with the tiles done and their number.
+
+        Raises:
+            BundleError: the graph takes other inputs, or fails.
+        """
