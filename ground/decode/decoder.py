@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ground.decode.graph import FloatSession, open_float_session
 from ground.decode.kinds import rebuilder_of
-from ground.decode.mask import Mask
+from ground.decode.mask import Mask, is_whole
 from ground.decode.rebuilder import Network, Product
 from ground.decode.reception import Reception
 from ground.scene import Scene
@@ -164,7 +164,6 @@ class Decoder:
         product = Product(image, mask, header, grid)
         self.rebuilder.rebuild(reception, product, self.network, report)
         scene = Scene(image, header.nodata, header.geotransform, header.crs, header.band_ids)
-        whole = reception.end is not None and reception.header is not None
-        lost = any((mask == m).any() for m in (Mask.INFLUENCED, Mask.FINE_MISSING, Mask.CONCEALED))
-        complete = whole and not lost and not reception.counts["damaged"]
+        told = reception.end is not None and reception.header is not None
+        complete = told and is_whole(mask) and not reception.counts["damaged"]
         return Decoded(scene, mask, reception, complete, self.ring)

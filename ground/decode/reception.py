@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from threading import Lock
 from typing import Any, TypeVar
 
 from ground.decode.tile import AnySide, FrontEnd, TileReception
@@ -40,7 +39,6 @@ class Reception:
     counts: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
     _tiles: dict[int, list[Segment]] = field(default_factory=dict)
-    _lock: Lock = field(default_factory=Lock)
 
     def add_all(self, segments: Iterable[Segment | Damage]) -> None:
         """Sort segments to their tiles.
@@ -204,5 +202,4 @@ class Reception:
 
     def refuse(self, reason: str) -> None:
         """Count a segment that was taken, but makes no sense, as damaged."""
-        with self._lock:
-            self._refuse("damaged", reason, was_used=True)
+        self._refuse("damaged", reason, was_used=True)

@@ -2,21 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ground.decode.concealment import fill_holes, nearest_means
 from ground.decode.corsa.maps import MISSING, MapTile
-from ground.decode.mask import Mask, influenced
+from ground.decode.mask import LOST, Mask, of_positions, with_halo
 from ground.decode.nodata import keep_off_nodata, restore_nodata
 from ground.decode.rebuilder import Network, Product
 from ground.decode.reception import Reception
 from onboard.bundle import Bundle
-from onboard.codec.tile import ALL_NODATA
+from onboard.codec.corsa.frontend import AffineSide
 from onboard.image.tiles import TileGrid
-from onboard.link.header import SceneHeader
 
 _TILES_AT_ONCE = 64
 _BAND_ROWS = 16
@@ -56,40 +54,31 @@ class CorsaRebuilder:
         sides = reception.sides(grid, self._front_end)
         means = nearest_means(sides, grid, self._bands)
 
-        def work(index: int) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-            tile = self.tile(reception, grid, index)
-            pixels, flags = self._decode_tile(tile, means[index], header, network)
-            return pixels.astype(product.image.dtype), flags
+        def work(index: int, tile: MapTile) -> None:
+            here = product.area(index)
+            if tile.side is None:
+                samples = means[index][:, None, None].astype(np.int64)
+                product.mask[here] = LOST
+            else:
+                samples = self._decoded(tile, tile.side, network)
+                product.mask[here] = with_halo(of_positions(_lost(tile)), network.halo)
+            samples = np.clip(samples, *header.sample_range)
+            product.image[:, *here] = keep_off_nodata(samples, header)
+            restore_nodata(tile, product, index)
 
         with ThreadPoolExecutor(network.threads) as pool:
             for start in range(0, grid.count, _TILES_AT_ONCE):
                 batch = range(start, min(start + _TILES_AT_ONCE, grid.count))
-                for index, (pixels, flags) in zip(batch, pool.map(work, batch), strict=True):
-                    rows, cols = product.area(index)
-                    product.image[:, rows, cols], product.mask[rows, cols] = pixels, flags
+                # Tiles are read one after the other, so that what is refused has one order.
+                tiles = (self.tile(reception, grid, index) for index in batch)
+                list(pool.map(work, batch, tiles))
                 report(batch.stop, grid.count)
         _conceal(product, [index for index in range(grid.count) if index not in sides])
 
-    def _decode_tile(
-        self,
-        tile: MapTile,
-        nearest_means: NDArray[np.int32],
-        header: SceneHeader,
-        network: Network,
-    ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-        """Return the samples and the mask of a tile's valid rows and columns."""
-        shape = (self._bands, tile.rows, tile.cols)
-        low, high = header.sample_range
-        if tile.state == ALL_NODATA:
-            return np.full(shape, header.nodata or 0), np.full(shape[1:], Mask.NODATA, np.uint8)
-        if tile.side is None:
-            pixels = np.broadcast_to(nearest_means[:, None, None], shape).astype(np.int64)
-            mask = np.full(shape[1:], Mask.CONCEALED, np.uint8)
-        else:
-            samples = self._synthesise(tile, network)[:, : tile.rows, : tile.cols]
-            found = np.rint(self._front_end.denormalise(samples, tile.side))
-            pixels, mask = found.astype(np.int64), influenced(_mask(tile), network.halo)
-        return restore_nodata(np.clip(pixels, low, high), mask, tile, header, high)
+    def _decoded(self, tile: MapTile, side: AffineSide, network: Network) -> NDArray[np.int64]:
+        """Return a tile's valid rows and columns (bands, rows, cols) in whole DN."""
+        decoded = self._synthesise(tile, network)[:, : tile.rows, : tile.cols]
+        return np.rint(self._front_end.denormalise(decoded, side)).astype(np.int64)
 
     def _synthesise(self, tile: MapTile, network: Network) -> NDArray[np.float32]:
         """Run the decoder graph; a codeword that did not arrive counts as zero, the mean one."""
@@ -105,14 +94,14 @@ class CorsaRebuilder:
         return samples
 
 
-def _mask(tile: MapTile) -> NDArray[np.uint8]:
-    """Return the mask of a tile whose side information arrived, nodata left aside."""
-    mask = np.zeros((tile.rows, tile.cols), np.uint8)
-    for number, (level, indices) in enumerate(zip(tile.levels, tile.maps, strict=True)):
-        flag = Mask.FINE_MISSING if number else Mask.CONCEALED
-        lost = np.repeat(indices == MISSING, level.reduction, 0).repeat(level.reduction, 1)
-        mask = np.maximum(mask, np.where(lost[: tile.rows, : tile.cols], flag, 0))
-    return mask
+def _lost(tile: MapTile) -> list[NDArray[np.bool_]]:
+    """Return the pixels (rows, cols) that each level of a tile is lost for."""
+    return [
+        (indices == MISSING)
+        .repeat(level.reduction, 0)
+        .repeat(level.reduction, 1)[: tile.rows, : tile.cols]
+        for level, indices in zip(tile.levels, tile.maps, strict=True)
+    ]
 
 
 def _conceal(product: Product, lost: Sequence[int]) -> None:
@@ -132,5 +121,5 @@ def _conceal(product: Product, lost: Sequence[int]) -> None:
         fill_holes(filled, ~holes[wide] & (mask[wide] != Mask.NODATA), holes[wide])
         inner = filled[:, first - wide.start :][:, : core.stop - core.start]
         pixels = np.clip(np.rint(inner), *header.sample_range).astype(np.int64)
-        pixels = keep_off_nodata(pixels, header, header.sample_range[1])
+        pixels = keep_off_nodata(pixels, header)
         image[:, core] = np.where(holes[core], pixels, image[:, core])

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from ground.decode.concealment import EmptyFill, fill_holes, nearest_means
 from ground.decode.lapped.lanes import LaneTile, complete_layers, read_lanes
 from ground.decode.lapped.synthesis import CELL, tile_borders
-from ground.decode.lapped.tiles import linear_tiles
-from ground.decode.mask import Mask, influenced
-from ground.decode.nodata import keep_off_nodata, restore_tile
+from ground.decode.lapped.tiles import DEPENDENT_STEP, linear_tiles
+from ground.decode.mask import LOST, Mask, of_empty_tile, of_tile, open_below, with_halo
+from ground.decode.nodata import keep_off_nodata, restore_nodata
 from ground.decode.rebuilder import Network, Product
 from ground.decode.reception import Reception
 from onboard.bundle import Bundle
@@ -107,17 +107,15 @@ class LappedRebuilder:
                 canvas = self._canvas(reception, grid, rows, stand_ins)
                 inner = range(first * grid.tile, min(stop * grid.tile, grid.height))
                 refined = self._refine(canvas, inner, pool, network)
-                flags = influenced(canvas.mask, network.halo)
+                flags = with_halo(canvas.mask, network.halo)
                 if stop == grid.rows and not reception.height_known:
-                    # What may have been lost below reaches up to here.
-                    below = flags[-network.halo :]
-                    below[below == Mask.COMPLETE] = Mask.INFLUENCED
+                    open_below(flags, network.halo)
                 here = slice(inner.start, inner.stop)
                 samples = _rounded(refined, header, product.image.dtype)
                 product.image[:, here] = samples[:, : len(inner), : grid.width]
                 product.mask[here] = flags[here.start - canvas.first : here.stop - canvas.first]
                 for index in range(first * grid.columns, stop * grid.columns):
-                    restore_tile(canvas.tiles[index], product, index)
+                    restore_nodata(canvas.tiles[index], product, index)
                 report(stop * grid.columns, grid.count)
 
     def _stand_ins(self, reception: Reception, grid: TileGrid, reach: int) -> _StandIns:
@@ -185,8 +183,7 @@ class LappedRebuilder:
         tiles = linear_tiles(self._coder, found, [side for _, side in arrived])
         _, _, rows, cols = grid.box(members[0])
         for (index, side), pixels, complete in zip(arrived, tiles, found.complete, strict=True):
-            flag = Mask.COMPLETE if complete == layers else Mask.FINE_MISSING
-            flag = flag if complete >= LATTICES else Mask.CONCEALED
+            flag = of_tile(int(complete), layers, LATTICES)
             share = float(complete) / layers
             step = side.step * DEPENDENT_STEP if found.dependent else side.step
             _put(canvas, grid, index, pixels[:, :rows, :cols], step, share, flag)
@@ -229,7 +226,7 @@ def _rounded(
     low, high = header.sample_range
     np.rint(refined, out=refined)
     np.clip(refined, low, high, out=refined)
-    return keep_off_nodata(refined.astype(dtype), header, high)
+    return keep_off_nodata(refined.astype(dtype), header)
 
 
 def _put(
@@ -254,11 +251,11 @@ def _put_stand_in(canvas: _Canvas, grid: TileGrid, index: int, stand_ins: _Stand
     """Put something in the place of a tile that is lost, or all nodata."""
     if canvas.tiles[index].state != ALL_NODATA:
         pixels = stand_ins.means[index].astype(np.float32)[:, None, None]
-        _put(canvas, grid, index, pixels, stand_ins.step, 0.0, Mask.CONCEALED)
+        _put(canvas, grid, index, pixels, stand_ins.step, 0.0, LOST)
         return
     empty = stand_ins.empty
     pixels = empty.means[index].astype(np.float32)[:, None, None]
-    flag = Mask.COMPLETE if empty.certain[index] else Mask.INFLUENCED
+    flag = of_empty_tile(bool(empty.certain[index]))
     _put(canvas, grid, index, pixels, float(empty.steps[index]) or stand_ins.step, 1.0, flag)
 
 
