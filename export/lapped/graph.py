@@ -111,7 +111,7 @@ def refinement_onnx(network: Refinement, model_hash: str) -> bytes:
         dynamo=False,
     )
     model = onnx.load_from_string(packed.getvalue())
-    for key, value in (("model_hash", model_hash), ("radius", str(network.radius))):
+    for key, value in (("model_hash", model_hash), ("radius", str(network.halo))):
         entry = model.metadata_props.add()
         entry.key, entry.value = key, value
     return bytes(model.SerializeToString(deterministic=True))

@@ -13,7 +13,8 @@ from rich.progress import Progress
 
 from ground import metrics
 from ground.commands.options import add_recording_options, bundle_path, given_models
-from ground.decode.decoder import Decoded, Decoder, Mask
+from ground.decode.decoder import Decoded, Decoder
+from ground.decode.mask import Mask
 from ground.products import geotiff
 from ground.products.quicklook import quicklook
 from ground.station.recording import Pass, open_recording, read_pass
@@ -149,7 +150,7 @@ def _result(decoded: Decoded, scene_id: int, name: str, length: int) -> dict[str
         "mask_percent": {
             m.name.lower(): 100 * np.count_nonzero(decoded.mask == m) / pixels for m in Mask
         },
-        "ring": decoded.ring,
+        "ring": decoded.halo,
     }
 
 

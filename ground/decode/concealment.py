@@ -38,7 +38,7 @@ class EmptyFill:
         sides: Mapping[int, Side],
         empty: set[int],
         grid: TileGrid,
-        reach: int,
+        halo: int,
         height_known: bool,
         bands: int,
     ) -> "EmptyFill":
@@ -48,7 +48,7 @@ class EmptyFill:
             sides: of the tiles that have any.
             empty: tiles that are known to be all nodata.
             grid: of the scene.
-            reach: tiles to either side that count as around.
+            halo: tiles to either side that count as around.
             height_known: if not, there may be lost tiles below the grid.
             bands: of the scene.
         """
@@ -58,13 +58,13 @@ class EmptyFill:
             values[index] = (*side.means, side.step, 1.0)
         lost = np.ones(grid.count, np.bool_)
         lost[[*sides, *empty]] = False
-        window = np.ones((2 * reach + 1, 2 * reach + 1))
+        window = np.ones((2 * halo + 1, 2 * halo + 1))
         sums = np.stack(
             [ndimage.convolve(v.reshape(shape), window, mode="constant") for v in values.T], axis=-1
         ).reshape(values.shape)
-        below = np.full((reach, grid.columns), not height_known)
+        below = np.full((halo, grid.columns), not height_known)
         near = ndimage.maximum_filter(
-            np.concatenate([lost.reshape(shape), below]), size=2 * reach + 1, mode="constant"
+            np.concatenate([lost.reshape(shape), below]), size=2 * halo + 1, mode="constant"
         )
         averages = sums[:, :-1] / np.maximum(sums[:, -1:], 1.0)
         return cls(averages[:, :-1], averages[:, -1], ~near[: grid.rows].reshape(-1))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ground.decode.graph import FloatSession, open_float_session
 from ground.decode.kinds import rebuilder_of
-from ground.decode.mask import Mask, is_whole
+from ground.decode.mask import is_whole
 from ground.decode.rebuilder import Network, Product
 from ground.decode.reception import Reception
 from ground.scene import Scene
@@ -20,8 +20,6 @@ from onboard.image.tiles import DEFAULT_MAX_PIXELS
 from onboard.link.header import SceneHeader
 from onboard.link.resync import Damage, models_of, read_stream
 from onboard.link.segment import Buffer, Segment
-
-__all__ = ["Decoded", "Decoder", "Mask", "find_bundle", "find_decoder", "open_decoder"]
 
 DECODERS = Path(__file__).parents[1] / "decoders"
 DTYPES = {"u8": np.uint8, "u16": np.uint16, "i16": np.int16}
@@ -36,14 +34,14 @@ class Decoded:
         mask: uint8 (rows, cols) of `Mask`.
         reception: what arrived.
         complete: a header and the end arrived, nothing was damaged, and no pixel misses anything.
-        ring: pixels around a loss that the decoder network lets it reach.
+        halo: pixels around a loss that the decoder network lets it reach.
     """
 
     scene: Scene
     mask: NDArray[np.uint8]
     reception: Reception
     complete: bool
-    ring: int
+    halo: int
 
 
 def find_decoder(bundle: Bundle, path: Path) -> Path:
@@ -113,7 +111,7 @@ class Decoder:
         self.network = Network(session, halo, threads)
 
     @property
-    def ring(self) -> int:
+    def halo(self) -> int:
         """Pixels around a loss that the decoder network lets it reach."""
         return self.network.halo
 
@@ -166,4 +164,4 @@ class Decoder:
         scene = Scene(image, header.nodata, header.geotransform, header.crs, header.band_ids)
         told = reception.end is not None and reception.header is not None
         complete = told and is_whole(mask) and not reception.counts["damaged"]
-        return Decoded(scene, mask, reception, complete, self.ring)
+        return Decoded(scene, mask, reception, complete, self.halo)

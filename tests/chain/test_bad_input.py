@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ground.decode.decoder import Decoder, Mask
+from ground.decode.decoder import Decoder
+from ground.decode.mask import Mask
 from ground.products import geotiff
 from ground.scene import Scene
 from ground.scenes.procedural import procedural

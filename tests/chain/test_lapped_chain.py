@@ -8,7 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from ground import metrics
-from ground.decode.decoder import Decoded, Decoder, Mask
+from ground.decode.decoder import Decoded, Decoder
+from ground.decode.mask import Mask
 from ground.scene import Scene
 from ground.scenes.procedural import procedural
 from ground.scenes.spyndex import spyndex_scene
@@ -428,7 +429,7 @@ def test_a_loss_reaches_no_farther_than_the_ring(
 ) -> None:
     found = segments(coded(coder, crop, Options(rmse=20.0)))
     part = decoder.decode(joined([s for s in found if not is_tile(s, 0)]))
-    tile, reach = decoder.bundle.tile, decoder.bundle.tile + part.ring
+    tile, reach = decoder.bundle.tile, decoder.bundle.tile + part.halo
     assert (part.mask[:tile, :tile] == Mask.CONCEALED).all()
     assert not part.mask[:, reach:].any()
     assert (part.mask[:tile, tile:reach] == Mask.INFLUENCED).all()

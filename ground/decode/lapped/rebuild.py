@@ -98,12 +98,12 @@ class LappedRebuilder:
     ) -> None:
         """Fill a product, as `ground.decode.rebuilder.Rebuilder` promises."""
         grid, header = product.grid, product.header
-        margin = -(-network.halo // grid.tile)
-        stand_ins = self._stand_ins(reception, grid, margin)
+        halo = -(-network.halo // grid.tile)
+        stand_ins = self._stand_ins(reception, grid, halo)
         with ThreadPoolExecutor(network.threads) as pool:
             for first in range(0, grid.rows, _BAND_ROWS):
                 stop = min(first + _BAND_ROWS, grid.rows)
-                rows = range(max(first - margin, 0), min(stop + margin, grid.rows))
+                rows = range(max(first - halo, 0), min(stop + halo, grid.rows))
                 canvas = self._canvas(reception, grid, rows, stand_ins)
                 inner = range(first * grid.tile, min(stop * grid.tile, grid.height))
                 refined = self._refine(canvas, inner, pool, network)
@@ -118,14 +118,14 @@ class LappedRebuilder:
                     restore_nodata(canvas.tiles[index], product, index)
                 report(stop * grid.columns, grid.count)
 
-    def _stand_ins(self, reception: Reception, grid: TileGrid, reach: int) -> _StandIns:
+    def _stand_ins(self, reception: Reception, grid: TileGrid, halo: int) -> _StandIns:
         sides = reception.sides(grid, self._coder.front_end)
         steps = sorted(side.step for side in sides.values())
         return _StandIns(
             nearest_means(sides, grid, self._bands),
             steps[len(steps) // 2] if steps else 1.0,
             EmptyFill.around(
-                sides, reception.empty(grid), grid, reach, reception.height_known, self._bands
+                sides, reception.empty(grid), grid, halo, reception.height_known, self._bands
             ),
         )
 
@@ -274,10 +274,10 @@ def _conceal(canvas: _Canvas, grid: TileGrid) -> None:
 
 
 def _parts(
-    inner: slice, shape: tuple[int, ...], side: int, ring: int
+    inner: slice, shape: tuple[int, ...], side: int, halo: int
 ) -> Iterator[tuple[slice, slice, slice, slice]]:
-    """Yield parts of some rows of a canvas, and each with the margin that its result depends on."""
-    margin = -(-ring // CELL) * CELL
+    """Yield parts of some rows of a canvas, and each with the halo that its result depends on."""
+    halo = -(-halo // CELL) * CELL
     for row in range(inner.start, inner.stop, side):
         for col in range(0, shape[1], side):
             rows = slice(row, min(row + side, inner.stop))
@@ -285,6 +285,6 @@ def _parts(
             yield (
                 rows,
                 cols,
-                slice(max(row - margin, 0), min(rows.stop + margin, shape[0])),
-                slice(max(col - margin, 0), min(cols.stop + margin, shape[1])),
+                slice(max(row - halo, 0), min(rows.stop + halo, shape[0])),
+                slice(max(col - halo, 0), min(cols.stop + halo, shape[1])),
             )

@@ -272,7 +272,7 @@ class Refinement(nn.Module):
         nn.init.zeros_(self.tail.bias)
 
     @property
-    def radius(self) -> int:
+    def halo(self) -> int:
         """Pixels that a pixel's result can depend on, in each direction."""
         return CELL * (2 * len(self.blocks) + 2) + CELL - 1
 

@@ -60,7 +60,7 @@ def test_the_file_refines_as_the_network_does(rows: int, cols: int, step: float)
 @torch.no_grad()
 def test_what_is_out_of_reach_changes_nothing() -> None:
     near, far = (list(inputs(160, 160, 40.0)) for _ in range(2))
-    reach = network().radius
+    reach = network().halo
     far[0] = far[0].clone()
     far[0][..., 80 + reach + 1 :] += 500
     ours, theirs = (network()(*taken)[..., :81] for taken in (near, far))

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from ground.decode.concealment import fill_holes
-from ground.decode.decoder import Decoded, Decoder, Mask
+from ground.decode.decoder import Decoded, Decoder
+from ground.decode.mask import Mask
 from ground.scene import Scene
 from ground.scenes.procedural import procedural
 from ground.scenes.spyndex import spyndex_scene
@@ -112,8 +113,8 @@ def test_rows_that_may_be_missing_below(coder: Encoder, decoder: Decoder) -> Non
     tiles = [s for s in segments if s.kind == Kind.TILE]
     part = decoder.decode(joined([s for s in tiles if s.tile < 4]), width=100)
     assert part.mask.shape == (128, 100)
-    assert (part.mask[-part.ring :] == Mask.INFLUENCED).all()
-    assert not part.mask[: -part.ring].any()
+    assert (part.mask[-part.halo :] == Mask.INFLUENCED).all()
+    assert not part.mask[: -part.halo].any()
     assert_truthful(part, whole)
     cut = parsed(coder, Scene(scene.image[:, :180], None, None, None, ()), Options(window="strip"))
     bare = decoder.decode(joined([s for s in cut if s.kind == Kind.TILE]), width=100)
