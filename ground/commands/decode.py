@@ -117,7 +117,9 @@ def _decode_scene(
         original = geotiff.read(arguments.original).image
         valid = decoded.mask != Mask.NODATA
         if valid.any():
-            result["psnr16"] = metrics.psnr(original, decoded.scene.image, 65_535, valid)
+            result["psnr16"] = metrics.psnr(
+                original, decoded.scene.image, metrics.PEAK_16_BIT, valid
+            )
             text += f"\nPSNR16 {result['psnr16']:.2f} dB"
     if arguments.quicklook:
         _quicklook(arguments, decoded, result)

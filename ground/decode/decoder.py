@@ -22,7 +22,6 @@ from onboard.link.resync import Damage, models_of, read_stream
 from onboard.link.segment import Buffer, Segment
 
 DECODERS = Path(__file__).parents[1] / "decoders"
-DTYPES = {"u8": np.uint8, "u16": np.uint16, "i16": np.int16}
 
 
 @dataclass(frozen=True)

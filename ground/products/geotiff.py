@@ -19,6 +19,7 @@ from onboard.errors import InputError, LimitError, UsageError
 from onboard.image.files import DTYPES, Image, sample_type
 from onboard.image.tiles import DEFAULT_MAX_PIXELS
 
+SAMPLE_TYPES = tuple(np.dtype(code).name for code in DTYPES.values())
 GTIFF_OPTIONS = {
     "tiled": True,
     "blockxsize": 256,

@@ -1,8 +1,8 @@
 """Projection: what a linearly rebuilt tile says of its latents is held to what was sent.
 
 The inverse transform is learned for coarse steps and not exact, so at fine steps latents of the
-rebuilt tile leave the cells that their symbols stand for; the excess is taken back out. It hangs
-on the tile alone.
+rebuilt tile leave the cells that their symbols stand for; the excess is taken back out. It
+depends on the tile alone.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ _HALF = 0.1
 """Half a cell in steps. Quantisation leaves more, but a latent that is farther from its symbol is
 so, at these steps, rather because the inverse is not exact: found on training scenes."""
 _FREE = 1e9
-_UNIT = 1 << 20
+ANALYSIS_UNIT = 1 << 20
 """Latents times the first mantissa over this are DN (SPEC.md, section 10)."""
 
 
@@ -71,7 +71,7 @@ def project(
     latents = coder.transform.analyse(planes)
     latents = latents.reshape(count, depth, *latents.shape[1:]).transpose(0, 2, 3, 1, 4)
     latents = latents.reshape(*symbols.shape[:3], depth * FREQUENCIES)[..., coder.contexts.order]
-    unit = np.float32(coder.transform.mantissas[0] / _UNIT)
+    unit = np.float32(coder.transform.mantissas[0] / ANALYSIS_UNIT)
     latents *= (unit / steps)[:, None, None, None]
     excess: NDArray[np.float32] = symbols - latents
     excess -= np.clip(excess, -cells, cells)

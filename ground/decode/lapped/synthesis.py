@@ -7,16 +7,15 @@ from numpy.typing import NDArray
 
 from onboard.codec.lapped import bandtransform
 from onboard.codec.lapped.context import BLOCK, FREQUENCIES, Ints
-from onboard.codec.lapped.model import LappedModel
-from onboard.codec.lapped.quantizers.quantisation import Quantisation
+from onboard.codec.lapped.quantizer import LARGEST_WORD, Quantizer
 from onboard.codec.lapped.transform import LappedTransform
 
 CELL = 4
 """Pixels of a side of what the refinement network sees as one cell."""
 TILES_AT_ONCE = 8
 """So few that they stay in the cache of a processor."""
-_WORDS = 4
-"""Magnitudes that have codewords of their own."""
+SYNTHESIS_UNIT = 1 << 14
+"""What weights of synthesis filters are divided by (SPEC.md, section 12)."""
 _PARITY = np.array([1, -1] * (BLOCK // 2), np.float32)
 _ROW_SIGN = np.repeat(_PARITY, BLOCK)
 _COL_SIGN = np.tile(_PARITY, BLOCK)
@@ -33,15 +32,15 @@ def reconstruct(
         rows: of the tables.
         mean: predictions, in steps.
     """
-    table = np.zeros((len(quantizer.codewords), 2 * _WORDS + 1), np.float32)
-    table[:, _WORDS + 1 :] = quantizer.codewords / np.float32(256)
-    table[:, :_WORDS] = -table[:, :_WORDS:-1]
+    table = np.zeros((len(quantizer.codewords), 2 * LARGEST_WORD + 1), np.float32)
+    table[:, LARGEST_WORD + 1 :] = quantizer.codewords / np.float32(256)
+    table[:, :LARGEST_WORD] = -table[:, :LARGEST_WORD:-1]
     found = np.zeros(residual.shape, np.float32)
     found += np.asarray(mean, np.float32)
     some = np.flatnonzero(residual)  # few are not 0
     away = residual.take(some)
-    near = np.clip(away, -_WORDS, _WORDS)
-    value = table.take(rows.take(some) * (2 * _WORDS + 1) + near + _WORDS)
+    near = np.clip(away, -LARGEST_WORD, LARGEST_WORD)
+    value = table.take(rows.take(some) * (2 * LARGEST_WORD + 1) + near + LARGEST_WORD)
     value += (away - near).astype(np.float32)
     found.reshape(-1)[some] += value
     return found
@@ -60,7 +59,7 @@ def synthesise(transform: LappedTransform, latents: NDArray[np.float32]) -> NDAr
         around[..., row, col, :] = wide[:, row : row + rows + 1, col : col + cols + 1]
     filters = transform.synthesis.reshape(FREQUENCIES, 2, BLOCK, 2, BLOCK)[:, ::-1, :, ::-1]
     quarters = filters.transpose(1, 3, 0, 2, 4).reshape(-1, FREQUENCIES).astype(np.float32)
-    quarters /= np.float32(1 << 14)
+    quarters /= np.float32(SYNTHESIS_UNIT)
     blocks = (around.reshape(-1, len(quarters)) @ quarters).reshape(
         count, rows + 1, cols + 1, BLOCK, BLOCK
     )

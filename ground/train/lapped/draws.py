@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from ground.decode.lapped.synthesis import CELL
 from ground.decode.lapped.tiles import linear_tiles
 from ground.train.lapped.recipe import WINDOW, LappedRecipe
+from ground.train.lapped.steps import codes_of, steps_of
+from onboard.codec.lapped.coder import LappedCoder
 from onboard.codec.lapped.context import LATTICES, ContextState
 from onboard.codec.lapped.frontends.adaptive import AdaptiveSide
 from onboard.codec.lapped.model import LappedModel
@@ -39,9 +41,8 @@ def _detail(tiles: NDArray[np.uint16]) -> NDArray[np.float32]:
 
 
 def _codes(steps: NDArray[Any]) -> NDArray[np.int64]:
-    """Return the codes nearest to steps in DN."""
-    codes: NDArray[np.int64] = np.rint(16 * np.log2(2 * steps.clip(4, 2000))).astype(np.int64)
-    return codes
+    """Return the codes nearest to steps in DN, within useful bounds."""
+    return codes_of(steps.clip(4, 2_000))
 
 
 def split(windows: NDArray[np.uint16], tile: int) -> NDArray[np.uint16]:
@@ -76,7 +77,7 @@ def rebuilt(
         shape = (len(part), side, side, recipe.bands, recipe.tile, recipe.tile)
         joined = tiles.reshape(shape).transpose(0, 3, 1, 4, 2, 5)
         images.append(joined.reshape(len(part), recipe.bands, WINDOW, WINDOW))
-        steps.append(2.0 ** (codes / 16 - 1) * QUANTIZERS[quantizer](coder).points.plain_share)
+        steps.append(steps_of(codes) * (DEPENDENT_STEP if dependent else 1))
         cells = (keep / layers).reshape(len(part), 1, side, side)
         shares.append(cells.repeat(recipe.tile // CELL, 2).repeat(recipe.tile // CELL, 3))
     return (

@@ -2,19 +2,21 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import product
 from math import ceil, log2
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ground.decode.lapped.projection import ANALYSIS_UNIT
+from ground.decode.lapped.synthesis import SYNTHESIS_UNIT
+from ground.train.lapped.steps import codes_of
 from onboard.codec.lapped import rans
-from onboard.codec.lapped.context import FREQUENCIES, LEVELS, ContextModel
-from onboard.codec.lapped.model import LappedModel
-from onboard.codec.lapped.prepared import PreparedTiles
-from onboard.codec.lapped.quantizers.kinds import QUANTIZERS
-from onboard.codec.lapped.quantizers.quantisation import LARGEST_WORD, Quantisation
-from onboard.codec.lapped.scan import Layer, Scanner
+from onboard.codec.lapped.coder import LappedCoder, Prepared
+from onboard.codec.lapped.context import BLOCK, FREQUENCIES, LEVELS, ContextModel
+from onboard.codec.lapped.quantizer import LARGEST_WORD, Quantizer
+from onboard.codec.lapped.scan import Layer
 from onboard.codec.lapped.tables import BIT, ESCAPE, LARGEST, SYMBOLS, Tables, rows_of
 from onboard.codec.lapped.transform import SUB_STEPS, LappedTransform
 from onboard.codec.lapped.trellis import SETS
@@ -41,23 +43,23 @@ def integer_transform(trained: "TrainedTransform") -> LappedTransform:
     weights = np.stack([_balanced(f * SCALE, i > 0) for i, f in enumerate(analysis)])
     synthesis = trained.symmetric(trained.synthesis.detach())[:, 0].numpy()
     octave = 2.0 ** (-np.arange(SUB_STEPS) / SUB_STEPS)
-    mantissas = np.rint(octave * 256 * 128 * 32 / SCALE).astype(np.int32)
+    mantissas = np.rint(octave * ANALYSIS_UNIT / SCALE).astype(np.int32)
     if np.abs(weights).max() > 127:
         raise BundleError(f"transform: weights reach {np.abs(weights).max():.0f}, int8 ends at 127")
     return LappedTransform(
-        weights.astype(np.int8), np.rint(synthesis * (1 << 14)).astype(np.int16), mantissas
+        weights.astype(np.int8), np.rint(synthesis * SYNTHESIS_UNIT).astype(np.int16), mantissas
     )
 
 
 def _balanced(weights: NDArray[np.float64], to_zero: bool) -> NDArray[np.float64]:
     """Round a filter so that it keeps its symmetry and, if asked, its sum is zero."""
     rounded = np.rint(weights)
-    rest = (weights - rounded)[:8, :8].copy()
+    rest = (weights - rounded)[:BLOCK, :BLOCK].copy()
     while to_zero and abs(excess := float(rounded.sum())) >= 4:
         place = np.unravel_index(int((np.sign(excess) * rest).argmin()), rest.shape)
         change = -np.sign(excess)
-        row, col = int(place[0]), int(place[1])
-        for r, c in ((row, col), (15 - row, col), (row, 15 - col), (15 - row, 15 - col)):
+        row, col, last = int(place[0]), int(place[1]), 2 * BLOCK - 1
+        for r, c in product((row, last - row), (col, last - col)):
             rounded[r, c] += change
         rest[place] -= change
     return rounded
@@ -161,8 +163,7 @@ def draw_codes(batch: PreparedTiles, rng: np.random.Generator) -> NDArray[np.int
     step = detail * 2 ** rng.uniform(-0.5, 4.0, len(detail))
     other = 2 ** rng.uniform(2.5, 8, len(detail))
     step = np.where(rng.random(len(detail)) < 0.5, step, other)
-    codes = np.clip(np.rint(16 * np.log2(2 * np.clip(step, 1, 4000))), 0, 255)
-    return np.asarray(codes, np.int64)
+    return codes_of(np.clip(step, 1, 4000))
 
 
 def fit(

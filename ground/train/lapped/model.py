@@ -10,11 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ground.decode.lapped.synthesis import CELL
+from onboard.codec.lapped.context import BLOCK, FREQUENCIES, SIZE_CAP, SLOPE_CAP
 
-BLOCK = 8
-FREQUENCIES = BLOCK * BLOCK
 _LEAST_SCALE, _LARGEST_SCALE = 0.02, 300.0
-MAGNITUDE_CAP = 40
 _LAST_LAYER = 20
 """Channels of the last layer of AC for each of the first; in between they rise evenly."""
 
@@ -183,7 +181,7 @@ class ContextModel(nn.Module):
         Args:
             symbols: (n, channels, rows, cols).
         """
-        size = symbols.abs().clamp(max=MAGNITUDE_CAP)
+        size = symbols.abs().clamp(max=SIZE_CAP)
         around = F.pad(size, (1, 1, 1, 1))
         near = around[..., 1:-1, :-2] + around[..., :-2, 1:-1]
         near = near + around[..., 1:-1, 2:] + around[..., 2:, 1:-1]
@@ -191,7 +189,7 @@ class ContextModel(nn.Module):
         wide = F.pad(dc, (1, 1, 1, 1), mode="replicate")
         across = (wide[..., 1:-1, :-2] - wide[..., 1:-1, 2:]).abs()
         down = (wide[..., :-2, 1:-1] - wide[..., 2:, 1:-1]).abs()
-        slopes = torch.cat([across, down], 1).clamp(max=2 * MAGNITUDE_CAP)
+        slopes = torch.cat([across, down], 1).clamp(max=SLOPE_CAP)
         weights = torch.cat(
             [
                 F.softplus(self.same) * self.earlier,

@@ -19,18 +19,12 @@ from ground.scenes.folders import Item, read_tiles
 from ground.train.lapped import fit as lappedfit
 from ground.train.lapped.checkpoint import CHECKPOINT, LOG, Trained, load, save
 from ground.train.lapped.draws import draw_codes, rebuilt, split
-from ground.train.lapped.model import (
-    FREQUENCIES,
-    ContextModel,
-    LappedTransform,
-    Refinement,
-    laplace_bits,
-)
+from ground.train.lapped.model import ContextModel, LappedTransform, Refinement, laplace_bits
 from ground.train.lapped.recipe import WINDOW, LappedRecipe
-from onboard.codec.lapped.frontends.adaptive import AdaptiveFrontEnd
-from onboard.codec.lapped.model import LappedModel
-from onboard.codec.lapped.prepared import PreparedTiles
-from onboard.codec.lapped.quantizers.kinds import PLAIN, TRELLIS
+from ground.train.lapped.steps import steps_of
+from onboard.codec.lapped.coder import LappedCoder
+from onboard.codec.lapped.context import BLOCK, FREQUENCIES
+from onboard.codec.lapped.frontend import AdaptiveFrontEnd
 from onboard.errors import UsageError
 
 _STRIDE = 96
@@ -102,8 +96,7 @@ class _Run:
 
         def loss(rng: np.random.Generator) -> Tensor:
             planes = self._planes(rng)
-            count = len(planes) // recipe.bands
-            latents = transform.analyse(planes).reshape(count, -1, *([recipe.tile // 8] * 2))
+            latents = self._latents(transform, planes)
             symbols = latents + (_dead_zone(latents) - latents).detach()
             scale, mean = contexts(symbols)
             bits = laplace_bits(symbols - mean, scale).mean()
@@ -124,8 +117,7 @@ class _Run:
         def loss(rng: np.random.Generator) -> Tensor:
             with torch.no_grad():
                 planes = self._planes(rng)
-                count = len(planes) // recipe.bands
-                latents = transform.analyse(planes).reshape(count, -1, *([recipe.tile // 8] * 2))
+                latents = self._latents(transform, planes)
                 symbols = _dead_zone(latents)
                 symbols[:, ::FREQUENCIES] = latents[:, ::FREQUENCIES].round()
             scale, mean = contexts(symbols)
@@ -243,10 +235,15 @@ class _Run:
         present = np.ones((recipe.batch, recipe.tile, recipe.tile), np.bool_)
         analysed = AdaptiveFrontEnd(recipe.bands).analyse(tiles, present)
         codes = draw_codes(tiles, rng)
-        scale = 2.0**analysed.shifts / 2.0 ** (codes / 16 - 1)
+        scale = 2.0**analysed.shifts / steps_of(codes)
         planes = torch.from_numpy(analysed.planes)[:, None]
         steps = torch.from_numpy(np.repeat(scale, recipe.bands).astype(np.float32))
         return _turned(planes * steps[:, None, None, None], int(rng.integers(8))).contiguous()
+
+    def _latents(self, transform: LappedTransform, planes: Tensor) -> Tensor:
+        """Return the latents (tiles, channels, rows, cols) of the planes of whole tiles."""
+        tiles, side = len(planes) // self.recipe.bands, self.recipe.tile // BLOCK
+        return transform.analyse(planes).reshape(tiles, -1, side, side)
 
     def _descend(
         self,
