@@ -103,6 +103,11 @@ def psnr(a: AnyImage, b: AnyImage, peak: float, valid: Valid = None) -> float:
     return math.inf if error == 0 else 20 * math.log10(peak / error)
 
 
+def psnr_of_level(level: float, peak: float) -> float:
+    """Return the PSNR in dB of an MSE that is given as its level, 10 log10(MSE / DN^2)."""
+    return 20 * math.log10(peak) - level
+
+
 def ssim(
     a: AnyImage, b: AnyImage, data_range: float = PEAK_REFLECTANCE, valid: Valid = None
 ) -> float:

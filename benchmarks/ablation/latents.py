@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ground.decode.lapped.synthesis import linear_bands
+from ground.decode.lapped.synthesis import LinearTiles, linear_bands
 from ground.scene import Scene
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.prepared import PreparedTiles
@@ -93,7 +93,8 @@ class LatentScene:
         image = np.zeros(self._shape, np.uint16)
         for part, latents, step in zip(self.parts, values, steps, strict=True):
             prepared = part.prepared
-            pixels = linear_bands(self.coder, latents, step, prepared.angles, prepared.means)
+            tiles = LinearTiles(latents, step, prepared.angles, prepared.means)
+            pixels = linear_bands(self.coder, tiles)
             whole = np.clip(np.rint(pixels), 0, 65_535).astype(np.uint16)
             rows, cols = part.inside
             for (row, col), tile in zip(part.places, whole, strict=True):

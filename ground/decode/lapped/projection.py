@@ -5,10 +5,12 @@ rebuilt tile leave the cells that their symbols stand for; the excess is taken b
 depends on the tile alone.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
-from ground.decode.lapped.synthesis import linear_bands
+from ground.decode.lapped.synthesis import LinearTiles, linear_bands
 from onboard.codec.lapped import bandtransform
 from onboard.codec.lapped.context import FREQUENCIES, LEVELS, Ints
 from onboard.codec.lapped.model import LappedModel
@@ -31,9 +33,9 @@ def half_cells(
 
     Args:
         coder: the codec.
-        symbols: symbols in steps.
-        rows: row of the tables of each.
-        points: what indices stand for; where they are plain, 0 has its dead zone.
+        symbols: symbols in steps, predictions included.
+        rows: row of the tables for each symbol.
+        dependent: whether indices were chosen along a trellis; else 0 has its dead zone.
     """
     half = np.full(symbols.shape, _HALF, np.float32)
     if not points.steered:
@@ -44,38 +46,29 @@ def half_cells(
 
 
 def project(
-    coder: LappedModel,
-    bands: NDArray[np.float32],
-    symbols: NDArray[np.float32],
-    cells: NDArray[np.float32],
-    steps: NDArray[np.float32],
-    angles: NDArray[np.uint8],
-    means: NDArray[np.int64],
+    coder: LappedCoder, bands: NDArray[np.float32], sent: LinearTiles, cells: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Return tiles whose latents are in their cells, nearly.
 
     Args:
         coder: the codec.
         bands: float32 (tiles, bands, rows, cols) DN, from `linear_bands`.
-        symbols: (tiles, rows / 8, cols / 8, channels) in steps, predictions included.
-        cells: the same, half the cell of each, see `half_cells`.
-        steps: (tiles,) DN.
-        angles: (tiles, angles) of the band transforms.
-        means: (tiles, bands) DN.
+        sent: symbols of the tiles, predictions included, without codewords.
+        cells: float32 (tiles, rows / 8, cols / 8, channels), half the cell of each symbol, see
+            `half_cells`.
     """
     count, depth, rows, cols = bands.shape
-    matrix = bandtransform.matrix(angles, depth).astype(np.float32)
+    matrix = bandtransform.matrix(sent.angles, depth).astype(np.float32)
     matrix /= np.float32(1 << bandtransform.SHIFT)
-    flat = bands.reshape(count, depth, -1) - means[:, :, None].astype(np.float32)
+    flat = bands.reshape(count, depth, -1) - sent.means[:, :, None].astype(np.float32)
     planes = (matrix @ flat).reshape(-1, rows, cols)
     latents = coder.transform.analyse(planes)
     latents = latents.reshape(count, depth, *latents.shape[1:]).transpose(0, 2, 3, 1, 4)
-    latents = latents.reshape(*symbols.shape[:3], depth * FREQUENCIES)[..., coder.contexts.order]
+    latents = latents.reshape(*cells.shape[:3], depth * FREQUENCIES)[..., coder.contexts.order]
     unit = np.float32(coder.transform.mantissas[0] / ANALYSIS_UNIT)
-    latents *= (unit / steps)[:, None, None, None]
-    excess: NDArray[np.float32] = symbols - latents
+    latents *= (unit / sent.steps)[:, None, None, None]
+    excess: NDArray[np.float32] = sent.values - latents
     excess -= np.clip(excess, -cells, cells)
-    moved: NDArray[np.float32] = bands + linear_bands(
-        coder, excess, steps, angles, np.zeros_like(means)
-    )
+    away = replace(sent, values=excess, means=np.zeros_like(sent.means))
+    moved: NDArray[np.float32] = bands + linear_bands(coder, away)
     return moved

@@ -1,5 +1,6 @@
 """Linear synthesis: symbols of tiles to digital numbers, each tile alone (SPEC.md, section 12)."""
 
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -19,6 +20,28 @@ SYNTHESIS_UNIT = 1 << 14
 _PARITY = np.array([1, -1] * (BLOCK // 2), np.float32)
 _ROW_SIGN = np.repeat(_PARITY, BLOCK)
 _COL_SIGN = np.tile(_PARITY, BLOCK)
+
+
+@dataclass(frozen=True)
+class LinearTiles:
+    """Tiles of one shape and all that their linear synthesis takes.
+
+    Attributes:
+        values: float32 (tiles, rows, cols, channels), what symbols stand for, in steps; channels in
+            the context model's order.
+        steps: float32 (tiles,), step of each tile, DN.
+        angles: uint8 (tiles, angles), angles of each band transform.
+        means: int64 (tiles, bands), mean of each band, DN.
+    """
+
+    values: NDArray[np.float32]
+    steps: NDArray[np.float32]
+    angles: NDArray[np.uint8]
+    means: NDArray[np.int64]
+
+    def take(self, part: slice | NDArray[np.int64]) -> "LinearTiles":
+        """Return some of the tiles."""
+        return LinearTiles(self.values[part], self.steps[part], self.angles[part], self.means[part])
 
 
 def reconstruct(
@@ -101,31 +124,18 @@ def to_bands(
     return rotated.reshape(count, bands, *planes.shape[1:])
 
 
-def linear_bands(
-    coder: LappedModel,
-    values: NDArray[np.float32],
-    steps: NDArray[np.float32],
-    angles: NDArray[np.uint8],
-    means: NDArray[np.int64],
-) -> NDArray[np.float32]:
-    """Return bands (tiles, bands, rows, cols) in DN of what the symbols of tiles stand for.
-
-    Args:
-        coder: the codec.
-        values: (tiles, rows, cols, channels) in steps, channels in the context model's order.
-        steps: (tiles,) DN.
-        angles: (tiles, angles) of the band transforms.
-        means: (tiles, bands) DN.
-    """
-    count, rows, cols, _ = values.shape
-    bands = means.shape[1]
+def linear_bands(coder: LappedCoder, tiles: LinearTiles) -> NDArray[np.float32]:
+    """Return bands (tiles, bands, rows, cols) in DN of what the symbols of tiles stand for."""
+    count, rows, cols, _ = tiles.values.shape
+    bands = tiles.means.shape[1]
     place = np.argsort(coder.contexts.order)
     found = np.empty((count, bands, rows * BLOCK, cols * BLOCK), np.float32)
     for first in range(0, count, TILES_AT_ONCE):
-        part = slice(first, first + TILES_AT_ONCE)
-        latents = values[part].take(place, axis=3)
-        latents *= steps[part, None, None, None]
+        here = slice(first, first + TILES_AT_ONCE)
+        part = tiles.take(here)
+        latents = part.values.take(place, axis=3)
+        latents *= part.steps[:, None, None, None]
         planes = latents.reshape(-1, rows, cols, bands, FREQUENCIES).transpose(0, 3, 1, 2, 4)
         flat = planes.reshape(-1, rows, cols, FREQUENCIES)
-        found[part] = to_bands(synthesise(coder.transform, flat), angles[part], means[part])
+        found[here] = to_bands(synthesise(coder.transform, flat), part.angles, part.means)
     return found

@@ -1,14 +1,20 @@
 """Linear tiles: what was read of a batch of tiles to digital numbers, before refinement."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ground.decode.lapped.projection import LARGEST_STEP, half_cells, project
-from ground.decode.lapped.synthesis import TILES_AT_ONCE, linear_bands, reconstruct
-from onboard.codec.lapped.frontends.adaptive import AdaptiveSide
-from onboard.codec.lapped.model import LappedModel
+from ground.decode.lapped.synthesis import (
+    TILES_AT_ONCE,
+    LinearTiles,
+    linear_bands,
+    reconstruct,
+)
+from onboard.codec.lapped.coder import LappedCoder
+from onboard.codec.lapped.frontend import AdaptiveSide
 from onboard.codec.lapped.read.layers import Read
 
 
@@ -22,37 +28,37 @@ def linear_tiles(
         found: symbols of the tiles.
         sides: their side information.
     """
+    tiles = LinearTiles(
+        _values(coder, found),
+        np.array([side.step for side in sides], np.float32),
+        np.array([side.angles for side in sides], np.uint8),
+        np.array([side.means for side in sides], np.int64),
+    )
+    fine = (tiles.steps <= LARGEST_STEP) & (found.complete == coder.contexts.layers)
+    symbols = _symbols(coder, found) if fine.any() else None
+    for first in range(0, len(sides), TILES_AT_ONCE):
+        part = np.arange(first, min(first + TILES_AT_ONCE, len(sides)))
+        bands = linear_bands(coder, tiles.take(part))
+        held = part[fine[part]]
+        if symbols is not None and len(held):
+            sent, cells = replace(tiles, values=symbols[0]), symbols[1]
+            bands[held - first] = project(coder, bands[held - first], sent.take(held), cells[held])
+        yield from bands
+
+
+def _values(coder: LappedCoder, found: Read) -> NDArray[np.float32]:
+    """Return what symbols stand for, in steps, (tiles, rows, cols, channels)."""
     values = np.zeros((*found.state.shape, coder.contexts.cuts[-1]), np.float32)
     for number, layer in enumerate(found.layers, 1):
         mean = np.asarray(layer.mean, np.float32) * np.float32(found.points.in_steps)
         value = reconstruct(coder.quantisation, layer.residual, layer.rows, mean)
         found.state.set(values, number, value)
-    steps = np.array([side.step for side in sides], np.float32)
-    angles = np.array([side.angles for side in sides], np.uint8)
-    means = np.array([side.means for side in sides], np.int64)
-    fine = (steps <= LARGEST_STEP) & (found.complete == coder.contexts.layers)
-    symbols, cells = _symbols(coder, found, values.shape) if fine.any() else (None, None)
-    for first in range(0, len(sides), TILES_AT_ONCE):
-        part = np.arange(first, min(first + TILES_AT_ONCE, len(sides)))
-        bands = linear_bands(coder, values[part], steps[part], angles[part], means[part])
-        held = part[fine[part]]
-        if symbols is not None and cells is not None and len(held):
-            bands[held - first] = project(
-                coder,
-                bands[held - first],
-                symbols[held],
-                cells[held],
-                steps[held],
-                angles[held],
-                means[held],
-            )
-        yield from bands
+    return values
 
 
-def _symbols(
-    coder: LappedModel, found: Read, shape: tuple[int, ...]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _symbols(coder: LappedCoder, found: Read) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return whole symbols in steps and half their cells, (tiles, rows, cols, channels)."""
+    shape = (*found.state.shape, coder.contexts.cuts[-1])
     symbols, cells = (np.zeros(shape, np.float32) for _ in range(2))
     for number, layer in enumerate(found.layers, 1):
         values = (layer.values + layer.mean).astype(np.float32)

@@ -1,17 +1,15 @@
-"""Recipe: all that decides a training run, as a TOML file holds it (recipes/*.toml)."""
+"""Recipe of CORSA: all that decides a training run."""
 
 from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import Any
 
 from ground.train.corsa.model import Architecture
-from ground.train.recipe import recipe_entries
+from ground.train.recipe import TomlRecipe
 from onboard.codec.corsa.frontend import AffineFrontEnd
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """All that decides a training run, as a TOML file holds it (recipes/*.toml)."""
+class Recipe(TomlRecipe):
+    """All that decides a training run, as a TOML file holds it (recipes/corsa-*.toml)."""
 
     name: str
     bands: int
@@ -36,17 +34,6 @@ class Recipe:
     validate_every: int
     seed: int
     start_from: str
-
-    @classmethod
-    def read(cls, path: Path, **changes: Any) -> "Recipe":
-        """Read a recipe; `changes` replace single entries.
-
-        Raises:
-            UsageError: no such file, not TOML, an unknown or a missing key.
-        """
-        entries = recipe_entries(path, [f.name for f in fields(cls)], changes)
-        entries |= {key: tuple(entries[key]) for key in ("depths", "dims")}
-        return cls(**entries)
 
     @property
     def architecture(self) -> Architecture:

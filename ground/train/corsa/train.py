@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ground.metrics import PEAK_16_BIT, psnr_of_level
 from ground.scenes.folders import Item, read_tiles, train_items
 from ground.train.corsa.losses import log_mse, structure_loss
 from ground.train.corsa.model import SAMPLE_SCALE, VqvaeFpn
@@ -216,7 +217,7 @@ def _progress(
         decoded, _ = model(samples.contiguous(memory_format=torch.channels_last))
         errors.append(float(log_mse(decoded, targets, steps)) * len(index))
     model.train()
-    psnr16 = 20 * float(np.log10(65_535)) - sum(errors) / len(tiles.steps)
+    psnr16 = psnr_of_level(sum(errors) / len(tiles.steps), PEAK_16_BIT)
     levels = range(model.shape.levels)
     perplexity = tuple(round(model.quantizer(level).perplexity(), 1) for level in levels)
     used = tuple(round(model.quantizer(level).used(), 4) for level in levels)

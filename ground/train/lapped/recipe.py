@@ -1,10 +1,10 @@
 """Recipe of the lapped codec: all that decides a training run."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from ground.train.recipe import recipe_entries
+from ground.train.recipe import TomlRecipe
 from onboard.errors import UsageError
 
 WINDOW = 128
@@ -12,7 +12,7 @@ WINDOW = 128
 
 
 @dataclass(frozen=True)
-class LappedRecipe:
+class LappedRecipe(TomlRecipe):
     """All that decides a training run, as a TOML file holds it (recipes/skybook-s2.toml)."""
 
     kind: str
@@ -40,13 +40,14 @@ class LappedRecipe:
     seed: int
 
     @classmethod
-    def read(cls, path: Path, **changes: Any) -> "LappedRecipe":
+    def read(cls, path: Path, **changes: Any) -> Self:
         """Read a recipe; `changes` replace single entries.
 
         Raises:
-            UsageError: no such file, not TOML, an unknown or a missing key.
+            UsageError: no such file, not TOML, an unknown or a missing key, a tile that does not
+                divide what is trained on together.
         """
-        entries = recipe_entries(path, [f.name for f in fields(cls)], changes)
-        if WINDOW % entries["tile"]:
+        recipe = super().read(path, **changes)
+        if WINDOW % recipe.tile:
             raise UsageError(f"recipe {path}: tile: expected a divisor of {WINDOW}")
-        return cls(**entries)
+        return recipe
