@@ -1,0 +1,96 @@
+"""Canvas: some rows of tiles of a scene, linearly rebuilt, as the refinement network sees them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ground.decode.concealment import fill_holes
+from ground.decode.lapped.lanes import LaneTile
+from ground.decode.lapped.synthesis import CELL
+from ground.decode.mask import Mask
+from onboard.codec.tile import ALL_NODATA
+from onboard.image.tiles import TileGrid
+
+
+@dataclass(frozen=True)
+class Patch:
+    """What stands on a canvas in the place of one tile.
+
+    Attributes:
+        pixels: float32 (bands, rows, cols) DN, or (bands, 1, 1) for all of the tile.
+        step: step of the tile, DN.
+        known: share of its layers that arrived.
+        value: value of its pixels in the mask.
+    """
+
+    pixels: NDArray[np.float32]
+    step: float
+    known: float
+    value: Mask
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """Some rows of tiles of a scene.
+
+    Attributes:
+        grid: tiles of the scene.
+        first: first row of pixels in the scene.
+        image: float32 (bands, rows, cols) DN, sides filled up to multiples of 4.
+        step: float32 (rows / 4, cols / 4), step of each cell, DN.
+        known: float32 (rows / 4, cols / 4), share of the layers of each cell that arrived.
+        mask: uint8 (rows, cols) of `Mask`, inside the scene.
+    """
+
+    grid: TileGrid
+    first: int
+    image: NDArray[np.float32]
+    step: NDArray[np.float32]
+    known: NDArray[np.float32]
+    mask: NDArray[np.uint8]
+
+    @classmethod
+    def blank(cls, grid: TileGrid, rows: range, bands: int) -> "Canvas":
+        """Return a canvas of some rows of tiles on which nothing stands."""
+        first = rows.start * grid.tile
+        height = min(rows.stop * grid.tile, grid.height) - first
+        cells = -(-height // CELL), -(-grid.width // CELL)
+        return cls(
+            grid,
+            first,
+            np.zeros((bands, cells[0] * CELL, cells[1] * CELL), np.float32),
+            np.zeros(cells, np.float32),
+            np.zeros(cells, np.float32),
+            np.zeros((height, grid.width), np.uint8),
+        )
+
+    def area(self, index: int) -> tuple[slice, slice]:
+        """Return the rows and the columns of a tile on the canvas."""
+        row, col, rows, cols = self.grid.box(index)
+        return slice(row - self.first, row - self.first + rows), slice(col, col + cols)
+
+    def put(self, index: int, patch: Patch) -> None:
+        """Put something in the place of a tile."""
+        here = self.area(index)
+        self.image[:, *here], self.mask[here] = patch.pixels, patch.value
+        cells = tuple(slice(side.start // CELL, -(-side.stop // CELL)) for side in here)
+        self.known[cells], self.step[cells] = patch.known, patch.step
+
+    def conceal(self, tiles: Mapping[int, LaneTile]) -> None:
+        """Carry what arrived into the tiles that are lost."""
+        if all(tile.state is not None for tile in tiles.values()):
+            return
+        height, width = self.mask.shape
+        known, holes = (np.zeros((height, width), np.bool_) for _ in range(2))
+        for index, tile in tiles.items():
+            plane = known if tile.side is not None else holes
+            plane[self.area(index)] = tile.state != ALL_NODATA
+        fill_holes(self.image[:, :height, :width], known, holes)
+
+    def fill_up(self) -> None:
+        """Repeat the last row and column of the scene up to the sides of the canvas."""
+        height, width = self.mask.shape
+        self.image[:, height:] = self.image[:, height - 1 : height]
+        self.image[:, :, width:] = self.image[:, :, width - 1 : width]

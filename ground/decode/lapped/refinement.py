@@ -1,0 +1,74 @@
+"""Refinement: the decoder network of the lapped codec over rows of a scene, part by part."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ground.decode.lapped.canvas import Canvas
+from ground.decode.lapped.synthesis import CELL, tile_borders
+from ground.decode.rebuilder import Network
+
+_CORE = 1024
+"""Pixels of a side of what one thread refines at once; several threads share it."""
+_LARGEST_STEP = 2_000.0
+"""DN; of flat tiles the step may be larger, but the network has not seen any."""
+
+
+def refine(
+    canvas: Canvas, inner: range, pool: ThreadPoolExecutor, network: Network
+) -> NDArray[np.float32]:
+    """Run the network over some rows of a canvas.
+
+    Args:
+        canvas: rows of the scene, with all that the network sees around the inner ones.
+        inner: rows of the scene to refine.
+        pool: threads to run parts on.
+        network: decoder network.
+
+    Returns:
+        float32 (bands, rows, cols) DN, sides filled up to multiples of 4.
+    """
+    first = inner.start - canvas.first
+    stop = min(first + -(-len(inner) // CELL) * CELL, canvas.image.shape[1])
+    refined = np.empty_like(canvas.image[:, first:stop])
+    step = np.minimum(canvas.step, np.float32(_LARGEST_STEP))
+    border = tile_borders(canvas.grid.tile // CELL, canvas.first // CELL, step.shape)
+
+    def work(part: tuple[slice, slice, slice, slice]) -> None:
+        rows, cols, wide_rows, wide_cols = part
+        cells = tuple(slice(s.start // CELL, s.stop // CELL) for s in (wide_rows, wide_cols))
+        found = network.session.run(
+            [
+                np.ascontiguousarray(canvas.image[None, :, wide_rows, wide_cols]),
+                np.ascontiguousarray(step[None, None, *cells]),
+                np.ascontiguousarray(canvas.known[None, None, *cells]),
+                np.ascontiguousarray(border[None, :, *cells]),
+            ]
+        )[0]
+        row, col = rows.start - wide_rows.start, cols.start - wide_cols.start
+        inner = found[:, row : row + rows.stop - rows.start, col : col + cols.stop - cols.start]
+        refined[:, rows.start - first : rows.stop - first, cols] = inner
+
+    side = _CORE if network.threads == 1 else _CORE // 2
+    parts = _parts(slice(first, stop), canvas.image.shape[1:], side, network.halo)
+    list(pool.map(work, parts))
+    return refined
+
+
+def _parts(
+    inner: slice, shape: tuple[int, ...], side: int, halo: int
+) -> Iterator[tuple[slice, slice, slice, slice]]:
+    """Yield parts of some rows of a canvas, and each with the halo that its result depends on."""
+    halo = -(-halo // CELL) * CELL
+    for row in range(inner.start, inner.stop, side):
+        for col in range(0, shape[1], side):
+            rows = slice(row, min(row + side, inner.stop))
+            cols = slice(col, min(col + side, shape[1]))
+            yield (
+                rows,
+                cols,
+                slice(max(row - halo, 0), min(rows.stop + halo, shape[0])),
+                slice(max(col - halo, 0), min(cols.stop + halo, shape[1])),
+            )
