@@ -12,10 +12,6 @@ from ground.decode.decoder import Decoder
 from ground.decode.graph import FloatSession
 from ground.decode.lapped.rebuild import LappedRebuilder
 from ground.decode.rebuilder import Network
-from ground.scene import Scene
-from ground.scenes.folders import find_scenes, read_item
-from ground.scenes.procedural import procedural
-from ground.scenes.spyndex import spyndex_scene
 from ground.train.lapped.fit import (
     draw_codes,
     fit,
@@ -28,8 +24,8 @@ from onboard.bundle import Bundle
 from onboard.codec.lapped import bandtransform
 from onboard.codec.lapped.codec import LappedCodec
 from onboard.codec.lapped.context import BLOCK, LATTICES, ContextModel, levels
-from onboard.codec.lapped.frontends.adaptive import AdaptiveFrontEnd, AdaptiveSide
-from onboard.codec.lapped.frontends.frontend import Analysed, FrontEnd
+from onboard.codec.lapped.frontends.adaptive import AdaptiveFrontEnd
+from onboard.codec.lapped.frontends.frontend import Analysed, FrontEnd, LappedSide
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.prepared import PreparedTiles
 from onboard.codec.lapped.quantizers.deadzone import DeadZone
@@ -69,12 +65,12 @@ class FixedBands(AdaptiveFrontEnd):
         """See `AdaptiveFrontEnd.side_bytes`."""
         return 1 + 2 * self.bands
 
-    def unpack(self, packed: bytes, signed: bool) -> AdaptiveSide:
+    def unpack(self, packed: bytes, signed: bool) -> LappedSide:
         """See `AdaptiveFrontEnd.unpack`."""
         if len(packed) != self.side_bytes:
             raise StreamError(f"side: expected {self.side_bytes} bytes, found {len(packed)}")
         means = np.frombuffer(packed, ">i2" if signed else ">u2", offset=1)
-        return AdaptiveSide(tuple(means.tolist()), packed[0], self.angles)
+        return LappedSide(tuple(means.tolist()), packed[0], self.angles)
 
     def analyse(self, tiles: NDArray[Any], present: NDArray[np.bool_]) -> Analysed:
         """See `AdaptiveFrontEnd.analyse`; the tiles' angles are empty."""

@@ -134,7 +134,7 @@ class _Chain:
         side = bundle.tile
         codes = np.array([self._step_code()])
         present = np.ones((1, side, side), np.bool_)
-        framing = Framing(0, bundle.model_hash[:4], b"", DEFAULT_SEGMENT_BYTES, False, None)
+        framing = Framing(0, bundle.tag, b"", DEFAULT_SEGMENT_BYTES, False, None)
         seconds = []
         for number, tile in enumerate(_cycle_tiles(self.image, side, count + 1)):
             begun = time.perf_counter()

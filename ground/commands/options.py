@@ -9,7 +9,6 @@ from ground.station.recording import Pass
 from onboard import bundle as bundles
 from onboard.errors import SkybookError
 from onboard.image.tiles import DEFAULT_MAX_PIXELS
-from onboard.link.segment import TAG_BYTES
 
 
 def add_recording_options(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +28,7 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
 def given_models(arguments: argparse.Namespace) -> set[bytes]:
     """Return the tag of the bundle that the options name, or else of all known bundles."""
     if arguments.bundle:
-        return {bundles.load(arguments.bundle).model_hash[:TAG_BYTES]}
+        return {bundles.load(arguments.bundle).tag}
     return known_models()
 
 
@@ -38,7 +37,7 @@ def known_models() -> set[bytes]:
     found = set()
     for path in bundles.known().values():
         with suppress(SkybookError):
-            found.add(bundles.load(str(path)).model_hash[:TAG_BYTES])
+            found.add(bundles.load(str(path)).tag)
     return found
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ground.decode.tile import Side
+from onboard.codec.tile import Side
 from onboard.image.tiles import TileGrid
 
 BLOCK = 4

@@ -65,7 +65,7 @@ def find_bundle(segments: Iterable[Segment | Damage]) -> Path:
         StreamError: there is no intact segment.
         BundleError: no known bundle fits; the message names the models.
     """
-    paths = {load(str(path)).model_hash[:4]: path for path in known().values()}
+    paths = {load(str(path)).tag: path for path in known().values()}
     named = dict.fromkeys(s.model for s in segments if isinstance(s, Segment))
     if not named:
         raise StreamError("stream: no intact segment")
@@ -123,7 +123,7 @@ class Decoder:
         report: Callable[[int, int], None] = lambda _done, _of: None,
     ) -> Decoded:
         """Decode one scene of a stream of segments, bare or in packets; see `decode_segments`."""
-        segments = read_stream(stream, models_of(stream) | {self.bundle.model_hash[:4]})
+        segments = read_stream(stream, models_of(stream) | {self.bundle.tag})
         return self.decode_segments(segments, scene_id, width, max_pixels, report)
 
     def decode_segments(

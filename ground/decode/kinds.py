@@ -17,4 +17,4 @@ REBUILDERS: Mapping[str, Callable[[Bundle], Rebuilder[Any]]] = {
 
 def rebuilder_of(bundle: Bundle) -> Rebuilder[Any]:
     """Return the rebuilder of what a bundle wrote."""
-    return REBUILDERS[bundle.coder_kind](bundle)
+    return REBUILDERS[bundle.kind](bundle)

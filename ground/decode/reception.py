@@ -8,8 +8,7 @@ from typing import Any, TypeVar
 
 from ground.decode.tile import AnySide, FrontEnd, TileReception
 from onboard.bundle import Bundle
-from onboard.codec.corsa.codec import CorsaCodec
-from onboard.codec.tile import ALL_NODATA, Side
+from onboard.codec.tile import ALL_NODATA
 from onboard.errors import BundleError, LimitError, StreamError, UsageError
 from onboard.image.tiles import TileGrid
 from onboard.link.header import EndOfScene, SceneHeader
@@ -55,7 +54,7 @@ class Reception:
         if not self.counts["used"]:
             if other := self.counts["other model"]:
                 raise BundleError(
-                    f"stream: {other} segments, none of model {self.bundle.model_hash[:4].hex()} "
+                    f"stream: {other} segments, none of model {self.bundle.tag.hex()} "
                     f"({self.bundle.name}): {self.problems[0]}"
                 )
             if self.counts["other scene"]:
@@ -69,7 +68,7 @@ class Reception:
             self.problems.append(reason)
 
     def _add(self, segment: Segment) -> None:
-        if segment.model != self.bundle.model_hash[:4]:
+        if segment.model != self.bundle.tag:
             self._refuse("other model", f"a segment names model {segment.model.hex()}")
             return
         if self.scene_id is None:

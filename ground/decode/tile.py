@@ -7,23 +7,10 @@ from typing import ClassVar, Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.codec.tile import ALL_NODATA, ALL_VALID, DEPENDENT, SOME_NODATA
+from onboard.codec.tile import ALL_NODATA, ALL_VALID, DEPENDENT, SOME_NODATA, Side
 from onboard.errors import StreamError
 from onboard.link.mask import unpack_mask
 from onboard.link.segment import Kind, Segment
-
-
-class Side(Protocol):
-    """Side information of one tile, whatever the front end."""
-
-    @property
-    def means(self) -> tuple[int, ...]:
-        """Mean of each band, DN."""
-
-    @property
-    def step(self) -> float:
-        """Step of the quantizer, DN."""
-
 
 AnySide = TypeVar("AnySide", bound=Side)
 AnySide_co = TypeVar("AnySide_co", bound=Side, covariant=True)

@@ -183,6 +183,10 @@ class Side(Protocol):
     def means(self) -> tuple[int, ...]:
         """Mean of each band, DN."""
 
+    @property
+    def step(self) -> float:
+        """Step of the quantizer, DN."""
+
 
 class Codec(Protocol):
     """What a bundle's wire description and parts make; opens tile coders.

@@ -120,7 +120,7 @@ def _tile(name: str | None, model: bytes) -> int:
     """Return the rows and columns of a tile of the model that a stream names."""
     names = [name] if name else [str(path) for path in bundles.known().values()]
     for bundle in map(bundles.load, names):
-        if bundle.model_hash[:4] == model:
+        if bundle.tag == model:
             return bundle.tile
     raise BundleError(
         f"stream: made by model {model.hex()}, expected that of {name or 'a known bundle'}"

@@ -156,7 +156,7 @@ def test_truncated_and_flipped_streams_in_the_command(
 
 
 def tile_segment(bundle: Bundle, tile: int, body: bytes = b"\2") -> Segment:
-    return Segment(Kind.TILE, 0, bundle.model_hash[:4], tile, 0, 0, None, body)
+    return Segment(Kind.TILE, 0, bundle.tag, tile, 0, 0, None, body)
 
 
 def test_a_tile_far_beyond_the_scene(bundle: Bundle, decoder: Decoder, small: bytes) -> None:
@@ -446,7 +446,7 @@ def test_command_values_out_of_range(run: Run, tmp_path: Path, bundle: Bundle) -
 def test_kinds_of_a_newer_minor_version_are_skipped(
     decoder: Decoder, bundle: Bundle, small: bytes
 ) -> None:
-    newer = Segment(9, 0, bundle.model_hash[:4], 77, 3, 5, None, b"later").pack()
+    newer = Segment(9, 0, bundle.tag, 77, 3, 5, None, b"later").pack()
     assert decoder.decode(newer + small).complete
 
 

@@ -18,7 +18,7 @@ EDIT_BYTES = 4
 
 def seal_segments(stream: bytes) -> bytes:
     """Set the CRC of every segment of a stream; tiles and masks are of the model named last."""
-    tag = int.from_bytes(fixed_bundle().model_hash[:TAG_BYTES], "big")
+    tag = int.from_bytes(fixed_bundle().tag, "big")
     sealed = bytearray(stream)
     view = memoryview(sealed)
     offset = 0

@@ -92,7 +92,7 @@ def _lapped_stream(rows: int, cols: int, options: Options) -> bytes:
 def _fixed_stream(rows: int, cols: int) -> bytes:
     """Return segments of indices that no network made: the samples, cut to codewords."""
     image = _image(rows, cols, True)
-    model, grid = fixed_bundle().model_hash[:4], TileGrid(cols, rows, TILE)
+    model, grid = fixed_bundle().tag, TileGrid(cols, rows, TILE)
     head = SceneHeader.of(image, nodata=0)
     packed = [Segment(Kind.SCENE, 0, model, 0, 0, 0, None, head.pack()).pack()]
     for index in range(grid.count):
@@ -113,7 +113,7 @@ def _fixed_stream(rows: int, cols: int) -> bytes:
 
 def _header_stream() -> bytes:
     """Return a header with every extension, a segment of an unknown kind, and a tile."""
-    model = fixed_bundle().model_hash[:4]
+    model = fixed_bundle().tag
     place = (5e5, 10.0, 0.0, 5e6, 0.0, -10.0)
     header = SceneHeader("i16", 12, BANDS, 9, 0, -1, place, _WKT, (7, 8), ("B02", "B8A"), "sky")
     parts = (

@@ -8,12 +8,14 @@ import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from benchmarks.faults.fuzz.bundles import BANDS, TILE, fixed_bundle, lapped_bundle
 from benchmarks.faults.fuzz.seals import seal_bundle, seal_packets, seal_segments
 from ground.decode.kinds import rebuilder_of
+from ground.decode.lapped.lanes import read_lanes as read_tiles
 from ground.decode.lapped.rebuild import LappedRebuilder
 from ground.decode.reception import Reception
 from onboard.bundle import Bundle
@@ -24,7 +26,6 @@ from onboard.codec.corsa.layers import LayerShape, read_pieces
 from onboard.codec.corsa.quantizer import quantise
 from onboard.codec.lapped import part as lappedpart
 from onboard.codec.lapped.codec import LappedCodec
-from onboard.codec.lapped.context import BLOCK
 from onboard.codec.lapped.points import PLAIN, STEERED
 from onboard.codec.lapped.read.lanes import Lane
 from onboard.codec.lapped.read.layers import LayerReader
@@ -110,17 +111,24 @@ def read_recording(stream: bytes) -> None:
 
 def _receive(found: Sequence[Segment | Damage]) -> None:
     """Collect segments and read all tiles; anything damaged is a StreamError."""
-    bundles = {bundle.model_hash[:4]: bundle for bundle in (fixed_bundle(), lapped_bundle())}
+    bundles = {bundle.tag: bundle for bundle in (fixed_bundle(), lapped_bundle())}
     model = next((part.model for part in found if isinstance(part, Segment)), b"")
     bundle = bundles.get(model, fixed_bundle())
     reception = Reception(bundle)
     reception.add_all(found)
     grid = reception.grid(None, _MAX_PIXELS)
-    reception.sides(grid, bundle.front_end)
+    reception.sides(grid, _front_end(bundle.codec))
     rebuilder = rebuilder_of(bundle)
     for index in range(grid.count):
         rebuilder.tile(reception, grid, index)
     _refuse_damage(reception)
+
+
+def _front_end(codec: Codec) -> Any:
+    """Return the front end of a codec, whose kind of side information differs by family."""
+    if isinstance(codec, LappedCodec):
+        return codec.model.front_end
+    return CorsaCodec.of(codec).front_end
 
 
 def _refuse_damage(reception: Reception) -> None:
@@ -195,12 +203,9 @@ def read_lanes(packed: bytes) -> None:
     model = LappedCodec.of(bundle.codec).model
     reception = Reception(bundle, 0, SceneHeader("u16", 16, BANDS, cols, rows))
     edge = None if rows == cols == TILE else (rows, cols)
-    reception.add_all(_tile_segments(packed, bundle.model_hash[:4], edge))
+    reception.add_all(_tile_segments(packed, bundle.tag, edge))
     tile = LappedRebuilder(bundle).tile(reception, reception.grid(None, TILE * TILE), 0)
-    lanes = [Lane(0, *start, body) for start, body in sorted(tile.lanes.items())]
-    points = STEERED if tile.dependent else PLAIN
-    shape = -(-rows // BLOCK), -(-cols // BLOCK)
-    found = LayerReader(model).read(1, *shape, lanes, points)
+    found = read_tiles(LayerReader(model), [tile])
     _refuse_damage(reception)
     if found.wrong or found.complete[0] < model.contexts.layers:
         raise StreamError(f"lanes: {found.complete[0]} layers are whole")

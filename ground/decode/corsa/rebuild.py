@@ -13,6 +13,7 @@ from ground.decode.nodata import keep_off_nodata, restore_nodata
 from ground.decode.rebuilder import Network, Product
 from ground.decode.reception import Reception
 from onboard.bundle import Bundle
+from onboard.codec.corsa.codec import CorsaCodec
 from onboard.codec.corsa.frontend import AffineSide
 from onboard.image.tiles import TileGrid
 
@@ -25,7 +26,8 @@ class CorsaRebuilder:
 
     def __init__(self, bundle: Bundle) -> None:
         self._bands, self._side = bundle.bands, bundle.tile
-        self._levels, self._front_end = bundle.levels, bundle.affine
+        codec = CorsaCodec.of(bundle.codec)
+        self._levels, self._front_end = codec.levels, codec.front_end
 
     @property
     def layers(self) -> int:

@@ -5,17 +5,18 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ground.decode.tile import TileReception
-from onboard.codec.lapped.coder import LappedCoder
 from onboard.codec.lapped.context import BLOCK
-from onboard.codec.lapped.frontend import AdaptiveSide
-from onboard.codec.lapped.read.layers import Lane, Read, read
+from onboard.codec.lapped.frontends.frontend import LappedSide
+from onboard.codec.lapped.points import PLAIN, STEERED, Points, points_of
+from onboard.codec.lapped.read.lanes import Lane
+from onboard.codec.lapped.read.layers import LayerReader, Read
 from onboard.codec.tile import ALL_NODATA, ALL_VALID, DEPENDENT, SOME_NODATA
 from onboard.errors import StreamError
 from onboard.link.segment import Segment
 
 
 @dataclass
-class LaneTile(TileReception[AdaptiveSide]):
+class LaneTile(TileReception[LappedSide]):
     """What has arrived of a tile of entropy-coded symbols.
 
     Attributes:
@@ -31,9 +32,9 @@ class LaneTile(TileReception[AdaptiveSide]):
     lanes: dict[tuple[int, int], bytes] = field(default_factory=dict, init=False)
 
     @property
-    def dependent(self) -> bool:
-        """Whether indices were chosen along a trellis; False until layer 0 has arrived."""
-        return self.packed_side is not None and bool(self.packed_side[0] & DEPENDENT)
+    def points(self) -> Points:
+        """What its indices stand for; plain points until layer 0 has arrived."""
+        return PLAIN if self.packed_side is None else points_of(self.packed_side[0])
 
     def place_layers(self, segment: Segment) -> None:
         """Place the lane of symbols that a segment carries, and layer 0 before it."""
@@ -55,28 +56,28 @@ class LaneTile(TileReception[AdaptiveSide]):
             self.lanes[start] = lane
 
 
-def read_lanes(coder: LappedCoder, tiles: Sequence[LaneTile]) -> Read:
-    """Read tiles of one shape, all of them dependent or none."""
+def read_lanes(reader: LayerReader, tiles: Sequence[LaneTile]) -> Read:
+    """Read tiles of one shape whose indices stand for the same points."""
     lanes = [
         Lane(number, *start, body)
         for number, tile in enumerate(tiles)
         for start, body in sorted(tile.lanes.items())
     ]
     rows, cols = (-(-side // BLOCK) for side in (tiles[0].rows, tiles[0].cols))
-    return read(coder, len(tiles), rows, cols, lanes, tiles[0].dependent)
+    return reader.read(len(tiles), rows, cols, lanes, tiles[0].points)
 
 
-def complete_layers(coder: LappedCoder, tiles: Sequence[LaneTile]) -> list[int]:
+def complete_layers(reader: LayerReader, tiles: Sequence[LaneTile]) -> list[int]:
     """Return of each of some tiles of one shape how many layers are whole, from layer 0 on."""
-    found = [1 + coder.contexts.layers if tile.state == ALL_NODATA else 0 for tile in tiles]
-    for dependent in (False, True):
+    found = [1 + reader.model.contexts.layers if tile.state == ALL_NODATA else 0 for tile in tiles]
+    for points in (PLAIN, STEERED):
         coded = [
             place
             for place, tile in enumerate(tiles)
-            if tile.side is not None and tile.dependent == dependent
+            if tile.side is not None and tile.points == points
         ]
         if coded:
-            whole = read_lanes(coder, [tiles[place] for place in coded]).complete.tolist()
+            whole = read_lanes(reader, [tiles[place] for place in coded]).complete.tolist()
             for place, layers in zip(coded, whole, strict=True):
                 found[place] = 1 + layers
     return found

@@ -35,7 +35,7 @@ def half_cells(
         coder: the codec.
         symbols: symbols in steps, predictions included.
         rows: row of the tables for each symbol.
-        dependent: whether indices were chosen along a trellis; else 0 has its dead zone.
+        points: what indices stand for; where they are plain, 0 has its dead zone.
     """
     half = np.full(symbols.shape, _HALF, np.float32)
     if not points.steered:
@@ -46,7 +46,7 @@ def half_cells(
 
 
 def project(
-    coder: LappedCoder, bands: NDArray[np.float32], sent: LinearTiles, cells: NDArray[np.float32]
+    coder: LappedModel, bands: NDArray[np.float32], sent: LinearTiles, cells: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Return tiles whose latents are in their cells, nearly.
 

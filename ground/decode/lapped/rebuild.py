@@ -11,13 +11,16 @@ from ground.decode.lapped.canvas import Canvas, Patch
 from ground.decode.lapped.lanes import LaneTile, complete_layers, read_lanes
 from ground.decode.lapped.refinement import refine
 from ground.decode.lapped.standins import StandIns
-from ground.decode.lapped.tiles import DEPENDENT_STEP, linear_tiles
+from ground.decode.lapped.tiles import linear_tiles
 from ground.decode.mask import of_tile, open_below, with_halo
 from ground.decode.nodata import keep_off_nodata, restore_nodata
 from ground.decode.rebuilder import Network, Product
 from ground.decode.reception import Reception
 from onboard.bundle import Bundle
+from onboard.codec.lapped.codec import LappedCodec
 from onboard.codec.lapped.context import LATTICES
+from onboard.codec.lapped.points import Points
+from onboard.codec.lapped.read.layers import LayerReader
 from onboard.image.tiles import TileGrid
 from onboard.link.header import SceneHeader
 
@@ -29,7 +32,8 @@ class LappedRebuilder:
     """Works on bands of tile rows, so that memory beyond the image depends on its width."""
 
     def __init__(self, bundle: Bundle) -> None:
-        self._coder = bundle.lapped
+        self._coder = LappedCodec.of(bundle.codec).model
+        self._reader = LayerReader(self._coder)
 
     @property
     def layers(self) -> int:
@@ -44,7 +48,7 @@ class LappedRebuilder:
 
     def complete(self, tiles: Sequence[LaneTile]) -> list[int]:
         """Return of each of some tiles of one shape how many layers are whole, from layer 0 on."""
-        return complete_layers(self._coder, tiles)
+        return complete_layers(self._reader, tiles)
 
     def rebuild(
         self,
@@ -81,9 +85,9 @@ class LappedRebuilder:
         """Return some rows of tiles, each tile rebuilt alone, and what arrived of them."""
         numbers = range(rows.start * grid.columns, rows.stop * grid.columns)
         tiles = {index: self.tile(reception, grid, index) for index in numbers}
-        alike: dict[tuple[int, int, bool], list[int]] = {}
+        alike: dict[tuple[int, int, Points], list[int]] = {}
         for index, tile in tiles.items():
-            alike.setdefault((tile.rows, tile.cols, tile.dependent), []).append(index)
+            alike.setdefault((tile.rows, tile.cols, tile.points), []).append(index)
         canvas = Canvas.blank(grid, rows, self._coder.front_end.bands)
         for members in alike.values():
             for start in range(0, len(members), _TILES_AT_ONCE):
@@ -99,18 +103,18 @@ class LappedRebuilder:
     def _put_tiles(
         self, canvas: Canvas, tiles: Mapping[int, LaneTile], reception: Reception
     ) -> None:
-        """Put tiles of one shape, all of them dependent or none, on a canvas, unless lost."""
+        """Put tiles of one shape, with the same points, on a canvas, unless lost."""
         sides = {index: tile.side for index, tile in tiles.items() if tile.side is not None}
         if not sides:
             return
-        found = read_lanes(self._coder, [tiles[index] for index in sides])
+        found = read_lanes(self._reader, [tiles[index] for index in sides])
         for lane in found.wrong:
             reception.refuse(f"tile {list(sides)[lane.tile]}: symbols do not end")
         layers = self._coder.contexts.layers
         rebuilt = linear_tiles(self._coder, found, list(sides.values()))
         for index, pixels, whole in zip(sides, rebuilt, found.complete.tolist(), strict=True):
             inside = pixels[:, : tiles[index].rows, : tiles[index].cols]
-            step = sides[index].step * (DEPENDENT_STEP if found.dependent else 1)
+            step = sides[index].step * found.points.plain_share
             value = of_tile(whole, layers, LATTICES)
             canvas.put(index, Patch(inside, step, whole / layers, value))
 

@@ -10,7 +10,7 @@ from ground.decode.lapped.canvas import Patch
 from ground.decode.lapped.lanes import LaneTile
 from ground.decode.mask import LOST, of_empty_tile
 from ground.decode.reception import Reception
-from onboard.codec.lapped.frontend import AdaptiveFrontEnd
+from onboard.codec.lapped.frontends.frontend import FrontEnd
 from onboard.codec.tile import ALL_NODATA
 from onboard.image.tiles import TileGrid
 
@@ -31,7 +31,7 @@ class StandIns:
 
     @classmethod
     def choose(
-        cls, reception: Reception, grid: TileGrid, front_end: AdaptiveFrontEnd, halo: int
+        cls, reception: Reception, grid: TileGrid, front_end: FrontEnd, halo: int
     ) -> "StandIns":
         """Return the stand-ins of a scene.
 

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from onboard.codec.lapped import bandtransform
 from onboard.codec.lapped.context import BLOCK, FREQUENCIES, Ints
-from onboard.codec.lapped.quantizer import LARGEST_WORD, Quantizer
+from onboard.codec.lapped.model import LappedModel
+from onboard.codec.lapped.quantizers.quantisation import LARGEST_WORD, Quantisation
 from onboard.codec.lapped.transform import LappedTransform
 
 CELL = 4
@@ -124,7 +125,7 @@ def to_bands(
     return rotated.reshape(count, bands, *planes.shape[1:])
 
 
-def linear_bands(coder: LappedCoder, tiles: LinearTiles) -> NDArray[np.float32]:
+def linear_bands(coder: LappedModel, tiles: LinearTiles) -> NDArray[np.float32]:
     """Return bands (tiles, bands, rows, cols) in DN of what the symbols of tiles stand for."""
     count, rows, cols, _ = tiles.values.shape
     bands = tiles.means.shape[1]

@@ -13,13 +13,13 @@ from ground.decode.lapped.synthesis import (
     linear_bands,
     reconstruct,
 )
-from onboard.codec.lapped.coder import LappedCoder
-from onboard.codec.lapped.frontend import AdaptiveSide
+from onboard.codec.lapped.frontends.frontend import LappedSide
+from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.read.layers import Read
 
 
 def linear_tiles(
-    coder: LappedModel, found: Read, sides: Sequence[AdaptiveSide]
+    coder: LappedModel, found: Read, sides: Sequence[LappedSide]
 ) -> Iterator[NDArray[np.float32]]:
     """Yield tile by tile float32 (bands, rows, cols) in DN, whole positions.
 
@@ -46,7 +46,7 @@ def linear_tiles(
         yield from bands
 
 
-def _values(coder: LappedCoder, found: Read) -> NDArray[np.float32]:
+def _values(coder: LappedModel, found: Read) -> NDArray[np.float32]:
     """Return what symbols stand for, in steps, (tiles, rows, cols, channels)."""
     values = np.zeros((*found.state.shape, coder.contexts.cuts[-1]), np.float32)
     for number, layer in enumerate(found.layers, 1):
@@ -56,7 +56,7 @@ def _values(coder: LappedCoder, found: Read) -> NDArray[np.float32]:
     return values
 
 
-def _symbols(coder: LappedCoder, found: Read) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _symbols(coder: LappedModel, found: Read) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return whole symbols in steps and half their cells, (tiles, rows, cols, channels)."""
     shape = (*found.state.shape, coder.contexts.cuts[-1])
     symbols, cells = (np.zeros(shape, np.float32) for _ in range(2))

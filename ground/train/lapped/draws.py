@@ -9,9 +9,8 @@ from ground.decode.lapped.synthesis import CELL
 from ground.decode.lapped.tiles import linear_tiles
 from ground.train.lapped.recipe import WINDOW, LappedRecipe
 from ground.train.lapped.steps import codes_of, steps_of
-from onboard.codec.lapped.coder import LappedCoder
 from onboard.codec.lapped.context import LATTICES, ContextState
-from onboard.codec.lapped.frontends.adaptive import AdaptiveSide
+from onboard.codec.lapped.frontends.frontend import LappedSide
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.prepared import PreparedTiles
 from onboard.codec.lapped.quantizers.kinds import QUANTIZERS
@@ -77,7 +76,7 @@ def rebuilt(
         shape = (len(part), side, side, recipe.bands, recipe.tile, recipe.tile)
         joined = tiles.reshape(shape).transpose(0, 3, 1, 4, 2, 5)
         images.append(joined.reshape(len(part), recipe.bands, WINDOW, WINDOW))
-        steps.append(steps_of(codes) * (DEPENDENT_STEP if dependent else 1))
+        steps.append(steps_of(codes) * QUANTIZERS[quantizer](coder).points.plain_share)
         cells = (keep / layers).reshape(len(part), 1, side, side)
         shares.append(cells.repeat(recipe.tile // CELL, 2).repeat(recipe.tile // CELL, 3))
     return (
@@ -109,7 +108,7 @@ def _rebuilt_tiles(
         layers.append(LayerRead(rows, layer.mean, residual * kept, layer.values * kept))
     state = ContextState(coder.contexts, *prepared.latents.shape, points.unit)
     sides = [
-        AdaptiveSide(tuple(means), int(code), tuple(angles))
+        LappedSide(tuple(means), int(code), tuple(angles))
         for means, code, angles in zip(
             prepared.means.tolist(), codes, prepared.angles.tolist(), strict=True
         )

@@ -13,10 +13,12 @@ from ground.decode.lapped.projection import ANALYSIS_UNIT
 from ground.decode.lapped.synthesis import SYNTHESIS_UNIT
 from ground.train.lapped.steps import codes_of
 from onboard.codec.lapped import rans
-from onboard.codec.lapped.coder import LappedCoder, Prepared
 from onboard.codec.lapped.context import BLOCK, FREQUENCIES, LEVELS, ContextModel
-from onboard.codec.lapped.quantizer import LARGEST_WORD, Quantizer
-from onboard.codec.lapped.scan import Layer
+from onboard.codec.lapped.model import LappedModel
+from onboard.codec.lapped.prepared import PreparedTiles
+from onboard.codec.lapped.quantizers.kinds import QUANTIZERS
+from onboard.codec.lapped.quantizers.quantisation import LARGEST_WORD, Quantisation
+from onboard.codec.lapped.scan import Layer, Scanner
 from onboard.codec.lapped.tables import BIT, ESCAPE, LARGEST, SYMBOLS, Tables, rows_of
 from onboard.codec.lapped.transform import SUB_STEPS, LappedTransform
 from onboard.codec.lapped.trellis import SETS

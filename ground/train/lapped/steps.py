@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.codec.lapped.transform import STEP_CODES, SUB_STEPS
+from onboard.codec.lapped.transform import SUB_STEPS
+from onboard.codec.tile import STEPS
 
 
 def steps_of(codes: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -16,4 +17,4 @@ def steps_of(codes: NDArray[np.int64]) -> NDArray[np.float64]:
 def codes_of(steps: NDArray[Any]) -> NDArray[np.int64]:
     """Return the step codes nearest to steps in DN, 0..255."""
     codes = np.rint(SUB_STEPS * np.log2(2 * steps))
-    return np.asarray(np.clip(codes, 0, STEP_CODES - 1), np.int64)
+    return np.asarray(np.clip(codes, 0, STEPS - 1), np.int64)

@@ -22,9 +22,11 @@ from ground.train.lapped.draws import draw_codes, rebuilt, split
 from ground.train.lapped.model import ContextModel, LappedTransform, Refinement, laplace_bits
 from ground.train.lapped.recipe import WINDOW, LappedRecipe
 from ground.train.lapped.steps import steps_of
-from onboard.codec.lapped.coder import LappedCoder
 from onboard.codec.lapped.context import BLOCK, FREQUENCIES
-from onboard.codec.lapped.frontend import AdaptiveFrontEnd
+from onboard.codec.lapped.frontends.adaptive import AdaptiveFrontEnd
+from onboard.codec.lapped.model import LappedModel
+from onboard.codec.lapped.prepared import PreparedTiles
+from onboard.codec.lapped.quantizers.kinds import PLAIN, TRELLIS
 from onboard.errors import UsageError
 
 _STRIDE = 96

@@ -117,7 +117,7 @@ def test_a_lone_packet_is_read_by_what_other_recordings_or_the_bundle_tell(
     lone = next(p for p in PACKETS if [s.kind for s in unpack_segments(p[12:])] == [Kind.TILE])
     expected = set(unpack_segments(lone[12:]))
     assert expected <= set(read_pass([lone, PACKETS[0]]).scene(7))
-    assert expected <= set(read_pass([lone], models=[decoder.bundle.model_hash[:4]]).scene(7))
+    assert expected <= set(read_pass([lone], models=[decoder.bundle.tag]).scene(7))
     assert read_pass([lone]).scenes == {}
     assert lone in merge([lone, PACKETS[0]]).recording
     assert decoder.decode(lone, width=SHAPE[1]).reception.counts["used"] == len(expected)

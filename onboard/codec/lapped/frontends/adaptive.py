@@ -11,38 +11,13 @@ from numpy.typing import NDArray
 
 from onboard.codec.lapped import bandtransform
 from onboard.codec.lapped.context import BLOCK
-from onboard.codec.lapped.frontends.frontend import Analysed
+from onboard.codec.lapped.frontends.frontend import Analysed, LappedSide
 from onboard.codec.lapped.transform import PLANE_LIMIT
 from onboard.errors import StreamError
 
 _TILES_AT_ONCE = 4
 """Of whose samples temporary arrays are made: they stay in the processor's cache."""
 Number = TypeVar("Number", np.float32, np.float64)
-
-
-@dataclass(frozen=True)
-class AdaptiveSide:
-    """Side information of one tile.
-
-    Attributes:
-        means: mean of each band, DN.
-        step_code: 0..255; the step is 2^(code/16 - 1) DN.
-        angles: angles of the band transform, 0..255 each.
-    """
-
-    means: tuple[int, ...]
-    step_code: int
-    angles: tuple[int, ...]
-
-    @property
-    def step(self) -> float:
-        """Step in DN. For the ground."""
-        return float(2.0 ** (self.step_code / 16 - 1))
-
-    def pack(self) -> bytes:
-        """Pack as the step code, the angles, and one 16-bit two's complement mean per band."""
-        means = np.array(self.means, np.int64).astype(np.uint16).astype(">u2")
-        return bytes([self.step_code, *self.angles]) + means.tobytes()
 
 
 @dataclass(frozen=True)
@@ -56,7 +31,7 @@ class AdaptiveFrontEnd:
         """Length of the packed side information."""
         return 1 + bandtransform.angle_count(self.bands) + 2 * self.bands
 
-    def unpack(self, packed: bytes, signed: bool) -> AdaptiveSide:
+    def unpack(self, packed: bytes, signed: bool) -> LappedSide:
         """Unpack side information; `signed` says that samples are i16.
 
         Raises:
@@ -66,7 +41,7 @@ class AdaptiveFrontEnd:
             raise StreamError(f"side: expected {self.side_bytes} bytes, found {len(packed)}")
         first_mean = 1 + bandtransform.angle_count(self.bands)
         means = np.frombuffer(packed, ">i2" if signed else ">u2", offset=first_mean)
-        return AdaptiveSide(tuple(means.tolist()), packed[0], tuple(packed[1:first_mean]))
+        return LappedSide(tuple(means.tolist()), packed[0], tuple(packed[1:first_mean]))
 
     def analyse(self, tiles: NDArray[Any], present: NDArray[np.bool_]) -> Analysed:
         """Measure tiles and rotate their bands.

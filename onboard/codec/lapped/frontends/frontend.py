@@ -12,7 +12,30 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.codec.tile import Side
+
+@dataclass(frozen=True)
+class LappedSide:
+    """Side information of one tile.
+
+    Attributes:
+        means: mean of each band, DN.
+        step_code: 0..255; the step is 2^(code/16 - 1) DN.
+        angles: parameters of the front end, 0..255 each: angles of a band transform.
+    """
+
+    means: tuple[int, ...]
+    step_code: int
+    angles: tuple[int, ...]
+
+    @property
+    def step(self) -> float:
+        """Step in DN. For the ground."""
+        return float(2.0 ** (self.step_code / 16 - 1))
+
+    def pack(self) -> bytes:
+        """Pack as the step code, the angles, and one 16-bit two's complement mean per band."""
+        means = np.array(self.means, np.int64).astype(np.uint16).astype(">u2")
+        return bytes([self.step_code, *self.angles]) + means.tobytes()
 
 
 @dataclass(frozen=True)
@@ -44,7 +67,7 @@ class FrontEnd(Protocol):
     def side_bytes(self) -> int:
         """Length of the packed side information."""
 
-    def unpack(self, packed: bytes, signed: bool) -> Side:
+    def unpack(self, packed: bytes, signed: bool) -> LappedSide:
         """Unpack side information; `signed` says that samples are i16.
 
         Raises:

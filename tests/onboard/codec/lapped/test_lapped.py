@@ -17,7 +17,8 @@ from onboard.codec.lapped import part as lappedpart
 from onboard.codec.lapped.codec import LappedCodec
 from onboard.codec.lapped.coder import LappedTileCoder
 from onboard.codec.lapped.context import BLOCK, LATTICES
-from onboard.codec.lapped.frontends.adaptive import AdaptiveFrontEnd, AdaptiveSide
+from onboard.codec.lapped.frontends.adaptive import AdaptiveFrontEnd
+from onboard.codec.lapped.frontends.frontend import LappedSide
 from onboard.codec.lapped.points import PLAIN, STEERED
 from onboard.codec.lapped.prepared import PreparedTiles
 from onboard.codec.lapped.read.lanes import Lane
@@ -129,7 +130,7 @@ def test_nodata_does_not_count(tiles: NDArray[np.int32]) -> None:
 
 def test_bytes_of_the_side_information() -> None:
     front_end = AdaptiveFrontEnd(3)
-    side = AdaptiveSide((1, 65_535, 258), 112, (0, 128, 255))
+    side = LappedSide((1, 65_535, 258), 112, (0, 128, 255))
     packed = bytes.fromhex("70 0080ff 0001 ffff 0102")
     assert front_end.side_bytes == len(packed)
     assert side.pack() == packed
