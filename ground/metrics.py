@@ -30,11 +30,11 @@ class Quality:
     """How near a decoded image is to the original.
 
     Attributes:
-        psnr16: dB, peak 65535, from the MSE over all bands; inf when identical.
-        psnr10k: dB, peak 10000.
-        rmse: DN, over all bands.
-        ssim: mean over bands, range 10000 DN; 1 when identical.
-        spectral_angle_deg: mean over pixels, degrees, 0 to 180.
+        psnr16: PSNR in dB, peak 65535, from the MSE over all bands; inf when identical.
+        psnr10k: PSNR in dB, peak 10000, likewise from the MSE over all bands.
+        rmse: root mean squared error over all bands, DN.
+        ssim: mean structural similarity over bands, range 10000 DN; 1 when identical.
+        spectral_angle_deg: mean spectral angle over pixels, degrees, 0 to 180.
         histogram_distance: Wasserstein-1 distance per band, DN.
     """
 
@@ -66,7 +66,7 @@ def _checked_mask(a: AnyImage, b: AnyImage, valid: Valid) -> NDArray[np.bool_]:
     """Return the mask of pixels that count, after a check of all shapes.
 
     Raises:
-        InputError: see `measure`.
+        InputError: shapes differ, or no pixel is valid.
     """
     if a.ndim != 3 or a.shape != b.shape or a.shape[0] == 0:
         raise InputError(
@@ -120,8 +120,8 @@ def ssim(
     structural similarity", IEEE TIP 13(4), 2004, eq. 13, K1 0.01, K2 0.03.
 
     Args:
-        a: image.
-        b: image of the same shape.
+        a: one image, DN.
+        b: another image of the same shape, DN.
         data_range: L of the paper, DN.
         valid: pixels that count.
 

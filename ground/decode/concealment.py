@@ -1,7 +1,6 @@
-"""Concealment: what stands in for tiles that are lost, and for tiles without data."""
+"""Concealment: what stands in for tiles that are lost."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,64 +9,10 @@ from scipy import ndimage
 from onboard.codec.tile import Side
 from onboard.image.tiles import TileGrid
 
-BLOCK = 4
+_BLOCK = 4
 """Pixels of a side of what is averaged before it is carried into a hole."""
 _SWEEPS = 8
 _SMALLEST = 1e-6
-
-
-@dataclass(frozen=True)
-class EmptyFill:
-    """What the refinement network sees in place of tiles that are all nodata.
-
-    It depends on the tiles around alone, so that a loss elsewhere changes nothing.
-
-    Attributes:
-        means: float64 (tiles, bands) DN, of the tiles around.
-        steps: float64 (tiles,) DN, likewise; 0 where no tile around has any.
-        certain: (tiles,), no tile around is lost.
-    """
-
-    means: NDArray[np.float64]
-    steps: NDArray[np.float64]
-    certain: NDArray[np.bool_]
-
-    @classmethod
-    def around(
-        cls,
-        sides: Mapping[int, Side],
-        empty: set[int],
-        grid: TileGrid,
-        halo: int,
-        height_known: bool,
-        bands: int,
-    ) -> "EmptyFill":
-        """Average the side information of the tiles around each.
-
-        Args:
-            sides: of the tiles that have any.
-            empty: tiles that are known to be all nodata.
-            grid: of the scene.
-            halo: tiles to either side that count as around.
-            height_known: if not, there may be lost tiles below the grid.
-            bands: of the scene.
-        """
-        shape = (grid.rows, grid.columns)
-        values = np.zeros((grid.count, bands + 2))
-        for index, side in sides.items():
-            values[index] = (*side.means, side.step, 1.0)
-        lost = np.ones(grid.count, np.bool_)
-        lost[[*sides, *empty]] = False
-        window = np.ones((2 * halo + 1, 2 * halo + 1))
-        sums = np.stack(
-            [ndimage.convolve(v.reshape(shape), window, mode="constant") for v in values.T], axis=-1
-        ).reshape(values.shape)
-        below = np.full((halo, grid.columns), not height_known)
-        near = ndimage.maximum_filter(
-            np.concatenate([lost.reshape(shape), below]), size=2 * halo + 1, mode="constant"
-        )
-        averages = sums[:, :-1] / np.maximum(sums[:, -1:], 1.0)
-        return cls(averages[:, :-1], averages[:, -1], ~near[: grid.rows].reshape(-1))
 
 
 def fill_holes(
@@ -83,15 +28,15 @@ def fill_holes(
 
     Args:
         image: (bands, rows, cols).
-        known: (rows, cols), what is carried; if there is nothing, the holes stay as they are.
-        holes: (rows, cols), what is filled.
+        known: (rows, cols), pixels that are carried; if there are none, the holes stay as they are.
+        holes: (rows, cols), pixels that are filled.
     """
     if not holes.any() or not known.any():
         return
     rows, cols = known.shape
-    weights, sums = _halve(known.astype(np.float32)[None], image * known, BLOCK)
-    blocks = _pull_push(_mean(sums, weights), weights / np.float32(BLOCK**2))
-    side = BLOCK
+    weights, sums = _halve(known.astype(np.float32)[None], image * known, _BLOCK)
+    blocks = _pull_push(_mean(sums, weights), weights / np.float32(_BLOCK**2))
+    side = _BLOCK
     while side > 1:
         blocks, side = _double(blocks), side // 2
     image[:, holes] = blocks[:, :rows, :cols][:, holes]
@@ -142,7 +87,7 @@ def _double(planes: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def nearest_means(sides: Mapping[int, Side], grid: TileGrid, bands: int) -> NDArray[np.int32]:
-    """Return for each tile the band means of the nearest tile that has any, (tiles, bands) DN."""
+    """Return (tiles, bands) DN: of each tile the band means of the nearest of `sides`, else 0."""
     means = np.zeros((grid.count, bands), np.int32)
     if not sides:
         return means

@@ -31,8 +31,9 @@ class Decoded:
     Attributes:
         scene: the image with nodata value, geotransform, CRS and band ids of the stream.
         mask: uint8 (rows, cols) of `Mask`.
-        reception: what arrived.
-        complete: a header and the end arrived, nothing was damaged, and no pixel misses anything.
+        reception: segments that arrived, and what became of them.
+        complete: whether a header and the end arrived, nothing was damaged, and no pixel misses
+            anything.
         halo: pixels around a loss that the decoder network lets it reach.
     """
 
@@ -80,8 +81,8 @@ def open_decoder(bundle: Bundle, path: Path) -> FloatSession:
     """Open the decoder graph of a bundle.
 
     Args:
-        bundle: whose decoder.
-        path: of the bundle's file.
+        bundle: bundle whose decoder is opened.
+        path: path of the bundle's file.
 
     Raises:
         BundleError: there is none, it is damaged, or it is another model's.
@@ -122,8 +123,8 @@ class Decoder:
         max_pixels: int = DEFAULT_MAX_PIXELS,
         report: Callable[[int, int], None] = lambda _done, _of: None,
     ) -> Decoded:
-        """Decode one scene of a stream of segments, bare or in packets; see `decode_segments`."""
-        segments = read_stream(stream, models_of(stream) | {self.bundle.tag})
+        """Decode one scene of a stream of segments, bare or in packets, as `decode_segments`."""
+        segments = read_stream(stream, models_of(stream) | {self.bundle.model_hash[:4]})
         return self.decode_segments(segments, scene_id, width, max_pixels, report)
 
     def decode_segments(
@@ -137,10 +138,10 @@ class Decoder:
         """Decode one scene from what arrived of it. To add what arrives late, decode all again.
 
         Args:
-            segments: in any order, with gaps, repetitions and damage. Where none contradicts
-                another, the result does not depend on their order.
-            scene_id: which scene; None takes the first.
-            width: columns, needed only when no scene header arrived.
+            segments: segments in any order, with gaps, repetitions and damage. Where none
+                contradicts another, the result does not depend on their order.
+            scene_id: scene wanted; None takes the first.
+            width: columns of the scene, needed only when no scene header arrived.
             max_pixels: most pixels to make.
             report: called with the tiles done and their number.
 

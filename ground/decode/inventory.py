@@ -26,10 +26,10 @@ class IncompleteTile:
     every segment of the tile that begins elsewhere.
 
     Attributes:
-        tile: index.
-        layers: how many arrived whole, from layer 0 on.
-        have: layer and first of the tile segments that arrived.
-        have_masks: first of the mask segments that arrived; None if no mask is missing, as far as
+        tile: index of the tile.
+        layers: number of layers that arrived whole, from layer 0 on.
+        have: `layer` and `first` of the tile segments that arrived.
+        have_masks: `first` of the mask segments that arrived; None if no mask is missing, as far as
             is known.
     """
 
@@ -44,15 +44,15 @@ class Inventory:
     """What is missing of a scene.
 
     Attributes:
-        scene_id: which scene.
-        tiles: of the scene.
-        layers: of a tile, layer 0 included.
-        height_known: if not, there may be more tiles than that.
+        scene_id: id of the scene.
+        tiles: number of tiles of the scene.
+        layers: number of layers of a tile, layer 0 included.
+        height_known: whether the height was told; if not, there may be more tiles than that.
         header: whether a scene header arrived.
         end: whether the end arrived.
         absent: first and last tile of each run of tiles of which nothing arrived.
         incomplete: tiles of which something is missing.
-        segments: how many tile and mask segments did not arrive; None without the end.
+        segments: number of tile and mask segments that did not arrive; None without the end.
     """
 
     scene_id: int
@@ -112,11 +112,11 @@ def take_inventory(
     """Say what is missing of a scene.
 
     Args:
-        bundle: the model of the scene.
-        segments: all that arrived.
-        scene_id: which scene; None takes the first.
-        width: columns, needed only when no scene header arrived.
-        max_pixels: the most pixels of a scene.
+        bundle: bundle that wrote the scene.
+        segments: segments that arrived, of any scene.
+        scene_id: scene wanted; None takes the first.
+        width: columns of the scene, needed only when no scene header arrived.
+        max_pixels: most pixels that the scene may have.
 
     Raises:
         as `Decoder.decode_segments`.

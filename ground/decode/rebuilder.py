@@ -76,7 +76,7 @@ class Rebuilder(Protocol[Tile]):
         """Return what arrived of a tile of the grid, as far as it makes sense."""
 
     def complete(self, tiles: Sequence[Tile]) -> list[int]:
-        """Return of each of some tiles of one shape how many layers are whole, from layer 0 on."""
+        """Return how many layers of each tile are whole, from layer 0 on; all are of one shape."""
 
     def rebuild(
         self,

@@ -23,11 +23,13 @@ class Reception:
     """The segments of one scene, collected.
 
     Attributes:
-        bundle: the model the stream must name.
-        scene_id: the scene wanted; None takes that of the first intact segment.
+        bundle: bundle that the stream must name.
+        scene_id: scene wanted; None takes that of the first intact segment.
+        header: scene header, None until it has arrived.
+        end: end of the scene, None until it has arrived.
         counts: segments by what became of them: 'used', 'damaged', 'other scene', 'other model'.
         height_known: whether the height of `grid` was told, not guessed from the tiles that came.
-        problems: the first few reasons why segments were not used.
+        problems: first few reasons why segments were not used.
     """
 
     bundle: Bundle
@@ -114,7 +116,7 @@ class Reception:
 
         Args:
             width: columns of the scene, needed only when no header has arrived.
-            max_pixels: the most pixels (width x height) to make.
+            max_pixels: most pixels (width x height) to make.
 
         Raises:
             StreamError: no header and no width, or no way to know the height.

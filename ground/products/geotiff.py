@@ -52,8 +52,8 @@ def read(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Scene:
     tables and ground control points are left behind.
 
     Args:
-        path: the file.
-        max_pixels: largest rows x cols that is read.
+        path: path of the file.
+        max_pixels: most pixels (rows x cols) that are read.
 
     Raises:
         InputError: missing, damaged, without bands, floating point or of another dtype than uint8,

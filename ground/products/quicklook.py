@@ -46,12 +46,12 @@ def quicklook(
     a pixel of the mask then shows the highest code under it.
 
     Args:
-        path: the PNG.
-        original: (bands, rows, cols), or None: decoded and mask only.
-        decoded: the same shape.
-        mask: (rows, cols), codes 0 to 4 as in `LEGEND`.
+        path: path of the PNG.
+        original: image (bands, rows, cols) to compare with; None shows decoded and mask only.
+        decoded: decoded image (bands, rows, cols).
+        mask: mask (rows, cols), codes 0 to 4 as in `LEGEND`.
         gain: factor on the error, above 0.
-        caption: a line below the panels, such as PSNR and bytes.
+        caption: line below the panels, such as PSNR and bytes.
 
     Raises:
         InputError: shapes differ, or the mask holds another code.
@@ -75,7 +75,7 @@ def quicklook(
 
 
 def _check(original: Image | None, decoded: Image, mask: NDArray[np.uint8], gain: float) -> None:
-    """Refuse what does not fit together; see `quicklook`."""
+    """Refuse images, mask and gain that do not fit together."""
     if decoded.ndim != 3 or 0 in decoded.shape or mask.shape != decoded.shape[1:]:
         raise InputError(
             f"quicklook: expected (bands, rows, cols) and a mask (rows, cols), found "

@@ -28,7 +28,7 @@ class Item:
     """One scene of a data set.
 
     Attributes:
-        path: a GeoTIFF, or the folder of a BigEarthNet patch (one file a band).
+        path: path of a GeoTIFF, or of the folder of a BigEarthNet patch (one file a band).
         place: name of where it was taken; scenes of one place never part in a split.
         split: 'train', 'val' or 'test' where a manifest says so, else ''.
     """
@@ -149,9 +149,9 @@ def split_by_place(
     place while there are enough, and the outcome depends on the set of places and the seed alone.
 
     Args:
-        items: what to part; their own `split` is not looked at.
+        items: scenes to part; their own `split` is not looked at.
         fractions: share of the places per split, each 0 or more, 1 in all.
-        seed: another seed, another split.
+        seed: seed of the split; another seed, another split.
 
     Returns:
         For each split its items, in the order given.

@@ -84,11 +84,12 @@ def procedural(seed: int, rows: int, cols: int, bands: int = 4, nodata: bool = T
     order; more are spectra in between, without ids.
 
     Args:
-        seed: 0 or more.
-        rows: at least 1.
-        cols: at least 1.
-        bands: at least 1.
-        nodata: put a wedge of nodata (value 0) at the left border, as at the edge of a swath.
+        seed: seed of the scene, 0 or more.
+        rows: number of rows, at least 1.
+        cols: number of columns, at least 1.
+        bands: number of bands, at least 1.
+        nodata: whether a wedge of nodata (value 0) is at the left border, as at the edge of a
+            swath.
 
     Returns:
         uint16 in 1 to 12000 DN, 0 where there is no data; 10 m pixels in EPSG:32633.

@@ -161,10 +161,10 @@ def receive_file(
 
     Args:
         listener: bound UDP socket; a datagram is one PDU.
-        file: to write; if it is not whole, it holds what arrived, zeros between.
-        entities: this side and the sender.
-        seconds: after which to give up.
-        report: called with the bytes that the file reaches to.
+        file: path to write; if the file is not whole, it holds what arrived, zeros between.
+        entities: entity ids of this side and of the sender.
+        seconds: seconds after which to give up.
+        report: function that is called with the bytes that the file reaches to.
     """
     receiver = FileReceiver(file, entities)
     deadline = time.monotonic() + seconds

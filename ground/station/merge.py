@@ -19,10 +19,10 @@ class Merged:
     """The union of recordings.
 
     Attributes:
-        recording: packets; bare segments if there was no packet with an intact header.
-        segments: distinct ones, scene headers once a scene.
-        contradictions: places for which intact segments said different things.
-        damaged_bytes: in all recordings.
+        recording: packets back to back; bare segments if no packet had an intact header.
+        segments: number of distinct segments, scene headers once a scene.
+        contradictions: number of places for which intact segments said different things.
+        damaged_bytes: damaged bytes of all recordings.
     """
 
     recording: bytes
@@ -36,8 +36,8 @@ class _Union:
     """What all stations have.
 
     Attributes:
-        votes: for each place, how many stations have which segment, in the order of reading.
-        packets: distinct ones with an intact header, and the segments of each.
+        votes: number of stations that have each segment, by place, in the order of reading.
+        packets: distinct packets with an intact header, and the segments of each.
     """
 
     votes: dict[Place, Counter[Segment]] = field(default_factory=dict)
@@ -59,7 +59,7 @@ def merge(recordings: Sequence[Bytes], models: Collection[bytes] = ()) -> Merged
     """Unite recordings.
 
     Args:
-        recordings: as opened.
+        recordings: recordings of the stations, as `open_recording` gives them.
         models: tags of models known besides those of which the recordings tell.
 
     A packet is taken as it is, once, if it brings anything new. Segments that are only found in

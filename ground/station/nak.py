@@ -42,8 +42,8 @@ def missing_ranges(file: Bytes, size: int, models: Collection[bytes] = ()) -> li
     often) where nothing arrived. A recording of packets as they came has no such offsets.
 
     Args:
-        file: as far as it arrived.
-        size: of the file sent, as its metadata or end-of-file PDU tells.
+        file: file as far as it arrived.
+        size: bytes of the file sent, as its metadata or end-of-file PDU tells.
         models: tags of models known besides those of which the file tells.
 
     Raises:
@@ -63,9 +63,9 @@ def pack_naks(ranges: list[tuple[int, int]], size: int, transaction: Transaction
     """Return the NAK PDUs that ask for ranges of a file, each with its CRC.
 
     Args:
-        ranges: of the file, in rising order.
+        ranges: ranges of the file, first byte and end, in rising order.
         size: bytes of the file.
-        transaction: whose file.
+        transaction: transaction that sends the file.
     """
     most = get_max_seg_reqs_for_max_packet_size_and_pdu_cfg(PDU_BYTES, _config(size, transaction))
     naks = []

@@ -20,8 +20,8 @@ class Found:
     """Segments that a recording holds together.
 
     Attributes:
-        packet: around them, None if there is none or its header is damaged.
-        segments: all intact.
+        packet: packet around them, None if there is none or its header is damaged.
+        segments: intact segments.
     """
 
     packet: SpacePacket | None
@@ -33,8 +33,8 @@ class Pass:
     """All that was received of a pass.
 
     Attributes:
-        scenes: by scene id, each distinct segment once, in the order of reading.
-        damage: what is no intact segment.
+        scenes: segments by scene id, each distinct one once, in the order of reading.
+        damage: damage, wherever there was no intact segment.
         alone: whether all is from one recording, and nothing was restored.
     """
 
@@ -91,7 +91,7 @@ def read_recording(recording: Bytes, models: Collection[bytes]) -> Iterator[Foun
     """Yield what is in a recording of packets or of bare segments.
 
     Args:
-        recording: as opened.
+        recording: recording, as `open_recording` gives it.
         models: tags of the models that segments may be of, see `models_of`.
     """
     if is_packets(recording):
@@ -111,9 +111,10 @@ def read_pass(
     """Read recordings of one pass, in any order, and what repair packets restore of them.
 
     Args:
-        recordings: as opened.
-        apid: leave out the packets of other APIDs. The APID of segments without a packet header is
-            not known: they are used after all others, unless their scene came with another APID.
+        recordings: recordings, as `open_recording` gives them.
+        apid: APID wanted; packets of others are left out. The APID of segments without a packet
+            header is not known: they are used after all others, unless their scene came with
+            another APID.
         models: tags of models known besides those of which the recordings tell.
     """
     restored = restored_packets(recordings, models)
@@ -139,7 +140,7 @@ def restored_packets(recordings: Sequence[Bytes], models: Collection[bytes] = ()
     """Return the packets that the erasure code brings back, all recordings together.
 
     Args:
-        recordings: as opened.
+        recordings: recordings, as `open_recording` gives them.
         models: tags of models known besides those of which the recordings tell.
     """
     if all(recording.find(_REPAIR_MARK) < 0 for recording in recordings):

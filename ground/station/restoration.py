@@ -46,7 +46,7 @@ class _Places:
     """Plain packets by their places.
 
     Attributes:
-        packets: packed, by place.
+        packets: packed packets by place.
     """
 
     def __init__(self, packets: dict[_Place, bytes]) -> None:
@@ -120,9 +120,9 @@ class Restoration:
 
     Attributes:
         packets: the restored packets back to back, to be appended to the recording.
-        packets_restored: how many.
-        groups_whole: groups of which every packet arrived.
-        groups_restored: groups of which the rest was restored.
+        packets_restored: number of those packets.
+        groups_whole: number of groups of which every packet arrived.
+        groups_restored: number of groups of which the rest was restored.
         lacking: groups beyond repair: APID, number of the first packet, further repair packets
             that would restore it.
     """

@@ -14,8 +14,8 @@ class SequenceCounts:
     8,192, and a gap of 8,192 or more is told wrongly.
 
     Attributes:
-        packets: how many arrived.
-        duplicates: how many of them had arrived before.
+        packets: number of packets that arrived.
+        duplicates: number of them that had arrived before.
     """
 
     packets: int = 0

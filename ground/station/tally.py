@@ -22,8 +22,8 @@ class Tally:
     tiles cannot be told from damaged ones.
 
     Attributes:
-        bytes: in all.
-        damaged_bytes: that are no intact packet or segment.
+        bytes: bytes of the recording.
+        damaged_bytes: bytes that are no intact packet or segment.
         apids: sequence counts by APID.
         scenes: segments by scene id.
         models: tags of models known besides those of which the recording tells.

@@ -39,10 +39,10 @@ def receive(
     A datagram is one or more packets. It is written and flushed before it is looked at.
 
     Args:
-        listener: as opened by `listen`.
-        recording: open for appending.
+        listener: socket, as `listen` gives it.
+        recording: file that is open for appending.
         idle: seconds without a datagram after which to stop; None waits for Ctrl-C.
-        report: called after each datagram.
+        report: function that is called after each datagram.
     """
     listener.settimeout(idle)
     tally = Tally()

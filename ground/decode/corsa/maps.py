@@ -26,7 +26,7 @@ class MapTile(TileReception[AffineSide]):
 
     Attributes:
         levels: levels of the pyramid, coarse to fine.
-        maps: int32 (rows, cols) of each level; MISSING where nothing has arrived.
+        maps: int32 (rows, cols), indices of each level; MISSING where nothing has arrived.
     """
 
     levels: Sequence[Level]

@@ -41,7 +41,7 @@ class CorsaRebuilder:
         return reception.fill(tile, grid, index)
 
     def complete(self, tiles: Sequence[MapTile]) -> list[int]:
-        """Return of each of some tiles how many layers are whole, from layer 0 on."""
+        """Return how many layers of each tile are whole, from layer 0 on."""
         return [tile.complete for tile in tiles]
 
     def rebuild(

@@ -68,7 +68,7 @@ def read_lanes(reader: LayerReader, tiles: Sequence[LaneTile]) -> Read:
 
 
 def complete_layers(reader: LayerReader, tiles: Sequence[LaneTile]) -> list[int]:
-    """Return of each of some tiles of one shape how many layers are whole, from layer 0 on."""
+    """Return how many layers of each tile are whole, from layer 0 on; all are of one shape."""
     found = [1 + reader.model.contexts.layers if tile.state == ALL_NODATA else 0 for tile in tiles]
     for points in (PLAIN, STEERED):
         coded = [

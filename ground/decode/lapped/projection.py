@@ -32,7 +32,7 @@ def half_cells(
     """Return half the cell of each symbol, in steps; what is not coded has none.
 
     Args:
-        coder: the codec.
+        coder: lapped codec.
         symbols: symbols in steps, predictions included.
         rows: row of the tables for each symbol.
         points: what indices stand for; where they are plain, 0 has its dead zone.
@@ -51,7 +51,7 @@ def project(
     """Return tiles whose latents are in their cells, nearly.
 
     Args:
-        coder: the codec.
+        coder: lapped codec.
         bands: float32 (tiles, bands, rows, cols) DN, from `linear_bands`.
         sent: symbols of the tiles, predictions included, without codewords.
         cells: float32 (tiles, rows / 8, cols / 8, channels), half the cell of each symbol, see

@@ -47,7 +47,7 @@ class LappedRebuilder:
         return reception.fill(tile, grid, index)
 
     def complete(self, tiles: Sequence[LaneTile]) -> list[int]:
-        """Return of each of some tiles of one shape how many layers are whole, from layer 0 on."""
+        """Return how many layers of each tile are whole, from layer 0 on; all are of one shape."""
         return complete_layers(self._reader, tiles)
 
     def rebuild(

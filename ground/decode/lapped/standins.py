@@ -1,18 +1,75 @@
 """Stand-ins: what takes the place of tiles that are lost, and of tiles without data."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
-from ground.decode.concealment import EmptyFill, nearest_means
+from ground.decode.concealment import nearest_means
 from ground.decode.lapped.canvas import Patch
 from ground.decode.lapped.lanes import LaneTile
 from ground.decode.mask import LOST, of_empty_tile
 from ground.decode.reception import Reception
-from onboard.codec.lapped.frontends.frontend import FrontEnd
+from onboard.codec.lapped.frontends.frontend import FrontEnd, LappedSide
 from onboard.codec.tile import ALL_NODATA
 from onboard.image.tiles import TileGrid
+
+
+@dataclass(frozen=True)
+class EmptyFill:
+    """What the refinement network sees in place of tiles that are all nodata.
+
+    It depends on the tiles around alone, so that a loss elsewhere changes nothing.
+
+    Attributes:
+        means: float64 (tiles, bands) DN, average means of the tiles around each.
+        steps: float64 (tiles,) DN, average step of the tiles around each; 0 if none has any.
+        certain: bool (tiles,), whether no tile around is lost.
+    """
+
+    means: NDArray[np.float64]
+    steps: NDArray[np.float64]
+    certain: NDArray[np.bool_]
+
+    @classmethod
+    def around(
+        cls,
+        sides: Mapping[int, LappedSide],
+        empty: set[int],
+        grid: TileGrid,
+        halo: int,
+        height_known: bool,
+        bands: int,
+    ) -> "EmptyFill":
+        """Average the side information of the tiles around each.
+
+        Args:
+            sides: side information of the tiles that have any, by index.
+            empty: tiles that are known to be all nodata.
+            grid: tiles of the scene.
+            halo: tiles to either side that count as around.
+            height_known: whether the grid ends where the scene ends; if not, there may be lost
+                tiles below it.
+            bands: bands of the scene.
+        """
+        shape = (grid.rows, grid.columns)
+        values = np.zeros((grid.count, bands + 2))
+        for index, side in sides.items():
+            values[index] = (*side.means, side.step, 1.0)
+        lost = np.ones(grid.count, np.bool_)
+        lost[[*sides, *empty]] = False
+        window = np.ones((2 * halo + 1, 2 * halo + 1))
+        sums = np.stack(
+            [ndimage.convolve(v.reshape(shape), window, mode="constant") for v in values.T], axis=-1
+        ).reshape(values.shape)
+        below = np.full((halo, grid.columns), not height_known)
+        near = ndimage.maximum_filter(
+            np.concatenate([lost.reshape(shape), below]), size=2 * halo + 1, mode="constant"
+        )
+        averages = sums[:, :-1] / np.maximum(sums[:, -1:], 1.0)
+        return cls(averages[:, :-1], averages[:, -1], ~near[: grid.rows].reshape(-1))
 
 
 @dataclass(frozen=True)

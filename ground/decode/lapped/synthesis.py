@@ -51,10 +51,10 @@ def reconstruct(
     """Return what symbols stand for, in steps: prediction and codeword of the residual.
 
     Args:
-        quantizer: has the codewords.
-        residual: as coded.
-        rows: of the tables.
-        mean: predictions, in steps.
+        quantizer: quantizer whose codewords stand for the residuals.
+        residual: residuals as they were coded.
+        rows: row of the tables for each residual.
+        mean: prediction of each symbol, in steps.
     """
     table = np.zeros((len(quantizer.codewords), 2 * LARGEST_WORD + 1), np.float32)
     table[:, LARGEST_WORD + 1 :] = quantizer.codewords / np.float32(256)
@@ -98,9 +98,9 @@ def tile_borders(tile: int, first_row: int, shape: tuple[int, int]) -> NDArray[n
     Along the rows and along the columns: 1 in the first cell of a tile, -1 in the last, else 0.
 
     Args:
-        tile: cells of a side.
-        first_row: of the scene, in cells; columns begin with the scene's.
-        shape: rows and columns.
+        tile: side of a tile, cells.
+        first_row: first row in the scene, cells; columns begin with the scene's.
+        shape: rows and columns, cells.
     """
     found = np.zeros((2, *shape), np.float32)
     for plane, first in enumerate((first_row, 0)):

@@ -24,9 +24,9 @@ def linear_tiles(
     """Yield tile by tile float32 (bands, rows, cols) in DN, whole positions.
 
     Args:
-        coder: the codec.
+        coder: lapped codec.
         found: symbols of the tiles.
-        sides: their side information.
+        sides: side information of each tile.
     """
     tiles = LinearTiles(
         _values(coder, found),

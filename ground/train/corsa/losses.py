@@ -16,9 +16,9 @@ def log_mse(decoded: Tensor, target: Tensor, steps: Tensor) -> Tensor:
     Reported is the mean PSNR over scenes, so each tile counts by its logarithm, bright or dark.
 
     Args:
-        decoded: (batch, bands, rows, cols) in int8 units.
-        target: as `decoded`, not rounded or clipped.
-        steps: (batch,) DN per int8 unit.
+        decoded: decoded tiles (batch, bands, rows, cols) in int8 units.
+        target: tiles of the shape of `decoded`, in int8 units, not rounded or clipped.
+        steps: steps (batch,), DN per int8 unit.
     """
     squared = (decoded - target).square().mean((1, 2, 3)) * steps.square()
     return 10 * torch.log10(squared + FLOOR_DN**2).mean()
@@ -31,9 +31,9 @@ def structure_loss(decoded: Tensor, target: Tensor, steps: Tensor) -> Tensor:
     Source: Wang et al. 2004, eq. 9 and 10, Gaussian window 11x11 of sigma 1.5.
 
     Args:
-        decoded: (batch, bands, rows, cols) in int8 units.
-        target: as `decoded`.
-        steps: (batch,) DN per int8 unit.
+        decoded: decoded tiles (batch, bands, rows, cols) in int8 units.
+        target: tiles of the shape of `decoded`, in int8 units.
+        steps: steps (batch,), DN per int8 unit.
     """
     scale = steps[:, None, None, None]
     x, y = decoded * scale, target * scale

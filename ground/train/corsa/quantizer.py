@@ -59,7 +59,7 @@ class Quantized:
 
     Attributes:
         codewords: (batch, dims, rows, cols), the chosen codewords, straight-through gradient.
-        indices: (batch, rows, cols) int64.
+        indices: int64 (batch, rows, cols), their indices.
         commitment: scalar, mean squared distance over the variance of the latents.
     """
 

@@ -31,7 +31,7 @@ class TileSet:
 
     Attributes:
         samples: int8 (n, bands, tile, tile), what the encoder sees.
-        targets: float32, the same before rounding and clipping.
+        targets: float32 (n, bands, tile, tile), those samples before rounding and clipping.
         steps: float32 (n,), DN per int8 unit.
     """
 
@@ -81,10 +81,11 @@ def train(
     """Train, or go on from the checkpoint in `output`.
 
     Args:
-        recipe: what to train.
+        recipe: recipe of the run.
         data: folder of scenes, as `ground.scenes.folders.find_scenes` takes it.
         output: folder for `checkpoint.pt` and `log.jsonl`.
-        report: called with the step after every step, with a line of the log when there is one.
+        report: function that is called after every step with its number, and with a line of the
+            log when there is one.
     """
     training, validation = (TileSet.read(items, recipe) for items in train_items(data))
     output.mkdir(parents=True, exist_ok=True)

@@ -180,13 +180,13 @@ def fit(
     """Fit tables, dead zones and reconstruction codewords to prepared training tiles.
 
     Args:
-        coder: model to start from; transform, contexts and `skip` stay.
-        batches: training tiles, analysed.
+        coder: codec to start from; transform, contexts and `skip` stay.
+        batches: training tiles.
         seed: seed of what `draw` draws.
         rounds: rounds of fitting, each to what the last one gives.
-        decide: gives dead zone and rounding for tables and `skip`.
-        draw: gives the step codes that a batch is coded at.
-        quantizers: kinds of quantizer whose tiles are counted.
+        decide: function that gives dead zone and rounding for tables and `skip`.
+        draw: function that gives the step codes that a batch is coded at.
+        kinds: kinds of tiles to fit to: plain ones (False), dependent ones (True), or both.
     """
     rng = np.random.default_rng(seed)
     start = coder.quantisation.codewords / 256

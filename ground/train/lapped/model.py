@@ -179,7 +179,7 @@ class ContextModel(nn.Module):
         """Return scale and predicted mean of each symbol.
 
         Args:
-            symbols: (n, channels, rows, cols).
+            symbols: symbols (n, channels, rows, cols).
         """
         size = symbols.abs().clamp(max=SIZE_CAP)
         around = F.pad(size, (1, 1, 1, 1))
@@ -278,10 +278,11 @@ class Refinement(nn.Module):
         """Return the refined image.
 
         Args:
-            image: (n, bands, rows, cols) DN, sides multiples of 4.
-            step: (n, 1, rows/4, cols/4), DN.
-            known: the same, share of the symbols that arrived, 0..1.
-            border: (n, 2, rows/4, cols/4), see `ground.decode.lapped.synthesis.tile_borders`.
+            image: linearly rebuilt image (n, bands, rows, cols) DN, sides multiples of 4.
+            step: step of each cell (n, 1, rows/4, cols/4), DN.
+            known: share of the symbols of each cell that arrived, 0..1, of the same shape.
+            border: where tiles meet (n, 2, rows/4, cols/4), as
+                `ground.decode.lapped.synthesis.tile_borders` gives it.
         """
         local = F.avg_pool2d(F.avg_pool2d(image, CELL), 5, 1, 2, count_include_pad=False)
         away = (image - _enlarged(local)) * _enlarged(0.5 / step)

@@ -45,10 +45,10 @@ def train(
     """Train, or go on after the last finished stage in `output`.
 
     Args:
-        recipe: what to train.
+        recipe: recipe of the run.
         training: scenes to train on.
         output: folder for `checkpoint.pt` and `log.jsonl`.
-        report: called after every step with stage, step, steps and loss.
+        report: function that is called after every step with stage, step, steps and loss.
     """
     output.mkdir(parents=True, exist_ok=True)
     windows = read_tiles(training, WINDOW, _STRIDE, recipe.bands)
@@ -177,12 +177,12 @@ class _Run:
         """Train a refinement network.
 
         Args:
-            network: to train.
-            coder: makes what it is trained on.
-            stage: name.
-            draws: seed of each, and the kind of quantizer of its tiles.
+            network: network to train.
+            coder: codec that makes what it is trained on.
+            stage: name of the stage.
+            draws: seed of each, and whether its tiles are dependent.
             rate: largest learning rate.
-            steps: to take.
+            steps: steps to take.
         """
         recipe = self.recipe
         network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
