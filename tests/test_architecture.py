@@ -56,6 +56,7 @@ ARROWS: dict[str, str] = {
     "export.lapped": "onboard ground files",
     "export.commands": "onboard ground csource corsa lapped",
     "export.__main__": "onboard commands",
+    "benchmarks.files": "onboard",
     "benchmarks.machine": "onboard",
     "benchmarks.scenes": "onboard ground",
     "benchmarks.codecs": "onboard ground",
@@ -64,9 +65,9 @@ ARROWS: dict[str, str] = {
     "benchmarks.ablation": "onboard ground codecs scenes quality",
     "benchmarks.link": "onboard ground codecs scenes machine",
     "benchmarks.faults": "onboard ground codecs machine resources",
-    "benchmarks.boards": "onboard codecs scenes resources",
-    "benchmarks.boardreport": "onboard codecs resources boards",
-    "benchmarks.energy": "onboard ground codecs scenes resources boards",
+    "benchmarks.boards": "onboard ground codecs scenes files resources",
+    "benchmarks.boardreport": "onboard codecs machine resources boards",
+    "benchmarks.energy": "onboard ground codecs scenes files resources boards",
     "benchmarks.__main__": (
         "onboard quality ablation link faults resources boards boardreport energy"
     ),

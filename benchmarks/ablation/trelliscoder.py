@@ -46,9 +46,9 @@ class Decided:
     """The coded symbols of a layer of a batch.
 
     Attributes:
-        coded: where they are in the flat layer.
-        levels: of the context model.
-        sets: of points and tables.
+        coded: places of the coded symbols in the flat layer.
+        levels: levels of the context model.
+        sets: sets of points and tables.
         indices: signed.
         away: latents less their prediction, in steps.
         values: (tiles, positions, channels), what all symbols of the layer stand for, in steps.
@@ -68,9 +68,9 @@ class TrellisCoder:
 
     Attributes:
         coder: gives transform, contexts and the levels that are not coded.
-        trellis: of the indices of a tile's layer, position by position.
+        trellis: trellis of the indices of a tile's layer, position by position.
         worth: squared spacings that a bit is worth when an index is chosen.
-        tables: of each set.
+        tables: tables of each set.
         codewords: float32 (sets, 64, 5), what magnitudes of 0 to 4 stand for, in steps.
     """
 

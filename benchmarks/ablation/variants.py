@@ -55,25 +55,25 @@ class FixedBands(AdaptiveFrontEnd):
     """Means and step of each tile, but one band transform for all, which tiles do not carry.
 
     Attributes:
-        angles: of the band transform.
+        angles: angles of the band transform.
     """
 
     angles: tuple[int, ...]
 
     @property
     def side_bytes(self) -> int:
-        """See `AdaptiveFrontEnd.side_bytes`."""
+        """Length of the packed side information, which has no angles."""
         return 1 + 2 * self.bands
 
     def unpack(self, packed: bytes, signed: bool) -> LappedSide:
-        """See `AdaptiveFrontEnd.unpack`."""
+        """Unpack side information; `signed` says that samples are i16."""
         if len(packed) != self.side_bytes:
             raise StreamError(f"side: expected {self.side_bytes} bytes, found {len(packed)}")
         means = np.frombuffer(packed, ">i2" if signed else ">u2", offset=1)
         return LappedSide(tuple(means.tolist()), packed[0], self.angles)
 
     def analyse(self, tiles: NDArray[Any], present: NDArray[np.bool_]) -> Analysed:
-        """See `AdaptiveFrontEnd.analyse`; the tiles' angles are empty."""
+        """Measure tiles and rotate their bands; the tiles' own angles are empty."""
         means = super().analyse(tiles, present).means
         count, bands, rows, cols = tiles.shape
         away = (tiles - means[:, :, None, None]) * present[:, None]
@@ -119,8 +119,8 @@ class Variant:
 
     Attributes:
         label: what is different.
-        coder: of all scenes.
-        front_end: of each scene, instead of the coder's.
+        coder: model of all scenes.
+        front_end: gives the front end of each scene, instead of the model's.
         scene_bytes: side information of a scene that the stream has no place for.
         by_octave: coders instead, by octave of the step; of those near the right one the better.
         trellis: choose indices along a trellis.

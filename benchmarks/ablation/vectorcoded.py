@@ -55,7 +55,7 @@ class _Choices:
     Attributes:
         part: the tiles.
         steps: (tiles,) DN.
-        values: by size, latents (tiles, rows, cols, channels) in steps.
+        values: latents (tiles, rows, cols, channels) in steps, by size.
         errors: (tiles, sizes) squared DN.
         bodies: (sizes,) bytes of a tile, segments not counted.
     """

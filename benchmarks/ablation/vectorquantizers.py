@@ -47,7 +47,7 @@ class Book:
 
     @property
     def bits(self) -> int:
-        """See `Quantised`."""
+        """Bits of an index."""
         return BITS
 
     def nearest(self, vectors: Vectors) -> NDArray[np.int64]:
@@ -60,7 +60,7 @@ class Book:
         return np.concatenate([np.zeros(0, np.int64), *parts])
 
     def quantised(self, vectors: Vectors) -> Vectors:
-        """See `Quantised`."""
+        """Return what each vector (n, channels) becomes; 0 in the channels of others."""
         found = np.zeros_like(vectors)
         found[:, self.channels] = self.words[self.nearest(vectors[:, self.channels])]
         return found
@@ -76,11 +76,11 @@ class Sphere:
 
     @property
     def bits(self) -> int:
-        """See `Quantised`."""
+        """Bits of an index."""
         return BITS + _GAIN_BITS
 
     def quantised(self, vectors: Vectors) -> Vectors:
-        """See `Quantised`."""
+        """Return what each vector (n, channels) becomes; 0 in the channels of others."""
         shape, along = nearest_shape(self.shapes, vectors[:, self.channels])
         found = np.zeros_like(vectors)
         found[:, self.channels] = self.shapes[shape] * self.gains[self.nearest_gain(along), None]

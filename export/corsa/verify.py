@@ -1,5 +1,6 @@
 """Verify: what int8 costs, fp32 against ONNX int8 and TFLite int8 on the same scenes."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import helper
 
+from ground import metrics
 from ground.decode.graph import FloatSession
 from ground.scene import Scene
 from onboard.bundle import Bundle
@@ -150,7 +152,7 @@ class Verification:
                 f"verify: expected scenes of {self.bundle.tile} pixels or more, found none"
             )
         psnr16 = {
-            path: float(np.mean(10 * np.log10(65_535**2 / np.maximum(squared, 1e-3))))
+            path: float(np.mean([_psnr16(error) for error in squared]))
             for path, squared in errors.items()
         }
         worst = min(psnr16["ort"], psnr16["litert"])
@@ -173,6 +175,11 @@ class Verification:
             difference = front_end.denormalise(found, side).astype(np.float64) - tile
             errors[path] = float(np.square(difference).mean())
         return maps, errors
+
+
+def _psnr16(squared: float) -> float:
+    """Return the PSNR16 of a mean squared error in DN^2, taken as 0.001 at least."""
+    return metrics.psnr_of_level(10 * math.log10(max(squared, 1e-3)), metrics.PEAK_16_BIT)
 
 
 def _whole_tiles(scenes: Iterable[Scene], bundle: Bundle) -> Iterable[NDArray[Any]]:

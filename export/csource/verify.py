@@ -92,7 +92,7 @@ class Speed:
         openjpeg_mpixel_per_s: OpenJPEG in memory, bands independent.
         speed_over_openjpeg: speed of the native build over that of OpenJPEG.
         portable_over_openjpeg: speed of the portable build over that of OpenJPEG.
-        speed_over_openjpeg_trellis: that of the native build along a trellis.
+        speed_over_openjpeg_trellis: that speed along a trellis.
         spread: largest over smallest time of the native build.
     """
 

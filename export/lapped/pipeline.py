@@ -10,6 +10,7 @@ from export.files import write_files
 from export.lapped.bundle import make_lapped_bundle
 from export.lapped.card import ENGINES, model_card
 from export.lapped.graph import refinement_onnx
+from ground import metrics
 from ground.decode.decoder import Decoder
 from ground.scene import Scene
 from ground.scenes.folders import read_item, train_items
@@ -89,16 +90,14 @@ def _measure(
         found = []
         for scene in scenes:
             image = scene.image
-            budget = int(2 * image.size / ratio)
+            budget = int(scene.raw_bytes / ratio)
             stream = b"".join(encoder.encode(image, scene.header(), Options(budget=budget)))
-            error = float(
-                np.square(decoder.decode(stream).scene.image - image.astype(float)).mean()
-            )
-            found.append(20 * np.log10(65_535) - 10 * np.log10(error))
+            decoded = decoder.decode(stream).scene.image
+            found.append(metrics.psnr(image, decoded, metrics.PEAK_16_BIT))
             # Asked for the error just made, the model as it is gives another: by that it is off.
-            rmse = float(np.sqrt(error))
+            rmse = metrics.rmse(image, decoded)
             aimed = b"".join(encoder.encode(image, scene.header(), Options(rmse=rmse)))
             back = decoder.decode(aimed).scene.image
-            shares.append(float(np.square(back - image.astype(float)).mean()) / error)
+            shares.append((metrics.rmse(image, back) / rmse) ** 2)
         psnr16[f"{ratio:g}"] = float(np.mean(found))
     return round(1000 * float(np.exp(np.mean(np.log(shares))))), psnr16

@@ -162,7 +162,7 @@ class Batches:
         """Yield what batches have of some tiles, those of one shape and room together.
 
         Args:
-            tiles: which, as numbered through the batches.
+            tiles: tiles wanted, as numbered through the batches.
             most: most tiles together.
         """
         waiting: dict[tuple[Edge, bool], list[Share]] = {}

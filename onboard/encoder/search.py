@@ -59,7 +59,7 @@ class Search:
         """Choose steps for some tiles, so that all that have none share what is left.
 
         Args:
-            tiles: which, of those that have none.
+            tiles: tiles to choose for, of those that have none.
             budget: bytes of the window's tiles.
         """
         known = self.sizes != _UNKNOWN

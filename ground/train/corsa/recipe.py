@@ -8,20 +8,11 @@ from onboard.codec.corsa.frontend import AffineFrontEnd
 
 
 @dataclass(frozen=True)
-class Recipe(TomlRecipe):
+class Recipe(TomlRecipe, Architecture):
     """All that decides a training run, as a TOML file holds it (recipes/corsa-*.toml)."""
 
     name: str
-    bands: int
-    tile: int
     target_rms: int
-    depths: tuple[int, ...]
-    dims: tuple[int, ...]
-    codewords: int
-    residual_blocks: int
-    residual_depth: int
-    decoder_depth: int
-    decoder_blocks: int
     stride: int
     steps: int
     batch: int

@@ -46,7 +46,7 @@ class ContextModel:
 
     Attributes:
         order: channels (component * 64 + frequency): the DC of each component, then AC by layer.
-        cuts: where each AC layer begins in `order`; the last entry is the number of channels.
+        cuts: begin of each AC layer in `order`; the last entry is the number of channels.
         same: u16 (channels, AC channels), weights of magnitudes at the same place, both in `order`.
         near: u16 (channels, AC channels), weights of the sum of the four neighbours.
         slope: u16 (2 bands, AC channels), weights of DC differences across and down.

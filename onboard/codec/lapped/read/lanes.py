@@ -19,7 +19,7 @@ class Lane:
     Attributes:
         tile: number of the tile in the batch.
         layer: layer in which it starts, from 1.
-        first: where in that layer it starts, as its segment says; 0 after layer 0.
+        first: place in that layer at which it starts, as its segment says; 0 after layer 0.
         body: its bytes.
     """
 

@@ -40,7 +40,7 @@ class Read:
 
     Attributes:
         layers: layers of symbols, coarse to fine.
-        state: where each layer's places are.
+        state: context state, which knows the places of each layer.
         complete: (tiles,), how many layers arrived whole, from the first on; no layer did from the
             start of a wrong lane on, unless it starts where nothing is.
         wrong: lanes that do not end where their writer began, although all before them arrived.

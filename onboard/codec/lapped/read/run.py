@@ -130,7 +130,7 @@ class Run:
 
         Args:
             reader: reader of the lanes.
-            lanes: which, none of them twice.
+            lanes: numbers of the lanes, none of them twice.
             slots: for the 4096 slots of each table, the distance from the start of their symbol
                 in the low 12 bits, its frequency above; see `pack_slots`.
             rows: (steps, lanes), first slot of the table at each step; becomes the slot that the

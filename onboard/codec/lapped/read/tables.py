@@ -58,7 +58,7 @@ class TableReader:
 
         Args:
             reader: reader of the lane.
-            lane: which.
+            lane: number of the lane.
             rows: row of the table of each residual: plain, or of even states.
             state: state of the trellis, if the tile is dependent.
 
@@ -224,7 +224,7 @@ class _Slots:
 
         Args:
             reader: reader of the lanes.
-            lanes: which.
+            lanes: numbers of the lanes.
             places: first number of each.
             stops: the one after its last.
             tables: level of each number, or 64 and its raw bits; the last one stands for none.
