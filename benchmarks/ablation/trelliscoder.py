@@ -20,6 +20,8 @@ from onboard.codec.lapped import rans
 from onboard.codec.lapped.context import LEVELS, ContextState, Ints, levels
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.prepared import PreparedTiles
+from onboard.codec.lapped.quantizers.path import SIZES
+from onboard.codec.lapped.quantizers.quantisation import LARGEST_WORD
 from onboard.codec.lapped.sizeguess import SizeGuess
 from onboard.codec.lapped.tables import BIT, ESCAPE, LARGEST, SYMBOLS, Tables
 from onboard.codec.lapped.transform import SUB_STEPS
@@ -27,10 +29,6 @@ from onboard.codec.tile import STEPS
 from onboard.errors import LimitError
 
 ROUNDS = 3
-_SIZES = 64
-"""Magnitudes of an index whose cost is told apart."""
-_KINDS = 4
-"""Magnitudes that have a codeword of their own."""
 _PRIOR, _LAW = 20, 4
 """Symbols that the start and a Laplace law count as."""
 _LEVELS_AN_OCTAVE = 4
@@ -84,8 +82,8 @@ class TrellisCoder:
     def start(cls, coder: LappedModel, trellis: Trellis, worth: float) -> "TrellisCoder":
         """Return what is to be fitted."""
         offsets = np.array(trellis.offsets)[:, None, None]
-        points = np.maximum(trellis.spacing * np.arange(_KINDS + 1) - offsets, 0)
-        codewords = np.broadcast_to(points, (len(offsets), LEVELS, _KINDS + 1))
+        points = np.maximum(trellis.spacing * np.arange(LARGEST_WORD + 1) - offsets, 0)
+        codewords = np.broadcast_to(points, (len(offsets), LEVELS, LARGEST_WORD + 1))
         return cls(
             coder, trellis, worth, [coder.tables] * len(offsets), codewords.astype(np.float32)
         )
@@ -117,7 +115,7 @@ class TrellisCoder:
     def _words(self, found: Decided) -> Floats:
         """Return the codewords of symbols, in steps."""
         size = np.abs(found.indices)
-        kind = np.minimum(size, _KINDS)
+        kind = np.minimum(size, LARGEST_WORD)
         word = self.codewords[found.sets, found.levels, kind]
         word += (self.trellis.spacing * (size - kind)).astype(np.float32)
         return np.where(found.indices < 0, -word, word)
@@ -153,9 +151,9 @@ class TrellisCoder:
                 tried = [nearest, np.maximum(nearest - 2, parity), np.full_like(nearest, parity)]
                 found = []
                 for size in tried:
-                    kind = np.minimum(size, _KINDS)
+                    kind = np.minimum(size, LARGEST_WORD)
                     error = away - words[level, kind] - spacing * (size - kind)
-                    bits = table[level, np.minimum(size, _SIZES - 1)]
+                    bits = table[level, np.minimum(size, SIZES - 1)]
                     found.append(error * error + np.float32(self.worth * spacing * spacing) * bits)
                 best = np.argmin(found, axis=0)[None]
                 costs.append(np.take_along_axis(np.array(found), best, 0)[0])
@@ -165,10 +163,10 @@ class TrellisCoder:
     @cached_property
     def _bits(self) -> Floats:
         """(sets, 64, 64): bits of each magnitude, the mean of both signs."""
-        size = np.tile(np.arange(_SIZES, dtype=np.int32), LEVELS)
-        level = np.repeat(np.arange(LEVELS), _SIZES)
+        size = np.tile(np.arange(SIZES, dtype=np.int32), LEVELS)
+        level = np.repeat(np.arange(LEVELS), SIZES)
         bits = [(t.cost(level, size) + t.cost(level, -size)) / (2 * BIT) for t in self.tables]
-        return np.array(bits, np.float32).reshape(-1, LEVELS, _SIZES)
+        return np.array(bits, np.float32).reshape(-1, LEVELS, SIZES)
 
     def code(self, prepared: PreparedTiles, codes: Indices) -> tuple[NDArray[np.float64], Floats]:
         """Return the bits of each tile, and latents (tiles, rows, cols, channels) in steps."""
@@ -196,7 +194,7 @@ def fit_trellis(
     shape = len(trellis.offsets), LEVELS
     for _ in range(ROUNDS):
         counts = np.zeros((*shape, SYMBOLS))
-        numbers = np.full((*shape, _KINDS + 1), float(_PRIOR))
+        numbers = np.full((*shape, LARGEST_WORD + 1), float(_PRIOR))
         sums = numbers * start.codewords.astype(np.float64)
         for batch in batches:
             codes = draw_codes(batch, rng) - SUB_STEPS * (trellis.spacing - 1)
@@ -229,9 +227,9 @@ def _count(
         symbol = np.where(np.abs(high) > LARGEST, ESCAPE, high + LARGEST)
         counts += _sums(row * SYMBOLS + symbol, None, counts.shape)
         size = np.abs(layer.indices)
-        kind = np.minimum(size, _KINDS)
+        kind = np.minimum(size, LARGEST_WORD)
         behind = np.abs(layer.away) - found.trellis.spacing * (size - kind)
-        place = row * (_KINDS + 1) + kind
+        place = row * (LARGEST_WORD + 1) + kind
         numbers += _sums(place, None, numbers.shape)
         sums += _sums(place, behind, sums.shape)
 

@@ -135,14 +135,14 @@ class Encoder:
             raise UsageError("budget: expected a ratio or an error, since the height is not known")
         framing = self._framing(header, options)
         done = done or self.progress(header, options, 0, 0, 0)
-        lines = done.rows * self.bundle.tile
+        line = done.rows * self.bundle.tile
         together = 1 if options.window == "scene" else options.strips_at_once
         for batch in _batches(iter(windows), together):
             size = len(batch)
             while batch:
                 try:
-                    strips, lines, done = self._encode(
-                        batch[:size], header, framing, options, lines, done
+                    strips, line, done = self._encode(
+                        batch[:size], header, framing, options, line, done
                     )
                 except SkybookError:
                     if size == 1:
@@ -151,9 +151,9 @@ class Encoder:
                     continue
                 del batch[:size]  # not to be held while the next ones are read
                 yield from strips
-        if not lines:
+        if not line:
             raise InputError("image: expected at least one line, found none")
-        yield self._end(framing, lines, done.segments)
+        yield self._end(framing, line, done.segments)
 
     def _encode(
         self,
@@ -161,19 +161,19 @@ class Encoder:
         header: SceneHeader,
         framing: Framing,
         options: Options,
-        lines: int,
+        line: int,
         done: Progress,
     ) -> tuple[list[Strip], int, Progress]:
-        """Return the segments of windows after `lines`, the lines after them, and how far it is."""
+        """Return the segments of windows from `line` on, the line after them, how far it is."""
         tile = self.bundle.tile
-        stop = lines
+        stop = line
         budgets = []
-        for window in batch:
-            self._check(window, header, stop)
-            first, stop = stop, stop + window.shape[1]
+        for lines in batch:
+            self._check(lines, header, stop)
+            first, stop = stop, stop + lines.shape[1]
             budgets.append(self._share(options, header, framing, first, stop))
         coder = self.coder.using(options.quantizer) if options.quantizer else self.coder
-        analysed = Batches.analyse(coder, batch, header, tile, lines // tile)
+        analysed = Batches.analyse(coder, batch, header, tile, line // tile)
         windows = RateWindows(coder, framing, analysed)
         strips = self._code(windows, options, budgets, done)
         spare = done.spare + sum(budgets) - framing.cost(strips)
@@ -224,14 +224,14 @@ class Encoder:
             options.packets,
         )
 
-    def _check(self, window: NDArray[Any], header: SceneHeader, lines: int) -> None:
-        """Refuse lines that do not fit the scene; `lines` came before."""
-        check_image(window, self.bundle.bands)
-        if window.shape[2] != header.width:
-            raise InputError(f"lines: expected {header.width} columns, found {window.shape[2]}")
-        if lines % self.bundle.tile:
-            raise UsageError(f"lines: a window of {lines} lines in all is followed by another")
-        TileGrid(header.width, lines + window.shape[1], self.bundle.tile)
+    def _check(self, lines: NDArray[Any], header: SceneHeader, line: int) -> None:
+        """Refuse lines that do not fit the scene; there are `line` before."""
+        check_image(lines, self.bundle.bands)
+        if lines.shape[2] != header.width:
+            raise InputError(f"lines: expected {header.width} columns, found {lines.shape[2]}")
+        if line % self.bundle.tile:
+            raise UsageError(f"lines: a window of {line} lines in all is followed by another")
+        TileGrid(header.width, line + lines.shape[1], self.bundle.tile)
 
     def _share(
         self, options: Options, header: SceneHeader, framing: Framing, first: int, stop: int

@@ -14,7 +14,7 @@ from onboard.errors import BundleError
 
 _FARTHEST = 96
 """1/64 steps from a magnitude to the nearest index of a parity, or to 0 in place of 2, at most."""
-_SIZES = 64
+SIZES = 64
 """Magnitudes of an index whose cost is told apart."""
 
 
@@ -47,8 +47,8 @@ class Chooser:
     def bits(self) -> Ints:
         """(rows * 64,): cost of each magnitude, in 1/256 bit."""
         rows = np.arange(len(self.tables.frequencies))
-        size = np.tile(np.arange(_SIZES, dtype=np.int32), len(rows))
-        return self.tables.cost(np.repeat(rows, _SIZES), size)
+        size = np.tile(np.arange(SIZES, dtype=np.int32), len(rows))
+        return self.tables.cost(np.repeat(rows, SIZES), size)
 
     @cached_property
     def short(self) -> Ints:
@@ -124,7 +124,7 @@ class Chooser:
 
     def _cost(self, size: Ints, index: Ints, rows: NDArray[np.int64], worth: Ints) -> Ints:
         """Return what indices cost."""
-        bits = self.bits.take(rows * _SIZES + np.minimum(index, _SIZES - 1))
+        bits = self.bits.take(rows * SIZES + np.minimum(index, SIZES - 1))
         short = self.short.take(rows * (1 + LARGEST_WORD) + np.minimum(index, LARGEST_WORD))
         error = size - (index << 6) + short
         cost: Ints = error * error + ((bits * worth) >> 8)
