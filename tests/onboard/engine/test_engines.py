@@ -9,7 +9,7 @@ import pytest
 from export.corsa.quantise import encoder_onnx
 from export.corsa.tflite import encoder_tflite
 from ground.decode.graph import open_float_session
-from onboard.engine.engines import ENGINES
+from onboard.engine.engines import ENGINES, import_engine, open_ort
 from onboard.engine.network import open_session
 from onboard.errors import BundleError, EngineError, UsageError
 from tests.networks import TWO_LEVELS, quantised, tiles
@@ -126,6 +126,12 @@ def test_import_loads_no_engine() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_onnxruntime_is_told_to_be_exact_without_vnni(graphs: tuple[bytes, bytes]) -> None:
+    opened = open_ort(import_engine("ort"), graphs[0], 1)
+    options = opened.get_session_options()
+    assert options.get_session_config_entry("session.x64quantprecision") == "1"
 
 
 def test_onnxruntime_is_silent(graphs: tuple[bytes, bytes]) -> None:
