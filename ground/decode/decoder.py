@@ -13,12 +13,13 @@ from ground.decode.mask import is_whole
 from ground.decode.rebuilder import Network, Product
 from ground.decode.reception import Reception
 from ground.scene import Scene
+from ground.station.recording import read_ours
 from onboard.bundle import Bundle, known, load
 from onboard.errors import BundleError, StreamError, UsageError
 from onboard.image.files import DTYPES
 from onboard.image.tiles import DEFAULT_MAX_PIXELS
 from onboard.link.header import SceneHeader
-from onboard.link.resync import Damage, models_of, read_stream
+from onboard.link.resync import Damage, models_of
 from onboard.link.segment import Buffer, Segment
 
 DECODERS = Path(__file__).parents[1] / "decoders"
@@ -124,7 +125,8 @@ class Decoder:
         report: Callable[[int, int], None] = lambda _done, _of: None,
     ) -> Decoded:
         """Decode one scene of a stream of segments, bare or in packets, as `decode_segments`."""
-        segments = read_stream(stream, models_of(stream) | {self.bundle.model_hash[:4]})
+        models = models_of(stream) | {self.bundle.model_hash[:4]}
+        segments = read_ours(stream, models)
         return self.decode_segments(segments, scene_id, width, max_pixels, report)
 
     def decode_segments(

@@ -1,18 +1,25 @@
 """Recording: what a ground station received of a pass, as a file; several files are one pass."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
+from ground.station.foreign import Foreign, without_foreign
+from ground.station.kiss import is_kiss, unframe
 from ground.station.restoration import restore
 from onboard.errors import InputError, StreamError, UsageError
 from onboard.link.packet import SpacePacket
-from onboard.link.resync import Damage, is_packets, models_of, read_packets, read_segments
-from onboard.link.segment import MAJOR, SYNC, Kind, Segment
+from onboard.link.resync import Damage, models_of, read_packets
+from onboard.link.segment import MAJOR, SYNC, Buffer, Kind, Segment
 
 Bytes = bytes | mmap
 _REPAIR_MARK = SYNC + bytes([MAJOR << 4 | Kind.REPAIR])
+_OTHER_FORMS = {
+    re.compile(rb"\x1f\x8b\x08"): "what gzip compressed",
+    re.compile(rb"[0-9A-Fa-f\s]{64}"): "text of hex digits",
+}
 
 
 @dataclass(frozen=True)
@@ -73,36 +80,59 @@ class Pass:
 
 
 def open_recording(path: Path) -> Bytes:
-    """Map a recording into memory.
+    """Map a recording into memory; one in KISS frames is copied without them.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: it cannot be read, is compressed, or is text.
     """
     try:
         with path.open("rb") as file:
-            return mmap(file.fileno(), 0, access=ACCESS_READ)
+            recording = mmap(file.fileno(), 0, access=ACCESS_READ)
     except ValueError:
         return b""  # there is nothing to map
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    for beginning, form in _OTHER_FORMS.items():
+        if beginning.match(recording):
+            raise InputError(f"{path}: expected packets or segments, found {form}")
+    return unframe(recording) if is_kiss(recording) else recording
 
 
-def read_recording(recording: Bytes, models: Collection[bytes]) -> Iterator[Found | Damage]:
-    """Yield what is in a recording of packets or of bare segments.
+def read_recording(
+    recording: Buffer, models: Collection[bytes], apids: Iterable[int] = ()
+) -> Iterator[Found | Foreign | Damage]:
+    """Yield what is in a recording of packets, of bare segments or of both.
 
     Args:
         recording: recording, as `open_recording` gives it.
         models: tags of the models that segments may be of, see `models_of`.
+        apids: APIDs of ours that are known already: by them a damaged packet is told from a
+            foreign one.
     """
-    if is_packets(recording):
-        for received in read_packets(recording, models):
-            if isinstance(received, Damage):
-                yield received
-            else:
-                yield Found(received.packet, received.segments)
-    else:
-        for segment in read_segments(recording, models):
-            yield segment if isinstance(segment, Damage) else Found(None, (segment,))
+    ours = set(apids)
+    offset = 0
+    for found in read_packets(recording, models):
+        if found.offset > offset:  # idle packets
+            yield Foreign(offset, found.offset - offset)
+        if isinstance(found, Damage):
+            yield from without_foreign(recording, found, ours)
+            offset = found.offset + found.length
+            continue
+        if found.packet is not None:
+            ours.add(found.packet.apid)
+        yield Found(found.packet, found.segments)
+        offset = found.stop
+    if offset < len(recording):
+        yield Foreign(offset, len(recording) - offset)
+
+
+def read_ours(recording: Buffer, models: Collection[bytes]) -> Iterator[Segment | Damage]:
+    """Yield the segments of a recording and what is damaged, see `read_recording`."""
+    for found in read_recording(recording, models):
+        if isinstance(found, Damage):
+            yield found
+        elif isinstance(found, Found):
+            yield from found.segments
 
 
 def read_pass(
@@ -126,6 +156,8 @@ def read_pass(
         for found in read_recording(recording, models):
             if isinstance(found, Damage):
                 union.damage.append(found)
+            elif isinstance(found, Foreign):
+                continue
             elif apid is None or (found.packet is not None and found.packet.apid == apid):
                 union.add(found.segments)
             elif found.packet is None:

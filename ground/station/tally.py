@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ground.station.foreign import Foreign
 from ground.station.recording import Bytes, read_recording
 from ground.station.sequence import SequenceCounts
 from onboard.link.resync import Damage, ModelTags
@@ -23,7 +24,8 @@ class Tally:
 
     Attributes:
         bytes: bytes of the recording.
-        damaged_bytes: bytes that are no intact packet or segment.
+        damaged_bytes: bytes that are neither an intact packet or segment nor foreign.
+        foreign_bytes: bytes of packets of other applications, idle packets and fill.
         apids: sequence counts by APID.
         scenes: segments by scene id.
         models: tags of models known besides those of which the recording tells.
@@ -31,6 +33,7 @@ class Tally:
 
     bytes: int = 0
     damaged_bytes: int = 0
+    foreign_bytes: int = 0
     apids: dict[int, SequenceCounts] = field(default_factory=dict)
     scenes: Counter[int] = field(default_factory=Counter)
     models: _Tags = ()
@@ -52,9 +55,13 @@ class Tally:
         self._waiting.clear()
 
     def _count(self, recording: Bytes) -> None:
-        for found in read_recording(recording, self._tags.known.union(self.models)):
+        models = self._tags.known.union(self.models)
+        for found in read_recording(recording, models, self.apids):
             if isinstance(found, Damage):
                 self.damaged_bytes += found.length
+                continue
+            if isinstance(found, Foreign):
+                self.foreign_bytes += found.length
                 continue
             if found.packet is not None:
                 counts = self.apids.setdefault(found.packet.apid, SequenceCounts())
@@ -71,6 +78,7 @@ class Tally:
         return {
             "bytes": self.bytes,
             "damaged_bytes": self.damaged_bytes,
+            "foreign_bytes": self.foreign_bytes,
             "packets": self.packets,
             "apids": {
                 str(apid): {
@@ -96,4 +104,6 @@ def tally_text(path: Path, tally: Tally) -> str:
     lines += [f"scene {scene}: {count} segments" for scene, count in sorted(tally.scenes.items())]
     if tally.damaged_bytes:
         lines.append(f"damaged: {tally.damaged_bytes} bytes")
+    if tally.foreign_bytes:
+        lines.append(f"foreign: {tally.foreign_bytes} bytes of other packets or fill")
     return "\n".join(lines)

@@ -18,8 +18,10 @@ IDLE_APID = 0x7FF
 SEQUENCES = 1 << 14
 _HEAD = struct.Struct(">HHHIH")
 PRIMARY_BYTES = 6
-_FLAGGED = 0x0800  # version 0, telemetry, with a secondary header
-_UNSEGMENTED = 0xC000
+WITH_TIME = 0x0800
+"""Identity without the APID: version 0, telemetry, with a secondary header."""
+UNSEGMENTED = 0xC000
+"""Sequence flags: neither begun in another packet nor going on in one."""
 _BILLION = 1_000_000_000
 
 
@@ -58,8 +60,8 @@ class SpacePacket:
             if not least <= value <= most:
                 raise UsageError(f"packet {name}: expected {least}..{most}, found {value}")
         head = _HEAD.pack(
-            _FLAGGED | self.apid,
-            _UNSEGMENTED | self.sequence,
+            WITH_TIME | self.apid,
+            UNSEGMENTED | self.sequence,
             length - PRIMARY_BYTES - 1,
             *self.time,
         )
@@ -119,14 +121,14 @@ class PacketHead(NamedTuple):
             raise StreamError("packet: cut short in its header")
         identity, sequence, length, seconds, ticks = _HEAD.unpack_from(buffer, offset)
         size = PRIMARY_BYTES + 1 + length
-        wrong = identity & ~IDLE_APID != _FLAGGED or identity & IDLE_APID == IDLE_APID
-        if wrong or sequence & _UNSEGMENTED != _UNSEGMENTED:
+        wrong = identity & ~IDLE_APID != WITH_TIME or identity & IDLE_APID == IDLE_APID
+        if wrong or sequence & UNSEGMENTED != UNSEGMENTED:
             raise StreamError(
                 f"packet: expected a packet header, found {identity:04x} {sequence:04x}"
             )
         if size > left:
             raise StreamError(f"packet: cut short, {size - left} bytes are missing")
-        return cls(identity & IDLE_APID, sequence & ~_UNSEGMENTED, (seconds, ticks), size)
+        return cls(identity & IDLE_APID, sequence & ~UNSEGMENTED, (seconds, ticks), size)
 
     @classmethod
     def idle(cls, buffer: Buffer, offset: int) -> "PacketHead | None":

@@ -13,6 +13,8 @@ from onboard.link.segment import BOUND, SYNC, Buffer, Head, Segment, told_tag, u
 
 MAX_MODELS = 256
 """Models of which there may be segments in what was received together."""
+GIVEN_UP = "too many false sync marks, the rest was not read"
+"""Reason of a damage that nobody searched for what is intact in it."""
 _WASTE_PER_BYTE = 16
 _WASTE_ALLOWED = 1 << 20
 _MOST_HEARD_ONCE = 1 << 16
@@ -75,7 +77,7 @@ def resync(
             reason = reason or str(error)
             allowed -= size  # nothing, unless there was a head
             if allowed < 0:
-                reason = "too many false sync marks, the rest was not read"
+                reason = GIVEN_UP
                 break
             offset = next_mark(offset)
             continue
