@@ -4,44 +4,29 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cfdppy import exceptions as refusals
-from cfdppy.defs import CfdpState
-from cfdppy.filestore import NativeFilestore
-from cfdppy.handler.dest import DestHandler
 from cfdppy.mib import (
-    CheckTimerProvider,
     DefaultFaultHandlerBase,
     IndicationConfig,
     LocalEntityConfig,
     RemoteEntityConfig,
     RemoteEntityConfigTable,
 )
-from cfdppy.user import CfdpUserBase
-from spacepackets.cfdp import ChecksumType, ConditionCode, Direction, TransmissionMode
-from spacepackets.cfdp.pdu import AckPdu, DirectiveType, EofPdu, MetadataPdu, NakPdu, PduFactory
-from spacepackets.cfdp.pdu.ack import TransactionStatus
-from spacepackets.cfdp.pdu.finished import DeliveryCode
-from spacepackets.countdown import Countdown
+from spacepackets.cfdp import ChecksumType, TransmissionMode
+from spacepackets.cfdp.pdu import PduFactory
 from spacepackets.util import ByteFieldU16
 
+from ground.station.transaction import Transaction, TransactionKey, nothing
 from onboard.errors import UsageError
 
 PDU_BYTES = 1_024
 _MOST = 65_535
+_MOST_KNOWN = 16
 _NO_LIMIT = 1 << 30  # it is the caller's deadline that ends a transaction
 _LINGER = 8
-_REFUSED = (
-    refusals.InvalidDestinationId,
-    refusals.InvalidPduDirection,
-    refusals.InvalidPduForDestHandler,
-    refusals.NoRemoteEntityConfigFound,
-    refusals.PduIgnoredForDest,
-    ValueError,
-)
 
 
 @dataclass(frozen=True)
@@ -91,63 +76,55 @@ class Entities:
 class FileReceiver:
     """Receives one file, PDU by PDU.
 
-    cfdp-py does not acknowledge an end of file twice, and forgets the checksum in one that
-    overtakes the metadata; both are seen to here.
+    It is that of the first transaction whose metadata arrive. What comes of others before is kept
+    apart, and dropped then; what comes of others later is passed over.
     """
 
     def __init__(self, file: Path, entities: Entities) -> None:
         """Receive into `file`, whatever name the sender gives."""
-        self._user = _User(_OneFile(file))
-        self._handler = DestHandler(
-            entities.local_config(), self._user, entities.remote_configs(), NoCheckTimers()
-        )
-        # The list of lost segments is shared by all handlers of the process (cfdp-py 0.7).
-        self._handler._params.acked_params.lost_seg_tracker.reset()
-        self._named = self._ended = False
+        self._file = file
+        self._entities = entities
+        self._known: dict[TransactionKey, Transaction] = {}
+        self._named: Transaction | None = None
 
     @property
     def complete(self) -> bool:
         """Whether the whole file arrived and its checksum is right."""
-        return any(
-            finished.delivery_code == DeliveryCode.DATA_COMPLETE
-            and finished.condition_code == ConditionCode.NO_ERROR
-            for finished in self._user.finished
-        )
+        return self._named is not None and self._named.complete
 
     @property
     def closed(self) -> bool:
         """Whether the transaction ended, and the sender knows."""
-        return bool(self._user.finished) and self._handler.state == CfdpState.IDLE
+        return self._named is not None and self._named.closed
 
     @property
     def progress(self) -> int:
         """How far the file reaches, gaps included."""
-        return int(self._handler.progress)
+        return self._named.progress if self._named else 0
 
     def take(self, datagram: bytes | None) -> list[bytes]:
         """Take a PDU, or the passing of time, and return the PDUs to be sent back."""
-        pdu = None if datagram is None else _parsed(datagram)
-        if isinstance(pdu, EofPdu) and (not self._named or self._ended):
-            return self._answer_end(pdu)
-        try:
-            self._handler.state_machine(pdu)
-        except _REFUSED:
-            return []  # not for us, or not now
-        self._named |= isinstance(pdu, MetadataPdu)
-        self._ended |= isinstance(pdu, EofPdu)
-        answers = []
-        while (holder := self._handler.get_next_packet()) is not None:
-            answers.append(bytes(holder.pdu.pack()))
+        if datagram is None:
+            return [answer for known in self._known.values() for answer in known.take(None)]
+        pdu = _parsed(datagram)
+        transaction = None if pdu is None else self._transaction_of(pdu)
+        if transaction is None:
+            return []
+        answers = transaction.take(pdu)
+        if transaction.named and self._named is None:
+            self._named = transaction
+            self._known = {TransactionKey.of(pdu): transaction}
         return answers
 
-    def _answer_end(self, end: EofPdu) -> list[bytes]:
-        """Acknowledge a repeated end of file, or ask for the metadata that should precede it."""
-        config = end.pdu_header.pdu_conf
-        config.direction = Direction.TOWARDS_SENDER
-        if not self._named:
-            return [bytes(NakPdu(config, 0, 0, [(0, 0)]).pack())]
-        status = TransactionStatus.ACTIVE
-        return [bytes(AckPdu(config, DirectiveType.EOF_PDU, end.condition_code, status).pack())]
+    def _transaction_of(self, pdu: Any) -> Transaction | None:
+        """Return the transaction of a PDU, None for one that is not wanted."""
+        key = TransactionKey.of(pdu)
+        if key not in self._known and self._named is None:
+            if len(self._known) == _MOST_KNOWN:
+                del self._known[next(iter(self._known))]  # without metadata it wrote nothing
+            local, remotes = self._entities.local_config(), self._entities.remote_configs()
+            self._known[key] = Transaction(local, remotes, self._file)
+        return self._known.get(key)
 
 
 def receive_file(
@@ -192,58 +169,5 @@ def _parsed(datagram: bytes) -> Any:
         return None
 
 
-class NoCheckTimers(CheckTimerProvider):  # type: ignore[misc]
-    """Class 2 uses none."""
-
-    def provide_check_timer(self, *_: object) -> Countdown:
-        """Return one that is over."""
-        return Countdown.from_seconds(0.0)
-
-
-def _nothing(*_: object) -> None:
-    """Do nothing: only how a transaction ends counts, and that is in its Finished."""
-
-
 class _Faults(DefaultFaultHandlerBase):  # type: ignore[misc]
-    notice_of_suspension_cb = notice_of_cancellation_cb = abandoned_cb = ignore_cb = _nothing
-
-
-@dataclass
-class _User(CfdpUserBase):  # type: ignore[misc]
-    vfs: NativeFilestore
-    finished: list[Any] = field(default_factory=list)
-
-    def transaction_finished_indication(self, params: Any) -> None:
-        self.finished.append(params.finished_params)
-
-    transaction_indication = eof_sent_indication = metadata_recv_indication = _nothing
-    file_segment_recv_indication = report_indication = suspended_indication = _nothing
-    resumed_indication = fault_indication = abandoned_indication = eof_recv_indication = _nothing
-
-
-class _OneFile(NativeFilestore):  # type: ignore[misc]
-    """A file store of one file, so that the sender cannot choose where to write."""
-
-    def __init__(self, file: Path) -> None:
-        super().__init__()
-        self.file = file
-
-    def is_directory(self, path: Path) -> bool:
-        return False
-
-    def file_exists(self, path: Path) -> bool:
-        return self.file.exists()
-
-    def truncate_file(self, file: Path) -> None:
-        self.file.write_bytes(b"")
-
-    def create_file(self, file: Path) -> Any:
-        return super().create_file(self.file)
-
-    def write_data(self, file: Path, data: bytes, offset: int | None) -> None:
-        super().write_data(self.file, data, offset)
-
-    def calculate_checksum(
-        self, checksum_type: ChecksumType, file_path: Path, size_to_verify: int, *rest: Any
-    ) -> bytes:
-        return bytes(super().calculate_checksum(checksum_type, self.file, size_to_verify, *rest))
+    notice_of_suspension_cb = notice_of_cancellation_cb = abandoned_cb = ignore_cb = nothing

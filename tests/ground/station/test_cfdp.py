@@ -4,6 +4,7 @@ import random
 import socket
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,18 +20,28 @@ from cfdppy.filestore import NativeFilestore
 from cfdppy.handler.source import SourceHandler
 from cfdppy.request import PutRequest
 from cfdppy.user import CfdpUserBase
-from spacepackets.cfdp import TransmissionMode
-from spacepackets.cfdp.pdu import FinishedPdu, NakPdu, PduFactory
+from spacepackets.cfdp import ChecksumType, ConditionCode, CrcFlag, PduConfig, TransmissionMode
+from spacepackets.cfdp.pdu import (
+    EofPdu,
+    FileDataPdu,
+    FinishedPdu,
+    MetadataParams,
+    MetadataPdu,
+    NakPdu,
+    PduFactory,
+)
 from spacepackets.cfdp.pdu.ack import AckPdu, TransactionStatus
+from spacepackets.cfdp.pdu.file_data import FileDataParams
 from spacepackets.cfdp.pdu.file_directive import DirectiveType
 from spacepackets.seqcount import SeqCountProvider
 from spacepackets.util import ByteFieldU16
 
 from ground.decode.decoder import Decoder
 from ground.scenes.procedural import procedural
-from ground.station.cfdp import Entities, FileReceiver, NoCheckTimers, receive_file
+from ground.station.cfdp import Entities, FileReceiver, receive_file
 from ground.station.nak import Transaction, missing_ranges, pack_naks
 from ground.station.recording import open_recording
+from ground.station.transaction import NoCheckTimers
 from ground.station.udp import listen
 from onboard import bundle as bundles
 from onboard.encoder import Encoder, Options
@@ -167,6 +178,132 @@ def test_whatever_is_no_pdu_is_passed_over(tmp_path: Path) -> None:
     for length in range(200):
         assert receiver.take(rng.randbytes(length)) == []
     assert not receiver.closed
+
+
+@dataclass
+class Sender:
+    """Makes the PDUs of a file by hand."""
+
+    content: bytes
+    number: int = 1
+    checked: bool = True
+
+    def config(self) -> PduConfig:
+        return PduConfig(
+            source_entity_id=ByteFieldU16(SPACECRAFT),
+            dest_entity_id=ByteFieldU16(STATION),
+            transaction_seq_num=ByteFieldU16(self.number),
+            trans_mode=TransmissionMode.ACKNOWLEDGED,
+            crc_flag=CrcFlag.WITH_CRC if self.checked else CrcFlag.NO_CRC,
+        )
+
+    def metadata(self) -> bytes:
+        params = MetadataParams(False, ChecksumType.CRC_32, len(self.content), "a.pkt", "b.pkt")
+        return bytes(MetadataPdu(self.config(), params).pack())
+
+    def part(self, first: int, stop: int) -> bytes:
+        params = FileDataParams(file_data=self.content[first:stop], offset=first)
+        return bytes(FileDataPdu(self.config(), params).pack())
+
+    def end(self, content: bytes | None = None) -> bytes:
+        content = self.content if content is None else content
+        checksum = zlib.crc32(content).to_bytes(4, "big")
+        return bytes(EofPdu(self.config(), checksum, len(content)).pack())
+
+    def all(self, size: int = 100) -> list[bytes]:
+        starts = range(0, len(self.content), size)
+        return [self.metadata(), *(self.part(i, i + size) for i in starts), self.end()]
+
+
+CONTENT = random.Random(0).randbytes(1_000)
+
+
+def received(path: Path, pdus: list[bytes]) -> FileReceiver:
+    """Return a receiver that took some PDUs."""
+    receiver = FileReceiver(path, Entities(STATION, SPACECRAFT))
+    for pdu in pdus:
+        receiver.take(pdu)
+    return receiver
+
+
+@pytest.mark.parametrize("checked", [True, False])
+def test_a_file_sent_without_loss_is_complete(tmp_path: Path, checked: bool) -> None:
+    pdus = Sender(CONTENT, checked=checked).all()
+    for order in (pdus, pdus[1:5] + pdus[:1] + pdus[5:] + pdus[1:5]):
+        assert received(tmp_path / "x", order).complete
+        assert (tmp_path / "x").read_bytes() == CONTENT
+        (tmp_path / "x").unlink()
+
+
+def test_a_flipped_bit_in_pdus_without_a_crc_is_not_complete(tmp_path: Path) -> None:
+    pdus = Sender(CONTENT, checked=False).all()
+    for bit in range(0, 8 * len(pdus[4]), 7):
+        damaged = bytearray(pdus[4])
+        damaged[bit // 8] ^= 128 >> bit % 8
+        receiver = received(tmp_path / "x", [*pdus[:4], bytes(damaged), *pdus[5:]])
+        if receiver.complete:
+            assert (tmp_path / "x").read_bytes() == CONTENT
+
+
+def test_an_end_of_other_content_is_not_complete(tmp_path: Path) -> None:
+    sender = Sender(CONTENT)
+    other = CONTENT[:-1] + b"?"
+    finished = []
+    receiver = received(tmp_path / "x", sender.all()[:-1])
+    for answer in receiver.take(sender.end(other)):
+        finished += [pdu for pdu in [PduFactory.from_raw(answer)] if isinstance(pdu, FinishedPdu)]
+    assert not receiver.complete
+    assert [pdu.condition_code for pdu in finished] == [ConditionCode.FILE_CHECKSUM_FAILURE]
+
+
+@pytest.mark.parametrize("place", [0, 1, 5, 11])
+def test_late_pdus_of_the_transaction_before_change_nothing(tmp_path: Path, place: int) -> None:
+    before = Sender(bytes(1_000), number=1)
+    pdus = Sender(CONTENT, number=2).all()
+    for late in (before.part(300, 400), before.end(), before.part(900, 1_000)):
+        order = [*pdus[:place], late, *pdus[place:]]
+        assert received(tmp_path / "x", order).complete
+        assert (tmp_path / "x").read_bytes() == CONTENT
+
+
+def test_a_pdu_behind_the_end_of_the_file_is_left_out(tmp_path: Path) -> None:
+    pdus = Sender(CONTENT).all()
+    beyond = Sender(CONTENT + bytes(100)).part(950, 1_050)
+    assert received(tmp_path / "x", [*pdus[:5], beyond, *pdus[5:]]).complete
+    assert (tmp_path / "x").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("size", [64, 130, 350, 1_000])
+def test_a_gap_repeated_in_other_segment_sizes_is_filled(tmp_path: Path, size: int) -> None:
+    sender = Sender(CONTENT)
+    pdus = sender.all()
+    receiver = received(tmp_path / "x", [*pdus[:2], *pdus[4:7], *pdus[8:]])
+    assert not receiver.complete
+    for first in range(0, 1_000, size):
+        receiver.take(sender.part(first, first + size))
+    assert receiver.complete
+    assert (tmp_path / "x").read_bytes() == CONTENT
+
+
+def test_two_receivers_of_one_process_share_nothing(tmp_path: Path) -> None:
+    pdus = Sender(CONTENT).all()
+    gappy = received(tmp_path / "gappy", [*pdus[:4], *pdus[5:]])
+    whole = received(tmp_path / "whole", pdus)
+    assert whole.complete
+    assert not gappy.complete
+    gappy.take(pdus[4])
+    assert gappy.complete
+
+
+def test_what_comes_after_the_end_is_passed_over(tmp_path: Path) -> None:
+    sender = Sender(CONTENT)
+    receiver = received(tmp_path / "x", sender.all())
+    code, status = ConditionCode.NO_ERROR, TransactionStatus.ACTIVE
+    receiver.take(bytes(AckPdu(sender.config(), DirectiveType.FINISHED_PDU, code, status).pack()))
+    assert receiver.closed
+    assert receiver.take(Sender(bytes(1_000)).part(0, 100)) == []
+    assert receiver.closed
+    assert (tmp_path / "x").read_bytes() == CONTENT
 
 
 def test_naks_ask_for_what_the_file_lacks(scene_and_pass: tuple[Any, bytes]) -> None:
