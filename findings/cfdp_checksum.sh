@@ -2,8 +2,8 @@
 # cfdp-py's receiver of class 2 compares the file's checksum only where something had to be sent
 # again. Where all arrived in order it answers "data complete, no error" whatever the end of file
 # says. It also writes file data of another transaction into the file. Either way a damaged image is
-# acknowledged, and the spacecraft may delete the only good copy. `ground receive-file` takes its
-# word (ground/station/cfdp.py); segments of a pass have CRCs, so that decoding finds the damage.
+# acknowledged, and the spacecraft may delete the only good copy. `ground receive-file` compares the
+# checksum itself and keeps transactions apart (ground/station/cfdp.py).
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -12,7 +12,17 @@ import pytest
 
 from tests.conftest import ROOT
 
-FOLDERS = ("onboard", "ground", "export", "benchmarks", "docs", "examples", "hw_profiles", "tests")
+FOLDERS = (
+    "onboard",
+    "ground",
+    "export",
+    "benchmarks",
+    "docs",
+    "examples",
+    "findings",
+    "hw_profiles",
+    "tests",
+)
 PAGES = sorted({*ROOT.glob("*.md"), *(p for f in FOLDERS for p in (ROOT / f).rglob("*.md"))})
 WIDE = "onboard/SPEC.md"
 """The page whose lines may pass 120 columns; model cards may, too."""
