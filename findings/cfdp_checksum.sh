@@ -3,7 +3,7 @@
 # again. Where all arrived in order it answers "data complete, no error" whatever the end of file
 # says. It also writes file data of another transaction into the file. Either way a damaged image is
 # acknowledged, and the spacecraft may delete the only good copy. `ground receive-file` compares the
-# checksum itself and keeps transactions apart (ground/station/cfdp.py).
+# checksum itself and keeps transactions apart (ground/station/transaction.py).
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

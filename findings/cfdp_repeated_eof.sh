@@ -2,7 +2,7 @@
 # A cfdp-py receiver of class 2 that waits for lost segments does not acknowledge an end of file
 # that is sent again. The sender repeats it because the first acknowledgement was lost, as happens
 # on the links of satellites, gives up after a few, and cancels a file that was nearly there.
-# skybook acknowledges each repeated end of file itself (ground/station/cfdp.py).
+# skybook acknowledges each repeated end of file itself (ground/station/transaction.py).
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -3,7 +3,7 @@
 # made once. A receiver whose file is whole asks for what another one lacks, and does not finish.
 # A ground station that receives several images at once, or one after another that was cut off at
 # the end of a pass, asks for segments without need.
-# skybook empties the list when it makes a receiver (ground/station/cfdp.py).
+# skybook gives each transaction a list of its own (ground/station/transaction.py).
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
