@@ -1,15 +1,17 @@
 """Scene: an image with its place on Earth, as plain arrays and text."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onboard.image.files import Image
-from onboard.link.header import SceneHeader
+from onboard.link.facts import MOST_TAG_BYTES, NO_FACTS, Facts, limited_tags
+from onboard.link.header import TLV_BYTES, SceneHeader
 
 RAW_SAMPLE_BYTES = 2
 """Bytes of a raw sample, also of uint8: sensors deliver 9 to 16 bits."""
+SHOWN_TAGS = 6
 
 
 def raw_bytes(image: NDArray[np.generic]) -> int:
@@ -27,6 +29,10 @@ class Scene:
         transform: x0, dx, rx, y0, ry, dy in units of the CRS (GDAL's order); None without one.
         crs: 'EPSG:32633' where there is an EPSG code, else WKT; None without one.
         band_ids: one description a band, such as 'B02'; empty if there are none.
+        facts: scale and offset, units, colours and tags; nothing of what is not said.
+        significant_bits: bits of a sample in use; None for all of them.
+        start_time: time of line 0, seconds and 1/65536 s since 1958-01-01 TAI; None without one.
+        remarks: what the file says and a scene has no place for, or another one, in words.
     """
 
     image: Image
@@ -34,6 +40,10 @@ class Scene:
     transform: tuple[float, ...] | None = None
     crs: str | None = None
     band_ids: tuple[str, ...] = ()
+    facts: Facts = NO_FACTS
+    significant_bits: int | None = None
+    start_time: tuple[int, int] | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def valid(self) -> NDArray[np.bool_]:
@@ -50,10 +60,40 @@ class Scene:
 
     def header(self) -> SceneHeader:
         """Return the scene header of a stream that says what this scene says."""
-        return SceneHeader.of(
+        header = SceneHeader.of(
             self.image,
             nodata=self.nodata,
             geotransform=self.transform,
             crs=self.crs,
+            start_time=self.start_time,
             band_ids=self.band_ids,
+            facts=self.facts,
         )
+        bits = self.significant_bits
+        return header if bits is None else replace(header, significant_bits=bits)
+
+
+def fitted(header: SceneHeader, most: int) -> tuple[SceneHeader, list[str]]:
+    """Return a header of at most `most` bytes, and which facts it had to leave out, in words.
+
+    Only facts are left out: where the rest is longer, so is the header.
+    """
+    facts, left = header.facts, []
+    kept = replace(header, facts=NO_FACTS)
+    for name, what in (
+        ("calibration", "scale and offset"),
+        ("units", "units"),
+        ("colours", "colour interpretation"),
+    ):
+        added = replace(kept, facts=replace(kept.facts, **{name: getattr(facts, name)}))
+        if len(added.pack()) <= most:
+            kept = added
+        else:
+            left.append(what)
+    room = min(MOST_TAG_BYTES, most - len(kept.pack()) - TLV_BYTES)
+    tags = limited_tags(facts.tags, room)
+    dropped = [tag[1] for tag in facts.tags if tag not in tags]
+    if dropped:
+        names = ", ".join(list(dict.fromkeys(dropped))[:SHOWN_TAGS])
+        left.append(f"{len(dropped)} tags ({names}{', ...' * (len(dropped) > SHOWN_TAGS)})")
+    return replace(kept, facts=replace(kept.facts, tags=tags)), left

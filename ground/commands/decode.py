@@ -2,8 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,8 @@ from ground.commands.options import add_recording_options, bundle_path, given_mo
 from ground.decode.decoder import Decoded, Decoder
 from ground.decode.mask import Mask
 from ground.products import geotiff
+from ground.products.geotiff import is_mask, mask_path
+from ground.products.kinds import product_of
 from ground.products.quicklook import quicklook
 from ground.station.recording import Pass, open_recording, read_pass
 from onboard.commands.commandline import (
@@ -24,7 +25,7 @@ from onboard.commands.commandline import (
     print_result,
     refuse_overwriting,
 )
-from onboard.errors import InputError, LimitError, StreamError, UsageError
+from onboard.errors import LimitError, StreamError, UsageError
 
 
 def add_decode_command(commands: Commands) -> None:
@@ -50,10 +51,8 @@ def add_decode_command(commands: Commands) -> None:
 
 
 def _decode(arguments: argparse.Namespace) -> int:
-    outputs = {"-o": arguments.output, "--quicklook": arguments.quicklook}
-    refuse_overwriting(
-        {**outputs, "--json": arguments.json}, [*arguments.input, arguments.original]
-    )
+    product_of(arguments.output)
+    _refuse_overwriting(arguments, [arguments.output])
     if arguments.all_scenes and (arguments.original or arguments.quicklook):
         raise UsageError("--all-scenes: expected neither --original nor --quicklook")
     if arguments.all_scenes and arguments.scene_id is not None:
@@ -72,8 +71,10 @@ def _decode(arguments: argparse.Namespace) -> int:
 def _decode_all(arguments: argparse.Namespace, received: Pass, length: int) -> int:
     """Decode each scene; one that cannot be decoded does not stop the others."""
     results, texts, problems = [], [], []
-    for scene_id in sorted(received.scenes):
-        output = arguments.output.with_stem(f"{arguments.output.stem}-{scene_id}")
+    stem = arguments.output.stem
+    outputs = {i: arguments.output.with_stem(f"{stem}-{i}") for i in sorted(received.scenes)}
+    _refuse_overwriting(arguments, outputs.values())
+    for scene_id, output in outputs.items():
         try:
             result, text, reasons = _decode_scene(arguments, received, scene_id, output, length)
         except (StreamError, LimitError) as error:
@@ -84,6 +85,24 @@ def _decode_all(arguments: argparse.Namespace, received: Pass, length: int) -> i
         problems += [f"scene {scene_id}: {reason}" for reason in reasons]
     print_result({"scenes": results}, "\n".join(texts), arguments.json)
     return _exit_code(problems)
+
+
+def _refuse_overwriting(arguments: argparse.Namespace, outputs: Iterable[Path]) -> None:
+    """Refuse to write over an input, over a file twice, or a mask over what is no mask.
+
+    Raises:
+        UsageError: naming the output.
+    """
+    inputs = [*arguments.input, arguments.original]
+    further = {"--quicklook": arguments.quicklook, "--json": arguments.json}
+    for output in outputs:
+        mask = mask_path(output)
+        refuse_overwriting({"-o": output, "mask of -o": mask, **further}, inputs)
+        if mask.exists() and not is_mask(mask):
+            raise UsageError(f"-o {output}: its mask {mask} is there and is none, expected no file")
+        for option, path in further.items():
+            if path is not None and Path(path) in (output, mask):
+                raise UsageError(f"{option} {path}: expected another place than those of -o")
 
 
 def _exit_code(reasons: Sequence[str]) -> int:
@@ -109,8 +128,8 @@ def _decode_scene(
             arguments.max_pixels,
             lambda done, of: progress.update(task, completed=done, total=of),
         )
-    mask = output.with_suffix(".mask.tif")
-    reasons = _write(output, mask, decoded)
+    mask = mask_path(output)
+    reasons = product_of(output)(output, decoded.scene, decoded.mask)
     result = _result(decoded, scene_id, decoder.bundle.name, length)
     text = _text(result, output, mask)
     if arguments.original:
@@ -124,20 +143,6 @@ def _decode_scene(
     if arguments.quicklook:
         _quicklook(arguments, decoded, result)
     return result, text, reasons if decoded.complete else reasons + _reasons(decoded)
-
-
-def _write(path: Path, mask_path: Path, decoded: Decoded) -> list[str]:
-    """Write image and mask; what a GeoTIFF cannot hold is left out and said."""
-    reasons = []
-    try:
-        geotiff.write(path, decoded.scene)
-        scene = decoded.scene
-    except InputError as error:
-        reasons.append(f"written without CRS and band ids: {error}")
-        scene = replace(decoded.scene, crs=None, band_ids=())
-        geotiff.write(path, scene)
-    geotiff.write_mask(mask_path, decoded.mask, scene)
-    return reasons
 
 
 def _result(decoded: Decoded, scene_id: int, name: str, length: int) -> dict[str, Any]:

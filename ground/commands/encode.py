@@ -1,15 +1,18 @@
 """Command `encode`: a GeoTIFF with the onboard encoder."""
 
 import argparse
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 from ground.products import geotiff
+from ground.scene import fitted
 from onboard import bundle as bundles
 from onboard.commands.commandline import Commands, print_result
 from onboard.commands.encode import encode_text, encode_to_file
-from onboard.commands.options import add_encode_options, cuc_time
+from onboard.commands.options import add_encode_options, cuc_time, encode_options
 from onboard.encoder import Encoder
+from onboard.link.segment import LEAST_OVERHEAD, TAG_BYTES
 
 
 def _encode(arguments: argparse.Namespace) -> int:
@@ -17,6 +20,12 @@ def _encode(arguments: argparse.Namespace) -> int:
     scene = geotiff.read(arguments.input)
     encoder = Encoder(bundle, arguments.engine, arguments.threads)
     header = replace(scene.header(), start_time=cuc_time(arguments.start_time))
+    packets = arguments.output.suffix == ".pkt"
+    limit = encode_options(arguments, arguments.rate_window, packets).segment_limit
+    header, left = fitted(header, limit - LEAST_OVERHEAD - TAG_BYTES)
+    remarks = [*scene.remarks, *(f"no room in the scene header: {what}" for what in left)]
+    if remarks:
+        print(f"warning: {arguments.input}: {'; '.join(remarks)}", file=sys.stderr)
     result = encode_to_file(encoder, scene.image, header, arguments)
     print_result(result, encode_text(result, arguments.output), arguments.json)
     return 0

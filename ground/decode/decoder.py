@@ -30,7 +30,7 @@ class Decoded:
     """A decoded scene.
 
     Attributes:
-        scene: the image with nodata value, geotransform, CRS and band ids of the stream.
+        scene: the image with all that the scene header of the stream says of it.
         mask: uint8 (rows, cols) of `Mask`.
         reception: segments that arrived, and what became of them.
         complete: whether a header and the end arrived, nothing was damaged, and no pixel misses
@@ -163,7 +163,17 @@ class Decoder:
         mask = np.zeros(image.shape[1:], np.uint8)
         product = Product(image, mask, header, grid)
         self.rebuilder.rebuild(reception, product, self.network, report)
-        scene = Scene(image, header.nodata, header.geotransform, header.crs, header.band_ids)
+        full = np.iinfo(dtype).bits
+        scene = Scene(
+            image,
+            header.nodata,
+            header.geotransform,
+            header.crs,
+            header.band_ids,
+            header.facts,
+            header.significant_bits if header.significant_bits < full else None,
+            header.start_time,
+        )
         told = reception.end is not None and reception.header is not None
         complete = told and is_whole(mask) and not reception.counts["damaged"]
         return Decoded(scene, mask, reception, complete, self.halo)

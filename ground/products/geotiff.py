@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 from rasterio.io import MemoryFile
 from rasterio.transform import Affine
 
+from ground.products.filefacts import read_facts, significant_bits, write_facts
+from ground.products.validity import alpha_bands, nodata_value, validated
 from ground.scene import Scene
 from onboard.errors import InputError, LimitError, UsageError
 from onboard.image.files import DTYPES, Image, sample_type
@@ -29,12 +32,12 @@ GTIFF_OPTIONS = {
     "photometric": "MINISBLACK",
     "BIGTIFF": "IF_SAFER",
 }
+MASK_NAME = "mask"
+"""Description of the one band of a mask file."""
 JPEG2000_OPTIONS = {"driver": "JP2OpenJPEG", "CODEC": "J2K", "REVERSIBLE": "NO", "YCC": "NO"}
 RESILIENT_OPTIONS = {"tiled": True, "SOP": "YES", "EPH": "YES"}
 RESOLUTIONS = 6
 SMALLEST_BLOCK = 32
-SEARCH_STEPS = 16
-CLOSE_ENOUGH = 0.995
 
 
 @contextmanager
@@ -48,8 +51,8 @@ def _no_georeference_warning() -> Iterator[None]:
 def read(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Scene:
     """Read a GeoTIFF, or another raster that GDAL knows, whole.
 
-    A nodata value that the dtype cannot hold is none. Overviews, masks, alpha meaning, colour
-    tables and ground control points are left behind.
+    A nodata value that the dtype cannot hold is none. A mask or an alpha band becomes a nodata
+    value. What is left behind is in the scene's remarks, overviews apart.
 
     Args:
         path: path of the file.
@@ -72,21 +75,33 @@ def read(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Scene:
 
 def _read_dataset(dataset: Any, name: str, max_pixels: int) -> Scene:
     """Return an open dataset as a scene; `name` begins the messages."""
+    _check(dataset, name, max_pixels)
+    alpha = alpha_bands(dataset)
+    kept = [i for i in dataset.indexes if i not in alpha]
+    identifiers = tuple(dataset.descriptions[i - 1] or "" for i in kept)
+    transform = dataset.transform
+    facts, remarks = read_facts(dataset, kept)
+    scene = Scene(
+        image=dataset.read(kept),
+        nodata=nodata_value(dataset, name),
+        transform=None if transform == Affine.identity() else tuple(transform.to_gdal()),
+        crs=_crs_text(dataset.crs),
+        band_ids=identifiers if any(identifiers) else (),
+        facts=facts,
+        significant_bits=significant_bits(dataset, kept),
+        remarks=tuple(remarks),
+    )
+    return validated(dataset, scene, alpha)
+
+
+def _check(dataset: Any, name: str, max_pixels: int) -> None:
+    """Refuse no bands, too many pixels, and what is not one of the three sample types."""
     if dataset.count < 1:
         raise InputError(f"{name}: expected at least one band, found 0")
     if dataset.width * dataset.height > max_pixels:
         found = f"{dataset.height} x {dataset.width}"
         raise LimitError(f"{name}: expected at most {max_pixels} pixels, found {found}")
     _check_dtypes(dataset, name)
-    identifiers = tuple(text or "" for text in dataset.descriptions)
-    transform = dataset.transform
-    return Scene(
-        image=dataset.read(),
-        nodata=_nodata(dataset, name),
-        transform=None if transform == Affine.identity() else tuple(transform.to_gdal()),
-        crs=_crs_text(dataset.crs),
-        band_ids=identifiers if any(identifiers) else (),
-    )
 
 
 def _check_dtypes(dataset: Any, name: str) -> None:
@@ -99,19 +114,6 @@ def _check_dtypes(dataset: Any, name: str) -> None:
         counts = (int(np.isnan(dataset.read(i)).sum()) for i in dataset.indexes)
         note = f" with {sum(counts)} NaN: scale to integers, mark gaps as nodata"
     raise InputError(f"{name}: expected uint8, uint16 or int16, found {' and '.join(found)}{note}")
-
-
-def _nodata(dataset: Any, name: str) -> int | None:
-    """Return the one nodata value; none where the dtype cannot hold what the file says.
-
-    rasterio has already dropped NaN and what is out of range.
-    """
-    whole = (value is not None and float(value).is_integer() for value in dataset.nodatavals)
-    found = {int(v) if ok else None for v, ok in zip(dataset.nodatavals, whole, strict=True)}
-    if len(found) > 1:
-        values = ", ".join(str(value) for value in dataset.nodatavals)
-        raise InputError(f"{name}: expected one nodata value for all bands, found {values}")
-    return found.pop()
 
 
 def _crs_text(crs: CRS | None) -> str | None:
@@ -136,8 +138,7 @@ def write(path: Path, scene: Scene) -> None:
         try:
             with rasterio.open(path, "w", **profile) as dataset:
                 dataset.write(scene.image)
-                if scene.band_ids:
-                    dataset.descriptions = scene.band_ids
+                write_facts(dataset, scene)
         except (RasterioError, OSError) as error:
             raise UsageError(f"{path}: expected a place to write to: {error}") from error
 
@@ -170,7 +171,17 @@ def _profile(scene: Scene) -> dict[str, Any]:
         "crs": crs,
         "transform": None if scene.transform is None else Affine.from_gdal(*scene.transform),
         **GTIFF_OPTIONS,
+        **_bits(scene),
     }
+
+
+def _bits(scene: Scene) -> dict[str, Any]:
+    """Return the creation options that say how many bits of a sample are in use."""
+    bits = scene.significant_bits
+    values = (int(scene.image.max()), int(scene.image.min()), scene.nodata or 0)
+    if bits is None or not all(0 <= value < 1 << bits for value in values):
+        return {}
+    return {} if scene.image.dtype == np.int16 else {"nbits": bits, "predictor": 1}
 
 
 def _size(image: NDArray[np.generic]) -> dict[str, Any]:
@@ -189,7 +200,43 @@ def write_mask(path: Path, mask: NDArray[np.uint8], scene: Scene) -> None:
     if mask.dtype != np.uint8 or mask.shape != scene.image.shape[1:]:
         expected = f"uint8 {scene.image.shape[1:]}"
         raise InputError(f"mask: expected {expected}, found {mask.dtype} {mask.shape}")
-    write(path, Scene(mask[None], None, scene.transform, scene.crs, ("mask",)))
+    write(path, Scene(mask[None], None, scene.transform, scene.crs, (MASK_NAME,)))
+
+
+def write_product(path: Path, scene: Scene, mask: NDArray[np.uint8]) -> list[str]:
+    """Write a decoded scene, and its mask beside it (`mask_path`).
+
+    What a GeoTIFF cannot hold of what the stream says is left out.
+
+    Returns:
+        What was left out, and why.
+
+    Raises:
+        UsageError: a file cannot be created.
+    """
+    reasons = []
+    try:
+        write(path, scene)
+    except InputError as error:
+        reasons.append(f"written without CRS and band ids: {error}")
+        scene = replace(scene, crs=None, band_ids=())
+        write(path, scene)
+    write_mask(mask_path(path), mask, scene)
+    return reasons
+
+
+def mask_path(path: Path) -> Path:
+    """Return where the mask of a product lies."""
+    return path.with_suffix(".mask.tif")
+
+
+def is_mask(path: Path) -> bool:
+    """Return whether a file is a mask that `write_mask` wrote."""
+    try:
+        with _no_georeference_warning(), rasterio.open(path) as dataset:
+            return bool(dataset.descriptions == (MASK_NAME,))
+    except RasterioError:
+        return False
 
 
 def jpeg2000_encode(image: NDArray[np.uint16], ratio: float, tile: int | None = None) -> bytes:
@@ -206,7 +253,7 @@ def jpeg2000_encode(image: NDArray[np.uint16], ratio: float, tile: int | None = 
     Raises:
         InputError: another dtype or shape, or a ratio below 1.
     """
-    _check_uint16(image)
+    check_uint16(image)
     if not 1 <= ratio < np.inf:
         raise InputError(f"JPEG 2000: expected a compression ratio of at least 1, found {ratio}")
     rows, cols = image.shape[1:]
@@ -223,8 +270,12 @@ def jpeg2000_encode(image: NDArray[np.uint16], ratio: float, tile: int | None = 
         return bytes(memory.getbuffer())
 
 
-def _check_uint16(image: NDArray[np.generic]) -> None:
-    """Refuse what the JPEG 2000 functions do not take."""
+def check_uint16(image: NDArray[np.generic]) -> None:
+    """Refuse what the JPEG 2000 functions do not take.
+
+    Raises:
+        InputError: another dtype than uint16, or no (bands, rows, cols).
+    """
     if image.ndim != 3 or 0 in image.shape or image.dtype != np.uint16:
         found = f"{image.dtype} {image.shape}"
         raise InputError(f"JPEG 2000: expected uint16 (bands, rows, cols), found {found}")
@@ -242,38 +293,8 @@ def jpeg2000_decode(stream: bytes, max_pixels: int = DEFAULT_MAX_PIXELS) -> Imag
     try:
         with _no_georeference_warning(), MemoryFile(stream, ext=".j2k") as memory:
             dataset = memory.open(driver="JP2OpenJPEG")
-            return _read_dataset(dataset, "JPEG 2000", max_pixels).image
+            _check(dataset, "JPEG 2000", max_pixels)
+            decoded: Image = dataset.read()
+            return decoded
     except RasterioError as error:
         raise InputError(f"JPEG 2000: expected a stream: {error.__cause__ or error}") from error
-
-
-def jpeg2000_at_bytes(image: NDArray[np.uint16], budget: int, tile: int | None = None) -> bytes:
-    """Code an image into at most `budget` bytes, and as near below it as 0.5 % where it can be.
-
-    OpenJPEG's length is not a continuous function of the size asked for: at most `SEARCH_STEPS`
-    encodings are tried by secant and bisection, and the longest that fits is kept. `tile` is that
-    of `jpeg2000_encode`.
-
-    Raises:
-        InputError: another dtype or shape.
-        LimitError: the coarsest encoding is longer than the budget.
-    """
-    _check_uint16(image)
-    raw, best = image.nbytes, b""
-    asked, low, high = float(min(max(budget, 1), raw)), 1.0, float(raw)
-    for tries in range(SEARCH_STEPS):
-        stream = jpeg2000_encode(image, raw / asked, tile)
-        if len(stream) <= budget:
-            low, best = asked, max(best, stream, key=len)
-        else:
-            high = asked
-        if low == raw or len(best) >= CLOSE_ENOUGH * budget > 0 or high - low < budget / 1000:
-            break
-        secant = asked * budget / len(stream)
-        useful = low < secant and (secant < high or high == raw)
-        asked = min(secant, high) if useful else (low + high) / 2
-        if not best:  # lengths come in plateaus: step down faster and faster until one fits
-            asked = max(low, min(asked, high * (1 - 2.0**tries / 1000)))
-    if not best:
-        raise LimitError(f"JPEG 2000: expected to fit {budget} bytes, found the coarsest longer")
-    return best

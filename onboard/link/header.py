@@ -12,14 +12,18 @@ from numpy.typing import NDArray
 from onboard.errors import InputError, StreamError
 from onboard.image.files import DTYPES, sample_type
 from onboard.image.tiles import MAX_SIDE
+from onboard.link.facts import FACT_KINDS, NO_FACTS, Facts, inflate, pack_texts, unpack_texts
 
 MINOR = 0
-MAX_WKT = 65_536
 _SAMPLE_TYPES = tuple(DTYPES)
 _CRITICAL = 0x80
+TLV_BYTES = 3
+"""Bytes of type and length of an extension."""
 _HEADER = struct.Struct(">BBBHII")
 _END = struct.Struct(">II")
 _NODATA, _GEOTRANSFORM, _EPSG, _WKT, _START, _BANDS, _SENSOR = range(1, 8)
+_BAND_TEXTS = 16
+_KNOWN = {*range(_NODATA, _SENSOR + 1), _BAND_TEXTS, *FACT_KINDS}
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,7 @@ class SceneHeader:
         start_time: time of line 0, seconds and 1/65536 s since 1958-01-01 TAI.
         band_ids: names of the bands.
         sensor: name of the sensor.
+        facts: what the file that the scene was made of says of its samples.
     """
 
     sample_type: str
@@ -51,6 +56,7 @@ class SceneHeader:
     start_time: tuple[int, int] | None = None
     band_ids: tuple[str, ...] = ()
     sensor: str | None = None
+    facts: Facts = NO_FACTS
 
     @classmethod
     def of(cls, image: NDArray[Any], **fields: Any) -> "SceneHeader":
@@ -87,8 +93,10 @@ class SceneHeader:
             back = SceneHeader.unpack(body)
         except (struct.error, ValueError, OverflowError) as error:
             raise InputError(f"scene header: {error}") from error
-        if (back.crs, back.band_ids) != (self.crs, tuple(self.band_ids)):
-            raise InputError(f"scene header: {self.crs} or {self.band_ids} would not come back")
+        sent = (self.crs, tuple(self.band_ids), self.facts)
+        told = (back.crs, back.band_ids, back.facts)
+        if told != sent:
+            raise InputError(f"scene header: expected to read back {sent}, found {told}")
         return body
 
     def _fields(self) -> list[tuple[int, bytes]]:
@@ -103,11 +111,13 @@ class SceneHeader:
             fields.append((_WKT, zlib.compress(self.crs.encode(), 9)))
         if self.start_time is not None:
             fields.append((_START, struct.pack(">IH", *self.start_time)))
-        if self.band_ids:
+        if any("," in name for name in self.band_ids):
+            fields.append((_BAND_TEXTS, pack_texts(self.band_ids)))
+        elif self.band_ids:
             fields.append((_BANDS, ",".join(self.band_ids).encode()))
         if self.sensor is not None:
             fields.append((_SENSOR, self.sensor.encode()))
-        return fields
+        return fields + self.facts.fields()
 
     @classmethod
     def unpack(cls, body: bytes) -> "SceneHeader":
@@ -132,12 +142,14 @@ class SceneHeader:
         limits = np.iinfo(DTYPES[samples])
         if not limits.min <= fields.get("nodata", 0) <= limits.max:
             raise StreamError(f"nodata: expected a {samples}, found {fields['nodata']}")
+        fields["facts"].check_bands(bands)
         return cls(samples, bits, bands, width, height, **fields)
 
 
 def _read_tlv(body: bytes) -> dict[str, Any]:
     """Return the known extensions by field name."""
     fields: dict[str, Any] = {}
+    facts = NO_FACTS
     position = _HEADER.size
     while position < len(body):
         kind, length = struct.unpack_from(">BH", body, position)
@@ -145,15 +157,19 @@ def _read_tlv(body: bytes) -> dict[str, Any]:
         if len(value) != length:
             raise StreamError("scene header: extension cut short")
         position += 3 + length
-        if (kind & ~_CRITICAL) not in range(_NODATA, _SENSOR + 1):
+        known = kind & ~_CRITICAL
+        if known not in _KNOWN:
             if kind & _CRITICAL:
                 raise StreamError(f"scene header: critical extension {kind} is unknown")
             continue
-        name, content = _read_extension(kind & ~_CRITICAL, value)
+        if known in FACT_KINDS:
+            facts = facts.add(known, value)
+            continue
+        name, content = _read_extension(known, value)
         if name in fields:
             raise StreamError(f"scene header: {name} is given twice")
         fields[name] = content
-    return fields
+    return {**fields, "facts": facts}
 
 
 def _read_extension(kind: int, value: bytes) -> tuple[str, Any]:
@@ -167,15 +183,13 @@ def _read_extension(kind: int, value: bytes) -> tuple[str, Any]:
     if kind == _EPSG:
         return "crs", f"EPSG:{struct.unpack('>I', value)[0]}"
     if kind == _WKT:
-        inflater = zlib.decompressobj()
-        text = inflater.decompress(value, MAX_WKT)
-        if not inflater.eof or inflater.unused_data:
-            raise StreamError(f"CRS: WKT is not one zlib stream, or longer than {MAX_WKT} bytes")
-        return "crs", text.decode()
+        return "crs", inflate(value).decode()
     if kind == _START:
         return "start_time", struct.unpack(">IH", value)
     if kind == _BANDS:
         return "band_ids", tuple(value.decode().split(","))
+    if kind == _BAND_TEXTS:
+        return "band_ids", unpack_texts(value)
     return "sensor", value.decode()
 
 

@@ -13,13 +13,13 @@ from scipy.io import netcdf_file
 
 from ground.metrics import psnr
 from ground.products.geotiff import (
-    jpeg2000_at_bytes,
     jpeg2000_decode,
     jpeg2000_encode,
     read,
     write,
     write_mask,
 )
+from ground.products.jpeg2000 import jpeg2000_at_bytes
 from ground.scene import Scene
 from ground.scenes.procedural import procedural
 from ground.scenes.spyndex import spyndex_scene

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from onboard.codec.corsa.layers import LayerShape, read_pieces, split_layers
 from onboard.errors import InputError, StreamError, UsageError
 from onboard.link.crc import crc32c
+from onboard.link.facts import Facts
 from onboard.link.header import EndOfScene, SceneHeader
 from onboard.link.mask import pack_mask, unpack_mask
 from onboard.link.resync import Damage, read_segments
@@ -44,6 +45,26 @@ def test_header_byte_vectors() -> None:
     assert FULL.pack().endswith(
         bytes.fromhex("05 0006 77359400 8000 06 0007") + b"B02,B08\7\0\3MSI"
     )
+
+
+def test_fact_byte_vectors() -> None:
+    names = SceneHeader("u16", 16, 4, 300, 300, band_ids=("B4, red", "B8"))
+    assert names.pack() == BARE + b"\x10\0\x0bB4, red\0B8\0"
+    facts = Facts(((1.0, -2.0),), ("K",), (3, 4, 5, 0))
+    told = SceneHeader("u16", 16, 4, 300, 300, facts=facts)
+    pair = bytes.fromhex("3ff0000000000000 c000000000000000")
+    assert told.pack() == BARE + b"\x11\0\x10" + pair + b"\x12\0\2K\0\x13\0\4\3\4\5\0"
+    tags = SceneHeader("u16", 16, 4, 300, 300, facts=Facts(tags=(("2", "a", "b"),))).pack()
+    assert tags.startswith(BARE + b"\x14")
+    assert zlib.decompress(tags[len(BARE) + 3 :]) == b"2\0a\0b\0"
+
+
+def test_facts_round_trip() -> None:
+    pairs = tuple((1e-4, -0.1 * band) for band in range(4))
+    tags = (("", "DATE", "2026"), ("1", "wavelength", "492.4 nm"), ("IMAGERY", "é", ""))
+    facts = Facts(pairs, ("a", "", "b", "c"), (3, 4, 5, 0), tags)
+    header = SceneHeader("u16", 12, 4, 9, 9, band_ids=("a, b", "", "c", "d"), facts=facts)
+    assert SceneHeader.unpack(header.pack()) == header
 
 
 def test_header_round_trip() -> None:
@@ -78,6 +99,16 @@ def test_newer_minor_and_unknown_extension_are_accepted() -> None:
         BARE + b"\2\0\x30" + struct.pack(">6d", 0, 1, 0, 0, 0, float("nan")),
         BARE + b"\6\0\1\xff",
         BARE + b"\4\0\2hi",
+        BARE + b"\6\0\1a\x10\0\2b\0",
+        BARE + b"\x10\0\1a",
+        BARE + b"\x10\0\2\xff\0",
+        BARE + b"\x11\0\1a",
+        BARE + b"\x11\0\x10" + struct.pack(">2d", 1, float("nan")),
+        BARE + b"\x11\0\x20" + bytes(32),
+        BARE + b"\x12\0\4a\0b\0",
+        BARE + b"\x13\0\1\1\x13\0\1\1",
+        BARE + b"\x14\0\2hi",
+        BARE + b"\x14\0\x0a" + zlib.compress(b"a\0"),
         BARE + b"\4\0\x0a" + zlib.compress(b"W") + b"!",
     ],
 )
@@ -89,8 +120,9 @@ def test_malformed_headers(body: bytes) -> None:
 def test_a_wkt_bomb_is_not_expanded() -> None:
     bomb = zlib.compress(bytes(50_000_000), 9)
     assert len(bomb) < 65_536
-    with pytest.raises(StreamError, match="longer than"):
-        SceneHeader.unpack(BARE + struct.pack(">BH", 4, len(bomb)) + bomb)
+    for kind in (4, 20):
+        with pytest.raises(StreamError, match="longer than"):
+            SceneHeader.unpack(BARE + struct.pack(">BH", kind, len(bomb)) + bomb)
 
 
 @pytest.mark.parametrize(
@@ -101,9 +133,14 @@ def test_a_wkt_bomb_is_not_expanded() -> None:
         {"geotransform": (0.0, 1.0, 0.0, 0.0, 0.0, float("inf"))},
         {"crs": "EPSG:none"},
         {"crs": "EPSG:032633"},
-        {"band_ids": ("B02,B03", "B04")},
+        {"band_ids": ("B02,B\0", "B04")},
         {"start_time": (-1, 0)},
         {"sensor": "x" * 70_000},
+        {"facts": Facts(calibration=((1.0, float("inf")),))},
+        {"facts": Facts(units=("a", "b", "c"))},
+        {"facts": Facts(units=("a\0",))},
+        {"facts": Facts(colours=(256,))},
+        {"facts": Facts(tags=(("", "k", "v" * 70_000),))},
     ],
 )
 def test_fields_that_do_not_fit(fields: dict[str, object]) -> None:

@@ -1,0 +1,104 @@
+"""What a GeoTIFF says comes back through a stream, or is named on the way; no file is lost."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.transform import Affine
+
+from ground.products import geotiff
+from ground.scene import Scene
+from ground.scenes.procedural import procedural
+from onboard.link.facts import Facts
+from tests.conftest import Run
+
+PLACE = Affine(10, 0, 500000, 0, -10, 5100000)
+NAMES = tuple(
+    f"B{n}, central wavelength {w} nm" for n, w in ((2, 490), (3, 560), (4, 665), (8, 842))
+)
+IMAGE = procedural(1, 70, 80, nodata=False).image
+
+
+def encode(run: Run, path: Path, *options: str) -> str:
+    """Encode to `x.sky`; return what was said on stderr."""
+    done = run("ground", "encode", path, "--bundle", "skybook-s2", "-o", "x.sky", *options)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def test_a_geotiff_comes_back_with_all_it_says(run: Run, tmp_path: Path) -> None:
+    facts = Facts(((1e-4, -0.1),), ("reflectance",), (5, 4, 3, 0), (("", "BASELINE", "05.09"),))
+    scene = Scene(IMAGE[:4], None, PLACE.to_gdal(), "EPSG:32633", NAMES, facts)
+    geotiff.write(tmp_path / "in.tif", scene)
+    with rasterio.open(tmp_path / "in.tif", "r+") as dataset:
+        dataset.update_tags(AREA_OR_POINT="Point")
+    assert encode(run, tmp_path / "in.tif", "--start-time", "2026-05-01T10:00:00") == ""
+    assert run("ground", "decode", "x.sky", "-o", "out.tif").returncode == 0
+    one, two = geotiff.read(tmp_path / "in.tif"), geotiff.read(tmp_path / "out.tif")
+    assert (one.transform, one.crs, one.band_ids) == (two.transform, two.crs, two.band_ids)
+    assert set(two.facts.tags) - set(one.facts.tags) == {
+        ("", "START_TIME_TAI", "2026-05-01T10:00:00")
+    }
+    assert ("", "AREA_OR_POINT", "Point") in two.facts.tags
+    assert two.facts.calibration == ((1e-4, -0.1),)
+    assert (one.facts.units, one.facts.colours) == (two.facts.units, two.facts.colours)
+
+
+def test_what_is_left_behind_is_one_warning(run: Run, tmp_path: Path) -> None:
+    long = np.random.default_rng(0).bytes(500).hex()
+    geotiff.write(tmp_path / "in.tif", Scene(IMAGE[:4], facts=Facts(tags=(("", "LONG", long),))))
+    with rasterio.open(tmp_path / "in.tif", "r+") as dataset:
+        dataset.write_mask(np.arange(70 * 80).reshape(70, 80) > 99)
+    (line,) = encode(run, tmp_path / "in.tif").splitlines()
+    assert line.startswith("warning: ")
+    assert "mask as nodata 0" in line
+    assert line.endswith("no room in the scene header: 1 tags (LONG)")
+    assert run("ground", "decode", "x.sky", "-o", "out.tif").returncode == 0
+    np.testing.assert_array_equal(
+        geotiff.read(tmp_path / "out.mask.tif").image.ravel() == 4, np.arange(70 * 80) <= 99
+    )
+
+
+@pytest.fixture
+def stream(run: Run, tmp_path: Path) -> Path:
+    """A stream of a small scene."""
+    geotiff.write(tmp_path / "in.tif", Scene(IMAGE[:4]))
+    encode(run, tmp_path / "in.tif")
+    return tmp_path / "x.sky"
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.jp2", "x.sky2", "x"])
+def test_an_output_that_is_no_product_is_refused(
+    run: Run, tmp_path: Path, stream: Path, name: str
+) -> None:
+    done = run("ground", "decode", stream, "-o", name)
+    assert done.returncode == 2
+    assert f"-o {name}: expected .tif or .tiff" in done.stderr
+    assert not (tmp_path / name).exists()
+
+
+def test_files_beside_the_product_are_guarded(run: Run, tmp_path: Path, stream: Path) -> None:
+    for name, options in (
+        ("scene.mask.tif", ("-o", "scene.tif", "--original", "scene.mask.tif")),
+        ("user.mask.tif", ("-o", "user.tif")),
+        ("q.mask.tif", ("-o", "q.tif", "--quicklook", "q.mask.tif")),
+    ):
+        content = (tmp_path / "in.tif").read_bytes()
+        (tmp_path / name).write_bytes(content)
+        assert run("ground", "decode", stream, *options).returncode == 2
+        assert (tmp_path / name).read_bytes() == content
+    for _ in range(2):  # a mask of ours is replaced
+        assert run("ground", "decode", stream, "-o", "out.tif").returncode == 0
+
+
+def test_all_scenes_leave_recordings_alone(run: Run, tmp_path: Path, stream: Path) -> None:
+    encode(run, tmp_path / "in.tif", "--scene-id", "7")
+    recording = tmp_path / "pass-7.tif"
+    first = run("ground", "encode", "in.tif", "--bundle", "skybook-s2", "-o", "0.sky")
+    assert first.returncode == 0
+    recording.write_bytes((tmp_path / "0.sky").read_bytes() + stream.read_bytes())
+    before = recording.read_bytes()
+    done = run("ground", "decode", recording, "-o", "pass.tif", "--all-scenes")
+    assert done.returncode == 2
+    assert recording.read_bytes() == before
