@@ -1,6 +1,11 @@
 /* Command line: raw lines of u16 samples to a stream.
  *
  * Exit codes: 0 ok, 1 internal, 2 usage, 3 bad input, 6 limit exceeded. */
+#if defined(__unix__) || defined(__APPLE__)
+#define SKYBOOK_POSIX
+#define _POSIX_C_SOURCE 200809L
+#include <sys/stat.h>
+#endif
 #include <stdio.h>
 #include <string.h>
 
@@ -115,6 +120,19 @@ static bool begins(FILE *input)
     return first != EOF && ungetc(first, input) == first;
 }
 
+/* Whether a name is that of the file which is read, by another spelling or a link. */
+static bool is_input(FILE *input, const char *name)
+{
+#ifdef SKYBOOK_POSIX
+    struct stat in, out;
+    return strcmp(name, "-") != 0 && fstat(fileno(input), &in) == 0 && stat(name, &out) == 0 &&
+           S_ISREG(in.st_mode) && in.st_dev == out.st_dev && in.st_ino == out.st_ino;
+#else
+    (void)input, (void)name; /* names that are spelled alike were refused already */
+    return false;
+#endif
+}
+
 /* Encode; close the output. */
 static int run(const struct skybook_command *command, FILE *input, FILE *output)
 {
@@ -153,6 +171,9 @@ int main(int count, char **arguments)
     FILE *input = strcmp(command.input, "-") == 0 ? stdin : fopen(command.input, "rb");
     if (input == NULL || !begins(input)) {
         return fail(SKYBOOK_ERROR_INPUT, "input: cannot be read, or is empty");
+    }
+    if (is_input(input, command.output)) {
+        return fail(SKYBOOK_ERROR_USAGE, "output: expected another file than the input");
     }
     output = strcmp(command.output, "-") == 0 ? stdout : fopen(command.output, "wb");
     if (output == NULL) {

@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from onboard.commands.commandline import (
     print_result,
     refuse_overwriting,
 )
+from onboard.commands.options import bundle_files
 from onboard.errors import LimitError, StreamError, UsageError
 
 
@@ -52,7 +53,7 @@ def add_decode_command(commands: Commands) -> None:
 
 def _decode(arguments: argparse.Namespace) -> int:
     product_of(arguments.output)
-    _refuse_overwriting(arguments, [arguments.output])
+    _refuse_overwriting(arguments, {"-o": arguments.output})
     if arguments.all_scenes and (arguments.original or arguments.quicklook):
         raise UsageError("--all-scenes: expected neither --original nor --quicklook")
     if arguments.all_scenes and arguments.scene_id is not None:
@@ -73,7 +74,7 @@ def _decode_all(arguments: argparse.Namespace, received: Pass, length: int) -> i
     results, texts, problems = [], [], []
     stem = arguments.output.stem
     outputs = {i: arguments.output.with_stem(f"{stem}-{i}") for i in sorted(received.scenes)}
-    _refuse_overwriting(arguments, outputs.values())
+    _refuse_overwriting(arguments, {f"-o, scene {key}:": path for key, path in outputs.items()})
     for scene_id, output in outputs.items():
         try:
             result, text, reasons = _decode_scene(arguments, received, scene_id, output, length)
@@ -87,22 +88,24 @@ def _decode_all(arguments: argparse.Namespace, received: Pass, length: int) -> i
     return _exit_code(problems)
 
 
-def _refuse_overwriting(arguments: argparse.Namespace, outputs: Iterable[Path]) -> None:
+def _refuse_overwriting(arguments: argparse.Namespace, images: Mapping[str, Path]) -> None:
     """Refuse to write over an input, over a file twice, or a mask over what is no mask.
+
+    Args:
+        arguments: of the command line.
+        images: image to write by the option that names it; its mask goes beside it.
 
     Raises:
         UsageError: naming the output.
     """
-    inputs = [*arguments.input, arguments.original]
-    further = {"--quicklook": arguments.quicklook, "--json": arguments.json}
-    for output in outputs:
-        mask = mask_path(output)
-        refuse_overwriting({"-o": output, "mask of -o": mask, **further}, inputs)
+    masks = {f"mask of {option}": mask_path(image) for option, image in images.items()}
+    others = {"--quicklook": arguments.quicklook, "--json": arguments.json}
+    inputs = [*arguments.input, arguments.original, *bundle_files(arguments.bundle)]
+    refuse_overwriting({**images, **masks, **others}, inputs)
+    for image in images.values():
+        mask = mask_path(image)
         if mask.exists() and not is_mask(mask):
-            raise UsageError(f"-o {output}: its mask {mask} is there and is none, expected no file")
-        for option, path in further.items():
-            if path is not None and Path(path) in (output, mask):
-                raise UsageError(f"{option} {path}: expected another place than those of -o")
+            raise UsageError(f"-o {image}: its mask {mask} is there and is none, expected no file")
 
 
 def _exit_code(reasons: Sequence[str]) -> int:

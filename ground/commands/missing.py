@@ -17,6 +17,7 @@ from onboard.commands.commandline import (
     print_result,
     refuse_overwriting,
 )
+from onboard.commands.options import bundle_files
 from onboard.errors import StreamError, UsageError
 from onboard.link.resync import models_of
 
@@ -50,7 +51,10 @@ def add_missing_command(commands: Commands) -> None:
 
 
 def _missing(arguments: argparse.Namespace) -> int:
-    refuse_overwriting({"--nak": arguments.nak, "--json": arguments.json}, arguments.input)
+    refuse_overwriting(
+        {"--nak": arguments.nak, "--json": arguments.json},
+        [*arguments.input, *bundle_files(arguments.bundle)],
+    )
     recordings = [open_recording(path) for path in arguments.input]
     if arguments.nak:
         return _missing_bytes(arguments, recordings)

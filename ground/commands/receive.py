@@ -10,7 +10,13 @@ from rich.progress import Progress
 from ground.station.cfdp import Entities, receive_file
 from ground.station.tally import Tally, tally_text
 from ground.station.udp import listen, receive
-from onboard.commands.commandline import Commands, add_json_option, open_output, print_result
+from onboard.commands.commandline import (
+    Commands,
+    add_json_option,
+    open_output,
+    print_result,
+    refuse_overwriting,
+)
 from onboard.errors import StreamError, UsageError
 
 
@@ -54,6 +60,7 @@ def _add_address(parser: argparse.ArgumentParser, output: str) -> None:
 
 
 def _receive(arguments: argparse.Namespace) -> int:
+    refuse_overwriting({"-o": arguments.output, "--json": arguments.json}, ())
     if arguments.idle is not None and not 0 < arguments.idle < 1e6:
         raise UsageError(f"--idle: expected 0..1e6 seconds, found {arguments.idle}")
     console = Console(stderr=True)
@@ -80,6 +87,7 @@ def _appended(path: Path) -> Any:
 
 
 def _receive_file(arguments: argparse.Namespace) -> int:
+    refuse_overwriting({"-o": arguments.output, "--json": arguments.json}, ())
     if not 0 < arguments.seconds < 1e6:
         raise UsageError(f"--seconds: expected 0..1e6, found {arguments.seconds}")
     entities = Entities(arguments.entity, arguments.sender, arguments.repeat)

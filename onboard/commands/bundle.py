@@ -9,7 +9,13 @@ from onboard import bundle as bundles
 from onboard.bundle import install as uplink
 from onboard.bundle import signature
 from onboard.bundle.selftest import run_selftest
-from onboard.commands.commandline import Commands, add_json_option, print_result
+from onboard.commands.commandline import (
+    Commands,
+    add_json_option,
+    print_result,
+    refuse_overwriting,
+)
+from onboard.commands.options import bundle_files
 from onboard.engine.engines import ENGINES
 from onboard.errors import UsageError
 
@@ -61,6 +67,7 @@ def _add_install_and_rollback(commands: Commands) -> None:
 
 
 def _install(arguments: argparse.Namespace) -> int:
+    refuse_overwriting({"--json": arguments.json}, [arguments.update, arguments.public_key])
     key = None if arguments.public_key is None else signature.read_key(arguments.public_key)
     done = uplink.install(arguments.update, arguments.slots, key, arguments.engine)
     outcome = f"self test passed on {done.engine}" if done.changed else "was in use already"
@@ -78,6 +85,7 @@ def _rollback(arguments: argparse.Namespace) -> int:
 
 
 def _info(arguments: argparse.Namespace) -> int:
+    refuse_overwriting({"--json": arguments.json}, bundle_files(arguments.bundle))
     bundle = bundles.load(arguments.bundle)
     result: dict[str, Any] = {
         "name": bundle.name,
@@ -124,6 +132,7 @@ def _payload(bundle: bundles.Bundle, size: int) -> dict[str, Any]:
 
 
 def _selftest(arguments: argparse.Namespace) -> int:
+    refuse_overwriting({"--json": arguments.json}, bundle_files(arguments.bundle))
     result = run_selftest(bundles.load(arguments.bundle), arguments.engine)
     text = (
         f"{result['name']} on {result['engine']}: {result['vectors']} golden vectors, "

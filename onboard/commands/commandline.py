@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import resource
+import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -58,26 +59,42 @@ def progress(text: str) -> Iterator[Callable[[str], None]]:
 
 
 def refuse_overwriting(
-    outputs: Mapping[str, Path | str | None], inputs: Iterable[Path | None]
+    outputs: Mapping[str, Path | str | None], inputs: Iterable[Path | str | None]
 ) -> None:
-    """Refuse an output that is an input: inputs are mapped, and would be lost.
+    """Refuse an output that is an input, by whatever name or link, or another output.
+
+    Inputs are mapped, and would be lost.
 
     Args:
         outputs: files to write, by the options that name them; None and "-" are no files.
-        inputs: files to read, which need not exist; None is no file.
+        inputs: files to read, which need not exist; None is no file, "-" is stdin.
 
     Raises:
-        UsageError: naming the option, the output and the input.
+        UsageError: naming the option, the output and what it is already.
     """
-    existing = [path for path in inputs if path is not None and path.exists()]
+    taken: dict[Path | tuple[int, int], str] = {}
+    for path in inputs:
+        if path is not None and (found := _file_of(path)):
+            taken[found] = f"the input {path}"
     for option, output in outputs.items():
-        if output is None or output == "-" or not Path(output).exists():
+        if output is None or str(output) == "-":
             continue
-        for path in existing:
-            if path.samefile(output):
-                raise UsageError(
-                    f"{option} {output}: is the input {path}, expected another place to write to"
-                )
+        place = _file_of(output) or Path(output).resolve()
+        if place in taken:
+            raise UsageError(
+                f"{option} {output}: is {taken[place]}, expected another place to write to"
+            )
+        if not (isinstance(place, Path) and place.exists()):  # a device loses nothing
+            taken[place] = f"the output of {option}"
+
+
+def _file_of(path: Path | str) -> tuple[int, int] | None:
+    """Return device and inode of a regular file, "-" for stdin; None if there is none."""
+    try:
+        found = os.fstat(0) if str(path) == "-" else os.stat(path)
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None
 
 
 def open_output(path: Path) -> BinaryIO:

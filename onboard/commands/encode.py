@@ -19,6 +19,7 @@ from onboard.commands.commandline import (
 from onboard.commands.options import (
     add_encode_options,
     add_raw_options,
+    bundle_files,
     cuc_time,
     encode_options,
 )
@@ -50,7 +51,10 @@ def encode_to_file(
 
     The output grows under its own name: what was written stays.
     """
-    refuse_overwriting({"-o": arguments.output, "--json": arguments.json}, [arguments.input])
+    refuse_overwriting(
+        {"-o": arguments.output, "--json": arguments.json},
+        [arguments.input, *bundle_files(arguments.bundle)],
+    )
     raw = image.size * image.dtype.itemsize
     options = encode_options(arguments, arguments.rate_window, arguments.output.suffix == ".pkt")
     scrub = Scrub(encoder.bundle, encoder.coder)

@@ -4,6 +4,7 @@ import argparse
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from onboard import bundle as bundles
 from onboard.commands.commandline import add_json_option
 from onboard.encoder import Options
 from onboard.encoder.options import WINDOWS
@@ -74,6 +75,18 @@ def add_coding_options(parser: argparse.ArgumentParser) -> None:
     rate.add_argument("--psnr", type=float, help="dB, peak 65535, aimed at instead")
     rate.add_argument("--rmse", type=float, help="root mean square error in DN, aimed at instead")
     add_json_option(parser)
+
+
+def bundle_files(name: str | None) -> tuple[Path, ...]:
+    """Return the files of a bundle of this name or path: itself, and its decoder beside it.
+
+    Raises:
+        BundleError: there is no bundle of this name.
+    """
+    if name is None:
+        return ()
+    path = bundles.find(name)
+    return path, path.with_suffix(".onnx")
 
 
 def encode_options(arguments: argparse.Namespace, window: str, packets: bool) -> Options:

@@ -13,6 +13,7 @@ from onboard.commands.commandline import (
     print_result,
     refuse_overwriting,
 )
+from onboard.commands.options import bundle_files
 from onboard.downlink.region import Region
 from onboard.downlink.schedule import Index, Ranking, schedule
 from onboard.errors import BundleError, InputError, StreamError, UsageError
@@ -54,7 +55,15 @@ def add_schedule_command(commands: Commands) -> None:
 
 
 def _schedule(arguments: argparse.Namespace) -> int:
-    refuse_overwriting({"-o": arguments.output, "--json": arguments.json}, [arguments.input])
+    refuse_overwriting(
+        {"-o": arguments.output, "--json": arguments.json},
+        [
+            arguments.input,
+            arguments.priority,
+            *arguments.region,
+            *bundle_files(arguments.bundle),
+        ],
+    )
     source, output = arguments.input, arguments.output
     if not source.is_file() or not source.stat().st_size:
         raise InputError(f"{source}: expected a file of space packets")

@@ -21,8 +21,15 @@ from onboard.commands.commandline import (
     peak_rss_mb,
     print_result,
     progress,
+    refuse_overwriting,
 )
-from onboard.commands.options import add_coding_options, add_raw_options, cuc_time, encode_options
+from onboard.commands.options import (
+    add_coding_options,
+    add_raw_options,
+    bundle_files,
+    cuc_time,
+    encode_options,
+)
 from onboard.downlink.cloud import cloud_fractions
 from onboard.downlink.recorder import Recorded, Recorder
 from onboard.encoder import Encoder
@@ -133,6 +140,14 @@ class _Lines:
 
 
 def _stream(arguments: argparse.Namespace) -> int:
+    refuse_overwriting(
+        {
+            "-o": arguments.output,
+            "--priority-out": arguments.priority_out,
+            "--json": arguments.json,
+        },
+        [arguments.input, *bundle_files(arguments.bundle)],
+    )
     bundle = bundles.load(arguments.bundle)
     options = encode_options(arguments, "strip", packets=True)
     options = replace(options, strips_at_once=arguments.strips_at_once)

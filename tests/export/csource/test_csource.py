@@ -339,7 +339,15 @@ def test_the_command_keeps_its_input_and_tells_of_a_full_disk(
         return subprocess.run(command, check=False, capture_output=True).returncode
 
     raw.write_bytes(bytes(640))
-    assert code(raw, raw) == 2
+    same, link = tmp_path / "same", tmp_path / "link"
+    same.hardlink_to(raw)
+    link.symlink_to(raw)
+    for spelling in (raw, tmp_path / "." / "raw", same, link, f"{tmp_path}/../{tmp_path.name}/raw"):
+        assert code(raw, Path(spelling)) == 2
+        assert raw.read_bytes() == bytes(640)
+    with raw.open("rb") as source:
+        command = [program, "-", "-o", raw, "--width", "8"]
+        assert subprocess.run(command, stdin=source, check=False).returncode == 2
     assert raw.read_bytes() == bytes(640)
     output.write_bytes(b"kept")
     assert code(tmp_path, output) == 3  # a folder opens, but cannot be read

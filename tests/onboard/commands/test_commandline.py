@@ -1,9 +1,17 @@
+"""What all command lines share: outputs that are refused."""
+
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from onboard import bundle as bundles
 from onboard.commands.commandline import refuse_overwriting
 from onboard.errors import UsageError
+from tests.conftest import Run
+
+NAME = "skybook-s2"
 
 
 def test_an_output_that_is_an_input_is_refused_by_its_option(tmp_path: Path) -> None:
@@ -13,6 +21,68 @@ def test_an_output_that_is_an_input_is_refused_by_its_option(tmp_path: Path) -> 
     other.touch()
     with pytest.raises(UsageError, match=r"--json .*b\.pkt: is the input .*a\.pkt, expected"):
         refuse_overwriting({"-o": other, "--json": str(link)}, [None, source])
+
+
+@pytest.mark.parametrize("how", ["hard link", "symbolic link", "other spelling", "itself"])
+def test_no_spelling_of_an_input_is_written_to(tmp_path: Path, how: str) -> None:
+    source, other = tmp_path / "a.pkt", tmp_path / "b.pkt"
+    source.touch()
+    if how == "hard link":
+        other.hardlink_to(source)
+    elif how == "symbolic link":
+        other.symlink_to(source.name)
+    elif how == "other spelling":
+        other = Path(f"{tmp_path}/../{tmp_path.name}/a.pkt")
+    else:
+        other = source
+    with pytest.raises(UsageError, match="is the input"):
+        refuse_overwriting({"-o": other}, [source])
+
+
+def test_two_outputs_have_two_places(tmp_path: Path) -> None:
+    for one, other in (("a", "a"), ("b", f"../{tmp_path.name}/b")):
+        with pytest.raises(UsageError, match=r"--json .*: is the output of -o"):
+            refuse_overwriting({"-o": tmp_path / one, "--json": f"{tmp_path}/{other}"}, ())
+    refuse_overwriting({"-o": Path("/dev/null"), "--json": "/dev/null"}, [Path("/dev/null")])
+
+
+def test_no_command_writes_over_what_it_reads(run: Run, tmp_path: Path) -> None:
+    shutil.copy(bundles.find(NAME), tmp_path / "m.skyb")
+    image = np.arange(4 * 64 * 64, dtype=np.uint16)
+    image.tofile(tmp_path / "raw.bil")
+    np.save(tmp_path / "i.npy", image.reshape(4, 64, 64))
+    made = ("encode", "i.npy", "--bundle", "m.skyb", "-o", "p.pkt", "--ratio", 4)
+    assert run("onboard", *made).returncode == 0
+    (tmp_path / "clouds").write_bytes(b"0")
+    (tmp_path / "place.json").write_text("{}")
+    for name in ("raw.bil", "i.npy", "p.pkt", "m.skyb", "clouds", "place.json"):
+        (tmp_path / f"link-{name}").hardlink_to(tmp_path / name)
+    kept = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    encode = ("encode", "i.npy", "--bundle", "m.skyb")
+    stream = ("stream", "--input", "raw.bil", "--layout", "bil", "--width", 64)
+    stream = (*stream, "--bundle", "m.skyb")
+    schedule = ("schedule", "p.pkt", "--bytes", 9_000)
+    for command in (
+        (*encode, "-o", "link-i.npy"),
+        (*encode, "-o", "link-m.skyb"),
+        (*encode, "-o", "x.sky", "--json", "x.sky"),
+        (*stream, "-o", "link-raw.bil"),
+        (*stream, "-o", "link-m.skyb"),
+        (*stream, "-o", "x.pkt", "--priority-out", "./raw.bil"),
+        (*stream, "-o", "x.pkt", "--priority-out", "x.pkt"),
+        (*stream, "-o", "x.pkt", "--json", "link-raw.bil"),
+        (*schedule, "-o", "link-p.pkt"),
+        (*schedule, "-o", "link-clouds", "--priority", "clouds"),
+        (*schedule, "-o", "link-place.json", "--region", "place.json"),
+        (*schedule, "-o", "link-m.skyb", "--region", "0,0,9,9", "--bundle", "m.skyb"),
+        ("protect", "p.pkt", "-o", "link-p.pkt"),
+        ("info", "./m.skyb", "--json", "link-m.skyb"),
+        ("selftest", "./m.skyb", "--json", "link-m.skyb"),
+    ):
+        done = run("onboard", *command)
+        assert done.returncode == 2, (command, done.stderr)
+        assert "expected another place to write to" in done.stderr
+        assert {path: path.read_bytes() for path in tmp_path.iterdir()} == kept
 
 
 def test_other_outputs_are_let_through(tmp_path: Path) -> None:
