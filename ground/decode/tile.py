@@ -7,7 +7,7 @@ from typing import ClassVar, Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.codec.tile import ALL_NODATA, ALL_VALID, DEPENDENT, SOME_NODATA, Side
+from onboard.codec.tile import ALL_NODATA, ALL_VALID, DEPENDENT, FULL, SOME_NODATA, Side
 from onboard.errors import StreamError
 from onboard.link.mask import unpack_mask
 from onboard.link.segment import Kind, Segment
@@ -64,8 +64,8 @@ class TileReception(ABC, Generic[AnySide]):
 
     @property
     def state(self) -> int | None:
-        """Tile state without `DEPENDENT`, None until layer 0 has arrived."""
-        return None if self.packed_side is None else self.packed_side[0] & ~DEPENDENT
+        """Tile state without `DEPENDENT` and `FULL`, None until layer 0 has arrived."""
+        return None if self.packed_side is None else self.packed_side[0] & ~(DEPENDENT | FULL)
 
     @property
     def lacks_mask(self) -> bool:

@@ -26,6 +26,8 @@ ALL_VALID, SOME_NODATA, ALL_NODATA = 0, 1, 2
 """Tile states."""
 DEPENDENT = 4
 """Added to the state of a tile, not all nodata, whose indices were chosen along a trellis."""
+FULL = 8
+"""Added to the state of a tile, not all nodata, of which every symbol is coded."""
 STEPS = 256
 """Step codes."""
 MAX_BODY = 65_535

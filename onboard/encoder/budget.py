@@ -17,6 +17,8 @@ from onboard.errors import LimitError
 from onboard.link.framing import Strip
 
 _TRIES = 8
+_POOR = 3
+"""A share of 2^-3 of a budget is worth another search, if it is left."""
 
 
 def within(
@@ -162,10 +164,33 @@ class Settling:
             if not len(changed):
                 break
             _quantise(self.windows, [(self, changed)])
-        if not best:
-            self._coarsest()
-        elif not most <= self.cost(written)[0] <= self.budget:
-            self.search, self.planned = best.search, best.planned
+        if best and not most <= self.cost(written)[0] <= self.budget:
+            self._return_to(best)
+        if most < self.budget - (self.budget >> _POOR) and not self.search.is_finest:
+            self._halve(written)
+            if best and self.cost(written)[0] < most:
+                self._return_to(best)
+
+    def _return_to(self, earlier: "Settling") -> None:
+        """Take the steps of an earlier copy."""
+        found = earlier.copy()
+        self.search, self.planned = found.search, found.planned
+
+    def _halve(self, written: int) -> None:
+        """Find by halving the finest steps, one for all tiles or two next to each other, that fit.
+
+        So it does not matter how far sizes are from their guess.
+        """
+        low, high = 0, self.search.places
+        while True:
+            place = (low + high) // 2
+            _quantise(self.windows, [(self, self.search.go_to(place))])
+            if low == high:
+                return
+            if self.cost(written)[0] <= self.budget:
+                high = place
+            else:
+                low = place + 1
 
     def write(self, coded: Segments, written: int, spare: int, strict: bool) -> list[Strip]:
         """Return the segments; where they take more than was planned, coded anew until they fit.

@@ -102,6 +102,31 @@ class Search:
         return changed
 
     @property
+    def places(self) -> int:
+        """Largest number that `go_to` takes: all tiles at the coarsest step."""
+        return (STEPS - 1) * len(self.steps)
+
+    def go_to(self, place: int) -> NDArray[np.int64]:
+        """Take one step for all tiles, the next finer one for some; return those that changed.
+
+        Args:
+            place: rank of these steps, from the finest ones, 0, to `places`.
+        """
+        count = len(self.steps)
+        step = -(-place // count)
+        steps = np.full(count, step)
+        steps[_scattered(count)[: step * count - place]] -= 1
+        np.maximum(steps, self.finest, out=steps)
+        changed = np.flatnonzero(steps != self.steps)
+        self.steps = steps
+        return changed
+
+    @property
+    def is_finest(self) -> bool:
+        """Whether no tile may have a finer step."""
+        return bool((self.steps == self.finest).all())
+
+    @property
     def is_small(self) -> bool:
         """Whether the window has so few tiles that the budget is used to the last tile."""
         return len(self.steps) <= FEW

@@ -26,10 +26,9 @@ from onboard.codec.corsa.layers import LayerShape, read_pieces
 from onboard.codec.corsa.quantizer import quantise
 from onboard.codec.lapped import part as lappedpart
 from onboard.codec.lapped.codec import LappedCodec
-from onboard.codec.lapped.points import PLAIN, STEERED
 from onboard.codec.lapped.read.lanes import Lane
 from onboard.codec.lapped.read.layers import LayerReader
-from onboard.codec.tile import Codec
+from onboard.codec.tile import DEPENDENT, FULL, Codec
 from onboard.errors import SkybookError, StreamError
 from onboard.link.header import SceneHeader
 from onboard.link.resync import Damage, read_packets, read_segments
@@ -160,8 +159,8 @@ def _use_corsa(codec: Codec) -> bytes:
 def _use_lapped(codec: LappedCodec) -> bytes:
     """Read a lane; return the golden vectors packed again."""
     reader = LayerReader(codec.model)
-    for points in (PLAIN, STEERED):
-        reader.read(1, 1, 1, [Lane(0, 1, 0, _USED_LANE)], points)
+    for state in (0, DEPENDENT, FULL, DEPENDENT | FULL):
+        reader.read(1, 1, 1, [Lane(0, 1, 0, _USED_LANE)], state)
     return lappedpart.pack_golden(codec.golden)
 
 

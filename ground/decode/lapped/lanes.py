@@ -7,10 +7,9 @@ from typing import ClassVar
 from ground.decode.tile import TileReception
 from onboard.codec.lapped.context import BLOCK
 from onboard.codec.lapped.frontends.frontend import LappedSide
-from onboard.codec.lapped.points import PLAIN, STEERED, Points, points_of
 from onboard.codec.lapped.read.lanes import Lane
 from onboard.codec.lapped.read.layers import LayerReader, Read
-from onboard.codec.tile import ALL_NODATA, ALL_VALID, DEPENDENT, SOME_NODATA
+from onboard.codec.tile import ALL_NODATA, ALL_VALID, DEPENDENT, FULL, SOME_NODATA
 from onboard.errors import StreamError
 from onboard.link.segment import Segment
 
@@ -25,16 +24,19 @@ class LaneTile(TileReception[LappedSide]):
 
     STATES: ClassVar[tuple[int, ...]] = (
         *TileReception.STATES,
-        DEPENDENT | ALL_VALID,
-        DEPENDENT | SOME_NODATA,
+        *(
+            coding | data
+            for coding in (DEPENDENT, FULL, DEPENDENT | FULL)
+            for data in (ALL_VALID, SOME_NODATA)
+        ),
     )
 
     lanes: dict[tuple[int, int], bytes] = field(default_factory=dict, init=False)
 
     @property
-    def points(self) -> Points:
-        """What its indices stand for; plain points until layer 0 has arrived."""
-        return PLAIN if self.packed_side is None else points_of(self.packed_side[0])
+    def coding(self) -> int:
+        """What its tile state says of how its symbols are coded; 0 until layer 0 has arrived."""
+        return 0 if self.packed_side is None else self.packed_side[0] & (DEPENDENT | FULL)
 
     def place_layers(self, segment: Segment) -> None:
         """Place the lane of symbols that a segment carries, and layer 0 before it."""
@@ -57,27 +59,25 @@ class LaneTile(TileReception[LappedSide]):
 
 
 def read_lanes(reader: LayerReader, tiles: Sequence[LaneTile]) -> Read:
-    """Read tiles of one shape whose indices stand for the same points."""
+    """Read tiles of one shape that are coded alike."""
     lanes = [
         Lane(number, *start, body)
         for number, tile in enumerate(tiles)
         for start, body in sorted(tile.lanes.items())
     ]
     rows, cols = (-(-side // BLOCK) for side in (tiles[0].rows, tiles[0].cols))
-    return reader.read(len(tiles), rows, cols, lanes, tiles[0].points)
+    return reader.read(len(tiles), rows, cols, lanes, tiles[0].coding)
 
 
 def complete_layers(reader: LayerReader, tiles: Sequence[LaneTile]) -> list[int]:
     """Return how many layers of each tile are whole, from layer 0 on; all are of one shape."""
     found = [1 + reader.model.contexts.layers if tile.state == ALL_NODATA else 0 for tile in tiles]
-    for points in (PLAIN, STEERED):
-        coded = [
-            place
-            for place, tile in enumerate(tiles)
-            if tile.side is not None and tile.points == points
-        ]
-        if coded:
-            whole = read_lanes(reader, [tiles[place] for place in coded]).complete.tolist()
-            for place, layers in zip(coded, whole, strict=True):
-                found[place] = 1 + layers
+    alike: dict[int, list[int]] = {}
+    for place, tile in enumerate(tiles):
+        if tile.side is not None:
+            alike.setdefault(tile.coding, []).append(place)
+    for coded in alike.values():
+        whole = read_lanes(reader, [tiles[place] for place in coded]).complete.tolist()
+        for place, layers in zip(coded, whole, strict=True):
+            found[place] = 1 + layers
     return found

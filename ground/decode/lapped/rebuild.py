@@ -19,7 +19,6 @@ from ground.decode.reception import Reception
 from onboard.bundle import Bundle
 from onboard.codec.lapped.codec import LappedCodec
 from onboard.codec.lapped.context import LATTICES
-from onboard.codec.lapped.points import Points
 from onboard.codec.lapped.read.layers import LayerReader
 from onboard.image.tiles import TileGrid
 from onboard.link.header import SceneHeader
@@ -85,9 +84,9 @@ class LappedRebuilder:
         """Return some rows of tiles, each tile rebuilt alone, and what arrived of them."""
         numbers = range(rows.start * grid.columns, rows.stop * grid.columns)
         tiles = {index: self.tile(reception, grid, index) for index in numbers}
-        alike: dict[tuple[int, int, Points], list[int]] = {}
+        alike: dict[tuple[int, int, int], list[int]] = {}
         for index, tile in tiles.items():
-            alike.setdefault((tile.rows, tile.cols, tile.points), []).append(index)
+            alike.setdefault((tile.rows, tile.cols, tile.coding), []).append(index)
         canvas = Canvas.blank(grid, rows, self._coder.front_end.bands)
         for members in alike.values():
             for start in range(0, len(members), _TILES_AT_ONCE):
@@ -103,7 +102,7 @@ class LappedRebuilder:
     def _put_tiles(
         self, canvas: Canvas, tiles: Mapping[int, LaneTile], reception: Reception
     ) -> None:
-        """Put tiles of one shape, with the same points, on a canvas, unless lost."""
+        """Put tiles of one shape that are coded alike on a canvas, unless lost."""
         sides = {index: tile.side for index, tile in tiles.items() if tile.side is not None}
         if not sides:
             return

@@ -22,10 +22,10 @@ from onboard.codec.lapped.points import points_of
 from onboard.codec.lapped.prepared import PreparedTiles
 from onboard.codec.lapped.quantizers.kinds import PLAIN, QUANTIZERS
 from onboard.codec.lapped.rans import STATE_BYTES
-from onboard.codec.lapped.scan import Layer, Scanner
+from onboard.codec.lapped.scan import Layer, Scanner, must_be_full
 from onboard.codec.lapped.sizeguess import SizeGuess
 from onboard.codec.lapped.symbols import Symbols
-from onboard.codec.tile import MAX_BODY, Agreement, Body, Chosen, Steps
+from onboard.codec.tile import DEPENDENT, FULL, MAX_BODY, Agreement, Body, Chosen, Steps
 from onboard.engine.planes import PlaneSession
 from onboard.errors import BundleError, UsageError
 
@@ -111,13 +111,18 @@ class LappedTileCoder:
         return error * self._error_permille // 1000
 
     def scan(self, prepared: PreparedTiles, steps: Steps) -> Iterator[Layer]:
-        """Quantise a batch at the given steps, layer by layer."""
+        """Quantise a batch at the given steps, layer by layer, as if no tile had to be full."""
         return self.scanner.scan(prepared.latents, steps)
 
-    def symbols(self, prepared: PreparedTiles, steps: Steps) -> Symbols:
-        """Quantise a batch at the given steps; return its rANS symbols."""
-        points = self.scanner.quantizer.points
-        return Symbols.of(self.scan(prepared, steps), self.model.tables, points)
+    def _symbols(self, prepared: PreparedTiles, steps: Steps) -> list[tuple[Symbols, int]]:
+        """Quantise a batch; return of each tile the symbols with its own, and its number there."""
+        symbols = Symbols.of(self.scanner, prepared.latents, steps)
+        found = [(symbols, tile) for tile in range(len(steps))]
+        if len(again := must_be_full(symbols.left_out)):
+            full = Symbols.of(self.scanner.full, prepared.latents.take(again), steps[again])
+            for number, tile in enumerate(again.tolist()):
+                found[tile] = full, number
+        return found
 
     def plan(self, batch: Chosen[PreparedTiles], one_layer: bool = False) -> list[Plan]:
         """Quantise tiles and cut their symbols to segments."""
@@ -126,11 +131,10 @@ class LappedTileCoder:
             raise UsageError(
                 f"segments: side information takes {least} bytes, room for {batch.room}"
             )
-        symbols = self.symbols(batch.prepared, batch.steps)
         plans = []
-        for number, state in enumerate(batch.states):
-            side = bytes([state | symbols.points.flag])
-            side += batch.prepared.side(number, int(batch.steps[number]))
+        for tile, (symbols, number) in enumerate(self._symbols(batch.prepared, batch.steps)):
+            side = bytes([batch.states[tile] | symbols.flag])
+            side += batch.prepared.side(tile, int(batch.steps[tile]))
             plans.append(Plan.cut(self.model.tables, symbols, number, side, batch.room, one_layer))
         return plans
 
@@ -159,8 +163,8 @@ class LappedTileCoder:
         prepared = self.prepare(samples[None], here, (samples.shape[1], samples.shape[2]))
         steps = np.maximum(np.array([step]), self.finest(prepared))
         coder = self._by_state(state)
-        flag = coder.scanner.quantizer.points.flag
-        (bodies,) = coder.write(coder.plan(Chosen(prepared, steps, [state & ~flag], MAX_BODY)))
+        plain = state & ~(DEPENDENT | FULL)
+        (bodies,) = coder.write(coder.plan(Chosen(prepared, steps, [plain], MAX_BODY)))
         if len(bodies) != 1:
             raise BundleError(f"golden tile: expected one body, found {len(bodies)}")
         return GoldenTile(samples, int(steps[0]), bodies[0][2])

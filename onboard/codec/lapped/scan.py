@@ -5,7 +5,7 @@ tiles together, and one layer after the other.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,11 +15,14 @@ from onboard.codec.lapped.context import LATTICES, ContextState, Ints, least_sum
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.quantizers.quantizer import Pending, Quantised, Quantizer
 from onboard.codec.lapped.transform import Latents
-from onboard.codec.tile import Steps
+from onboard.codec.tile import FULL, Steps
 
 # 2^12 * 2^(i/8). The square of the step of code c is 2^(c/8 - 2) DN^2, so errors in (1/64 step)^2
 # times 2^(c/8) are in 2^-14 DN^2.
 _EIGHTH_OCTAVES = np.array([4096, 4467, 4871, 5312, 5793, 6317, 6889, 7512], np.int64)
+
+_FARTHEST = 96
+"""1/64 steps from 0 from which on no symbol is left out."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Layer:
         values: what is sent of them, in those units; 0 where the level says that nothing is.
         pending: the symbols that are coded.
         quantised: what became of them.
+        left_out: (tiles,), largest magnitude of `away` among the symbols that are not coded.
     """
 
     sums: NDArray[np.float32]
@@ -41,14 +45,32 @@ class Layer:
     values: Ints
     pending: Pending
     quantised: Quantised
+    left_out: Ints
 
 
 @dataclass(frozen=True)
 class Scanner:
-    """A model and how it quantises: all that the symbols of a tile depend on."""
+    """A model and how it quantises: all that the symbols of a tile depend on.
+
+    Attributes:
+        model: all integers of the codec.
+        quantizer: what chooses the indices.
+        least_level: level that smaller ones count as: 0 or, of full tiles, the least that is coded.
+    """
 
     model: LappedModel
     quantizer: Quantizer
+    least_level: int = 0
+
+    @cached_property
+    def full(self) -> "Scanner":
+        """The same for full tiles."""
+        return replace(self, least_level=self.model.quantisation.skip + 1)
+
+    @property
+    def flag(self) -> int:
+        """What is added to the state of a tile so quantised."""
+        return self.quantizer.points.flag | (FULL if self.least_level else 0)
 
     def scan(self, latents: Latents, steps: Steps) -> Iterator[Layer]:
         """Quantise a batch at the given steps, layer by layer."""
@@ -68,7 +90,7 @@ class Scanner:
             values.reshape(-1)[pending.coded] = found.kept
             if number < contexts.layers:  # the last is no other's context
                 state.put(number, values + mean if number <= LATTICES else values)
-            yield Layer(sums, mean, away, values, pending, found)
+            yield Layer(sums, mean, away, values, pending, found, _left_out(away, pending.coded))
 
     def _pending(
         self, number: int, sums: NDArray[np.float32], away: Ints, borders: Ints
@@ -76,6 +98,7 @@ class Scanner:
         """Return the symbols of a layer that are coded, with their tables."""
         coded = np.flatnonzero(sums >= self._least_sum)
         rows = levels(np.take(sums, coded)).astype(np.int64)
+        np.maximum(rows, self.least_level, out=rows)
         rows += self.model.tables.first_row(number, self.quantizer.points.sets)
         counts = np.bincount(coded // sums.shape[2], minlength=sums.size // sums.shape[2])
         beside = np.repeat(borders, counts) if number > LATTICES else None
@@ -87,18 +110,38 @@ class Scanner:
     def _least_sum(self) -> np.float32:
         """Smallest sum of the context model of which a symbol is coded."""
         skip = self.model.quantisation.skip
-        return least_sum(skip + 1) if skip >= 0 else np.float32(0)
+        return np.float32(0) if self.least_level > skip else least_sum(skip + 1)
 
     def error(self, latents: Latents, steps: Steps) -> NDArray[np.int64]:
         """Return the squared error of each tile that its rounding makes, in squared DN."""
         error = np.zeros(len(steps), np.int64)
+        left_out = np.zeros(len(steps), np.int32)
         unit = self.quantizer.points.unit
         for number, layer in enumerate(self.scan(latents, steps), 1):
             weights = self.model.power[self.model.contexts.channels_of(number)]
             lost = (layer.away - unit * layer.values).astype(np.int64)
             error += (lost * lost * weights).sum(axis=(1, 2)) >> 8
+            np.maximum(left_out, layer.left_out, out=left_out)
         octaves, eighths = steps // 8, steps % 8
-        return np.asarray((error * _EIGHTH_OCTAVES[eighths] >> 20) << octaves >> 6, np.int64)
+        found = np.asarray((error * _EIGHTH_OCTAVES[eighths] >> 20) << octaves >> 6, np.int64)
+        if len(again := must_be_full(left_out)):
+            found[again] = self.full.error(latents.take(again), steps[again])
+        return found
+
+
+def must_be_full(left_out: Ints) -> NDArray[np.int64]:
+    """Return which tiles are to be full, from what is left out of each where none is."""
+    return np.flatnonzero(left_out >= _FARTHEST)
+
+
+def _left_out(away: Ints, coded: NDArray[np.int64]) -> Ints:
+    """Return the largest magnitude of each tile among symbols that are not coded."""
+    if len(coded) == away.size:
+        return np.zeros(len(away), np.int32)
+    sizes = np.abs(away).reshape(-1)
+    sizes[coded] = 0
+    largest: Ints = sizes.reshape(len(away), -1).max(axis=1)
+    return largest
 
 
 def _borders(rows: int, cols: int) -> Ints:

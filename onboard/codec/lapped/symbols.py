@@ -1,7 +1,6 @@
 """Symbols: what quantised tiles are as rANS symbols, in reading order (SPEC.md, section 11)."""
 
 from bisect import bisect_right
-from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -12,8 +11,10 @@ from numpy.typing import NDArray
 from onboard.codec.lapped.context import Ints
 from onboard.codec.lapped.points import Points
 from onboard.codec.lapped.rans import STATE_BYTES
-from onboard.codec.lapped.scan import Layer
-from onboard.codec.lapped.tables import BIT, Tables
+from onboard.codec.lapped.scan import Scanner
+from onboard.codec.lapped.tables import BIT
+from onboard.codec.lapped.transform import Latents
+from onboard.codec.tile import Steps
 
 Number = TypeVar("Number", bound=np.generic)
 
@@ -30,6 +31,8 @@ class Symbols:
         bits: int64 (tiles, units + 1), 1/256 bits of the tile before each unit.
         firsts: unit that each layer begins with, and the number of units.
         points: what the indices stand for.
+        flag: bits that are added to the tile state.
+        left_out: int32 (tiles,), largest magnitude of a symbol that is not coded, in 1/64 step.
         states: u8 (tiles, units), state of the trellis at each unit; None for plain tiles.
     """
 
@@ -38,22 +41,26 @@ class Symbols:
     bits: NDArray[np.int64]
     firsts: list[int]
     points: Points
+    flag: int
+    left_out: Ints
     states: NDArray[np.uint8] | None = None
 
     @classmethod
-    def of(cls, layers: Iterable[Layer], tables: Tables, points: Points) -> "Symbols":
-        """Return the symbols of quantised layers.
+    def of(cls, scanner: Scanner, latents: Latents, steps: Steps) -> "Symbols":
+        """Quantise a batch at the given steps; return its symbols.
 
         Args:
-            layers: layers of a batch, coarse to fine.
-            tables: frequencies of symbols.
-            points: what the indices stand for.
+            scanner: quantises.
+            latents: latents of the tiles.
+            steps: step code of each tile.
         """
+        tables = scanner.model.tables
         entries: list[list[NDArray[np.uint32]]] = []
         residuals: list[list[Ints]] = []
         counts, costs, states = [], [], []
+        left_out = np.zeros(len(steps), np.int32)
         firsts = [0]
-        for layer in layers:
+        for layer in scanner.scan(latents, steps):
             tiles, positions, _ = layer.pending.shape
             found = layer.quantised
             entry = tables.entries(found.rows, found.indices)
@@ -65,6 +72,7 @@ class Symbols:
             entries.append(_split(entry, of_tiles))
             residuals.append(_split(found.indices, of_tiles))
             firsts.append(firsts[-1] + positions)
+            np.maximum(left_out, layer.left_out, out=left_out)
             if found.states is not None:
                 begins = stops[:-1].reshape(tiles, positions)
                 states.append(_states_at(found.states, begins))
@@ -77,7 +85,8 @@ class Symbols:
         bits = np.zeros(before.shape, np.int64)
         np.cumsum(np.concatenate(costs, axis=1), axis=1, out=bits[:, 1:])
         at = np.concatenate(states, axis=1) if states else None
-        return cls(rows, before, bits, firsts, points, at)
+        points = scanner.quantizer.points
+        return cls(rows, before, bits, firsts, points, scanner.flag, left_out, at)
 
     def start(self, tile: int, unit: int) -> tuple[int, int]:
         """Return layer and `first` of a segment that begins with a unit, not its tile's first."""

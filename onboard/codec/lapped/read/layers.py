@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from onboard.codec.lapped.context import LEVELS, ContextState, Ints, levels
 from onboard.codec.lapped.model import LappedModel
-from onboard.codec.lapped.points import PLAIN, Points
+from onboard.codec.lapped.points import Points, points_of
 from onboard.codec.lapped.read.lanes import Lane, Lanes, Span, Start
 from onboard.codec.lapped.read.tables import TableReader
+from onboard.codec.tile import ALL_VALID, FULL
 
 _FEW_LANES = 16
 """Lanes up to which plain Python, one by one, is faster than numpy, all together."""
@@ -74,7 +75,7 @@ class LayerReader:
         rows: int,
         cols: int,
         lanes: Sequence[Lane],
-        points: Points = PLAIN,
+        tile_state: int = ALL_VALID,
     ) -> Read:
         """Read the lanes of `count` tiles of `rows` x `cols` positions.
 
@@ -83,9 +84,10 @@ class LayerReader:
             rows: rows of positions.
             cols: columns of positions.
             lanes: what arrived of them.
-            points: what the indices stand for.
+            tile_state: tile state, the same of all as far as it says how symbols are coded.
         """
-        model = self.model
+        model, points = self.model, points_of(tile_state)
+        least = model.quantisation.skip + 1 if tile_state & FULL else 0
         reading = Lanes(lanes, count)
         state = ContextState(model.contexts, count, rows, cols, points.unit)
         starts: dict[int, list[Start]] = {}
@@ -97,7 +99,7 @@ class LayerReader:
         layers = []
         for layer in range(1, model.contexts.layers + 1):
             sums, mean = state.context(layer)
-            level = levels(sums)
+            level = np.maximum(levels(sums), least)
             alive = complete == layer - 1
             coded = ((level > model.quantisation.skip) & alive[:, None, None]).reshape(count, -1)
             spans = reading.spans(starts.get(layer, []), alive, level.shape[1])

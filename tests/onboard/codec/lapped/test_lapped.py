@@ -19,13 +19,12 @@ from onboard.codec.lapped.coder import LappedTileCoder
 from onboard.codec.lapped.context import BLOCK, LATTICES
 from onboard.codec.lapped.frontends.adaptive import AdaptiveFrontEnd
 from onboard.codec.lapped.frontends.frontend import LappedSide
-from onboard.codec.lapped.points import PLAIN, STEERED
 from onboard.codec.lapped.prepared import PreparedTiles
 from onboard.codec.lapped.read.lanes import Lane
 from onboard.codec.lapped.read.layers import LayerReader, Read
 from onboard.codec.lapped.transform import PLANE_LIMIT
 from onboard.codec.lapped.trellis import STATES
-from onboard.codec.tile import ALL_VALID, Chosen
+from onboard.codec.tile import ALL_VALID, DEPENDENT, Chosen
 from onboard.errors import BundleError, StreamError
 
 ONE = 1 << bandtransform.SHIFT
@@ -205,8 +204,8 @@ def read(
     lanes: list[Lane],
     dependent: bool = False,
 ) -> Read:
-    points = STEERED if dependent else PLAIN
-    return LayerReader(lapped.model).read(count, rows, cols, lanes, points)
+    state = DEPENDENT if dependent else ALL_VALID
+    return LayerReader(lapped.model).read(count, rows, cols, lanes, state)
 
 
 def lanes_of(lapped: LappedTileCoder, coded: list[list[tuple[int, int, bytes]]]) -> list[Lane]:
