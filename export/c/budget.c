@@ -4,6 +4,7 @@
 #include "parts.h"
 
 #define TRIES 8
+#define POOR 3 /* a share of 2^-3 of a budget is worth another search, if it is left */
 #define MOST_BUDGET ((int64_t)1 << 32) /* no strip takes as much */
 #define TRELLIS_CODES 3
 #define GUESS_SHIFT 11 /* twice what every second position takes, in 1/4096 bit */
@@ -178,6 +179,38 @@ static void keep(const struct skybook_search *search, struct skybook_settled *be
     memcpy(best->old_sizes, search->old_sizes, sizeof(best->old_sizes));
 }
 
+static bool is_finest(const struct skybook_search *search)
+{
+    bool finest = true;
+    for (uint32_t i = 0; i < search->count; i++) {
+        finest = finest && search->codes[i] == search->finest[i];
+    }
+    return finest;
+}
+
+/* Find by halving the finest codes, one for all tiles or two next to each other, with which the
+ * strip as planned fits its budget. */
+static enum skybook_status halve(struct skybook_encoder *encoder, int64_t budget)
+{
+    struct skybook_search *search = &encoder->search;
+    uint32_t low = 0, high = skybook_places(search);
+    enum skybook_status status = SKYBOOK_OK;
+    while (status == SKYBOOK_OK) {
+        const uint32_t place = (low + high) / 2;
+        skybook_go_to(search, place);
+        status = take_changed(encoder);
+        if (low == high) {
+            break;
+        }
+        if (skybook_planned_total(encoder, encoder->segments) <= budget) {
+            high = place;
+        } else {
+            low = place + 1;
+        }
+    }
+    return status;
+}
+
 /* Change codes until the strip as planned nearly fills its budget. */
 static enum skybook_status settle(struct skybook_encoder *encoder, int64_t budget)
 {
@@ -195,11 +228,18 @@ static enum skybook_status settle(struct skybook_encoder *encoder, int64_t budge
         }
         status = take_changed(encoder);
     }
-    const int64_t total = skybook_planned_total(encoder, encoder->segments);
-    if (status != SKYBOOK_OK || (most >= 0 && total >= most && total <= budget)) {
-        return status;
+    int64_t total = skybook_planned_total(encoder, encoder->segments);
+    if (status == SKYBOOK_OK && most >= 0 && (total < most || total > budget)) {
+        status = restore(encoder, &best);
     }
-    return most >= 0 ? restore(encoder, &best) : take_coarsest(encoder);
+    if (status == SKYBOOK_OK && most < budget - (budget >> POOR) && !is_finest(&encoder->search)) {
+        status = halve(encoder, budget);
+        total = skybook_planned_total(encoder, encoder->segments);
+        if (status == SKYBOOK_OK && most >= 0 && total < most) {
+            status = restore(encoder, &best);
+        }
+    }
+    return status;
 }
 
 /* Where the strip takes more than was planned, code it anew until it fits. Only a budget in bytes

@@ -113,9 +113,11 @@ static bool is_empty(const struct skybook_encoder *encoder, uint32_t first, uint
     return encoder->options.one_layer && first < stop && before[first] == before[stop];
 }
 
-static uint32_t put_side(const struct skybook_tile *tile, bool dependent, uint8_t *body)
+static uint32_t put_side(const struct skybook_tile *tile, const struct skybook_work *work,
+                         uint8_t *body)
 {
-    body[0] = (uint8_t)(tile->state + (dependent ? SKYBOOK_DEPENDENT : 0));
+    body[0] = (uint8_t)(tile->state + (work->dependent ? SKYBOOK_DEPENDENT : 0) +
+                        (work->full ? SKYBOOK_FULL : 0));
     body[1] = tile->code;
     memcpy(body + 2, tile->angles, SKYBOOK_ANGLES);
     for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
@@ -130,7 +132,7 @@ static size_t put_body(struct skybook_encoder *encoder, uint32_t column, uint32_
                        uint32_t stop, bool is_first, uint8_t *body)
 {
     const struct skybook_work *work = &encoder->work;
-    const uint32_t side = is_first ? put_side(&encoder->tiles[column], work->dependent, body) : 0;
+    const uint32_t side = is_first ? put_side(&encoder->tiles[column], work, body) : 0;
     if (stop == first) {
         return side;
     }

@@ -16,6 +16,7 @@
 #define SKYBOOK_SIZE_CAP 40      /* sizes of symbols in contexts, at most */
 #define SKYBOOK_HALF_SIZE_CAP 63 /* those in half steps */
 #define SKYBOOK_DEPENDENT 4      /* added to the state of a tile whose indices follow a trellis */
+#define SKYBOOK_FULL 8           /* added to the state of a tile of which every symbol is coded */
 #define SKYBOOK_STATES 32        /* of the trellis */
 #define SKYBOOK_ROW_BITS 10      /* a symbol is the residual above its row of the tables */
 
@@ -70,7 +71,7 @@ void skybook_know_dc(struct skybook_work *work);
 void skybook_ac_context(const struct skybook_work *work, uint32_t ac, skybook_sum *restrict sums);
 void skybook_know_channel(struct skybook_work *work, uint32_t channel, bool any);
 
-/* scan.c: the tile's symbols at a step, and their bits in 1/256. */
+/* scan.c: the tile's symbols at a step, and their bits in 1/256; makes it full if it must be. */
 void skybook_scan(struct skybook_work *work, const struct skybook_tile *tile, unsigned code,
                   bool dependent);
 
@@ -133,6 +134,8 @@ enum skybook_status skybook_send(struct skybook_encoder *encoder, uint32_t line,
 void skybook_begin_search(struct skybook_search *search);
 uint32_t skybook_part(const struct skybook_search *search, uint32_t part);
 void skybook_choose(struct skybook_search *search, uint32_t first, uint32_t stop, int64_t budget);
+uint32_t skybook_places(const struct skybook_search *search);
+void skybook_go_to(struct skybook_search *search, uint32_t place);
 uint32_t skybook_adjust(struct skybook_search *search, int64_t left, int64_t budget);
 
 /* budget.c: codes the strip's tiles at the finest steps within a budget of bytes. */

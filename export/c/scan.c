@@ -5,6 +5,7 @@
 #include "parts.h"
 
 #define LARGEST 31
+#define FARTHEST 96     /* 1/64 steps from 0 from which on no symbol is left out */
 #define BORDER_EASE 2   /* 1/64 steps for each border that a position is next to */
 #define BORDER_WORTH 11 /* sixteenths, the same */
 
@@ -18,6 +19,10 @@ struct scan {
     uint32_t found;             /* symbols of the layer */
     uint32_t written;           /* symbols of earlier layers */
     uint32_t row;               /* the layer's first table */
+    uint32_t least_level;       /* that smaller ones count as */
+    int32_t least_sum;          /* of which a symbol is coded */
+    int32_t far_above, far_below; /* latents from which on they are too far from 0 to be left out */
+    bool far;                   /* whether one was left out that is */
 };
 
 static int32_t magnitude(int32_t value)
@@ -39,6 +44,24 @@ static int32_t quantise(int32_t away, uint32_t row, int32_t ease)
 static int32_t scaled(const struct scan *scan, int32_t latent)
 {
     return (latent * scan->mantissa + scan->half) >> scan->shift;
+}
+
+static uint32_t level_of(const struct scan *scan, uint32_t sum)
+{
+    const uint32_t level = skybook_level(sum);
+    return level > scan->least_level ? level : scan->least_level;
+}
+
+/* Note whether one of a channel of AC that is left out is too far from 0. */
+static void look_for_far(struct scan *scan, uint32_t channel, const skybook_sum *sums)
+{
+    const int32_t *latents = scan->work->latents[skybook_order[channel]];
+    const int32_t above = scan->far_above, below = scan->far_below, least = scan->least_sum;
+    int32_t far = 0;
+    for (uint32_t i = 0; i < scan->count; i++) {
+        far |= ((int32_t)sums[i] < least) & ((latents[i] >= above) | (latents[i] <= below));
+    }
+    scan->far = scan->far || far != 0;
 }
 
 static uint32_t cost_of(uint32_t row, int32_t residual)
@@ -140,16 +163,17 @@ static void scan_dc(struct scan *scan, uint32_t lattice, uint32_t row, uint32_t 
     uint32_t sums[SKYBOOK_BANDS];
     skybook_dc_context(work, lattice, row, col, predicted, sums);
     for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
-        const uint32_t level = skybook_level(work->dependent ? sums[band] >> 1 : sums[band]);
+        const uint32_t level = level_of(scan, work->dependent ? sums[band] >> 1 : sums[band]);
+        const int32_t latent = scaled(scan, work->latents[skybook_order[band]][position]);
+        const int32_t away = latent - (work->dependent ? 32 : 64) * predicted[band];
         int32_t residual = 0;
-        if ((int32_t)level > SKYBOOK_SKIP) {
-            const int32_t latent = scaled(scan, work->latents[skybook_order[band]][position]);
-            if (work->dependent) {
-                add_step(scan, band, position, level, latent - 32 * predicted[band]);
-            } else {
-                residual = quantise(latent - 64 * predicted[band], scan->row + level, 0);
-                take(scan, place, scan->row + level, residual);
-            }
+        if ((int32_t)level <= SKYBOOK_SKIP) {
+            scan->far = scan->far || magnitude(away) >= FARTHEST;
+        } else if (work->dependent) {
+            add_step(scan, band, position, level, away);
+        } else {
+            residual = quantise(away, scan->row + level, 0);
+            take(scan, place, scan->row + level, residual);
         }
         work->dc[band][position] = residual + predicted[band];
     }
@@ -190,10 +214,11 @@ static void scan_channel(struct scan *scan, uint32_t channel)
     const int32_t *latents = work->latents[skybook_order[channel]];
     uint8_t *sizes = work->known[channel];
     uint32_t any = 0;
+    look_for_far(scan, channel, sums);
     for (uint32_t i = 0; i < scan->count; i++) {
         uint32_t size = 0;
-        if ((int32_t)sums[i] >= SKYBOOK_LEAST_SUM) {
-            const uint32_t row = scan->row + skybook_level(sums[i]);
+        if ((int32_t)sums[i] >= scan->least_sum) {
+            const uint32_t row = scan->row + level_of(scan, sums[i]);
             const int32_t ease = BORDER_EASE * work->borders[i];
             const int32_t residual = quantise(scaled(scan, latents[i]), row, ease);
             take(scan, i, row, residual);
@@ -222,19 +247,20 @@ static void find_steps(struct scan *scan, uint32_t first, uint32_t stop)
     struct skybook_path *path = &work->path;
     for (uint32_t channel = first; channel < stop; channel++) {
         skybook_ac_context(work, channel - SKYBOOK_BANDS, path->sums[channel - first]);
+        look_for_far(scan, channel, path->sums[channel - first]);
     }
     for (uint32_t i = 0; i < scan->count; i++) {
         for (uint32_t channel = first; channel < stop; channel++) {
             path->channels[path->count] = (uint16_t)channel;
             path->positions[path->count] = (uint16_t)i;
-            path->count += (int32_t)path->sums[channel - first][i] >= 2 * SKYBOOK_LEAST_SUM;
+            path->count += (int32_t)path->sums[channel - first][i] >= scan->least_sum;
         }
         work->before[scan->unit + i + 1] = scan->written + path->count;
     }
     for (uint32_t i = 0; i < path->count; i++) {
         const uint32_t channel = path->channels[i], position = path->positions[i];
         const uint32_t sum = path->sums[channel - first][position];
-        path->rows[i] = (uint16_t)(scan->row + skybook_level(sum >> 1));
+        path->rows[i] = (uint16_t)(scan->row + level_of(scan, sum >> 1));
         path->worths[i] = worth_at(channel, work->borders[position]);
         path->away[i] = scaled(scan, work->latents[skybook_order[channel]][position]);
     }
@@ -268,6 +294,11 @@ static void begin(struct scan *scan, struct skybook_work *work, const struct sky
     const int32_t shift = 8 + (int32_t)(code >> 4) - tile->shift;
     scan->shift = shift > 0 ? (unsigned)shift : 1u;
     scan->half = 1 << (scan->shift - 1);
+    scan->least_level = work->full ? SKYBOOK_SKIP + 1 : 0;
+    scan->least_sum = work->full ? 0 : (work->dependent ? 2 : 1) * SKYBOOK_LEAST_SUM;
+    const int32_t step = 1 << scan->shift, round = scan->mantissa - 1;
+    scan->far_above = (FARTHEST * step - scan->half + round) / scan->mantissa;
+    scan->far_below = -(((FARTHEST - 1) * step + 1 + scan->half + round) / scan->mantissa);
     scan->rows = work->positions[0];
     scan->cols = work->positions[1];
     scan->count = scan->rows * scan->cols;
@@ -293,21 +324,21 @@ static void begin_layer(struct scan *scan, uint32_t layer)
     work->path.count = 0;
 }
 
-void skybook_scan(struct skybook_work *work, const struct skybook_tile *tile, unsigned code,
-                  bool dependent)
+/* Find the symbols of a tile; whether one that is too far from 0 is left out: then they are of no
+ * use. */
+static bool scan_tile(struct skybook_work *work, const struct skybook_tile *tile, unsigned code)
 {
     struct scan scan;
-    work->dependent = dependent;
     begin(&scan, work, tile, code);
     for (uint32_t lattice = 0; lattice < SKYBOOK_LATTICES; lattice++) {
         begin_layer(&scan, lattice);
         scan_lattice(&scan, lattice);
     }
     skybook_know_dc(work);
-    for (uint32_t layer = 0; layer < SKYBOOK_AC_LAYERS; layer++) {
+    for (uint32_t layer = 0; layer < SKYBOOK_AC_LAYERS && !scan.far; layer++) {
         const uint32_t first = skybook_cuts[layer], stop = skybook_cuts[layer + 1];
         begin_layer(&scan, SKYBOOK_LATTICES + layer);
-        if (dependent) {
+        if (work->dependent) {
             scan_layer(&scan, first, stop);
             continue;
         }
@@ -317,4 +348,16 @@ void skybook_scan(struct skybook_work *work, const struct skybook_tile *tile, un
         sort_layer(&scan, scan.count);
     }
     work->units = scan.unit;
+    return scan.far;
+}
+
+void skybook_scan(struct skybook_work *work, const struct skybook_tile *tile, unsigned code,
+                  bool dependent)
+{
+    work->dependent = dependent;
+    work->full = false;
+    if (scan_tile(work, tile, code)) {
+        work->full = true;
+        scan_tile(work, tile, code);
+    }
 }

@@ -49,6 +49,27 @@ uint32_t skybook_part(const struct skybook_search *search, uint32_t part)
     return search->count <= FEW ? search->count : search->count / divisors[part];
 }
 
+/* The largest number that skybook_go_to takes: all tiles at the coarsest code. */
+uint32_t skybook_places(const struct skybook_search *search)
+{
+    return SKYBOOK_COARSEST * search->count;
+}
+
+/* Take one code for all tiles, the next finer one for some, by their rank from the finest codes, 0,
+ * on; mark the tiles that changed. */
+void skybook_go_to(struct skybook_search *search, uint32_t place)
+{
+    const uint32_t code = (place + search->count - 1) / search->count;
+    const uint32_t finer = code * search->count - place;
+    for (uint32_t i = 0; i < search->count; i++) {
+        const uint32_t tile = search->order[i];
+        const uint32_t own = code - (i < finer ? 1 : 0);
+        const uint8_t taken = (uint8_t)(own > search->finest[tile] ? own : search->finest[tile]);
+        search->changed[tile] = search->codes[tile] != taken;
+        search->codes[tile] = taken;
+    }
+}
+
 /* Choose codes for the tiles `first` to `stop` in order, so that all from `first` on share what
  * `budget` leaves. */
 void skybook_choose(struct skybook_search *search, uint32_t first, uint32_t stop, int64_t budget)

@@ -132,6 +132,7 @@ struct skybook_work {
     uint8_t borders[SKYBOOK_POSITIONS]; /* of the tile, that a position is next to: 0, 1 or 2 */
     uint32_t units;       /* positions of all layers */
     bool dependent;       /* whether symbols are chosen along a trellis; in half steps then */
+    bool full;            /* whether every symbol is coded */
     uint8_t states[SKYBOOK_UNITS]; /* of the trellis before the next symbol of the layer */
 };
 

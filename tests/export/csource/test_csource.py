@@ -104,6 +104,21 @@ def with_noise() -> Image:
     return image
 
 
+def patterns(gap: bool = False) -> Image:
+    """Return a scene of tiles that have no detail but a pattern of a few pixels each, or none.
+
+    Args:
+        gap: whether some pixels are 0 in all bands.
+    """
+    row, col = np.indices((72, 328))
+    kinds = [(row + col) % 2, (row + col) // 4 % 2, col % 2, row // 3 % 2, 0 * row, row // 32 % 2]
+    signs = np.choose(col // 64, [2 * kind - 1 for kind in kinds])
+    image = np.stack([2_000 + signs * amplitude for amplitude in (100, 200, 300, 90)])
+    if gap:
+        image[:, 20:30, 50:150] = 0
+    return image.astype(np.uint16)
+
+
 @dataclass(frozen=True)
 class Case:
     image: Image
@@ -196,6 +211,12 @@ CASES = {
     "small packets": Case(
         scene(15, 150, 300), options(ratio=12.0, packets=SMALL_PACKETS), start=(700_000_000, 40_000)
     ),
+    "patterns": Case(patterns(), options(ratio=10.0)),
+    "coarse patterns": Case(patterns(), options(ratio=150.0)),
+    "patterns in one layer": Case(patterns(True), options(ratio=5.0, one_layer=True), nodata=0),
+    "a pattern everywhere": Case(np.tile(patterns()[:, :64, 64:128], (1, 2, 3)), options(ratio=10)),
+    "a lone corner": Case(scene(21, 72, 72), options(ratio=8.0)),
+    "lone pixels": Case(scene(22, 65, 129), options(ratio=4.0, segment_bytes=114)),
     "one layer in packets": Case(
         holes(), options(ratio=9.0, one_layer=True, packets=PacketOptions()), nodata=0
     ),
