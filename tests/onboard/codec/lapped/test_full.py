@@ -1,0 +1,107 @@
+"""Full tiles: no symbol that is far from 0 is left out, and all of them are read back."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from onboard import bundle as bundles
+from onboard.codec.lapped.codec import LappedCodec
+from onboard.codec.lapped.coder import LappedTileCoder
+from onboard.codec.lapped.prepared import PreparedTiles
+from onboard.codec.lapped.quantizers.kinds import PLAIN, QUANTIZERS, TRELLIS
+from onboard.codec.lapped.read.lanes import Lane
+from onboard.codec.lapped.read.layers import LayerReader
+from onboard.codec.tile import ALL_VALID, DEPENDENT, FULL, Body, Chosen
+
+FARTHEST = {PLAIN: 96, TRELLIS: 192}
+"""1/64 steps from a value to its symbol, at most (SPEC.md, section 13)."""
+CODE = 112
+SIDE = 32
+KINDS = pytest.mark.parametrize("kind", QUANTIZERS)
+
+
+@pytest.fixture(scope="module")
+def lapped() -> LappedTileCoder:
+    return LappedCodec.of(bundles.load("skybook-s2").codec).open()
+
+
+@pytest.fixture(scope="module")
+def tiles() -> NDArray[np.int32]:
+    """Tiles (4, 4, 32, 32): a checkerboard, a ramp, a fainter checkerboard, a flat one."""
+    row, col = np.indices((SIDE, SIDE))
+    board = 400 * ((row + col) % 2)
+    planes = np.stack([board, 9 * row + 5 * col, board // 2, 0 * row])
+    gains = np.array([1.0, 0.9, 0.8, 1.3])
+    return np.asarray(3_000 + planes[:, None] * gains[:, None, None], np.int32)
+
+
+def prepared(lapped: LappedTileCoder, tiles: NDArray[np.int32]) -> PreparedTiles:
+    here = np.ones((len(tiles), *tiles.shape[2:]), np.bool_)
+    return lapped.prepare(tiles, here, (tiles.shape[2], tiles.shape[3]))
+
+
+def bodies(lapped: LappedTileCoder, kind: str, tiles: NDArray[np.int32]) -> list[list[Body]]:
+    steps = np.full(len(tiles), CODE)
+    coder = lapped.using(kind)
+    states = [ALL_VALID] * len(tiles)
+    return coder.write(coder.plan(Chosen(prepared(lapped, tiles), steps, states, 65_535)))
+
+
+@KINDS
+def test_tiles_that_foresee_their_symbols_are_not_full(
+    lapped: LappedTileCoder, tiles: NDArray[np.int32], kind: str
+) -> None:
+    flag = DEPENDENT if kind == TRELLIS else 0
+    states = [body[0][2][0] for body in bodies(lapped, kind, tiles)]
+    assert states == [flag | FULL, flag, flag | FULL, flag]
+
+
+@KINDS
+def test_no_symbol_of_a_full_tile_is_far_off(
+    lapped: LappedTileCoder, tiles: NDArray[np.int32], kind: str
+) -> None:
+    scanner = lapped.scanners[kind].full
+    unit = scanner.quantizer.points.unit
+    for layer in scanner.scan(prepared(lapped, tiles).latents, np.full(len(tiles), CODE)):
+        assert np.abs(layer.away - unit * layer.values).max(initial=0) <= FARTHEST[kind]
+        assert not layer.left_out.any()
+
+
+@KINDS
+def test_all_symbols_of_a_full_tile_are_read_back(
+    lapped: LappedTileCoder, tiles: NDArray[np.int32], kind: str
+) -> None:
+    checkerboard = tiles[:1]
+    (pieces,) = bodies(lapped, kind, checkerboard)
+    ((_, _, body),) = pieces
+    side = 1 + lapped.model.front_end.side_bytes
+    lanes = [Lane(0, 1, 0, body[side:])]
+    found = LayerReader(lapped.model).read(1, SIDE // 8, SIDE // 8, lanes, body[0])
+    assert not found.wrong
+    assert found.complete[0] == lapped.model.contexts.layers
+    latents = prepared(lapped, checkerboard).latents
+    written = lapped.scanners[kind].full.scan(latents, np.array([CODE]))
+    for layer, wanted in zip(found.layers, written, strict=True):
+        assert np.array_equal(layer.values, wanted.values)
+        assert np.array_equal(layer.rows.reshape(-1), wanted.quantised.rows)
+
+
+@KINDS
+def test_a_tile_s_bytes_do_not_depend_on_full_ones_beside_it(
+    lapped: LappedTileCoder, tiles: NDArray[np.int32], kind: str
+) -> None:
+    together = bodies(lapped, kind, tiles)
+    assert together == [bodies(lapped, kind, tiles[[tile]])[0] for tile in range(len(tiles))]
+
+
+@KINDS
+def test_the_error_of_a_full_tile_is_that_of_its_symbols(
+    lapped: LappedTileCoder, tiles: NDArray[np.int32], kind: str
+) -> None:
+    scanner, latents = lapped.scanners[kind], prepared(lapped, tiles).latents
+    steps = np.full(len(tiles), CODE)
+    assert np.array_equal(
+        scanner.error(latents, steps)[[0, 2]], scanner.full.error(latents, steps)[[0, 2]]
+    )
+    swing = int(tiles.max(axis=(1, 2, 3))[0] - tiles.min(axis=(1, 2, 3))[0])
+    assert scanner.error(latents, steps)[0] < tiles[0].size * swing**2 / 100
