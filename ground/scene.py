@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from onboard.image.bands import BLUE, GREEN, RED, places_of
 from onboard.image.files import Image
 from onboard.link.facts import MOST_TAG_BYTES, NO_FACTS, Facts, limited_tags
 from onboard.link.header import TLV_BYTES, SceneHeader
@@ -12,6 +13,7 @@ from onboard.link.header import TLV_BYTES, SceneHeader
 RAW_SAMPLE_BYTES = 2
 """Bytes of a raw sample, also of uint8: sensors deliver 9 to 16 bits."""
 SHOWN_TAGS = 6
+_GDAL_COLOURS = ((RED, 3), (GREEN, 4), (BLUE, 5))
 
 
 def raw_bytes(image: NDArray[np.generic]) -> int:
@@ -52,6 +54,24 @@ class Scene:
             return np.ones(self.image.shape[1:], np.bool_)
         present: NDArray[np.bool_] = (self.image != self.nodata).any(axis=0)
         return present
+
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        """Bands to show as red, green and blue.
+
+        By their names, else by the colours they show, else bands 2, 1, 0; band 0 alone of fewer
+        than three.
+        """
+        names = places_of(self.band_ids)
+        shown = {
+            colour: self.facts.colours.index(number)
+            for colour, number in _GDAL_COLOURS
+            if number in self.facts.colours
+        }
+        for places in (names, shown):
+            if places.keys() >= {RED, GREEN, BLUE}:
+                return places[RED], places[GREEN], places[BLUE]
+        return (2, 1, 0) if len(self.image) >= 3 else (0, 0, 0)
 
     @property
     def raw_bytes(self) -> int:

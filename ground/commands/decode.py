@@ -201,5 +201,6 @@ def _quicklook(arguments: argparse.Namespace, decoded: Decoded, result: dict[str
         decoded.scene.image,
         decoded.mask,
         arguments.gain,
+        rgb=decoded.scene.rgb,
         caption=caption,
     )

@@ -1,16 +1,15 @@
 """Command `encode`: a GeoTIFF with the onboard encoder."""
 
 import argparse
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 from ground.products import geotiff
 from ground.scene import fitted
 from onboard import bundle as bundles
-from onboard.commands.commandline import Commands, print_result
+from onboard.commands.commandline import Commands, print_result, warn
 from onboard.commands.encode import encode_text, encode_to_file
-from onboard.commands.options import add_encode_options, cuc_time, encode_options
+from onboard.commands.options import add_encode_options, cuc_time, encode_options, order_remark
 from onboard.encoder import Encoder
 from onboard.link.segment import LEAST_OVERHEAD, TAG_BYTES
 
@@ -24,8 +23,7 @@ def _encode(arguments: argparse.Namespace) -> int:
     limit = encode_options(arguments, arguments.rate_window, packets).segment_limit
     header, left = fitted(header, limit - LEAST_OVERHEAD - TAG_BYTES)
     remarks = [*scene.remarks, *(f"no room in the scene header: {what}" for what in left)]
-    if remarks:
-        print(f"warning: {arguments.input}: {'; '.join(remarks)}", file=sys.stderr)
+    warn(arguments.input, [*remarks, *order_remark(bundle, scene.band_ids)])
     result = encode_to_file(encoder, scene.image, header, arguments)
     print_result(result, encode_text(result, arguments.output), arguments.json)
     return 0

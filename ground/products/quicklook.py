@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image as Picture
 from PIL import ImageDraw, ImageFont
 
+from ground.scene import Scene
 from onboard.errors import InputError, UsageError
 from onboard.image.files import Image
 
@@ -17,6 +18,7 @@ PERCENTILES = (2, 98)
 MARGIN, LINE, FONT_SIZE = 8, 20, 13
 PAPER, INK = (255, 255, 255), (20, 20, 20)
 NODATA = 4
+GREY = (0, 0, 0)
 LEGEND = (
     ("0 complete", (38, 110, 62)),
     ("1 refinement influenced", (132, 186, 91)),
@@ -35,12 +37,12 @@ def quicklook(
     mask: NDArray[np.uint8],
     gain: float = 10.0,
     *,
+    rgb: tuple[int, int, int] | None = None,
     caption: str = "",
 ) -> None:
     """Write a PNG with the panels original, decoded, error times gain and mask.
 
-    Colours are bands 2, 1, 0 (B04 B03 B02) of an image with three bands or more, else band 0 in
-    grey. Both images are stretched between the 2nd and 98th percentile of the original's pixels
+    Both images are stretched between the 2nd and 98th percentile of the original's pixels
     that are not nodata. The error is the mean over all bands of |decoded - original| in parts of
     that stretch: white is 1 / gain of it. Large scenes are averaged down to 1024 pixels a panel;
     a pixel of the mask then shows the highest code under it.
@@ -51,6 +53,8 @@ def quicklook(
         decoded: decoded image (bands, rows, cols).
         mask: mask (rows, cols), codes 0 to 4 as in `LEGEND`.
         gain: factor on the error, above 0.
+        rgb: bands shown as red, green and blue, thrice the same for grey; None takes 2, 1, 0, or
+            band 0 of fewer than three.
         caption: line below the panels, such as PSNR and bytes.
 
     Raises:
@@ -61,11 +65,12 @@ def quicklook(
     reference = decoded if original is None else original
     low, high = _stretch(reference, mask != NODATA)
     step = -(-max(mask.shape) // LARGEST_PANEL)
-    panels = [("decoded", _colour(_shrink(decoded, step), low, high))]
+    shown = Scene(decoded).rgb if rgb is None else rgb
+    panels = [("decoded", _colour(_shrink(decoded, step), low, high, shown))]
     if original is not None:
         grey = _shrink(_error(original, decoded, high - low) * (mask != NODATA), step)
-        panels.insert(0, ("original", _colour(_shrink(original, step), low, high)))
-        panels.append((f"|error| x {gain:g}", _colour(grey * gain, np.zeros(1), np.ones(1))))
+        panels.insert(0, ("original", _colour(_shrink(original, step), low, high, shown)))
+        panels.append((f"|error| x {gain:g}", _colour(grey * gain, np.zeros(1), np.ones(1), GREY)))
     colours = np.array([colour for _, colour in LEGEND], np.uint8)
     panels.append(("mask", colours[_blocks(mask[None], step).max(axis=(2, 4))[0]]))
     try:
@@ -118,11 +123,13 @@ def _shrink(image: NDArray[np.generic], step: int) -> NDArray[np.float64]:
 
 
 def _colour(
-    image: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]
+    image: NDArray[np.float64],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    rgb: tuple[int, int, int],
 ) -> Panel:
-    """Return (rows, cols, 3), bands 2, 1, 0 stretched, or band 0 in grey."""
-    shown = [2, 1, 0] if len(image) >= 3 else [0, 0, 0]
-    scaled = np.clip((image - low) / (high - low), 0, 1)[shown]
+    """Return (rows, cols, 3), these bands stretched."""
+    scaled = np.clip((image - low) / (high - low), 0, 1)[list(rgb)]
     return np.rint(255 * scaled).astype(np.uint8).transpose(1, 2, 0)
 
 

@@ -97,6 +97,12 @@ def _file_of(path: Path | str) -> tuple[int, int] | None:
     return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else None
 
 
+def warn(path: object, remarks: Sequence[str]) -> None:
+    """Say what there is to remark on an input, in one line on stderr."""
+    if remarks:
+        print(f"warning: {path}: {'; '.join(remarks)}", file=sys.stderr)
+
+
 def open_output(path: Path) -> BinaryIO:
     """Open a file to write to.
 

@@ -15,6 +15,7 @@ from onboard.commands.commandline import (
     peak_rss_mb,
     print_result,
     refuse_overwriting,
+    warn,
 )
 from onboard.commands.options import (
     add_encode_options,
@@ -22,6 +23,8 @@ from onboard.commands.options import (
     bundle_files,
     cuc_time,
     encode_options,
+    order_remark,
+    raw_words,
 )
 from onboard.downlink.recorder import Recorder
 from onboard.encoder import Encoder
@@ -111,8 +114,12 @@ def _encode(arguments: argparse.Namespace) -> int:
     bundle = bundles.load(arguments.bundle)
     image = _read_image(arguments, bundle.bands)
     header = SceneHeader.of(
-        image, nodata=arguments.nodata, start_time=cuc_time(arguments.start_time)
+        image,
+        nodata=arguments.nodata,
+        start_time=cuc_time(arguments.start_time),
+        **raw_words(arguments, len(image)),
     )
+    warn(arguments.input, order_remark(bundle, header.band_ids))
     if arguments.significant_bits is not None:
         header = replace(header, significant_bits=arguments.significant_bits)
     encoder = Encoder(bundle, arguments.engine, arguments.threads)

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
-
 from onboard import bundle as bundles
+from onboard.bundle.bands import trained_bands
 from onboard.bundle.scrub import Scrub
 from onboard.commands.commandline import (
     Commands,
@@ -22,6 +21,7 @@ from onboard.commands.commandline import (
     print_result,
     progress,
     refuse_overwriting,
+    warn,
 )
 from onboard.commands.options import (
     add_coding_options,
@@ -29,8 +29,10 @@ from onboard.commands.options import (
     bundle_files,
     cuc_time,
     encode_options,
+    order_remark,
+    raw_words,
 )
-from onboard.downlink.cloud import cloud_fractions
+from onboard.downlink.cloud import Clouds
 from onboard.downlink.recorder import Recorded, Recorder
 from onboard.encoder import Encoder
 from onboard.encoder.options import STRIPS_AT_ONCE
@@ -87,20 +89,18 @@ class _Lines:
 
     Attributes:
         strips: strips of the input, (bands, rows, cols).
-        tile: rows and columns of a tile.
         left: number of lines still to come, None if not known.
         priority: file of cloud fractions.
-        nodata: sample value that means there are no data.
+        clouds: what finds the cloud fractions.
         count: number of lines so far.
         arrived: time at which each strip that is not yet recorded had arrived, seconds.
         error: reason for which the input ended early, None if it did not.
     """
 
     strips: Iterator[Image]
-    tile: int
     left: int | None
     priority: BinaryIO | None
-    nodata: int | None
+    clouds: Clouds
     count: int = 0
     arrived: deque[float] = field(default_factory=deque)
     error: Exception | None = None
@@ -120,23 +120,11 @@ class _Lines:
             self.arrived.append(time.perf_counter())
             self.count += lines.shape[1]
             if self.priority:
-                self.priority.write(self._clouds(lines))
+                self.priority.write(self.clouds.of_strip(lines))
                 self.priority.flush()
             yield lines
         if self.left:
             self.error = InputError(f"lines: the input ended {self.left} lines before --lines")
-
-    def _clouds(self, lines: Image) -> bytes:
-        """Return the cloud fraction of each tile of a strip."""
-        grid = TileGrid(lines.shape[2], lines.shape[1], self.tile)
-        tiles = np.stack([grid.cut(lines, index) for index in range(grid.count)])
-        present = np.zeros((grid.count, *tiles.shape[2:]), np.bool_)
-        for index in range(grid.count):
-            _, _, rows, cols = grid.box(index)
-            present[index, :rows, :cols] = True
-        if self.nodata is not None:
-            present &= (tiles != self.nodata).any(axis=1)
-        return bytes(cloud_fractions(tiles, present))
 
 
 def _stream(arguments: argparse.Namespace) -> int:
@@ -154,6 +142,7 @@ def _stream(arguments: argparse.Namespace) -> int:
     encoder = Encoder(bundle, arguments.engine, arguments.threads)
     scrub = Scrub(bundle, encoder.coder)
     header = _header(arguments, bundle.bands)
+    warn(arguments.input, order_remark(bundle, header.band_ids))
     grid = TileGrid(header.width, 1, bundle.tile)
     recorded = Recorded()
     if arguments.resume:
@@ -162,14 +151,14 @@ def _stream(arguments: argparse.Namespace) -> int:
             raise UsageError(f"{arguments.output}: already ends, there is nothing to go on with")
     skip = recorded.rows * bundle.tile
     begun = time.perf_counter()
+    names, told = header.band_ids or trained_bands(bundle.tag), header.facts.calibration
     with ExitStack() as files:
         show = files.enter_context(progress("waiting for lines"))
         lines = _Lines(
             _strips(arguments, header, bundle.tile, skip, files),
-            bundle.tile,
             arguments.lines - skip if arguments.lines else None,
             _priority(arguments.priority_out, recorded.rows * grid.columns, files),
-            arguments.nodata,
+            Clouds(bundle.tile, names, next(iter(told), None), header.nodata),
         )
         done = encoder.progress(header, options, recorded.rows, recorded.segments, recorded.before)
         strips = encoder.stream(lines, header, options, done)
@@ -195,14 +184,16 @@ def _header(arguments: argparse.Namespace, bands: int) -> SceneHeader:
     if arguments.lines < 0 or arguments.first_line < 0:
         raise UsageError("stream: expected --lines and --first-line of 0 or more")
     bits = arguments.significant_bits
+    bands = bands if arguments.bands is None else arguments.bands
     return SceneHeader(
         arguments.dtype,
         bits if bits is not None else 8 if arguments.dtype == "u8" else 16,
-        bands if arguments.bands is None else arguments.bands,
+        bands,
         arguments.width,
         arguments.lines if arguments.bytes is not None else 0,
         nodata=arguments.nodata,
         start_time=cuc_time(arguments.start_time),
+        **raw_words(arguments, bands),
     )
 
 

@@ -60,6 +60,18 @@ def test_what_is_left_behind_is_one_warning(run: Run, tmp_path: Path) -> None:
     )
 
 
+def test_an_order_of_bands_that_the_model_does_not_know_is_said(run: Run, tmp_path: Path) -> None:
+    names = tuple(NAMES[band] for band in (2, 1, 0, 3))
+    geotiff.write(tmp_path / "in.tif", Scene(IMAGE[:4], band_ids=names))
+    (line,) = encode(run, tmp_path / "in.tif").splitlines()
+    said = "bands B4 B3 B2 B8: skybook-s2 was trained on B02 B03 B04 B08 in this order"
+    assert line.endswith(said)
+    np.save(tmp_path / "in.npy", IMAGE[:4])
+    options = ("--bundle", "skybook-s2", "--band-ids", "B4,B3,B2,B8", "-o", "y.sky")
+    done = run("onboard", "encode", "in.npy", *options)
+    assert done.stderr == f"warning: in.npy: {said}\n"
+
+
 @pytest.fixture
 def stream(run: Run, tmp_path: Path) -> Path:
     """A stream of a small scene."""

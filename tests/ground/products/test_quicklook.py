@@ -5,8 +5,10 @@ import pytest
 from PIL import Image as Picture
 
 from ground.products.quicklook import LEGEND, quicklook
+from ground.scene import Scene
 from ground.scenes.procedural import procedural
 from onboard.errors import InputError, UsageError
+from onboard.link.facts import Facts
 
 TOP, LEFT, SIDE = 28, 8, 300
 PITCH = SIDE + 8
@@ -51,6 +53,25 @@ def test_the_error_grows_with_the_gain(tmp_path, image):
         levels.append(float(panels(tmp_path / "a.png", 4)[2].mean()))
     assert levels[1] == pytest.approx(2 * levels[0], rel=0.1)
     assert levels[2] == pytest.approx(4 * levels[0], rel=0.1)
+
+
+@pytest.mark.parametrize(
+    "scene",
+    [
+        {"band_ids": ("B8", "B4, red", "B3", "B2")},
+        {"band_ids": ("NIR", "Red", "Green", "Blue")},
+        {"facts": Facts(colours=(0, 3, 4, 5))},
+    ],
+)
+def test_red_is_shown_as_red_wherever_its_band_is(tmp_path, scene):
+    image = np.zeros((4, SIDE, SIDE), np.uint16)
+    image[1] = np.arange(SIDE)
+    rgb = Scene(image, **scene).rgb
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    quicklook(tmp_path / "a.png", image, image, mask, rgb=rgb)
+    first = panels(tmp_path / "a.png", 4)[0]
+    assert first[..., 0].max() == 255
+    assert first[..., 1:].max() == 0
 
 
 def test_colours_are_red_green_blue_of_bands_2_1_0(tmp_path):

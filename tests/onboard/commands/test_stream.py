@@ -407,3 +407,39 @@ def test_lines_before_a_broken_one_are_written(lapped: Encoder) -> None:
     assert [next(strips).line for _ in range(3)] == [0, 64, 128]
     with pytest.raises(InputError, match="whole lines"):
         next(strips)
+
+
+def test_names_scale_and_offset_of_raw_lines(folder: Path, tmp_path: Path) -> None:
+    """They go into the scene header, and the offset that the header tells leaves the clouds."""
+    shifted = np.where(SCENE > 0, SCENE + np.uint16(1_000), 0).astype("<u2")
+    (tmp_path / "shifted.bil").write_bytes(bil(shifted))
+    out, clouds = tmp_path / "out.pkt", tmp_path / "out.prio"
+    words = ["--band-ids", "B02,B03,B04,B08", "--scale", "1e-4", "--offset", "-0.1"]
+    output = ["--nodata", "0", "-o", str(out), "--priority-out", str(clouds)]
+    arguments = ["stream", "--input", str(tmp_path / "shifted.bil"), *FORM, *TIMED, *output]
+    assert main([*arguments, *words]) == 0
+    told = clouds.read_bytes()
+    first = packets(out.read_bytes())[0]
+    (head, *_) = next(iter(read_packets(first.pack()))).segments  # type: ignore[union-attr]
+    header = SceneHeader.unpack(head.body)
+    assert header.band_ids == ("B02", "B03", "B04", "B08")
+    assert header.facts.calibration == ((1e-4, -0.1),)
+    assert main(arguments) == 0
+    assert clouds.read_bytes() == told
+    assert len(set(told)) > 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--band-ids", "B02,B03"],
+        ["--scale", "1e-4"],
+        ["--offset", "-0.1"],
+        ["--scale", "0", "--offset", "0"],
+        ["--scale", "nan", "--offset", "0"],
+        ["--scale", "1", "--offset", "inf"],
+    ],
+)
+def test_words_that_do_not_fit_raw_lines(folder: Path, tmp_path: Path, words: list[str]) -> None:
+    output = ["-o", str(tmp_path / "x.pkt")]
+    assert main(["stream", "--input", str(folder / "scene.bil"), *FORM, *output, *words]) == 2
