@@ -45,7 +45,7 @@ ARROWS: dict[str, str] = {
     "ground.metrics": "onboard",
     "ground.station": "onboard",
     "ground.products": "onboard scene",
-    "ground.decode": "onboard scene metrics station",
+    "ground.decode": "onboard scene metrics",
     "ground.scenes": "onboard scene products",
     "ground.train": "onboard metrics scene scenes decode",
     "ground.commands": "onboard metrics scene station products decode scenes train",

@@ -13,11 +13,11 @@ from ground.decode.mask import is_whole
 from ground.decode.rebuilder import Network, Product
 from ground.decode.reception import Reception
 from ground.scene import Scene
-from ground.station.recording import read_ours
 from onboard.bundle import Bundle, known, load
 from onboard.errors import BundleError, StreamError, UsageError
 from onboard.image.files import DTYPES
 from onboard.image.tiles import DEFAULT_MAX_PIXELS
+from onboard.link.foreign import read_ours
 from onboard.link.header import SceneHeader
 from onboard.link.resync import Damage, models_of
 from onboard.link.segment import Buffer, Segment

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
-from ground.station.foreign import Foreign, without_foreign
 from ground.station.kiss import is_kiss, unframe
 from ground.station.restoration import restore
 from onboard.errors import InputError, StreamError, UsageError
+from onboard.link.foreign import Foreign, read_traffic
 from onboard.link.packet import SpacePacket
-from onboard.link.resync import Damage, models_of, read_packets
-from onboard.link.segment import MAJOR, SYNC, Buffer, Kind, Segment
+from onboard.link.resync import Damage, Received, models_of
+from onboard.link.segment import MAJOR, SYNC, Kind, Segment
 
 Bytes = bytes | mmap
 _REPAIR_MARK = SYNC + bytes([MAJOR << 4 | Kind.REPAIR])
@@ -99,40 +99,17 @@ def open_recording(path: Path) -> Bytes:
 
 
 def read_recording(
-    recording: Buffer, models: Collection[bytes], apids: Iterable[int] = ()
+    recording: Bytes, models: Collection[bytes], apids: Iterable[int] = ()
 ) -> Iterator[Found | Foreign | Damage]:
     """Yield what is in a recording of packets, of bare segments or of both.
 
     Args:
         recording: recording, as `open_recording` gives it.
         models: tags of the models that segments may be of, see `models_of`.
-        apids: APIDs of ours that are known already: by them a damaged packet is told from a
-            foreign one.
+        apids: APIDs of ours that are known already, see `read_traffic`.
     """
-    ours = set(apids)
-    offset = 0
-    for found in read_packets(recording, models):
-        if found.offset > offset:  # idle packets
-            yield Foreign(offset, found.offset - offset)
-        if isinstance(found, Damage):
-            yield from without_foreign(recording, found, ours)
-            offset = found.offset + found.length
-            continue
-        if found.packet is not None:
-            ours.add(found.packet.apid)
-        yield Found(found.packet, found.segments)
-        offset = found.stop
-    if offset < len(recording):
-        yield Foreign(offset, len(recording) - offset)
-
-
-def read_ours(recording: Buffer, models: Collection[bytes]) -> Iterator[Segment | Damage]:
-    """Yield the segments of a recording and what is damaged, see `read_recording`."""
-    for found in read_recording(recording, models):
-        if isinstance(found, Damage):
-            yield found
-        elif isinstance(found, Found):
-            yield from found.segments
+    for found in read_traffic(recording, models, apids):
+        yield Found(found.packet, found.segments) if isinstance(found, Received) else found
 
 
 def read_pass(

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ground.station.foreign import Foreign
 from ground.station.recording import Bytes, read_recording
 from ground.station.sequence import SequenceCounts
+from onboard.link.foreign import Foreign
 from onboard.link.resync import Damage, ModelTags
 
 _MOST_WAITING = 256

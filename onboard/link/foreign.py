@@ -1,7 +1,7 @@
 """Foreign: what of a recording is other traffic, and not damage of ours (SPEC.md, section 14)."""
 
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator
 from dataclasses import dataclass
 
 from onboard.link.packet import (
@@ -11,8 +11,8 @@ from onboard.link.packet import (
     UNSEGMENTED,
     WITH_TIME,
 )
-from onboard.link.resync import GIVEN_UP, Damage
-from onboard.link.segment import SYNC, Buffer
+from onboard.link.resync import GIVEN_UP, Damage, Received, read_packets
+from onboard.link.segment import SYNC, Buffer, Segment
 
 _FILL = re.compile(rb"\x00+|\x55+|\xaa+|\xff+")
 _FILL_BYTES = b"\x00\x55\xaa\xff"
@@ -31,7 +31,44 @@ class Foreign:
     length: int
 
 
-def without_foreign(
+def read_traffic(
+    recording: Buffer, models: Collection[bytes], apids: Iterable[int] = ()
+) -> Iterator[Received | Foreign | Damage]:
+    """Yield all that is in a recording of packets, of bare segments or of both.
+
+    Args:
+        recording: packets or segments, and whatever else was received.
+        models: tags that tiles and masks may have, see `models_of`.
+        apids: APIDs of ours that are known already: by them a damaged packet is told from a
+            foreign one.
+    """
+    ours = set(apids)
+    offset = 0
+    for found in read_packets(recording, models):
+        if found.offset > offset:  # idle packets
+            yield Foreign(offset, found.offset - offset)
+        if isinstance(found, Damage):
+            yield from _sorted_out(recording, found, ours)
+            offset = found.offset + found.length
+            continue
+        if found.packet is not None:
+            ours.add(found.packet.apid)
+        yield found
+        offset = found.stop
+    if offset < len(recording):
+        yield Foreign(offset, len(recording) - offset)
+
+
+def read_ours(recording: Buffer, models: Collection[bytes]) -> Iterator[Segment | Damage]:
+    """Yield the segments of a recording and what is damaged, see `read_traffic`."""
+    for found in read_traffic(recording, models):
+        if isinstance(found, Damage):
+            yield found
+        elif isinstance(found, Received):
+            yield from found.segments
+
+
+def _sorted_out(
     recording: Buffer, damage: Damage, apids: Container[int]
 ) -> Iterator[Foreign | Damage]:
     """Yield what of bytes without an intact segment is foreign, and what is damage.
