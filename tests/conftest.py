@@ -1,8 +1,10 @@
 """Shared fixtures: a shipped bundle, small scenes, streams of them."""
 
+import resource
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,17 @@ NAME = "corsa-2level-1024"
 def model_of(bundle: Bundle) -> LappedModel:
     """The model of a lapped bundle."""
     return LappedCodec.of(bundle.codec).model
+
+
+@contextmanager
+def little_room(most: int) -> Iterator[None]:
+    """Let no file grow beyond some bytes, as if the disk were full."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.fixture(scope="session")

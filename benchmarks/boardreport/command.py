@@ -11,7 +11,7 @@ from benchmarks.boardreport.quickrun import read_result, run_quickly
 from benchmarks.boardreport.report import Results, html_report
 from benchmarks.boards.profiles import load_profile, load_profiles
 from benchmarks.codecs.skybook import BUNDLE
-from onboard.commands.commandline import Commands, add_json_option, open_output, print_result
+from onboard.commands.commandline import Commands, add_json_option, open_whole, print_result
 from onboard.errors import SkybookError
 
 
@@ -42,7 +42,7 @@ def _board_report(arguments: argparse.Namespace) -> int:
         results = _results(arguments, status.update)
         status.update("estimating")
         text = html_report(results, profiles, arguments.bundle)
-    with open_output(arguments.output) as file:
+    with open_whole(arguments.output) as file:
         file.write(text.encode())
     result = {
         "output": str(arguments.output),

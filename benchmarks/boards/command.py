@@ -20,7 +20,7 @@ from benchmarks.boards.roofline import IMPLEMENTATIONS, estimate, roofline_row
 from benchmarks.boards.workload import COUNTS, RATIO, Span, Workload, workload_of
 from benchmarks.codecs.skybook import BUNDLE
 from onboard.bundle import load
-from onboard.commands.commandline import Commands, add_json_option, open_output, print_result
+from onboard.commands.commandline import Commands, add_json_option, open_whole, print_result
 from onboard.errors import UsageError
 
 _PROBED = FOLDER / f"{THIS_MACHINE}.toml"
@@ -70,7 +70,7 @@ def _speed(argument: str) -> tuple[str, float]:
 def _probe(arguments: argparse.Namespace) -> int:
     with Console(stderr=True).status("probing"):
         found = probe()
-    with open_output(arguments.output) as file:
+    with open_whole(arguments.output) as file:
         file.write(pack_profile(found).encode())
     meters = power_files()
     result = {

@@ -101,7 +101,8 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _record(arguments: argparse.Namespace, rounds: int) -> None:
-    open_output(arguments.record).close()  # better refused now than after the run
+    with open_output(arguments.record):
+        pass  # better refused now than after the run
     seconds = SECONDS if arguments.seconds is None else arguments.seconds
     with Console(stderr=True).status("marker and work: the meter must be recording"):
         run = record_run(arguments.bundle, rounds, seconds)

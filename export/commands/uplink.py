@@ -7,7 +7,7 @@ from pathlib import Path
 from onboard import bundle as bundles
 from onboard.bundle import Bundle, signature
 from onboard.bundle import delta as bundledelta
-from onboard.commands.commandline import Commands, add_json_option, open_output, print_result
+from onboard.commands.commandline import Commands, add_json_option, open_whole, print_result
 from onboard.errors import UsageError
 
 
@@ -61,7 +61,7 @@ def _sign(arguments: argparse.Namespace) -> int:
     packed = bundles.read_file(bundles.find(arguments.bundle))
     name = Bundle.unpack(packed).name
     signed = signature.sign(packed, signature.read_key(arguments.key))
-    with open_output(arguments.output) as file:
+    with open_whole(arguments.output) as file:
         file.write(signed)
     result = {"name": name, "bytes": len(signed)}
     print_result(result, f"{arguments.output}: {name}, signed", arguments.json)
@@ -72,7 +72,7 @@ def _delta(arguments: argparse.Namespace) -> int:
     old = bundles.load(arguments.old)
     new = bundles.read_file(bundles.find(arguments.new))
     delta = bundledelta.make(old, new)
-    with open_output(arguments.output) as file:
+    with open_whole(arguments.output) as file:
         file.write(delta)
     result = {"old": old.name, "bytes": len(delta), "bundle_bytes": len(new)}
     text = f"{arguments.output}: {len(delta)} bytes instead of {len(new)}"

@@ -9,7 +9,7 @@ from ground.station.recording import open_recording
 from onboard.commands.commandline import (
     Commands,
     add_json_option,
-    open_output,
+    open_whole,
     print_result,
     refuse_overwriting,
 )
@@ -34,7 +34,7 @@ def _merge(arguments: argparse.Namespace) -> int:
     merged = merge([open_recording(path) for path in arguments.input], known_models())
     if not merged.segments:
         raise StreamError("merge: no intact segment in any recording")
-    with open_output(arguments.output) as file:
+    with open_whole(arguments.output) as file:
         file.write(merged.recording)
     result = {
         "recordings": len(arguments.input),

@@ -13,7 +13,7 @@ from onboard.bundle import load
 from onboard.commands.commandline import (
     Commands,
     add_json_option,
-    open_output,
+    open_whole,
     print_result,
     refuse_overwriting,
 )
@@ -106,7 +106,7 @@ def _missing_bytes(arguments: argparse.Namespace, recordings: list[Bytes]) -> in
     size = len(recordings[0]) if arguments.file_bytes is None else arguments.file_bytes
     ranges = missing_ranges(recordings[0], size, given_models(arguments))
     naks = pack_naks(ranges, size, Transaction(*arguments.transaction))
-    with open_output(arguments.nak) as file:
+    with open_whole(arguments.nak) as file:
         file.write(b"".join(naks))
     lacking = sum(stop - first for first, stop in ranges)
     result = {"complete": not ranges, "ranges": ranges, "bytes_missing": lacking}

@@ -16,6 +16,7 @@ from onboard.commands.commandline import (
     open_output,
     print_result,
     refuse_overwriting,
+    telling_room,
 )
 from onboard.errors import StreamError, UsageError
 
@@ -65,6 +66,7 @@ def _receive(arguments: argparse.Namespace) -> int:
         raise UsageError(f"--idle: expected 0..1e6 seconds, found {arguments.idle}")
     console = Console(stderr=True)
     with (
+        telling_room(arguments.output),
         listen(arguments.host, arguments.port) as listener,
         _appended(arguments.output) as recording,
         console.status("waiting for packets") as status,
@@ -91,9 +93,11 @@ def _receive_file(arguments: argparse.Namespace) -> int:
     if not 0 < arguments.seconds < 1e6:
         raise UsageError(f"--seconds: expected 0..1e6, found {arguments.seconds}")
     entities = Entities(arguments.entity, arguments.sender, arguments.repeat)
-    open_output(arguments.output).close()
+    with open_output(arguments.output):
+        pass  # better refused now than when the file has come
     console = Console(stderr=True)
     with (
+        telling_room(arguments.output),
         listen(arguments.host, arguments.port) as listener,
         Progress(console=console, transient=True, disable=not console.is_terminal) as progress,
     ):

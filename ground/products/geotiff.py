@@ -18,7 +18,8 @@ from rasterio.transform import Affine
 from ground.products.filefacts import read_facts, significant_bits, write_facts
 from ground.products.validity import alpha_bands, nodata_value, validated
 from ground.scene import Scene
-from onboard.errors import InputError, LimitError, UsageError
+from onboard.commands.commandline import open_whole
+from onboard.errors import InputError, LimitError
 from onboard.image.files import DTYPES, Image, sample_type
 from onboard.image.tiles import DEFAULT_MAX_PIXELS
 
@@ -63,7 +64,6 @@ def read(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Scene:
             uint16 and int16, or with a nodata value per band.
         LimitError: more than `max_pixels`.
     """
-    path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: expected a GeoTIFF file, found none")
     try:
@@ -129,18 +129,18 @@ def _crs_text(crs: CRS | None) -> str | None:
 def write(path: Path, scene: Scene) -> None:
     """Write a scene as a tiled GeoTIFF, compressed without loss.
 
+    It is made in memory: GDAL does not tell of all that it cannot write when it closes a file.
+
     Raises:
         InputError: image, nodata, band ids or CRS do not fit a GeoTIFF.
-        UsageError: the file cannot be created.
+        UsageError: the file cannot be created, or there is not enough room for it.
     """
-    with _no_georeference_warning():
-        profile = _profile(scene)
-        try:
-            with rasterio.open(path, "w", **profile) as dataset:
-                dataset.write(scene.image)
-                write_facts(dataset, scene)
-        except (RasterioError, OSError) as error:
-            raise UsageError(f"{path}: expected a place to write to: {error}") from error
+    with _no_georeference_warning(), MemoryFile(ext=".tif") as memory:
+        with memory.open(**_profile(scene)) as dataset:
+            dataset.write(scene.image)
+            write_facts(dataset, scene)
+        with open_whole(path) as file:
+            file.write(memory.getbuffer())
 
 
 def _profile(scene: Scene) -> dict[str, Any]:

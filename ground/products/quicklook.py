@@ -9,6 +9,7 @@ from PIL import Image as Picture
 from PIL import ImageDraw, ImageFont
 
 from ground.scene import Scene
+from onboard.commands.commandline import open_whole
 from onboard.errors import InputError, UsageError
 from onboard.image.files import Image
 
@@ -73,10 +74,8 @@ def quicklook(
         panels.append((f"|error| x {gain:g}", _colour(grey * gain, np.zeros(1), np.ones(1), GREY)))
     colours = np.array([colour for _, colour in LEGEND], np.uint8)
     panels.append(("mask", colours[_blocks(mask[None], step).max(axis=(2, 4))[0]]))
-    try:
-        _sheet(panels, caption).save(path, "PNG")
-    except OSError as error:
-        raise UsageError(f"{path}: expected a place to write to: {error}") from error
+    with open_whole(path) as file:
+        _sheet(panels, caption).save(file, "PNG")
 
 
 def _check(original: Image | None, decoded: Image, mask: NDArray[np.uint8], gain: float) -> None:

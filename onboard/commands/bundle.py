@@ -14,6 +14,7 @@ from onboard.commands.commandline import (
     add_json_option,
     print_result,
     refuse_overwriting,
+    telling_room,
 )
 from onboard.commands.options import bundle_files
 from onboard.engine.engines import ENGINES
@@ -69,7 +70,8 @@ def _add_install_and_rollback(commands: Commands) -> None:
 def _install(arguments: argparse.Namespace) -> int:
     refuse_overwriting({"--json": arguments.json}, [arguments.update, arguments.public_key])
     key = None if arguments.public_key is None else signature.read_key(arguments.public_key)
-    done = uplink.install(arguments.update, arguments.slots, key, arguments.engine)
+    with telling_room(arguments.slots):
+        done = uplink.install(arguments.update, arguments.slots, key, arguments.engine)
     outcome = f"self test passed on {done.engine}" if done.changed else "was in use already"
     checked = "checked" if done.signature_checked else "not checked (no --public-key)"
     text = f"{done.slot}: {done.name} is active; {outcome}; signature {checked}"

@@ -1,6 +1,7 @@
 """What the command lines of all packages share: parser, results, exit codes."""
 
 import argparse
+import errno
 import json
 import os
 import resource
@@ -16,6 +17,8 @@ from typing import Any, BinaryIO, TypeAlias
 from onboard.errors import LimitError, SkybookError, UsageError
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 EXIT_CODES = """\
 exit codes: 0 ok, 1 internal, 2 usage, 3 bad input, 4 damaged or incomplete stream,
@@ -103,16 +106,61 @@ def warn(path: object, remarks: Sequence[str]) -> None:
         print(f"warning: {path}: {'; '.join(remarks)}", file=sys.stderr)
 
 
-def open_output(path: Path) -> BinaryIO:
-    """Open a file to write to.
+@contextmanager
+def open_output(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that grows under its own name: what was written stays.
 
     Raises:
-        UsageError: it cannot be created.
+        UsageError: it cannot be created, or there is no more room for it.
     """
+    file = _create(path)
+    with telling_room(path), file:
+        yield file
+
+
+@contextmanager
+def open_whole(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that is of no use unless it is whole: it is removed where writing fails.
+
+    Raises:
+        UsageError: it cannot be created, or there is not enough room for it.
+    """
+    file = _create(path)
+    with telling_room(path), removed_unless_whole(path), file:
+        yield file
+
+
+def _create(path: Path) -> BinaryIO:
     try:
         return path.open("wb")
     except OSError as error:
         raise UsageError(f"{path}: expected a place to write to: {error.strerror}") from error
+
+
+@contextmanager
+def telling_room(path: Path) -> Iterator[None]:
+    """Name the file for which there is no more room.
+
+    Raises:
+        UsageError: disk, quota or limit of a file's size is used up.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise UsageError(f"{path}: expected a place to write to: {error.strerror}") from error
+
+
+@contextmanager
+def removed_unless_whole(path: Path) -> Iterator[None]:
+    """Remove a file, unless it is a device, if anything fails."""
+    try:
+        yield
+    except BaseException:
+        if path.is_file():
+            path.resolve().unlink(missing_ok=True)
+        raise
 
 
 def peak_rss_mb() -> float:
@@ -137,7 +185,7 @@ def print_result(result: dict[str, Any], text: str, target: str | None) -> None:
         print(document)
     else:
         print(text)
-        with open_output(Path(target)) as file:
+        with open_whole(Path(target)) as file:
             file.write(document.encode() + b"\n")
 
 

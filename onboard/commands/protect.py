@@ -8,7 +8,7 @@ from pathlib import Path
 from onboard.commands.commandline import (
     Commands,
     add_json_option,
-    open_output,
+    open_whole,
     print_result,
     refuse_overwriting,
 )
@@ -53,7 +53,7 @@ def _protect(arguments: argparse.Namespace) -> int:
     with source.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as recording:
         packets = _packets(arguments, recording)
         first = next(packets)
-        with open_output(output) as sent:
+        with open_whole(output) as sent:
             sent.write(first)
             count, longest = 1, len(first)
             for packet in packets:

@@ -9,7 +9,7 @@ from onboard import bundle as bundles
 from onboard.commands.commandline import (
     Commands,
     add_json_option,
-    open_output,
+    open_whole,
     print_result,
     refuse_overwriting,
 )
@@ -99,7 +99,7 @@ def _schedule(arguments: argparse.Namespace) -> int:
 def _write(packets: Iterator[bytes], output: Path) -> int:
     """Write packets and return how many; a budget that is too small leaves no file."""
     first = next(packets)
-    with open_output(output) as file:
+    with open_whole(output) as file:
         file.write(first)
         return 1 + sum(1 for packet in packets if file.write(packet))
 

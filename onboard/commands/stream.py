@@ -21,6 +21,7 @@ from onboard.commands.commandline import (
     print_result,
     progress,
     refuse_overwriting,
+    telling_room,
     warn,
 )
 from onboard.commands.options import (
@@ -120,8 +121,9 @@ class _Lines:
             self.arrived.append(time.perf_counter())
             self.count += lines.shape[1]
             if self.priority:
-                self.priority.write(self.clouds.of_strip(lines))
-                self.priority.flush()
+                with telling_room(Path(self.priority.name)):
+                    self.priority.write(self.clouds.of_strip(lines))
+                    self.priority.flush()
             yield lines
         if self.left:
             self.error = InputError(f"lines: the input ended {self.left} lines before --lines")
@@ -252,6 +254,7 @@ def _recorder(
     rows = arguments.strips_at_once if arguments.scrub_rows is None else arguments.scrub_rows
     if rows < 1:
         raise UsageError(f"--scrub-rows: expected 1 or more, found {rows}")
+    files.enter_context(telling_room(arguments.output))
     if str(arguments.output) == "-":
         return Recorder(sys.stdout.buffer, packets, scrub, rows)
     if not recorded.length:

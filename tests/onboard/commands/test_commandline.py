@@ -1,4 +1,4 @@
-"""What all command lines share: outputs that are refused."""
+"""What all command lines share: what outputs may be, and what is left of them."""
 
 import shutil
 from pathlib import Path
@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from onboard import bundle as bundles
-from onboard.commands.commandline import refuse_overwriting
+from onboard.__main__ import main
+from onboard.commands.commandline import open_whole, refuse_overwriting
 from onboard.errors import UsageError
-from tests.conftest import Run
+from tests.conftest import Run, little_room
 
 NAME = "skybook-s2"
 
@@ -91,3 +92,56 @@ def test_other_outputs_are_let_through(tmp_path: Path) -> None:
     other.touch()
     outputs = {"-o": other, "--nak": tmp_path / "new.nak", "--quicklook": None, "--json": "-"}
     refuse_overwriting(outputs, [source, tmp_path / "absent.pkt", None])
+
+
+def test_a_whole_file_is_removed_where_the_disk_is_full(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    refused = pytest.raises(UsageError, match=r"a\.json: expected a place")
+    with little_room(1_000), refused, open_whole(path) as file:
+        file.write(bytes(5_000))
+    assert not path.exists()
+    with open_whole(path) as file:
+        file.write(bytes(5_000))
+    assert path.stat().st_size == 5_000
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_device_stays_where_it_is() -> None:
+    refused = pytest.raises(UsageError, match="/dev/full: expected a place to write to: No space")
+    with refused, open_whole(Path("/dev/full")) as file:
+        file.write(b"x")
+    assert Path("/dev/full").exists()
+
+
+@pytest.mark.parametrize("command", ["encode", "stream"])
+def test_what_grows_keeps_what_was_written_before_the_disk_was_full(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 4_000, 256 * 4 * 64).astype(np.uint16)
+    noise.tofile(tmp_path / "x.bil")
+    lines = [str(tmp_path / "x.bil")]
+    form = ["--layout", "bil", "--width", "64", "--bundle", NAME, "--ratio", "5"]
+    more = ["--rate-window", "strip"]
+    if command == "stream":
+        lines, more = ["--input", *lines], ["--strips-at-once", "1"]
+    output = tmp_path / "x.pkt"
+    arguments = [command, *lines, *form, *more, "-o", str(output)]
+    assert main(arguments) == 0
+    whole = output.read_bytes()
+    with little_room(10_000):
+        assert main(arguments) == 2
+    assert f"error 200: {output}: expected a place to write to" in capsys.readouterr().err
+    assert len(whole) > 10_000
+    assert output.read_bytes() == whole[:10_000]
+
+
+def test_packets_that_are_chosen_are_whole_or_not_there(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 4_000, (4, 64, 64)).astype(np.uint16)
+    np.save(tmp_path / "i.npy", noise)
+    source, output = str(tmp_path / "i.pkt"), tmp_path / "out.pkt"
+    made = ["encode", str(tmp_path / "i.npy"), "--bundle", NAME, "--ratio", "4", "-o", source]
+    assert main(made) == 0
+    for command in (["schedule", source, "--bytes", "8000"], ["protect", source]):
+        with little_room(3_000):
+            assert main([*command, "-o", str(output)]) == 2
+        assert not output.exists()
