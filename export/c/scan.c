@@ -5,7 +5,7 @@
 #include "parts.h"
 
 #define LARGEST 31
-#define FARTHEST 96     /* 1/64 steps from 0 from which on no symbol is left out */
+#define FARTHEST 112    /* 1/64 steps from 0 from which on no symbol is left out */
 #define BORDER_EASE 2   /* 1/64 steps for each border that a position is next to */
 #define BORDER_WORTH 11 /* sixteenths, the same */
 

@@ -21,7 +21,7 @@ from onboard.codec.tile import FULL, Steps
 # times 2^(c/8) are in 2^-14 DN^2.
 _EIGHTH_OCTAVES = np.array([4096, 4467, 4871, 5312, 5793, 6317, 6889, 7512], np.int64)
 
-_FARTHEST = 96
+_FARTHEST = 112
 """1/64 steps from 0 from which on no symbol is left out."""
 
 

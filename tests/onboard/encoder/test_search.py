@@ -152,3 +152,16 @@ def test_the_coarsest_step_within_an_error(most: float) -> None:
 
 def test_an_error_that_no_step_reaches() -> None:
     assert step_for_error(1e30, lambda code: code) == STEPS - 1
+
+
+@pytest.mark.parametrize("count", [1, 7])
+def test_places_lead_from_the_finest_steps_to_the_coarsest_one_tile_at_a_time(count: int) -> None:
+    search = Search.of(np.ones((count, STEPS), np.int64), np.full(count, 30))
+    search.go_to(0)
+    assert search.is_finest
+    for place in range(1, search.places + 1):
+        before = search.steps.copy()
+        changed = search.go_to(place)
+        assert np.array_equal(changed, np.flatnonzero(search.steps != before))
+        assert (search.steps - before).sum() == (place > 30 * count)
+    assert search.is_coarsest

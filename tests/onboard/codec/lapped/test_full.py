@@ -13,7 +13,7 @@ from onboard.codec.lapped.read.lanes import Lane
 from onboard.codec.lapped.read.layers import LayerReader
 from onboard.codec.tile import ALL_VALID, DEPENDENT, FULL, Body, Chosen
 
-FARTHEST = {PLAIN: 96, TRELLIS: 192}
+FARTHEST = {PLAIN: 112, TRELLIS: 192}
 """1/64 steps from a value to its symbol, at most (SPEC.md, section 13)."""
 CODE = 112
 SIDE = 32
