@@ -255,7 +255,16 @@ def test_packets_of_random_scenes(build: Callable[[str], Path], encoder: Encoder
 
 
 @pytest.mark.parametrize("trellis", [False, True], ids=["plain", "trellis"])
-@pytest.mark.parametrize("name", ["a tile of extremes", "a row of noise", "noise, most lanes raw"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a tile of extremes",
+        "a row of noise",
+        "noise, most lanes raw",
+        "patterns",
+        "coarse patterns",
+    ],
+)
 def test_extremes_are_decoded(name: str, trellis: bool, build: Callable[[str], Path]) -> None:
     case = CASES[name].along_trellis if trellis else CASES[name]
     stream = run(build("gcc"), case.image, case.arguments)
