@@ -114,7 +114,7 @@ class LappedTileCoder:
         """Quantise a batch at the given steps, layer by layer, as if no tile had to be full."""
         return self.scanner.scan(prepared.latents, steps)
 
-    def _symbols(self, prepared: PreparedTiles, steps: Steps) -> list[tuple[Symbols, int]]:
+    def symbols(self, prepared: PreparedTiles, steps: Steps) -> list[tuple[Symbols, int]]:
         """Quantise a batch; return of each tile the symbols with its own, and its number there."""
         symbols = Symbols.of(self.scanner, prepared.latents, steps)
         found = [(symbols, tile) for tile in range(len(steps))]
@@ -132,7 +132,7 @@ class LappedTileCoder:
                 f"segments: side information takes {least} bytes, room for {batch.room}"
             )
         plans = []
-        for tile, (symbols, number) in enumerate(self._symbols(batch.prepared, batch.steps)):
+        for tile, (symbols, number) in enumerate(self.symbols(batch.prepared, batch.steps)):
             side = bytes([batch.states[tile] | symbols.flag])
             side += batch.prepared.side(tile, int(batch.steps[tile]))
             plans.append(Plan.cut(self.model.tables, symbols, number, side, batch.room, one_layer))
