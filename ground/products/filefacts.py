@@ -11,8 +11,19 @@ from typing import Any, TypeVar
 from ground.scene import Scene
 from onboard.link.facts import Facts, Tag
 
-_OWN_DOMAINS = {"IMAGE_STRUCTURE", "DERIVED_SUBDATASETS", "SUBDATASETS", "RPC", "COLOR_PROFILE"}
+_OWN_DOMAINS = {
+    "IMAGE_STRUCTURE",
+    "DERIVED_SUBDATASETS",
+    "SUBDATASETS",
+    "RPC",
+    "COLOR_PROFILE",
+    "xml:VRT",
+    "vrt_sources",
+    "LocationInfo",
+}
 """Metadata domains that GDAL fills by itself, or that are no texts."""
+_UNWRITTEN = ("ns", "bidx")
+"""Keys that rasterio takes for arguments of its own."""
 _FIRST = ("AREA_OR_POINT", "TIFFTAG_DATETIME")
 START_TAG = "START_TIME_TAI"
 """Key of the tag that tells the time of line 0."""
@@ -39,9 +50,10 @@ def read_facts(dataset: Any, indexes: Sequence[int]) -> tuple[Facts, list[str]]:
     colours = [int(dataset.colorinterp[i - 1]) for i in indexes]
     shown = () if set(colours) <= _NO_COLOURS else tuple(c % 256 for c in colours)
     tags = list(_tags(dataset, indexes))
-    statistics = [tag for tag in tags if tag[1].startswith("STATISTICS_")]
-    remarks += _left(dataset, indexes, colours) + (["statistics"] if statistics else [])
-    kept = sorted((tag for tag in tags if tag not in statistics), key=lambda t: t[1] not in _FIRST)
+    kept = [tag for tag in tags if not tag[1].startswith("STATISTICS_")]
+    remarks += _left(dataset, indexes, colours) + ["statistics"] * (len(kept) < len(tags))
+    remarks += [f"tag {key}" for _, key, _ in kept if key in _UNWRITTEN]
+    kept.sort(key=lambda tag: tag[1] not in _FIRST)
     facts = Facts(
         _for_all(pairs) if set(pairs) != {(1.0, 0.0)} else (),
         _for_all(units) if any(units) else (),
@@ -77,7 +89,7 @@ def _is_text(domain: str) -> bool:
 
 def _left(dataset: Any, indexes: Sequence[int], colours: Sequence[int]) -> list[str]:
     """Return what no scene header has a place for, in words."""
-    found = []
+    found = [f"nodata {v}" for v in {*dataset.nodatavals} - {None} if not float(v).is_integer()]
     points = len(dataset.gcps[0])
     if points:
         found.append(f"{points} ground control points")
@@ -115,11 +127,14 @@ def write_facts(dataset: Any, scene: Scene) -> None:
         dataset.units = _for_each(facts.units, count)
     if facts.colours:
         known = type(dataset.colorinterp[0])
-        numbers = [number if number in _COLOURS else 0 for number in facts.colours]
-        dataset.colorinterp = [known(number) for number in _for_each(tuple(numbers), count)]
+        shown = tuple(known(c if c in _COLOURS else 0) for c in facts.colours)
+        dataset.colorinterp = _for_each(shown, count)
+    numbers = {str(number): number for number in range(1, count + 1)}
     for place, key, value in facts.tags:
-        if place.isdigit() and 1 <= int(place) <= count:
-            dataset.update_tags(int(place), **{key: value})
+        if key in _UNWRITTEN:
+            continue
+        if place in numbers:
+            dataset.update_tags(numbers[place], **{key: value})
         elif not place.isdigit() and (_is_text(place) or not place):
             dataset.update_tags(ns=place or None, **{key: value})
     if scene.start_time is not None:

@@ -104,6 +104,18 @@ def test_files_beside_the_product_are_guarded(run: Run, tmp_path: Path, stream: 
         assert run("ground", "decode", stream, "-o", "out.tif").returncode == 0
 
 
+@pytest.mark.parametrize("name", ["in.tif", "in.tif.msk"])
+def test_encoding_leaves_the_files_of_its_input_alone(run: Run, tmp_path: Path, name: str) -> None:
+    geotiff.write(tmp_path / "in.tif", Scene(IMAGE[:4]))
+    path = tmp_path / "in.tif"
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(path, "r+") as dataset:
+        dataset.write_mask(np.arange(70 * 80).reshape(70, 80) > 99)
+    before = (tmp_path / name).read_bytes()
+    done = run("ground", "encode", "in.tif", "--bundle", "skybook-s2", "-o", name)
+    assert done.returncode == 2
+    assert (tmp_path / name).read_bytes() == before
+
+
 def test_all_scenes_leave_recordings_alone(run: Run, tmp_path: Path, stream: Path) -> None:
     encode(run, tmp_path / "in.tif", "--scene-id", "7")
     recording = tmp_path / "pass-7.tif"

@@ -144,7 +144,16 @@ def test_a_scene_that_says_nothing_adds_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "tag",
-    [("9", "k", "v"), ("IMAGE_STRUCTURE", "NBITS", "3"), ("xml:XMP", "k", "v"), ("", "k", "\x01<")],
+    [
+        ("9", "k", "v"),
+        ("IMAGE_STRUCTURE", "NBITS", "3"),
+        ("xml:XMP", "k", "v"),
+        ("", "k", "\x01<"),
+        ("²", "k", "v"),
+        ("", "ns", "v"),
+        ("1", "bidx", "v"),
+        ("", "", ""),
+    ],
 )
 def test_odd_tags_of_a_stream_spoil_no_product(tmp_path: Path, tag: tuple[str, str, str]) -> None:
     write(tmp_path / "out.tif", Scene(IMAGE, facts=Facts(tags=(tag,))))

@@ -154,7 +154,9 @@ def virtual(folder: Path, *nodata: str) -> Path:
 
 @pytest.mark.parametrize("value", ["-9999", "65536", "1e300", "nan", "0.5"])
 def test_nodata_that_the_dtype_cannot_hold_is_none(tmp_path, value):
-    assert read(virtual(tmp_path, value, value)).nodata is None
+    scene = read(virtual(tmp_path, value, value))
+    assert scene.nodata is None
+    assert scene.remarks == (("nodata 0.5",) if value == "0.5" else ())
 
 
 def test_a_nodata_value_per_band_is_refused(tmp_path):
