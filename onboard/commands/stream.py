@@ -33,13 +33,14 @@ from onboard.commands.options import (
     order_remark,
     raw_words,
 )
+from onboard.commands.source import open_strips
+from onboard.commands.stop import Stop
 from onboard.downlink.cloud import Clouds
 from onboard.downlink.recorder import Recorded, Recorder
 from onboard.encoder import Encoder
 from onboard.encoder.options import STRIPS_AT_ONCE
 from onboard.errors import InputError, SkybookError, UsageError
-from onboard.image.files import Image, read_raw
-from onboard.image.lines import LineSource
+from onboard.image.files import Image
 from onboard.image.tiles import TileGrid
 from onboard.link.header import SceneHeader
 from onboard.link.packet import PacketOptions
@@ -51,7 +52,8 @@ def add_stream_command(commands: Commands) -> None:
         "stream",
         help="encode lines as they come, to space packets",
         epilog="example: camera | python -m onboard stream --input - --layout bil --width 2048 "
-        "--bundle skybook-s2 --ratio 20 -o pass.pkt",
+        "--bundle skybook-s2 --ratio 20 -o pass.pkt. SIGTERM or SIGINT ends the input where it "
+        "is: what is held is coded and written, then the end; exit code 0 as at any end",
     )
     stream.add_argument(
         "--input", required=True, help="raw file, pipe or shared memory; - is stdin"
@@ -93,6 +95,7 @@ class _Lines:
         left: number of lines still to come, None if not known.
         priority: file of cloud fractions.
         clouds: what finds the cloud fractions.
+        stop: what may have ended the input, within a line even.
         count: number of lines so far.
         arrived: time at which each strip that is not yet recorded had arrived, seconds.
         error: reason for which the input ended early, None if it did not.
@@ -102,6 +105,7 @@ class _Lines:
     left: int | None
     priority: BinaryIO | None
     clouds: Clouds
+    stop: Stop
     count: int = 0
     arrived: deque[float] = field(default_factory=deque)
     error: Exception | None = None
@@ -114,7 +118,7 @@ class _Lines:
             except StopIteration:
                 break
             except (SkybookError, OSError) as error:
-                self.error = error
+                self.error = None if self.stop.asked else error
                 return
             if self.left is not None:
                 self.left -= lines.shape[1]
@@ -156,11 +160,13 @@ def _stream(arguments: argparse.Namespace) -> int:
     names, told = header.band_ids or trained_bands(bundle.tag), header.facts.calibration
     with ExitStack() as files:
         show = files.enter_context(progress("waiting for lines"))
+        stop = Stop()
         lines = _Lines(
-            _strips(arguments, header, bundle.tile, skip, files),
+            open_strips(arguments, header, bundle.tile, skip, stop, files),
             arguments.lines - skip if arguments.lines else None,
             _priority(arguments.priority_out, recorded.rows * grid.columns, files),
             Clouds(bundle.tile, names, next(iter(told), None), header.nodata),
+            files.enter_context(stop),
         )
         done = encoder.progress(header, options, recorded.rows, recorded.segments, recorded.before)
         strips = encoder.stream(lines, header, options, done)
@@ -197,38 +203,6 @@ def _header(arguments: argparse.Namespace, bands: int) -> SceneHeader:
         start_time=cuc_time(arguments.start_time),
         **raw_words(arguments, bands),
     )
-
-
-def _strips(
-    arguments: argparse.Namespace, header: SceneHeader, tile: int, skip: int, files: ExitStack
-) -> Iterator[Image]:
-    """Return the strips of the input from line `skip` of the scene on."""
-    if skip < arguments.first_line:
-        raise UsageError(
-            f"--first-line: the input begins at line {arguments.first_line}, but line {skip} is "
-            "next"
-        )
-    path = Path(arguments.input)
-    if arguments.layout == "bsq" and not arguments.block_lines and path.is_file():
-        form = (arguments.layout, arguments.dtype, arguments.byte_order)
-        image = read_raw(path, *form, header.bands, header.width)
-        image = image[:, skip - arguments.first_line :]
-        return (image[:, line : line + tile] for line in range(0, image.shape[1], tile))
-    source = LineSource(
-        arguments.layout,
-        arguments.dtype,
-        arguments.byte_order,
-        header.bands,
-        header.width,
-        arguments.block_lines,
-    )
-    try:
-        stream = (
-            sys.stdin.buffer if arguments.input == "-" else files.enter_context(path.open("rb"))
-        )
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    return source.strips(stream, tile, skip - arguments.first_line)
 
 
 def _priority(path: Path | None, tiles: int, files: ExitStack) -> BinaryIO | None:

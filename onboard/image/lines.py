@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from io import BufferedIOBase, RawIOBase
 
 import numpy as np
 
@@ -56,7 +56,9 @@ class LineSource:
         """Bytes of a line, all bands."""
         return self.bands * self.width * DTYPES[self.dtype].itemsize
 
-    def strips(self, stream: BinaryIO, height: int, skip: int = 0) -> Iterator[Image]:
+    def strips(
+        self, stream: BufferedIOBase | RawIOBase, height: int, skip: int = 0
+    ) -> Iterator[Image]:
         """Yield strips (bands, height, width) until the stream ends; the last may be shorter.
 
         No more than a strip (and a block of 'bsq') is held.
@@ -86,7 +88,7 @@ class LineSource:
         if failed:
             raise failed
 
-    def _blocks(self, stream: BinaryIO, height: int) -> Iterator[Image]:
+    def _blocks(self, stream: BufferedIOBase | RawIOBase, height: int) -> Iterator[Image]:
         """Yield blocks of lines (bands, height, width) as they come; the last may be shorter."""
         sample = DTYPES[self.dtype].newbyteorder("<" if self.byte_order == "little" else ">")
         while True:
@@ -111,13 +113,13 @@ class LineSource:
                 return
 
 
-def _read_up_to(stream: BinaryIO, count: int) -> bytearray:
+def _read_up_to(stream: BufferedIOBase | RawIOBase, count: int) -> bytearray:
     """Read `count` bytes, fewer only where the stream ends; a pipe gives them piece by piece."""
     packed = bytearray(count)
     view = memoryview(packed)
     done = 0
     while done < count:
-        got = stream.readinto(view[done:])  # type: ignore[attr-defined]
+        got = stream.readinto(view[done:])
         if not got:
             break
         done += got

@@ -301,7 +301,8 @@ def test_outputs_that_cannot_be_written(run: Run, tmp_path: Path) -> None:
     done = run("onboard", "encode", "a.npy", "--bundle", NAME, "-o", "none/x.sky")
     assert done.returncode == 2
     done = run("onboard", "encode", "a.npy", "--bundle", NAME, "-o", "/dev/full")
-    assert done.returncode == 1
+    assert done.returncode == 2
+    assert done.stderr.startswith("error 200: /dev/full: ")
     assert "No space" in done.stderr
 
 
