@@ -89,7 +89,7 @@ def rebuilt(
 
 @pytest.mark.parametrize("kind", QUANTIZERS)
 @given(plane=planes(), octave=st.floats(1, 14.9), gains=GAINS, code=st.integers(32, 200))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_no_sample_is_many_steps_off(
     lapped: LappedTileCoder, kind: str, plane: Plane, octave: float, gains: list[float], code: int
 ) -> None:
@@ -113,7 +113,13 @@ PATTERNS = {
 }
 
 
-@pytest.mark.parametrize("trellis", [False, True], ids=["plain", "trellis"])
+@pytest.mark.parametrize(
+    "trellis",
+    [
+        pytest.param(False, id="plain"),
+        pytest.param(True, marks=pytest.mark.slow, id="trellis"),
+    ],
+)
 @pytest.mark.parametrize("ratio", [10.0, 20.48])
 @pytest.mark.parametrize("name", PATTERNS)
 def test_a_pattern_is_there_or_the_budget_is_spent_on_it(

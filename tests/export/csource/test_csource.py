@@ -222,6 +222,9 @@ CASES = {
     ),
 }
 
+SLOW = ("coarse patterns", "patterns in one layer", "a pattern everywhere")
+"""Cases that take long along a trellis."""
+
 
 def run(program: Path, image: Image, arguments: list[str]) -> bytes:
     """Return what the C encoder makes of an image."""
@@ -230,8 +233,18 @@ def run(program: Path, image: Image, arguments: list[str]) -> bytes:
     return subprocess.run(command, input=lines, capture_output=True, check=True).stdout
 
 
-@pytest.mark.parametrize("trellis", [False, True], ids=["plain", "trellis"])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    ("name", "trellis"),
+    [
+        *(pytest.param(name, False, id=f"{name}-plain") for name in CASES),
+        *(
+            pytest.param(
+                name, True, id=f"{name}-trellis", marks=[pytest.mark.slow] if name in SLOW else []
+            )
+            for name in CASES
+        ),
+    ],
+)
 def test_the_bytes_are_those_of_python(
     name: str, trellis: bool, build: Callable[[str], Path], encoder: Encoder
 ) -> None:
