@@ -21,7 +21,6 @@ from onboard.engine.engines import ENGINES
 TFLITE_PYTHON = Path(".venv-tflite/bin/python")
 """Where the Python with tflite-runtime is looked for when nothing else is said."""
 C = "c"
-RUNTIMES = (*ENGINES, C)
 _NO_TILE = "the program codes whole rows of tiles, in a process that reads and writes files"
 _NO_ARENA = {
     "ort": "onnxruntime tells its arena through the C interface alone",

@@ -36,8 +36,6 @@ from onboard.errors import BundleError
 
 _HALF_AT_MOST = 1 << 22
 """Half of the largest divisor by which latents are scaled (SPEC.md, section 9)."""
-_STEP = 64
-"""Costs of indices are in 1/64 step."""
 _PER_LINE = 96
 _GUESS_BINS = 96
 """Quarter octaves of a latent, from 1 to below 2^24."""

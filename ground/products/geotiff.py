@@ -107,7 +107,7 @@ def _check(dataset: Any, name: str, max_pixels: int) -> None:
 def _check_dtypes(dataset: Any, name: str) -> None:
     """Refuse what is not one of the three sample types, counting NaN in floating point."""
     found = sorted(set(dataset.dtypes))
-    if len(found) == 1 and found[0] in (dtype.name for dtype in DTYPES.values()):
+    if len(found) == 1 and found[0] in SAMPLE_TYPES:
         return
     note = ""
     if any(dtype.startswith(("float", "complex")) for dtype in found):

@@ -4,12 +4,12 @@ import re
 from collections.abc import Collection, Container, Iterable, Iterator
 from dataclasses import dataclass
 
+from onboard.errors import StreamError
 from onboard.link.packet import (
-    IDLE_APID,
     PACKET_OVERHEAD,
     PRIMARY_BYTES,
     UNSEGMENTED,
-    WITH_TIME,
+    PacketHead,
 )
 from onboard.link.resync import GIVEN_UP, Damage, Received, read_packets
 from onboard.link.segment import SYNC, Buffer, Segment
@@ -98,7 +98,7 @@ def _after_foreign(recording: Buffer, offset: int, stop: int, apids: Container[i
     while offset < stop:
         size = _packet_size(recording, offset, stop)
         if size:
-            if _is_like_ours(recording, offset, size, apids):
+            if _is_like_ours(recording, offset, apids):
                 return offset
         elif not (size := _fill_size(recording, offset, stop)):
             return offset
@@ -140,14 +140,13 @@ def _fill_size(recording: Buffer, offset: int, stop: int) -> int:
     return size - 2 if size > 2 else min(size, 1)
 
 
-def _is_like_ours(recording: Buffer, offset: int, size: int, apids: Container[int]) -> bool:
-    """Say whether a packet has the form of ours, and an APID of ours or a segment in it."""
-    identity, sequence = (
-        int.from_bytes(recording[place : place + 2], "big") for place in (offset, offset + 2)
-    )
-    apid = identity & IDLE_APID
-    formed = identity & ~IDLE_APID == WITH_TIME and sequence & UNSEGMENTED == UNSEGMENTED
-    if not formed or apid == IDLE_APID or size <= PACKET_OVERHEAD:
+def _is_like_ours(recording: Buffer, offset: int, apids: Container[int]) -> bool:
+    """Say whether a whole packet has the form of ours, and an APID of ours or a segment in it."""
+    try:
+        head = PacketHead.read(recording, offset)
+    except StreamError:
+        return False
+    if head.size <= PACKET_OVERHEAD:
         return False
     first = offset + PACKET_OVERHEAD
-    return apid in apids or bytes(recording[first : first + len(SYNC)]) == SYNC
+    return head.apid in apids or bytes(recording[first : first + len(SYNC)]) == SYNC
