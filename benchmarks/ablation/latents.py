@@ -1,7 +1,7 @@
 """Scenes as latents of tiles: what any code of them takes as a stream, and what they decode to."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,8 +56,8 @@ class LatentScene:
         """
         self.coder = coder
         self._shape = scene.image.shape
-        self._head = LEAST_OVERHEAD + TAG_BYTES + len(scene.header().pack())
-        self._end = LEAST_OVERHEAD + TAG_BYTES + len(EndOfScene(1, 0).pack())
+        self._head = LEAST_OVERHEAD + TAG_BYTES + len(replace(scene.header(), run=1).pack())
+        self._end = LEAST_OVERHEAD + TAG_BYTES + len(EndOfScene(1, 0, run=1).pack())
         grid = TileGrid(scene.image.shape[2], scene.image.shape[1], tile)
         boxes: dict[tuple[int, int], list[tuple[int, int]]] = {}
         for index in range(grid.count):

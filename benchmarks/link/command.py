@@ -8,8 +8,9 @@ from rich.console import Console
 
 from benchmarks.codecs.skybook import BUNDLE
 from benchmarks.link.headers import measure_headers
-from benchmarks.link.measure import FULL, QUICK, describe_pass, measure_link
-from benchmarks.link.report import headers_text, link_text, pass_text, plot_link
+from benchmarks.link.measure import FULL, QUICK, describe_pass, measure_link, open_bundle
+from benchmarks.link.mixed import Pool, simulate_mixed
+from benchmarks.link.report import headers_text, link_text, mixed_text, pass_text, plot_link
 from onboard.commands.commandline import Commands, add_json_option, print_result
 
 
@@ -18,6 +19,8 @@ def _link(arguments: argparse.Namespace) -> int:
         shares = measure_headers(arguments.bundle)
         print_result(shares, headers_text(shares), arguments.json)
         return 0
+    if arguments.mixed is not None:
+        return _mixed(arguments)
     if arguments.only is not None:
         one = describe_pass(arguments.bundle, arguments.only)
         print_result(one, pass_text(one), arguments.json)
@@ -31,6 +34,14 @@ def _link(arguments: argparse.Namespace) -> int:
     if arguments.plot:
         plot_link(found, arguments.plot)
     return int(found["wrong_pixels_outside_mask"] > 0)
+
+
+def _mixed(arguments: argparse.Namespace) -> int:
+    pool = Pool(*open_bundle(arguments.bundle))
+    with Console(stderr=True).status("starting") as status:
+        found = simulate_mixed(pool, range(arguments.mixed), status.update)
+    print_result(found, mixed_text(found), arguments.json)
+    return int(found["wrong_pixels"] + found["differing_pixels"] > 0)
 
 
 def add_link(commands: Commands) -> None:
@@ -47,6 +58,8 @@ def add_link(commands: Commands) -> None:
     quick = f"{QUICK.passes} passes and a smaller comparison"
     count.add_argument("--quick", action="store_true", help=quick)
     count.add_argument("--pass", dest="only", type=int, metavar="I", help="show one pass alone")
+    mixed = "recordings with two to four encodings of one scene id: are pixels mixed?"
+    count.add_argument("--mixed", type=int, metavar="N", help=mixed)
     count.add_argument("--headers", action="store_true", help="what part of the bytes are headers")
     repair = "compare with repair packets too, for this share of the packets"
     link.add_argument("--repair", type=float, metavar="SHARE", help=repair)

@@ -94,6 +94,22 @@ def headers_text(found: Mapping[str, Any]) -> str:
     return "\n".join([title, found["machine"], HEADERS_HEAD, *rows])
 
 
+def mixed_text(found: Mapping[str, Any]) -> str:
+    """Return what came of mixed recordings for people."""
+    wrong = ", ".join(map(str, found["wrong_recordings"][:10]))
+    return "\n".join(
+        [
+            f"{found['bundle']}: {found['recordings']} recordings, seed {found['seed']}, of "
+            f"{found['encodings']} encodings of one scene id, {found['encodings_found']} of them "
+            f"found; a picture came of {found['recordings_decoded']}",
+            found["machine"],
+            f"pixels called complete: {found['complete_pixels']}; not of the encoding chosen: "
+            f"{found['wrong_pixels']}; other than where it came alone: {found['differing_pixels']}"
+            + (f" (recordings {wrong})" if wrong else ""),
+        ]
+    )
+
+
 def pass_text(found: Mapping[str, Any]) -> str:
     """Return what one pass drew and all its figures, a line each."""
     return "\n".join(f"{name:<20} {value}" for name, value in found.items())

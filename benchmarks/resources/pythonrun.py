@@ -127,6 +127,7 @@ class _Chain:
         import numpy as np
 
         from onboard.codec.tile import ALL_VALID, Chosen
+        from onboard.link.binding import NO_RUN
         from onboard.link.framing import Framing
         from onboard.link.segment import DEFAULT_SEGMENT_BYTES
 
@@ -134,7 +135,7 @@ class _Chain:
         side = bundle.tile
         codes = np.array([self._step_code()])
         present = np.ones((1, side, side), np.bool_)
-        framing = Framing(0, bundle.tag, b"", DEFAULT_SEGMENT_BYTES, False, None)
+        framing = Framing(0, bundle.tag, NO_RUN, b"", DEFAULT_SEGMENT_BYTES, False, None)
         seconds = []
         for number, tile in enumerate(_cycle_tiles(self.image, side, count + 1)):
             begun = time.perf_counter()

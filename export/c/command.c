@@ -18,6 +18,8 @@ const char *const skybook_usage =
     "  --one-layer             one layer to a segment\n"
     "  --trellis               choose indices along a trellis: smaller, but slower\n"
     "  --scene-id N            0..65535 (0)\n"
+    "  --run N                 1..16777215: tells it from other encodings of the scene id\n"
+    "                          (chosen by options and first lines)\n"
     "  --start-time S.F        of line 0: seconds since 1958-01-01 TAI and 1/65536 s, as S or S.F\n"
     "  --packets               space packets whatever the name of OUTPUT\n"
     "  --packet-bytes N        most bytes of a packet (1024)\n"
@@ -135,6 +137,8 @@ static bool take_option(struct skybook_command *command, const char *name, const
         options->segment_bytes = (uint32_t)n;
     } else if (strcmp(name, "--scene-id") == 0 && number(value, 0, 65535, &n)) {
         options->scene_id = (uint16_t)n;
+    } else if (strcmp(name, "--run") == 0 && number(value, 1, 0xFFFFFF, &n)) {
+        options->run = (uint32_t)n;
     } else if (strcmp(name, "--packet-bytes") == 0 && number(value, 0, 65535, &n)) {
         options->packet_bytes = (uint32_t)n;
     } else if (strcmp(name, "--apid") == 0 && number(value, 0, 2046, &n)) {

@@ -10,7 +10,12 @@ static const uint16_t ccitt[16] = {0x0000, 0x1021, 0x2042, 0x3063, 0x4084, 0x50A
 
 uint32_t skybook_crc32c(const uint8_t *bytes, size_t length)
 {
-    uint32_t crc = 0xFFFFFFFFu;
+    return skybook_crc32c_on(0, bytes, length);
+}
+
+uint32_t skybook_crc32c_on(uint32_t crc, const uint8_t *bytes, size_t length)
+{
+    crc ^= 0xFFFFFFFFu;
     for (size_t i = 0; i < length; i++) {
         crc ^= bytes[i];
         crc = crc >> 4 ^ castagnoli[crc & 15u];

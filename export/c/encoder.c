@@ -8,8 +8,7 @@
 #define MIN_PACKET_BYTES 128
 #define MAX_PACKET_BYTES 65535
 #define MAX_LINE_PERIOD ((uint64_t)1 << 40)
-#define END_BYTES 8
-#define TYPE_U16 1
+#define END_BYTES 12
 
 void skybook_defaults(struct skybook_options *options, uint32_t width)
 {
@@ -33,37 +32,8 @@ static bool fits(const struct skybook_options *o)
     const bool rate = o->step_code >= 0 || o->budget > 0 || (o->ratio > 0 && o->ratio < 1e300);
     const bool budget = o->budget == 0 || (o->height > 0 && o->budget <= INT64_MAX / MAX_LINES);
     return o->width >= 1 && o->significant_bits >= 1 && o->significant_bits <= 16 &&
-           o->step_code <= SKYBOOK_COARSEST && o->height <= MAX_LINES && segments && packets &&
-           rate && budget;
-}
-
-/* The scene header as a segment, repeated in the stream. */
-static void make_head(struct skybook_encoder *encoder)
-{
-    const struct skybook_options *options = &encoder->options;
-    uint8_t *body = encoder->head + SKYBOOK_NAMED_HEAD;
-    size_t length = 13;
-    body[0] = 0;
-    body[1] = TYPE_U16;
-    body[2] = options->significant_bits;
-    skybook_put16(body + 3, SKYBOOK_BANDS);
-    skybook_put32(body + 5, options->width);
-    skybook_put32(body + 9, options->budget > 0 ? options->height : 0);
-    if (options->has_nodata) {
-        body[length] = 1;
-        skybook_put16(body + length + 1, 4);
-        skybook_put32(body + length + 3, options->nodata);
-        length += 7;
-    }
-    if (options->has_start_time) {
-        body[length] = 5;
-        skybook_put16(body + length + 1, 6);
-        skybook_put32(body + length + 3, options->start_seconds);
-        skybook_put16(body + length + 7, options->start_fraction);
-        length += 9;
-    }
-    encoder->head_length =
-        (uint32_t)skybook_pack_segment(encoder, SKYBOOK_KIND_SCENE, encoder->head, length);
+           o->step_code <= SKYBOOK_COARSEST && o->height <= MAX_LINES &&
+           o->run <= SKYBOOK_MAX_RUN && segments && packets && rate && budget;
 }
 
 /* Bytes kept back for a last row of tiles that may be short, at the coarsest step. */
@@ -110,7 +80,6 @@ enum skybook_status skybook_init_sized(struct skybook_encoder *encoder, size_t s
         return encoder->status;
     }
     encoder->columns = (options->width + SKYBOOK_TILE - 1) / SKYBOOK_TILE;
-    make_head(encoder);
     encoder->spare = kept_back(encoder);
     return SKYBOOK_OK;
 }
@@ -159,6 +128,9 @@ static enum skybook_status code_at_step(struct skybook_encoder *encoder)
 /* Code and send the lines that are held. */
 static enum skybook_status code_strip(struct skybook_encoder *encoder)
 {
+    if (encoder->lines == encoder->held) {
+        skybook_begin_scene(encoder);
+    }
     encoder->strip_used = 0;
     encoder->pieces_used = 0;
     enum skybook_status status = encoder->options.step_code >= 0
@@ -226,6 +198,7 @@ enum skybook_status skybook_finish(struct skybook_encoder *encoder)
         uint8_t end[SKYBOOK_NAMED_HEAD + END_BYTES + SKYBOOK_CRC_BYTES];
         skybook_put32(end + SKYBOOK_NAMED_HEAD, encoder->lines);
         skybook_put32(end + SKYBOOK_NAMED_HEAD + 4, encoder->segments);
+        skybook_put32(end + SKYBOOK_NAMED_HEAD + 8, encoder->run);
         const size_t length = skybook_pack_segment(encoder, SKYBOOK_KIND_END, end, END_BYTES);
         encoder->status = skybook_send(encoder, encoder->lines, end, length);
     }

@@ -46,8 +46,9 @@ static inline uint32_t skybook_highest_bit(uint32_t value)
 #endif
 }
 
-/* crc.c: CRC-32C of segments, CRC-16 of packets. */
+/* crc.c: CRC-32C of segments, and of the next part of what has a CRC so far; CRC-16 of packets. */
 uint32_t skybook_crc32c(const uint8_t *bytes, size_t length);
+uint32_t skybook_crc32c_on(uint32_t crc, const uint8_t *bytes, size_t length);
 uint16_t skybook_crc16(const uint8_t *bytes, size_t length);
 
 /* bandtransform.c: angles of a covariance; the matrix that they name, bands by components. */
@@ -105,6 +106,7 @@ uint32_t skybook_packed_length(const uint8_t *bytes);
 bool skybook_is_edge(const struct skybook_tile *tile);
 uint32_t skybook_room(const struct skybook_encoder *encoder, uint32_t column);
 uint32_t skybook_around(const struct skybook_encoder *encoder, uint32_t column, uint32_t first);
+void skybook_bind(struct skybook_encoder *encoder, uint32_t run);
 size_t skybook_pack_segment(const struct skybook_encoder *encoder, uint8_t kind, uint8_t *bytes,
                             size_t length);
 uint8_t *skybook_begin_segment(struct skybook_encoder *encoder,
@@ -121,6 +123,10 @@ enum skybook_status skybook_code_mask(struct skybook_encoder *encoder, uint32_t 
 enum skybook_status skybook_analyse(struct skybook_encoder *encoder, uint32_t column);
 enum skybook_status skybook_code(struct skybook_encoder *encoder, uint32_t column);
 enum skybook_status skybook_code_missing(struct skybook_encoder *encoder);
+
+/* run.c: the scene header, and the run by which the receiver tells the encoding from others. */
+#define SKYBOOK_MAX_RUN 0xFFFFFFu
+void skybook_begin_scene(struct skybook_encoder *encoder);
 
 /* packet.c: what the strip takes, scene headers and packets included; sending it. */
 uint32_t skybook_packet_overhead(const struct skybook_options *options);

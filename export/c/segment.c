@@ -105,14 +105,24 @@ static void write_head(const struct skybook_encoder *encoder, uint8_t *bytes, ui
     skybook_put16(bytes, (uint32_t)length);
 }
 
+/* Bind what is packed from now on to the model and a run. */
+void skybook_bind(struct skybook_encoder *encoder, uint32_t run)
+{
+    skybook_put32(encoder->binding, run);
+    for (size_t i = 0; i < sizeof(encoder->binding); i++) {
+        encoder->binding[i] ^= skybook_model[i];
+    }
+    encoder->run = run;
+}
+
 /* Put the envelope around a body of `length` bytes that stands at bytes + SKYBOOK_NAMED_HEAD, of a
  * segment that belongs to no tile; return the bytes of the whole. */
 size_t skybook_pack_segment(const struct skybook_encoder *encoder, uint8_t kind, uint8_t *bytes,
                             size_t length)
 {
     const size_t before = SKYBOOK_NAMED_HEAD + length;
-    write_head(encoder, bytes, kind, 0, 0, 0, sizeof(skybook_model) + length);
-    memcpy(bytes + LEAST_HEAD, skybook_model, sizeof(skybook_model));
+    write_head(encoder, bytes, kind, 0, 0, 0, sizeof(encoder->binding) + length);
+    memcpy(bytes + LEAST_HEAD, encoder->binding, sizeof(encoder->binding));
     skybook_put32(bytes + before, skybook_crc32c(bytes, before));
     return before + SKYBOOK_CRC_BYTES;
 }
@@ -129,7 +139,7 @@ uint8_t *skybook_begin_segment(struct skybook_encoder *encoder,
                            skybook_around(encoder, segment->column, segment->first)];
 }
 
-/* Put the envelope around the `length` bytes of a body; its CRC is bound to the model. */
+/* Put the envelope around the `length` bytes of a body; its CRC is bound to model and run. */
 void skybook_end_segment(struct skybook_encoder *encoder, const struct skybook_segment *segment,
                          size_t length)
 {
@@ -145,8 +155,8 @@ void skybook_end_segment(struct skybook_encoder *encoder, const struct skybook_s
     write_head(encoder, bytes, segment->kind, segment->layer | (edge != 0 ? EDGE_FLAG : 0u),
                tile_index(encoder, segment->column), segment->first, edge + length);
     skybook_put32(bytes + before, skybook_crc32c(bytes, before));
-    for (size_t i = 0; i < sizeof(skybook_model); i++) {
-        bytes[before + i] ^= skybook_model[i];
+    for (size_t i = 0; i < sizeof(encoder->binding); i++) {
+        bytes[before + i] ^= encoder->binding[i];
     }
     encoder->strip_used += (uint32_t)(before + SKYBOOK_CRC_BYTES);
 }

@@ -76,6 +76,8 @@ struct skybook_options {
     uint64_t budget;           /* bytes of the scene, instead of a ratio; needs `height` */
     uint32_t height;           /* lines that will come; 0 if not known */
     int16_t step_code;         /* 0..255: for all tiles, as far as they allow; below 0: none */
+    uint32_t run;              /* 1..2^24 - 1: tells it from other encodings of the scene id, such
+                                * as a count of boots; 0: chosen by options and first lines */
 };
 
 /* What is known of a tile of the strip. */
@@ -171,6 +173,8 @@ struct skybook_encoder {
     uint64_t bytes;    /* written */
     enum skybook_status status;
     bool ended;
+    uint32_t run;       /* of the scene that has begun */
+    uint8_t binding[4]; /* the model's tag and the run, XORed */
     uint32_t head_length;
     uint8_t head[SKYBOOK_HEAD_BYTES];
     struct skybook_tile tiles[SKYBOOK_MAX_COLUMNS];

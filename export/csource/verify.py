@@ -25,6 +25,7 @@ from onboard.codec.tile import DEPENDENT
 from onboard.encoder import Encoder, Options
 from onboard.encoder.options import DEFAULT_RATIO
 from onboard.errors import EngineError, InputError, LimitError, StreamError, UsageError
+from onboard.link.binding import MAX_RUN
 from onboard.link.header import SceneHeader
 from onboard.link.packet import PacketOptions, SpacePacket
 from onboard.link.segment import MAX_SEGMENT_BYTES, Segment
@@ -181,6 +182,7 @@ def _random_scene(bundle: Bundle, seed: int) -> tuple[Image, Options]:
         budget=budget,
         window="strip",
         packets=PacketOptions(int(rng.integers(128, 600)), control=seed % 2 == 0),
+        run=int(rng.integers(1, MAX_RUN)) if seed % 3 == 0 else None,
     )
 
 
@@ -200,6 +202,7 @@ def _arguments(image: Image, options: Options) -> list[str]:
         found += ["--ratio", repr(options.ratio)]
     else:
         found += ["--bytes", str(options.budget), "--lines", str(image.shape[1])]
+    found += [] if options.run is None else ["--run", str(options.run)]
     found += ["--packets", "--packet-bytes", str(packets.packet_bytes)]
     found += ["--packet-control"] if packets.control else []
     found += ["--trellis"] if options.trellis else []

@@ -2,7 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,13 @@ from rich.console import Console
 from rich.progress import Progress
 
 from ground import metrics
-from ground.commands.options import add_recording_options, bundle_path, given_models
+from ground.commands.options import (
+    add_recording_options,
+    bundle_path,
+    given_bindings,
+    given_models,
+)
+from ground.decode.choice import Candidate, best_first
 from ground.decode.decoder import Decoded, Decoder
 from ground.decode.mask import Mask
 from ground.products import geotiff
@@ -26,7 +33,8 @@ from onboard.commands.commandline import (
     refuse_overwriting,
 )
 from onboard.commands.options import bundle_files
-from onboard.errors import LimitError, StreamError, UsageError
+from onboard.errors import BundleError, LimitError, StreamError, UsageError
+from onboard.link.binding import Encoding
 
 
 def add_decode_command(commands: Commands) -> None:
@@ -41,7 +49,10 @@ def add_decode_command(commands: Commands) -> None:
     decode.add_argument("-o", "--output", type=Path, required=True, help="GeoTIFF to write")
     decode.add_argument("--scene-id", type=int, help="scene to decode, if there are several")
     decode.add_argument(
-        "--all-scenes", action="store_true", help="decode each scene, to OUTPUT-ID.tif"
+        "--all-scenes",
+        action="store_true",
+        help="decode each scene, to OUTPUT-ID.tif; where one has several encodings, each of them, "
+        "to OUTPUT-ID-RUN.tif",
     )
     decode.add_argument("--threads", type=int, default=2, help="tiles decoded at once (default 2)")
     decode.add_argument("--original", type=Path, help="GeoTIFF to compare with")
@@ -59,33 +70,78 @@ def _decode(arguments: argparse.Namespace) -> int:
     if arguments.all_scenes and arguments.scene_id is not None:
         raise UsageError("--all-scenes: expected no --scene-id")
     recordings = [open_recording(path) for path in arguments.input]
-    received = read_pass(recordings, arguments.apid, given_models(arguments))
+    received = read_pass(recordings, arguments.apid, given_bindings(arguments))
     length = sum(path.stat().st_size for path in arguments.input)
-    if arguments.all_scenes and len(received.scenes) > 1:
+    if arguments.all_scenes and len(received.encodings) > 1:
         return _decode_all(arguments, received, length)
-    scene_id = received.choose(arguments.scene_id)
-    result, text, reasons = _decode_scene(arguments, received, scene_id, arguments.output, length)
+    encoding, others = _choose(arguments, received)
+    result, text, reasons = _decode_scene(arguments, received, encoding, arguments.output, length)
+    tags = given_models(arguments)
+    result["left_out"] = [received.heard[c.encoding].as_dict(c.encoding, tags) for c in others]
     print_result(result, text, arguments.json)
-    return _exit_code(reasons)
+    return _exit_code([*(_left_out(other, received, tags) for other in others), *reasons])
+
+
+def _choose(arguments: argparse.Namespace, received: Pass) -> tuple[Encoding, list[Candidate]]:
+    """Return the encoding to decode, the better one of the scene, and what is left out."""
+    wanted = arguments.scene_id, arguments.encoding_run
+    encodings = received.of_one_scene(*wanted, given_models(arguments))
+    if len(encodings) == 1:
+        return encodings[0], []
+    best, *others = best_first(
+        {encoding: received.of(encoding) for encoding in encodings},
+        lambda encoding: bundle_path(arguments, received, encoding),
+        arguments.width,
+        arguments.max_pixels,
+    )
+    return best.encoding, others
+
+
+def _left_out(other: Candidate, received: Pass, tags: Collection[bytes]) -> str:
+    """Return what to say of an encoding that is not decoded."""
+    heard = received.heard[other.encoding]
+    run = heard.run(other.encoding, tags)
+    how = f"; --run {run} decodes it" if run else ""
+    name = heard.text(other.encoding, tags)
+    return f"another encoding is left out: {name}, {other.share}{how}"
 
 
 def _decode_all(arguments: argparse.Namespace, received: Pass, length: int) -> int:
-    """Decode each scene; one that cannot be decoded does not stop the others."""
+    """Decode each encoding; one that cannot be decoded does not stop the others."""
     results, texts, problems = [], [], []
-    stem = arguments.output.stem
-    outputs = {i: arguments.output.with_stem(f"{stem}-{i}") for i in sorted(received.scenes)}
-    _refuse_overwriting(arguments, {f"-o, scene {key}:": path for key, path in outputs.items()})
-    for scene_id, output in outputs.items():
+    tags = given_models(arguments)
+    outputs = _outputs(arguments, received, tags)
+    names = {encoding: received.heard[encoding].text(encoding, tags) for encoding in outputs}
+    _refuse_overwriting(arguments, {f"-o, {names[e]}:": path for e, path in outputs.items()})
+    for encoding, output in outputs.items():
+        if sum(other.scene_id == encoding.scene_id for other in outputs) > 1:
+            problems.append(f"{names[encoding]}: one of several encodings, to {output}")
         try:
-            result, text, reasons = _decode_scene(arguments, received, scene_id, output, length)
-        except (StreamError, LimitError) as error:
-            problems.append(f"scene {scene_id}: {error}")
+            result, text, reasons = _decode_scene(arguments, received, encoding, output, length)
+        except (StreamError, BundleError, LimitError) as error:
+            problems.append(f"{names[encoding]}: {error}")
             continue
         results.append(result)
         texts.append(text)
-        problems += [f"scene {scene_id}: {reason}" for reason in reasons]
+        problems += [f"{names[encoding]}: {reason}" for reason in reasons]
     print_result({"scenes": results}, "\n".join(texts), arguments.json)
     return _exit_code(problems)
+
+
+def _outputs(
+    arguments: argparse.Namespace, received: Pass, tags: Collection[bytes]
+) -> dict[Encoding, Path]:
+    """Return where each encoding goes: OUTPUT-ID, and OUTPUT-ID-RUN where a scene has several."""
+    stem = arguments.output.stem
+    outputs = {}
+    encodings = received.wanted(None, arguments.encoding_run, tags)
+    counts = Counter(encoding.scene_id for encoding in encodings)
+    for encoding in encodings:
+        run = received.heard[encoding].run(encoding, tags)
+        name = encoding.binding.hex() if run is None else run
+        end = f"-{name}" if counts[encoding.scene_id] > 1 else ""
+        outputs[encoding] = arguments.output.with_stem(f"{stem}-{encoding.scene_id}{end}")
+    return outputs
 
 
 def _refuse_overwriting(arguments: argparse.Namespace, images: Mapping[str, Path]) -> None:
@@ -117,23 +173,24 @@ def _exit_code(reasons: Sequence[str]) -> int:
 
 
 def _decode_scene(
-    arguments: argparse.Namespace, received: Pass, scene_id: int, output: Path, length: int
+    arguments: argparse.Namespace, received: Pass, encoding: Encoding, output: Path, length: int
 ) -> tuple[dict[str, Any], str, list[str]]:
-    """Decode and write a scene; return its figures, a text, and why it is not complete."""
-    decoder = Decoder(bundle_path(arguments, received, scene_id), arguments.threads)
+    """Decode and write an encoding; return its figures, a text, and why it is not complete."""
+    decoder = Decoder(bundle_path(arguments, received, encoding), arguments.threads)
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(f"decoding scene {scene_id}")
+        task = progress.add_task(f"decoding scene {encoding.scene_id}")
         decoded = decoder.decode_segments(
-            received.scene(scene_id),
-            scene_id,
+            received.of(encoding),
+            encoding.scene_id,
             arguments.width,
             arguments.max_pixels,
             lambda done, of: progress.update(task, completed=done, total=of),
         )
     mask = mask_path(output)
     reasons = product_of(output)(output, decoded.scene, decoded.mask)
-    result = _result(decoded, scene_id, decoder.bundle.name, length)
+    heard = received.heard[encoding].as_dict(encoding, [decoder.bundle.tag])
+    result = {**heard, **_result(decoded, decoder.bundle.name, length)}
     text = _text(result, output, mask)
     if arguments.original:
         original = geotiff.read(arguments.original).image
@@ -148,10 +205,9 @@ def _decode_scene(
     return result, text, reasons if decoded.complete else reasons + _reasons(decoded)
 
 
-def _result(decoded: Decoded, scene_id: int, name: str, length: int) -> dict[str, Any]:
+def _result(decoded: Decoded, name: str, length: int) -> dict[str, Any]:
     pixels = decoded.mask.size
     return {
-        "scene": scene_id,
         "bundle": name,
         "bytes": length,
         "complete": decoded.complete,
@@ -173,7 +229,8 @@ def _text(result: dict[str, Any], output: Path, mask: Path) -> str:
     segments = ", ".join(f"{count} {what}" for what, count in result["segments"].items() if count)
     bands, rows, cols = result["shape"]
     return (
-        f"{output}: {bands} bands, {rows} x {cols} ({result['bundle']}); segments: {segments}\n"
+        f"{output}: {bands} bands, {rows} x {cols} ({result['bundle']}, run {result['run']}); "
+        f"segments: {segments}\n"
         f"{mask}: {shares} (ring of {result['ring']} pixels around losses)"
     )
 

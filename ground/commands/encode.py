@@ -11,6 +11,7 @@ from onboard.commands.commandline import Commands, print_result, refuse_overwrit
 from onboard.commands.encode import encode_text, encode_to_file
 from onboard.commands.options import add_encode_options, cuc_time, encode_options, order_remark
 from onboard.encoder import Encoder
+from onboard.link.header import RUN_BYTES
 from onboard.link.segment import LEAST_OVERHEAD, TAG_BYTES
 
 SIDECARS = (".msk", ".ovr", ".aux.xml")
@@ -26,7 +27,7 @@ def _encode(arguments: argparse.Namespace) -> int:
     header = replace(scene.header(), start_time=cuc_time(arguments.start_time))
     packets = arguments.output.suffix == ".pkt"
     limit = encode_options(arguments, arguments.rate_window, packets).segment_limit
-    header, left = fitted(header, limit - LEAST_OVERHEAD - TAG_BYTES)
+    header, left = fitted(header, limit - LEAST_OVERHEAD - TAG_BYTES - RUN_BYTES)
     remarks = [*scene.remarks, *(f"no room in the scene header: {what}" for what in left)]
     warn(arguments.input, [*remarks, *order_remark(bundle, scene.band_ids)])
     result = encode_to_file(encoder, scene.image, header, arguments)

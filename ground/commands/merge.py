@@ -1,9 +1,12 @@
 """Command `merge`: what several stations received of a pass, united."""
 
 import argparse
+from collections import Counter
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from ground.commands.options import known_models
+from ground.station.heard import Heard
 from ground.station.merge import merge
 from ground.station.recording import open_recording
 from onboard.commands.commandline import (
@@ -14,6 +17,7 @@ from onboard.commands.commandline import (
     refuse_overwriting,
 )
 from onboard.errors import StreamError
+from onboard.link.binding import Encoding
 
 
 def add_merge_command(commands: Commands) -> None:
@@ -31,7 +35,8 @@ def add_merge_command(commands: Commands) -> None:
 
 def _merge(arguments: argparse.Namespace) -> int:
     refuse_overwriting({"-o": arguments.output, "--json": arguments.json}, arguments.input)
-    merged = merge([open_recording(path) for path in arguments.input], known_models())
+    tags = known_models()
+    merged = merge([open_recording(path) for path in arguments.input], tags)
     if not merged.segments:
         raise StreamError("merge: no intact segment in any recording")
     with open_whole(arguments.output) as file:
@@ -40,17 +45,35 @@ def _merge(arguments: argparse.Namespace) -> int:
         "recordings": len(arguments.input),
         "bytes": len(merged.recording),
         "segments": merged.segments,
-        "contradictions": merged.contradictions,
+        "contradictions": [
+            [place.scene_id, place.tile, place.kind, place.layer, place.first]
+            for place in merged.contradictions
+        ],
         "damaged_bytes": merged.damaged_bytes,
+        "encodings": [
+            heard.as_dict(encoding, tags) for encoding, heard in sorted(merged.encodings.items())
+        ],
     }
     text = (
         f"{arguments.output}: {merged.segments} segments, {len(merged.recording)} bytes, of "
         f"{len(arguments.input)} recordings with {merged.damaged_bytes} damaged bytes"
     )
-    for scene, tile, kind, layer, first in merged.contradictions:
+    for place in merged.contradictions:
         text += (
-            f"\ncontradiction: scene {scene}, tile {tile}, kind {kind}, layer {layer}, first "
-            f"{first}: what most stations have was taken, of as many the first"
+            f"\ncontradiction: scene {place.scene_id}, tile {place.tile}, kind {place.kind}, layer "
+            f"{place.layer}, first {place.first}: what most stations have was taken, of as many "
+            "the first"
         )
-    print_result(result, text, arguments.json)
+    print_result(result, "\n".join([text, *_several(merged.encodings, tags)]), arguments.json)
     return 0
+
+
+def _several(encodings: Mapping[Encoding, Heard], tags: Collection[bytes]) -> list[str]:
+    """Return a line for each encoding of scene ids that have several."""
+    counts = Counter(encoding.scene_id for encoding in encodings)
+    lines = []
+    for encoding, heard in sorted(encodings.items()):
+        if (count := counts[encoding.scene_id]) > 1:
+            name, segments = heard.text(encoding, tags), heard.segments
+            lines.append(f"one of {count} encodings, kept apart: {name}: {segments} segments")
+    return lines

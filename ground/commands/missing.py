@@ -2,12 +2,19 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from ground.commands.options import add_recording_options, bundle_path, given_models
+from ground.commands.options import (
+    add_recording_options,
+    bundle_path,
+    given_bindings,
+    given_models,
+)
 from ground.decode.inventory import Inventory, take_inventory
 from ground.station.nak import Transaction, missing_ranges, pack_naks
-from ground.station.recording import Bytes, open_recording, read_pass
+from ground.station.recording import Bytes, Pass, open_recording, read_pass
 from ground.station.tally import Tally, tally_text
 from onboard.bundle import load
 from onboard.commands.commandline import (
@@ -18,8 +25,8 @@ from onboard.commands.commandline import (
     refuse_overwriting,
 )
 from onboard.commands.options import bundle_files
-from onboard.errors import StreamError, UsageError
-from onboard.link.resync import models_of
+from onboard.errors import SkybookError, StreamError, UsageError
+from onboard.link.binding import Encoding, bindings_of
 
 
 def add_missing_command(commands: Commands) -> None:
@@ -58,45 +65,71 @@ def _missing(arguments: argparse.Namespace) -> int:
     recordings = [open_recording(path) for path in arguments.input]
     if arguments.nak:
         return _missing_bytes(arguments, recordings)
-    received = read_pass(recordings, arguments.apid, given_models(arguments))
-    one = arguments.scene_id is not None or not received.scenes
-    scene_ids = [received.choose(arguments.scene_id)] if one else sorted(received.scenes)
-    scenes = [
-        take_inventory(
-            load(str(bundle_path(arguments, received, scene_id))),
-            received.scene(scene_id),
-            scene_id,
-            arguments.width,
-            arguments.max_pixels,
-        )
-        for scene_id in scene_ids
-    ]
-    models = models_of(*recordings).union(given_models(arguments))
-    tallies = [Tally(models=models) for _ in recordings]
+    tags, given = given_models(arguments), given_bindings(arguments)
+    received = read_pass(recordings, arguments.apid, given)
+    encodings = received.wanted(arguments.scene_id, arguments.encoding_run, tags)
+    scenes = _inventories(arguments, received, encodings)
+    known = bindings_of(*recordings).union(given)
+    tallies = [Tally(bindings=known, tags=tags) for _ in recordings]
     for tally, recording in zip(tallies, recordings, strict=True):
         tally.add(recording)
         tally.count()
     named = zip(arguments.input, tallies, strict=True)
     result = {
-        "complete": all(scene.complete for scene in scenes),
-        "scenes": [scene.as_dict() for scene in scenes],
+        "complete": all(isinstance(s, Inventory) and s.complete for s in scenes.values()),
+        "scenes": [
+            {**received.heard[encoding].as_dict(encoding, tags), **_as_dict(scene)}
+            for encoding, scene in scenes.items()
+        ],
         "recordings": [{"recording": str(path), **tally.as_dict()} for path, tally in named],
     }
-    lines = [_inventory_text(scene) for scene in scenes]
+    lines = [
+        f"{received.heard[encoding].text(encoding, tags)}: {_inventory_text(scene)}"
+        for encoding, scene in scenes.items()
+    ]
     lines += [tally_text(p, t) for p, t in zip(arguments.input, tallies, strict=True)]
     print_result(result, "\n".join(lines), arguments.json)
     return 0 if result["complete"] else StreamError.exit_code
 
 
-def _inventory_text(scene: Inventory) -> str:
+def _inventories(
+    arguments: argparse.Namespace, received: Pass, encodings: Sequence[Encoding]
+) -> dict[Encoding, Inventory | SkybookError]:
+    """Return what is missing of each encoding, or why that cannot be told of one of several."""
+    found: dict[Encoding, Inventory | SkybookError] = {}
+    for encoding in encodings:
+        try:
+            found[encoding] = take_inventory(
+                load(str(bundle_path(arguments, received, encoding))),
+                received.of(encoding),
+                encoding.scene_id,
+                arguments.width,
+                arguments.max_pixels,
+            )
+        except SkybookError as error:
+            if len(encodings) == 1:
+                raise
+            found[encoding] = error
+    return found
+
+
+def _as_dict(scene: Inventory | SkybookError) -> dict[str, Any]:
+    if isinstance(scene, Inventory):
+        return scene.as_dict()
+    return {"complete": False, "error": str(scene)}
+
+
+def _inventory_text(scene: Inventory | SkybookError) -> str:
+    if isinstance(scene, SkybookError):
+        return str(scene)
     if scene.complete:
-        return f"scene {scene.scene_id}: complete, {scene.tiles} tiles"
+        return f"complete, {scene.tiles} tiles"
     lost = sum(last - first + 1 for first, last in scene.absent)
     parts = [f"{lost} of {scene.tiles} tiles absent", f"{len(scene.incomplete)} incomplete"]
     if scene.segments is not None:
         parts.append(f"{scene.segments} segments missing")
     parts += [f"no {name}" for name in ("header", "end") if not getattr(scene, name)]
-    return f"scene {scene.scene_id}: {', '.join(parts)}"
+    return ", ".join(parts)
 
 
 def _missing_bytes(arguments: argparse.Namespace, recordings: list[Bytes]) -> int:
@@ -104,7 +137,7 @@ def _missing_bytes(arguments: argparse.Namespace, recordings: list[Bytes]) -> in
     if len(recordings) != 1:
         raise UsageError(f"--nak: expected one file, found {len(recordings)}")
     size = len(recordings[0]) if arguments.file_bytes is None else arguments.file_bytes
-    ranges = missing_ranges(recordings[0], size, given_models(arguments))
+    ranges = missing_ranges(recordings[0], size, given_bindings(arguments))
     naks = pack_naks(ranges, size, Transaction(*arguments.transaction))
     with open_whole(arguments.nak) as file:
         file.write(b"".join(naks))

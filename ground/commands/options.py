@@ -7,8 +7,9 @@ from pathlib import Path
 from ground.decode.decoder import find_bundle
 from ground.station.recording import Pass
 from onboard import bundle as bundles
-from onboard.errors import SkybookError
+from onboard.errors import SkybookError, UsageError
 from onboard.image.tiles import DEFAULT_MAX_PIXELS
+from onboard.link.binding import MAX_RUN, NO_RUN, Encoding, bind
 
 
 def add_recording_options(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +21,13 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
         help="recordings (.sky or .pkt): all that was received of the pass, in any order",
     )
     parser.add_argument("--apid", type=int, help="leave out packets of other APIDs")
+    parser.add_argument(
+        "--run",
+        dest="encoding_run",
+        metavar="N",
+        type=int,
+        help="this encoding alone, where a scene has several",
+    )
     parser.add_argument("--bundle", help="name or path; default: the known one the stream names")
     parser.add_argument("--width", type=int, help="columns, needed only without a scene header")
     parser.add_argument("--max-pixels", type=int, default=DEFAULT_MAX_PIXELS)
@@ -32,6 +40,16 @@ def given_models(arguments: argparse.Namespace) -> set[bytes]:
     return known_models()
 
 
+def given_bindings(arguments: argparse.Namespace) -> set[bytes]:
+    """Return the bindings of the models at hand without a run, and with the one that is wanted."""
+    tags = given_models(arguments)
+    if arguments.encoding_run is None:
+        return tags
+    if not NO_RUN <= arguments.encoding_run <= MAX_RUN:
+        raise UsageError(f"--run: expected 1..{MAX_RUN}, found {arguments.encoding_run}")
+    return tags | {bind(tag, arguments.encoding_run) for tag in tags}
+
+
 def known_models() -> set[bytes]:
     """Return the tags of all known bundles that can be read."""
     found = set()
@@ -41,8 +59,8 @@ def known_models() -> set[bytes]:
     return found
 
 
-def bundle_path(arguments: argparse.Namespace, received: Pass, scene_id: int) -> Path:
-    """Return the bundle that the options name, or else the scene."""
+def bundle_path(arguments: argparse.Namespace, received: Pass, encoding: Encoding) -> Path:
+    """Return the bundle that the options name, or else the encoding."""
     if arguments.bundle:
         return bundles.find(arguments.bundle)
-    return find_bundle(received.scene(scene_id))
+    return find_bundle(received.of(encoding))

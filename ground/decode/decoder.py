@@ -17,9 +17,10 @@ from onboard.bundle import Bundle, known, load
 from onboard.errors import BundleError, StreamError, UsageError
 from onboard.image.files import DTYPES
 from onboard.image.tiles import DEFAULT_MAX_PIXELS
+from onboard.link.binding import NO_RUN, bind, bindings_of, run_of
 from onboard.link.foreign import read_ours
-from onboard.link.header import SceneHeader
-from onboard.link.resync import Damage, models_of
+from onboard.link.header import SceneHeader, told_run
+from onboard.link.resync import Damage
 from onboard.link.segment import Buffer, Segment
 
 DECODERS = Path(__file__).parents[1] / "decoders"
@@ -33,8 +34,8 @@ class Decoded:
         scene: the image with all that the scene header of the stream says of it.
         mask: uint8 (rows, cols) of `Mask`.
         reception: segments that arrived, and what became of them.
-        complete: whether a header and the end arrived, nothing was damaged, and no pixel misses
-            anything.
+        complete: whether a header and the end arrived, nothing was damaged, no pixel misses
+            anything, and there was no other encoding of the scene.
         halo: pixels around a loss that the decoder network lets it reach.
     """
 
@@ -61,20 +62,26 @@ def find_decoder(bundle: Bundle, path: Path) -> Path:
 
 
 def find_bundle(segments: Iterable[Segment | Damage]) -> Path:
-    """Return the known bundle of the first segment whose model is known.
+    """Return the known bundle of the first binding whose model is known.
+
+    A scene header or end tells the model, else it is one that may have the binding.
 
     Raises:
         StreamError: there is no intact segment.
         BundleError: no known bundle fits; the message names the models.
     """
     paths = {load(str(path)).tag: path for path in known().values()}
-    named = dict.fromkeys(s.model for s in segments if isinstance(s, Segment))
-    if not named:
+    told: dict[bytes, int | None] = {}
+    for segment in segments:
+        if isinstance(segment, Segment) and told.get(segment.binding) is None:
+            told[segment.binding] = told_run(segment)
+    if not told:
         raise StreamError("stream: no intact segment")
-    for model in named:
-        if model in paths:
-            return paths[model]
-    models = ", ".join(model.hex() for model in list(named)[:5])
+    for binding, run in told.items():
+        for tag, path in paths.items():
+            if run_of(binding, tag) is not None and run in (None, run_of(binding, tag)):
+                return path
+    models = ", ".join(bind(binding, run or NO_RUN).hex() for binding, run in [*told.items()][:5])
     raise BundleError(f"stream: made by model {models}, expected a known bundle's, or --bundle")
 
 
@@ -123,11 +130,12 @@ class Decoder:
         width: int | None = None,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         report: Callable[[int, int], None] = lambda _done, _of: None,
+        run: int | None = None,
     ) -> Decoded:
         """Decode one scene of a stream of segments, bare or in packets, as `decode_segments`."""
-        models = models_of(stream) | {self.bundle.model_hash[:4]}
-        segments = read_ours(stream, models)
-        return self.decode_segments(segments, scene_id, width, max_pixels, report)
+        known = bindings_of(stream) | {self.bundle.tag, bind(self.bundle.tag, run or NO_RUN)}
+        segments = read_ours(stream, known)
+        return self.decode_segments(segments, scene_id, width, max_pixels, report, run)
 
     def decode_segments(
         self,
@@ -136,6 +144,7 @@ class Decoder:
         width: int | None = None,
         max_pixels: int = DEFAULT_MAX_PIXELS,
         report: Callable[[int, int], None] = lambda _done, _of: None,
+        run: int | None = None,
     ) -> Decoded:
         """Decode one scene from what arrived of it. To add what arrives late, decode all again.
 
@@ -146,13 +155,14 @@ class Decoder:
             width: columns of the scene, needed only when no scene header arrived.
             max_pixels: most pixels to make.
             report: called with the tiles done and their number.
+            run: encoding wanted of that scene; None takes the first. Others are left out.
 
         Raises:
             StreamError: nothing can be used.
             BundleError: the segments are another model's.
             LimitError: the scene is larger than `max_pixels`.
         """
-        reception = Reception(self.bundle, scene_id)
+        reception = Reception(self.bundle, scene_id, run)
         reception.add_all(segments)
         grid = reception.grid(width, max_pixels)
         header = reception.header or SceneHeader(
@@ -175,5 +185,6 @@ class Decoder:
             header.start_time,
         )
         told = reception.end is not None and reception.header is not None
-        complete = told and is_whole(mask) and not reception.counts["damaged"]
+        clean = not (reception.counts["damaged"] or reception.counts["other run"])
+        complete = told and is_whole(mask) and clean
         return Decoded(scene, mask, reception, complete, self.halo)

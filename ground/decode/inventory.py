@@ -11,6 +11,7 @@ from ground.decode.reception import Reception
 from ground.decode.tile import TileReception
 from onboard.bundle import Bundle
 from onboard.image.tiles import DEFAULT_MAX_PIXELS, TileGrid
+from onboard.link.binding import NO_RUN
 from onboard.link.framing import HEADER_EVERY
 from onboard.link.resync import Damage
 from onboard.link.segment import Kind, Segment
@@ -45,6 +46,7 @@ class Inventory:
 
     Attributes:
         scene_id: id of the scene.
+        run: run of the encoding, 0 for none.
         tiles: number of tiles of the scene.
         layers: number of layers of a tile, layer 0 included.
         height_known: whether the height was told; if not, there may be more tiles than that.
@@ -53,9 +55,11 @@ class Inventory:
         absent: first and last tile of each run of tiles of which nothing arrived.
         incomplete: tiles of which something is missing.
         segments: number of tile and mask segments that did not arrive; None without the end.
+        whole_pixels: pixels of tiles of which nothing is missing.
     """
 
     scene_id: int
+    run: int
     tiles: int
     layers: int
     height_known: bool
@@ -64,6 +68,7 @@ class Inventory:
     absent: tuple[tuple[int, int], ...]
     incomplete: tuple[IncompleteTile, ...]
     segments: int | None
+    whole_pixels: int
 
     @property
     def complete(self) -> bool:
@@ -73,7 +78,7 @@ class Inventory:
     def as_dict(self) -> dict[str, Any]:
         """Return the request for JSON.
 
-        Keys `scene`, `complete`, `tiles`, `layers`, `height_known`, `header`, `end` and
+        Keys `scene`, `run`, `complete`, `tiles`, `layers`, `height_known`, `header`, `end` and
         `segments_missing` are as above; `absent_tiles` is a list of [first, last];
         `incomplete_tiles` a list of {"tile", "layers", "have": [[layer, first], ...], "have_masks":
         [first, ...] or null}. The spacecraft sends again: all segments of absent tiles; of
@@ -82,6 +87,7 @@ class Inventory:
         """
         return {
             "scene": self.scene_id,
+            "run": self.run,
             "complete": self.complete,
             "tiles": self.tiles,
             "layers": self.layers,
@@ -108,6 +114,7 @@ def take_inventory(
     scene_id: int | None = None,
     width: int | None = None,
     max_pixels: int = DEFAULT_MAX_PIXELS,
+    run: int | None = None,
 ) -> Inventory:
     """Say what is missing of a scene.
 
@@ -117,11 +124,12 @@ def take_inventory(
         scene_id: scene wanted; None takes the first.
         width: columns of the scene, needed only when no scene header arrived.
         max_pixels: most pixels that the scene may have.
+        run: encoding wanted of that scene; None takes the first.
 
     Raises:
         as `Decoder.decode_segments`.
     """
-    reception = Reception(bundle, scene_id)
+    reception = Reception(bundle, scene_id, run)
     reception.add_all(segments)
     grid = reception.grid(width, max_pixels)
     rebuilder = rebuilder_of(bundle)
@@ -129,16 +137,19 @@ def take_inventory(
     by_shape: dict[tuple[int, int], list[int]] = {}
     for index in sorted(set(range(grid.count)).difference(absent)):
         by_shape.setdefault(grid.box(index)[2:], []).append(index)
-    incomplete = []
-    for members in by_shape.values():
+    incomplete, whole_pixels = [], 0
+    for (rows, cols), members in by_shape.items():
         for start in range(0, len(members), _TILES_AT_ONCE):
             part = members[start : start + _TILES_AT_ONCE]
             tiles = [rebuilder.tile(reception, grid, index) for index in part]
             for index, tile, whole in zip(part, tiles, rebuilder.complete(tiles), strict=True):
                 if whole < rebuilder.layers or tile.lacks_mask:
                     incomplete.append(_incomplete(reception, index, tile, whole))
+                else:
+                    whole_pixels += rows * cols
     return Inventory(
         reception.scene_id or 0,
+        reception.run or NO_RUN,
         grid.count,
         rebuilder.layers,
         reception.height_known,
@@ -147,6 +158,7 @@ def take_inventory(
         tuple(_runs(absent)),
         tuple(sorted(incomplete, key=lambda tile: tile.tile)),
         _segments_missing(reception, grid),
+        whole_pixels,
     )
 
 

@@ -11,7 +11,8 @@ from onboard.bundle import Bundle
 from onboard.codec.tile import ALL_NODATA
 from onboard.errors import BundleError, LimitError, StreamError, UsageError
 from onboard.image.tiles import TileGrid
-from onboard.link.header import EndOfScene, SceneHeader
+from onboard.link.binding import run_of
+from onboard.link.header import EndOfScene, SceneHeader, told_run
 from onboard.link.resync import Damage
 from onboard.link.segment import Kind, Segment
 
@@ -20,26 +21,30 @@ Tile = TypeVar("Tile", bound=TileReception[Any])
 
 @dataclass
 class Reception:
-    """The segments of one scene, collected.
+    """The segments of one encoding, collected; those of no other are ever used beside them.
 
     Attributes:
         bundle: bundle that the stream must name.
         scene_id: scene wanted; None takes that of the first intact segment.
+        run: run wanted; None takes that of the first intact segment of the scene.
         header: scene header, None until it has arrived.
         end: end of the scene, None until it has arrived.
-        counts: segments by what became of them: 'used', 'damaged', 'other scene', 'other model'.
+        counts: segments by what became of them: 'used', 'damaged', 'other scene', 'other run',
+            'other model'.
         height_known: whether the height of `grid` was told, not guessed from the tiles that came.
         problems: first few reasons why segments were not used.
     """
 
     bundle: Bundle
     scene_id: int | None = None
+    run: int | None = None
     header: SceneHeader | None = None
     end: EndOfScene | None = None
     height_known: bool = True
     counts: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
     _tiles: dict[int, list[Segment]] = field(default_factory=dict)
+    _foreign: set[bytes] = field(default_factory=set)
 
     def add_all(self, segments: Iterable[Segment | Damage]) -> None:
         """Sort segments to their tiles.
@@ -48,6 +53,10 @@ class Reception:
             BundleError: every intact segment names another model.
             StreamError: there is no intact segment at all.
         """
+        segments = list(segments)
+        # A model whose tag begins like the bundle's has bindings like the bundle's, too.
+        intact = (segment for segment in segments if isinstance(segment, Segment))
+        self._foreign.update(s.binding for s in intact if not self._may_be_ours(s))
         for segment in segments:
             if isinstance(segment, Damage):
                 self._refuse("damaged", f"byte {segment.offset}: {segment.reason}")
@@ -61,7 +70,13 @@ class Reception:
                 )
             if self.counts["other scene"]:
                 raise StreamError(f"stream: no segment of scene {self.scene_id}, only of others")
+            if self.counts["other run"]:
+                raise StreamError(f"stream: no segment of run {self.run}, only of others")
             raise StreamError(f"stream: no intact segment; {'; '.join(self.problems) or 'empty'}")
+
+    def _may_be_ours(self, segment: Segment) -> bool:
+        """Say whether a segment names no run that makes it another model's than the bundle's."""
+        return told_run(segment) in (None, run_of(segment.binding, self.bundle.tag))
 
     def _refuse(self, what: str, reason: str, was_used: bool = False) -> None:
         self.counts[what] += 1
@@ -70,13 +85,22 @@ class Reception:
             self.problems.append(reason)
 
     def _add(self, segment: Segment) -> None:
-        if segment.model != self.bundle.tag:
-            self._refuse("other model", f"a segment names model {segment.model.hex()}")
+        run = run_of(segment.binding, self.bundle.tag)
+        if run is None or segment.binding in self._foreign:
+            self._refuse("other model", f"a segment is bound to {segment.binding.hex()}")
             return
         if self.scene_id is None:
             self.scene_id = segment.scene_id
         if segment.scene_id != self.scene_id:
             self.counts["other scene"] += 1
+            return
+        if self.run is None:
+            self.run = run
+        if run != self.run:
+            if not self.counts["other run"]:
+                reason = f"another encoding of scene {self.scene_id}, run {run}, is left out"
+                self.problems.append(reason)
+            self.counts["other run"] += 1
             return
         try:
             self._use(segment)

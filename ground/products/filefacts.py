@@ -5,11 +5,11 @@ The datasets are rasterio's, opened by `ground.products.geotiff`.
 
 import math
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from ground.scene import Scene
 from onboard.link.facts import Facts, Tag
+from onboard.link.packet import time_text
 
 _OWN_DOMAINS = {
     "IMAGE_STRUCTURE",
@@ -138,13 +138,7 @@ def write_facts(dataset: Any, scene: Scene) -> None:
         elif not place.isdigit() and (_is_text(place) or not place):
             dataset.update_tags(ns=place or None, **{key: value})
     if scene.start_time is not None:
-        dataset.update_tags(**{START_TAG: _tai_text(*scene.start_time)})
-
-
-def _tai_text(seconds: int, ticks: int) -> str:
-    """Return a time of seconds and 1/65536 s since 1958-01-01 in ISO 8601."""
-    since = timedelta(seconds=seconds, microseconds=round(ticks * 1e6 / 65_536))
-    return (datetime(1958, 1, 1) + since).isoformat()
+        dataset.update_tags(**{START_TAG: time_text(scene.start_time)})
 
 
 def _for_each(entries: tuple[_Entry, ...], count: int) -> tuple[_Entry, ...]:

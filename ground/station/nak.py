@@ -9,7 +9,8 @@ from spacepackets.util import ByteFieldU16
 
 from ground.station.recording import Bytes
 from onboard.errors import UsageError
-from onboard.link.resync import Damage, is_packets, models_of, read_packets, read_segments
+from onboard.link.binding import bindings_of
+from onboard.link.resync import Damage, is_packets, read_packets, read_segments
 
 PDU_BYTES = 1_024
 _NORMAL_FILE = (1 << 32) - 1
@@ -35,7 +36,9 @@ class Transaction:
                 raise UsageError(f"transaction {name}: expected 0..65535, found {value}")
 
 
-def missing_ranges(file: Bytes, size: int, models: Collection[bytes] = ()) -> list[tuple[int, int]]:
+def missing_ranges(
+    file: Bytes, size: int, bindings: Collection[bytes] = ()
+) -> list[tuple[int, int]]:
     """Return what of a file is no intact packet or segment: offsets from and to (excluded).
 
     The file must be the copy that CFDP makes: each byte at its offset, and whatever (zeros, most
@@ -44,14 +47,14 @@ def missing_ranges(file: Bytes, size: int, models: Collection[bytes] = ()) -> li
     Args:
         file: file as far as it arrived.
         size: bytes of the file sent, as its metadata or end-of-file PDU tells.
-        models: tags of models known besides those of which the file tells.
+        bindings: those known besides the ones of which the file tells.
 
     Raises:
         UsageError: more arrived than was sent.
     """
     if len(file) > size:
         raise UsageError(f"file bytes: expected at least {len(file)}, what arrived, found {size}")
-    known = models_of(file).union(models)
+    known = bindings_of(file).union(bindings)
     found = read_packets(file, known) if is_packets(file) else read_segments(file, known)
     ranges = [(d.offset, d.offset + d.length) for d in found if isinstance(d, Damage)]
     if len(file) < size:

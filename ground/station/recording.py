@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
+from ground.station.heard import Heard
 from ground.station.kiss import is_kiss, unframe
 from ground.station.restoration import restore
 from onboard.errors import InputError, StreamError, UsageError
+from onboard.link.binding import Encoding, bindings_of
 from onboard.link.foreign import Foreign, read_traffic
 from onboard.link.packet import SpacePacket
-from onboard.link.resync import Damage, Received, models_of
+from onboard.link.resync import Damage, Received
 from onboard.link.segment import MAJOR, SYNC, Kind, Segment
 
 Bytes = bytes | mmap
@@ -40,43 +42,72 @@ class Pass:
     """All that was received of a pass.
 
     Attributes:
-        scenes: segments by scene id, each distinct one once, in the order of reading.
+        encodings: segments by encoding, each distinct one once, in the order of reading.
+        heard: what is known of each encoding.
         damage: damage, wherever there was no intact segment.
         alone: whether all is from one recording, and nothing was restored.
     """
 
-    scenes: dict[int, dict[Segment, None]] = field(default_factory=dict)
+    encodings: dict[Encoding, dict[Segment, None]] = field(default_factory=dict)
+    heard: dict[Encoding, Heard] = field(default_factory=dict)
     damage: list[Damage] = field(default_factory=list)
     alone: bool = True
 
-    def add(self, segments: Iterable[Segment]) -> None:
+    def add(self, found: Found) -> None:
         """Add intact segments."""
-        for segment in segments:
-            self.scenes.setdefault(segment.scene_id, {})[segment] = None
+        for segment in found.segments:
+            encoding = Encoding.of(segment)
+            self.encodings.setdefault(encoding, {})[segment] = None
+            self.heard.setdefault(encoding, Heard()).add(segment, found.packet)
 
-    def scene(self, scene_id: int) -> list[Segment | Damage]:
-        """Return what there is of a scene, and the damage if it is from one recording alone.
+    def of(self, encoding: Encoding) -> list[Segment | Damage]:
+        """Return what there is of an encoding, and the damage if it is from one recording alone.
 
         Else what is damaged in one may be intact in another.
         """
-        return [*self.scenes.get(scene_id, ()), *(self.damage if self.alone else ())]
+        return [*self.encodings.get(encoding, ()), *(self.damage if self.alone else ())]
 
-    def choose(self, scene_id: int | None) -> int:
-        """Return the scene wanted, or the only one.
+    def wanted(
+        self, scene_id: int | None, run: int | None, tags: Collection[bytes]
+    ) -> list[Encoding]:
+        """Return the encodings of a scene, of a run, of both or of neither, scene by scene.
+
+        Args:
+            scene_id: id of the scene; None for all.
+            run: run wanted; None for all.
+            tags: tags of the models at hand, by which a run is known that nothing tells.
 
         Raises:
-            StreamError: there is nothing of it, or nothing at all.
-            UsageError: none is wanted, but there are several.
+            StreamError: there is none.
         """
-        found = ", ".join(map(str, sorted(self.scenes)))
-        if not self.scenes:
+        found = [e for e in self.encodings if scene_id in (None, e.scene_id)]
+        wanted = [e for e in found if run is None or self.heard[e].run(e, tags) == run]
+        if wanted:
+            return sorted(wanted, key=lambda encoding: encoding.scene_id)
+        if not self.encodings:
             reasons = "; ".join(damage.reason for damage in self.damage[:5])
             raise StreamError(f"stream: no intact segment; {reasons or 'empty'}")
-        if scene_id is not None and scene_id not in self.scenes:
-            raise StreamError(f"stream: no segment of scene {scene_id}, only of {found}")
-        if scene_id is None and len(self.scenes) > 1:
-            raise UsageError(f"scene: expected --scene-id, since there are several: {found}")
-        return next(iter(self.scenes)) if scene_id is None else scene_id
+        words = [] if scene_id is None else [f"scene {scene_id}"]
+        words += [] if run is None else [f"run {run}"]
+        there = "; ".join(self.heard[e].text(e, tags) for e in found or self.encodings)
+        raise StreamError(f"stream: no segment of {', '.join(words)}, only of {there}")
+
+    def of_one_scene(
+        self, scene_id: int | None, run: int | None, tags: Collection[bytes]
+    ) -> list[Encoding]:
+        """Return the encodings of the scene wanted, or of the only one, see `wanted`.
+
+        Raises:
+            UsageError: none is wanted, but there are several.
+        """
+        found = self.wanted(scene_id, run, tags)
+        scenes = sorted({encoding.scene_id for encoding in found})
+        if len(scenes) > 1:
+            raise UsageError(
+                "scene: expected --scene-id or --all-scenes, since there are several: "
+                f"{', '.join(map(str, scenes))}"
+            )
+        return found
 
 
 def open_recording(path: Path) -> Bytes:
@@ -99,59 +130,61 @@ def open_recording(path: Path) -> Bytes:
 
 
 def read_recording(
-    recording: Bytes, models: Collection[bytes], apids: Iterable[int] = ()
+    recording: Bytes, bindings: Collection[bytes], apids: Iterable[int] = ()
 ) -> Iterator[Found | Foreign | Damage]:
     """Yield what is in a recording of packets, of bare segments or of both.
 
     Args:
         recording: recording, as `open_recording` gives it.
-        models: tags of the models that segments may be of, see `models_of`.
+        bindings: those that segments may have, see `bindings_of`.
         apids: APIDs of ours that are known already, see `read_traffic`.
     """
-    for found in read_traffic(recording, models, apids):
+    for found in read_traffic(recording, bindings, apids):
         yield Found(found.packet, found.segments) if isinstance(found, Received) else found
 
 
 def read_pass(
-    recordings: Sequence[Bytes], apid: int | None = None, models: Collection[bytes] = ()
+    recordings: Sequence[Bytes], apid: int | None = None, bindings: Collection[bytes] = ()
 ) -> Pass:
     """Read recordings of one pass, in any order, and what repair packets restore of them.
 
     Args:
         recordings: recordings, as `open_recording` gives them.
         apid: APID wanted; packets of others are left out. The APID of segments without a packet
-            header is not known: they are used after all others, unless their scene came with
+            header is not known: they are used after all others, unless their encoding came with
             another APID.
-        models: tags of models known besides those of which the recordings tell.
+        bindings: those known besides those of which the recordings tell.
     """
-    restored = restored_packets(recordings, models)
-    models = models_of(*recordings, restored).union(models)
+    restored = restored_packets(recordings, bindings)
+    bindings = bindings_of(*recordings, restored).union(bindings)
     union = Pass(alone=len(recordings) == 1 and not restored)
-    strays: list[Segment] = []
-    elsewhere: set[int] = set()
+    strays: list[Found] = []
+    elsewhere: set[Encoding] = set()
     for recording in (*recordings, restored):
-        for found in read_recording(recording, models):
+        for found in read_recording(recording, bindings):
             if isinstance(found, Damage):
                 union.damage.append(found)
             elif isinstance(found, Foreign):
                 continue
             elif apid is None or (found.packet is not None and found.packet.apid == apid):
-                union.add(found.segments)
+                union.add(found)
             elif found.packet is None:
-                strays.extend(found.segments)
+                strays.append(found)
             else:
-                elsewhere.update(segment.scene_id for segment in found.segments)
-    union.add(segment for segment in strays if segment.scene_id not in elsewhere)
+                elsewhere.update(map(Encoding.of, found.segments))
+    for found in strays:
+        if Encoding.of(found.segments[0]) not in elsewhere:
+            union.add(found)
     return union
 
 
-def restored_packets(recordings: Sequence[Bytes], models: Collection[bytes] = ()) -> bytes:
+def restored_packets(recordings: Sequence[Bytes], bindings: Collection[bytes] = ()) -> bytes:
     """Return the packets that the erasure code brings back, all recordings together.
 
     Args:
         recordings: recordings, as `open_recording` gives them.
-        models: tags of models known besides those of which the recordings tell.
+        bindings: those known besides the ones of which the recordings tell.
     """
     if all(recording.find(_REPAIR_MARK) < 0 for recording in recordings):
         return b""
-    return restore(b"".join(recordings), models).packets
+    return restore(b"".join(recordings), bindings).packets

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from onboard.link.binding import bindings_of
 from onboard.link.erasure import decode
 from onboard.link.packet import SEQUENCES, SpacePacket
 from onboard.link.repair import (
@@ -23,13 +24,13 @@ from onboard.link.repair import (
     packet_of,
     symbols_of,
 )
-from onboard.link.resync import Received, models_of, read_packets
+from onboard.link.resync import Received, read_packets
 
 
 class _Group(NamedTuple):
     """What is the same in all repair packets of a group."""
 
-    run: int
+    series: int
     first: int
     size: int
     symbol_bytes: int
@@ -38,7 +39,7 @@ class _Group(NamedTuple):
 class _Place(NamedTuple):
     """Where a plain packet belongs."""
 
-    run: int
+    series: int
     number: int
 
 
@@ -55,8 +56,8 @@ class _Places:
 
     def members(self, group: _Group) -> dict[int, bytes]:
         """Return the packets of a group that arrived, by their place in it."""
-        begin = bisect_left(self._order, _Place(group.run, group.first))
-        end = bisect_left(self._order, _Place(group.run, group.first + group.size))
+        begin = bisect_left(self._order, _Place(group.series, group.first))
+        end = bisect_left(self._order, _Place(group.series, group.first + group.size))
         found = {
             place.number - group.first: self.packets[place] for place in self._order[begin:end]
         }
@@ -70,7 +71,7 @@ class _Heard:
 
     Attributes:
         plain: offset, sequence count and packed packet, in the order of the recording.
-        repairs: offset, run and number after the group's last packet, in the same order.
+        repairs: offset, series and number after the group's last packet, in the same order.
         groups: rows of each group.
     """
 
@@ -83,16 +84,16 @@ class _Heard:
         if isinstance(known, SpacePacket):
             self.plain.append((offset, known.sequence, known.pack()))
             return
-        self.repairs.append((offset, known.run, known.first + known.size))
-        group = _Group(known.run, known.first, known.size, len(known.symbol))
+        self.repairs.append((offset, known.series, known.first + known.size))
+        group = _Group(known.series, known.first, known.size, len(known.symbol))
         self.groups.setdefault(group, {}).setdefault(known.row, known.symbol)
 
     def disjoint_groups(self) -> Iterator[tuple[_Group, dict[int, bytes]]]:
         """Yield groups and their rows. Groups that overlap others are no encoder's: left out."""
-        run, reached = -1, 0
+        series, reached = -1, 0
         for group in sorted(self.groups):
-            if group.run != run or group.first >= reached:
-                run, reached = group.run, group.first + group.size
+            if group.series != series or group.first >= reached:
+                series, reached = group.series, group.first + group.size
                 yield group, self.groups[group]
 
     def places(self) -> tuple[_Places, _Places]:
@@ -108,7 +109,7 @@ class _Heard:
         for offset, sequence, packed in self.plain:
             after = bisect(offsets, offset)
             near = self.repairs[max(0, after - 1) : after + 1]
-            found = {_Place(run, _nearest(sequence, number)) for _, run, number in near}
+            found = {_Place(series, _nearest(sequence, number)) for _, series, number in near}
             for place in found:
                 (sure if len(found) == 1 else doubtful).setdefault(place, packed)
         return _Places(doubtful | sure), _Places(sure)
@@ -134,17 +135,17 @@ class Restoration:
     lacking: tuple[tuple[int, int, int], ...]
 
 
-def restore(recording: bytes | mmap, models: Collection[bytes] = ()) -> Restoration:
+def restore(recording: bytes | mmap, bindings: Collection[bytes] = ()) -> Restoration:
     """Restore what plain and repair packets allow; a group without any repair packet is unknown.
 
     Args:
         recording: packets in any order that keeps a packet within 8,192 of its group, with gaps,
             duplicates and damage; also recordings of several stations or passes, one after another.
-        models: tags of models known besides those of which the recording tells.
+        bindings: those known besides the ones of which the recording tells.
     """
     heard: dict[int, _Heard] = {}
-    models = models_of(recording).union(models)
-    for found in read_packets(recording, models):
+    bindings = bindings_of(recording).union(bindings)
+    for found in read_packets(recording, bindings):
         known = known_packet(found)
         if known is not None and isinstance(found, Received) and found.packet is not None:
             heard.setdefault(found.packet.apid, _Heard()).add(found.offset, known)
@@ -155,7 +156,7 @@ def restore(recording: bytes | mmap, models: Collection[bytes] = ()) -> Restorat
         everything, sure = application.places()
         for group, rows in application.disjoint_groups():
             arrived = everything.members(group)
-            made = _restored(apid, group, rows, (everything, sure), models)
+            made = _restored(apid, group, rows, (everything, sure), bindings)
             if made is None:
                 missing = group.size - len(arrived) - len(rows)
                 lacking.append((apid, group.first, max(1, missing)))
@@ -178,7 +179,7 @@ def _restored(
     group: _Group,
     rows: Mapping[int, bytes],
     choices: Sequence[_Places],
-    models: Collection[bytes],
+    bindings: Collection[bytes],
 ) -> list[bytes] | None:
     """Return the missing packets of a group by the first choice that gives whole ones.
 
@@ -203,7 +204,7 @@ def _restored(
             for place, symbol in zip(erased, solved, strict=True)
         ]
         # A scene of which nothing was heard may name its model in these packets alone.
-        known = models_of(b"".join(packets)).union(models)
+        known = bindings_of(b"".join(packets)).union(bindings)
         if all(is_whole(packet, known) for packet in packets):
             return packets
     return best

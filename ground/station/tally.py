@@ -1,18 +1,19 @@
 """Tally: what is counted of a recording while it is received or read."""
 
-from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ground.station.heard import Heard
 from ground.station.recording import Bytes, read_recording
 from ground.station.sequence import SequenceCounts
+from onboard.link.binding import Bindings, Encoding
 from onboard.link.foreign import Foreign
-from onboard.link.resync import Damage, ModelTags
+from onboard.link.resync import Damage
 
 _MOST_WAITING = 256
-_Tags = Collection[bytes]
+_Known = Collection[bytes]
 
 
 @dataclass
@@ -27,25 +28,27 @@ class Tally:
         damaged_bytes: bytes that are neither an intact packet or segment nor foreign.
         foreign_bytes: bytes of packets of other applications, idle packets and fill.
         apids: sequence counts by APID.
-        scenes: segments by scene id.
-        models: tags of models known besides those of which the recording tells.
+        encodings: what was heard of each encoding.
+        bindings: those known besides the ones of which the recording tells.
+        tags: tags of the models at hand, by which a run is known that nothing tells.
     """
 
     bytes: int = 0
     damaged_bytes: int = 0
     foreign_bytes: int = 0
     apids: dict[int, SequenceCounts] = field(default_factory=dict)
-    scenes: Counter[int] = field(default_factory=Counter)
-    models: _Tags = ()
-    _tags: ModelTags = field(default_factory=ModelTags)
+    encodings: dict[Encoding, Heard] = field(default_factory=dict)
+    bindings: _Known = ()
+    tags: _Known = ()
+    _bindings: Bindings = field(default_factory=Bindings)
     _waiting: list[Bytes] = field(default_factory=list)
 
     def add(self, recording: Bytes) -> None:
         """Take some whole packets or segments, and count them if a model is known."""
         self.bytes += len(recording)
-        self._tags.hear(recording)
+        self._bindings.hear(recording)
         self._waiting.append(recording)
-        if self.models or self._tags.known or len(self._waiting) >= _MOST_WAITING:
+        if self.bindings or self._bindings.known or len(self._waiting) >= _MOST_WAITING:
             self.count()
 
     def count(self) -> None:
@@ -55,8 +58,8 @@ class Tally:
         self._waiting.clear()
 
     def _count(self, recording: Bytes) -> None:
-        models = self._tags.known.union(self.models)
-        for found in read_recording(recording, models, self.apids):
+        bindings = self._bindings.known.union(self.bindings)
+        for found in read_recording(recording, bindings, self.apids):
             if isinstance(found, Damage):
                 self.damaged_bytes += found.length
                 continue
@@ -66,7 +69,8 @@ class Tally:
             if found.packet is not None:
                 counts = self.apids.setdefault(found.packet.apid, SequenceCounts())
                 counts.add(found.packet.sequence)
-            self.scenes.update(segment.scene_id for segment in found.segments)
+            for segment in found.segments:
+                self.encodings.setdefault(Encoding.of(segment), Heard()).add(segment, found.packet)
 
     @property
     def packets(self) -> int:
@@ -89,7 +93,10 @@ class Tally:
                 }
                 for apid, counts in sorted(self.apids.items())
             },
-            "scenes": {str(scene): count for scene, count in sorted(self.scenes.items())},
+            "encodings": [
+                heard.as_dict(encoding, self.tags)
+                for encoding, heard in sorted(self.encodings.items())
+            ],
         }
 
 
@@ -101,7 +108,10 @@ def tally_text(path: Path, tally: Tally) -> str:
             f"APID {apid}: {counts.packets} packets, {counts.lost} lost in {len(counts.gaps)} "
             f"gaps, {counts.duplicates} duplicates"
         )
-    lines += [f"scene {scene}: {count} segments" for scene, count in sorted(tally.scenes.items())]
+    lines += [
+        f"{heard.text(encoding, tally.tags)}: {heard.segments} segments"
+        for encoding, heard in sorted(tally.encodings.items())
+    ]
     if tally.damaged_bytes:
         lines.append(f"damaged: {tally.damaged_bytes} bytes")
     if tally.foreign_bytes:

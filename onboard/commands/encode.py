@@ -74,6 +74,7 @@ def encode_to_file(
     return {
         "bundle": encoder.bundle.name,
         "engine": encoder.engine,
+        "run": recorder.run,
         "bytes": recorder.bytes,
         "packets": recorder.packets,
         "raw_bytes": raw,
@@ -88,8 +89,9 @@ def encode_to_file(
 def encode_text(result: dict[str, Any], output: Path) -> str:
     """Return the line that `encode` prints."""
     return (
-        f"{output}: {result['bytes']} bytes, ratio {result['ratio']:.2f} of {result['raw_bytes']} "
-        f"raw; {result['mpixel_per_s']:.2f} Mpixel/s ({result['engine']}), "
+        f"{output}: run {result['run']}, {result['bytes']} bytes, "
+        f"ratio {result['ratio']:.2f} of {result['raw_bytes']} raw; "
+        f"{result['mpixel_per_s']:.2f} Mpixel/s ({result['engine']}), "
         f"{result['encoder_mac_per_pixel']} MAC/pixel, peak RSS {result['peak_rss_mb']:.0f} MB"
     )
 

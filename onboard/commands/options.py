@@ -17,6 +17,7 @@ from onboard.engine.engines import ENGINES
 from onboard.errors import UsageError
 from onboard.image.bands import other_order, short_names
 from onboard.image.files import DTYPES, LAYOUTS
+from onboard.link.binding import MAX_RUN, NO_RUN
 from onboard.link.facts import Facts
 from onboard.link.packet import DEFAULT_PACKET_BYTES, PacketOptions
 
@@ -68,6 +69,14 @@ def add_coding_options(parser: argparse.ArgumentParser) -> None:
         "--trellis", action="store_true", help="choose indices along a trellis: smaller, but slower"
     )
     parser.add_argument("--scene-id", type=int, default=0, help="0..65535 (default 0)")
+    parser.add_argument(
+        "--run",
+        dest="encoding_run",
+        metavar="N",
+        type=int,
+        help=f"1..{MAX_RUN}: tells this encoding from others of the scene id, such as a boot count "
+        "(default: chosen by options and first lines)",
+    )
     parser.add_argument("--start-time", help="of line 0, ISO 8601 in TAI (packets: 1958-01-01)")
     packets = parser.add_argument_group("packets, for .pkt")
     packets.add_argument(
@@ -144,6 +153,8 @@ def encode_options(arguments: argparse.Namespace, window: str, packets: bool) ->
     Raises:
         UsageError: a value out of range.
     """
+    if arguments.encoding_run == NO_RUN:
+        raise UsageError(f"--run: expected 1..{MAX_RUN}, found {arguments.encoding_run}")
     rmse = arguments.rmse
     if arguments.psnr is not None:
         if not 0 <= arguments.psnr <= 200:
@@ -159,6 +170,7 @@ def encode_options(arguments: argparse.Namespace, window: str, packets: bool) ->
         window,
         _packet_options(arguments) if packets else None,
         trellis=arguments.trellis,
+        run=arguments.encoding_run,
     )
 
 

@@ -17,6 +17,7 @@ from onboard.commands.options import bundle_files
 from onboard.downlink.region import Region
 from onboard.downlink.schedule import Index, Ranking, schedule
 from onboard.errors import BundleError, InputError, StreamError, UsageError
+from onboard.link.binding import bind
 from onboard.link.header import SceneHeader
 from onboard.link.resync import is_packets, read_stream
 from onboard.link.segment import Kind, Segment
@@ -121,8 +122,9 @@ def _region(arguments: argparse.Namespace, recording: mmap) -> Region | None:
     header = next((segment for segment in segments if segment.kind == Kind.SCENE), None)
     if header is None:
         raise StreamError(f"{arguments.input}: --region needs a scene header, there is none")
-    tile = _tile(arguments.bundle, header.model)
-    return Region.read(arguments.region, SceneHeader.unpack(header.body), tile)
+    told = SceneHeader.unpack(header.body)
+    tile = _tile(arguments.bundle, bind(header.binding, told.run))
+    return Region.read(arguments.region, told, tile)
 
 
 def _tile(name: str | None, model: bytes) -> int:

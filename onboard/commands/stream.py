@@ -155,6 +155,10 @@ def _stream(arguments: argparse.Namespace) -> int:
         recorded = Recorded.read(arguments.output, grid.columns)
         if recorded.ended:
             raise UsageError(f"{arguments.output}: already ends, there is nothing to go on with")
+        if None not in (options.run, recorded.run) and options.run != recorded.run:
+            raise UsageError(f"--run: expected that of the output, {recorded.run}")
+        if recorded.run is not None:
+            options = replace(options, run=recorded.run)
     skip = recorded.rows * bundle.tile
     begun = time.perf_counter()
     names, told = header.band_ids or trained_bands(bundle.tag), header.facts.calibration
@@ -244,6 +248,7 @@ def _result(
     return {
         "bundle": encoder.bundle.name,
         "engine": encoder.engine,
+        "run": recorder.run,
         "lines": lines.count,
         "bytes": recorder.bytes,
         "packets": recorder.packets,
@@ -256,7 +261,8 @@ def _result(
 
 def _text(result: dict[str, Any], output: Path) -> str:
     return (
-        f"{output}: {result['lines']} lines, {result['packets']} packets, {result['bytes']} bytes; "
+        f"{output}: run {result['run']}, {result['lines']} lines, {result['packets']} packets, "
+        f"{result['bytes']} bytes; "
         f"from a strip's last line to its last packet {result['latency_median_s']:.2f} s "
         f"(at most {result['latency_max_s']:.2f} s); {result['engine']}, "
         f"peak RSS {result['peak_rss_mb']:.0f} MB"

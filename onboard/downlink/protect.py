@@ -12,6 +12,7 @@ from dataclasses import replace
 from mmap import mmap
 
 from onboard.errors import LimitError, StreamError, UsageError
+from onboard.link.binding import bindings_of
 from onboard.link.erasure import encode
 from onboard.link.packet import IDLE_APID, SEQUENCES, SpacePacket
 from onboard.link.repair import (
@@ -22,7 +23,7 @@ from onboard.link.repair import (
     known_packet,
     symbols_of,
 )
-from onboard.link.resync import Damage, Received, models_of, read_packets
+from onboard.link.resync import Damage, Received, read_packets
 from onboard.link.segment import Kind, Segment
 
 MAX_SENT_TOGETHER = 8_191
@@ -64,7 +65,7 @@ def protect(recording: Buffer, size: int, rows: int) -> Iterator[bytes]:
             f"protect: expected groups of 1..{MAX_GROUP} packets and 1 or more for repair, "
             f"{MAX_SENT_TOGETHER} in all, found {size} and {rows}"
         )
-    run = zlib.crc32(recording, zlib.crc32(struct.pack(">HH", size, rows)))
+    series = zlib.crc32(recording, zlib.crc32(struct.pack(">HH", size, rows)))
     group: list[bytes] = []
     number = longest = 0
     for found in _one_application(recording):
@@ -76,11 +77,11 @@ def protect(recording: Buffer, size: int, rows: int) -> Iterator[bytes]:
         yield packed
         number += 1
         if len(group) == size:
-            yield from _repair_packets(group, run, number - size, range(rows), number)
+            yield from _repair_packets(group, series, number - size, range(rows), number)
             number += rows
             group, longest = [], 0
     if group:
-        yield from _repair_packets(group, run, number - len(group), range(rows), number)
+        yield from _repair_packets(group, series, number - len(group), range(rows), number)
     if not number:
         raise StreamError("protect: expected space packets (.pkt), found no whole one")
 
@@ -110,7 +111,7 @@ def extend(recording: Buffer, rows: range, only: Collection[int] | None = None) 
                 f"group {repair.first}: expected its {repair.size} packets, whole and in order, "
                 f"found {len(group)}"
             )
-        yield from _repair_packets(group, repair.run, repair.first, rows, made)
+        yield from _repair_packets(group, repair.series, repair.first, rows, made)
         made += len(rows)
         lacking.discard(repair.first)
     if lacking or not made:
@@ -122,7 +123,7 @@ def _groups(recording: Buffer) -> Iterator[tuple[Repair, list[bytes]]]:
     """Yield the groups of protected packets, each with the first repair packet after it."""
     group: list[bytes] = []
     longest = 0
-    for found in read_packets(recording, _models_of(recording)):
+    for found in read_packets(recording, _bindings_of(recording)):
         known = known_packet(found)
         if isinstance(known, SpacePacket):
             longest = _join(group, known.pack(), longest)
@@ -135,15 +136,15 @@ def _sequence(packed: bytes) -> int:
     return int.from_bytes(packed[2:4], "big") % SEQUENCES
 
 
-def _models_of(recording: Buffer) -> Collection[bytes]:
+def _bindings_of(recording: Buffer) -> Collection[bytes]:
     """Return the tags that segments may have: any, where the sender's own packets name none."""
-    return models_of(recording) or _EveryModel()
+    return bindings_of(recording) or _EveryModel()
 
 
 def _one_application(recording: Buffer) -> Iterator[SpacePacket | bytes]:
     """Yield whole packets, and as bytes what is between them."""
     apid = None
-    for found in read_packets(recording, _models_of(recording)):
+    for found in read_packets(recording, _bindings_of(recording)):
         if isinstance(found, Damage) or found.packet is None or found.packet.apid == IDLE_APID:
             stop = found.stop if isinstance(found, Received) else found.offset + found.length
             for begin in range(found.offset, stop, 1 << 16):
@@ -180,7 +181,7 @@ def _join(group: list[bytes], packed: bytes, longest: int) -> int:
 
 
 def _repair_packets(
-    group: Sequence[bytes], run: int, first: int, rows: range, count: int
+    group: Sequence[bytes], series: int, first: int, rows: range, count: int
 ) -> Iterator[bytes]:
     """Yield the repair packets of a group of packed packets; `count` is that of the first."""
     last, _ = SpacePacket.unpack(group[-1])
@@ -190,7 +191,7 @@ def _repair_packets(
     at_once = max(1, _ELEMENTS_AT_ONCE // length)
     for some in (rows[i : i + at_once] for i in range(0, len(rows), at_once)):
         for row, symbol in zip(some, encode(symbols, some), strict=True):
-            repair = Repair(run, first, len(group), row, symbol.astype(">u2").tobytes())
-            packed = repair.pack(segment.scene_id, segment.model)
+            repair = Repair(series, first, len(group), row, symbol.astype(">u2").tobytes())
+            packed = repair.pack(segment.scene_id, segment.binding)
             yield replace(last, sequence=count % SEQUENCES, segments=packed).pack()
             count += 1

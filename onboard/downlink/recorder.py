@@ -10,6 +10,7 @@ from typing import BinaryIO
 from onboard.bundle.scrub import Scrub
 from onboard.errors import StreamError
 from onboard.link.framing import Strip
+from onboard.link.header import told_run
 from onboard.link.packet import MAX_PACKET_BYTES, PacketOptions
 from onboard.link.resync import Damage, read_packets
 from onboard.link.segment import Kind, Segment
@@ -25,6 +26,7 @@ class Recorded:
         packets: number of packets of those rows.
         before: bytes of those rows.
         length: bytes of whole packets in the file.
+        run: run of the encoding, None if the file does not tell it.
         ended: whether the end segment is there.
     """
 
@@ -33,6 +35,7 @@ class Recorded:
     packets: int = 0
     before: int = 0
     length: int = 0
+    run: int | None = None
     ended: bool = False
 
     @classmethod
@@ -54,7 +57,7 @@ class Recorded:
     @classmethod
     def _scan(cls, stream: mmap, columns: int) -> "Recorded":
         segments = length = row = 0
-        ended = False
+        run, ended = None, False
         last = before = cls()  # where the last row begins; where packets without a row began
         for packets, found in enumerate(read_packets(stream)):
             if isinstance(found, Damage) or found.packet is None:
@@ -69,11 +72,13 @@ class Recorded:
                     raise StreamError(f"packets: expected rows in order, found {here} after {row}")
                 last, row = replace(before, rows=here), here
             ended |= any(segment.kind == Kind.END for segment in found.segments)
+            if run is None:
+                run = next((n for n in map(told_run, found.segments) if n is not None), None)
             segments += len(found.segments)
             length = found.stop
             if here is not None:
                 before = cls(row, segments, packets + 1, length)
-        return replace(last, length=length, ended=ended)
+        return replace(last, length=length, run=run, ended=ended)
 
 
 def _row(segments: Sequence[Segment], columns: int) -> int | None:
@@ -90,6 +95,7 @@ class Recorder:
     Attributes:
         bytes: number of bytes written, those found in the file when recording went on included.
         packets: number of packets formed, those found included.
+        run: run of the encoding, None before the first strip.
     """
 
     def __init__(
@@ -115,6 +121,7 @@ class Recorder:
         self._sent = b""
         self.bytes = 0
         self.packets = 0
+        self.run: int | None = None
 
     @classmethod
     def resume(
@@ -137,6 +144,7 @@ class Recorder:
         """
         found = cls(output, packets, scrub, scrub_rows)
         found.packets, found.bytes = recorded.packets, recorded.before
+        found.run = recorded.run
         output.seek(recorded.before)
         found._sent = output.read(recorded.length - recorded.before)
         output.truncate(recorded.length)
@@ -150,6 +158,8 @@ class Recorder:
             BundleError: the model changed in memory; what is held is not written.
             StreamError: the strip is not what the file already holds of it.
         """
+        if self.run is None:
+            self.run = told_run(Segment.unpack(strip.segments[0])[0])
         self._held.append(strip)
         if len(self._held) >= self._scrub_rows:
             self.flush()

@@ -10,6 +10,7 @@ import numpy as np
 
 from onboard.downlink.region import Region
 from onboard.errors import LimitError, StreamError, UsageError
+from onboard.link.binding import Encoding
 from onboard.link.framing import HEADER_EVERY
 from onboard.link.packet import SpacePacket
 from onboard.link.resync import Damage, Received, read_packets
@@ -83,22 +84,22 @@ class Index:
 
     @classmethod
     def read(cls, recording: Recording, ranking: Ranking) -> "Index":
-        """Index a recording of one scene.
+        """Index a recording of one encoding of one scene.
 
         Raises:
             StreamError: there is no intact packet.
-            UsageError: packets of several scenes, or repair packets.
+            UsageError: packets of several encodings, or repair packets.
         """
         index = cls()
-        scene: tuple[int, bytes] | None = None
+        encoding: Encoding | None = None
         for found in read_packets(recording):
             if isinstance(found, Damage):
                 index._leave_out(found.length)
             elif found.packet is None or not found.segments:
                 index._leave_out(found.stop - found.offset)
             else:
-                scene = scene or (found.segments[0].scene_id, found.segments[0].model)
-                _check(found.segments, scene)
+                encoding = encoding or Encoding.of(found.segments[0])
+                _check(found.segments, encoding)
                 index._add(found, ranking)
         if not index.ranks:
             raise StreamError("schedule: there is no intact packet")
@@ -117,12 +118,13 @@ class Index:
         self.marks.append(found.stop - found.offset | (_HEADER if header else 0))
 
 
-def _check(segments: tuple[Segment, ...], scene: tuple[int, bytes]) -> None:
+def _check(segments: tuple[Segment, ...], encoding: Encoding) -> None:
     for segment in segments:
-        if (segment.scene_id, segment.model) != scene:
+        if (other := Encoding.of(segment)) != encoding:
             raise UsageError(
-                f"schedule: expected packets of one scene, found {scene[0]} (model "
-                f"{scene[1].hex()}) and {segment.scene_id} (model {segment.model.hex()})"
+                "schedule: expected packets of one encoding of one scene, found scene "
+                f"{encoding.scene_id} (binding {encoding.binding.hex()}) and {other.scene_id} "
+                f"(binding {other.binding.hex()})"
             )
         if segment.kind == Kind.REPAIR:
             raise UsageError("schedule: found repair packets; protect what was scheduled instead")

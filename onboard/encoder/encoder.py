@@ -13,6 +13,7 @@ from onboard.codec.tile import TileCoder
 from onboard.encoder.batches import Batches
 from onboard.encoder.budget import within
 from onboard.encoder.options import DEFAULT_RATIO, Options
+from onboard.encoder.run import frame
 from onboard.encoder.windows import RateWindows
 from onboard.errors import InputError, SkybookError, UsageError
 from onboard.image.files import DTYPES, check_image
@@ -133,12 +134,18 @@ class Encoder:
         options = self._complete(options)
         if options.budget is not None and not header.height:
             raise UsageError("budget: expected a ratio or an error, since the height is not known")
-        framing = self._framing(header, options)
         done = done or self.progress(header, options, 0, 0, 0)
+        if done.rows and options.run is None:
+            raise UsageError("run: expected that of the rows of tiles before")
         line = done.rows * self.bundle.tile
+        framing: Framing | None = None
         together = 1 if options.window == "scene" else options.strips_at_once
         for batch in _batches(iter(windows), together):
             size = len(batch)
+            if framing is None:
+                self._check(batch[0], header, line)
+                first = batch[0][:, : self.bundle.tile]
+                framing = frame(self.bundle.tag, header, options, first)
             while batch:
                 try:
                     strips, line, done = self._encode(
@@ -151,7 +158,7 @@ class Encoder:
                     continue
                 del batch[:size]  # not to be held while the next ones are read
                 yield from strips
-        if not line:
+        if framing is None:
             raise InputError("image: expected at least one line, found none")
         yield self._end(framing, line, done.segments)
 
@@ -193,7 +200,7 @@ class Encoder:
             spent: bytes that those took, packets included.
         """
         options = self._complete(options)
-        framing = self._framing(header, options)
+        framing = frame(self.bundle.tag, header, options)
         share = self._share(options, header, framing, 0, rows * self.bundle.tile) if rows else 0
         kept = self._kept_back(options, header, framing)
         return Progress(rows, segments, max(0, share + kept - spent))
@@ -205,24 +212,6 @@ class Encoder:
         if options.rates or options.trellis:
             raise UsageError(f"rate, trellis: bundle {self.bundle.name} has a fixed rate")
         return options
-
-    def _framing(self, header: SceneHeader, options: Options) -> Framing:
-        """Return what all segments share, refusing a scene header that is too long."""
-        model = self.bundle.tag
-        body = header.pack()
-        head = Segment(Kind.SCENE, options.scene_id, model, 0, 0, 0, None, body).pack()
-        if len(head) > options.segment_limit:
-            raise UsageError(
-                f"scene header: takes {len(head)} bytes, segments may have {options.segment_limit}"
-            )
-        return Framing(
-            options.scene_id,
-            model,
-            head,
-            options.segment_limit,
-            options.one_layer,
-            options.packets,
-        )
 
     def _check(self, lines: NDArray[Any], header: SceneHeader, line: int) -> None:
         """Refuse lines that do not fit the scene; there are `line` before."""
@@ -272,8 +261,8 @@ class Encoder:
 
     def _end(self, framing: Framing, height: int, written: int) -> Strip:
         """Return the end of a scene of `height` lines, after `written` segments."""
-        body = EndOfScene(height, written).pack()
-        segment = Segment(Kind.END, framing.scene_id, framing.model, 0, 0, 0, None, body)
+        body = EndOfScene(height, written, framing.run).pack()
+        segment = Segment(Kind.END, framing.scene_id, framing.binding, 0, 0, 0, None, body)
         return Strip(height, [segment.pack()])
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from onboard.errors import UsageError
+from onboard.link.binding import MAX_RUN, NO_RUN
 from onboard.link.packet import PacketOptions
 from onboard.link.segment import DEFAULT_SEGMENT_BYTES, MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES
 
@@ -28,6 +29,8 @@ class Options:
         strips_at_once: rows of tiles that are coded together where the window is the strip, for
             speed; the bytes do not depend on it.
         trellis: choose indices along a trellis: fewer bytes at the same quality, for more time.
+        run: number that tells the encoding from others of the scene id, 1..2^24 - 1; None chooses
+            one by scene and options, 0 is none, as of streams made before there were runs.
     """
 
     scene_id: int = 0
@@ -40,6 +43,7 @@ class Options:
     packets: PacketOptions | None = None
     strips_at_once: int = STRIPS_AT_ONCE
     trellis: bool = False
+    run: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.scene_id <= 65_535:
@@ -49,6 +53,8 @@ class Options:
                 f"segment bytes: expected {MIN_SEGMENT_BYTES}..{MAX_SEGMENT_BYTES}, "
                 f"found {self.segment_bytes}"
             )
+        if self.run is not None and not NO_RUN <= self.run <= MAX_RUN:
+            raise UsageError(f"run: expected 1..{MAX_RUN}, found {self.run}")
         if self.rates > 1:
             raise UsageError("rate: expected one of a budget, a ratio and an error, found several")
         if self.ratio is not None and not 0 < self.ratio < float("inf"):

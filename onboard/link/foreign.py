@@ -32,19 +32,19 @@ class Foreign:
 
 
 def read_traffic(
-    recording: Buffer, models: Collection[bytes], apids: Iterable[int] = ()
+    recording: Buffer, bindings: Collection[bytes], apids: Iterable[int] = ()
 ) -> Iterator[Received | Foreign | Damage]:
     """Yield all that is in a recording of packets, of bare segments or of both.
 
     Args:
         recording: packets or segments, and whatever else was received.
-        models: tags that tiles and masks may have, see `models_of`.
+        bindings: those that tiles and masks may have, see `bindings_of`.
         apids: APIDs of ours that are known already: by them a damaged packet is told from a
             foreign one.
     """
     ours = set(apids)
     offset = 0
-    for found in read_packets(recording, models):
+    for found in read_packets(recording, bindings):
         if found.offset > offset:  # idle packets
             yield Foreign(offset, found.offset - offset)
         if isinstance(found, Damage):
@@ -59,9 +59,9 @@ def read_traffic(
         yield Foreign(offset, len(recording) - offset)
 
 
-def read_ours(recording: Buffer, models: Collection[bytes]) -> Iterator[Segment | Damage]:
+def read_ours(recording: Buffer, bindings: Collection[bytes]) -> Iterator[Segment | Damage]:
     """Yield the segments of a recording and what is damaged, see `read_traffic`."""
-    for found in read_traffic(recording, models):
+    for found in read_traffic(recording, bindings):
         if isinstance(found, Damage):
             yield found
         elif isinstance(found, Received):

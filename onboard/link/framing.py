@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from onboard.link.binding import bind
 from onboard.link.packet import PacketOptions
 from onboard.link.segment import SEGMENT_OVERHEAD, WIDE_BYTES, Kind, Segment, overhead
 
@@ -32,7 +33,8 @@ class Framing:
 
     Attributes:
         scene_id: number of the scene, u16.
-        model: first 4 bytes of the model hash.
+        tag: tag of the model.
+        run: run of the encoding.
         head: packed scene segment, repeated every `HEADER_EVERY` segments.
         segment_bytes: most bytes of a segment.
         one_layer: whether a new segment begins at every layer.
@@ -40,11 +42,17 @@ class Framing:
     """
 
     scene_id: int
-    model: bytes
+    tag: bytes
+    run: int
     head: bytes
     segment_bytes: int
     one_layer: bool
     packets: PacketOptions | None
+
+    @property
+    def binding(self) -> bytes:
+        """What binds each segment to model and run."""
+        return bind(self.tag, self.run)
 
     @property
     def overhead(self) -> int:
@@ -63,11 +71,11 @@ class Framing:
 
     def tile(self, index: int, edge: Edge, layer: int, first: int, body: bytes) -> Segment:
         """Return a tile segment."""
-        return Segment(Kind.TILE, self.scene_id, self.model, index, layer, first, edge, body)
+        return Segment(Kind.TILE, self.scene_id, self.binding, index, layer, first, edge, body)
 
     def mask(self, index: int, edge: Edge, first: int, body: bytes) -> bytes:
         """Return a packed nodata mask."""
-        return Segment(Kind.MASK, self.scene_id, self.model, index, 0, first, edge, body).pack()
+        return Segment(Kind.MASK, self.scene_id, self.binding, index, 0, first, edge, body).pack()
 
     def length(self, index: int, edge: Edge, first: int, body: int) -> int:
         """Return the length of a packed tile segment of a body of so many bytes."""

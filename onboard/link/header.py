@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from onboard.errors import InputError, StreamError
 from onboard.image.files import DTYPES, sample_type
 from onboard.image.tiles import MAX_SIDE
+from onboard.link.binding import MAX_RUN, NO_RUN
 from onboard.link.facts import FACT_KINDS, NO_FACTS, Facts, inflate, pack_texts, unpack_texts
+from onboard.link.segment import Kind, Segment
 
 MINOR = 0
 _SAMPLE_TYPES = tuple(DTYPES)
@@ -21,9 +23,13 @@ TLV_BYTES = 3
 """Bytes of type and length of an extension."""
 _HEADER = struct.Struct(">BBBHII")
 _END = struct.Struct(">II")
+_RUN_AT_END = struct.Struct(">I")
 _NODATA, _GEOTRANSFORM, _EPSG, _WKT, _START, _BANDS, _SENSOR = range(1, 8)
 _BAND_TEXTS = 16
-_KNOWN = {*range(_NODATA, _SENSOR + 1), _BAND_TEXTS, *FACT_KINDS}
+_RUN = 21
+RUN_BYTES = TLV_BYTES + _RUN_AT_END.size
+"""Bytes that the run takes in a header."""
+_KNOWN = {*range(_NODATA, _SENSOR + 1), _BAND_TEXTS, *FACT_KINDS, _RUN}
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,7 @@ class SceneHeader:
         band_ids: names of the bands.
         sensor: name of the sensor.
         facts: what the file that the scene was made of says of its samples.
+        run: run of the encoding, 0 for none.
     """
 
     sample_type: str
@@ -57,6 +64,7 @@ class SceneHeader:
     band_ids: tuple[str, ...] = ()
     sensor: str | None = None
     facts: Facts = NO_FACTS
+    run: int = NO_RUN
 
     @classmethod
     def of(cls, image: NDArray[Any], **fields: Any) -> "SceneHeader":
@@ -93,8 +101,8 @@ class SceneHeader:
             back = SceneHeader.unpack(body)
         except (struct.error, ValueError, OverflowError) as error:
             raise InputError(f"scene header: {error}") from error
-        sent = (self.crs, tuple(self.band_ids), self.facts)
-        told = (back.crs, back.band_ids, back.facts)
+        sent = (self.crs, tuple(self.band_ids), self.facts, self.run)
+        told = (back.crs, back.band_ids, back.facts, back.run)
         if told != sent:
             raise InputError(f"scene header: expected to read back {sent}, found {told}")
         return body
@@ -117,7 +125,10 @@ class SceneHeader:
             fields.append((_BANDS, ",".join(self.band_ids).encode()))
         if self.sensor is not None:
             fields.append((_SENSOR, self.sensor.encode()))
-        return fields + self.facts.fields()
+        fields += self.facts.fields()
+        if self.run != NO_RUN:
+            fields.append((_CRITICAL | _RUN, struct.pack(">I", self.run)))
+        return fields
 
     @classmethod
     def unpack(cls, body: bytes) -> "SceneHeader":
@@ -190,7 +201,26 @@ def _read_extension(kind: int, value: bytes) -> tuple[str, Any]:
         return "band_ids", tuple(value.decode().split(","))
     if kind == _BAND_TEXTS:
         return "band_ids", unpack_texts(value)
+    if kind == _RUN:
+        return "run", _known_run(struct.unpack(">I", value)[0])
     return "sensor", value.decode()
+
+
+def told_run(segment: Segment) -> int | None:
+    """Return the run that a scene header or end tells, 0 for none; None if it cannot be read."""
+    try:
+        if segment.kind == Kind.SCENE:
+            return SceneHeader.unpack(segment.body).run
+        return EndOfScene.unpack(segment.body).run if segment.kind == Kind.END else None
+    except StreamError:
+        return None
+
+
+def _known_run(run: int) -> int:
+    """Return a run that a header or end tells, or refuse it."""
+    if not NO_RUN < run <= MAX_RUN:
+        raise StreamError(f"run: expected 1..{MAX_RUN}, found {run}")
+    return run
 
 
 @dataclass(frozen=True)
@@ -200,16 +230,19 @@ class EndOfScene:
     Attributes:
         height: number of rows of the scene, 1..2^24.
         segments: number of segments written before this one.
+        run: run of the encoding, 0 for none.
     """
 
     height: int
     segments: int
+    run: int = NO_RUN
 
     def pack(self) -> bytes:
         """Return the body; a height outside 1..2^24 is an InputError."""
         if not 1 <= self.height <= MAX_SIDE:
             raise InputError(f"height: expected 1..{MAX_SIDE} rows, found {self.height}")
-        return _END.pack(self.height, self.segments & 0xFFFF_FFFF)
+        body = _END.pack(self.height, self.segments & 0xFFFF_FFFF)
+        return body if self.run == NO_RUN else body + _RUN_AT_END.pack(self.run)
 
     @classmethod
     def unpack(cls, body: bytes) -> "EndOfScene":
@@ -218,9 +251,14 @@ class EndOfScene:
         Raises:
             StreamError: wrong length, or a height outside 1..2^24.
         """
-        if len(body) != _END.size:
-            raise StreamError(f"end segment: expected {_END.size} bytes, found {len(body)}")
-        height, segments = _END.unpack(body)
+        if len(body) not in (_END.size, _END.size + _RUN_AT_END.size):
+            raise StreamError(
+                f"end segment: expected {_END.size} bytes or {_RUN_AT_END.size} more, "
+                f"found {len(body)}"
+            )
+        height, segments = _END.unpack_from(body)
         if not 1 <= height <= MAX_SIDE:
             raise StreamError(f"end segment: expected a height of 1..{MAX_SIDE}, found {height}")
-        return cls(height, segments)
+        if len(body) == _END.size:
+            return cls(height, segments)
+        return cls(height, segments, _known_run(*_RUN_AT_END.unpack_from(body, _END.size)))

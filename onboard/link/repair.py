@@ -30,28 +30,28 @@ class Repair:
     """What a repair packet carries.
 
     Attributes:
-        run: name of a run of `protect`, the same in all its repair packets, u32.
-        first: number in the run of the group's first packet, u32.
+        series: name of a run of `protect`, the same in all its repair packets, u32.
+        first: number in the series of the group's first packet, u32.
         size: number of packets in the group, 1..4,096.
         row: number of a row of the code.
         symbol: content of that row, an even number of bytes.
     """
 
-    run: int
+    series: int
     first: int
     size: int
     row: int
     symbol: bytes
 
-    def pack(self, scene_id: int, model: bytes) -> bytes:
+    def pack(self, scene_id: int, binding: bytes) -> bytes:
         """Return the segment.
 
         Args:
             scene_id: scene of a packet in the group.
-            model: first 4 bytes of the model hash of a packet in the group.
+            binding: of the same packet.
         """
-        body = _BODY.pack(self.run, self.size) + self.symbol
-        segment = Segment(Kind.REPAIR, scene_id, model, self.first, 0, self.row, None, body)
+        body = _BODY.pack(self.series, self.size) + self.symbol
+        segment = Segment(Kind.REPAIR, scene_id, binding, self.first, 0, self.row, None, body)
         return segment.pack()
 
     @classmethod
@@ -64,12 +64,12 @@ class Repair:
         symbol = segment.body[_BODY.size :]
         if segment.layer or segment.edge or not symbol or len(symbol) % 2:
             raise StreamError(f"repair segment: body of {len(segment.body)} bytes, layer or edge")
-        run, size = _BODY.unpack_from(segment.body)
+        series, size = _BODY.unpack_from(segment.body)
         if not (1 <= size <= MAX_GROUP and size + segment.first < MAX_SYMBOLS):
             raise StreamError(f"repair segment: row {segment.first} of {size} packets")
         if size * len(symbol) > MAX_GROUP_BYTES:
             raise StreamError(f"repair segment: {size} symbols of {len(symbol)} bytes")
-        return cls(run, segment.tile, size, segment.first, symbol)
+        return cls(series, segment.tile, size, segment.first, symbol)
 
 
 def symbols_of(packets: Mapping[int, bytes], size: int, length: int) -> NDArray[np.uint16]:
@@ -95,7 +95,7 @@ def packet_of(apid: int, number: int, symbol: NDArray[np.uint16]) -> bytes:
 
     Args:
         apid: application process of its group.
-        number: number of the packet in the run.
+        number: number of the packet in the series.
         symbol: symbol that was solved, uint16 (length,).
     """
     content = symbol.astype(">u2").tobytes()
@@ -104,14 +104,14 @@ def packet_of(apid: int, number: int, symbol: NDArray[np.uint16]) -> bytes:
     return head + content[:length]
 
 
-def is_whole(packed: bytes, models: Collection[bytes]) -> bool:
+def is_whole(packed: bytes, bindings: Collection[bytes]) -> bool:
     """Say whether a packet that was solved checks like one that was received.
 
     Args:
         packed: packet that was solved.
-        models: tags of the models that its segments may be of.
+        bindings: those that its segments may be of.
     """
-    found = next(read_packets(packed, models))
+    found = next(read_packets(packed, bindings))
     return isinstance(known_packet(found), SpacePacket) and found.offset == 0
 
 

@@ -1,25 +1,18 @@
-"""Resync: what is intact in a damaged stream or recording, and of which models it may be."""
+"""Resync: what is intact in a damaged stream or recording."""
 
 from collections.abc import Callable, Collection, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from mmap import mmap
 from typing import TypeVar
 
 from onboard.errors import StreamError
+from onboard.link.binding import allowance, bindings_of, findable, next_sync
 from onboard.link.packet import IDLE_APID, PACKET_OVERHEAD, PacketHead, SpacePacket
-from onboard.link.segment import BOUND, SYNC, Buffer, Head, Segment, told_tag, unpack_segments
+from onboard.link.segment import SYNC, Buffer, Head, Segment, unpack_segments
 
-MAX_MODELS = 256
-"""Models of which there may be segments in what was received together."""
 GIVEN_UP = "too many false sync marks, the rest was not read"
 """Reason of a damage that nobody searched for what is intact in it."""
-_WASTE_PER_BYTE = 16
-_WASTE_ALLOWED = 1 << 20
-_MOST_HEARD_ONCE = 1 << 16
-
-Place = tuple[int, int, int, int]
 AnyHead = TypeVar("AnyHead", bound=Head | PacketHead)
 Intact = TypeVar("Intact")
 
@@ -91,106 +84,8 @@ def resync(
         yield Damage(damaged_from, len(stream) - damaged_from, reason)
 
 
-def allowance(stream: bytes | mmap) -> int:
-    """Return the bytes that may be read for nothing before a stream is given up."""
-    return _WASTE_PER_BYTE * len(stream) + _WASTE_ALLOWED
-
-
-def _findable(stream: Buffer) -> bytes | mmap:
-    """Return a stream in which bytes can be looked for."""
-    return bytes(stream) if isinstance(stream, memoryview) else stream
-
-
-def _next_sync(stream: bytes | mmap, offset: int) -> int:
-    """Return where the next sync mark after an offset is, the stream's end if there is none."""
-    found = stream.find(SYNC, offset + 1)
-    return len(stream) if found < 0 else found
-
-
-class ModelTags:
-    """Tags of the models of which there are segments in what was received (SPEC.md, section 2).
-
-    Those that a scene header, end or repair segment names; of a scene of which none was heard,
-    those on which two tile or mask segments agree. What is kept in mind is bounded: 256 models of
-    either kind, and the last 65,536 tags told once (an intact scene needs one of these).
-    """
-
-    def __init__(self) -> None:
-        self._named: set[bytes] = set()
-        self._told: set[int] = set()
-        self._once: dict[tuple[int, bytes], Place] = {}
-        self._agreed: set[tuple[int, bytes]] = set()
-
-    @property
-    def known(self) -> frozenset[bytes]:
-        """The tags, as far as was heard."""
-        agreed = (tag for scene_id, tag in self._agreed if scene_id not in self._told)
-        return frozenset(self._named.union(agreed))
-
-    def hear(self, stream: Buffer) -> None:
-        """Take a stream, or the next part of one that ends with a segment.
-
-        In a scene whose model is named no tile is looked at. Listening ends, as reading does, when
-        more than 16 times the stream (and 1 MiB) went into it.
-        """
-        searched = _findable(stream)
-        for offset, head in _heads(searched, self._may_name):
-            with suppress(StreamError):
-                self._hear_name(Segment.of(head, searched, offset, ()))
-        for offset, head in _heads(searched, self._may_tell):
-            self._hear_tile(head, told_tag(bytes(searched[offset : offset + head.size])))
-
-    def _may_name(self, head: Head) -> bool:
-        return head.kind not in BOUND
-
-    def _may_tell(self, head: Head) -> bool:
-        return head.kind in BOUND and head.scene_id not in self._told
-
-    def _hear_name(self, segment: Segment) -> None:
-        if len(self._named) < MAX_MODELS:
-            self._named.add(segment.model)
-        if segment.model in self._named:
-            self._told.add(segment.scene_id)
-
-    def _hear_tile(self, head: Head, tag: bytes) -> None:
-        key = head.scene_id, tag
-        place = head.kind, head.tile, head.layer, head.first
-        if self._once.setdefault(key, place) != place:
-            if len(self._agreed) < MAX_MODELS:
-                self._agreed.add(key)
-        elif len(self._once) > _MOST_HEARD_ONCE:
-            del self._once[next(iter(self._once))]
-
-
-def models_of(*streams: Buffer) -> frozenset[bytes]:
-    """Return the tags of the models that are known from some streams, see `ModelTags`."""
-    tags = ModelTags()
-    for stream in streams:
-        tags.hear(stream)
-    return tags.known
-
-
-def _heads(stream: bytes | mmap, wanted: Callable[[Head], bool]) -> Iterator[tuple[int, Head]]:
-    """Yield offset and head of whatever may be a wanted segment, one in another included.
-
-    This ends before the segments are more than `allowance` together.
-    """
-    allowed = allowance(stream)
-    offset = -1
-    while (offset := _next_sync(stream, offset)) < len(stream):
-        try:
-            head = Head.read(stream, offset)
-        except StreamError:
-            continue
-        if wanted(head):
-            allowed -= head.size
-            if allowed < 0:
-                return
-            yield offset, head
-
-
 def read_segments(
-    stream: Buffer, models: Collection[bytes] | None = None
+    stream: Buffer, bindings: Collection[bytes] | None = None
 ) -> Iterator[Segment | Damage]:
     """Yield the segments of a stream and, between them, what is damaged.
 
@@ -199,16 +94,16 @@ def read_segments(
 
     Args:
         stream: segments back to back.
-        models: tags that tiles and masks may have, None for those of which the stream tells: see
-            `models_of`.
+        bindings: those that tiles and masks may have, None for those of which the stream tells: see
+            `bindings_of`.
     """
-    searched = _findable(stream)
-    known = models_of(searched) if models is None else models
+    searched = findable(stream)
+    known = bindings_of(searched) if bindings is None else bindings
 
     def read(head: Head, offset: int) -> Segment:
         return Segment.of(head, searched, offset, known)
 
-    yield from resync(searched, partial(Head.read, searched), read, partial(_next_sync, searched))
+    yield from resync(searched, partial(Head.read, searched), read, partial(next_sync, searched))
 
 
 @dataclass(frozen=True)
@@ -234,18 +129,18 @@ def is_packets(stream: Buffer) -> bool:
 
 
 def read_stream(
-    stream: Buffer, models: Collection[bytes] | None = None
+    stream: Buffer, bindings: Collection[bytes] | None = None
 ) -> Iterator[Segment | Damage]:
     """Yield the segments of a stream, bare or in packets, and what is damaged.
 
     Args:
         stream: segments or packets back to back.
-        models: tags that tiles and masks may have, None for those of which the stream tells.
+        bindings: those that tiles and masks may have, None for those of which the stream tells.
     """
     if not is_packets(stream):
-        yield from read_segments(stream, models)
+        yield from read_segments(stream, bindings)
         return
-    for found in read_packets(stream, models):
+    for found in read_packets(stream, bindings):
         if isinstance(found, Damage):
             yield found
         else:
@@ -253,7 +148,7 @@ def read_stream(
 
 
 def read_packets(
-    stream: Buffer, models: Collection[bytes] | None = None
+    stream: Buffer, bindings: Collection[bytes] | None = None
 ) -> Iterator[Received | Damage]:
     """Yield the packets of a recording and, between them, what is damaged.
 
@@ -262,10 +157,10 @@ def read_packets(
 
     Args:
         stream: packets back to back.
-        models: tags that tiles and masks may have, None for those of which the stream tells.
+        bindings: those that tiles and masks may have, None for those of which the stream tells.
     """
-    searched = _findable(stream)
-    known = models_of(searched) if models is None else models
+    searched = findable(stream)
+    known = bindings_of(searched) if bindings is None else bindings
 
     def read(head: Head | PacketHead, offset: int) -> Received | None:
         stop = offset + head.size
@@ -293,6 +188,6 @@ def _head_at(stream: bytes | mmap, offset: int) -> Head | PacketHead:
 
 def _next_packet(stream: bytes | mmap, offset: int) -> int:
     """Return where a packet, or failing that a segment, may begin after a place where none does."""
-    mark = _next_sync(stream, offset)
+    mark = next_sync(stream, offset)
     before = mark - PACKET_OVERHEAD
     return before if offset < before and mark < len(stream) else mark

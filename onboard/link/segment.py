@@ -8,8 +8,8 @@
                                                   or none
 
 VK: version << 4 | kind. EL: has edge << 7 | wide tile << 6 | has first << 5 | layer.
-Body: the model's tag u32 unless the kind is bound to it, valid rows and columns u16 if it has an
-edge, and what is carried. Check: CRC-32C of all before, XORed with the tag if the kind is bound.
+Body: the binding u32 unless the kind is bound by its check, valid rows and columns u16 if it has
+an edge, and what is carried. Check: CRC-32C of all before, XORed with the binding if it is bound.
 """
 
 import struct
@@ -39,6 +39,7 @@ MIN_SEGMENT_BYTES = 114
 MAX_SEGMENT_BYTES = 65_535 + SEGMENT_OVERHEAD
 MAX_LAYERS = 32
 TAG_BYTES = 4
+"""Bytes of the tag of a model, and of a binding."""
 _EDGE_FLAG, _WIDE_FLAG, _FIRST_FLAG = 0x80, 0x40, 0x20
 _START = struct.Struct(">2sBBH")
 _REST = {  # tile, first unless it is 0, length
@@ -47,7 +48,7 @@ _REST = {  # tile, first unless it is 0, length
     _WIDE_FLAG: struct.Struct(">IH"),
     _WIDE_FLAG | _FIRST_FLAG: struct.Struct(">IHH"),
 }
-_CRC_BYTES = 4
+CRC_BYTES = 4
 _EDGE = struct.Struct(">HH")
 _CRCS_AT_ONCE = 32
 
@@ -65,7 +66,7 @@ class Kind(IntEnum):
 
 
 BOUND = (Kind.TILE, Kind.MASK)
-"""Kinds that do not name their model: their CRC is bound to it."""
+"""Kinds that do not name their binding: their CRC is bound to it."""
 
 
 @dataclass(frozen=True)
@@ -75,17 +76,17 @@ class Segment:
     Attributes:
         kind: one of `Kind`; a reader also meets unknown ones, 5..15.
         scene_id: number of the scene, u16.
-        model: tag of the model, the first 4 bytes of its hash.
+        binding: what model and encoding it is of, see `onboard.link.binding`, 4 bytes.
         tile: tile index, u32.
         layer: layer in which the body starts, 0..31.
         first: index in that layer, first pixel of a mask, or row of a repair segment, u16.
         edge: valid rows and columns of a border tile, else None.
-        body: bytes that are carried, tag and edge fields left out.
+        body: bytes that are carried, binding and edge fields left out.
     """
 
     kind: int
     scene_id: int
-    model: bytes
+    binding: bytes
     tile: int
     layer: int
     first: int
@@ -103,8 +104,8 @@ class Segment:
     def _message(self) -> bytes:
         """Return the bytes before the CRC."""
         self._check()
-        tag = b"" if self.kind in BOUND else self.model
-        body = tag + (_EDGE.pack(*self.edge) if self.edge else b"") + self.body
+        named = b"" if self.kind in BOUND else self.binding
+        body = named + (_EDGE.pack(*self.edge) if self.edge else b"") + self.body
         sizes = (_WIDE_FLAG if is_wide(self.tile) else 0) | (_FIRST_FLAG if self.first else 0)
         flags = (_EDGE_FLAG if self.edge else 0) | sizes | self.layer
         start = _START.pack(SYNC, MAJOR << 4 | self.kind, flags, self.scene_id)
@@ -117,7 +118,7 @@ class Segment:
         for name, value, least, most in (
             ("kind", self.kind, 0, 15),
             ("scene id", self.scene_id, 0, 65_535),
-            ("bytes of model tag", len(self.model), TAG_BYTES, TAG_BYTES),
+            ("bytes of binding", len(self.binding), TAG_BYTES, TAG_BYTES),
             ("tile", self.tile, 0, (1 << 32) - 1),
             ("layer", self.layer, 0, MAX_LAYERS - 1),
             ("first", self.first, 0, 65_535),
@@ -130,43 +131,44 @@ class Segment:
 
     @classmethod
     def unpack(
-        cls, buffer: Buffer, offset: int = 0, models: Collection[bytes] | None = None
+        cls, buffer: Buffer, offset: int = 0, bindings: Collection[bytes] | None = None
     ) -> tuple["Segment", int]:
         """Read the segment at `offset`; return it and the offset after it.
 
         Args:
             buffer: bytes that hold the segment.
             offset: place of its first byte.
-            models: tags of the models that tiles and masks may be of. None takes any, for bytes
-                that are known to be good: damage then shows as a model that nobody has.
+            bindings: those that tiles and masks may have. None takes any, for bytes that are known
+                to be good: damage then shows as a binding that nobody has.
 
         Raises:
             StreamError: no sync mark, a newer version, cut short, not the one form that it has, a
                 wrong CRC, or impossible edge fields.
         """
         head = Head.read(buffer, offset)
-        return cls.of(head, buffer, offset, models), offset + head.size
+        return cls.of(head, buffer, offset, bindings), offset + head.size
 
     @classmethod
     def of(
-        cls, head: "Head", buffer: Buffer, offset: int, models: Collection[bytes] | None
+        cls, head: "Head", buffer: Buffer, offset: int, bindings: Collection[bytes] | None
     ) -> "Segment":
         """Read a segment whose head is read already, see `unpack`."""
         packed = bytes(buffer[offset : offset + head.size])
-        tag, body = told_tag(packed), packed[head.length : -_CRC_BYTES]
+        binding, body = told_binding(packed), packed[head.length : -CRC_BYTES]
         if head.kind in BOUND:
-            if models is not None and tag not in models:
-                known = next(iter(models)).hex() if len(models) == 1 else f"one of {len(models)}"
+            if bindings is not None and binding not in bindings:
+                one = len(bindings) == 1
+                known = next(iter(bindings)).hex() if one else f"one of {len(bindings)}"
                 raise StreamError(
-                    f"segment: CRC does not match a known model: expected {known}, "
-                    f"found {tag.hex()}"
+                    f"segment: CRC does not match a known model and run: expected {known}, "
+                    f"found {binding.hex()}"
                 )
-        elif any(tag):
+        elif any(binding):
             raise StreamError("segment: CRC does not match")
         else:
-            tag, body = body[:TAG_BYTES], body[TAG_BYTES:]
-            if len(tag) < TAG_BYTES:
-                raise StreamError(f"segment: model tag cut short: {len(tag)} bytes")
+            binding, body = body[:TAG_BYTES], body[TAG_BYTES:]
+            if len(binding) < TAG_BYTES:
+                raise StreamError(f"segment: binding cut short: {len(binding)} bytes")
         edge = None
         if head.has_edge:
             if len(body) < _EDGE.size:
@@ -174,7 +176,8 @@ class Segment:
             edge, body = _EDGE.unpack_from(body), body[_EDGE.size :]
             if not (1 <= edge[0] <= MAX_TILE and 1 <= edge[1] <= MAX_TILE):
                 raise StreamError(f"segment edge: expected 1..{MAX_TILE} pixels, found {edge}")
-        return cls(head.kind, head.scene_id, tag, head.tile, head.layer, head.first, edge, body)
+        place = head.tile, head.layer, head.first
+        return cls(head.kind, head.scene_id, binding, *place, edge, body)
 
 
 class Head(NamedTuple):
@@ -222,7 +225,7 @@ class Head(NamedTuple):
         if first == [0]:
             raise StreamError("segment: first is 0, expected it to be left out")
         head = _START.size + rest.size
-        size = head + length + _CRC_BYTES
+        size = head + length + CRC_BYTES
         if (missing := offset + size - len(buffer)) > 0:
             raise StreamError(f"segment: cut short, {missing} bytes are missing")
         layer, has_edge = flags & MAX_LAYERS - 1, bool(flags & _EDGE_FLAG)
@@ -240,10 +243,10 @@ def overhead(tile: int, first: int) -> int:
     return around + (WIDE_BYTES if is_wide(tile) else 0)
 
 
-def told_tag(packed: bytes) -> bytes:
-    """Return what CRC and check of a packed segment tell: a model's tag, zeros if bound to none."""
-    check = int.from_bytes(packed[-_CRC_BYTES:], "big")
-    return (crc32c(packed[:-_CRC_BYTES]) ^ check).to_bytes(TAG_BYTES, "big")
+def told_binding(packed: bytes) -> bytes:
+    """Return what CRC and check of a packed segment tell: a binding, zeros if bound to none."""
+    check = int.from_bytes(packed[-CRC_BYTES:], "big")
+    return (crc32c(packed[:-CRC_BYTES]) ^ check).to_bytes(TAG_BYTES, "big")
 
 
 def pack_segments(segments: Sequence[Segment]) -> list[bytes]:
@@ -253,15 +256,17 @@ def pack_segments(segments: Sequence[Segment]) -> list[bytes]:
         part = segments[first : first + _CRCS_AT_ONCE]
         messages = [segment._message() for segment in part]
         for segment, message, crc in zip(part, messages, crc32c_of_each(messages), strict=True):
-            tag = int.from_bytes(segment.model, "big") if segment.kind in BOUND else 0
-            found.append(message + (crc ^ tag).to_bytes(_CRC_BYTES, "big"))
+            bound = int.from_bytes(segment.binding, "big") if segment.kind in BOUND else 0
+            found.append(message + (crc ^ bound).to_bytes(CRC_BYTES, "big"))
     return found
 
 
-def unpack_segments(packed: Buffer, models: Collection[bytes] | None = None) -> tuple[Segment, ...]:
+def unpack_segments(
+    packed: Buffer, bindings: Collection[bytes] | None = None
+) -> tuple[Segment, ...]:
     """Return the segments of a packet, all of which must be good; see `Segment.unpack`."""
     found, offset = [], 0
     while offset < len(packed):
-        segment, offset = Segment.unpack(packed, offset, models)
+        segment, offset = Segment.unpack(packed, offset, bindings)
         found.append(segment)
     return tuple(found)

@@ -17,7 +17,7 @@ EDIT_BYTES = 4
 
 
 def seal_segments(stream: bytes) -> bytes:
-    """Set the CRC of every segment of a stream; tiles and masks are of the model named last."""
+    """Set the CRC of every segment of a stream; tiles and masks have the binding named last."""
     tag = int.from_bytes(fixed_bundle().tag, "big")
     sealed = bytearray(stream)
     view = memoryview(sealed)

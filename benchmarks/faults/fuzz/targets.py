@@ -30,6 +30,7 @@ from onboard.codec.lapped.read.lanes import Lane
 from onboard.codec.lapped.read.layers import LayerReader
 from onboard.codec.tile import DEPENDENT, FULL, Codec
 from onboard.errors import SkybookError, StreamError
+from onboard.link.binding import run_of
 from onboard.link.header import SceneHeader
 from onboard.link.resync import Damage, read_packets, read_segments
 from onboard.link.segment import MAX_LAYERS, Kind, Segment
@@ -111,8 +112,9 @@ def read_recording(stream: bytes) -> None:
 def _receive(found: Sequence[Segment | Damage]) -> None:
     """Collect segments and read all tiles; anything damaged is a StreamError."""
     bundles = {bundle.tag: bundle for bundle in (fixed_bundle(), lapped_bundle())}
-    model = next((part.model for part in found if isinstance(part, Segment)), b"")
-    bundle = bundles.get(model, fixed_bundle())
+    binding = next((part.binding for part in found if isinstance(part, Segment)), b"")
+    fits = (bundle for tag, bundle in bundles.items() if run_of(binding, tag) is not None)
+    bundle = next(fits, fixed_bundle())
     reception = Reception(bundle)
     reception.add_all(found)
     grid = reception.grid(None, _MAX_PIXELS)
@@ -200,7 +202,7 @@ def read_lanes(packed: bytes) -> None:
     rows, cols = 1 + (packed[0] >> 4), 1 + (packed[0] & 15)
     bundle = lapped_bundle()
     model = LappedCodec.of(bundle.codec).model
-    reception = Reception(bundle, 0, SceneHeader("u16", 16, BANDS, cols, rows))
+    reception = Reception(bundle, 0, header=SceneHeader("u16", 16, BANDS, cols, rows))
     edge = None if rows == cols == TILE else (rows, cols)
     reception.add_all(_tile_segments(packed, bundle.tag, edge))
     tile = LappedRebuilder(bundle).tile(reception, reception.grid(None, TILE * TILE), 0)

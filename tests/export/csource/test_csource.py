@@ -139,6 +139,8 @@ class Case:
             found += ["--ratio", repr(options.ratio)]
         if options.budget is not None:
             found += ["--bytes", str(options.budget), "--lines", str(self.image.shape[1])]
+        if options.run is not None:
+            found += ["--run", str(options.run)]
         if self.nodata is not None:
             found += ["--nodata", str(self.nodata)]
         if self.start is not None:
@@ -211,6 +213,7 @@ CASES = {
     "small packets": Case(
         scene(15, 150, 300), options(ratio=12.0, packets=SMALL_PACKETS), start=(700_000_000, 40_000)
     ),
+    "a run that is given": Case(scene(15, 70, 90), options(run=16_777_215)),
     "patterns": Case(patterns(), options(ratio=10.0)),
     "coarse patterns": Case(patterns(), options(ratio=150.0)),
     "patterns in one layer": Case(patterns(True), options(ratio=5.0, one_layer=True), nodata=0),

@@ -60,7 +60,7 @@ def test_other_traffic_is_no_damage(name: str) -> None:
     assert tally.packets == len(PACKETS)
     received = read_pass([recording])
     assert received.damage == []
-    assert received.scenes == read_pass([STREAM]).scenes
+    assert received.encodings == read_pass([STREAM]).encodings
 
 
 def test_what_is_damaged_among_other_traffic_is_damage_alone() -> None:
@@ -86,7 +86,7 @@ def test_no_segment_is_lost_in_a_packet_of_a_damaged_header() -> None:
     for bit in range(16):
         damaged = bytearray(STREAM)
         damaged[len(PACKETS[0]) + bit // 8] ^= 128 >> bit % 8
-        assert read_pass([bytes(damaged)]).scenes == read_pass([STREAM]).scenes
+        assert read_pass([bytes(damaged)]).encodings == read_pass([STREAM]).encodings
 
 
 def test_a_whole_picture_among_other_traffic_ends_in_exit_code_0(run: Run, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from ground.decode.inventory import take_inventory
 from ground.products import geotiff
 from ground.scenes.procedural import procedural
 from ground.station.merge import merge
-from ground.station.recording import open_recording, read_pass
+from ground.station.recording import Pass, open_recording, read_pass
 from ground.station.sequence import SequenceCounts
 from ground.station.tally import Tally
 from ground.station.udp import listen, receive
@@ -24,7 +24,9 @@ from onboard import bundle as bundles
 from onboard.downlink.protect import protect
 from onboard.encoder import Encoder, Options
 from onboard.errors import InputError, StreamError, UsageError
+from onboard.link.binding import run_of
 from onboard.link.packet import SEQUENCES, PacketOptions, SpacePacket
+from onboard.link.resync import Damage
 from onboard.link.segment import Kind, Segment, unpack_segments
 from tests.conftest import Run
 
@@ -65,7 +67,13 @@ def heard(seed: int, loss: float, flips: int) -> bytes:
 
 
 def segments(recording: bytes) -> set[Segment]:
-    return {s for scene in read_pass([recording]).scenes.values() for s in scene}
+    return {s for parts in read_pass([recording]).encodings.values() for s in parts}
+
+
+def of_scene(received: Pass, scene_id: int) -> list[Segment | Damage]:
+    """Return what there is of the only encoding of a scene."""
+    (encoding,) = received.wanted(scene_id, None, ())
+    return received.of(encoding)
 
 
 def test_sequence_counts_wrap_repeat_and_come_late() -> None:
@@ -95,7 +103,7 @@ def test_tally_of_a_recording() -> None:
         "gaps": [(2, 2)],
     }
     assert tally.damaged_bytes == 4
-    assert list(tally.scenes) == [7]
+    assert [encoding.scene_id for encoding in tally.encodings] == [7]
 
 
 def test_a_tally_that_begins_amid_a_pass_waits_for_a_model() -> None:
@@ -111,20 +119,25 @@ def test_a_tally_that_begins_amid_a_pass_waits_for_a_model() -> None:
     assert (lone.packets, lone.damaged_bytes) == (0, len(without[0]))
 
 
-def test_a_lone_packet_is_read_by_what_other_recordings_or_the_bundle_tell(
+def test_a_lone_packet_is_read_by_what_other_recordings_or_the_run_tell(
     run: Run, tmp_path: Path, decoder: Decoder
 ) -> None:
     lone = next(p for p in PACKETS if [s.kind for s in unpack_segments(p[12:])] == [Kind.TILE])
     expected = set(unpack_segments(lone[12:]))
-    assert expected <= set(read_pass([lone, PACKETS[0]]).scene(7))
-    assert expected <= set(read_pass([lone], models=[decoder.bundle.tag]).scene(7))
-    assert read_pass([lone]).scenes == {}
+    assert expected <= set(of_scene(read_pass([lone, PACKETS[0]]), 7))
+    (binding,) = {segment.binding for segment in expected}
+    assert expected <= set(of_scene(read_pass([lone], bindings=[binding]), 7))
+    assert read_pass([lone], bindings=[decoder.bundle.tag]).encodings == {}
     assert lone in merge([lone, PACKETS[0]]).recording
-    assert decoder.decode(lone, width=SHAPE[1]).reception.counts["used"] == len(expected)
+    number = run_of(binding, decoder.bundle.tag)
+    received = decoder.decode(lone, width=SHAPE[1], run=number).reception
+    assert received.counts["used"] == len(expected)
     (tmp_path / "lone.pkt").write_bytes(lone)
+    arguments = ("lone.pkt", "-o", "out.tif", "--width", SHAPE[1])
+    assert run("ground", "decode", *arguments).returncode == 4
+    assert not (tmp_path / "out.tif").exists()
     for options in ([], ["--bundle", NAME]):
-        arguments = ("lone.pkt", "-o", "out.tif", "--width", SHAPE[1], *options)
-        assert run("ground", "decode", *arguments).returncode == 4
+        assert run("ground", "decode", *arguments, "--run", number, *options).returncode == 4
         assert (tmp_path / "out.tif").exists()
 
 
@@ -132,7 +145,8 @@ def test_several_recordings_are_one_pass(decoder: Decoder, whole: Decoded) -> No
     one, other = b"".join(PACKETS[::2]), b"".join(PACKETS[1::2][::-1])
     for recordings in ([one, other], [other, one, one]):
         received = read_pass(recordings)
-        decoded = decoder.decode_segments(received.scene(received.choose(None)))
+        (encoding,) = received.of_one_scene(None, None, ())
+        decoded = decoder.decode_segments(received.of(encoding))
         assert decoded.complete
         assert np.array_equal(decoded.scene.image, whole.scene.image)
         assert np.array_equal(decoded.mask, whole.mask)
@@ -143,14 +157,14 @@ def test_interleaved_applications_and_scenes() -> None:
     mixed = [p for pair in zip(PACKETS, others, strict=False) for p in pair]
     mixed += PACKETS[len(others) :] + others[len(PACKETS) :]
     received = read_pass([b"".join(mixed)])
-    assert sorted(received.scenes) == [7, 9]
+    assert [e.scene_id for e in received.wanted(None, None, ())] == [7, 9]
     with pytest.raises(UsageError, match="7, 9"):
-        received.choose(None)
+        received.of_one_scene(None, None, ())
     with pytest.raises(StreamError, match="scene 5"):
-        received.choose(5)
-    assert set(received.scene(9)) == segments(b"".join(others))
+        received.of_one_scene(5, None, ())
+    assert set(of_scene(received, 9)) == segments(b"".join(others))
     alone = read_pass([b"".join(mixed)], apid=4)
-    assert list(alone.scenes) == [9]
+    assert [encoding.scene_id for encoding in alone.encodings] == [9]
 
 
 def test_a_filter_keeps_segments_of_damaged_packets_but_not_of_other_applications() -> None:
@@ -158,9 +172,9 @@ def test_a_filter_keeps_segments_of_damaged_packets_but_not_of_other_application
     broken = bytearray(PACKETS[3])
     broken[0] ^= 0x80
     mine = read_pass([bytes(PACKETS[0] + broken)], apid=3)
-    assert set(mine.scene(7)) >= segments(PACKETS[3])
+    assert set(of_scene(mine, 7)) >= segments(PACKETS[3])
     both = read_pass([PACKETS[0] + bytes(broken) + twin[0]], apid=3)
-    assert set(both.scenes[7]) == segments(PACKETS[0])
+    assert {s for s in of_scene(both, 7) if isinstance(s, Segment)} == segments(PACKETS[0])
 
 
 def test_repair_packets_are_used(decoder: Decoder, whole: Decoded) -> None:
@@ -168,7 +182,7 @@ def test_repair_packets_are_used(decoder: Decoder, whole: Decoded) -> None:
     rng = np.random.default_rng(2)
     kept = [p for p in sent if rng.random() >= 0.1]
     received = read_pass([b"".join(kept)])
-    decoded = decoder.decode_segments(received.scene(7))
+    decoded = decoder.decode_segments(of_scene(received, 7))
     assert decoded.complete
     assert np.array_equal(decoded.scene.image, whole.scene.image)
     assert segments(merge([b"".join(kept)]).recording) == segments(b"".join(PACKETS))
@@ -220,7 +234,7 @@ def test_most_stations_are_believed() -> None:
         merged = merge([*stations, b"".join(PACKETS[:4])])
         assert believed in segments(merged.recording)
         assert ({segment, lie} - {believed}).isdisjoint(segments(merged.recording))
-        place = (7, segment.tile, Kind.TILE, segment.layer, segment.first)
+        place = (7, segment.binding, segment.tile, Kind.TILE, segment.layer, segment.first)
         assert merged.contradictions == [place]
 
 

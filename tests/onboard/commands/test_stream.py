@@ -20,6 +20,7 @@ from onboard.encoder import Encoder, Options
 from onboard.encoder.encoder import Progress
 from onboard.errors import InputError, LimitError, StreamError, UsageError
 from onboard.image.lines import LineSource
+from onboard.link.binding import bind
 from onboard.link.header import SceneHeader
 from onboard.link.packet import PacketOptions, SpacePacket
 from onboard.link.resync import Received, read_packets
@@ -154,6 +155,23 @@ def test_resuming_after_every_packet(folder: Path, tmp_path: Path) -> None:
         output.write_bytes(whole[:stop])
         assert go_on(folder, output) == 0
         assert output.read_bytes() == whole
+
+
+def test_resuming_goes_on_with_the_run_of_the_file(folder: Path, tmp_path: Path) -> None:
+    output = tmp_path / "boot.pkt"
+    scene = ["stream", "--input", str(folder / "scene.bil"), *FORM, *TIMED, "-o", str(output)]
+    assert main([*scene, "--run", "7"]) == 0
+    whole = output.read_bytes()
+    assert bind(load("skybook-s2").tag, 7) in whole
+    for share in (0.0, 0.1, 0.7):
+        output.write_bytes(whole[: int(share * len(whole))])
+        assert go_on(folder, output, *(() if share else ("--run", "7"))) == 0
+        assert output.read_bytes() == whole
+    output.write_bytes(whole[:-9])
+    assert go_on(folder, output, "--run", "8") == 2
+    assert output.read_bytes() == whole[:-9]
+    for run in ("0", "-1", "16777216"):
+        assert main([*scene, "--run", run]) == 2
 
 
 def test_an_input_that_begins_later(folder: Path, tmp_path: Path) -> None:

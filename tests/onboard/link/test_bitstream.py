@@ -310,7 +310,7 @@ STREAM = [
     [
         {"kind": 16},
         {"scene_id": 65_536},
-        {"model": b"abc"},
+        {"binding": b"abc"},
         {"tile": 1 << 32},
         {"layer": 32},
         {"first": -1},

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onboard.errors import StreamError
+from onboard.link.binding import Bindings, bindings_of
 from onboard.link.crc import crc32c
-from onboard.link.resync import Damage, ModelTags, models_of, read_segments
+from onboard.link.resync import Damage, read_segments
 from onboard.link.segment import Head, Kind, Segment, overhead
 
 MODEL = bytes.fromhex("a1b2c3d4")
@@ -74,7 +75,7 @@ def test_a_check_as_it_is_sent() -> None:
         ("534b 11 21 1234 0005 0000 0003 010203", "first is 0"),
         ("534b 21 01 1234 0005 0003 010203", "expected format 1, found 2"),
         ("534b 11 81 1234 0005 0003 010203", "edge fields cut short"),
-        ("534b 13 00 1234 0000 0003 a1b2c3", "model tag cut short"),
+        ("534b 13 00 1234 0000 0003 a1b2c3", "binding cut short"),
         ("534b 11 01 1234 0005 0004 010203", "1 bytes are missing"),
     ],
 )
@@ -94,7 +95,7 @@ def test_round_trip(segment: Segment) -> None:
 @given(st.lists(segments, max_size=6))
 def test_streams(made: list[Segment]) -> None:
     stream = b"".join(s.pack() for s in made)
-    assert list(read_segments(stream, {s.model for s in made})) == made
+    assert list(read_segments(stream, {s.binding for s in made})) == made
 
 
 def test_every_bit_flip_is_found_and_leaves_the_others() -> None:
@@ -137,7 +138,7 @@ def test_the_model_is_known_from_a_bundle_or_from_what_names_it_anywhere() -> No
         naming = replace(elsewhere, kind=kind)
         assert intact(packed + naming.pack()) == [PLAIN, naming]
         assert intact(naming.pack() + packed) == [naming, PLAIN]
-    assert intact(packed + replace(elsewhere, model=OTHER).pack())[0].kind == Kind.SCENE
+    assert intact(packed + replace(elsewhere, binding=OTHER).pack())[0].kind == Kind.SCENE
     (damage,) = read_segments(packed, {OTHER})
     assert isinstance(damage, Damage)
     assert "a1b2c3d4" in damage.reason
@@ -148,27 +149,27 @@ def test_two_segments_of_a_scene_without_header_tell_its_model() -> None:
     more = replace(PLAIN, tile=6)
     assert intact(PLAIN.pack() + more.pack()) == [PLAIN, more]
     assert intact(PLAIN.pack() + PLAIN.pack()) == []
-    assert intact(PLAIN.pack() + replace(more, model=OTHER).pack()) == []
+    assert intact(PLAIN.pack() + replace(more, binding=OTHER).pack()) == []
     assert intact(PLAIN.pack() + replace(more, scene_id=1).pack()) == []
 
 
 def test_the_same_damage_in_two_segments_is_no_model_where_a_header_names_one() -> None:
     pair = [PLAIN.pack(), replace(PLAIN, tile=6).pack()]
     wrong = [part[:-1] + bytes([part[-1] ^ 1]) for part in pair]
-    assert [s.model for s in intact(b"".join(wrong))] == [bytes.fromhex("a1b2c3d5")] * 2
+    assert [s.binding for s in intact(b"".join(wrong))] == [bytes.fromhex("a1b2c3d5")] * 2
     assert intact(b"".join(wrong) + HEADER.pack()) == [HEADER]
 
 
 def test_models_are_heard_part_by_part_as_of_the_whole() -> None:
-    parts = [PLAIN.pack(), replace(PLAIN, tile=6, model=OTHER).pack(), EDGE.pack()]
-    parts += [replace(PLAIN, tile=7).pack(), replace(HEADER, scene_id=2, model=b"abcd").pack()]
-    tags = ModelTags()
+    parts = [PLAIN.pack(), replace(PLAIN, tile=6, binding=OTHER).pack(), EDGE.pack()]
+    parts += [replace(PLAIN, tile=7).pack(), replace(HEADER, scene_id=2, binding=b"abcd").pack()]
+    tags = Bindings()
     known = []
     for part in parts:
         tags.hear(part)
         known.append(tags.known)
     assert known == [set(), set(), set(), {MODEL}, {MODEL, b"abcd"}]
-    assert models_of(b"".join(parts)) == models_of(*parts[::-1]) == known[-1]
+    assert bindings_of(b"".join(parts)) == bindings_of(*parts[::-1]) == known[-1]
 
 
 def test_a_false_mark_in_damage_does_not_swallow_what_follows() -> None:
@@ -190,7 +191,7 @@ def test_a_stream_made_to_waste_time_is_given_up_and_what_came_before_is_kept() 
     assert len(found) == 2
     for kind in (b"\x10", b"\x11"):  # to be told models by, too
         named = head[:2] + kind + head[3:]
-        assert models_of(EDGE.pack() + HEADER.pack() + named * 20_000) == {MODEL}
+        assert bindings_of(EDGE.pack() + HEADER.pack() + named * 20_000) == {MODEL}
     assert time.perf_counter() - begun < 20
 
 

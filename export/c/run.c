@@ -1,0 +1,126 @@
+/* The scene header, and the run that tells an encoding from others (SPEC.md, sections 2 and 13). */
+#include <string.h>
+
+#include "parts.h"
+
+#define TYPE_U16 1
+#define CRITICAL 0x80u
+
+/* What shapes the stream, as it counts for the run. */
+enum { ONE_LAYER = 1, TRELLIS = 2, PACKETS = 8, PACKET_CONTROL = 16 };
+enum { RATE_RATIO = 1, RATE_BUDGET = 2, RATE_STEP_CODE = 4 };
+
+/* The scene header as a segment, repeated in the stream; without a run if that is 0. */
+static void make_head(struct skybook_encoder *encoder, uint32_t run)
+{
+    const struct skybook_options *options = &encoder->options;
+    uint8_t *body = encoder->head + SKYBOOK_NAMED_HEAD;
+    size_t length = 13;
+    body[0] = 0;
+    body[1] = TYPE_U16;
+    body[2] = options->significant_bits;
+    skybook_put16(body + 3, SKYBOOK_BANDS);
+    skybook_put32(body + 5, options->width);
+    skybook_put32(body + 9, options->budget > 0 ? options->height : 0);
+    if (options->has_nodata) {
+        body[length] = 1;
+        skybook_put16(body + length + 1, 4);
+        skybook_put32(body + length + 3, options->nodata);
+        length += 7;
+    }
+    if (options->has_start_time) {
+        body[length] = 5;
+        skybook_put16(body + length + 1, 6);
+        skybook_put32(body + length + 3, options->start_seconds);
+        skybook_put16(body + length + 7, options->start_fraction);
+        length += 9;
+    }
+    if (run > 0) {
+        body[length] = CRITICAL | 21u;
+        skybook_put16(body + length + 1, 4);
+        skybook_put32(body + length + 3, run);
+        length += 7;
+    }
+    skybook_bind(encoder, run);
+    encoder->head_length =
+        (uint32_t)skybook_pack_segment(encoder, SKYBOOK_KIND_SCENE, encoder->head, length);
+}
+
+static void put64(uint8_t *bytes, uint64_t value)
+{
+    skybook_put32(bytes, (uint32_t)(value >> 32));
+    skybook_put32(bytes + 4, (uint32_t)(value & 0xFFFFFFFFu));
+}
+
+/* Kind and value of the rate; the number of a ratio as IEEE 754 has it. */
+static void put_rate(const struct skybook_options *options, uint8_t *bytes)
+{
+    uint64_t value = options->budget;
+    bytes[0] = RATE_BUDGET;
+    if (options->step_code >= 0) {
+        bytes[0] = RATE_STEP_CODE;
+        value = (uint64_t)options->step_code;
+    } else if (options->budget == 0) {
+        bytes[0] = RATE_RATIO;
+        memcpy(&value, &options->ratio, sizeof(value));
+    }
+    put64(bytes + 1, value);
+}
+
+/* Go on with a CRC by the options. */
+static uint32_t crc_of_options(const struct skybook_encoder *encoder, uint32_t crc)
+{
+    const struct skybook_options *options = &encoder->options;
+    uint8_t packed[34];
+    size_t length = 14;
+    packed[0] = (uint8_t)((options->one_layer ? ONE_LAYER : 0) | (options->trellis ? TRELLIS : 0) |
+                          (options->packets ? PACKETS : 0) |
+                          (options->packets && options->packet_control ? PACKET_CONTROL : 0));
+    skybook_put32(packed + 1, encoder->limit);
+    put_rate(options, packed + 5);
+    if (options->packets) {
+        skybook_put32(packed + length, options->packet_bytes);
+        skybook_put16(packed + length + 4, options->apid);
+        skybook_put32(packed + length + 6, options->start_seconds);
+        skybook_put16(packed + length + 10, options->start_fraction);
+        put64(packed + length + 12, options->line_period);
+        length += 20;
+    }
+    return skybook_crc32c_on(crc, packed, length);
+}
+
+static uint32_t crc_of_samples(uint32_t crc, const uint16_t *samples, uint32_t count)
+{
+    uint8_t bytes[2 * SKYBOOK_TILE];
+    for (uint32_t first = 0; first < count; first += SKYBOOK_TILE) {
+        const uint32_t left = count - first;
+        const uint32_t some = left < SKYBOOK_TILE ? left : SKYBOOK_TILE;
+        for (uint32_t i = 0; i < some; i++) {
+            skybook_put16(bytes + (size_t)2 * i, samples[first + i]);
+        }
+        crc = skybook_crc32c_on(crc, bytes, (size_t)2 * some);
+    }
+    return crc;
+}
+
+/* A run by the header, the options and the lines that are held. */
+static uint32_t choose_run(struct skybook_encoder *encoder)
+{
+    make_head(encoder, 0);
+    uint32_t crc = skybook_crc32c(encoder->head, encoder->head_length - SKYBOOK_CRC_BYTES);
+    crc = crc_of_options(encoder, crc);
+    for (uint32_t b = 0; b < SKYBOOK_BANDS; b++) {
+        for (uint32_t row = 0; row < encoder->held; row++) {
+            crc = crc_of_samples(crc, encoder->samples[b][row], encoder->options.width);
+        }
+    }
+    const uint32_t run = (crc ^ crc >> 24) & SKYBOOK_MAX_RUN;
+    return run > 0 ? run : 1;
+}
+
+/* Begin a scene whose first row of tiles is held. */
+void skybook_begin_scene(struct skybook_encoder *encoder)
+{
+    const uint32_t run = encoder->options.run > 0 ? encoder->options.run : choose_run(encoder);
+    make_head(encoder, run);
+}

@@ -1,0 +1,68 @@
+"""Choice: which of several encodings of one scene id is decoded."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ground.decode.inventory import Inventory, take_inventory
+from onboard.bundle import load
+from onboard.errors import SkybookError
+from onboard.link.binding import Encoding
+from onboard.link.resync import Damage
+from onboard.link.segment import Segment
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An encoding of a scene id that has several.
+
+    Attributes:
+        encoding: which it is.
+        inventory: what is missing of it; None where that cannot be told.
+        bytes: bytes of its segments that arrived, bodies alone.
+    """
+
+    encoding: Encoding
+    inventory: Inventory | None
+    bytes: int
+
+    @property
+    def worth(self) -> tuple[int, int]:
+        """What makes it better than another: pixels that are complete, then bytes."""
+        return (0 if self.inventory is None else self.inventory.whole_pixels, self.bytes)
+
+    @property
+    def share(self) -> str:
+        """How much of it arrived, in words."""
+        if self.inventory is None:
+            return f"{self.bytes} bytes"
+        tiles = self.inventory.tiles
+        absent = sum(last - first + 1 for first, last in self.inventory.absent)
+        return f"{tiles - absent - len(self.inventory.incomplete)} of {tiles} tiles complete"
+
+
+def best_first(
+    received: Mapping[Encoding, Sequence[Segment | Damage]],
+    bundle_of: Callable[[Encoding], Path],
+    width: int | None,
+    max_pixels: int,
+) -> list[Candidate]:
+    """Return encodings of a scene, the one with the most complete pixels first, then most bytes.
+
+    Args:
+        received: what was received of each encoding of one scene id.
+        bundle_of: path of the bundle of an encoding; may raise any of our errors.
+        width: columns of the scene where no header arrived.
+        max_pixels: most pixels that a scene may have.
+    """
+    found = []
+    for encoding, segments in received.items():
+        inventory = None
+        try:
+            bundle = load(str(bundle_of(encoding)))
+            inventory = take_inventory(bundle, segments, encoding.scene_id, width, max_pixels)
+        except SkybookError:
+            pass  # nothing of it can be decoded; who asks for it alone is told why
+        size = sum(len(part.body) for part in segments if isinstance(part, Segment))
+        found.append(Candidate(encoding, inventory, size))
+    return sorted(found, key=lambda candidate: candidate.worth, reverse=True)

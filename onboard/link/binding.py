@@ -1,0 +1,159 @@
+"""Binding: what ties a segment to its model and its encoding (SPEC.md, section 2).
+
+A binding is the model's tag, of which the lower 24 bits are XORed with the encoding's run. It is
+the only thing by which the segments of two encodings of one scene id are told apart: whatever
+collects segments keeps those of another scene id or binding apart.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from mmap import mmap
+from typing import NamedTuple
+
+from onboard.errors import StreamError
+from onboard.link.segment import (
+    BOUND,
+    SYNC,
+    TAG_BYTES,
+    Buffer,
+    Head,
+    Segment,
+    told_binding,
+)
+
+MAX_RUN = (1 << 24) - 1
+NO_RUN = 0
+"""Run of what was encoded before there were runs: its binding is the model's tag."""
+MAX_BINDINGS = 1 << 16
+"""Bindings of which there may be segments in what was received together."""
+_WASTE_PER_BYTE = 16
+_WASTE_ALLOWED = 1 << 20
+_MOST_HEARD_ONCE = 1 << 16
+
+Place = tuple[int, int, int, int]
+
+
+class Encoding(NamedTuple):
+    """Which encoding a segment is of: no two pictures share both.
+
+    Attributes:
+        scene_id: number of the scene, u16.
+        binding: 4 bytes.
+    """
+
+    scene_id: int
+    binding: bytes
+
+    @classmethod
+    def of(cls, segment: Segment) -> "Encoding":
+        """Return the encoding that a segment is of."""
+        return cls(segment.scene_id, segment.binding)
+
+
+def bind(tag: bytes, run: int) -> bytes:
+    """Return the binding of a run of a model, or the tag of the model of a binding of that run."""
+    return (int.from_bytes(tag, "big") ^ run).to_bytes(TAG_BYTES, "big")
+
+
+def run_of(binding: bytes, tag: bytes) -> int | None:
+    """Return the run of a binding, if the model of this tag made it; None if it cannot have."""
+    run = int.from_bytes(binding, "big") ^ int.from_bytes(tag, "big")
+    return run if run <= MAX_RUN else None
+
+
+def allowance(stream: bytes | mmap) -> int:
+    """Return the bytes that may be read for nothing before a stream is given up."""
+    return _WASTE_PER_BYTE * len(stream) + _WASTE_ALLOWED
+
+
+def findable(stream: Buffer) -> bytes | mmap:
+    """Return a stream in which bytes can be looked for."""
+    return bytes(stream) if isinstance(stream, memoryview) else stream
+
+
+def next_sync(stream: bytes | mmap, offset: int) -> int:
+    """Return where the next sync mark after an offset is, the stream's end if there is none."""
+    found = stream.find(SYNC, offset + 1)
+    return len(stream) if found < 0 else found
+
+
+class Bindings:
+    """Bindings of which there are segments in what was received (SPEC.md, section 2).
+
+    Those that a scene header, end or repair segment names; of a scene of which none was heard,
+    those on which two tile or mask segments agree. What is kept in mind is bounded: 65,536
+    bindings of either kind, and the last 65,536 told once (an intact scene needs one of these).
+    """
+
+    def __init__(self) -> None:
+        self._named: set[bytes] = set()
+        self._told: set[int] = set()
+        self._once: dict[Encoding, Place] = {}
+        self._agreed: set[Encoding] = set()
+
+    @property
+    def known(self) -> frozenset[bytes]:
+        """The bindings, as far as was heard."""
+        agreed = (told.binding for told in self._agreed if told.scene_id not in self._told)
+        return frozenset(self._named.union(agreed))
+
+    def hear(self, stream: Buffer) -> None:
+        """Take a stream, or the next part of one that ends with a segment.
+
+        In a scene of which a binding is named no tile is looked at. Listening ends, as reading
+        does, when more than 16 times the stream (and 1 MiB) went into it.
+        """
+        searched = findable(stream)
+        for offset, head in _heads(searched, self._may_name):
+            with suppress(StreamError):
+                self._hear_name(Segment.of(head, searched, offset, ()))
+        for offset, head in _heads(searched, self._may_tell):
+            self._hear_tile(head, told_binding(bytes(searched[offset : offset + head.size])))
+
+    def _may_name(self, head: Head) -> bool:
+        return head.kind not in BOUND
+
+    def _may_tell(self, head: Head) -> bool:
+        return head.kind in BOUND and head.scene_id not in self._told
+
+    def _hear_name(self, segment: Segment) -> None:
+        if len(self._named) < MAX_BINDINGS:
+            self._named.add(segment.binding)
+        if segment.binding in self._named:
+            self._told.add(segment.scene_id)
+
+    def _hear_tile(self, head: Head, binding: bytes) -> None:
+        key = Encoding(head.scene_id, binding)
+        place = head.kind, head.tile, head.layer, head.first
+        if self._once.setdefault(key, place) != place:
+            if len(self._agreed) < MAX_BINDINGS:
+                self._agreed.add(key)
+        elif len(self._once) > _MOST_HEARD_ONCE:
+            del self._once[next(iter(self._once))]
+
+
+def bindings_of(*streams: Buffer) -> frozenset[bytes]:
+    """Return the bindings that are known from some streams, see `Bindings`."""
+    bindings = Bindings()
+    for stream in streams:
+        bindings.hear(stream)
+    return bindings.known
+
+
+def _heads(stream: bytes | mmap, wanted: Callable[[Head], bool]) -> Iterator[tuple[int, Head]]:
+    """Yield offset and head of whatever may be a wanted segment, one in another included.
+
+    This ends before the segments are more than `allowance` together.
+    """
+    allowed = allowance(stream)
+    offset = -1
+    while (offset := next_sync(stream, offset)) < len(stream):
+        try:
+            head = Head.read(stream, offset)
+        except StreamError:
+            continue
+        if wanted(head):
+            allowed -= head.size
+            if allowed < 0:
+                return
+            yield offset, head
