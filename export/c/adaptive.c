@@ -6,6 +6,8 @@
 #define PIXELS (SKYBOOK_TILE * SKYBOOK_TILE)
 #define HALF (SKYBOOK_TILE / 2)
 #define PLANE_LIMIT 2047
+#define SOME 4   /* one row and one column of pixels in so many is asked what gradients miss */
+#define MISSED 2 /* times the gradients' steepness is less than that of these */
 
 static int64_t round14(int64_t product)
 {
@@ -78,39 +80,43 @@ static void deviate(const struct skybook_encoder *encoder, uint32_t column, uint
     }
 }
 
-/* Gradients of a tile: sums over 2x2 pixels and where one has nodata; what is known of them. */
-struct gradients {
-    const int32_t *sums;
-    const uint16_t *gaps;
+/* Differences of a tile: between the values of every band and their neighbours, where one of which
+ * has nodata. */
+struct differences {
+    const int32_t *values;
+    const uint8_t *gaps;
+    uint32_t rows, cols;
+    uint32_t apart; /* values of a band from those of the next */
+    uint32_t pairs; /* 2: each value is in one pair of a row and in one of a column; 1: in two */
     uint64_t total; /* of steepness */
     uint32_t usual; /* steepness; 0 if not yet known */
 };
 
-/* Differences between blocks `step` apart, of `count` blocks `stride` apart: add up how steep they
+/* Differences between values `step` apart, of `count` values `stride` apart: add up how steep they
  * are or, once it is known what is usual, their weighted products. */
-static void add_differences(struct gradients *gradients, uint32_t first, uint32_t count,
-                            uint32_t stride, uint32_t step, skybook_square covariance)
+static void add_differences(struct differences *all, uint32_t first, uint32_t count, uint32_t stride,
+                            uint32_t step, skybook_square covariance)
 {
-    int32_t differences[SKYBOOK_BANDS][HALF];
-    uint32_t steepness[HALF] = {0};
+    int32_t differences[SKYBOOK_BANDS][SKYBOOK_TILE];
+    uint32_t steepness[SKYBOOK_TILE] = {0};
     for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
-        const int32_t *own = &gradients->sums[band * (HALF * HALF)];
+        const int32_t *own = &all->values[band * all->apart];
         for (uint32_t i = 0; i < count; i++) {
             const uint32_t low = first + i * stride, high = low + step;
-            const bool gap = (gradients->gaps[low] | gradients->gaps[high]) != 0;
+            const bool gap = (all->gaps[low] | all->gaps[high]) != 0;
             const int32_t difference = gap ? 0 : own[high] - own[low];
             differences[band][i] = difference;
             steepness[i] += (uint32_t)(difference < 0 ? -difference : difference);
         }
     }
-    if (gradients->usual == 0) {
+    if (all->usual == 0) {
         for (uint32_t i = 0; i < count; i++) {
-            gradients->total += steepness[i];
+            all->total += steepness[i];
         }
         return;
     }
     for (uint32_t i = 0; i < count; i++) {
-        const uint32_t bits = 1 + skybook_highest_bit(steepness[i] + gradients->usual);
+        const uint32_t bits = 1 + skybook_highest_bit(steepness[i] + all->usual);
         for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
             differences[band][i] = differences[band][i] * 256 >> bits;
         }
@@ -126,47 +132,64 @@ static void add_differences(struct gradients *gradients, uint32_t first, uint32_
     }
 }
 
-/* Go over all gradients of a tile of `rows` times `cols` blocks of 2x2 pixels. */
-static void add_gradients(struct gradients *gradients, uint32_t rows, uint32_t cols,
-                          skybook_square covariance)
+/* Go over the differences of a tile, those of one row and one column in `some`. */
+static void add_some(struct differences *all, uint32_t some, skybook_square covariance)
 {
-    for (uint32_t row = 0; row < rows; row++) {
-        add_differences(gradients, row * cols, cols / 2, 2, 1, covariance);
+    const uint32_t rows = all->rows, cols = all->cols, pairs = all->pairs;
+    for (uint32_t row = 0; row < rows; row += some) {
+        add_differences(all, row * cols, pairs == 2 ? cols / 2 : cols - 1, pairs, 1, covariance);
     }
-    for (uint32_t row = 0; row + 1 < rows; row += 2) {
-        add_differences(gradients, row * cols, cols, 1, cols, covariance);
+    for (uint32_t row = 0; row + 1 < rows; row += pairs) {
+        add_differences(all, row * cols, (cols + some - 1) / some, some, cols, covariance);
     }
 }
 
-/* Covariance of the weighted gradients of sums over 2x2 pixels. */
-static void measure(struct skybook_work *work, const struct skybook_tile *tile, skybook_square covariance)
+static void add_up(const int32_t *deviations, const struct skybook_tile *tile, int32_t *sums)
 {
-    int32_t *sums = (int32_t *)work->symbols;
-    uint16_t gaps[HALF * HALF];
     const uint32_t rows = tile->rows / 2u, cols = tile->cols / 2u;
     for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
-        const int32_t *deviations = &work->latents[0][0] + band * PIXELS;
         for (uint32_t row = 0; row < rows; row++) {
-            const int32_t *upper = &deviations[2 * row * tile->cols], *lower = upper + tile->cols;
+            const int32_t *upper = &deviations[band * PIXELS + 2 * row * tile->cols];
+            const int32_t *lower = upper + tile->cols;
             int32_t *out = &sums[band * (HALF * HALF) + row * cols];
             for (uint32_t col = 0; col < cols; col++) {
                 out[col] = upper[2 * col] + upper[2 * col + 1] + lower[2 * col] + lower[2 * col + 1];
             }
         }
     }
+}
+
+/* Covariance of the weighted gradients of sums over 2x2 pixels or, where they miss most of the
+ * detail, of the differences of all pixels. */
+static void measure(struct skybook_work *work, const struct skybook_tile *tile, skybook_square covariance)
+{
+    int32_t *sums = (int32_t *)work->symbols;
+    uint8_t gaps[HALF * HALF];
+    const uint32_t rows = tile->rows / 2u, cols = tile->cols / 2u;
     for (uint32_t row = 0; row < rows; row++) {
         const uint8_t *upper = &work->nodata[2 * row * tile->cols], *lower = upper + tile->cols;
         for (uint32_t col = 0; col < cols; col++) {
-            gaps[row * cols + col] = (uint16_t)(upper[2 * col] | upper[2 * col + 1] |
-                                                lower[2 * col] | lower[2 * col + 1]);
+            gaps[row * cols + col] = (uint8_t)(upper[2 * col] | upper[2 * col + 1] |
+                                               lower[2 * col] | lower[2 * col + 1]);
         }
     }
+    add_up(&work->latents[0][0], tile, sums);
+    struct differences gradients = {sums, gaps, rows, cols, HALF * HALF, 2, 0, 0};
+    struct differences pixels = {&work->latents[0][0], work->nodata, tile->rows, tile->cols,
+                                 PIXELS,               1,            0,          0};
+    add_some(&gradients, 1, covariance);
+    add_some(&pixels, SOME, covariance);
+    const bool missed = MISSED * gradients.total < pixels.total;
+    struct differences *all = missed ? &pixels : &gradients;
+    uint32_t count = rows * (cols / 2) + rows / 2 * cols;
+    if (missed) {
+        count = tile->rows * (tile->cols - 1u) + (tile->rows - 1u) * tile->cols;
+        pixels.total = 0;
+        add_some(&pixels, 1, covariance);
+    }
     memset(covariance, 0, sizeof(skybook_square));
-    const uint32_t count = rows * (cols / 2) + rows / 2 * cols;
-    struct gradients gradients = {.sums = sums, .gaps = gaps};
-    add_gradients(&gradients, rows, cols, covariance);
-    gradients.usual = (uint32_t)(gradients.total / (count > 0 ? count : 1)) + 1;
-    add_gradients(&gradients, rows, cols, covariance);
+    all->usual = (uint32_t)(all->total / (count > 0 ? count : 1)) + 1;
+    add_some(all, 1, covariance);
     for (uint32_t one = 1; one < SKYBOOK_BANDS; one++) {
         for (uint32_t other = 0; other < one; other++) {
             covariance[one][other] = covariance[other][one];

@@ -70,13 +70,19 @@ static size_t lane_bytes(const struct skybook_work *work, uint32_t first, uint32
     return coded;
 }
 
+/* Bytes of layer 0. */
+static uint32_t side_bytes(const struct skybook_work *work)
+{
+    return 1 + SKYBOOK_SIDE_BYTES + skybook_floors_bytes(work);
+}
+
 /* The unit after the last that fits a segment beginning at `first`; one whose cost takes more than a
  * segment fits if it is raw. */
 static uint32_t cut(const struct skybook_encoder *encoder, uint32_t first, bool is_first,
                     uint32_t room, uint32_t margin)
 {
     const struct skybook_work *work = &encoder->work;
-    const int64_t side = is_first ? 1 + SKYBOOK_SIDE_BYTES : 0;
+    const int64_t side = is_first ? side_bytes(work) : 0;
     const int64_t free = (int64_t)room - side - SKYBOOK_STATE_BYTES;
     const int64_t most = 8 * BIT * free * (1000 - 2 * (int64_t)margin);
     int64_t bits = most > 0 ? most / 1000 - 8 * BIT * (int64_t)margin : 0;
@@ -123,7 +129,10 @@ static uint32_t put_side(const struct skybook_tile *tile, const struct skybook_w
     for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
         skybook_put16(body + 2 + SKYBOOK_ANGLES + 2 * band, tile->means[band]);
     }
-    return 1 + SKYBOOK_SIDE_BYTES;
+    if (work->full) {
+        skybook_put_floors(work, body + 1 + SKYBOOK_SIDE_BYTES);
+    }
+    return side_bytes(work);
 }
 
 /* The body of a segment; its length, 0 if it takes more than the room, or
@@ -224,7 +233,7 @@ static enum skybook_status plan(struct skybook_encoder *encoder, uint32_t column
         }
         bool is_raw = false;
         const size_t lane = stop > first ? lane_bytes(work, first, stop, &is_raw) : 0;
-        const uint32_t side = is_first ? 1 + SKYBOOK_SIDE_BYTES : 0;
+        const uint32_t side = is_first ? side_bytes(work) : 0;
         struct skybook_piece *piece = &encoder->pieces[encoder->pieces_used];
         piece->length = skybook_around(encoder, column, place) + side + (uint32_t)lane;
         piece->layer = (uint8_t)layer;
@@ -279,7 +288,8 @@ enum skybook_status skybook_code(struct skybook_encoder *encoder, uint32_t colum
     const bool named = encoder->options.step_code >= 0 && tile->finest >= 16;
     const uint8_t finest = (uint8_t)(tile->finest - (named ? 16 : 0));
     tile->code = tile->code < finest ? finest : tile->code;
-    skybook_scan(&encoder->work, tile, tile->code, encoder->options.trellis);
+    skybook_scan(&encoder->work, tile, tile->code, encoder->options.trellis,
+                 skybook_most_floors(skybook_room(encoder, column)));
     status = plan(encoder, column);
     return status == SKYBOOK_OK ? code(encoder, column) : status;
 }

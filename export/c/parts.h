@@ -72,9 +72,20 @@ void skybook_know_dc(struct skybook_work *work);
 void skybook_ac_context(const struct skybook_work *work, uint32_t ac, skybook_sum *restrict sums);
 void skybook_know_channel(struct skybook_work *work, uint32_t channel, bool any);
 
-/* scan.c: the tile's symbols at a step, and their bits in 1/256; makes it full if it must be. */
+/* scan.c: the tile's symbols at a step, and their bits in 1/256; makes it full if it must be, with at
+ * most so many floors. */
 void skybook_scan(struct skybook_work *work, const struct skybook_tile *tile, unsigned code,
-                  bool dependent);
+                  bool dependent, uint32_t most_floors);
+
+/* floors.c: the most floors of a tile in bodies of so many bytes; those that save most; what layer 0
+ * says of them, nothing if the tile is not full. */
+#define SKYBOOK_FLOOR_BYTES 2u
+#define SKYBOOK_MOST_FLOORS 32u
+#define SKYBOOK_SUM_UNITS 4u /* units of the sums of contexts in 1/64 step */
+uint32_t skybook_most_floors(uint32_t room);
+void skybook_choose_floors(struct skybook_work *work, uint32_t most);
+uint32_t skybook_floors_bytes(const struct skybook_work *work);
+void skybook_put_floors(const struct skybook_work *work, uint8_t *bytes);
 
 /* symbols.c: layer of a unit, and `first` of a segment that begins with it. */
 void skybook_place(const struct skybook_work *work, uint32_t unit, uint32_t *layer,

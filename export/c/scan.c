@@ -5,6 +5,10 @@
 #include "parts.h"
 
 #define LARGEST 31
+#define BIT 256
+#define RAW_BITS 16      /* after an escape */
+#define ESCAPE_BITS 28   /* at most, low bits left out */
+#define FEWEST_ESCAPES 8 /* of a tile's bits at most one in so many goes to escapes, or it is full */
 #define FARTHEST 112    /* 1/64 steps from 0 from which on no symbol is left out */
 #define BORDER_EASE 2   /* 1/64 steps for each border that a position is next to */
 #define BORDER_WORTH 11 /* sixteenths, the same */
@@ -19,10 +23,11 @@ struct scan {
     uint32_t found;             /* symbols of the layer */
     uint32_t written;           /* symbols of earlier layers */
     uint32_t row;               /* the layer's first table */
-    uint32_t least_level;       /* that smaller ones count as */
+    bool measures;              /* whether to find the floors of the channels */
     int32_t least_sum;          /* of which a symbol is coded */
     int32_t far_above, far_below; /* latents from which on they are too far from 0 to be left out */
     bool far;                   /* whether one was left out that is */
+    uint32_t escapes;           /* residuals that have no symbol of their own */
 };
 
 static int32_t magnitude(int32_t value)
@@ -46,10 +51,10 @@ static int32_t scaled(const struct scan *scan, int32_t latent)
     return (latent * scan->mantissa + scan->half) >> scan->shift;
 }
 
-static uint32_t level_of(const struct scan *scan, uint32_t sum)
+static uint32_t level_of(const struct scan *scan, uint32_t channel, uint32_t sum)
 {
-    const uint32_t level = skybook_level(sum);
-    return level > scan->least_level ? level : scan->least_level;
+    const uint32_t level = skybook_level(sum), floor = scan->work->floors[channel];
+    return level > floor ? level : floor;
 }
 
 /* Note whether one of a channel of AC that is left out is too far from 0. */
@@ -71,11 +76,19 @@ static uint32_t cost_of(uint32_t row, int32_t residual)
     return skybook_costs[row][symbol];
 }
 
+/* Whether a cost is that of an escape; no other symbol takes 16 bits besides low ones. */
+static bool is_escape(uint32_t row, uint32_t cost)
+{
+    return cost >= BIT * (RAW_BITS + (uint32_t)skybook_shifts[row % SKYBOOK_LEVELS]);
+}
+
 /* Take the symbol of a residual and its cost. */
 static void take(struct scan *scan, uint32_t place, uint32_t row, int32_t residual)
 {
     struct skybook_work *work = scan->work;
-    work->costs[scan->unit + place] += cost_of(row, residual);
+    const uint32_t cost = cost_of(row, residual);
+    scan->escapes += is_escape(row, cost);
+    work->costs[scan->unit + place] += cost;
     work->found[scan->found] = (uint32_t)residual << SKYBOOK_ROW_BITS | row;
     work->owners[scan->found] = (uint16_t)place;
     work->before[scan->unit + place + 1]++;
@@ -135,7 +148,9 @@ static void take_path(struct scan *scan, uint32_t places)
             const uint32_t step = next - scan->written;
             const uint32_t set = SKYBOOK_LEVELS * (path->states[step] & 1u);
             const uint32_t row = path->rows[step] + set;
-            cost += cost_of(row, path->away[step]);
+            const uint32_t own = cost_of(row, path->away[step]);
+            scan->escapes += is_escape(row, own);
+            cost += own;
             work->symbols[next] = (uint32_t)path->away[step] << SKYBOOK_ROW_BITS | row;
         }
         if (before[place] < before[place + 1]) {
@@ -163,7 +178,7 @@ static void scan_dc(struct scan *scan, uint32_t lattice, uint32_t row, uint32_t 
     uint32_t sums[SKYBOOK_BANDS];
     skybook_dc_context(work, lattice, row, col, predicted, sums);
     for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
-        const uint32_t level = level_of(scan, work->dependent ? sums[band] >> 1 : sums[band]);
+        const uint32_t level = level_of(scan, band, work->dependent ? sums[band] >> 1 : sums[band]);
         const int32_t latent = scaled(scan, work->latents[skybook_order[band]][position]);
         const int32_t away = latent - (work->dependent ? 32 : 64) * predicted[band];
         int32_t residual = 0;
@@ -205,6 +220,31 @@ static void scan_lattice(struct scan *scan, uint32_t lattice)
     }
 }
 
+/* Find the level of a channel's mean magnitude, and the bits that this as its floor would save of
+ * the symbols from `first` on. */
+static void measure_floor(struct scan *scan, uint32_t channel, uint32_t first)
+{
+    struct skybook_work *work = scan->work;
+    const int32_t *latents = work->latents[skybook_order[channel]];
+    const uint32_t least = SKYBOOK_SKIP + 1;
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < scan->count; i++) {
+        sum += (uint32_t)magnitude(scaled(scan, latents[i]));
+    }
+    const uint64_t mean = SKYBOOK_SUM_UNITS * sum / scan->count;
+    const uint32_t level = skybook_level(mean > 0 ? (uint32_t)mean : 1);
+    const uint32_t floor = scan->row + (level > least ? level : least);
+    int32_t saved = 0;
+    for (uint32_t i = first; i < scan->found; i++) {
+        const int32_t residual = (int32_t)work->found[i] >> SKYBOOK_ROW_BITS;
+        const uint32_t row = work->found[i] & ((1u << SKYBOOK_ROW_BITS) - 1u);
+        const uint32_t raised = row > floor ? row : floor;
+        saved += (int32_t)cost_of(row, residual) - (int32_t)cost_of(raised, residual);
+    }
+    work->wanted_floors[channel] = (uint8_t)(floor - scan->row);
+    work->saved[channel] = saved;
+}
+
 /* Code a channel of AC, if any of its symbols is large enough to be coded. */
 static void scan_channel(struct scan *scan, uint32_t channel)
 {
@@ -213,12 +253,13 @@ static void scan_channel(struct scan *scan, uint32_t channel)
     skybook_ac_context(work, channel - SKYBOOK_BANDS, sums);
     const int32_t *latents = work->latents[skybook_order[channel]];
     uint8_t *sizes = work->known[channel];
+    const uint32_t first = scan->found;
     uint32_t any = 0;
     look_for_far(scan, channel, sums);
     for (uint32_t i = 0; i < scan->count; i++) {
         uint32_t size = 0;
         if ((int32_t)sums[i] >= scan->least_sum) {
-            const uint32_t row = scan->row + level_of(scan, sums[i]);
+            const uint32_t row = scan->row + level_of(scan, channel, sums[i]);
             const int32_t ease = BORDER_EASE * work->borders[i];
             const int32_t residual = quantise(scaled(scan, latents[i]), row, ease);
             take(scan, i, row, residual);
@@ -228,6 +269,9 @@ static void scan_channel(struct scan *scan, uint32_t channel)
         any |= size;
     }
     skybook_know_channel(work, channel, any != 0);
+    if (scan->measures) {
+        measure_floor(scan, channel, first);
+    }
 }
 
 /* What a bit of a channel is worth next to so many borders, above and below counting as one. */
@@ -260,7 +304,7 @@ static void find_steps(struct scan *scan, uint32_t first, uint32_t stop)
     for (uint32_t i = 0; i < path->count; i++) {
         const uint32_t channel = path->channels[i], position = path->positions[i];
         const uint32_t sum = path->sums[channel - first][position];
-        path->rows[i] = (uint16_t)(scan->row + level_of(scan, sum >> 1));
+        path->rows[i] = (uint16_t)(scan->row + level_of(scan, channel, sum >> 1));
         path->worths[i] = worth_at(channel, work->borders[position]);
         path->away[i] = scaled(scan, work->latents[skybook_order[channel]][position]);
     }
@@ -294,7 +338,6 @@ static void begin(struct scan *scan, struct skybook_work *work, const struct sky
     const int32_t shift = 8 + (int32_t)(code >> 4) - tile->shift;
     scan->shift = shift > 0 ? (unsigned)shift : 1u;
     scan->half = 1 << (scan->shift - 1);
-    scan->least_level = work->full ? SKYBOOK_SKIP + 1 : 0;
     scan->least_sum = work->full ? 0 : (work->dependent ? 2 : 1) * SKYBOOK_LEAST_SUM;
     const int32_t step = 1 << scan->shift, round = scan->mantissa - 1;
     scan->far_above = (FARTHEST * step - scan->half + round) / scan->mantissa;
@@ -324,12 +367,24 @@ static void begin_layer(struct scan *scan, uint32_t layer)
     work->path.count = 0;
 }
 
-/* Find the symbols of a tile; whether one that is too far from 0 is left out: then they are of no
- * use. */
-static bool scan_tile(struct skybook_work *work, const struct skybook_tile *tile, unsigned code)
+/* Whether more of a tile's bits than usual go to escapes. */
+static bool is_unforeseen(const struct scan *scan)
+{
+    uint64_t bits = 0;
+    for (uint32_t unit = 0; unit < scan->unit; unit++) {
+        bits += scan->work->costs[unit];
+    }
+    return (uint64_t)scan->escapes * (FEWEST_ESCAPES * ESCAPE_BITS * BIT) > bits;
+}
+
+/* Find the symbols of a tile; whether it is to be full: one that is too far from 0 is left out, then
+ * they are of no use, or symbols came that nothing foretold. */
+static bool scan_tile(struct skybook_work *work, const struct skybook_tile *tile, unsigned code,
+                      bool measures)
 {
     struct scan scan;
     begin(&scan, work, tile, code);
+    scan.measures = measures;
     for (uint32_t lattice = 0; lattice < SKYBOOK_LATTICES; lattice++) {
         begin_layer(&scan, lattice);
         scan_lattice(&scan, lattice);
@@ -348,16 +403,23 @@ static bool scan_tile(struct skybook_work *work, const struct skybook_tile *tile
         sort_layer(&scan, scan.count);
     }
     work->units = scan.unit;
-    return scan.far;
+    return scan.far || is_unforeseen(&scan);
 }
 
 void skybook_scan(struct skybook_work *work, const struct skybook_tile *tile, unsigned code,
-                  bool dependent)
+                  bool dependent, uint32_t most_floors)
 {
     work->dependent = dependent;
     work->full = false;
-    if (scan_tile(work, tile, code)) {
-        work->full = true;
-        scan_tile(work, tile, code);
+    memset(work->floors, 0, sizeof(work->floors));
+    if (!scan_tile(work, tile, code, false)) {
+        return;
     }
+    work->full = true;
+    work->dependent = false;
+    memset(work->floors, SKYBOOK_SKIP + 1, sizeof(work->floors));
+    scan_tile(work, tile, code, true);
+    skybook_choose_floors(work, most_floors);
+    work->dependent = dependent;
+    scan_tile(work, tile, code, false);
 }

@@ -135,6 +135,9 @@ struct skybook_work {
     uint32_t units;       /* positions of all layers */
     bool dependent;       /* whether symbols are chosen along a trellis; in half steps then */
     bool full;            /* whether every symbol is coded */
+    uint8_t floors[SKYBOOK_CHANNELS];        /* least levels; 0 if the tile is not full */
+    uint8_t wanted_floors[SKYBOOK_CHANNELS]; /* of AC, where they pay; with bits saved, in 1/256 */
+    int32_t saved[SKYBOOK_CHANNELS];
     uint8_t states[SKYBOOK_UNITS]; /* of the trellis before the next symbol of the layer */
 };
 

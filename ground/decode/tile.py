@@ -115,5 +115,6 @@ class TileReception(ABC, Generic[AnySide]):
         if packed[0] not in self.STATES:
             raise StreamError(f"tile state: expected one of {list(self.STATES)}, found {packed[0]}")
         if packed[0] != ALL_NODATA:
-            self.side = self.front_end.unpack(packed[1:], self.signed)
+            side = packed[1 : 1 + self.front_end.side_bytes]
+            self.side = self.front_end.unpack(side, self.signed)
         self.packed_side = packed

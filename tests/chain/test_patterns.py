@@ -17,6 +17,7 @@ from onboard.codec.lapped.read.lanes import Lane
 from onboard.codec.lapped.read.layers import LayerReader
 from onboard.codec.tile import ALL_VALID, Chosen
 from onboard.encoder import Encoder, Options
+from tests.onboard.codec.lapped.layer0 import layer_0_bytes, least_levels
 
 NAME = "skybook-s2"
 MOST_STEPS, SHARE_OF_RANGE, EXACT_STEP = 8, 1 / 32, 64
@@ -77,10 +78,12 @@ def rebuilt(
     (pieces,) = coder.write(coder.plan(Chosen(prepared, steps, [ALL_VALID], 1_000)))
     side = 1 + lapped.model.front_end.side_bytes
     packed = pieces[0][2][:side]
-    cut = [(max(layer, 1), first, body[0 if layer else side :]) for layer, first, body in pieces]
+    least = least_levels(lapped.model, [pieces])
+    length = layer_0_bytes(lapped.model, pieces[0][2])
+    cut = [(max(layer, 1), first, body[0 if layer else length :]) for layer, first, body in pieces]
     lanes = [Lane(0, layer, first, body) for layer, first, body in cut if body]
     reader = LayerReader(lapped.model)
-    found = reader.read(1, -(-rows // 8), -(-cols // 8), lanes, packed[0])
+    found = reader.read(1, -(-rows // 8), -(-cols // 8), lanes, packed[0], least)
     assert found.complete[0] == lapped.model.contexts.layers
     unpacked = lapped.model.front_end.unpack(packed[1:], signed=False)
     (pixels,) = linear_tiles(lapped.model, found, [unpacked])

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ground.decode.tile import TileReception
+from onboard.codec.lapped import floors
 from onboard.codec.lapped.context import BLOCK
-from onboard.codec.lapped.frontends.frontend import LappedSide
+from onboard.codec.lapped.frontends.frontend import FrontEnd, LappedSide
 from onboard.codec.lapped.read.lanes import Lane
 from onboard.codec.lapped.read.layers import LayerReader, Read
 from onboard.codec.tile import ALL_NODATA, ALL_VALID, DEPENDENT, FULL, SOME_NODATA
@@ -19,8 +20,12 @@ class LaneTile(TileReception[LappedSide]):
     """What has arrived of a tile of entropy-coded symbols.
 
     Attributes:
+        front_end: front end that wrote the side information.
         lanes: symbols of each segment, by the layer and the `first` at which they start.
+        floors: least level of each channel of a full tile that has one.
     """
+
+    front_end: FrontEnd
 
     STATES: ClassVar[tuple[int, ...]] = (
         *TileReception.STATES,
@@ -32,6 +37,7 @@ class LaneTile(TileReception[LappedSide]):
     )
 
     lanes: dict[tuple[int, int], bytes] = field(default_factory=dict, init=False)
+    floors: dict[int, int] = field(default_factory=dict, init=False)
 
     @property
     def coding(self) -> int:
@@ -43,9 +49,9 @@ class LaneTile(TileReception[LappedSide]):
         start, lane = (segment.layer, segment.first), segment.body
         side: bytes | None = None
         if segment.layer == 0:
-            all_nodata = segment.body[:1] == bytes([ALL_NODATA])
-            length = 1 if all_nodata else 1 + self.front_end.side_bytes
+            length = self._layer_0_bytes(segment.body)
             side, lane, start = segment.body[:length], segment.body[length:], (1, 0)
+            all_nodata = side == bytes([ALL_NODATA])
             if segment.first or len(side) < length or (all_nodata and lane):
                 raise StreamError(f"layer 0: {len(segment.body)} bytes, first {segment.first}")
             if self.packed_side not in (None, side):
@@ -57,6 +63,22 @@ class LaneTile(TileReception[LappedSide]):
         if lane:
             self.lanes[start] = lane
 
+    def _layer_0_bytes(self, body: bytes) -> int:
+        """Return the length of layer 0 that a body begins with."""
+        if body[:1] == bytes([ALL_NODATA]):
+            return 1
+        length = 1 + self.front_end.side_bytes
+        is_full = body and body[0] & FULL
+        return length + (floors.packed_bytes(body[length:]) if is_full else 0)
+
+    def _place_side(self, packed: bytes) -> None:
+        found = {}
+        if packed[0] in self.STATES and packed[0] & FULL:
+            length = 1 + self.front_end.side_bytes
+            found = floors.unpack(packed[length:], self.front_end.bands)
+        super()._place_side(packed)
+        self.floors = found
+
 
 def read_lanes(reader: LayerReader, tiles: Sequence[LaneTile]) -> Read:
     """Read tiles of one shape that are coded alike."""
@@ -66,7 +88,9 @@ def read_lanes(reader: LayerReader, tiles: Sequence[LaneTile]) -> Read:
         for start, body in sorted(tile.lanes.items())
     ]
     rows, cols = (-(-side // BLOCK) for side in (tiles[0].rows, tiles[0].cols))
-    return reader.read(len(tiles), rows, cols, lanes, tiles[0].coding)
+    coding = tiles[0].coding
+    least = floors.least_levels(reader.model, [t.floors for t in tiles]) if coding & FULL else None
+    return reader.read(len(tiles), rows, cols, lanes, coding, least)
 
 
 def complete_layers(reader: LayerReader, tiles: Sequence[LaneTile]) -> list[int]:

@@ -16,6 +16,10 @@ SHIFT = 14
 _SWEEPS = 4
 _COVARIANCE_BITS = 20
 _GRADIENT_BITS = 8
+_SOME = 4
+"""One row and one column of pixels in so many is asked what gradients miss."""
+_MISSED = 2
+"""Times the gradients' steepness is less than that of these."""
 _SINE, _COSINE = 14_148_120_384_212_745, 1_152_834_691_737_939_372  # of pi/256, times 2^60
 
 
@@ -50,24 +54,42 @@ def measure(deviations: NDArray[np.int32], valid: NDArray[np.bool_]) -> NDArray[
 
     Gradients of 2x2 sums show the correlation of detail, which is what has to be coded, not that of
     brightness, which the means carry. One that is twice as steep takes only one bit more, so steep
-    ones are scaled down to about the same length.
+    ones are scaled down to about the same length. In a tile where they miss most of the detail, a
+    pattern of a few pixels, differences of all pixels count instead.
 
     Args:
         deviations: (tiles, bands, rows, cols), samples less the band means.
         valid: (tiles, rows, cols), False where a pixel is nodata.
     """
-    gradients = _gradients(deviations, valid)
+    kept = None if valid.all() else valid[:, None]
+    gradients = _gradients(deviations, kept)
     steepness = np.abs(gradients).sum(axis=1)  # below 2^24: exact
+    covariance = _covariance(gradients, steepness)
+    seen = _MISSED * steepness.sum(axis=1, dtype=np.float64)
+    missed = np.flatnonzero(seen < _some_steepness(deviations, kept))
+    if len(missed):
+        here = None if kept is None else kept[missed]
+        differences = _differences(deviations[missed], here)
+        covariance[missed] = _covariance(differences, np.abs(differences).sum(axis=1))
+    return covariance
+
+
+def _covariance(
+    differences: NDArray[np.float32], steepness: NDArray[np.float32]
+) -> NDArray[np.int64]:
+    """Return the covariance of differences (tiles, bands, n), weighted by how steep they are."""
     count = max(steepness.shape[1], 1)
     usual = steepness.sum(axis=1, dtype=np.float64) // count + 1
     halvings = np.frexp(steepness + usual.astype(np.float32)[:, None])[1]
     scale = np.ldexp(np.float32(1), _GRADIENT_BITS - halvings)
-    weighted = np.floor(gradients * scale[:, None]).astype(np.float64)
+    weighted = np.floor(differences * scale[:, None]).astype(np.float64)
     covariance: NDArray[np.int64] = (weighted @ weighted.transpose(0, 2, 1)).astype(np.int64)
     return covariance
 
 
-def _gradients(deviations: NDArray[np.int32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _gradients(
+    deviations: NDArray[np.int32], kept: NDArray[np.bool_] | None
+) -> NDArray[np.float32]:
     """Return differences of 2x2 sums side by side and one above the other, (tiles, bands, n).
 
     Each sum is in one of either kind; they are 0 where a pixel is nodata.
@@ -76,17 +98,49 @@ def _gradients(deviations: NDArray[np.int32], valid: NDArray[np.bool_]) -> NDArr
     even = np.s_[..., : rows // 2 * 2, : cols // 2 * 2]
     pairs = deviations[even][..., 0::2, :] + deviations[even][..., 1::2, :]
     sums = (pairs[..., 0::2] + pairs[..., 1::2]).astype(np.float32)
-    gaps = not valid.all()
-    if gaps:
-        blocks = valid[even].reshape(tiles, rows // 2, 2, cols // 2, 2)
-        whole = np.asarray(blocks.all(axis=(2, 4)))[:, None]
+    if kept is not None:
+        blocks = kept[even].reshape(tiles, 1, rows // 2, 2, cols // 2, 2)
+        kept = np.asarray(blocks.all(axis=(3, 5)))
     found = []
     for axis in (2, 3):
         low, high = _pairs(sums, axis)
         gradients = high - low
-        if gaps:
-            gradients *= np.logical_and(*_pairs(whole, axis))
+        if kept is not None:
+            gradients *= np.logical_and(*_pairs(kept, axis))
         found.append(gradients.reshape(tiles, bands, -1))
+    return np.concatenate(found, axis=2)
+
+
+def _steps(
+    values: NDArray[np.int32], kept: NDArray[np.bool_] | None, axis: int
+) -> NDArray[np.int32]:
+    """Return differences of neighbours along an axis, 0 where one is nodata."""
+    found: NDArray[np.int32] = np.diff(values, axis=axis)
+    if kept is not None:
+        size = kept.shape[axis]
+        found *= kept.take(range(size - 1), axis) & kept.take(range(1, size), axis)
+    return found
+
+
+def _some_steepness(
+    deviations: NDArray[np.int32], kept: NDArray[np.bool_] | None
+) -> NDArray[np.float64]:
+    """Return the sum of magnitudes of differences along some rows and columns of each tile."""
+    found = np.zeros(len(deviations))
+    for axis, some in ((3, np.s_[..., ::_SOME, :]), (2, np.s_[..., ::_SOME])):
+        steps = _steps(deviations[some], None if kept is None else kept[some], axis)
+        found += np.abs(steps).sum(axis=(1, 2, 3), dtype=np.int64)
+    return found
+
+
+def _differences(
+    deviations: NDArray[np.int32], kept: NDArray[np.bool_] | None
+) -> NDArray[np.float32]:
+    """Return differences of all pixels side by side and one above the other, (tiles, bands, n)."""
+    found = [
+        _steps(deviations, kept, axis).reshape(*deviations.shape[:2], -1).astype(np.float32)
+        for axis in (2, 3)
+    ]
     return np.concatenate(found, axis=2)
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from onboard.codec.lapped import rans
 from onboard.codec.lapped.context import BLOCK
+from onboard.codec.lapped.floors import MOST, FloorChooser, most_floors, pack
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.part import GoldenTile
 from onboard.codec.lapped.plan import Plan
@@ -22,7 +23,7 @@ from onboard.codec.lapped.points import points_of
 from onboard.codec.lapped.prepared import PreparedTiles
 from onboard.codec.lapped.quantizers.kinds import PLAIN, QUANTIZERS
 from onboard.codec.lapped.rans import STATE_BYTES
-from onboard.codec.lapped.scan import Layer, Scanner, must_be_full
+from onboard.codec.lapped.scan import Layer, Scanner, is_far
 from onboard.codec.lapped.sizeguess import SizeGuess
 from onboard.codec.lapped.symbols import Symbols
 from onboard.codec.tile import DEPENDENT, FULL, MAX_BODY, Agreement, Body, Chosen, Steps
@@ -59,10 +60,11 @@ class LappedTileCoder:
             name: Scanner(model, make(model)) for name, make in QUANTIZERS.items()
         }
         self.scanner = self.scanners[PLAIN]
+        self.floors = FloorChooser.of(model)
         self._session = session
         self._tile = tile
         self._golden = golden
-        self._error_permille = error_permille
+        self.error_permille = error_permille
 
     @property
     def tiles_at_once(self) -> int:
@@ -107,19 +109,27 @@ class LappedTileCoder:
 
     def error(self, prepared: PreparedTiles, steps: Steps) -> NDArray[np.int64]:
         """Return the squared error of each tile: that of its rounding, corrected at export."""
-        error = self.scanner.error(prepared.latents, steps)
-        return error * self._error_permille // 1000
+        error, left_out = self.scanner.error(prepared.latents, steps)
+        if len(again := np.flatnonzero(is_far(left_out))):
+            latents, steps = prepared.latents.take(again), steps[again]
+            floors = self.floors.choose(latents, steps)
+            error[again], _ = self.scanner.error(latents, steps, floors)
+        return error * self.error_permille // 1000
 
     def scan(self, prepared: PreparedTiles, steps: Steps) -> Iterator[Layer]:
         """Quantise a batch at the given steps, layer by layer, as if no tile had to be full."""
         return self.scanner.scan(prepared.latents, steps)
 
-    def symbols(self, prepared: PreparedTiles, steps: Steps) -> list[tuple[Symbols, int]]:
+    def symbols(
+        self, prepared: PreparedTiles, steps: Steps, most_floors: int = MOST
+    ) -> list[tuple[Symbols, int]]:
         """Quantise a batch; return of each tile the symbols with its own, and its number there."""
         symbols = Symbols.of(self.scanner, prepared.latents, steps)
         found = [(symbols, tile) for tile in range(len(steps))]
-        if len(again := must_be_full(symbols.left_out)):
-            full = Symbols.of(self.scanner.full, prepared.latents.take(again), steps[again])
+        if len(again := symbols.must_be_full):
+            latents, steps = prepared.latents.take(again), steps[again]
+            floors = self.floors.choose(latents, steps, most_floors)
+            full = Symbols.of(self.scanner, latents, steps, floors)
             for number, tile in enumerate(again.tolist()):
                 found[tile] = full, number
         return found
@@ -132,9 +142,12 @@ class LappedTileCoder:
                 f"segments: side information takes {least} bytes, room for {batch.room}"
             )
         plans = []
-        for tile, (symbols, number) in enumerate(self.symbols(batch.prepared, batch.steps)):
+        most = most_floors(batch.room - least)
+        for tile, (symbols, number) in enumerate(self.symbols(batch.prepared, batch.steps, most)):
             side = bytes([batch.states[tile] | symbols.flag])
             side += batch.prepared.side(tile, int(batch.steps[tile]))
+            if symbols.floors is not None:
+                side += pack(symbols.floors[number], self.model.quantisation.skip + 1)
             plans.append(Plan.cut(self.model.tables, symbols, number, side, batch.room, one_layer))
         return plans
 

@@ -5,7 +5,7 @@ tiles together, and one layer after the other.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -15,7 +15,7 @@ from onboard.codec.lapped.context import LATTICES, ContextState, Ints, least_sum
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.quantizers.quantizer import Pending, Quantised, Quantizer
 from onboard.codec.lapped.transform import Latents
-from onboard.codec.tile import FULL, Steps
+from onboard.codec.tile import Steps
 
 # 2^12 * 2^(i/8). The square of the step of code c is 2^(c/8 - 2) DN^2, so errors in (1/64 step)^2
 # times 2^(c/8) are in 2^-14 DN^2.
@@ -55,25 +55,20 @@ class Scanner:
     Attributes:
         model: all integers of the codec.
         quantizer: what chooses the indices.
-        least_level: level that smaller ones count as: 0 or, of full tiles, the least that is coded.
     """
 
     model: LappedModel
     quantizer: Quantizer
-    least_level: int = 0
 
-    @cached_property
-    def full(self) -> "Scanner":
-        """The same for full tiles."""
-        return replace(self, least_level=self.model.quantisation.skip + 1)
+    def scan(self, latents: Latents, steps: Steps, floors: Ints | None = None) -> Iterator[Layer]:
+        """Quantise a batch at the given steps, layer by layer.
 
-    @property
-    def flag(self) -> int:
-        """What is added to the state of a tile so quantised."""
-        return self.quantizer.points.flag | (FULL if self.least_level else 0)
-
-    def scan(self, latents: Latents, steps: Steps) -> Iterator[Layer]:
-        """Quantise a batch at the given steps, layer by layer."""
+        Args:
+            latents: latents of the tiles.
+            steps: step code of each tile.
+            floors: (tiles, channels), least level of each channel: above `skip` in full tiles, 0 in
+                others; None if no tile is full.
+        """
         contexts, mantissas = self.model.contexts, self.model.transform.mantissas
         unit = self.quantizer.points.unit
         state = ContextState(contexts, *latents.shape, unit)
@@ -84,7 +79,8 @@ class Scanner:
             if number <= LATTICES:
                 away = state.take(away, number) - unit * mean
             away = away.reshape(sums.shape)
-            pending = self._pending(number, sums, away, borders)
+            least = None if floors is None else floors[:, contexts.channels_of(number)]
+            pending = self._pending(number, sums, away, borders, least)
             found = self.quantizer.choose(pending)
             values = np.zeros(sums.shape, np.int32)
             values.reshape(-1)[pending.coded] = found.kept
@@ -93,12 +89,21 @@ class Scanner:
             yield Layer(sums, mean, away, values, pending, found, _left_out(away, pending.coded))
 
     def _pending(
-        self, number: int, sums: NDArray[np.float32], away: Ints, borders: Ints
+        self,
+        number: int,
+        sums: NDArray[np.float32],
+        away: Ints,
+        borders: Ints,
+        least: Ints | None,
     ) -> Pending:
         """Return the symbols of a layer that are coded, with their tables."""
-        coded = np.flatnonzero(sums >= self._least_sum)
-        rows = levels(np.take(sums, coded)).astype(np.int64)
-        np.maximum(rows, self.least_level, out=rows)
+        if least is None:
+            coded = np.flatnonzero(sums >= self._least_sum)
+            rows = levels(np.take(sums, coded)).astype(np.int64)
+        else:
+            found = np.maximum(levels(sums), least[:, None]).reshape(-1)
+            coded = np.flatnonzero(found > self.model.quantisation.skip)
+            rows = found[coded].astype(np.int64)
         rows += self.model.tables.first_row(number, self.quantizer.points.sets)
         counts = np.bincount(coded // sums.shape[2], minlength=sums.size // sums.shape[2])
         beside = np.repeat(borders, counts) if number > LATTICES else None
@@ -109,29 +114,31 @@ class Scanner:
     @cached_property
     def _least_sum(self) -> np.float32:
         """Smallest sum of the context model of which a symbol is coded."""
-        skip = self.model.quantisation.skip
-        return np.float32(0) if self.least_level > skip else least_sum(skip + 1)
+        return least_sum(self.model.quantisation.skip + 1)
 
-    def error(self, latents: Latents, steps: Steps) -> NDArray[np.int64]:
-        """Return the squared error of each tile that its rounding makes, in squared DN."""
+    def error(
+        self, latents: Latents, steps: Steps, floors: Ints | None = None
+    ) -> tuple[NDArray[np.int64], Ints]:
+        """Return the squared error of each tile that its rounding makes, in squared DN.
+
+        And, as `Layer.left_out`, what is left out of each.
+        """
         error = np.zeros(len(steps), np.int64)
         left_out = np.zeros(len(steps), np.int32)
         unit = self.quantizer.points.unit
-        for number, layer in enumerate(self.scan(latents, steps), 1):
+        for number, layer in enumerate(self.scan(latents, steps, floors), 1):
             weights = self.model.power[self.model.contexts.channels_of(number)]
             lost = (layer.away - unit * layer.values).astype(np.int64)
             error += (lost * lost * weights).sum(axis=(1, 2)) >> 8
             np.maximum(left_out, layer.left_out, out=left_out)
         octaves, eighths = steps // 8, steps % 8
         found = np.asarray((error * _EIGHTH_OCTAVES[eighths] >> 20) << octaves >> 6, np.int64)
-        if len(again := must_be_full(left_out)):
-            found[again] = self.full.error(latents.take(again), steps[again])
-        return found
+        return found, left_out
 
 
-def must_be_full(left_out: Ints) -> NDArray[np.int64]:
-    """Return which tiles are to be full, from what is left out of each where none is."""
-    return np.flatnonzero(left_out >= _FARTHEST)
+def is_far(left_out: Ints) -> NDArray[np.bool_]:
+    """Return whether what is left out of each tile is too far from 0 for that."""
+    return left_out >= _FARTHEST
 
 
 def _left_out(away: Ints, coded: NDArray[np.int64]) -> Ints:

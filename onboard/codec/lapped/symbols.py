@@ -11,11 +11,15 @@ from numpy.typing import NDArray
 from onboard.codec.lapped.context import Ints
 from onboard.codec.lapped.points import Points
 from onboard.codec.lapped.rans import STATE_BYTES
-from onboard.codec.lapped.scan import Scanner
-from onboard.codec.lapped.tables import BIT
+from onboard.codec.lapped.scan import Scanner, is_far
+from onboard.codec.lapped.tables import BIT, ESCAPE_BITS
 from onboard.codec.lapped.transform import Latents
-from onboard.codec.tile import Steps
+from onboard.codec.tile import FULL, Steps
 
+_MORE_THAN_LOW_BITS = 2
+"""rANS symbols of a residual, with its low bits; an escape takes more."""
+_FEWEST_ESCAPES = 8
+"""Of a tile's bits at most one in so many goes to escapes, or it is to be full."""
 Number = TypeVar("Number", bound=np.generic)
 
 
@@ -31,8 +35,9 @@ class Symbols:
         bits: int64 (tiles, units + 1), 1/256 bits of the tile before each unit.
         firsts: unit that each layer begins with, and the number of units.
         points: what the indices stand for.
-        flag: bits that are added to the tile state.
+        floors: int32 (tiles, channels), least levels of full tiles; None if they are not full.
         left_out: int32 (tiles,), largest magnitude of a symbol that is not coded, in 1/64 step.
+        escapes: int64 (tiles,), how many residuals have no symbol of their own.
         states: u8 (tiles, units), state of the trellis at each unit; None for plain tiles.
     """
 
@@ -41,18 +46,22 @@ class Symbols:
     bits: NDArray[np.int64]
     firsts: list[int]
     points: Points
-    flag: int
+    floors: Ints | None
     left_out: Ints
+    escapes: NDArray[np.int64]
     states: NDArray[np.uint8] | None = None
 
     @classmethod
-    def of(cls, scanner: Scanner, latents: Latents, steps: Steps) -> "Symbols":
+    def of(
+        cls, scanner: Scanner, latents: Latents, steps: Steps, floors: Ints | None = None
+    ) -> "Symbols":
         """Quantise a batch at the given steps; return its symbols.
 
         Args:
             scanner: quantises.
             latents: latents of the tiles.
             steps: step code of each tile.
+            floors: least level of each channel of full tiles; None if they are not full.
         """
         tables = scanner.model.tables
         entries: list[list[NDArray[np.uint32]]] = []
@@ -60,7 +69,7 @@ class Symbols:
         counts, costs, states = [], [], []
         left_out = np.zeros(len(steps), np.int32)
         firsts = [0]
-        for layer in scanner.scan(latents, steps):
+        for layer in scanner.scan(latents, steps, floors):
             tiles, positions, _ = layer.pending.shape
             found = layer.quantised
             entry = tables.entries(found.rows, found.indices)
@@ -78,7 +87,11 @@ class Symbols:
                 states.append(_states_at(found.states, begins))
         rows, sizes = tables.symbols(_by_tile(entries), _by_tile(residuals))
         units = np.concatenate(counts, axis=1)
-        before_unit = _sums(sizes)[_sums(units.reshape(-1))]
+        ends = _sums(units.reshape(-1))
+        before_unit = _sums(sizes)[ends]
+        escapes = np.diff(
+            np.flatnonzero(sizes > _MORE_THAN_LOW_BITS).searchsorted(ends[:: firsts[-1]])
+        )
         before = np.empty((len(units), firsts[-1] + 1), np.int32)
         before[:, :-1] = before_unit[:-1].reshape(len(units), -1)
         before[:, -1] = before_unit[firsts[-1] :: firsts[-1]]
@@ -86,7 +99,21 @@ class Symbols:
         np.cumsum(np.concatenate(costs, axis=1), axis=1, out=bits[:, 1:])
         at = np.concatenate(states, axis=1) if states else None
         points = scanner.quantizer.points
-        return cls(rows, before, bits, firsts, points, scanner.flag, left_out, at)
+        return cls(rows, before, bits, firsts, points, floors, left_out, escapes, at)
+
+    @property
+    def flag(self) -> int:
+        """What is added to the tile state."""
+        return self.points.flag | (0 if self.floors is None else FULL)
+
+    @property
+    def must_be_full(self) -> NDArray[np.int64]:
+        """The tiles, of those that are not, that are to be full.
+
+        Either what would be left out is large, or symbols came that nothing foretold.
+        """
+        dear = self.escapes * (_FEWEST_ESCAPES * ESCAPE_BITS * BIT) > self.bits[:, -1]
+        return np.flatnonzero(is_far(self.left_out) | dear)
 
     def start(self, tile: int, unit: int) -> tuple[int, int]:
         """Return layer and `first` of a segment that begins with a unit, not its tile's first."""

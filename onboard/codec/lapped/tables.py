@@ -25,6 +25,8 @@ BIT = 256
 """A cost of one bit."""
 RAW_BITS = 16
 """Of a residual that follows an escape."""
+ESCAPE_BITS = rans.PRECISION + RAW_BITS
+"""Most bits of an escape, low bits left out."""
 _MORE, _COST = 16, 18
 """Bits at which parts of an entry begin, see `Tables.entries`."""
 

@@ -12,7 +12,7 @@ from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.points import Points, points_of
 from onboard.codec.lapped.read.lanes import Lane, Lanes, Span, Start
 from onboard.codec.lapped.read.tables import TableReader
-from onboard.codec.tile import ALL_VALID, FULL
+from onboard.codec.tile import ALL_VALID
 
 _FEW_LANES = 16
 """Lanes up to which plain Python, one by one, is faster than numpy, all together."""
@@ -76,6 +76,7 @@ class LayerReader:
         cols: int,
         lanes: Sequence[Lane],
         tile_state: int = ALL_VALID,
+        floors: Ints | None = None,
     ) -> Read:
         """Read the lanes of `count` tiles of `rows` x `cols` positions.
 
@@ -85,9 +86,10 @@ class LayerReader:
             cols: columns of positions.
             lanes: what arrived of them.
             tile_state: tile state, the same of all as far as it says how symbols are coded.
+            floors: (tiles, channels), least level of each channel: above `skip` in full tiles, 0 in
+                others; None if no tile is full.
         """
         model, points = self.model, points_of(tile_state)
-        least = model.quantisation.skip + 1 if tile_state & FULL else 0
         reading = Lanes(lanes, count)
         state = ContextState(model.contexts, count, rows, cols, points.unit)
         starts: dict[int, list[Start]] = {}
@@ -99,7 +101,9 @@ class LayerReader:
         layers = []
         for layer in range(1, model.contexts.layers + 1):
             sums, mean = state.context(layer)
-            level = np.maximum(levels(sums), least)
+            level = levels(sums)
+            if floors is not None:
+                level = np.maximum(level, floors[:, None, model.contexts.channels_of(layer)])
             alive = complete == layer - 1
             coded = ((level > model.quantisation.skip) & alive[:, None, None]).reshape(count, -1)
             spans = reading.spans(starts.get(layer, []), alive, level.shape[1])

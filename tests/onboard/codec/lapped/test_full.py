@@ -5,13 +5,17 @@ import pytest
 from numpy.typing import NDArray
 
 from onboard import bundle as bundles
+from onboard.codec.lapped import floors
 from onboard.codec.lapped.codec import LappedCodec
 from onboard.codec.lapped.coder import LappedTileCoder
 from onboard.codec.lapped.prepared import PreparedTiles
 from onboard.codec.lapped.quantizers.kinds import PLAIN, QUANTIZERS, TRELLIS
 from onboard.codec.lapped.read.lanes import Lane
 from onboard.codec.lapped.read.layers import LayerReader
+from onboard.codec.lapped.symbols import Symbols
 from onboard.codec.tile import ALL_VALID, DEPENDENT, FULL, Body, Chosen
+from onboard.errors import StreamError
+from tests.onboard.codec.lapped.layer0 import layer_0_bytes, least_levels
 
 FARTHEST = {PLAIN: 112, TRELLIS: 192}
 """1/64 steps from a value to its symbol, at most (SPEC.md, section 13)."""
@@ -60,9 +64,9 @@ def test_tiles_that_foresee_their_symbols_are_not_full(
 def test_no_symbol_of_a_full_tile_is_far_off(
     lapped: LappedTileCoder, tiles: NDArray[np.int32], kind: str
 ) -> None:
-    scanner = lapped.scanners[kind].full
-    unit = scanner.quantizer.points.unit
-    for layer in scanner.scan(prepared(lapped, tiles).latents, np.full(len(tiles), CODE)):
+    scanner, latents = lapped.scanners[kind], prepared(lapped, tiles).latents
+    unit, steps = scanner.quantizer.points.unit, np.full(len(tiles), CODE)
+    for layer in scanner.scan(latents, steps, lapped.floors.choose(latents, steps)):
         assert np.abs(layer.away - unit * layer.values).max(initial=0) <= FARTHEST[kind]
         assert not layer.left_out.any()
 
@@ -74,13 +78,16 @@ def test_all_symbols_of_a_full_tile_are_read_back(
     checkerboard = tiles[:1]
     (pieces,) = bodies(lapped, kind, checkerboard)
     ((_, _, body),) = pieces
-    side = 1 + lapped.model.front_end.side_bytes
-    lanes = [Lane(0, 1, 0, body[side:])]
-    found = LayerReader(lapped.model).read(1, SIDE // 8, SIDE // 8, lanes, body[0])
+    lanes = [Lane(0, 1, 0, body[layer_0_bytes(lapped.model, body) :])]
+    least = least_levels(lapped.model, [pieces])
+    found = LayerReader(lapped.model).read(1, SIDE // 8, SIDE // 8, lanes, body[0], least)
     assert not found.wrong
     assert found.complete[0] == lapped.model.contexts.layers
     latents = prepared(lapped, checkerboard).latents
-    written = lapped.scanners[kind].full.scan(latents, np.array([CODE]))
+    steps = np.array([CODE])
+    assert least.max() > lapped.model.quantisation.skip + 1
+    assert np.array_equal(least, lapped.floors.choose(latents, steps))
+    written = lapped.scanners[kind].scan(latents, steps, least)
     for layer, wanted in zip(found.layers, written, strict=True):
         assert np.array_equal(layer.values, wanted.values)
         assert np.array_equal(layer.rows.reshape(-1), wanted.quantised.rows)
@@ -100,8 +107,50 @@ def test_the_error_of_a_full_tile_is_that_of_its_symbols(
 ) -> None:
     scanner, latents = lapped.scanners[kind], prepared(lapped, tiles).latents
     steps = np.full(len(tiles), CODE)
-    assert np.array_equal(
-        scanner.error(latents, steps)[[0, 2]], scanner.full.error(latents, steps)[[0, 2]]
-    )
+    coder, full = lapped.using(kind), np.array([0, 2])
+    of_full = latents.take(full), steps[full]
+    wanted, _ = scanner.error(*of_full, lapped.floors.choose(*of_full))
+    found = coder.error(prepared(lapped, tiles), steps)
+    assert np.array_equal(found[full], wanted * coder.error_permille // 1000)
     swing = int(tiles.max(axis=(1, 2, 3))[0] - tiles.min(axis=(1, 2, 3))[0])
-    assert scanner.error(latents, steps)[0] < tiles[0].size * swing**2 / 100
+    assert found[0] < tiles[0].size * swing**2 / 100
+
+
+@KINDS
+def test_floors_save_most_of_a_pattern(
+    lapped: LappedTileCoder, tiles: NDArray[np.int32], kind: str
+) -> None:
+    scanner, latents = lapped.scanners[kind], prepared(lapped, tiles[:1]).latents
+    steps = np.array([CODE])
+    with_floors, without = (
+        int(Symbols.of(scanner, latents, steps, least).bits[0, -1])
+        for least in (
+            lapped.floors.choose(latents, steps),
+            floors.least_levels(lapped.model, [{}]),
+        )
+    )
+    assert with_floors < 0.6 * without
+
+
+def test_floors_come_back() -> None:
+    least = np.full(256, 9, np.int32)
+    assert floors.unpack(floors.pack(least, 9), 4) == {}
+    least[[4, 255]] = 10, 63
+    packed = floors.pack(least, 9)
+    assert packed == bytes.fromhex("02 010a 3fff")
+    assert floors.packed_bytes(packed + b"more") == len(packed)
+    assert floors.unpack(packed, 4) == {4: 10, 255: 63}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ["", "01", "0201 0a", "01 00ca", "01 4000", "02 010a 010b", "02 3fff 010a", "21" + "010a" * 33],
+    ids=["none", "cut", "cut within", "DC", "beyond", "twice", "falling", "too many"],
+)
+def test_wrong_floors_are_refused(wrong: str) -> None:
+    with pytest.raises(StreamError, match="floors"):
+        floors.unpack(bytes.fromhex(wrong), 4)
+
+
+def test_a_short_room_has_few_floors() -> None:
+    assert [floors.most_floors(room) for room in (0, 8, 10, 11, 78, 1_000)] == [0, 0, 0, 1, 32, 32]

@@ -26,6 +26,7 @@ from onboard.codec.lapped.transform import PLANE_LIMIT
 from onboard.codec.lapped.trellis import STATES
 from onboard.codec.tile import ALL_VALID, DEPENDENT, Chosen
 from onboard.errors import BundleError, StreamError
+from tests.onboard.codec.lapped.layer0 import layer_0_bytes, least_levels
 
 ONE = 1 << bandtransform.SHIFT
 
@@ -203,17 +204,17 @@ def read(
     cols: int,
     lanes: list[Lane],
     dependent: bool = False,
+    least: NDArray[np.int32] | None = None,
 ) -> Read:
     state = DEPENDENT if dependent else ALL_VALID
-    return LayerReader(lapped.model).read(count, rows, cols, lanes, state)
+    return LayerReader(lapped.model).read(count, rows, cols, lanes, state, least)
 
 
 def lanes_of(lapped: LappedTileCoder, coded: list[list[tuple[int, int, bytes]]]) -> list[Lane]:
-    side = 1 + lapped.model.front_end.side_bytes
     found = []
     for tile, bodies in enumerate(coded):
         for layer, first, body in bodies:
-            lane = body if layer else body[side:]
+            lane = body if layer else body[layer_0_bytes(lapped.model, body) :]
             if layer or bodies[1:2] == [] or bodies[1][:2] != (1, 0):
                 found.append(Lane(tile, layer or 1, first, lane))
     return found
@@ -226,12 +227,12 @@ def test_reading_gives_the_symbols_that_were_written(
 ) -> None:
     batch = chosen(lapped, tiles, code)
     coded = encoded(lapped, batch, dependent)
-    found = read(lapped, len(tiles), 4, 4, lanes_of(lapped, coded), dependent)
+    least = least_levels(lapped.model, coded)
+    found = read(lapped, len(tiles), 4, 4, lanes_of(lapped, coded), dependent, least)
     assert not found.wrong
     assert (found.complete == lapped.model.contexts.layers).all()
-    steps = zip(
-        found.layers, coder(lapped, dependent).scan(batch.prepared, batch.steps), strict=True
-    )
+    scanner = coder(lapped, dependent).scanner
+    steps = zip(found.layers, scanner.scan(batch.prepared.latents, batch.steps, least), strict=True)
     for layer, written in steps:
         assert np.array_equal(layer.mean, written.mean)
         assert np.array_equal(layer.values, written.values)
@@ -290,7 +291,8 @@ def test_tiles_of_any_shape_are_read_back(
     batch = chosen(lapped, tiles, 96)
     coded = encoded(lapped, batch, dependent)
     rows, cols = -(-shape[0] // BLOCK), -(-shape[1] // BLOCK)
-    found = read(lapped, 2, rows, cols, lanes_of(lapped, coded), dependent)
+    least = least_levels(lapped.model, coded)
+    found = read(lapped, 2, rows, cols, lanes_of(lapped, coded), dependent, least)
     assert not found.wrong
     assert (found.complete == lapped.model.contexts.layers).all()
 
@@ -334,13 +336,14 @@ def test_a_lost_segment_takes_no_other_with_it(
     """Of the layer that it is in, what comes after it is read all the same."""
     batch = chosen(lapped, tiles[:1], 64, 60)
     coded = encoded(lapped, batch, dependent)
-    lanes = lanes_of(lapped, coded)
-    written = list(coder(lapped, dependent).scan(batch.prepared, batch.steps))
+    lanes, least = lanes_of(lapped, coded), least_levels(lapped.model, coded)
+    scanner = coder(lapped, dependent).scanner
+    written = list(scanner.scan(batch.prepared.latents, batch.steps, least))
     for lost in range(1, len(lanes) - 1):
         after = lanes[lost + 1]
         if after.layer != lanes[lost].layer:
             continue
-        found = read(lapped, 1, 4, 4, lanes[:lost] + lanes[lost + 1 :], dependent)
+        found = read(lapped, 1, 4, 4, lanes[:lost] + lanes[lost + 1 :], dependent, least)
         position = after.first // STATES if dependent else after.first
         layer, wanted = found.layers[after.layer - 1], written[after.layer - 1]
         assert position < wanted.values.shape[1]

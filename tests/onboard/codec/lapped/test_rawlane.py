@@ -14,7 +14,8 @@ from onboard.codec.lapped.plan import Plan
 from onboard.codec.lapped.read.lanes import Lane
 from onboard.codec.lapped.read.layers import LayerReader
 from onboard.codec.lapped.tables import LARGEST
-from onboard.codec.tile import Chosen
+from onboard.codec.tile import ALL_VALID, Chosen
+from tests.onboard.codec.lapped.layer0 import least_levels
 
 SIDE = 64
 FINE = 32
@@ -104,9 +105,10 @@ def test_noise_is_read_back(lapped: LappedTileCoder, finer: int) -> None:
     side = len(plan.side)
     lanes = [Lane(0, max(layer, 1), first, body) for layer, first, body in bodies]
     lanes[0] = Lane(0, 1, 0, bodies[0][2][side:])
-    found = LayerReader(lapped.model).read(1, SIDE // 8, SIDE // 8, lanes)
+    least = least_levels(lapped.model, [bodies])
+    found = LayerReader(lapped.model).read(1, SIDE // 8, SIDE // 8, lanes, ALL_VALID, least)
     prepared = lapped.prepare(tile, np.ones((1, SIDE, SIDE), np.bool_), (SIDE, SIDE))
-    steps = lapped.scan(prepared, lapped.finest(prepared) + finer)
+    steps = lapped.scanner.scan(prepared.latents, lapped.finest(prepared) + finer, least)
     for layer, written in zip(found.layers, steps, strict=True):
         assert np.array_equal(layer.values, written.values)
     assert found.complete.tolist() == [lapped.model.contexts.layers]
