@@ -137,19 +137,20 @@ static enum skybook_status take_parts(struct skybook_encoder *encoder, int64_t b
     const int64_t fixed = skybook_planned_total(encoder, 0) + (int64_t)encoder->head_length;
     enum skybook_status status = SKYBOOK_OK;
     int64_t known = 0;
-    uint32_t first = 0;
-    for (uint32_t part = 0; part < 3 && first < search->count; part++) {
-        const uint32_t stop = skybook_part(search, part);
+    for (uint32_t part = 0, stop = 0; part < 3 && stop < search->count; part++) {
         int64_t share = budget - fixed;
         if (known > 0) { /* what packets add */
             share = share * known / at_least_1(skybook_planned_total(encoder, 0) - fixed);
         }
-        skybook_choose(search, first, stop, share);
-        for (; first < stop && status == SKYBOOK_OK; first++) {
-            status = take(encoder, search->order[first]);
-            known += search->sizes[search->order[first]];
+        const uint32_t before = stop;
+        stop = skybook_part(search, part);
+        for (uint32_t i = skybook_choose(search, before, stop, share);
+             i < stop && status == SKYBOOK_OK; i++) {
+            const uint32_t tile = search->order[i];
+            known -= i < before ? search->sizes[tile] : 0;
+            status = take(encoder, tile);
+            known += search->sizes[tile];
         }
-        first = stop;
     }
     if (status == SKYBOOK_OK) {
         skybook_adjust(search, budget - skybook_planned_total(encoder, 0), budget);

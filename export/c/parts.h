@@ -150,7 +150,8 @@ enum skybook_status skybook_send(struct skybook_encoder *encoder, uint32_t line,
 /* search.c: chooses step codes. */
 void skybook_begin_search(struct skybook_search *search);
 uint32_t skybook_part(const struct skybook_search *search, uint32_t part);
-void skybook_choose(struct skybook_search *search, uint32_t first, uint32_t stop, int64_t budget);
+uint32_t skybook_choose(struct skybook_search *search, uint32_t first, uint32_t stop,
+                        int64_t budget);
 uint32_t skybook_places(const struct skybook_search *search);
 void skybook_go_to(struct skybook_search *search, uint32_t place);
 uint32_t skybook_adjust(struct skybook_search *search, int64_t left, int64_t budget);

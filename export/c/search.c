@@ -4,6 +4,7 @@
 #include "parts.h"
 
 #define FEW 16 /* tiles up to which the budget is used to the last tile */
+#define NEAR 2 /* codes by which those of two parts may differ */
 
 static uint32_t common_divisor(uint32_t a, uint32_t b)
 {
@@ -70,9 +71,33 @@ void skybook_go_to(struct skybook_search *search, uint32_t place)
     }
 }
 
+/* Add the guesses of the tiles `first` to `stop` in order to those at each code. */
+static void add_guesses(const struct skybook_search *search, uint32_t first, uint32_t stop,
+                        int64_t totals[256])
+{
+    for (uint32_t i = first; i < stop; i++) {
+        const uint32_t *guess = search->guess[search->order[i]];
+        for (uint32_t code = 0; code < 256; code++) {
+            totals[code] += guess[code];
+        }
+    }
+}
+
+/* The finest code at which the total is no more than `most`, else the coarsest. */
+static uint32_t finest_within(const int64_t totals[256], int64_t most)
+{
+    uint32_t code = 0;
+    while (code < SKYBOOK_COARSEST && totals[code] > most) {
+        code++;
+    }
+    return code;
+}
+
 /* Choose codes for the tiles `first` to `stop` in order, so that all from `first` on share what
- * `budget` leaves. */
-void skybook_choose(struct skybook_search *search, uint32_t first, uint32_t stop, int64_t budget)
+ * `budget` leaves; for all before `stop`, if that code is far from the one chosen before. Return
+ * the first that was chosen for. */
+uint32_t skybook_choose(struct skybook_search *search, uint32_t first, uint32_t stop,
+                        int64_t budget)
 {
     int64_t spent = 0, bits = 63, bytes = 8; /* a bit in 64 for what segments add */
     int64_t totals[256] = {0};
@@ -80,21 +105,19 @@ void skybook_choose(struct skybook_search *search, uint32_t first, uint32_t stop
         const uint32_t tile = search->order[i];
         bits = (i == 0 ? 0 : bits) + search->guess[tile][search->codes[tile]];
         spent += search->sizes[tile];
-        bytes = spent;
-    }
-    for (uint32_t i = first; i < search->count; i++) {
-        const uint32_t *guess = search->guess[search->order[i]];
-        for (uint32_t code = 0; code < 256; code++) {
-            totals[code] += guess[code];
-        }
+        bytes = spent > 1 ? spent : 1;
     }
     const int64_t aim = search->count <= FEW ? budget : budget - (budget >> 8);
-    const int64_t left = aim > spent ? aim - spent : 0;
-    const int64_t free = left * bits / (bytes > 1 ? bytes : 1);
-    uint32_t code = 0;
-    while (code < SKYBOOK_COARSEST && totals[code] > free) {
-        code++;
+    int64_t free = (aim > spent ? aim - spent : 0) * bits / bytes;
+    add_guesses(search, first, search->count, totals);
+    uint32_t code = finest_within(totals, free);
+    if (first > 0 && (code > search->common + NEAR || code + NEAR < search->common)) {
+        free = (aim > 0 ? aim : 0) * bits / bytes;
+        add_guesses(search, 0, first, totals);
+        code = finest_within(totals, free);
+        first = 0;
     }
+    search->common = code;
     int64_t rest = free - totals[code];
     for (uint32_t i = first; i < stop; i++) {
         const uint32_t tile = search->order[i];
@@ -105,6 +128,7 @@ void skybook_choose(struct skybook_search *search, uint32_t first, uint32_t stop
         }
         search->codes[tile] = (uint8_t)(own > search->finest[tile] ? own : search->finest[tile]);
     }
+    return first;
 }
 
 /* What a tile takes at another code: what it did before, or as the guess goes. */

@@ -146,6 +146,7 @@ struct skybook_search {
     uint32_t count;
     uint16_t columns[SKYBOOK_MAX_COLUMNS]; /* of each tile */
     uint16_t order[SKYBOOK_MAX_COLUMNS];   /* in which they are taken */
+    uint32_t common; /* code that most of those have for which codes were chosen last */
     uint32_t guess[SKYBOOK_MAX_COLUMNS][256]; /* bits at each step code */
     uint8_t finest[SKYBOOK_MAX_COLUMNS];
     uint8_t codes[SKYBOOK_MAX_COLUMNS];

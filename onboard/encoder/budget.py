@@ -128,13 +128,12 @@ class Settling:
         )
 
     def choose(self, part: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Choose steps for some tiles; return which."""
+        """Choose steps for a part, and for earlier ones that were far off; return which tiles."""
         budget = self.budget - self.fixed
         known = int(self.search.sizes[list(self.planned)].sum())
         if known:  # what packets add
             budget = budget * known // max(self.cost(0)[0] - self.fixed, 1)
-        self.search.choose(part, budget)
-        return part
+        return self.search.choose(part, budget)
 
     def take(self, part: NDArray[np.int64], planned: Sequence[Planned]) -> None:
         """Take what became of some tiles at their steps."""

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from onboard.codec.tile import STEPS, Steps
 
 FEW = 16
+_NEAR = 2
+"""Codes by which the steps of two parts may differ."""
 _UNKNOWN = -1
 
 
@@ -26,6 +28,7 @@ class Search:
         finest: (tiles,) the finest step code that each tile allows.
         steps: (tiles,) step codes so far; 0 where none is chosen yet.
         sizes: (tiles,) bytes that tiles take at their steps; -1 where not known.
+        common: step code, or one more than it, chosen last for tiles of which none was known.
     """
 
     guess: NDArray[np.int64]
@@ -33,6 +36,7 @@ class Search:
     steps: Steps
     sizes: NDArray[np.int64]
     _before: tuple[Steps, NDArray[np.int64]]
+    common: int = 0
 
     @classmethod
     def of(cls, guess: NDArray[np.int64], finest: Steps) -> "Search":
@@ -43,7 +47,8 @@ class Search:
     def copy(self) -> "Search":
         """Return a search that goes on from here by itself."""
         before = self._before[0].copy(), self._before[1].copy()
-        return Search(self.guess, self.finest, self.steps.copy(), self.sizes.copy(), before)
+        steps, sizes = self.steps.copy(), self.sizes.copy()
+        return Search(self.guess, self.finest, steps, sizes, before, self.common)
 
     def parts(self) -> Iterator[NDArray[np.int64]]:
         """Yield the tiles to be quantised one part after the other: an eighth, to a half, all."""
@@ -55,30 +60,42 @@ class Search:
             yield order[first:stop]
             first = stop
 
-    def choose(self, tiles: NDArray[np.int64], budget: int) -> None:
-        """Choose steps for some tiles, so that all that have none share what is left.
+    def choose(self, part: NDArray[np.int64], budget: int) -> NDArray[np.int64]:
+        """Choose steps for a part, so that all tiles that have none share what is left.
+
+        Where that step is far from the step of the part before, whose sizes were guessed too small
+        or too large, the tiles of earlier parts are chosen for anew, and share with all.
 
         Args:
-            tiles: tiles to choose for, of those that have none.
+            part: tiles to choose for, of those that have none.
             budget: bytes of the window's tiles.
+
+        Returns:
+            The tiles that were chosen for.
         """
-        known = self.sizes != _UNKNOWN
-        rest = np.concatenate([tiles, np.setdiff1d(np.flatnonzero(~known), tiles)])
+        known = np.flatnonzero(self.sizes != _UNKNOWN)
         spent = int(self.sizes[known].sum())
-        bits, bytes_ = int(self.guess[known, self.steps[known]].sum()), spent
-        if not known.any():
+        bits, bytes_ = int(self.guess[known, self.steps[known]].sum()), max(spent, 1)
+        if not len(known):
             bits, bytes_ = 63, 8  # a bit in 64 for what segments add
         if not self.is_small:
             budget -= budget >> 8
-        free = max(budget - spent, 0) * bits // max(bytes_, 1)
-        totals = self.guess[rest].sum(axis=0)
-        step = min(int(np.count_nonzero(totals > free)), STEPS - 1)
-        self.steps[tiles] = step
+        others = np.setdiff1d(np.arange(len(self.steps)), np.append(known, part))
+        totals = self.guess[np.append(part, others)].sum(axis=0)
+        free = max(budget - spent, 0) * bits // bytes_
+        step = _finest_within(totals, free)
+        if len(known) and abs(step - self.common) > _NEAR:
+            totals += self.guess[known].sum(axis=0)
+            free = max(budget, 0) * bits // bytes_
+            step = _finest_within(totals, free)
+            part = _scattered(len(self.steps))[: len(known) + len(part)]
+        self.steps[part] = self.common = step
         if step:
-            more = self.guess[rest, step - 1] - self.guess[rest, step]
+            more = self.guess[part, step - 1] - self.guess[part, step]
             finer = int(np.searchsorted(np.cumsum(more), free - int(totals[step]), side="right"))
-            self.steps[tiles[:finer]] -= 1
+            self.steps[part[:finer]] -= 1
         np.maximum(self.steps, self.finest, out=self.steps)
+        return part
 
     def learn(self, tiles: NDArray[np.int64], sizes: NDArray[np.int64]) -> None:
         """Take the sizes in bytes of some tiles at the steps chosen for them."""
@@ -186,6 +203,11 @@ def step_for_error(most: float, error: Callable[[int], int]) -> int:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if error(middle) <= most else (low, middle - 1)
     return low
+
+
+def _finest_within(totals: NDArray[np.int64], most: int) -> int:
+    """Return the finest step code at which the total is no more than `most`, else the coarsest."""
+    return min(int(np.count_nonzero(totals > most)), STEPS - 1)
 
 
 def _scattered(count: int) -> NDArray[np.int64]:

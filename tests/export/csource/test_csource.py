@@ -214,6 +214,12 @@ CASES = {
         scene(15, 150, 300), options(ratio=12.0, packets=SMALL_PACKETS), start=(700_000_000, 40_000)
     ),
     "a run that is given": Case(scene(15, 70, 90), options(run=16_777_215)),
+    "small packets, one step for many tiles": Case(
+        scene(23, 64, 1300), options(ratio=12.0, packets=PacketOptions(128))
+    ),
+    "one layer, one step for many tiles": Case(
+        scene(24, 50, 1200), options(ratio=10.0, one_layer=True, packets=PacketOptions(200))
+    ),
     "patterns": Case(patterns(), options(ratio=10.0)),
     "coarse patterns": Case(patterns(), options(ratio=150.0)),
     "patterns in one layer": Case(patterns(True), options(ratio=5.0, one_layer=True), nodata=0),
