@@ -288,6 +288,9 @@ enum skybook_status skybook_code_within(struct skybook_encoder *encoder, int64_t
     if (status == SKYBOOK_OK) {
         status = make_fit(encoder, most, encoder->spare, &total);
     }
+    if (status == SKYBOOK_OK) {
+        skybook_note_strip(encoder, budget, budget - total);
+    }
     encoder->spare += budget - total;
     return status;
 }

@@ -288,6 +288,7 @@ enum skybook_status skybook_code(struct skybook_encoder *encoder, uint32_t colum
     const bool named = encoder->options.step_code >= 0 && tile->finest >= 16;
     const uint8_t finest = (uint8_t)(tile->finest - (named ? 16 : 0));
     tile->code = tile->code < finest ? finest : tile->code;
+    skybook_note_tile(encoder, column);
     skybook_scan(&encoder->work, tile, tile->code, encoder->options.trellis,
                  skybook_most_floors(skybook_room(encoder, column)));
     status = plan(encoder, column);

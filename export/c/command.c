@@ -26,6 +26,7 @@ const char *const skybook_usage =
     "  --packet-control        end packets in a CRC-16\n"
     "  --apid N                application process (1)\n"
     "  --line-period N         nanoseconds from a line to the next (0)\n"
+    "  --json                  say what came of it as JSON: bytes, steps, expected PSNR\n"
     "  --help                  show this\n";
 
 /* Read a whole number of `least` to `most`; false if it is none. */
@@ -82,6 +83,8 @@ static bool take_flag(struct skybook_command *command, const char *name)
         options->one_layer = true;
     } else if (strcmp(name, "--trellis") == 0) {
         options->trellis = true;
+    } else if (strcmp(name, "--json") == 0) {
+        command->json = true;
     } else if (strcmp(name, "--packets") == 0) {
         options->packets = true;
     } else if (strcmp(name, "--packet-control") == 0) {

@@ -13,6 +13,7 @@ struct skybook_command {
     const char *input, *output; /* - for stdin and stdout */
     enum skybook_layout layout;
     bool big_endian;
+    bool json; /* say what came of it as JSON */
     bool help; /* and nothing else */
 };
 
@@ -22,5 +23,8 @@ extern const char *const skybook_usage;
 /* Read the command line; false, with a word on stderr where an option is wrong, if it makes no
  * sense. */
 bool skybook_parse(struct skybook_command *command, int count, char **arguments);
+
+/* report.c: say what came of a scene, on stderr where stdout is the stream; false if that fails. */
+bool skybook_report(const struct skybook_command *command, const struct skybook_encoder *encoder);
 
 #endif

@@ -122,7 +122,11 @@ static enum skybook_status code_at_step(struct skybook_encoder *encoder)
             status = skybook_code(encoder, column);
         }
     }
-    return status == SKYBOOK_OK ? skybook_code_missing(encoder) : status;
+    status = status == SKYBOOK_OK ? skybook_code_missing(encoder) : status;
+    if (status == SKYBOOK_OK) {
+        skybook_note_strip(encoder, 0, 0);
+    }
+    return status;
 }
 
 /* Code and send the lines that are held. */

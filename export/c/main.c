@@ -23,6 +23,12 @@ static int fail(enum skybook_status status, const char *text)
 
 static const char *meaning(enum skybook_status status)
 {
+    if (status == SKYBOOK_ERROR_LIMIT && encoder.options.width > SKYBOOK_MAX_WIDTH) {
+        return "limit: more columns than this build takes; make MACROS=-DSKYBOOK_MAX_WIDTH=N";
+    }
+    if (status == SKYBOOK_ERROR_LIMIT && encoder.options.budget > 0) {
+        return "limit: --bytes are too few for the coarsest step, or a strip is too large";
+    }
     switch (status) {
     case SKYBOOK_ERROR_USAGE:
         return "options: a value out of range, or segments too short; see --help";
@@ -148,7 +154,10 @@ static int run(const struct skybook_command *command, FILE *input, FILE *output)
         pushed = SKYBOOK_ERROR_INTERNAL;
         text = meaning(pushed);
     }
-    return pushed == SKYBOOK_OK ? 0 : fail(pushed, text);
+    if (pushed != SKYBOOK_OK) {
+        return fail(pushed, text);
+    }
+    return skybook_report(command, &encoder) ? 0 : 1;
 }
 
 int main(int count, char **arguments)

@@ -156,6 +156,11 @@ uint32_t skybook_places(const struct skybook_search *search);
 void skybook_go_to(struct skybook_search *search, uint32_t place);
 uint32_t skybook_adjust(struct skybook_search *search, int64_t left, int64_t budget);
 
+/* outcome.c: note the error of the tile in work, and what became of a strip of which so much is
+ * left. */
+void skybook_note_tile(struct skybook_encoder *encoder, uint32_t column);
+void skybook_note_strip(struct skybook_encoder *encoder, int64_t budget, int64_t left);
+
 /* budget.c: codes the strip's tiles at the finest steps within a budget of bytes. */
 enum skybook_status skybook_code_within(struct skybook_encoder *encoder, int64_t budget);
 

@@ -88,6 +88,8 @@ struct skybook_tile {
     uint8_t shift;       /* octaves by which its planes were scaled down */
     uint8_t finest;      /* step code that it allows */
     uint8_t code;        /* step code chosen */
+    uint32_t samples;    /* that have data */
+    uint64_t error;      /* squared, in DN^2, that the code is expected to make */
     uint8_t angles[SKYBOOK_ANGLES];
     uint16_t means[SKYBOOK_BANDS];
     uint32_t fixed, fixed_stop;     /* in the strip's bytes: mask segments, or that of no data */
@@ -163,6 +165,16 @@ struct skybook_settled {
     int64_t old_sizes[SKYBOOK_MAX_COLUMNS];
 };
 
+/* What came of the rate; it decides no byte. */
+struct skybook_outcome {
+    uint8_t finest, coarsest; /* step codes of tiles that have data */
+    uint64_t samples;         /* that have data */
+    uint64_t error;           /* squared, in DN^2, that the steps are expected to make */
+    uint32_t strips;          /* rows of tiles that have data */
+    uint32_t missed;          /* of these, those that take more than the rate at the coarsest step */
+    uint32_t eased;           /* those that leave bytes at the finest step */
+};
+
 struct skybook_encoder {
     struct skybook_options options;
     skybook_write write;
@@ -175,6 +187,7 @@ struct skybook_encoder {
     uint32_t packets;  /* formed */
     int64_t spare;     /* bytes that earlier strips left over or kept back; below 0 if they lack */
     uint64_t bytes;    /* written */
+    struct skybook_outcome outcome;
     enum skybook_status status;
     bool ended;
     uint32_t run;       /* of the scene that has begun */

@@ -19,6 +19,7 @@ from onboard.codec.lapped.context import (
     SLOPE_CAP,
     ContextModel,
 )
+from onboard.codec.lapped.errorguess import ErrorGuess
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.quantizers.quantisation import LARGEST_WORD
 from onboard.codec.lapped.quantizers.trellis import Trellis
@@ -83,6 +84,7 @@ def numbers(bundle: Bundle) -> dict[str, int]:
         "LEAST_SUM": _least_sum(lapped.quantisation.skip),
         "LARGEST_MANTISSA": int(lapped.transform.mantissas.max()),
         "PLAIN_ROWS": len(lapped.quantisation.dead),
+        "ERROR_WEIGHT": ErrorGuess.of(lapped, LappedCodec.of(bundle.codec).error_permille).weight,
         "GUESS_BINS": _GUESS_BINS,
         "GUESS_ORIGIN": _GUESS_ORIGIN,
     }

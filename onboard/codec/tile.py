@@ -5,7 +5,8 @@ scene. Opened in an engine it is a tile coder, which turns batches of tiles of o
 bodies of segments:
 
 1. `prepare` does once what no step changes.
-2. `finest`, `guess` and `error` tell the rate control what steps would do, coding nothing.
+2. `finest`, `guess` and `error` tell the rate control what steps would do, coding nothing; so does
+   `guess_error`, for the caller.
 3. `plan` quantises tiles at their steps and cuts what is to be coded to segments.
 4. `write` codes what was planned, any number of tiles together.
 
@@ -152,6 +153,13 @@ class TileCoder(Protocol[P, Q]):
 
     def error(self, prepared: P, steps: Steps) -> NDArray[np.int64]:
         """Return what the ground's squared error of each tile will be, in DN, from a model.
+
+        Raises:
+            UsageError: the codec has a fixed rate.
+        """
+
+    def guess_error(self, prepared: P, steps: Steps) -> NDArray[np.int64]:
+        """Return roughly the same, quickly.
 
         Raises:
             UsageError: the codec has a fixed rate.

@@ -3,7 +3,9 @@
 import argparse
 import time
 from dataclasses import replace
+from functools import reduce
 from itertools import chain
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +28,12 @@ from onboard.commands.options import (
     order_remark,
     raw_words,
 )
+from onboard.commands.rate import rate_figures, rate_remarks, rate_text
 from onboard.downlink.recorder import Recorder
 from onboard.encoder import Encoder
+from onboard.encoder.outcome import Outcome
 from onboard.errors import UsageError
-from onboard.image.files import Image, read_npy, read_raw
+from onboard.image.files import Image, read_npy, read_raw, sample_type
 from onboard.link.header import SceneHeader
 
 
@@ -62,7 +66,8 @@ def encode_to_file(
     options = encode_options(arguments, arguments.rate_window, arguments.output.suffix == ".pkt")
     scrub = Scrub(encoder.bundle, encoder.coder)
     begun = time.perf_counter()
-    strips = encoder.strips(image, header, options)
+    outcomes = [Outcome()]
+    strips = encoder.strips(image, header, options, outcomes.append)
     first = next(strips)
     with open_output(arguments.output) as stream:
         recorder = Recorder(stream, options.packets, scrub, options.strips_at_once)
@@ -70,17 +75,24 @@ def encode_to_file(
             recorder.record(strip)
         recorder.flush()
     seconds = time.perf_counter() - begun
-    pixels = image.shape[1] * image.shape[2]
+    bands, rows, cols = image.shape
+    figures = rate_figures(arguments, reduce(add, outcomes), raw, recorder.bytes)
+    warn(arguments.output, rate_remarks(figures))
     return {
         "bundle": encoder.bundle.name,
         "engine": encoder.engine,
         "run": recorder.run,
+        "bands": bands,
+        "rows": rows,
+        "columns": cols,
+        "sample_type": sample_type(image),
         "bytes": recorder.bytes,
         "packets": recorder.packets,
         "raw_bytes": raw,
         "ratio": raw / recorder.bytes,
+        **figures,
         "seconds": seconds,
-        "mpixel_per_s": pixels / seconds / 1e6,
+        "mpixel_per_s": rows * cols / seconds / 1e6,
         "encoder_mac_per_pixel": encoder.bundle.macs_per_pixel,
         "peak_rss_mb": peak_rss_mb(),
     }
@@ -88,12 +100,15 @@ def encode_to_file(
 
 def encode_text(result: dict[str, Any], output: Path) -> str:
     """Return the line that `encode` prints."""
-    return (
-        f"{output}: run {result['run']}, {result['bytes']} bytes, "
-        f"ratio {result['ratio']:.2f} of {result['raw_bytes']} raw; "
+    sides = f"{result['bands']} bands x {result['rows']} rows x {result['columns']} columns"
+    parts = [
+        f"{output}: run {result['run']}, {sides} of {result['sample_type']}: {result['bytes']} "
+        f"bytes, ratio {result['ratio']:.2f} of {result['raw_bytes']} raw",
+        rate_text(result),
         f"{result['mpixel_per_s']:.2f} Mpixel/s ({result['engine']}), "
-        f"{result['encoder_mac_per_pixel']} MAC/pixel, peak RSS {result['peak_rss_mb']:.0f} MB"
-    )
+        f"{result['encoder_mac_per_pixel']} MAC/pixel, peak RSS {result['peak_rss_mb']:.0f} MB",
+    ]
+    return "; ".join(filter(None, parts))
 
 
 def _read_image(arguments: argparse.Namespace, bands: int) -> Image:

@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -33,14 +35,16 @@ from onboard.commands.options import (
     order_remark,
     raw_words,
 )
+from onboard.commands.rate import rate_figures, rate_remarks, rate_text
 from onboard.commands.source import open_strips
 from onboard.commands.stop import Stop
 from onboard.downlink.cloud import Clouds
 from onboard.downlink.recorder import Recorded, Recorder
 from onboard.encoder import Encoder
 from onboard.encoder.options import STRIPS_AT_ONCE
+from onboard.encoder.outcome import Outcome
 from onboard.errors import InputError, SkybookError, UsageError
-from onboard.image.files import Image
+from onboard.image.files import DTYPES, Image
 from onboard.image.tiles import TileGrid
 from onboard.link.header import SceneHeader
 from onboard.link.packet import PacketOptions
@@ -173,7 +177,8 @@ def _stream(arguments: argparse.Namespace) -> int:
             files.enter_context(stop),
         )
         done = encoder.progress(header, options, recorded.rows, recorded.segments, recorded.before)
-        strips = encoder.stream(lines, header, options, done)
+        outcomes = [Outcome()]
+        strips = encoder.stream(lines, header, options, done, outcomes.append)
         recorder = _recorder(arguments, recorded, options.packets, scrub, files)
         waits = []
         for strip in strips:
@@ -183,6 +188,10 @@ def _stream(arguments: argparse.Namespace) -> int:
                 waits.append(time.perf_counter() - lines.arrived.popleft())
         recorder.flush()
     result = _result(encoder, lines, recorder, waits, time.perf_counter() - begun)
+    raw = (skip + lines.count) * header.bands * header.width * DTYPES[header.sample_type].itemsize
+    figures = rate_figures(arguments, reduce(add, outcomes), raw, recorder.bytes)
+    warn(arguments.output, rate_remarks(figures))
+    result |= figures | {"bands": header.bands, "columns": header.width}
     print_result(result, _text(result, arguments.output), arguments.json)
     if lines.error:
         raise lines.error
@@ -260,9 +269,11 @@ def _result(
 
 
 def _text(result: dict[str, Any], output: Path) -> str:
+    steps = f"{rate_text(result)}; " if rate_text(result) else ""
     return (
-        f"{output}: run {result['run']}, {result['lines']} lines, {result['packets']} packets, "
-        f"{result['bytes']} bytes; "
+        f"{output}: run {result['run']}, {result['lines']} lines of {result['bands']} bands x "
+        f"{result['columns']} columns, {result['packets']} packets, {result['bytes']} bytes; "
+        f"{steps}"
         f"from a strip's last line to its last packet {result['latency_median_s']:.2f} s "
         f"(at most {result['latency_max_s']:.2f} s); {result['engine']}, "
         f"peak RSS {result['peak_rss_mb']:.0f} MB"

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onboard.codec.tile import TileCoder
-from onboard.errors import InputError
+from onboard.errors import InputError, SkybookError
 from onboard.image.tiles import TileGrid
 from onboard.link.framing import Edge
 from onboard.link.header import SceneHeader
@@ -174,6 +174,23 @@ class Batches:
                 together = waiting.setdefault(like, [])
             together.append(share)
         yield from (together for together in waiting.values() if together)
+
+
+def in_batches(source: Iterator[NDArray[Any]], together: int) -> Iterator[list[NDArray[Any]]]:
+    """Yield the windows of a source, so many together; its error after all that came before."""
+    more = True
+    while more:
+        batch: list[NDArray[Any]] = []
+        failed: SkybookError | None = None
+        try:
+            batch.extend(islice(source, together))
+        except SkybookError as error:
+            failed = error
+        more = len(batch) == together
+        if batch:
+            yield batch
+        if failed:
+            raise failed
 
 
 def _within(indices: NDArray[np.int64], window: range) -> NDArray[np.bool_]:

@@ -5,12 +5,13 @@ follow from the cost of their symbols. When all is settled the entropy coder run
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onboard.encoder.outcome import Outcome
 from onboard.encoder.search import Search
 from onboard.encoder.windows import Planned, RateWindows, Segments
 from onboard.errors import LimitError
@@ -19,12 +20,14 @@ from onboard.link.framing import Strip
 _TRIES = 8
 _POOR = 3
 """A share of 2^-3 of a budget is worth another search, if it is left."""
+_LITTLE = 6
+"""A share of 2^-6 may be left of any budget."""
 
 
 def within(
     windows: RateWindows, budgets: Sequence[int], spare: int, written: int, strict: bool
-) -> list[Strip]:
-    """Return the segments at the finest steps that fit the windows' budgets.
+) -> tuple[list[Strip], Outcome]:
+    """Return the segments at the finest steps that fit the windows' budgets, and what came of it.
 
     Args:
         windows: the windows, analysed.
@@ -42,6 +45,7 @@ def within(
     waiting = [Settling.open(windows, tiles, budget) for tiles, budget in pairs]
     _look(windows, waiting)
     strips: list[Strip] = []
+    outcome = Outcome()
     while waiting:
         # Each is settled as if those before it were written as they were settled. Where one is not,
         # scene headers fall on other places, so those after it are settled anew from here.
@@ -54,10 +58,11 @@ def within(
             written += sum(len(strip.segments) for strip in found)
             spare += window.budget - windows.framing.cost(found)
             strips += found
+            outcome += window.outcome(found, strict)
             if written != foreseen:
                 break
         waiting = begun
-    return strips
+    return strips, outcome
 
 
 def _look(windows: RateWindows, waiting: Sequence["Settling"]) -> None:
@@ -209,8 +214,8 @@ class Settling:
                 if not strict or total <= self.budget + spare:
                     break
                 raise LimitError(
-                    f"budget: {self.budget} bytes for {len(self.numbers)} tiles, but the coarsest "
-                    f"step takes {total}"
+                    f"budget: {total - self.budget - spare} bytes too few: at the coarsest step "
+                    f"these {len(self.numbers)} tiles take {total}"
                 )
             if tries == _TRIES - 1:
                 changed = self._coarsest()
@@ -219,6 +224,13 @@ class Settling:
                 _quantise(self.windows, [(self, changed)])
             coded = coded | self.windows.write([self.planned[tile] for tile in changed.tolist()])
         return strips
+
+    def outcome(self, strips: Sequence[Strip], strict: bool) -> Outcome:
+        """Return what became of the budget with these segments; `strict` as `write` takes it."""
+        left = self.budget - self.windows.framing.cost(strips)
+        found = self.windows.outcome(self.numbers, self.tiles, self.search.steps)
+        eased = bool(found.windows) and left > self.budget >> _LITTLE and self.search.is_finest
+        return replace(found, missed=int(left < 0 and not strict), eased=int(eased))
 
     def _coarsest(self) -> NDArray[np.int64]:
         """Choose the coarsest step for all tiles; return them."""

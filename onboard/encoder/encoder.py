@@ -1,8 +1,7 @@
 """Encoder: lines of an image to segments, window by window of tiles."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -10,9 +9,10 @@ from numpy.typing import NDArray
 
 from onboard.bundle import Bundle
 from onboard.codec.tile import TileCoder
-from onboard.encoder.batches import Batches
+from onboard.encoder.batches import Batches, in_batches
 from onboard.encoder.budget import within
 from onboard.encoder.options import DEFAULT_RATIO, Options
+from onboard.encoder.outcome import Outcome
 from onboard.encoder.run import frame
 from onboard.encoder.windows import RateWindows
 from onboard.errors import InputError, SkybookError, UsageError
@@ -82,7 +82,11 @@ class Encoder:
             yield from strip.segments
 
     def strips(
-        self, image: NDArray[Any], header: SceneHeader | None = None, options: Options | None = None
+        self,
+        image: NDArray[Any],
+        header: SceneHeader | None = None,
+        options: Options | None = None,
+        tell: Callable[[Outcome], None] = lambda _outcome: None,
     ) -> Iterator[Strip]:
         """Yield the segments of a scene, row of tiles by row of tiles.
 
@@ -91,6 +95,7 @@ class Encoder:
             header: what to say of the scene; size, bands and sample type are filled in here. A
                 scene whose window is the strip is taken as a stream: its height is told at the end.
             options: see `Options`.
+            tell: called with what became of the rate of some windows, before their strips.
 
         Raises:
             InputError: wrong dtype, bands or shape, or values beyond the significant bits.
@@ -106,12 +111,12 @@ class Encoder:
         TileGrid(width, height, self.bundle.tile)
         header = replace(header, bands=bands, width=width, height=height)
         if options.window == "scene":
-            return self.stream([image], header, options)
+            return self.stream([image], header, options, tell=tell)
         step = self.bundle.tile
         windows = (image[:, first : first + step] for first in range(0, height, step))
         if options.budget is None:
             header = replace(header, height=0)
-        return self.stream(windows, header, options)
+        return self.stream(windows, header, options, tell=tell)
 
     def stream(
         self,
@@ -119,6 +124,7 @@ class Encoder:
         header: SceneHeader,
         options: Options,
         done: Progress | None = None,
+        tell: Callable[[Outcome], None] = lambda _outcome: None,
     ) -> Iterator[Strip]:
         """Yield the segments of lines as they come, window by window.
 
@@ -127,6 +133,7 @@ class Encoder:
             header: header of the scene; height 0 if it is not known.
             options: see `Options`; a budget needs a height.
             done: what was encoded before, to go on from there.
+            tell: as of `strips`.
 
         Raises:
             as `strips`; also UsageError: a budget for a scene of unknown height.
@@ -140,7 +147,7 @@ class Encoder:
         line = done.rows * self.bundle.tile
         framing: Framing | None = None
         together = 1 if options.window == "scene" else options.strips_at_once
-        for batch in _batches(iter(windows), together):
+        for batch in in_batches(iter(windows), together):
             size = len(batch)
             if framing is None:
                 self._check(batch[0], header, line)
@@ -148,7 +155,7 @@ class Encoder:
                 framing = frame(self.bundle.tag, header, options, first)
             while batch:
                 try:
-                    strips, line, done = self._encode(
+                    strips, outcome, line, done = self._encode(
                         batch[:size], header, framing, options, line, done
                     )
                 except SkybookError:
@@ -156,6 +163,7 @@ class Encoder:
                         raise
                     size = 1  # so that the rows before the one at fault are not lost
                     continue
+                tell(outcome)
                 del batch[:size]  # not to be held while the next ones are read
                 yield from strips
         if framing is None:
@@ -170,8 +178,8 @@ class Encoder:
         options: Options,
         line: int,
         done: Progress,
-    ) -> tuple[list[Strip], int, Progress]:
-        """Return the segments of windows from `line` on, the line after them, how far it is."""
+    ) -> tuple[list[Strip], Outcome, int, Progress]:
+        """Return the segments of windows from `line` on, what came of the rate, how far it is."""
         tile = self.bundle.tile
         stop = line
         budgets = []
@@ -182,10 +190,10 @@ class Encoder:
         coder = self.coder.using(options.quantizer) if options.quantizer else self.coder
         analysed = Batches.analyse(coder, batch, header, tile, line // tile)
         windows = RateWindows(coder, framing, analysed)
-        strips = self._code(windows, options, budgets, done)
+        strips, outcome = self._code(windows, options, budgets, done)
         spare = done.spare + sum(budgets) - framing.cost(strips)
         segments = done.segments + sum(len(strip.segments) for strip in strips)
-        return strips, stop, Progress(-(-stop // tile), segments, spare)
+        return strips, outcome, stop, Progress(-(-stop // tile), segments, spare)
 
     def progress(
         self, header: SceneHeader, options: Options, rows: int, segments: int, spent: int
@@ -250,13 +258,13 @@ class Encoder:
 
     def _code(
         self, windows: RateWindows, options: Options, budgets: list[int], done: Progress
-    ) -> list[Strip]:
-        """Return the segments of windows at the rate asked for."""
+    ) -> tuple[list[Strip], Outcome]:
+        """Return the segments of windows at the rate asked for, and what came of it."""
         if not self.bundle.variable_rate:
-            return windows.at_fixed_rate(done.segments)
+            return windows.at_fixed_rate(done.segments), Outcome()
         if options.rmse is not None:
             return windows.for_error(options.rmse, done.segments)
-        strict = options.budget is not None or options.window == "scene"
+        strict = options.budget is not None
         return within(windows, budgets, done.spare, done.segments, strict)
 
     def _end(self, framing: Framing, height: int, written: int) -> Strip:
@@ -264,20 +272,3 @@ class Encoder:
         body = EndOfScene(height, written, framing.run).pack()
         segment = Segment(Kind.END, framing.scene_id, framing.binding, 0, 0, 0, None, body)
         return Strip(height, [segment.pack()])
-
-
-def _batches(source: Iterator[NDArray[Any]], together: int) -> Iterator[list[NDArray[Any]]]:
-    """Yield the windows of a source, so many together; its error after all that came before."""
-    more = True
-    while more:
-        batch: list[NDArray[Any]] = []
-        failed: SkybookError | None = None
-        try:
-            batch.extend(islice(source, together))
-        except SkybookError as error:
-            failed = error
-        more = len(batch) == together
-        if batch:
-            yield batch
-        if failed:
-            raise failed

@@ -1,8 +1,8 @@
 """Rate windows: tiles over which the rate is controlled, analysed once, coded at any step."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
+from dataclasses import dataclass, replace
+from functools import cache, cached_property, partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,12 +12,14 @@ from onboard.codec.tile import (
     ALL_NODATA,
     ALL_VALID,
     SOME_NODATA,
+    STEPS,
     Chosen,
     Steps,
     TileCoder,
     TilePlan,
 )
 from onboard.encoder.batches import Batches
+from onboard.encoder.outcome import Outcome
 from onboard.encoder.search import step_for_error
 from onboard.link.framing import HEADER_EVERY, Edge, Framing, Strip
 from onboard.link.mask import pack_mask
@@ -69,21 +71,41 @@ class RateWindows:
         """
         return self._at(np.zeros(self.analysed.count, np.int64), written)
 
-    def for_error(self, rmse: float, written: int) -> list[Strip]:
+    def for_error(self, rmse: float, written: int) -> tuple[list[Strip], Outcome]:
         """Return the segments at the coarsest steps whose modelled error is `rmse` DN."""
         steps = np.zeros(self.analysed.count, np.int64)
+        outcome = Outcome()
         for window in self.analysed.ranges:
             tiles = self.analysed.tiles(window)
             if len(tiles):
                 most = rmse * rmse * self.coder.bands * self.analysed.pixels(window)
-                steps[tiles] = step_for_error(most, partial(self._error, tiles))
-        return self._at(steps, written)
+                error = cache(partial(self._error, tiles))
+                step = step_for_error(most, error)
+                steps[tiles] = step
+                own = self._outcome(window, np.maximum(step, self.finest(tiles)), error(step))
+                eased = step == STEPS - 1 and error(step) < most
+                outcome += replace(own, missed=int(error(step) > most), eased=int(eased))
+        return self._at(steps, written), outcome
 
     def _at(self, steps: Steps, written: int) -> list[Strip]:
         """Return the segments at these steps."""
         coded = self.write(self.plan(np.arange(self.analysed.count), steps))
         ranges = self.analysed.ranges
         return self.strips(range(ranges[0].start, ranges[-1].stop), coded, written)
+
+    def outcome(self, window: range, tiles: NDArray[np.int64], steps: Steps) -> Outcome:
+        """Return steps and expected error of a window, its tiles that have data at these steps."""
+        if not len(tiles):
+            return Outcome()
+        error = 0
+        for batch, places, own in self.analysed.shares(tiles):
+            found = self.coder.guess_error(batch.prepared.take(own), steps[places])
+            error += int(found.sum())
+        return self._outcome(window, steps, error)
+
+    def _outcome(self, window: range, steps: Steps, error: int) -> Outcome:
+        samples = self.coder.bands * self.analysed.pixels(window)
+        return Outcome((int(steps.min()), int(steps.max())), error, samples, 1)
 
     def guess(self, tiles: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return (tiles, 256) roughly the bits of each tile at each step code."""

@@ -155,6 +155,10 @@ class CorsaTileCoder:
         """Refuse: a codec of fixed rate has no error model."""
         raise UsageError(f"error of {len(prepared.tiles)} tiles: the codec has a fixed rate")
 
+    def guess_error(self, prepared: QuantisedTiles, steps: Steps) -> NDArray[np.int64]:
+        """Refuse, likewise."""
+        return self.error(prepared, steps)
+
     def probe(self) -> int:
         """Return a checksum of the index maps of the first golden tile."""
         _, maps, _ = self._whole(self._golden()[0].samples)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from onboard.codec.lapped import rans
 from onboard.codec.lapped.context import BLOCK
+from onboard.codec.lapped.errorguess import ErrorGuess
 from onboard.codec.lapped.floors import MOST, FloorChooser, most_floors, pack
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.part import GoldenTile
@@ -56,6 +57,7 @@ class LappedTileCoder:
         self.bands = model.front_end.bands
         self.least_body = 1 + model.front_end.side_bytes + STATE_BYTES + 2
         self.size_guess = SizeGuess.of(model.transform)
+        self.error_guess = ErrorGuess.of(model, error_permille)
         self.scanners: Mapping[str, Scanner] = {
             name: Scanner(model, make(model)) for name, make in QUANTIZERS.items()
         }
@@ -115,6 +117,11 @@ class LappedTileCoder:
             floors = self.floors.choose(latents, steps)
             error[again], _ = self.scanner.error(latents, steps, floors)
         return error * self.error_permille // 1000
+
+    def guess_error(self, prepared: PreparedTiles, steps: Steps) -> NDArray[np.int64]:
+        """Return roughly the squared error of each tile, from how large its latents are."""
+        steered = self.scanner.quantizer.points.steered
+        return self.error_guess.errors(prepared.latents, steps, steered)
 
     def scan(self, prepared: PreparedTiles, steps: Steps) -> Iterator[Layer]:
         """Quantise a batch at the given steps, layer by layer, as if no tile had to be full."""

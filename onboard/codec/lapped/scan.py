@@ -14,12 +14,8 @@ from numpy.typing import NDArray
 from onboard.codec.lapped.context import LATTICES, ContextState, Ints, least_sum, levels
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.quantizers.quantizer import Pending, Quantised, Quantizer
-from onboard.codec.lapped.transform import Latents
+from onboard.codec.lapped.transform import Latents, in_squared_dn
 from onboard.codec.tile import Steps
-
-# 2^12 * 2^(i/8). The square of the step of code c is 2^(c/8 - 2) DN^2, so errors in (1/64 step)^2
-# times 2^(c/8) are in 2^-14 DN^2.
-_EIGHTH_OCTAVES = np.array([4096, 4467, 4871, 5312, 5793, 6317, 6889, 7512], np.int64)
 
 _FARTHEST = 112
 """1/64 steps from 0 from which on no symbol is left out."""
@@ -131,9 +127,7 @@ class Scanner:
             lost = (layer.away - unit * layer.values).astype(np.int64)
             error += (lost * lost * weights).sum(axis=(1, 2)) >> 8
             np.maximum(left_out, layer.left_out, out=left_out)
-        octaves, eighths = steps // 8, steps % 8
-        found = np.asarray((error * _EIGHTH_OCTAVES[eighths] >> 20) << octaves >> 6, np.int64)
-        return found, left_out
+        return in_squared_dn(error, steps), left_out
 
 
 def is_far(left_out: Ints) -> NDArray[np.bool_]:

@@ -27,6 +27,15 @@ SYMBOL_LIMIT = 16_382
 """So that a symbol less its prediction, which may have the other sign, is within 16 bits."""
 _FRACTION = 6
 _BASE_SHIFT = 8
+# 2^12 * 2^(i/8). The square of the step of code c is 2^(c/8 - 2) DN^2, so errors in (1/64 step)^2
+# times 2^(c/8) are in 2^-14 DN^2.
+_EIGHTH_OCTAVES = np.array([4096, 4467, 4871, 5312, 5793, 6317, 6889, 7512], np.int64)
+
+
+def in_squared_dn(errors: NDArray[np.int64], steps: Steps) -> NDArray[np.int64]:
+    """Return squared errors of tiles, given in (1/64 step)^2, in DN^2."""
+    octaves, eighths = steps // 8, steps % 8
+    return np.asarray((errors * _EIGHTH_OCTAVES[eighths] >> 20) << octaves >> 6, np.int64)
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,13 @@
 """The C encoder: the same bytes as the Python runtime, on any compiler, and clear exit codes."""
 
+import json
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,7 @@ from onboard import bundle as bundles
 from onboard.codec.lapped.codec import LappedCodec
 from onboard.codec.tile import DEPENDENT
 from onboard.encoder import Encoder, Options
+from onboard.encoder.outcome import Outcome
 from onboard.errors import BundleError, InputError, LimitError
 from onboard.link.header import SceneHeader
 from onboard.link.packet import PacketOptions
@@ -37,7 +41,7 @@ BUILDS = {
     ),
 }
 """The last has little room for a strip, so that gaps are closed; the native one has vectors."""
-PROGRAM = ("main.c", "command.c")
+PROGRAM = ("main.c", "command.c", "report.c")
 """Sources of the command, which are no part of the library."""
 MEGABYTE = 1_000_000
 Image = NDArray[np.uint16]
@@ -261,6 +265,39 @@ def test_the_bytes_are_those_of_python(
     expected = case.expected(encoder)
     for compiler in BUILDS:
         assert run(build(compiler), case.image, case.arguments) == expected
+
+
+@pytest.mark.parametrize(
+    "name", ["one row of tiles, more than 16", "holes", "noise", "flat", "fine"]
+)
+@pytest.mark.parametrize("trellis", [False, True])
+def test_what_came_of_the_rate_is_what_python_says(
+    name: str, trellis: bool, build: Callable[[str], Path], encoder: Encoder
+) -> None:
+    case = {
+        "holes": CASES["nodata"],
+        "noise": Case(noise(2, 70, 200), options(ratio=30.0)),
+        "fine": Case(scene(9, 70, 130), options(ratio=0.3)),
+    }.get(name) or CASES[name]
+    case = case.along_trellis if trellis else case
+    told: list[Outcome] = []
+    header = SceneHeader.of(case.image, nodata=case.nodata)
+    list(encoder.strips(case.image, header, case.options, told.append))
+    outcome = reduce(add, told)
+    lines = case.image.transpose(1, 0, 2).astype("<u2").tobytes()
+    command = [build("gcc"), "-", "-o", "-", "--json", *case.arguments]
+    done = subprocess.run(command, input=lines, capture_output=True, check=True)
+    *warnings, report = done.stderr.decode().splitlines()
+    found = json.loads(report)
+    assert found["bytes"] == len(done.stdout)
+    assert found["step_codes"] == list(outcome.steps or ())
+    assert found["steps_dn"] == pytest.approx(outcome.steps_dn, rel=1e-5)
+    assert found["expected_rmse_dn"] == pytest.approx(outcome.rmse, rel=1e-5)
+    assert found["expected_psnr16_db"] == pytest.approx(outcome.psnr16, abs=1e-4)
+    counts = (found["windows"], found["windows_missed"], found["windows_eased"])
+    assert counts == (outcome.windows, outcome.missed, outcome.eased)
+    assert found["met"] == (outcome.missed == 0)
+    assert len(warnings) == (name in ("noise", "fine", "flat"))
 
 
 def test_packets_of_random_scenes(build: Callable[[str], Path], encoder: Encoder) -> None:

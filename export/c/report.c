@@ -1,0 +1,136 @@
+/* What the command says of a scene that is written: size, steps, expected quality. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "command.h"
+
+#define PEAK 65535.0
+#define ROUNDING (1.0 / 6) /* squared error in DN^2 of a sample that is rounded twice */
+
+/* The step of a code in DN: 2^(code / 16 - 1). */
+static double step_of(unsigned code)
+{
+    double step = 0.5;
+    for (; code >= 16; code -= 16) {
+        step *= 2;
+    }
+    for (; code > 0; code--) {
+        step *= 1.0442737824274138; /* 2^(1 / 16) */
+    }
+    return step;
+}
+
+/* Square root by Newton's method, and 20 log10 digit by digit: the program needs no libm. */
+static double root_of(double square)
+{
+    double root = square > 1 ? square : 1;
+    for (int i = 0; i < 60; i++) {
+        root = (root + square / root) / 2;
+    }
+    return root;
+}
+
+static double decibels(double ratio)
+{
+    double found = 0, unit = 20;
+    for (int digit = 0; digit < 8; digit++) {
+        for (; ratio >= 10; ratio /= 10) {
+            found += unit;
+        }
+        const double square = ratio * ratio, fourth = square * square;
+        ratio = fourth * fourth * square;
+        unit /= 10;
+    }
+    return found;
+}
+
+static double raw_bytes(const struct skybook_encoder *encoder)
+{
+    return 2.0 * SKYBOOK_BANDS * encoder->options.width * encoder->lines;
+}
+
+/* Warn of a rate that is out of reach, or is reached at the finest step. */
+static void warn(const struct skybook_encoder *encoder)
+{
+    const struct skybook_options *options = &encoder->options;
+    const struct skybook_outcome *outcome = &encoder->outcome;
+    const double bytes = (double)encoder->bytes, ratio = raw_bytes(encoder) / bytes;
+    if (outcome->missed > 0) {
+        fprintf(stderr,
+                "warning: ratio %.4g asked, ratio %.4g reached: out of reach, at the coarsest step "
+                "in %" PRIu32 " of %" PRIu32 " rows of tiles\n",
+                options->ratio, ratio, outcome->missed, outcome->strips);
+    } else if (outcome->strips > 0 && outcome->eased == outcome->strips) {
+        if (options->budget > 0) {
+            fprintf(stderr, "warning: %.0f bytes asked, %.0f bytes reached: at the finest step\n",
+                    (double)options->budget, bytes);
+        } else {
+            fprintf(stderr, "warning: ratio %.4g asked, ratio %.4g reached: at the finest step\n",
+                    options->ratio, ratio);
+        }
+    }
+}
+
+static void print_json(const struct skybook_encoder *encoder, FILE *to, double rmse)
+{
+    const struct skybook_outcome *outcome = &encoder->outcome;
+    fprintf(to, "{\"schema\": 1, \"lines\": %" PRIu32 ", \"bands\": %d, \"columns\": %" PRIu32,
+            encoder->lines, SKYBOOK_BANDS, encoder->options.width);
+    fprintf(to, ", \"bytes\": %" PRIu64 ", \"packets\": %" PRIu32 ", \"raw_bytes\": %.0f",
+            encoder->bytes, encoder->packets, raw_bytes(encoder));
+    if (encoder->options.step_code >= 0) {
+        fprintf(to, ", \"asked\": {\"step_code\": %d}", encoder->options.step_code);
+    } else if (encoder->options.budget > 0) {
+        fprintf(to, ", \"asked\": {\"bytes\": %" PRIu64 "}", encoder->options.budget);
+    } else {
+        fprintf(to, ", \"asked\": {\"ratio\": %.9g}", encoder->options.ratio);
+    }
+    fprintf(to, ", \"met\": %s", outcome->missed == 0 ? "true" : "false");
+    fprintf(to, ", \"windows\": %" PRIu32 ", \"windows_missed\": %" PRIu32
+                ", \"windows_eased\": %" PRIu32, outcome->strips, outcome->missed, outcome->eased);
+    if (outcome->samples > 0) {
+        fprintf(to, ", \"step_codes\": [%u, %u], \"steps_dn\": [%.6g, %.6g]", outcome->finest,
+                outcome->coarsest, step_of(outcome->finest), step_of(outcome->coarsest));
+        fprintf(to, ", \"expected_psnr16_db\": %.4f, \"expected_rmse_dn\": %.6g",
+                decibels(PEAK / rmse), rmse);
+    } else {
+        fputs(", \"step_codes\": null, \"steps_dn\": null, \"expected_psnr16_db\": null, "
+              "\"expected_rmse_dn\": null", to);
+    }
+    fputs("}\n", to);
+}
+
+static void print_text(const struct skybook_encoder *encoder, const char *name, FILE *to,
+                       double rmse)
+{
+    const struct skybook_outcome *outcome = &encoder->outcome;
+    fprintf(to, "%s: %" PRIu32 " lines of %d bands x %" PRIu32 " columns, %" PRIu32 " packets, ",
+            name, encoder->lines, SKYBOOK_BANDS, encoder->options.width, encoder->packets);
+    fprintf(to, "%" PRIu64 " bytes, ratio %.2f", encoder->bytes,
+            raw_bytes(encoder) / (double)encoder->bytes);
+    if (outcome->samples > 0) {
+        fprintf(to, "; steps %.3g to %.3g DN (codes %u to %u), expected PSNR16 %.1f dB (RMSE %.3g DN)",
+                step_of(outcome->finest), step_of(outcome->coarsest), outcome->finest,
+                outcome->coarsest, decibels(PEAK / rmse), rmse);
+    }
+    fputc('\n', to);
+}
+
+bool skybook_report(const struct skybook_command *command, const struct skybook_encoder *encoder)
+{
+    const struct skybook_outcome *outcome = &encoder->outcome;
+    const bool is_stream = strcmp(command->output, "-") == 0;
+    FILE *to = is_stream ? stderr : stdout;
+    double rmse = 0;
+    if (outcome->samples > 0) {
+        rmse = root_of((double)outcome->error / (double)outcome->samples + ROUNDING);
+    }
+    warn(encoder);
+    if (command->json) {
+        print_json(encoder, to, rmse);
+    } else {
+        print_text(encoder, command->output, to, rmse);
+    }
+    return fflush(to) == 0 && ferror(to) == 0;
+}
