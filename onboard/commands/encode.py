@@ -21,19 +21,17 @@ from onboard.commands.commandline import (
 )
 from onboard.commands.options import (
     add_encode_options,
-    add_raw_options,
     bundle_files,
     cuc_time,
     encode_options,
     order_remark,
-    raw_words,
 )
 from onboard.commands.rate import rate_figures, rate_remarks, rate_text
+from onboard.commands.rawinput import RawForm, add_raw_options, raw_words, swap_remark
 from onboard.downlink.recorder import Recorder
 from onboard.encoder import Encoder
 from onboard.encoder.outcome import Outcome
-from onboard.errors import UsageError
-from onboard.image.files import Image, read_npy, read_raw, sample_type
+from onboard.image.files import Image, read_npy, sample_type
 from onboard.link.header import SceneHeader
 
 
@@ -42,10 +40,14 @@ def add_encode_command(commands: Commands) -> None:
     encode = commands.add_parser(
         "encode",
         help="encode an .npy or raw image",
-        epilog="example: python -m onboard encode scene.bil --layout bil --width 2048 "
+        epilog="example: python -m onboard encode scene.bil --layout bil --bands 4 --width 2048 "
         "--bundle corsa-2level-1024 -o scene.sky",
     )
-    encode.add_argument("input", type=Path, help=".npy (bands, rows, cols), or a raw file")
+    encode.add_argument(
+        "input",
+        type=Path,
+        help=".npy (bands, rows, cols), or a raw file (an ENVI header beside it is read)",
+    )
     add_encode_options(encode)
     add_raw_options(encode)
     encode.set_defaults(run=_encode)
@@ -62,6 +64,7 @@ def encode_to_file(
         {"-o": arguments.output, "--json": arguments.json},
         [arguments.input, *bundle_files(arguments.bundle)],
     )
+    warn(arguments.input, swap_remark(image))
     raw = image.size * image.dtype.itemsize
     options = encode_options(arguments, arguments.rate_window, arguments.output.suffix == ".pkt")
     scrub = Scrub(encoder.bundle, encoder.coder)
@@ -111,32 +114,20 @@ def encode_text(result: dict[str, Any], output: Path) -> str:
     return "; ".join(filter(None, parts))
 
 
-def _read_image(arguments: argparse.Namespace, bands: int) -> Image:
-    path: Path = arguments.input
-    if path.suffix == ".npy":
-        return read_npy(path)
-    if arguments.layout is None or arguments.width is None:
-        raise UsageError(f"{path}: a raw image needs --layout and --width (or give an .npy file)")
-    return read_raw(
-        path,
-        arguments.layout,
-        arguments.dtype,
-        arguments.byte_order,
-        bands if arguments.bands is None else arguments.bands,
-        arguments.width,
-    )
-
-
 def _encode(arguments: argparse.Namespace) -> int:
     bundle = bundles.load(arguments.bundle)
-    image = _read_image(arguments, bundle.bands)
+    path: Path = arguments.input
+    form = None if path.suffix == ".npy" else RawForm.of(arguments, path)
+    if form:
+        refuse_overwriting({"-o": arguments.output, "--json": arguments.json}, form.files)
+    image = form.read(path) if form else read_npy(path)
     header = SceneHeader.of(
         image,
-        nodata=arguments.nodata,
         start_time=cuc_time(arguments.start_time),
-        **raw_words(arguments, len(image)),
+        **raw_words(arguments, len(image), form),
     )
-    warn(arguments.input, order_remark(bundle, header.band_ids))
+    remarks = form.remarks if form else []
+    warn(path, [*remarks, *order_remark(bundle, header.band_ids)])
     if arguments.significant_bits is not None:
         header = replace(header, significant_bits=arguments.significant_bits)
     encoder = Encoder(bundle, arguments.engine, arguments.threads)

@@ -1,11 +1,9 @@
 """Options that several commands share, and what they mean."""
 
 import argparse
-import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from onboard import bundle as bundles
 from onboard.bundle import Bundle
@@ -16,28 +14,8 @@ from onboard.encoder.options import WINDOWS
 from onboard.engine.engines import ENGINES
 from onboard.errors import UsageError
 from onboard.image.bands import other_order, short_names
-from onboard.image.files import DTYPES, LAYOUTS
 from onboard.link.binding import MAX_RUN, NO_RUN
-from onboard.link.facts import Facts
 from onboard.link.packet import DEFAULT_PACKET_BYTES, PacketOptions
-
-
-def add_raw_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say what raw samples are."""
-    parser.add_argument("--layout", choices=LAYOUTS, help="order of a raw file")
-    parser.add_argument("--dtype", choices=tuple(DTYPES), default="u16")
-    parser.add_argument("--byte-order", choices=("little", "big"), default="little")
-    parser.add_argument("--bands", type=int, help="bands of a raw file (default: the bundle's)")
-    parser.add_argument("--width", type=int, help="columns of a raw file")
-    parser.add_argument("--nodata", type=int, help="value that means: no data here")
-    parser.add_argument("--significant-bits", type=int, help="bits of a sample in use (all)")
-    parser.add_argument("--band-ids", help="names of the bands, such as B02,B03,B04,B08")
-    parser.add_argument(
-        "--scale", type=float, help="with --offset: reflectance = sample x scale + offset"
-    )
-    parser.add_argument(
-        "--offset", type=float, help="such as -0.1, with --scale 1e-4, of Sentinel-2 since 2022"
-    )
 
 
 def add_encode_options(parser: argparse.ArgumentParser) -> None:
@@ -110,25 +88,6 @@ def bundle_files(name: str | None) -> tuple[Path, ...]:
         return ()
     path = bundles.find(name)
     return path, path.with_suffix(".onnx")
-
-
-def raw_words(arguments: argparse.Namespace, bands: int) -> dict[str, Any]:
-    """Return the fields of a scene header that the options of raw samples tell in words.
-
-    Raises:
-        UsageError: another number of names than of bands, or one of scale and offset alone.
-    """
-    names = tuple(arguments.band_ids.split(",")) if arguments.band_ids else ()
-    if names and len(names) != bands:
-        raise UsageError(f"--band-ids: expected {bands} names, found {len(names)}")
-    scale, offset = arguments.scale, arguments.offset
-    if (scale is None) != (offset is None):
-        raise UsageError("--scale, --offset: expected both, found one alone")
-    if scale is None:
-        return {"band_ids": names}
-    if not (math.isfinite(offset) and 0 < scale < math.inf):
-        raise UsageError(f"--scale, --offset: expected a scale above 0, found {scale}, {offset}")
-    return {"band_ids": names, "facts": Facts(calibration=((scale, offset),))}
 
 
 def order_remark(bundle: Bundle, band_ids: Sequence[str]) -> list[str]:

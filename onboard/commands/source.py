@@ -7,16 +7,16 @@ from contextlib import ExitStack
 from itertools import takewhile
 from pathlib import Path
 
+from onboard.commands.rawinput import RawForm
 from onboard.commands.stop import Stop
 from onboard.errors import InputError, UsageError
-from onboard.image.files import Image, read_raw
+from onboard.image.files import Image
 from onboard.image.lines import LineSource
-from onboard.link.header import SceneHeader
 
 
 def open_strips(
     arguments: argparse.Namespace,
-    header: SceneHeader,
+    form: RawForm,
     tile: int,
     skip: int,
     stop: Stop,
@@ -26,7 +26,7 @@ def open_strips(
 
     Args:
         arguments: arguments of the command line.
-        header: header of the scene, which tells bands and width.
+        form: what the samples are.
         tile: rows of a strip.
         skip: first line of the scene that is wanted.
         stop: what may end the input early.
@@ -42,18 +42,16 @@ def open_strips(
             "next"
         )
     path = Path(arguments.input)
-    if arguments.layout == "bsq" and not arguments.block_lines and path.is_file():
-        form = (arguments.layout, arguments.dtype, arguments.byte_order)
-        image = read_raw(path, *form, header.bands, header.width)
-        image = image[:, skip - arguments.first_line :]
+    if form.layout == "bsq" and not arguments.block_lines and path.is_file():
+        image = form.read(path)[:, skip - arguments.first_line :]
         strips = (image[:, line : line + tile] for line in range(0, image.shape[1], tile))
         return takewhile(lambda _: not stop.asked, strips)
     source = LineSource(
-        arguments.layout,
-        arguments.dtype,
-        arguments.byte_order,
-        header.bands,
-        header.width,
+        form.layout,
+        form.dtype,
+        form.byte_order,
+        form.bands,
+        form.width,
         arguments.block_lines,
     )
     try:
@@ -64,4 +62,6 @@ def open_strips(
         )
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+    if form.offset:
+        stream.seek(form.offset)
     return source.strips(stop.ends(stream), tile, skip - arguments.first_line)

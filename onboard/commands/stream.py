@@ -28,14 +28,13 @@ from onboard.commands.commandline import (
 )
 from onboard.commands.options import (
     add_coding_options,
-    add_raw_options,
     bundle_files,
     cuc_time,
     encode_options,
     order_remark,
-    raw_words,
 )
 from onboard.commands.rate import rate_figures, rate_remarks, rate_text
+from onboard.commands.rawinput import RawForm, add_raw_options, raw_words, swap_remark
 from onboard.commands.source import open_strips
 from onboard.commands.stop import Stop
 from onboard.downlink.cloud import Clouds
@@ -95,6 +94,7 @@ class _Lines:
     """The strips of an input, watched on their way to the encoder.
 
     Attributes:
+        name: what the input is called.
         strips: strips of the input, (bands, rows, cols).
         left: number of lines still to come, None if not known.
         priority: file of cloud fractions.
@@ -105,6 +105,7 @@ class _Lines:
         error: reason for which the input ended early, None if it did not.
     """
 
+    name: str
     strips: Iterator[Image]
     left: int | None
     priority: BinaryIO | None
@@ -126,6 +127,8 @@ class _Lines:
                 return
             if self.left is not None:
                 self.left -= lines.shape[1]
+            if not self.count:
+                warn(self.name, swap_remark(lines))
             self.arrived.append(time.perf_counter())
             self.count += lines.shape[1]
             if self.priority:
@@ -138,21 +141,22 @@ class _Lines:
 
 
 def _stream(arguments: argparse.Namespace) -> int:
-    refuse_overwriting(
-        {
-            "-o": arguments.output,
-            "--priority-out": arguments.priority_out,
-            "--json": arguments.json,
-        },
-        [arguments.input, *bundle_files(arguments.bundle)],
-    )
+    outputs = {
+        "-o": arguments.output,
+        "--priority-out": arguments.priority_out,
+        "--json": arguments.json,
+    }
+    refuse_overwriting(outputs, [arguments.input, *bundle_files(arguments.bundle)])
     bundle = bundles.load(arguments.bundle)
     options = encode_options(arguments, "strip", packets=True)
     options = replace(options, strips_at_once=arguments.strips_at_once)
     encoder = Encoder(bundle, arguments.engine, arguments.threads)
     scrub = Scrub(bundle, encoder.coder)
-    header = _header(arguments, bundle.bands)
-    warn(arguments.input, order_remark(bundle, header.band_ids))
+    path = Path(arguments.input)
+    form = RawForm.of(arguments, path if path.is_file() else None, bundle.bands)
+    refuse_overwriting(outputs, form.files)
+    header = _header(arguments, form)
+    warn(path, [*form.remarks, *order_remark(bundle, header.band_ids)])
     grid = TileGrid(header.width, 1, bundle.tile)
     recorded = Recorded()
     if arguments.resume:
@@ -170,7 +174,8 @@ def _stream(arguments: argparse.Namespace) -> int:
         show = files.enter_context(progress("waiting for lines"))
         stop = Stop()
         lines = _Lines(
-            open_strips(arguments, header, bundle.tile, skip, stop, files),
+            arguments.input,
+            open_strips(arguments, form, bundle.tile, skip, stop, files),
             arguments.lines - skip if arguments.lines else None,
             _priority(arguments.priority_out, recorded.rows * grid.columns, files),
             Clouds(bundle.tile, names, next(iter(told), None), header.nodata),
@@ -198,23 +203,19 @@ def _stream(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _header(arguments: argparse.Namespace, bands: int) -> SceneHeader:
+def _header(arguments: argparse.Namespace, form: RawForm) -> SceneHeader:
     """Return the header of the scene; its height is 0 unless `--lines` says it."""
-    if arguments.layout is None or arguments.width is None:
-        raise UsageError("stream: expected --layout and --width")
     if arguments.lines < 0 or arguments.first_line < 0:
         raise UsageError("stream: expected --lines and --first-line of 0 or more")
     bits = arguments.significant_bits
-    bands = bands if arguments.bands is None else arguments.bands
     return SceneHeader(
-        arguments.dtype,
-        bits if bits is not None else 8 if arguments.dtype == "u8" else 16,
-        bands,
-        arguments.width,
+        form.dtype,
+        bits if bits is not None else 8 if form.dtype == "u8" else 16,
+        form.bands,
+        form.width,
         arguments.lines if arguments.bytes is not None else 0,
-        nodata=arguments.nodata,
         start_time=cuc_time(arguments.start_time),
-        **raw_words(arguments, bands),
+        **raw_words(arguments, form.bands, form),
     )
 
 

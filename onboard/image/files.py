@@ -65,7 +65,15 @@ def read_npy(path: Path) -> Image:
     return mapped
 
 
-def read_raw(path: Path, layout: str, dtype: str, byte_order: str, bands: int, width: int) -> Image:
+def read_raw(
+    path: Path,
+    layout: str,
+    dtype: str,
+    byte_order: str,
+    bands: int,
+    width: int,
+    offset: int = 0,
+) -> Image:
     """Map a raw file as (bands, rows, cols); the number of rows follows from its length.
 
     Args:
@@ -76,6 +84,7 @@ def read_raw(path: Path, layout: str, dtype: str, byte_order: str, bands: int, w
         byte_order: order of the bytes of a sample, 'little' or 'big'.
         bands: number of bands, at least 1.
         width: number of columns, at least 1.
+        offset: bytes before the first sample.
 
     Raises:
         InputError: the file is missing, empty, or not a whole number of lines.
@@ -90,13 +99,14 @@ def read_raw(path: Path, layout: str, dtype: str, byte_order: str, bands: int, w
     sample = DTYPES[dtype].newbyteorder("<" if byte_order == "little" else ">")
     line = bands * width * sample.itemsize
     try:
-        length = os.path.getsize(path)
-        if length == 0 or length % line:
+        length = os.path.getsize(path) - offset
+        if length <= 0 or length % line:
+            after = f" after the first {offset}" if offset else ""
             raise InputError(
-                f"{path}: expected a multiple of {line} bytes ({bands} bands x {width} columns), "
-                f"found {length}"
+                f"{path}: expected a multiple of {line} bytes ({bands} bands x {width} columns)"
+                f"{after}, found {max(length, 0)}"
             )
-        flat = np.memmap(path, sample, mode="r")
+        flat = np.memmap(path, sample, mode="r", offset=offset)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     rows = length // line

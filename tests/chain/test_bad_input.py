@@ -265,7 +265,7 @@ def test_float_geotiff_with_nan(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("layout", "length"), [("bsq", 0), ("bil", 71), ("bip", 8 * 9 + 1)])
 def test_raw_file_of_the_wrong_length(run: Run, tmp_path: Path, layout: str, length: int) -> None:
     (tmp_path / "x.raw").write_bytes(bytes(length))
-    options = ["--layout", layout, "--width", 9, "--bundle", NAME, "-o", "x.sky"]
+    options = ["--layout", layout, "--width", 9, "--bands", 4, "--bundle", NAME, "-o", "x.sky"]
     done = run("onboard", "encode", "x.raw", *options)
     assert done.returncode == 3
     assert "multiple of 72 bytes" in done.stderr

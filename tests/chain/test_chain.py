@@ -227,6 +227,7 @@ def test_raw_layouts_and_npy_give_the_same_stream(
         kind = ">u2" if order == "big" else "<u2"
         image.transpose(axes).astype(kind).tofile(tmp_path / f"scene.{layout}")
         options = ["--layout", layout, "--width", image.shape[2], "--byte-order", order]
+        options += ["--bands", 4]
         out = f"{layout}.sky"
         done = run("onboard", "encode", f"scene.{layout}", *options, "--bundle", NAME, "-o", out)
         assert done.returncode == 0, done.stderr
