@@ -27,7 +27,7 @@ STREAMS = {
 WITH_RUN = {
     "plain.sky": "d9c88d37496cf27a3da980a675f8bf0bc677a5f5c568bb0b982e21b48c6fab30",
     "trellis.sky": "3297183cb6c177f6925afbc0d4104b60f0c784f3c6c54926d3863ca9b7356baf",
-    "one-layer.sky": "4dee1591983ab766304df5cddd6796d1b9c884bbe37e3a87513ead9bce459182",
+    "one-layer.sky": "0146ed743af71e7a1505a3f3bf45987d1865b4eb0003b857f1c74fdc26302caa",
     "packets.pkt": "d3a9df1ad3b6c92958e2b6f8eee296bf9145af8f34fc78a0e301bbbfd9872c9f",
 }
 """SHA-256 of each stream with the run that is chosen for it."""
@@ -35,7 +35,7 @@ WITH_RUN = {
 WITHOUT_RUN = {
     "plain.sky": "9d833ef086aa8c6ddc6d8014f9976fee071a83f3ae72ff2fae9858ba1ec89e2a",
     "trellis.sky": "b2582ec41f6435ba69c820ba4aed0a16c09406337ca7895d67e259fabb2bd4cc",
-    "one-layer.sky": "eb0a9a2af56e6581d79b3a048d979391c84ead813f2d81d4f1a9c2f1273f370f",
+    "one-layer.sky": "42ec9f89d591cf3ec9479eac3c837b873f932bbca77fd87b3d5b69447a224f7e",
     "packets.pkt": "764687505ab3e0b3dbe9befb80abfd220d1ce258ca9223795ec41c510bee54ce",
 }
 """SHA-256 of each stream without one, as they were before there were runs."""
