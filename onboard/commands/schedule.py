@@ -15,10 +15,11 @@ from onboard.commands.commandline import (
 )
 from onboard.commands.options import bundle_files
 from onboard.downlink.region import Region
+from onboard.downlink.request import Request
 from onboard.downlink.schedule import Index, Ranking, schedule
 from onboard.errors import BundleError, InputError, StreamError, UsageError
 from onboard.link.binding import bind
-from onboard.link.header import SceneHeader
+from onboard.link.header import SceneHeader, told_run
 from onboard.link.resync import is_packets, read_stream
 from onboard.link.segment import Kind, Segment
 
@@ -29,11 +30,21 @@ def add_schedule_command(commands: Commands) -> None:
         "schedule",
         help="order packets by what they are worth and cut them to a downlink budget",
         epilog="example: python -m onboard schedule pass.pkt --bytes 2000000 "
-        "--priority pass.clouds --region 0,0,512,512 -o pass-first.pkt",
+        "--priority pass.clouds --region 0,0,512,512 -o pass-first.pkt; what did not arrive: "
+        "python -m onboard schedule pass.pkt --request request.json -o again.pkt",
     )
     command.add_argument("input", type=Path, help="space packets of one scene (.pkt)")
     command.add_argument("-o", "--output", required=True, type=Path, help="packets to write")
-    command.add_argument("--bytes", required=True, type=int, help="most bytes of the output")
+    command.add_argument(
+        "--bytes", type=int, help="most bytes of the output; with --request all that is asked for"
+    )
+    command.add_argument(
+        "--request",
+        type=Path,
+        metavar="FILE",
+        help="send again what did not arrive: packets with segments that this output of "
+        "`ground missing --json` asks for, and no others",
+    )
     command.add_argument(
         "--priority",
         type=Path,
@@ -61,6 +72,7 @@ def _schedule(arguments: argparse.Namespace) -> int:
         [
             arguments.input,
             arguments.priority,
+            arguments.request,
             *arguments.region,
             *bundle_files(arguments.bundle),
         ],
@@ -71,25 +83,30 @@ def _schedule(arguments: argparse.Namespace) -> int:
     with source.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as recording:
         if not is_packets(recording):
             raise InputError(f"{source}: expected space packets, found bare segments")
-        ranking = Ranking(_clouds(arguments.priority), _region(arguments, recording))
+        ranking = Ranking(
+            _clouds(arguments.priority),
+            _region(arguments, recording),
+            _request(arguments, recording),
+        )
         index = Index.read(recording, ranking)
-        packets = schedule(recording, index, arguments.bytes)
-        count = _write(packets, output)
+        budget = len(recording) if arguments.bytes is None else arguments.bytes
+        asked = len(index.marks)
+        count = _write(schedule(recording, index, budget), output) if asked else _write_none(output)
         result = {
             "bytes": output.stat().st_size,
-            "budget": arguments.bytes,
+            "budget": budget,
             "input_bytes": len(recording),
             "packets": count,
-            "input_packets": len(index.marks),
+            "asked_packets": asked,
+            "input_packets": index.packets,
             "damaged": index.damaged,
             "damaged_bytes": index.damaged_bytes,
         }
-    text = (
-        f"{output}: {count} of {result['input_packets']} packets, {result['bytes']} of "
-        f"{arguments.bytes} bytes"
-    )
+    text = f"{output}: {count} of {index.packets} packets, {result['bytes']} of {budget} bytes"
+    if arguments.request:
+        text += f"; {asked} packets hold what is asked for again"
     print_result(result, text, arguments.json)
-    reasons = ["no scene header"] if not index.headers else []
+    reasons = ["no scene header"] if not (index.headers or arguments.request) else []
     if index.damaged:
         reasons.append(f"{index.damaged} damaged places left out, {index.damaged_bytes} bytes")
     if reasons:
@@ -103,6 +120,28 @@ def _write(packets: Iterator[bytes], output: Path) -> int:
     with open_whole(output) as file:
         file.write(first)
         return 1 + sum(1 for packet in packets if file.write(packet))
+
+
+def _write_none(output: Path) -> int:
+    """Write no packets, as none is asked for."""
+    with open_whole(output):
+        return 0
+
+
+def _request(arguments: argparse.Namespace, recording: mmap) -> Request | None:
+    if arguments.request is None:
+        if arguments.bytes is None:
+            raise UsageError("schedule: expected --bytes, or --request")
+        return None
+    segments = (found for found in read_stream(recording) if isinstance(found, Segment))
+    first = None
+    for segment in segments:
+        first = first or segment
+        if segment.kind in (Kind.SCENE, Kind.END) and (run := told_run(segment)) is not None:
+            return Request.read(arguments.request, segment.scene_id, run)
+    if first is None:
+        raise StreamError(f"{arguments.input}: there is no intact packet")
+    return Request.read(arguments.request, first.scene_id)
 
 
 def _clouds(path: Path | None) -> bytes:

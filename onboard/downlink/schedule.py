@@ -9,6 +9,7 @@ from mmap import mmap
 import numpy as np
 
 from onboard.downlink.region import Region
+from onboard.downlink.request import Request
 from onboard.errors import LimitError, StreamError, UsageError
 from onboard.link.binding import Encoding
 from onboard.link.framing import HEADER_EVERY
@@ -42,10 +43,12 @@ class Ranking:
         clouds: cloud fraction of each tile, or any other map of what matters less; 0 for tiles
             beyond its end.
         region: tiles that come first.
+        request: what is sent at all; None for everything.
     """
 
     clouds: bytes = b""
     region: Region | None = None
+    request: Request | None = None
 
     def key(self, segment: Segment) -> int:
         """Return how late a segment is sent: 32 bits, within a tile rising from coarse to fine."""
@@ -70,6 +73,7 @@ class Index:
         ranks: key of each packet's most urgent segment, then the packet's number in the recording.
         offsets: place of each packet's first byte.
         marks: length of each packet, whether it holds a scene header, whether it is sent.
+        packets: number of intact packets, those that are not asked for included.
         headers: number of packets that hold a scene header.
         damaged: number of places in the recording that hold no intact packet.
         damaged_bytes: number of bytes at those places.
@@ -78,6 +82,7 @@ class Index:
     ranks: "array[int]" = field(default_factory=lambda: array("Q"))
     offsets: "array[int]" = field(default_factory=lambda: array("Q"))
     marks: "array[int]" = field(default_factory=lambda: array("I"))
+    packets: int = 0
     headers: int = 0
     damaged: int = 0
     damaged_bytes: int = 0
@@ -100,8 +105,10 @@ class Index:
             else:
                 encoding = encoding or Encoding.of(found.segments[0])
                 _check(found.segments, encoding)
-                index._add(found, ranking)
-        if not index.ranks:
+                if ranking.request is None or any(map(ranking.request.wants, found.segments)):
+                    index._add(found, ranking)
+                index.packets += 1
+        if not index.packets:
             raise StreamError("schedule: there is no intact packet")
         return index
 
