@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PROTECT_ROOM 42 /* bytes by which protect makes the longest packet longer */
+#define CONTROL_BYTES 2
+
 const char *const skybook_usage =
     "usage: skybook INPUT -o OUTPUT --width N [options]\n"
     "INPUT: raw u16 samples, - for stdin. OUTPUT: .pkt space packets, else segments; - for stdout\n"
@@ -23,6 +26,7 @@ const char *const skybook_usage =
     "  --start-time S.F        of line 0: seconds since 1958-01-01 TAI and 1/65536 s, as S or S.F\n"
     "  --packets               space packets whatever the name of OUTPUT\n"
     "  --packet-bytes N        most bytes of a packet (1024)\n"
+    "  --protect-room          leave room in --packet-bytes for what protect adds, 42 bytes\n"
     "  --packet-control        end packets in a CRC-16\n"
     "  --apid N                application process (1)\n"
     "  --line-period N         nanoseconds from a line to the next (0)\n"
@@ -83,6 +87,8 @@ static bool take_flag(struct skybook_command *command, const char *name)
         options->one_layer = true;
     } else if (strcmp(name, "--trellis") == 0) {
         options->trellis = true;
+    } else if (strcmp(name, "--protect-room") == 0) {
+        command->protect_room = true;
     } else if (strcmp(name, "--json") == 0) {
         command->json = true;
     } else if (strcmp(name, "--packets") == 0) {
@@ -218,6 +224,12 @@ bool skybook_parse(struct skybook_command *command, int count, char **arguments)
     }
     if (ends_in_pkt(command->output)) {
         command->options.packets = true;
+    }
+    if (command->protect_room) {
+        struct skybook_options *options = &command->options;
+        const uint32_t taken = options->packet_bytes % 2 + PROTECT_ROOM -
+                               (options->packet_control ? CONTROL_BYTES : 0);
+        options->packet_bytes -= taken < options->packet_bytes ? taken : options->packet_bytes;
     }
     return true;
 }

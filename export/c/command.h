@@ -13,6 +13,7 @@ struct skybook_command {
     const char *input, *output; /* - for stdin and stdout */
     enum skybook_layout layout;
     bool big_endian;
+    bool protect_room; /* whether packet_bytes are those of protected packets, too */
     bool json; /* say what came of it as JSON */
     bool help; /* and nothing else */
 };

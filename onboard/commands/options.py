@@ -15,7 +15,13 @@ from onboard.engine.engines import ENGINES
 from onboard.errors import UsageError
 from onboard.image.bands import other_order, short_names
 from onboard.link.binding import MAX_RUN, NO_RUN
-from onboard.link.packet import DEFAULT_PACKET_BYTES, PacketOptions
+from onboard.link.packet import (
+    CONTROL_BYTES,
+    DEFAULT_PACKET_BYTES,
+    MIN_PACKET_BYTES,
+    PROTECT_ROOM,
+    PacketOptions,
+)
 
 
 def add_encode_options(parser: argparse.ArgumentParser) -> None:
@@ -62,6 +68,12 @@ def add_coding_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=DEFAULT_PACKET_BYTES,
         help=f"most bytes of a whole packet (default {DEFAULT_PACKET_BYTES})",
+    )
+    packets.add_argument(
+        "--protect-room",
+        action="store_true",
+        help=f"leave room in --packet-bytes for the {PROTECT_ROOM} bytes that `protect` adds: CRC-16 "
+        "and the head of a repair packet",
     )
     packets.add_argument("--apid", type=int, default=1, help="application process (default 1)")
     packets.add_argument("--packet-control", action="store_true", help="end packets in a CRC-16")
@@ -136,8 +148,16 @@ def encode_options(arguments: argparse.Namespace, window: str, packets: bool) ->
 def _packet_options(arguments: argparse.Namespace) -> PacketOptions:
     if not 0 <= arguments.line_period < 1e6:
         raise UsageError(f"--line-period: expected 0..1e6 s, found {arguments.line_period}")
+    most = arguments.packet_bytes
+    if arguments.protect_room:
+        most -= most % 2 + PROTECT_ROOM - (CONTROL_BYTES if arguments.packet_control else 0)
+        if most < MIN_PACKET_BYTES:
+            raise UsageError(
+                f"--packet-bytes: expected {arguments.packet_bytes + MIN_PACKET_BYTES - most} or "
+                f"more with --protect-room, found {arguments.packet_bytes}"
+            )
     return PacketOptions(
-        arguments.packet_bytes,
+        most,
         arguments.apid,
         arguments.packet_control,
         cuc_time(arguments.start_time) or (0, 0),

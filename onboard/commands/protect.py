@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterator
+from itertools import chain
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from onboard.commands.commandline import (
     refuse_overwriting,
 )
 from onboard.downlink.protect import extend, protect
-from onboard.errors import InputError, UsageError
+from onboard.errors import InputError, LimitError, UsageError
+from onboard.link.packet import PROTECT_ROOM
 
 
 def add_protect_command(commands: Commands) -> None:
@@ -41,6 +43,12 @@ def add_protect_command(commands: Commands) -> None:
         metavar="FIRST",
         help="with --first-repair: only for the groups that begin with these packet numbers",
     )
+    command.add_argument(
+        "--packet-bytes",
+        type=int,
+        help="refuse to make longer packets; repair packets take up to "
+        f"{PROTECT_ROOM} bytes more than the longest packet (encode with --protect-room)",
+    )
     add_json_option(command)
     command.set_defaults(run=_protect)
 
@@ -50,14 +58,19 @@ def _protect(arguments: argparse.Namespace) -> int:
     refuse_overwriting({"-o": output, "--json": arguments.json}, [source])
     if not source.is_file() or not source.stat().st_size:
         raise InputError(f"{source}: expected a file of space packets")
+    most = arguments.packet_bytes
     with source.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as recording:
         packets = _packets(arguments, recording)
         first = next(packets)
         with open_whole(output) as sent:
-            sent.write(first)
-            count, longest = 1, len(first)
-            for packet in packets:
+            count, longest = 0, 0
+            for packet in chain([first], packets):
                 sent.write(packet)
+                if most is not None and len(packet) > most:
+                    raise LimitError(
+                        f"packet {count}: takes {len(packet)} bytes, --packet-bytes is {most}: "
+                        f"encode with --packet-bytes {most} --protect-room"
+                    )
                 count, longest = count + 1, max(longest, len(packet))
     result = {
         "bytes": output.stat().st_size,

@@ -15,6 +15,9 @@ CONTROL_BYTES = 2
 MIN_PACKET_BYTES = 128
 MAX_PACKET_BYTES = 65_535
 DEFAULT_PACKET_BYTES = 1_024
+PROTECT_ROOM = 42
+"""Bytes by which the longest packet grows at most, of an even number, where `protect` adds a CRC-16
+(2) and makes repair packets (40 more)."""
 IDLE_APID = 0x7FF
 SEQUENCES = 1 << 14
 _HEAD = struct.Struct(">HHHIH")

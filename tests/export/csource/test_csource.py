@@ -453,6 +453,18 @@ def test_the_command_keeps_its_input_and_tells_of_a_full_disk(
         assert code(raw, Path("/dev/full")) == 1
 
 
+def test_room_for_protection_is_that_of_python(build: Callable[[str], Path]) -> None:
+    image, packets = scene(25, 70, 130), ["--width", "130", "--packets", "--ratio", "6"]
+    for control, room in (([], 42), (["--packet-control"], 40)):
+        for most in (300, 301):
+            less = str(most - most % 2 - room)
+            expected = run(build("gcc"), image, [*packets, *control, "--packet-bytes", less])
+            form = [*packets, *control, "--packet-bytes", str(most), "--protect-room"]
+            assert run(build("gcc"), image, form) == expected
+    short = [build("gcc"), "-", "-o", "-", *packets, "--packet-bytes", "169", "--protect-room"]
+    assert subprocess.run(short, input=b"", capture_output=True, check=False).returncode == 2
+
+
 def test_help_is_no_error(build: Callable[[str], Path]) -> None:
     done = subprocess.run([build("gcc"), "--help"], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("usage: skybook")
