@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from onboard.image.bands import BLUE, GREEN, RED, places_of
 from onboard.image.files import Image
+from onboard.image.nodata import has_data
 from onboard.link.facts import MOST_TAG_BYTES, NO_FACTS, Facts, limited_tags
 from onboard.link.header import TLV_BYTES, SceneHeader
 
@@ -49,11 +50,8 @@ class Scene:
 
     @property
     def valid(self) -> NDArray[np.bool_]:
-        """Where there is data, (rows, cols): nodata is a pixel all of whose bands are `nodata`."""
-        if self.nodata is None:
-            return np.ones(self.image.shape[1:], np.bool_)
-        present: NDArray[np.bool_] = (self.image != self.nodata).any(axis=0)
-        return present
+        """Where there is data, (rows, cols)."""
+        return has_data(self.image, self.nodata)
 
     @property
     def rgb(self) -> tuple[int, int, int]:

@@ -27,6 +27,7 @@ TORCH = {
 
 ARROWS: dict[str, str] = {
     "onboard.errors": "",
+    "onboard.outputs": "errors",
     "onboard.image": "errors",
     "onboard.engine": "errors",
     "onboard.link": "errors image",
@@ -39,7 +40,7 @@ ARROWS: dict[str, str] = {
     "onboard.bundle": "errors link codec.tile codec.kinds",
     "onboard.encoder": "errors image link codec.tile bundle",
     "onboard.downlink": "errors image link bundle",
-    "onboard.commands": "errors image engine link bundle encoder downlink",
+    "onboard.commands": "errors outputs image engine link bundle encoder downlink",
     "onboard.__main__": "commands",
     "ground.scene": "onboard",
     "ground.metrics": "onboard",

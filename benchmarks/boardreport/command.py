@@ -11,8 +11,9 @@ from benchmarks.boardreport.quickrun import read_result, run_quickly
 from benchmarks.boardreport.report import Results, html_report
 from benchmarks.boards.profiles import load_profile, load_profiles
 from benchmarks.codecs.skybook import BUNDLE
-from onboard.commands.commandline import Commands, add_json_option, open_whole, print_result
+from onboard.commands.commandline import Commands, add_json_option, print_result
 from onboard.errors import SkybookError
+from onboard.outputs import open_whole
 
 
 def add_board_report(commands: Commands) -> None:

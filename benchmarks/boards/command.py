@@ -20,8 +20,9 @@ from benchmarks.boards.roofline import IMPLEMENTATIONS, estimate, roofline_row
 from benchmarks.boards.workload import COUNTS, RATIO, Span, Workload, workload_of
 from benchmarks.codecs.skybook import BUNDLE
 from onboard.bundle import load
-from onboard.commands.commandline import Commands, add_json_option, open_whole, print_result
+from onboard.commands.commandline import Commands, add_json_option, print_result
 from onboard.errors import UsageError
+from onboard.outputs import open_whole
 
 _PROBED = FOLDER / f"{THIS_MACHINE}.toml"
 

@@ -26,8 +26,9 @@ from benchmarks.energy.run import SECONDS, load_run, record_run, run_costs
 from benchmarks.energy.trace import read_trace
 from benchmarks.resources.timing import RATIO
 from onboard.bundle import load
-from onboard.commands.commandline import Commands, add_json_option, open_output, print_result
+from onboard.commands.commandline import Commands, add_json_option, print_result
 from onboard.errors import UsageError
+from onboard.outputs import open_output
 
 METERS = ("auto", "hwmon", "rapl", "battery", "csv")
 _DESCRIPTION = """\

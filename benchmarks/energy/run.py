@@ -12,8 +12,8 @@ from benchmarks.energy.measure import SIDE, Cost, codec_tasks, measured_cost, ru
 from benchmarks.energy.meter import Energy
 from benchmarks.energy.trace import Trace, align
 from benchmarks.files import read_limited
-from onboard.commands.commandline import open_output
 from onboard.errors import InputError
+from onboard.outputs import open_output
 
 SECONDS = 10.0
 MAX_BYTES = 1 << 20

@@ -157,7 +157,10 @@ static int run(const struct skybook_command *command, FILE *input, FILE *output)
     if (pushed != SKYBOOK_OK) {
         return fail(pushed, text);
     }
-    return skybook_report(command, &encoder) ? 0 : 1;
+    if (!skybook_report(command, &encoder)) {
+        return fail(SKYBOOK_ERROR_INTERNAL, "stdout: cannot be written");
+    }
+    return 0;
 }
 
 int main(int count, char **arguments)

@@ -7,8 +7,9 @@ from pathlib import Path
 from onboard import bundle as bundles
 from onboard.bundle import Bundle, signature
 from onboard.bundle import delta as bundledelta
-from onboard.commands.commandline import Commands, add_json_option, open_whole, print_result
+from onboard.commands.commandline import Commands, add_json_option, print_result
 from onboard.errors import UsageError
+from onboard.outputs import open_whole, refuse_overwriting
 
 
 def add_uplink_commands(commands: Commands) -> None:
@@ -58,7 +59,9 @@ def _keygen(arguments: argparse.Namespace) -> int:
 
 
 def _sign(arguments: argparse.Namespace) -> int:
-    packed = bundles.read_file(bundles.find(arguments.bundle))
+    inputs = [bundles.find(arguments.bundle), arguments.key]
+    refuse_overwriting({"-o": arguments.output, "--json": arguments.json}, inputs)
+    packed = bundles.read_file(inputs[0])
     name = Bundle.unpack(packed).name
     signed = signature.sign(packed, signature.read_key(arguments.key))
     with open_whole(arguments.output) as file:
@@ -69,6 +72,8 @@ def _sign(arguments: argparse.Namespace) -> int:
 
 
 def _delta(arguments: argparse.Namespace) -> int:
+    inputs = [bundles.find(arguments.old), bundles.find(arguments.new)]
+    refuse_overwriting({"-o": arguments.output, "--json": arguments.json}, inputs)
     old = bundles.load(arguments.old)
     new = bundles.read_file(bundles.find(arguments.new))
     delta = bundledelta.make(old, new)

@@ -18,6 +18,7 @@ from onboard.bundle import Bundle
 from onboard.codec.corsa.codec import CorsaCodec
 from onboard.codec.corsa.quantizer import PREDICTION_SHIFT, UNITS_PER_LATENT, Level, quantise
 from onboard.errors import InputError
+from onboard.image.nodata import has_data
 from onboard.image.tiles import TileGrid
 
 LARGEST_LOSS_DB = 0.3
@@ -191,5 +192,5 @@ def _whole_tiles(scenes: Iterable[Scene], bundle: Bundle) -> Iterable[NDArray[An
         for index in range(grid.count):
             tile = grid.cut(scene.image, index)
             whole = grid.box(index)[2:] == (bundle.tile, bundle.tile)
-            if whole and (scene.nodata is None or (tile != scene.nodata).any(axis=0).all()):
+            if whole and has_data(tile, scene.nodata).all():
                 yield tile

@@ -26,15 +26,11 @@ from ground.products.geotiff import is_mask, mask_path
 from ground.products.kinds import product_of
 from ground.products.quicklook import quicklook
 from ground.station.recording import Pass, open_recording, read_pass
-from onboard.commands.commandline import (
-    Commands,
-    add_json_option,
-    print_result,
-    refuse_overwriting,
-)
+from onboard.commands.commandline import Commands, add_json_option, print_result
 from onboard.commands.options import bundle_files
 from onboard.errors import BundleError, LimitError, StreamError, UsageError
 from onboard.link.binding import Encoding
+from onboard.outputs import refuse_overwriting
 
 
 def add_decode_command(commands: Commands) -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 from ground.products import geotiff
 from ground.scene import fitted
 from onboard import bundle as bundles
-from onboard.commands.commandline import Commands, print_result, refuse_overwriting, warn
+from onboard.commands.commandline import Commands, print_result, warn
 from onboard.commands.encode import encode_text, encode_to_file
 from onboard.commands.options import add_encode_options, cuc_time, encode_options, order_remark
 from onboard.encoder import Encoder
 from onboard.link.header import RUN_BYTES
 from onboard.link.segment import LEAST_OVERHEAD, TAG_BYTES
+from onboard.outputs import refuse_overwriting
 
 SIDECARS = (".msk", ".ovr", ".aux.xml")
 """What GDAL appends to the name of a raster for files that belong to it."""

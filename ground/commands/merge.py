@@ -9,15 +9,10 @@ from ground.commands.options import known_models
 from ground.station.heard import Heard
 from ground.station.merge import merge
 from ground.station.recording import open_recording
-from onboard.commands.commandline import (
-    Commands,
-    add_json_option,
-    open_whole,
-    print_result,
-    refuse_overwriting,
-)
+from onboard.commands.commandline import Commands, add_json_option, print_result
 from onboard.errors import StreamError
 from onboard.link.binding import Encoding
+from onboard.outputs import open_whole, refuse_overwriting
 
 
 def add_merge_command(commands: Commands) -> None:

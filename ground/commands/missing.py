@@ -17,16 +17,11 @@ from ground.station.nak import Transaction, missing_ranges, pack_naks
 from ground.station.recording import Bytes, Pass, open_recording, read_pass
 from ground.station.tally import Tally, tally_text
 from onboard.bundle import load
-from onboard.commands.commandline import (
-    Commands,
-    add_json_option,
-    open_whole,
-    print_result,
-    refuse_overwriting,
-)
+from onboard.commands.commandline import Commands, add_json_option, print_result
 from onboard.commands.options import bundle_files
 from onboard.errors import SkybookError, StreamError, UsageError
 from onboard.link.binding import Encoding, bindings_of
+from onboard.outputs import open_whole, refuse_overwriting
 
 
 def add_missing_command(commands: Commands) -> None:

@@ -10,15 +10,9 @@ from rich.progress import Progress
 from ground.station.cfdp import Entities, receive_file
 from ground.station.tally import Tally, tally_text
 from ground.station.udp import listen, receive
-from onboard.commands.commandline import (
-    Commands,
-    add_json_option,
-    open_output,
-    print_result,
-    refuse_overwriting,
-    telling_room,
-)
+from onboard.commands.commandline import Commands, add_json_option, print_result
 from onboard.errors import StreamError, UsageError
+from onboard.outputs import open_output, refuse_overwriting, telling_room
 
 
 def add_receive_commands(commands: Commands) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 from ground.scene import Scene
+from onboard.link.cuc import time_text
 from onboard.link.facts import Facts, Tag
-from onboard.link.packet import time_text
 
 _OWN_DOMAINS = {
     "IMAGE_STRUCTURE",

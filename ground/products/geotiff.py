@@ -18,10 +18,10 @@ from rasterio.transform import Affine
 from ground.products.filefacts import read_facts, significant_bits, write_facts
 from ground.products.validity import alpha_bands, nodata_value, validated
 from ground.scene import Scene
-from onboard.commands.commandline import open_whole
 from onboard.errors import InputError, LimitError
 from onboard.image.files import DTYPES, Image, sample_type
 from onboard.image.tiles import DEFAULT_MAX_PIXELS
+from onboard.outputs import open_whole
 
 SAMPLE_TYPES = tuple(np.dtype(code).name for code in DTYPES.values())
 GTIFF_OPTIONS = {

@@ -9,9 +9,9 @@ from PIL import Image as Picture
 from PIL import ImageDraw, ImageFont
 
 from ground.scene import Scene
-from onboard.commands.commandline import open_whole
 from onboard.errors import InputError, UsageError
 from onboard.image.files import Image
+from onboard.outputs import open_whole
 
 LARGEST_PANEL = 1024
 SMALLEST_PANEL = 240

@@ -6,8 +6,9 @@ from typing import Any
 
 from onboard.errors import StreamError
 from onboard.link.binding import Encoding, run_of
+from onboard.link.cuc import time_text
 from onboard.link.header import SceneHeader, told_run
-from onboard.link.packet import SpacePacket, time_text
+from onboard.link.packet import SpacePacket
 from onboard.link.segment import Kind, Segment
 
 Time = tuple[int, int]

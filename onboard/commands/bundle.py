@@ -9,16 +9,11 @@ from onboard import bundle as bundles
 from onboard.bundle import install as uplink
 from onboard.bundle import signature
 from onboard.bundle.selftest import run_selftest
-from onboard.commands.commandline import (
-    Commands,
-    add_json_option,
-    print_result,
-    refuse_overwriting,
-    telling_room,
-)
+from onboard.commands.commandline import Commands, add_json_option, print_result
 from onboard.commands.options import bundle_files
 from onboard.engine.engines import ENGINES
 from onboard.errors import UsageError
+from onboard.outputs import refuse_overwriting, telling_room
 
 
 def add_bundle_commands(commands: Commands) -> None:

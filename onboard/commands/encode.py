@@ -11,14 +11,7 @@ from typing import Any
 
 from onboard import bundle as bundles
 from onboard.bundle.scrub import Scrub
-from onboard.commands.commandline import (
-    Commands,
-    open_output,
-    peak_rss_mb,
-    print_result,
-    refuse_overwriting,
-    warn,
-)
+from onboard.commands.commandline import Commands, peak_rss_mb, print_result, warn
 from onboard.commands.options import (
     add_encode_options,
     bundle_files,
@@ -33,6 +26,7 @@ from onboard.encoder import Encoder
 from onboard.encoder.outcome import Outcome
 from onboard.image.files import Image, read_npy, sample_type
 from onboard.link.header import SceneHeader
+from onboard.outputs import open_output, refuse_overwriting
 
 
 def add_encode_command(commands: Commands) -> None:

@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 from pathlib import Path
 
 from onboard import bundle as bundles
@@ -15,6 +14,7 @@ from onboard.engine.engines import ENGINES
 from onboard.errors import UsageError
 from onboard.image.bands import other_order, short_names
 from onboard.link.binding import MAX_RUN, NO_RUN
+from onboard.link.cuc import parse_time
 from onboard.link.packet import (
     CONTROL_BYTES,
     DEFAULT_PACKET_BYTES,
@@ -72,7 +72,7 @@ def add_coding_options(parser: argparse.ArgumentParser) -> None:
     packets.add_argument(
         "--protect-room",
         action="store_true",
-        help=f"leave room in --packet-bytes for the {PROTECT_ROOM} bytes that `protect` adds: CRC-16 "
+        help=f"leave room in --packet-bytes for the {PROTECT_ROOM} bytes that `protect` adds: CRC "
         "and the head of a repair packet",
     )
     packets.add_argument("--apid", type=int, default=1, help="application process (default 1)")
@@ -166,18 +166,12 @@ def _packet_options(arguments: argparse.Namespace) -> PacketOptions:
 
 
 def cuc_time(text: str | None) -> tuple[int, int] | None:
-    """Return a TAI time as seconds and 1/65536 s since 1958-01-01T00:00:00 (CCSDS 301.0, CUC).
+    """Return the time that `--start-time` tells, as `parse_time` does; None if it is not given.
 
     Raises:
-        UsageError: not ISO 8601, with a zone, or outside 1958..2094.
+        UsageError: it is no such time.
     """
-    if text is None:
-        return None
     try:
-        since = datetime.fromisoformat(text) - datetime(1958, 1, 1)
-    except (ValueError, TypeError) as error:
-        raise UsageError(f"--start-time: expected ISO 8601 in TAI, no zone: {error}") from error
-    ticks = since // timedelta(microseconds=1) * 65_536 // 1_000_000
-    if not 0 <= ticks < 1 << 48:
-        raise UsageError(f"--start-time: expected 1958..2094, found {text}")
-    return divmod(ticks, 65_536)
+        return None if text is None else parse_time(text)
+    except UsageError as error:
+        raise UsageError(f"--start-time: {error}") from error

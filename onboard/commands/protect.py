@@ -6,16 +6,11 @@ from itertools import chain
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
-from onboard.commands.commandline import (
-    Commands,
-    add_json_option,
-    open_whole,
-    print_result,
-    refuse_overwriting,
-)
+from onboard.commands.commandline import Commands, add_json_option, print_result
 from onboard.downlink.protect import extend, protect
 from onboard.errors import InputError, LimitError, UsageError
 from onboard.link.packet import PROTECT_ROOM
+from onboard.outputs import open_whole, refuse_overwriting
 
 
 def add_protect_command(commands: Commands) -> None:

@@ -6,13 +6,7 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from onboard import bundle as bundles
-from onboard.commands.commandline import (
-    Commands,
-    add_json_option,
-    open_whole,
-    print_result,
-    refuse_overwriting,
-)
+from onboard.commands.commandline import Commands, add_json_option, print_result
 from onboard.commands.options import bundle_files
 from onboard.downlink.region import Region
 from onboard.downlink.request import Request
@@ -22,6 +16,7 @@ from onboard.link.binding import bind
 from onboard.link.header import SceneHeader, told_run
 from onboard.link.resync import is_packets, read_stream
 from onboard.link.segment import Kind, Segment
+from onboard.outputs import open_whole, refuse_overwriting
 
 
 def add_schedule_command(commands: Commands) -> None:

@@ -16,16 +16,7 @@ from typing import Any, BinaryIO
 from onboard import bundle as bundles
 from onboard.bundle.bands import trained_bands
 from onboard.bundle.scrub import Scrub
-from onboard.commands.commandline import (
-    Commands,
-    open_output,
-    peak_rss_mb,
-    print_result,
-    progress,
-    refuse_overwriting,
-    telling_room,
-    warn,
-)
+from onboard.commands.commandline import Commands, peak_rss_mb, print_result, progress, warn
 from onboard.commands.options import (
     add_coding_options,
     bundle_files,
@@ -47,6 +38,7 @@ from onboard.image.files import DTYPES, Image
 from onboard.image.tiles import TileGrid
 from onboard.link.header import SceneHeader
 from onboard.link.packet import PacketOptions
+from onboard.outputs import open_output, refuse_overwriting, telling_room
 
 
 def add_stream_command(commands: Commands) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from onboard.image.bands import BLUE, GREEN, INFRARED, RED, places_of
 from onboard.image.files import Image
+from onboard.image.nodata import has_data
 from onboard.image.tiles import TileGrid
 
 EVERY = 2
@@ -61,8 +62,7 @@ class Clouds:
         for index in range(grid.count):
             _, _, rows, cols = grid.box(index)
             present[index, :rows, :cols] = True
-        if self.nodata is not None:
-            present &= (tiles != self.nodata).any(axis=1)
+        present &= has_data(tiles, self.nodata, 1)
         calibration = self.calibration or likely_calibration(tiles, present)
         return bytes(cloud_fractions(tiles, present, self.band_ids, calibration))
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from onboard.codec.tile import TileCoder
 from onboard.errors import InputError, SkybookError
+from onboard.image.nodata import has_data
 from onboard.image.tiles import TileGrid
 from onboard.link.framing import Edge
 from onboard.link.header import SceneHeader
@@ -119,9 +120,7 @@ class Batches:
         """Analyse tiles of one shape."""
         rows, cols = shape
         edge = None if rows == cols == self.tile else shape
-        present = np.ones((len(indices), *tiles.shape[2:]), np.bool_)
-        if header.nodata is not None:
-            present = (tiles != header.nodata).any(axis=1)
+        present = has_data(tiles, header.nodata, 1)
         filled = np.asarray(np.any(present[:, :rows, :cols], axis=(1, 2)))
         self.empty.update(dict.fromkeys(indices[~filled].tolist(), edge))
         if not filled.any():

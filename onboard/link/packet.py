@@ -4,7 +4,6 @@ import binascii
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from onboard.errors import StreamError, UsageError
@@ -224,12 +223,6 @@ class PacketOptions:
         seconds, ticks = self.start_time
         ticks += 65_536 * seconds + (line * self.line_period << 16) // _BILLION
         return (ticks >> 16) & 0xFFFF_FFFF, ticks & 0xFFFF
-
-
-def time_text(time: tuple[int, int]) -> str:
-    """Return a time of seconds and 1/65536 s since 1958-01-01 in ISO 8601."""
-    since = timedelta(seconds=time[0], microseconds=round(time[1] * 1e6 / 65_536))
-    return (datetime(1958, 1, 1) + since).isoformat()
 
 
 def crc16(message: Buffer) -> int:

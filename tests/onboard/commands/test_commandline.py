@@ -1,15 +1,18 @@
 """What all command lines share: what outputs may be, and what is left of them."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from export.__main__ import main as export_main
 from onboard import bundle as bundles
 from onboard.__main__ import main
-from onboard.commands.commandline import open_whole, refuse_overwriting
 from onboard.errors import UsageError
+from onboard.outputs import open_whole, refuse_overwriting
 from tests.conftest import Run, little_room
 
 NAME = "skybook-s2"
@@ -38,6 +41,41 @@ def test_no_spelling_of_an_input_is_written_to(tmp_path: Path, how: str) -> None
         other = source
     with pytest.raises(UsageError, match="is the input"):
         refuse_overwriting({"-o": other}, [source])
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("how", [[], ["--json"]])
+def test_a_full_stdout_is_named(tmp_path: Path, how: list[str]) -> None:
+    np.save(tmp_path / "i.npy", np.full((4, 8, 8), 7, np.uint16))
+    made = ["encode", "i.npy", "--bundle", NAME, "-o", "o.sky", "--ratio", "0.5", *how]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "onboard", *made],
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("error 200: stdout: expected a place to write")
+    assert (tmp_path / "o.sky").stat().st_size
+
+
+def test_sign_and_delta_keep_what_they_read(tmp_path: Path) -> None:
+    old, key = tmp_path / "old.skyb", tmp_path / "key.pem"
+    shutil.copy(bundles.find(NAME), old)
+    assert export_main(["keygen", "-o", str(key)]) == 0
+    before = {path: path.read_bytes() for path in (old, key)}
+    (tmp_path / "link.skyb").symlink_to(old)
+    for output in ("old.skyb", "link.skyb", "key.pem"):
+        sign = ["sign", str(old), "--key", str(key), "-o", str(tmp_path / output)]
+        assert export_main(sign) == 2
+    for output in ("old.skyb", "link.skyb"):
+        assert export_main(["delta", NAME, str(old), "-o", str(tmp_path / output)]) == 2
+        delta = ["delta", str(old), NAME, "-o", str(tmp_path / "d.skyd")]
+        assert export_main([*delta, "--json", str(tmp_path / output)]) == 2
+    assert {path: path.read_bytes() for path in (old, key)} == before
 
 
 def test_two_outputs_have_two_places(tmp_path: Path) -> None:
@@ -120,7 +158,7 @@ def test_what_grows_keeps_what_was_written_before_the_disk_was_full(
     noise = np.random.default_rng(0).integers(0, 4_000, 256 * 4 * 64).astype(np.uint16)
     noise.tofile(tmp_path / "x.bil")
     lines = [str(tmp_path / "x.bil")]
-    form = ["--layout", "bil", "--width", "64", "--bundle", NAME, "--ratio", "5"]
+    form = ["--layout", "bil", "--bands", "4", "--width", "64", "--bundle", NAME, "--ratio", "5"]
     more = ["--rate-window", "strip"]
     if command == "stream":
         lines, more = ["--input", *lines], ["--strips-at-once", "1"]
