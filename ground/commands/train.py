@@ -1,6 +1,9 @@
 """Command `train`: a model from a recipe."""
 
 import argparse
+import math
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,9 @@ from rich.progress import Progress, TaskID
 
 from onboard.commands.commandline import Commands
 from onboard.errors import UsageError
+
+_SAY_EVERY = 60.0
+"""Seconds between lines of a stage, on a terminal or not."""
 
 
 def add_train_command(commands: Commands) -> None:
@@ -28,8 +34,47 @@ def add_train_command(commands: Commands) -> None:
     train.set_defaults(run=_train)
 
 
+@dataclass
+class _Pace:
+    """How fast a stage goes, and when to say so.
+
+    Attributes:
+        first: step before the first that was timed.
+        begun: when that ended, seconds.
+        said: when something was said last.
+    """
+
+    first: int = 0
+    begun: float = 0.0
+    said: float = 0.0
+
+    def begin(self, first: int) -> None:
+        """Begin a stage, or go on with it after a step."""
+        self.first, self.begun, self.said = first, time.monotonic(), -math.inf
+
+    def is_due(self, step: int, steps: int) -> bool:
+        """Return whether to say something: at first, at the end, and about once a minute."""
+        now = time.monotonic()
+        if step < steps and now - self.said < _SAY_EVERY:
+            return False
+        self.said = now
+        return True
+
+    def left(self, step: int, steps: int) -> str:
+        """Return the time to go, in words; nothing where it is not known yet, or none."""
+        taken = time.monotonic() - self.begun
+        if step - self.first < 2 or step == steps:
+            return ""
+        seconds = taken / (step - self.first) * (steps - step)
+        for unit, length in (("h", 3600), ("min", 60)):
+            if seconds >= 2 * length:
+                return f", about {seconds / length:.0f} {unit} to go"
+        return f", about {seconds:.0f} s to go"
+
+
 def _train(arguments: argparse.Namespace) -> int:
     try:
+        from ground.scenes.folders import splits_of  # noqa: PLC0415
         from ground.train.corsa.recipe import Recipe  # noqa: PLC0415
         from ground.train.corsa.train import Progress as Line  # noqa: PLC0415 (torch is loaded only here)
         from ground.train.corsa.train import train  # noqa: PLC0415
@@ -45,44 +90,55 @@ def _train(arguments: argparse.Namespace) -> int:
     if kind_of(path) == "lapped":
         return _train_lapped(arguments, path, changes)
     recipe = Recipe.read(path, **changes)
+    print(splits_of(arguments.data)[1], flush=True)
     output = arguments.output or Path("runs") / f"{recipe.name}-{recipe.codewords}"
     console = Console()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(recipe.name, total=recipe.steps)
+        pace = _Pace()
 
         def report(step: int, line: Line | None) -> None:
+            if not pace.begun:
+                pace.begin(step)
             progress.update(task, completed=step)
+            if line is None and pace.is_due(step, recipe.steps):
+                console.print(f"step {step} of {recipe.steps}{pace.left(step, recipe.steps)}")
             if line is not None:
+                left = pace.left(step, recipe.steps)
                 console.print(
-                    f"step {line.step}: training error {line.loss_db:.2f} dB, validation PSNR16 "
-                    f"{line.validation_psnr16:.2f} dB, perplexity {line.perplexity}, "
-                    f"codewords used {line.used}"
+                    f"step {line.step} of {recipe.steps}: training error {line.loss_db:.2f} dB, "
+                    f"validation PSNR16 {line.validation_psnr16:.2f} dB, "
+                    f"perplexity {line.perplexity}, codewords used {line.used}{left}"
                 )
 
-        train(recipe, arguments.data, output, report)
+        train(recipe, arguments.data, output, report, console.print)
     print(f"{output}: checkpoint.pt, log.jsonl")
     return 0
 
 
 def _train_lapped(arguments: argparse.Namespace, path: Path, changes: dict[str, Any]) -> int:
     # torch is loaded only here
-    from ground.scenes.folders import train_items  # noqa: PLC0415
+    from ground.scenes.folders import splits_of, train_items  # noqa: PLC0415
     from ground.train.lapped.recipe import LappedRecipe  # noqa: PLC0415
     from ground.train.lapped.train import train  # noqa: PLC0415
 
     recipe = LappedRecipe.read(path, **changes)
+    print(splits_of(arguments.data)[1], flush=True)
     output = arguments.output or Path("runs") / recipe.name
     console = Console()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         tasks: dict[str, TaskID] = {}
+        pace = _Pace()
 
         def report(stage: str, step: int, steps: int, loss: float) -> None:
             if stage not in tasks:
                 tasks[stage] = progress.add_task(stage, total=steps)
+                pace.begin(step)
             progress.update(tasks[stage], completed=step)
-            if step % 500 == 0 or step == steps:
-                console.print(f"{stage}: step {step} of {steps}, loss {loss:.4f}")
+            if pace.is_due(step, steps):
+                left = pace.left(step, steps)
+                console.print(f"{stage}: step {step} of {steps}, loss {loss:.4f}{left}")
 
-        train(recipe, train_items(arguments.data)[0], output, report)
+        train(recipe, train_items(arguments.data)[0], output, report, console.print)
     print(f"{output}: checkpoint.pt, log.jsonl")
     return 0

@@ -4,7 +4,8 @@ import csv
 import hashlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -176,7 +177,13 @@ def _rank(place: str, seed: int) -> bytes:
     return hashlib.sha256(f"{seed}:{place}".encode()).digest()
 
 
-def read_tiles(items: Sequence[Item], size: int, stride: int, bands: int = 4) -> NDArray[np.uint16]:
+def read_tiles(
+    items: Sequence[Item],
+    size: int,
+    stride: int,
+    bands: int = 4,
+    tell: Callable[[str], None] = lambda _text: None,
+) -> NDArray[np.uint16]:
     """Cut scenes into tiles for training.
 
     A scene smaller than a tile is continued symmetrically at its lower and right border; the last
@@ -189,6 +196,7 @@ def read_tiles(items: Sequence[Item], size: int, stride: int, bands: int = 4) ->
         size: side of a tile, pixels, at least 1.
         stride: step from tile to tile, pixels, at least 1; below `size` tiles overlap.
         bands: number of bands wanted.
+        tell: called with the number of tiles and scenes, and with what was left out.
 
     Returns:
         uint16 (n, bands, size, size), in the order of the items, row by row.
@@ -200,16 +208,23 @@ def read_tiles(items: Sequence[Item], size: int, stride: int, bands: int = 4) ->
     if min(size, stride) < 1:
         raise UsageError(f"tiles: expected size and stride from 1, found {size} and {stride}")
     tiles: list[NDArray[np.uint16]] = []
+    others: Counter[int] = Counter()
     for item in items:
         scene = read_item(item)
         if len(scene.image) != bands:
+            others[len(scene.image)] += 1
             continue
         if scene.image.dtype == np.int16:
             raise InputError(f"{item.path}: expected uint8 or uint16, found int16")
         tiles.append(_cut(scene, size, stride))
-    if not sum(map(len, tiles)):
+    count = sum(map(len, tiles))
+    left = ", ".join(f"{number} of {found} bands" for found, number in sorted(others.items()))
+    if not count:
         expected = f"at least one tile of {bands} bands"
-        raise InputError(f"tiles: expected {expected}, found none in {len(items)} scenes")
+        scenes = f"{len(items)} scenes" + (f" ({left})" if left else "")
+        raise InputError(f"tiles: expected {expected}, found none in {scenes}")
+    text = f"{count} tiles of {size} x {size} pixels and {bands} bands, of {len(tiles)} scenes"
+    tell(f"{text}; left out: {left}" if left else text)
     return np.concatenate(tiles)
 
 
@@ -239,12 +254,27 @@ def train_items(root: Path) -> tuple[list[Item], list[Item]]:
     Raises:
         InputError: a split has no scenes.
     """
+    parts, text = splits_of(root)
+    for split in ("train", "val"):
+        if not parts[split]:
+            raise InputError(
+                f"{root}: expected scenes of a {split!r} split, found none; {text} (a place is a "
+                f"column of {MANIFEST}, else the file name up to '__' or '_'; 2 are the least)"
+            )
+    return parts["train"], parts["val"]
+
+
+def splits_of(root: Path) -> tuple[dict[str, list[Item]], str]:
+    """Return the scenes of each split, and in words how many of how many places each has."""
     items = find_scenes(root)
-    if any(item.split for item in items):
-        parts = {s: [i for i in items if i.split == s] for s in ("train", "val")}
+    told = any(item.split for item in items)
+    if told:
+        parts = {s: [i for i in items if i.split == s] for s in DEFAULT_FRACTIONS}
     else:
         parts = split_by_place(items)
-    for split in ("train", "val"):
-        if not parts.get(split):
-            raise InputError(f"{root}: expected scenes of a {split!r} split, found none")
-    return parts["train"], parts["val"]
+    how = f"split by {MANIFEST}" if told else "split by place"
+    counts = (
+        f"{split} {len(part)} scenes of {len({item.place for item in part})} places"
+        for split, part in parts.items()
+    )
+    return parts, f"{len(items)} scenes, {how}: {', '.join(counts)}"

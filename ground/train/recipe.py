@@ -1,6 +1,7 @@
 """Recipes: TOML files that say how a model is trained; what all kinds share."""
 
 import difflib
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -10,6 +11,13 @@ from typing import Any, Self
 from onboard.errors import UsageError
 
 RECIPES = Path(__file__).parents[1] / "recipes"
+MOST_STEPS = 10**9
+_TYPES: dict[object, str] = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    tuple[int, ...]: "a list of whole numbers",
+}
 
 
 @dataclass(frozen=True)
@@ -21,10 +29,40 @@ class TomlRecipe:
         """Read a recipe; `changes` replace single entries.
 
         Raises:
-            UsageError: no such file, not TOML, an unknown or a missing key.
+            UsageError: no such file, not TOML, an unknown or a missing key, or a value of another
+                type or out of its range.
         """
         entries = _entries(path, [f.name for f in fields(cls)], changes)
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in entries.items()})
+        found = {k: tuple(v) if isinstance(v, list) else v for k, v in entries.items()}
+        for field in fields(cls):
+            value = found[field.name]
+            if field.type is float and type(value) is int:
+                found[field.name] = value = float(value)
+            if not _is_of(value, field.type):
+                kind = _TYPES[field.type]
+                raise UsageError(
+                    f"recipe {path}: {field.name}: expected {kind}, found {value!r:.60}"
+                )
+        recipe = cls(**found)
+        for key, (least, most) in recipe.limits.items():
+            values = found[key] if isinstance(found[key], tuple) else (found[key],)
+            for value in values:
+                if not least <= value <= most:
+                    raise UsageError(
+                        f"recipe {path}: {key}: expected {least}..{most}, found {value}"
+                    )
+        return recipe
+
+    @property
+    def limits(self) -> Mapping[str, tuple[float, float]]:
+        """Least and most of entries: what a bundle may have, and what training can do."""
+        return {}
+
+
+def _is_of(value: object, kind: object) -> bool:
+    if kind == tuple[int, ...]:
+        return isinstance(value, tuple) and all(type(entry) is int for entry in value)
+    return type(value) is kind and (kind is not float or math.isfinite(value))  # type: ignore[arg-type]
 
 
 def find_recipe(name: str) -> Path:

@@ -1,10 +1,18 @@
 """Recipe of CORSA: all that decides a training run."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self
 
 from ground.train.corsa.model import Architecture
-from ground.train.recipe import TomlRecipe
+from ground.train.recipe import MOST_STEPS, TomlRecipe
+from onboard.codec.corsa.codebook import MAX_DIMS
 from onboard.codec.corsa.frontend import AffineFrontEnd
+from onboard.errors import UsageError
+
+MOST_LEVELS = 3
+"""Levels of the network's pyramid."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,45 @@ class Recipe(TomlRecipe, Architecture):
     validate_every: int
     seed: int
     start_from: str
+
+    @classmethod
+    def read(cls, path: Path, **changes: Any) -> Self:
+        """Read a recipe; `changes` replace single entries.
+
+        Raises:
+            UsageError: as of every recipe; levels that no bundle can have.
+        """
+        recipe = super().read(path, **changes)
+        levels = len(recipe.depths)
+        if not 1 <= levels <= MOST_LEVELS or len(recipe.dims) != levels:
+            raise UsageError(
+                f"recipe {path}: depths, dims: expected 1 to {MOST_LEVELS} of each, as many of the "
+                f"one as of the other, found {levels} and {len(recipe.dims)}"
+            )
+        if recipe.tile % 2**levels:
+            raise UsageError(
+                f"recipe {path}: tile: expected a multiple of {2**levels} for {levels} levels, "
+                f"found {recipe.tile}"
+            )
+        return recipe
+
+    @property
+    def limits(self) -> Mapping[str, tuple[float, float]]:
+        """Least and most of entries."""
+        some = ("depths", "stride", "batch", "validate_every", "decoder_depth")
+        rates = ("decoder_rate", "encoder_rate", "linear_rate", "commitment", "structure")
+        return {
+            "bands": (1, 65_535),
+            "tile": (8, 256),
+            "target_rms": (1, 127),
+            "dims": (1, MAX_DIMS),
+            "codewords": (1, 65_536),
+            "steps": (1, MOST_STEPS),
+            "decoder_steps": (0, MOST_STEPS),
+            "seed": (0, 1 << 32),
+            **dict.fromkeys(some, (1, 1 << 20)),
+            **dict.fromkeys(rates, (0, 1e9)),
+        }
 
     @property
     def architecture(self) -> Architecture:

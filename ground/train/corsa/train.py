@@ -40,9 +40,11 @@ class TileSet:
     steps: NDArray[np.float32]
 
     @classmethod
-    def read(cls, items: Sequence[Item], recipe: Recipe) -> "TileSet":
-        """Cut scenes into tiles and send each through the front end."""
-        tiles = read_tiles(items, recipe.tile, recipe.stride)
+    def read(
+        cls, items: Sequence[Item], recipe: Recipe, tell: Callable[[str], None] = lambda _text: None
+    ) -> "TileSet":
+        """Cut scenes into tiles and send each through the front end; `tell` what they are."""
+        tiles = read_tiles(items, recipe.tile, recipe.stride, recipe.bands, tell)
         valid = np.ones(tiles.shape[2:], np.bool_)
         samples = np.empty(tiles.shape, np.int8)
         targets = np.empty(tiles.shape, np.float32)
@@ -77,6 +79,7 @@ def train(
     data: Path,
     output: Path,
     report: Callable[[int, Progress | None], None] = lambda _step, _line: None,
+    tell: Callable[[str], None] = lambda _text: None,
 ) -> VqvaeFpn:
     """Train, or go on from the checkpoint in `output`.
 
@@ -86,8 +89,12 @@ def train(
         output: folder for `checkpoint.pt` and `log.jsonl`.
         report: function that is called after every step with its number, and with a line of the
             log when there is one.
+        tell: function that is called with what is trained on, before it begins.
     """
-    training, validation = (TileSet.read(items, recipe) for items in train_items(data))
+    training, validation = (
+        TileSet.read(items, recipe, lambda text, name=name: tell(f"{name}: {text}"))  # type: ignore[misc]
+        for name, items in zip(("training", "validation"), train_items(data), strict=True)
+    )
     output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     model = VqvaeFpn(recipe.architecture)

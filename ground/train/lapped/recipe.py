@@ -1,10 +1,13 @@
 """Recipe of the lapped codec: all that decides a training run."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from ground.train.recipe import TomlRecipe
+from ground.train.recipe import MOST_STEPS, TomlRecipe
+from onboard.codec.lapped.context import BLOCK, LEVELS
+from onboard.codec.lapped.part import MAX_BANDS, MOST_CUTS
 from onboard.errors import UsageError
 
 WINDOW = 128
@@ -44,10 +47,38 @@ class LappedRecipe(TomlRecipe):
         """Read a recipe; `changes` replace single entries.
 
         Raises:
-            UsageError: no such file, not TOML, an unknown or a missing key, a tile that does not
-                divide what is trained on together.
+            UsageError: as of every recipe; options of other recipes; a tile that does not divide
+                what is trained on together.
         """
+        if foreign := sorted({"steps", "codewords", "start_from"} & changes.keys()):
+            options = ", ".join("--" + key.replace("_", "-") for key in foreign)
+            raise UsageError(
+                f"{options}: not of a lapped codec; its steps are transform_steps, context_steps, "
+                f"refinement_steps and polish_steps of the recipe {path}"
+            )
         recipe = super().read(path, **changes)
-        if WINDOW % recipe.tile:
-            raise UsageError(f"recipe {path}: tile: expected a divisor of {WINDOW}")
+        if WINDOW % recipe.tile or recipe.tile % BLOCK:
+            raise UsageError(
+                f"recipe {path}: tile: expected a multiple of {BLOCK} that divides {WINDOW}, found "
+                f"{recipe.tile}"
+            )
         return recipe
+
+    @property
+    def limits(self) -> Mapping[str, tuple[float, float]]:
+        """Least and most of entries."""
+        some = dict.fromkeys(("fit_tiles", "depth", "blocks", "draws"), (1, 1 << 20))
+        steps = ("transform_steps", "context_steps", "refinement_steps", "polish_steps")
+        rates = ("transform_rate", "context_rate", "refinement_rate", "polish_rate", "rate_weight")
+        return {
+            "bands": (2, MAX_BANDS),
+            "layers": (1, MOST_CUTS - 1),
+            "skip": (-1, LEVELS - 2),
+            "batch": (3, 1 << 20),
+            "loss_share": (0, 1),
+            "border_weight": (1e-9, 1e9),
+            "seed": (0, 1 << 32),
+            **some,
+            **dict.fromkeys(steps, (0, MOST_STEPS)),
+            **dict.fromkeys(rates, (1e-9, 1e9)),
+        }

@@ -41,6 +41,7 @@ def train(
     training: Sequence[Item],
     output: Path,
     report: Report = lambda _stage, _step, _of, _loss: None,
+    tell: Callable[[str], None] = lambda _text: None,
 ) -> Trained:
     """Train, or go on after the last finished stage in `output`.
 
@@ -49,9 +50,10 @@ def train(
         training: scenes to train on.
         output: folder for `checkpoint.pt` and `log.jsonl`.
         report: function that is called after every step with stage, step, steps and loss.
+        tell: function that is called with what is trained on, before it begins.
     """
+    windows = read_tiles(training, WINDOW, _STRIDE, recipe.bands, tell)
     output.mkdir(parents=True, exist_ok=True)
-    windows = read_tiles(training, WINDOW, _STRIDE, recipe.bands)
     path = output / CHECKPOINT
     made_by, made = load(path) if path.exists() else (recipe, Trained(LappedTransform()))
     if made_by != recipe:

@@ -22,7 +22,7 @@ from onboard.errors import BundleError
 from onboard.link.segment import MAX_LAYERS
 
 MAX_BANDS = 16
-_MOST_CUTS = MAX_LAYERS - LATTICES
+MOST_CUTS = MAX_LAYERS - LATTICES
 """Layer 0 has no symbols; the last cut begins none."""
 
 
@@ -135,8 +135,8 @@ def _check(order: NDArray[Any], cuts: Any, skip: Any, bands: int) -> None:
     dc = [band * FREQUENCIES for band in range(bands)]
     if sorted(order.tolist()) != list(range(channels)) or order[:bands].tolist() != dc:
         raise BundleError("part lapped: the order of channels is not one, or DC is not first")
-    if not _are_numbers(cuts) or not 2 <= len(cuts) <= _MOST_CUTS:
-        raise BundleError(f"coder cuts: expected 2..{_MOST_CUTS} integers, found {cuts!r:.80}")
+    if not _are_numbers(cuts) or not 2 <= len(cuts) <= MOST_CUTS:
+        raise BundleError(f"coder cuts: expected 2..{MOST_CUTS} integers, found {cuts!r:.80}")
     rising = all(a < b for a, b in pairwise(cuts))
     if cuts[0] != bands or cuts[-1] != channels or not rising:
         raise BundleError(f"coder cuts: expected to rise from {bands} to {channels}: {cuts}")
