@@ -26,7 +26,7 @@ from ground.products.geotiff import is_mask, mask_path
 from ground.products.kinds import product_of
 from ground.products.quicklook import quicklook
 from ground.station.recording import Pass, open_recording, read_pass
-from onboard.commands.commandline import Commands, add_json_option, print_result
+from onboard.commands.commandline import Commands, add_json_option, print_result, warn
 from onboard.commands.options import bundle_files
 from onboard.errors import BundleError, LimitError, StreamError, UsageError
 from onboard.link.binding import Encoding
@@ -75,7 +75,9 @@ def _decode(arguments: argparse.Namespace) -> int:
     tags = given_models(arguments)
     result["left_out"] = [received.heard[c.encoding].as_dict(c.encoding, tags) for c in others]
     print_result(result, text, arguments.json)
-    return _exit_code([*(_left_out(other, received, tags) for other in others), *reasons])
+    said = {other: _left_out(other, received, tags) for other in others}
+    warn(arguments.input[0], [said[other] for other in others if not other.has_pixels])
+    return _exit_code([*(said[other] for other in others if other.has_pixels), *reasons])
 
 
 def _choose(arguments: argparse.Namespace, received: Pass) -> tuple[Encoding, list[Candidate]]:

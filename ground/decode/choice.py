@@ -9,7 +9,7 @@ from onboard.bundle import load
 from onboard.errors import SkybookError
 from onboard.link.binding import Encoding
 from onboard.link.resync import Damage
-from onboard.link.segment import Segment
+from onboard.link.segment import BOUND, Segment
 
 
 @dataclass(frozen=True)
@@ -20,11 +20,13 @@ class Candidate:
         encoding: which it is.
         inventory: what is missing of it; None where that cannot be told.
         bytes: bytes of its segments that arrived, bodies alone.
+        has_pixels: whether anything arrived of any tile.
     """
 
     encoding: Encoding
     inventory: Inventory | None
     bytes: int
+    has_pixels: bool
 
     @property
     def worth(self) -> tuple[int, int]:
@@ -63,6 +65,8 @@ def best_first(
             inventory = take_inventory(bundle, segments, encoding.scene_id, width, max_pixels)
         except SkybookError:
             pass  # nothing of it can be decoded; who asks for it alone is told why
-        size = sum(len(part.body) for part in segments if isinstance(part, Segment))
-        found.append(Candidate(encoding, inventory, size))
+        intact = [segment for segment in segments if isinstance(segment, Segment)]
+        size = sum(len(segment.body) for segment in intact)
+        has_pixels = any(segment.kind in BOUND for segment in intact)
+        found.append(Candidate(encoding, inventory, size, has_pixels))
     return sorted(found, key=lambda candidate: candidate.worth, reverse=True)

@@ -17,6 +17,7 @@ from onboard.link.resync import Damage
 from onboard.link.segment import Kind, Segment
 
 Tile = TypeVar("Tile", bound=TileReception[Any])
+_OF_A_PICTURE = (Kind.SCENE, Kind.TILE, Kind.MASK, Kind.END)
 
 
 @dataclass
@@ -44,7 +45,7 @@ class Reception:
     counts: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
     _tiles: dict[int, list[Segment]] = field(default_factory=dict)
-    _foreign: set[bytes] = field(default_factory=set)
+    _told: dict[bytes, int] = field(default_factory=dict)
 
     def add_all(self, segments: Iterable[Segment | Damage]) -> None:
         """Sort segments to their tiles.
@@ -54,9 +55,7 @@ class Reception:
             StreamError: there is no intact segment at all.
         """
         segments = list(segments)
-        # A model whose tag begins like the bundle's has bindings like the bundle's, too.
-        intact = (segment for segment in segments if isinstance(segment, Segment))
-        self._foreign.update(s.binding for s in intact if not self._may_be_ours(s))
+        self._hear_runs(segment for segment in segments if isinstance(segment, Segment))
         for segment in segments:
             if isinstance(segment, Damage):
                 self._refuse("damaged", f"byte {segment.offset}: {segment.reason}")
@@ -74,9 +73,14 @@ class Reception:
                 raise StreamError(f"stream: no segment of run {self.run}, only of others")
             raise StreamError(f"stream: no intact segment; {'; '.join(self.problems) or 'empty'}")
 
-    def _may_be_ours(self, segment: Segment) -> bool:
-        """Say whether a segment names no run that makes it another model's than the bundle's."""
-        return told_run(segment) in (None, run_of(segment.binding, self.bundle.tag))
+    def _hear_runs(self, segments: Iterable[Segment]) -> None:
+        """Take note of the runs that headers and ends tell, the first of each binding.
+
+        By them a model is found out whose bindings begin like those of the bundle.
+        """
+        for segment in segments:
+            if segment.binding not in self._told and (run := told_run(segment)) is not None:
+                self._told[segment.binding] = run
 
     def _refuse(self, what: str, reason: str, was_used: bool = False) -> None:
         self.counts[what] += 1
@@ -86,13 +90,16 @@ class Reception:
 
     def _add(self, segment: Segment) -> None:
         run = run_of(segment.binding, self.bundle.tag)
-        if run is None or segment.binding in self._foreign:
+        if run is None or self._told.setdefault(segment.binding, run) != run:
             self._refuse("other model", f"a segment is bound to {segment.binding.hex()}")
             return
         if self.scene_id is None:
             self.scene_id = segment.scene_id
         if segment.scene_id != self.scene_id:
             self.counts["other scene"] += 1
+            return
+        if segment.kind not in _OF_A_PICTURE:
+            self.counts["used"] += 1  # a kind of a newer minor version, or for repair
             return
         if self.run is None:
             self.run = run
@@ -112,8 +119,6 @@ class Reception:
         if segment.kind in (Kind.TILE, Kind.MASK):
             self._tiles.setdefault(segment.tile, []).append(segment)
             return
-        if segment.kind not in (Kind.SCENE, Kind.END):
-            return  # a kind of a newer minor version
         if segment.tile or segment.layer or segment.first or segment.edge:
             raise StreamError("scene or end segment: tile, layer, first or edge is set")
         if segment.kind == Kind.SCENE:

@@ -26,9 +26,15 @@ NO_RUN = 0
 """Run of what was encoded before there were runs: its binding is the model's tag."""
 MAX_BINDINGS = 1 << 16
 """Bindings of which there may be segments in what was received together."""
+ALONE, BESIDE_NAMED = 2, 4
+"""How many tiles or masks must agree on a binding: of a scene of which none is named, or one is.
+
+Damage makes two agree sooner than chance: of many damaged segments, some have the same one wrong
+bit. It does not make four agree.
+"""
 _WASTE_PER_BYTE = 16
 _WASTE_ALLOWED = 1 << 20
-_MOST_HEARD_ONCE = 1 << 16
+_MOST_IN_MIND = 1 << 16
 
 Place = tuple[int, int, int, int]
 
@@ -80,56 +86,54 @@ def next_sync(stream: bytes | mmap, offset: int) -> int:
 class Bindings:
     """Bindings of which there are segments in what was received (SPEC.md, section 2).
 
-    Those that a scene header, end or repair segment names; of a scene of which none was heard,
-    those on which two tile or mask segments agree. What is kept in mind is bounded: 65,536
-    bindings of either kind, and the last 65,536 told once (an intact scene needs one of these).
+    Those that a scene header, end or repair segment names, and those that tile or mask segments of
+    different places agree on: two, of a scene of which none is named, else four. What is kept in
+    mind is bounded: 65,536 bindings of each sort, and the last 65,536 not yet agreed on.
     """
 
     def __init__(self) -> None:
         self._named: set[bytes] = set()
-        self._told: set[int] = set()
-        self._once: dict[Encoding, Place] = {}
-        self._agreed: set[Encoding] = set()
+        self._named_scenes: set[int] = set()
+        self._places: dict[Encoding, set[Place]] = {}
+        self._agreed: dict[int, set[Encoding]] = {ALONE: set(), BESIDE_NAMED: set()}
 
     @property
     def known(self) -> frozenset[bytes]:
         """The bindings, as far as was heard."""
-        agreed = (told.binding for told in self._agreed if told.scene_id not in self._told)
-        return frozenset(self._named.union(agreed))
+        alone = (e for e in self._agreed[ALONE] if e.scene_id not in self._named_scenes)
+        agreed = {encoding.binding for encoding in self._agreed[BESIDE_NAMED].union(alone)}
+        return frozenset(self._named | agreed)
 
     def hear(self, stream: Buffer) -> None:
         """Take a stream, or the next part of one that ends with a segment.
 
-        In a scene of which a binding is named no tile is looked at. Listening ends, as reading
-        does, when more than 16 times the stream (and 1 MiB) went into it.
+        Listening ends, as reading does, when more than 16 times the stream (and 1 MiB) went into
+        it.
         """
         searched = findable(stream)
-        for offset, head in _heads(searched, self._may_name):
+        for offset, head in _heads(searched, lambda head: head.kind not in BOUND):
             with suppress(StreamError):
                 self._hear_name(Segment.of(head, searched, offset, ()))
-        for offset, head in _heads(searched, self._may_tell):
+        for offset, head in _heads(searched, lambda head: head.kind in BOUND):
             self._hear_tile(head, told_binding(bytes(searched[offset : offset + head.size])))
-
-    def _may_name(self, head: Head) -> bool:
-        return head.kind not in BOUND
-
-    def _may_tell(self, head: Head) -> bool:
-        return head.kind in BOUND and head.scene_id not in self._told
 
     def _hear_name(self, segment: Segment) -> None:
         if len(self._named) < MAX_BINDINGS:
             self._named.add(segment.binding)
         if segment.binding in self._named:
-            self._told.add(segment.scene_id)
+            self._named_scenes.add(segment.scene_id)
 
     def _hear_tile(self, head: Head, binding: bytes) -> None:
-        key = Encoding(head.scene_id, binding)
-        place = head.kind, head.tile, head.layer, head.first
-        if self._once.setdefault(key, place) != place:
-            if len(self._agreed) < MAX_BINDINGS:
-                self._agreed.add(key)
-        elif len(self._once) > _MOST_HEARD_ONCE:
-            del self._once[next(iter(self._once))]
+        encoding = Encoding(head.scene_id, binding)
+        if binding in self._named or encoding in self._agreed[BESIDE_NAMED]:
+            return
+        places = self._places.setdefault(encoding, set())
+        places.add((head.kind, head.tile, head.layer, head.first))
+        agreed = self._agreed.get(len(places))
+        if agreed is not None and len(agreed) < MAX_BINDINGS:
+            agreed.add(encoding)
+        if len(places) == BESIDE_NAMED or len(self._places) > _MOST_IN_MIND:
+            del self._places[encoding if len(places) == BESIDE_NAMED else next(iter(self._places))]
 
 
 def bindings_of(*streams: Buffer) -> frozenset[bytes]:

@@ -313,4 +313,5 @@ def test_scene_header_is_every_64th_segment_and_the_end_counts(encoder: Encoder)
     headers = [number for number, s in enumerate(found) if s.kind == 0]
     assert headers == list(range(0, len(found) - 1, 64))
     assert len(headers) > 1
-    assert EndOfScene.unpack(found[-1].body) == EndOfScene(360, len(found) - 1)
+    run = SceneHeader.unpack(found[0].body).run
+    assert EndOfScene.unpack(found[-1].body) == EndOfScene(360, len(found) - 1, run)

@@ -345,7 +345,9 @@ def test_scene_header_is_every_64th_segment_and_the_end_counts(coder: Encoder, c
     headers = [number for number, s in enumerate(found) if s.kind == Kind.SCENE]
     assert headers == list(range(0, len(found) - 1, 64))
     assert len(headers) > 1
-    assert EndOfScene.unpack(found[-1].body) == EndOfScene(crop.image.shape[1], len(found) - 1)
+    run = SceneHeader.unpack(found[0].body).run
+    rows = crop.image.shape[1]
+    assert EndOfScene.unpack(found[-1].body) == EndOfScene(rows, len(found) - 1, run)
 
 
 def test_losing_any_one_segment(decoder: Decoder, pieces: list[Segment], whole: Decoded) -> None:

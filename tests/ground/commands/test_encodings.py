@@ -211,6 +211,8 @@ def test_what_is_left_without_a_header_beside_another_is_read_with_its_run(
     path, out = tmp_path / "rest.pkt", tmp_path / "out.tif"
     path.write_bytes(joined(first[:1]) + joined(second[1:-1]))  # no header, no end of the second
     assert main(["decode", str(path), "-o", str(out)]) == 4
+    said = capsys.readouterr().err
+    assert f"another encoding is left out: scene 0, run {SECOND}, APID 6" in said
     told = product(out)[1] == 0
     assert told[:20].any()
     assert not told[64:].any()

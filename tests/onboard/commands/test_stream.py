@@ -337,7 +337,7 @@ def test_a_tile_whose_index_takes_four_bytes_has_two_bytes_less_room() -> None:
     windows = [SCENE[:, :64, :64], SCENE[:, 64:128, :64]]
 
     def coded(limit: int, rows: int) -> list[list[Segment]]:
-        options = Options(rmse=15, window="strip", segment_bytes=limit)
+        options = Options(rmse=15, window="strip", segment_bytes=limit, run=1)
         strips = list(encoder.stream(windows, header, options, Progress(rows, 1)))
         assert max(len(packed) for strip in strips for packed in strip.segments) <= limit
         parts = [[Segment.unpack(packed)[0] for packed in s.segments] for s in strips[:2]]

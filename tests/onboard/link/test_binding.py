@@ -96,6 +96,16 @@ def test_a_binding_that_is_known_makes_lone_segments_intact() -> None:
     assert list(read_segments(lone, {TAG, bind(TAG, 9)})) == [tile(3, 9)]
 
 
+def test_four_of_an_encoding_are_known_beside_another_and_three_are_not() -> None:
+    four = [tile(number, 9) for number in range(4)]
+    assert list(read_segments(joined(header(5), *four))) == [header(5), *four]
+    assert bindings_of(joined(*four, header(5))) == {bind(TAG, 5), bind(TAG, 9)}
+    for three in (four[:3], [*four[:3], four[0]]):
+        found, damage = read_segments(joined(header(5), *three))
+        assert found == header(5)
+        assert isinstance(damage, Damage)
+
+
 def test_scenes_without_headers_tell_each_of_their_runs() -> None:
     stream = joined(tile(1, 5), tile(1, 6), tile(2, 5), tile(2, 6), tile(1, 8, scene_id=8))
     assert bindings_of(stream) == {bind(TAG, 5), bind(TAG, 6)}
