@@ -8,8 +8,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from onboard.errors import InputError
 
@@ -129,7 +129,7 @@ def ssim(
         InputError: shapes differ, or no pixel is valid.
     """
     mask = _checked_mask(a, b, valid)
-    whole = ndimage.binary_erosion(mask, np.ones((WINDOW, WINDOW)), border_value=0)
+    whole = scipy.ndimage.binary_erosion(mask, np.ones((WINDOW, WINDOW)), border_value=0)
     counted = whole if whole.any() else mask
     return float(
         np.mean([_ssim_map(x, y, data_range)[counted].mean() for x, y in zip(a, b, strict=True)])
@@ -153,7 +153,7 @@ def _ssim_map(
 
 def _blur(plane: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the Gaussian-weighted local mean."""
-    blurred: NDArray[np.float64] = ndimage.gaussian_filter(plane, SIGMA, radius=WINDOW // 2)
+    blurred: NDArray[np.float64] = scipy.ndimage.gaussian_filter(plane, SIGMA, radius=WINDOW // 2)
     return blurred
 
 

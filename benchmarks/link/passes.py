@@ -5,8 +5,8 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from benchmarks.link.channel import Arrival, Channel, Rng
 from ground.decode.decoder import Decoded, Decoder
@@ -232,7 +232,7 @@ def measure_pass(
     told = mask == Mask.COMPLETE
     known_empty = (mask == Mask.NODATA) & empty
     gone = sent.lost_pixels(arrival)
-    near = ndimage.maximum_filter(gone, 2 * whole.halo + 1, mode="constant")
+    near = scipy.ndimage.maximum_filter(gone, 2 * whole.halo + 1, mode="constant")
     lost, reach = gone[:-1] & ~known_empty, near[:-1] & ~known_empty
     masked = ~told & (mask != Mask.NODATA)
     errors = [_squared(found - 1.0 * original, told) for found in (image, whole.scene.image)]

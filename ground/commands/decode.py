@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.progress import Progress
 
 from ground import metrics
 from ground.commands.options import (
@@ -18,13 +16,13 @@ from ground.commands.options import (
     given_bindings,
     given_models,
 )
+from ground.commands.progress import progress_bar
 from ground.decode.choice import Candidate, best_first
 from ground.decode.decoder import Decoded, Decoder
 from ground.decode.mask import Mask
 from ground.products import geotiff
 from ground.products.geotiff import is_mask, mask_path
 from ground.products.kinds import product_of
-from ground.products.quicklook import quicklook
 from ground.station.recording import Pass, open_recording, read_pass
 from onboard.commands.commandline import Commands, add_json_option, print_result, warn
 from onboard.commands.options import bundle_files
@@ -175,15 +173,13 @@ def _decode_scene(
 ) -> tuple[dict[str, Any], str, list[str]]:
     """Decode and write an encoding; return its figures, a text, and why it is not complete."""
     decoder = Decoder(bundle_path(arguments, received, encoding), arguments.threads)
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(f"decoding scene {encoding.scene_id}")
+    with progress_bar(f"decoding scene {encoding.scene_id}") as report:
         decoded = decoder.decode_segments(
             received.of(encoding),
             encoding.scene_id,
             arguments.width,
             arguments.max_pixels,
-            lambda done, of: progress.update(task, completed=done, total=of),
+            report,
         )
     mask = mask_path(output)
     reasons = product_of(output)(output, decoded.scene, decoded.mask)
@@ -246,6 +242,8 @@ def _reasons(decoded: Decoded) -> list[str]:
 
 
 def _quicklook(arguments: argparse.Namespace, decoded: Decoded, result: dict[str, Any]) -> None:
+    from ground.products.quicklook import quicklook  # noqa: PLC0415 (pillow is loaded only here)
+
     original = geotiff.read(arguments.original).image if arguments.original else None
     caption = f"{result['bundle']}, {result['bytes']} bytes"
     if "psnr16" in result:

@@ -13,7 +13,6 @@ from ground.commands.options import (
     given_models,
 )
 from ground.decode.inventory import Inventory, take_inventory
-from ground.station.nak import Transaction, missing_ranges, pack_naks
 from ground.station.recording import Bytes, Pass, open_recording, read_pass
 from ground.station.tally import Tally, tally_text
 from onboard.bundle import load
@@ -129,6 +128,12 @@ def _inventory_text(scene: Inventory | SkybookError) -> str:
 
 def _missing_bytes(arguments: argparse.Namespace, recordings: list[Bytes]) -> int:
     """Write the NAKs of a file that came by CFDP."""
+    from ground.station.nak import (  # noqa: PLC0415 (CFDP is loaded only here)
+        Transaction,
+        missing_ranges,
+        pack_naks,
+    )
+
     if len(recordings) != 1:
         raise UsageError(f"--nak: expected one file, found {len(recordings)}")
     size = len(recordings[0]) if arguments.file_bytes is None else arguments.file_bytes

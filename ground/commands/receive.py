@@ -4,13 +4,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import Progress
-
-from ground.station.cfdp import Entities, receive_file
+from ground.commands.progress import progress_bar
 from ground.station.tally import Tally, tally_text
 from ground.station.udp import listen, receive
-from onboard.commands.commandline import Commands, add_json_option, print_result
+from onboard.commands.commandline import Commands, add_json_option, print_result, progress
 from onboard.errors import StreamError, UsageError
 from onboard.outputs import open_output, refuse_overwriting, telling_room
 
@@ -58,17 +55,16 @@ def _receive(arguments: argparse.Namespace) -> int:
     refuse_overwriting({"-o": arguments.output, "--json": arguments.json}, ())
     if arguments.idle is not None and not 0 < arguments.idle < 1e6:
         raise UsageError(f"--idle: expected 0..1e6 seconds, found {arguments.idle}")
-    console = Console(stderr=True)
     with (
         telling_room(arguments.output),
         listen(arguments.host, arguments.port) as listener,
         _appended(arguments.output) as recording,
-        console.status("waiting for packets") as status,
+        progress("waiting for packets") as show,
     ):
 
         def report(tally: Tally) -> None:
             lost = sum(counts.lost for counts in tally.apids.values())
-            status.update(f"{tally.packets} packets, {tally.bytes} bytes, {lost} packets lost")
+            show(f"{tally.packets} packets, {tally.bytes} bytes, {lost} packets lost")
 
         tally = receive(listener, recording, arguments.idle, report)
     print_result(tally.as_dict(), tally_text(arguments.output, tally), arguments.json)
@@ -83,25 +79,25 @@ def _appended(path: Path) -> Any:
 
 
 def _receive_file(arguments: argparse.Namespace) -> int:
+    from ground.station.cfdp import Entities, receive_file  # noqa: PLC0415 (CFDP is loaded only here)
+
     refuse_overwriting({"-o": arguments.output, "--json": arguments.json}, ())
     if not 0 < arguments.seconds < 1e6:
         raise UsageError(f"--seconds: expected 0..1e6, found {arguments.seconds}")
     entities = Entities(arguments.entity, arguments.sender, arguments.repeat)
     with open_output(arguments.output):
         pass  # better refused now than when the file has come
-    console = Console(stderr=True)
     with (
         telling_room(arguments.output),
         listen(arguments.host, arguments.port) as listener,
-        Progress(console=console, transient=True, disable=not console.is_terminal) as progress,
+        progress_bar("receiving") as report,
     ):
-        task = progress.add_task("receiving", total=None)
         whole = receive_file(
             listener,
             arguments.output,
             entities,
             arguments.seconds,
-            lambda length: progress.update(task, completed=length),
+            lambda length: report(length, None),
         )
     length = arguments.output.stat().st_size
     state = "whole" if whole else "with gaps, or cut short"

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import Progress, TaskID
-
 from onboard.commands.commandline import Commands
 from onboard.errors import UsageError
 
@@ -73,6 +70,9 @@ class _Pace:
 
 
 def _train(arguments: argparse.Namespace) -> int:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import Progress  # noqa: PLC0415
+
     try:
         from ground.scenes.folders import splits_of  # noqa: PLC0415
         from ground.train.corsa.recipe import Recipe  # noqa: PLC0415
@@ -118,6 +118,9 @@ def _train(arguments: argparse.Namespace) -> int:
 
 def _train_lapped(arguments: argparse.Namespace, path: Path, changes: dict[str, Any]) -> int:
     # torch is loaded only here
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import Progress, TaskID  # noqa: PLC0415
+
     from ground.scenes.folders import splits_of, train_items  # noqa: PLC0415
     from ground.train.lapped.recipe import LappedRecipe  # noqa: PLC0415
     from ground.train.lapped.train import train  # noqa: PLC0415

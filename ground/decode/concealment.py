@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from onboard.codec.tile import Side
 from onboard.image.tiles import TileGrid
@@ -94,7 +94,9 @@ def nearest_means(sides: Mapping[int, Side], grid: TileGrid, bands: int) -> NDAr
     lost = np.ones(grid.count, np.bool_)
     for index, side in sides.items():
         means[index], lost[index] = side.means, False
-    _, (rows, cols) = ndimage.distance_transform_edt(
+    if not lost.any():
+        return means
+    _, (rows, cols) = scipy.ndimage.distance_transform_edt(
         lost.reshape(grid.rows, grid.columns), return_indices=True
     )
     nearest: NDArray[np.int32] = means[(rows * grid.columns + cols).reshape(-1)]

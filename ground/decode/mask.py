@@ -22,8 +22,8 @@ from collections.abc import Sequence
 from enum import IntEnum
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 
 class Mask(IntEnum):
@@ -80,7 +80,7 @@ def with_halo(mask: NDArray[np.uint8], halo: int) -> NDArray[np.uint8]:
     """Mark the pixels within `halo` of any that the mask marks."""
     if not mask.any():
         return mask
-    near = ndimage.maximum_filter(mask > 0, size=2 * halo + 1, mode="constant", cval=0)
+    near = scipy.ndimage.maximum_filter(mask > 0, size=2 * halo + 1, mode="constant", cval=0)
     around = near.astype(np.uint8) * np.uint8(Mask.INFLUENCED)
     return np.asarray(np.maximum(mask, around), np.uint8)
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ground.scene import Scene
 from onboard.errors import UsageError
@@ -234,7 +234,7 @@ def _clouds(land: _Land) -> None:
     bands = len(land.spectra)
     thickness = np.clip((land.noise(3.1) - 1.35) * 1.6 + 0.12 * land.noise(1.8), 0, 1)
     reach = 0.05 * land.side
-    shadow = ndimage.shift(thickness, (-reach, -0.6 * reach), order=1, mode="nearest")
+    shadow = scipy.ndimage.shift(thickness, (-reach, -0.6 * reach), order=1, mode="nearest")
     dimming = _bands(SHADOW, bands)[:, None, None]
     land.spectra[:] *= 1 - np.minimum(1.5 * shadow, 1) * (1 - dimming)
     top = _bands(CLOUD, bands)[:, None, None] * (1 + 0.08 * land.noise(2.4))
@@ -243,7 +243,7 @@ def _clouds(land: _Land) -> None:
 
 def _sensor(land: _Land) -> NDArray[np.uint16]:
     """Look at the land through optics and detector: blur, then noise that grows with the signal."""
-    blurred = ndimage.gaussian_filter(land.spectra, (0, 0.55, 0.55))
+    blurred = scipy.ndimage.gaussian_filter(land.spectra, (0, 0.55, 0.55))
     deviation = np.sqrt(20 + 0.06 * np.maximum(blurred, 0))
     noisy = blurred + deviation * land.rng.standard_normal(blurred.shape)
     image: NDArray[np.uint16] = np.clip(np.rint(noisy), 1, MAX_DN).astype(np.uint16)

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ground.decode.concealment import nearest_means
 from ground.decode.lapped.canvas import Patch
@@ -54,18 +54,21 @@ class EmptyFill:
                 tiles below it.
             bands: bands of the scene.
         """
-        shape = (grid.rows, grid.columns)
         values = np.zeros((grid.count, bands + 2))
+        if not empty:
+            return cls(values[:, :bands], values[:, bands], np.ones(grid.count, np.bool_))
+        shape = (grid.rows, grid.columns)
         for index, side in sides.items():
             values[index] = (*side.means, side.step, 1.0)
         lost = np.ones(grid.count, np.bool_)
         lost[[*sides, *empty]] = False
         window = np.ones((2 * halo + 1, 2 * halo + 1))
         sums = np.stack(
-            [ndimage.convolve(v.reshape(shape), window, mode="constant") for v in values.T], axis=-1
+            [scipy.ndimage.convolve(v.reshape(shape), window, mode="constant") for v in values.T],
+            axis=-1,
         ).reshape(values.shape)
         below = np.full((halo, grid.columns), not height_known)
-        near = ndimage.maximum_filter(
+        near = scipy.ndimage.maximum_filter(
             np.concatenate([lost.reshape(shape), below]), size=2 * halo + 1, mode="constant"
         )
         averages = sums[:, :-1] / np.maximum(sums[:, -1:], 1.0)
