@@ -20,7 +20,7 @@ from onboard.codec.lapped.floors import MOST, FloorChooser, most_floors, pack
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.part import GoldenTile
 from onboard.codec.lapped.plan import Plan
-from onboard.codec.lapped.points import points_of
+from onboard.codec.lapped.points import Points, points_of
 from onboard.codec.lapped.prepared import PreparedTiles
 from onboard.codec.lapped.quantizers.kinds import PLAIN, QUANTIZERS
 from onboard.codec.lapped.rans import STATE_BYTES
@@ -169,37 +169,52 @@ class LappedTileCoder:
         return bodies
 
     def whole_body(self, samples: NDArray[np.uint16], step: int, state: int) -> GoldenTile:
-        """Return a tile without nodata and all its layers as one body.
+        """Return a tile without nodata and all its layers as one body, as `coded_anew`.
 
         Args:
             samples: (bands, tile, tile) in DN.
             step: step code; if the tile does not allow it, the finest that it does.
             state: tile state, which says how it is quantised.
+        """
+        return self.coded_anew([GoldenTile(samples, step, bytes([state]))])[0]
+
+    def coded_anew(self, tiles: Sequence[GoldenTile]) -> list[GoldenTile]:
+        """Code golden tiles, all their lanes side by side; of their bodies the state alone counts.
 
         Raises:
-            BundleError: it takes more than one body.
+            BundleError: one takes more than one body.
         """
-        here = np.ones((1, *samples.shape[1:]), np.bool_)
-        prepared = self.prepare(samples[None], here, (samples.shape[1], samples.shape[2]))
-        steps = np.maximum(np.array([step]), self.finest(prepared))
-        coder = self._by_state(state)
-        plain = state & ~(DEPENDENT | FULL)
-        (bodies,) = coder.write(coder.plan(Chosen(prepared, steps, [plain], MAX_BODY)))
-        if len(bodies) != 1:
-            raise BundleError(f"golden tile: expected one body, found {len(bodies)}")
-        return GoldenTile(samples, int(steps[0]), bodies[0][2])
+        plans: dict[int, Plan] = {}
+        steps: dict[int, int] = {}
+        states = [tile.body[0] for tile in tiles]
+        for points in dict.fromkeys(map(points_of, states)):
+            alike = [n for n, state in enumerate(states) if points_of(state) == points]
+            batch = self._whole([tiles[n] for n in alike])
+            plans |= zip(alike, self._choosing(points).plan(batch), strict=True)
+            steps |= zip(alike, batch.steps.tolist(), strict=True)
+        bodies = dict(zip(plans, self.write(list(plans.values())), strict=True))
+        if most := max((len(found) for found in bodies.values()), default=1) - 1:
+            raise BundleError(f"golden tile: expected one body, found {most + 1}")
+        return [GoldenTile(tile.samples, steps[n], bodies[n][0][2]) for n, tile in enumerate(tiles)]
+
+    def _whole(self, tiles: Sequence[GoldenTile]) -> Chosen[PreparedTiles]:
+        """Return tiles without nodata as a batch, with room for a body of any length."""
+        samples = np.stack([tile.samples for tile in tiles])
+        here = np.ones((len(tiles), *samples.shape[2:]), np.bool_)
+        prepared = self.prepare(samples, here, (samples.shape[2], samples.shape[3]))
+        steps = np.maximum(np.array([tile.step for tile in tiles]), self.finest(prepared))
+        plain = [tile.body[0] & ~(DEPENDENT | FULL) for tile in tiles]
+        return Chosen(prepared, steps, plain, MAX_BODY)
 
     def golden(self) -> Agreement:
         """Code the golden tiles; what agrees are whole tiles, and all must."""
-        agree = sum(
-            self.whole_body(tile.samples, tile.step, tile.body[0]).body == tile.body
-            for tile in self._golden()
-        )
-        return Agreement([agree], [len(self._golden())], 1.0)
+        golden = self._golden()
+        found = zip(self.coded_anew(golden), golden, strict=True)
+        agree = sum(anew.body == tile.body for anew, tile in found)
+        return Agreement([agree], [len(golden)], 1.0)
 
-    def _by_state(self, state: int) -> "LappedTileCoder":
-        """Return the coder with the first quantizer whose points a tile state names."""
-        points = points_of(state)
+    def _choosing(self, points: Points) -> "LappedTileCoder":
+        """Return the coder with the first quantizer that chooses among these points."""
         found = copy(self)
         found.scanner = next(s for s in self.scanners.values() if s.quantizer.points == points)
         return found

@@ -92,22 +92,27 @@ def _encode(lanes: Sequence[NDArray[np.uint16]], alphabet: Alphabet) -> list[byt
 def _code(
     x: NDArray[np.uint32], symbols: NDArray[np.uint32]
 ) -> tuple[NDArray[np.bool_], NDArray[np.uint16]]:
-    """Code symbols (steps, lanes); return whether a word leaves a state at each, and which."""
-    moved, words = np.empty(symbols.shape, np.bool_), np.empty(symbols.shape, np.uint16)
+    """Code symbols (steps, lanes), from states on that are left as they become.
+
+    Returns:
+        Whether a word leaves a state at each symbol, and which it is.
+    """
     frequencies, starts = symbols >> _SHIFT, symbols & _LOW
     rests = np.uint32(TOTAL) - frequencies
     # Largest states that take the symbol with no word moved out; f << 20 is 0 for f = 4096.
     limits = (frequencies << np.uint32(32 - PRECISION)) - np.uint32(1)
-    high, quotient = np.empty_like(x), np.empty_like(x)
-    for frequency, start, limit, rest, word, full in zip(
-        frequencies, starts, limits, rests, words, moved, strict=True
+    states = np.empty((len(symbols) + 1, len(x)), np.uint32)
+    states[0] = x
+    full, more = np.empty(x.shape, np.bool_), np.empty_like(x)
+    for before, after, frequency, start, limit, rest in zip(
+        states[:-1], states[1:], frequencies, starts, limits, rests, strict=True
     ):
-        np.greater(x, limit, out=full)
-        word[:] = x
-        np.right_shift(x, np.uint32(WORD), out=high)
-        np.putmask(x, full, high)
-        np.floor_divide(x, frequency, out=quotient)
-        np.multiply(quotient, rest, out=quotient)
-        np.add(x, quotient, out=x)
-        np.add(x, start, out=x)
-    return moved, words
+        np.greater(before, limit, out=full)
+        np.multiply(full, _WORD, out=more)
+        np.right_shift(before, more, out=after)
+        np.floor_divide(after, frequency, out=more)
+        np.multiply(more, rest, out=more)
+        np.add(more, start, out=more)
+        np.add(after, more, out=after)
+    x[:] = states[-1]
+    return states[:-1] > limits, states[:-1].astype(np.uint16)

@@ -35,6 +35,7 @@ _EVEN, _ODD = (
     )
 )
 """State before each state, if the index was even, and if it was odd."""
+_BEFORE = np.concatenate([_EVEN, _ODD])
 
 
 def points(indices: Ints, odd: NDArray[Any]) -> Ints:
@@ -73,14 +74,15 @@ def best_path(
     sums[0] = 0
     second = np.zeros((steps, STATES, count), np.bool_)
     active = np.searchsorted(-lengths, -np.arange(steps), side="left").tolist()
-    for cost, chosen, many in zip(costs, second, active, strict=True):
+    by_parity = costs.transpose(0, 2, 1, 3)[:, :, :, None]
+    for cost, chosen, many in zip(by_parity, second, active, strict=True):
         here = sums[:, :many]
-        one, other = here.take(_EVEN, axis=0), here.take(_ODD, axis=0)
-        halves = (SETS, STATES // SETS, many)
-        one.reshape(halves)[:] += cost[:, None, 0, :many]
-        other.reshape(halves)[:] += cost[:, None, 1, :many]
-        np.less(other, one, out=chosen[:, :many])
-        np.minimum(one, other, out=here)
+        both = here.take(_BEFORE, axis=0)
+        halves = both.reshape(2, SETS, STATES // SETS, many)
+        np.add(halves, cost[..., :many], out=halves)
+        even, odd = both[:STATES], both[STATES:]
+        np.less(odd, even, out=chosen[:, :many])
+        np.minimum(even, odd, out=here)
     before = np.stack([_EVEN, _ODD], axis=1).reshape(-1)
     places = np.arange(count)
     state = sums.argmin(axis=0)

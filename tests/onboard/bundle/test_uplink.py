@@ -131,7 +131,7 @@ def coded_again(bundle: Bundle, coder: LappedModel) -> Bundle:
     """Return a bundle with other tables, and its golden tiles coded with them."""
     tiles = LappedCodec.of(bundle.codec).golden
     opened = LappedCodec(coder, bundle.tile).open()
-    vectors = [opened.whole_body(tile.samples, tile.step, tile.body[0]) for tile in tiles]
+    vectors = opened.coded_anew(tiles)
     return remade(bundle, coder, vectors)
 
 
