@@ -1,5 +1,6 @@
 """Shared fixtures: a shipped bundle, small scenes, streams of them."""
 
+import os
 import resource
 import subprocess
 import sys
@@ -19,8 +20,8 @@ from onboard.bundle import Bundle
 from onboard.codec.lapped.codec import LappedCodec
 from onboard.codec.lapped.model import LappedModel
 from onboard.encoder import Encoder
+from tests.commands import LONGEST, ROOT, Commands
 
-ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared" / "data"
 """Real imagery, where there is some beside the project."""
 NAME = "corsa-2level-1024"
@@ -77,17 +78,38 @@ def c_sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
+@pytest.fixture(scope="session")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
+    """What runs commands without loading the packages for each."""
+    server = Commands(tmp_path_factory.mktemp("commands"))
+    yield server
+    server.close()
+
+
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
+def run(commands: Commands, tmp_path: Path) -> Run:
     """Run `python -m ...` in an empty folder, as a user would; no traceback ever reaches them."""
+
+    def command(*arguments: object) -> subprocess.CompletedProcess[str]:
+        done = commands.run(list(map(str, arguments)), tmp_path)
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
+    return command
+
+
+@pytest.fixture
+def run_fresh(tmp_path: Path) -> Run:
+    """Run `python -m ...` likewise, in a process that starts from nothing."""
 
     def command(*arguments: object) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, "-m", *map(str, arguments)],
             cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=LONGEST,
             check=False,
         )
         assert "Traceback" not in done.stderr, done.stderr

@@ -234,14 +234,16 @@ def test_raw_layouts_and_npy_give_the_same_stream(
         assert (tmp_path / out).read_bytes() == (tmp_path / "npy.sky").read_bytes()
 
 
-def test_ground_encode_and_decode(run: Run, tmp_path: Path, scene: Scene) -> None:
+def test_ground_encode_and_decode(run_fresh: Run, tmp_path: Path, scene: Scene) -> None:
     geotiff.write(tmp_path / "in.tif", scene)
-    done = run("ground", "encode", "in.tif", "--bundle", NAME, "-o", "x.sky", "--json", "x.json")
+    done = run_fresh(
+        "ground", "encode", "in.tif", "--bundle", NAME, "-o", "x.sky", "--json", "x.json"
+    )
     assert done.returncode == 0, done.stderr
     figures = json.loads((tmp_path / "x.json").read_text())
     assert figures["schema"] == 1
     assert figures["bytes"] == (tmp_path / "x.sky").stat().st_size
-    done = run(
+    done = run_fresh(
         "ground", "decode", "x.sky", "-o", "out.tif", "--original", "in.tif", "--quicklook", "q.png"
     )
     assert done.returncode == 0, done.stderr
@@ -279,9 +281,9 @@ def test_selftest_fails_on_a_graph_that_is_not_the_bundle_s(
     assert "FAILED" in done.stdout
 
 
-def test_memory_stays_small_on_a_large_scene(run: Run, tmp_path: Path) -> None:
+def test_memory_stays_small_on_a_large_scene(run_fresh: Run, tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.tile(procedural(2, 512, 512).image, (1, 2, 2)))
-    done = run("onboard", "encode", "x.npy", "--bundle", NAME, "-o", "x.sky", "--json")
+    done = run_fresh("onboard", "encode", "x.npy", "--bundle", NAME, "-o", "x.sky", "--json")
     figures = json.loads(done.stdout)
     assert figures["raw_bytes"] == 8 * 1024**2
     assert figures["peak_rss_mb"] <= 250

@@ -112,10 +112,10 @@ def test_a_reader_that_forgets_what_it_read_is_found(monkeypatch: pytest.MonkeyP
         PARSERS["file"].run(stream)
 
 
-def test_the_command_counts_executions(run: Run, tmp_path: Path) -> None:
+def test_the_command_counts_executions(run_fresh: Run, tmp_path: Path) -> None:
     pytest.importorskip("atheris")
     options = ("--executions", 300, "--output", "found", "--json")
-    done = run("benchmarks", "fuzz", "--parser", "index", *options)
+    done = run_fresh("benchmarks", "fuzz", "--parser", "index", *options)
     assert done.returncode == 0, done.stderr
     assert not done.stderr
     found = json.loads(done.stdout)
