@@ -1,6 +1,10 @@
-"""Results of real but small measurements, made once for all tests of a process."""
+"""Results of a real but small measurement, made once for all processes of a test run."""
 
+import fcntl
+import json
+import os
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from benchmarks.resources.measure import measure_resources
@@ -11,6 +15,20 @@ FLAGSHIP = "skybook-s2"
 
 
 @cache
-def resources(bundle: str) -> dict[str, Any]:
-    """What `benchmarks resources` finds on a small mosaic."""
-    return measure_resources(bundle, SCALE, side=192, strip=(128, 256))
+def resources(bundle: str, folder: Path) -> dict[str, Any]:
+    """What `benchmarks resources` finds on a small mosaic.
+
+    Args:
+        bundle: name of a bundle.
+        folder: folder of the test process; what is beside it is shared by those that pytest-xdist
+            runs side by side.
+    """
+    shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    with (shared / f"resources-{bundle}.json").open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        if known := file.read():
+            return dict(json.loads(known))
+        found = measure_resources(bundle, SCALE, side=192, strip=(128, 256))
+        json.dump(found, file)
+    return found

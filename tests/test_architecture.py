@@ -245,11 +245,12 @@ def test_wheel_holds_every_module(wheel: Path) -> None:
 def test_flight_environment_runs_onboard(wheel: Path, tmp_path: Path) -> None:
     """In a clean environment with the base and `ort` alone every module imports, and it encodes."""
     python = tmp_path / "venv" / "bin" / "python"
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
-    install = [python, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-    subprocess.run([*install, f"{wheel}[ort]"], check=True, timeout=300)
+    venv = [sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"]
+    subprocess.run(venv, check=True)
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python]
+    subprocess.run([*pip, "install", "-q", f"{wheel}[ort]"], check=True, timeout=300)
     installed = subprocess.run(
-        [python, "-m", "pip", "list", "--format=freeze"], check=True, capture_output=True, text=True
+        [*pip, "list", "--format=freeze"], check=True, capture_output=True, text=True
     ).stdout.lower()
     for absent in ("torch", "rasterio", "scipy", "litert"):
         assert absent not in installed

@@ -258,15 +258,16 @@ def footprint(folder: Path) -> Footprint:
     return Footprint(text + constants, static, max(frames), sum(frames))
 
 
-def speed(bundle: Bundle, folder: Path, runs: int = _RUNS) -> Speed:
+def speed(bundle: Bundle, folder: Path, runs: int = _RUNS, side: int = _MOSAIC) -> Speed:
     """Time the C encoder and OpenJPEG at ratio 20.48 on one processor, in turn.
 
     Args:
         bundle: bundle that the sources were made of.
         folder: folder of the C encoder, built.
         runs: runs of each.
+        side: rows and columns of the image.
     """
-    scene = procedural(1, _MOSAIC, _MOSAIC, bundle.bands, nodata=False)
+    scene = procedural(1, side, side, bundle.bands, nodata=False)
     image = scene.image.astype(np.uint16)
     programs = (("skybook-native",), ("skybook",), ("skybook-native", "--trellis"))
     times: list[list[float]] = [[] for _ in (*programs, "openjpeg")]
@@ -278,7 +279,7 @@ def speed(bundle: Bundle, folder: Path, runs: int = _RUNS) -> Speed:
             raw.write_bytes(image.transpose(1, 0, 2).astype("<u2").tobytes())
             for _ in range(runs):
                 for (program, *arguments), found in zip(programs, times, strict=False):
-                    found.append(_timed(folder / program, raw, arguments))
+                    found.append(_timed(folder / program, raw, ["--width", str(side), *arguments]))
                 begun = time.process_time()
                 jpeg2000_encode(image, DEFAULT_RATIO)
                 times[-1].append(time.process_time() - begun)
@@ -294,8 +295,7 @@ def speed(bundle: Bundle, folder: Path, runs: int = _RUNS) -> Speed:
 def _timed(program: Path, raw: Path, arguments: list[str]) -> float:
     """Return the seconds of processor that a run takes, its start included."""
     before = getrusage(RUSAGE_CHILDREN)
-    command = [str(program), str(raw), "-o", str(raw.with_suffix(".sky")), "--width", str(_MOSAIC)]
-    command += arguments
+    command = [str(program), str(raw), "-o", str(raw.with_suffix(".sky")), *arguments]
     done = subprocess.run(command, check=False, capture_output=True, timeout=_LONGEST_RUN)
     if done.returncode:
         raise EngineError(f"C encoder: {done.stderr.decode(errors='replace').strip()[-300:]}")

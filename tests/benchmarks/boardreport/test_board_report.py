@@ -40,14 +40,19 @@ def _energy() -> dict[str, Any]:
 
 def _rd() -> dict[str, Any]:
     scene = spyndex_scene()
-    small = replace(scene, image=scene.image[:, :160, :160])
+    small = replace(scene, image=scene.image[:, :64, :64])
     item = BenchmarkScene("spyndex", "spyndex", "spyndex", small)
     return rate_distortion([FLAGSHIP], lambda _bands: [item])
 
 
 @pytest.fixture(scope="module")
-def html() -> str:
-    results = Results([resources(FLAGSHIP)], _rd(), _energy(), {"probe": "no <machine>"})
+def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return resources(FLAGSHIP, tmp_path_factory.getbasetemp())
+
+
+@pytest.fixture(scope="module")
+def html(measured: dict[str, Any]) -> str:
+    results = Results([measured], _rd(), _energy(), {"probe": "no <machine>"})
     return html_report(results, load_profiles(), FLAGSHIP)
 
 
@@ -77,11 +82,11 @@ def test_every_row_says_kind_and_source(html: str) -> None:
             assert len(re.sub(r"<.*?>", "", row[-1])) > 3, row
 
 
-def test_measured_rows_stand_beside_estimates(html: str) -> None:
+def test_measured_rows_stand_beside_estimates(html: str, measured: dict[str, Any]) -> None:
     boards = _rows(html, "boards")
     here = [row for row in boards if "this machine" in row[0]]
-    measured = [r for r in resources(FLAGSHIP)["runtimes"].values() if "reason" not in r]
-    assert len(here) == len(measured) > 1
+    runtimes = [r for r in measured["runtimes"].values() if "reason" not in r]
+    assert len(here) == len(runtimes) > 1
     assert all("kind measured" in "".join(row) for row in here)
     names = {re.sub("<.*?>", "", row[0]) for row in boards}
     assert {profile.name.replace("'", "&#x27;") for profile in load_profiles()} <= names
@@ -106,8 +111,8 @@ def test_without_results_the_page_says_so() -> None:
     assert "No estimates" in page
 
 
-def test_damaged_results_are_refused(tmp_path: Path) -> None:
-    broken = dict(resources(FLAGSHIP))
+def test_damaged_results_are_refused(tmp_path: Path, measured: dict[str, Any]) -> None:
+    broken = dict(measured)
     del broken["codecs"]
     with pytest.raises(InputError, match=r"benchmarks resources.*found KeyError: 'codecs'"):
         html_report(Results([broken]), load_profiles(), FLAGSHIP)

@@ -27,13 +27,13 @@ from tests.measured import FLAGSHIP, resources
 
 
 @pytest.fixture(scope="module")
-def found() -> dict[str, Any]:
-    return resources(NAME)
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return resources(NAME, tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="module")
-def flagship() -> dict[str, Any]:
-    return resources(FLAGSHIP)
+def flagship(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return resources(FLAGSHIP, tmp_path_factory.getbasetemp())
 
 
 def test_speed_has_every_figure(found: dict[str, Any]) -> None:

@@ -55,10 +55,10 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for source in SOURCES:  # building in the tree itself would leave files in it
         copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
         copy(ROOT / source, folder / "skybook" / source)
-    made = _run(_python(), "-m", "venv", folder / "venv", cwd=folder)
+    made = _run(_python(), "-m", "venv", "--without-pip", folder / "venv", cwd=folder)
     assert made.returncode == 0, made.stderr
     inside = folder / "venv" / "bin" / "python"
-    pip = (inside, "-m", "pip", "--disable-pip-version-check")
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", inside)
     wheel = ("--no-deps", "--only-binary", ":all:", "--dest", folder, "tflite-runtime")
     had = _run(*pip, "download", *wheel, cwd=folder)
     if had.returncode:
