@@ -57,6 +57,8 @@ lint: $(VENV)/.dev
 # One thread each: two workers with two threads of BLAS each, on two cores, take many times as long.
 test test-all: export OMP_NUM_THREADS = 1
 test test-all: export OPENBLAS_NUM_THREADS = 1
+# Hundreds of processes would each compile all that they load.
+test test-all: export PYTHONDONTWRITEBYTECODE =
 
 test: lint apt
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow'

@@ -38,7 +38,7 @@ def decoder() -> Decoder:
 @pytest.fixture(scope="module")
 def crop() -> Scene:
     """Part of the real scene: 2 x 3 tiles, those at the lower and right border cut."""
-    return Scene(spyndex_scene().image[:, :96, :180], None, None, None, ())
+    return Scene(spyndex_scene().image[:, :80, :140], None, None, None, ())
 
 
 @pytest.fixture(scope="module")
