@@ -16,7 +16,7 @@ from cfdppy.mib import (
     RemoteEntityConfigTable,
 )
 from spacepackets.cfdp import ChecksumType, TransmissionMode
-from spacepackets.cfdp.pdu import PduFactory
+from spacepackets.cfdp.pdu import MetadataPdu, PduFactory
 from spacepackets.util import ByteFieldU16
 
 from ground.station.transaction import Transaction, TransactionKey, nothing
@@ -164,7 +164,10 @@ def receive_file(
 def _parsed(datagram: bytes) -> Any:
     """Return a PDU; None if it is none, or damaged."""
     try:
-        return PduFactory.from_raw(datagram)
+        pdu = PduFactory.from_raw(datagram)
+        if isinstance(pdu, MetadataPdu):  # its names are read late, and may be no text
+            _ = pdu.source_file_name, pdu.dest_file_name
+        return pdu
     except Exception:  # whatever the parser stumbles over, it is no PDU
         return None
 

@@ -56,8 +56,9 @@ class Transaction:
 
     Where cfdp-py 0.7 falls short is made good: it does not acknowledge an end of file twice,
     forgets the checksum in one that overtakes the metadata, does not compare the checksum where no
-    gap is left at the end of file, refuses what fills a gap and more, shares the gaps of all
-    handlers of a process, and begins anew with what comes after the end.
+    gap is left at the end of file, refuses what fills a gap and more, or passes it over if it
+    reaches the last bytes that came, shares the gaps of all handlers of a process, and begins anew
+    with what comes after the end.
     """
 
     def __init__(
@@ -104,7 +105,7 @@ class Transaction:
             self._ended, self._size = True, pdu.file_size
         answers = []
         while (holder := self._handler.get_next_packet()) is not None:
-            answers.append(bytes(holder.pdu.pack()))
+            answers += _packed(holder.pdu)
         return answers
 
     def _fits(self, pdu: Any) -> bool:
@@ -120,9 +121,17 @@ class Transaction:
         config = end.pdu_header.pdu_conf
         config.direction = Direction.TOWARDS_SENDER
         if not self.named:
-            return [bytes(NakPdu(config, 0, 0, [(0, 0)]).pack())]
+            return _packed(NakPdu(config, 0, 0, [(0, 0)]))
         status = TransactionStatus.ACTIVE
-        return [bytes(AckPdu(config, DirectiveType.EOF_PDU, end.condition_code, status).pack())]
+        return _packed(AckPdu(config, DirectiveType.EOF_PDU, end.condition_code, status))
+
+
+def _packed(answer: Any) -> list[bytes]:
+    """Return an answer; none to what was damaged so that it has none."""
+    try:
+        return [bytes(answer.pack())]
+    except ValueError:
+        return []
 
 
 class _Gaps(LostSegmentTracker):  # type: ignore[misc]
@@ -148,6 +157,18 @@ class _Handler(DestHandler):  # type: ignore[misc]
         """Begin a transaction, with gaps of its own."""
         self._params.acked_params.lost_seg_tracker = _Gaps()
         return super()._common_first_packet_handler(pdu)
+
+    def _lost_segment_handling(self, offset: int, data_len: int) -> None:
+        """Note a new gap and ask for it, and what fills old ones, however far it reaches."""
+        gaps, stop = self._params.acked_params, offset + data_len
+        if offset > gaps.last_end_offset:
+            gap = (gaps.last_end_offset, offset)
+            gaps.lost_seg_tracker.add_lost_segment(gap)
+            self._add_packet_to_be_sent(NakPdu(self._params.pdu_conf, 0, stop, [gap]))
+        gaps.last_end_offset = max(gaps.last_end_offset, stop)
+        filled = gaps.lost_seg_tracker.remove_lost_segment((offset, stop))
+        if filled and gaps.deferred_lost_segment_detection_active:
+            self._reset_nak_activity_parameters()
 
     def _eof_ack_pdu_done(self) -> None:
         """Go on after the end of file; without a gap the checksum decides, as behind the last."""

@@ -256,6 +256,24 @@ def test_an_end_of_other_content_is_not_complete(tmp_path: Path) -> None:
     assert [pdu.condition_code for pdu in finished] == [ConditionCode.FILE_CHECKSUM_FAILURE]
 
 
+def test_damage_that_no_crc_tells_ends_nothing(tmp_path: Path) -> None:
+    """Names that are no text, condition codes that are none, ranges beyond 32 bits."""
+    pdus = Sender(CONTENT, checked=False).all()
+    for victim in (0, 4, 11):
+        for bit in range(8 * min(len(pdus[victim]), 40)):
+            damaged = bytearray(pdus[victim])
+            damaged[bit // 8] ^= 128 >> bit % 8
+            for order in ([*pdus[:victim], bytes(damaged)], [bytes(damaged), *pdus]):
+                receiver = received(tmp_path / "x", order)
+                receiver.take(None)
+                assert not receiver.complete or (tmp_path / "x").read_bytes() == CONTENT
+
+
+def test_an_empty_file_is_complete(tmp_path: Path) -> None:
+    assert received(tmp_path / "x", Sender(b"").all()).complete
+    assert (tmp_path / "x").read_bytes() == b""
+
+
 @pytest.mark.parametrize("place", [0, 1, 5, 11])
 def test_late_pdus_of_the_transaction_before_change_nothing(tmp_path: Path, place: int) -> None:
     before = Sender(bytes(1_000), number=1)
@@ -283,6 +301,42 @@ def test_a_gap_repeated_in_other_segment_sizes_is_filled(tmp_path: Path, size: i
         receiver.take(sender.part(first, first + size))
     assert receiver.complete
     assert (tmp_path / "x").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("size", [64, 130, 350, 1_000])
+def test_a_gap_filled_before_the_end_of_file_is_not_asked_for_again(
+    tmp_path: Path, size: int
+) -> None:
+    sender = Sender(CONTENT)
+    pdus = sender.all()
+    receiver = received(tmp_path / "x", [*pdus[:9], pdus[10]])
+    for first in range(0, 1_000, size):
+        receiver.take(sender.part(first, first + size))
+    answers = [PduFactory.from_raw(answer) for answer in receiver.take(sender.end())]
+    assert receiver.complete
+    assert not [answer for answer in answers if isinstance(answer, NakPdu)]
+    assert (tmp_path / "x").read_bytes() == CONTENT
+
+
+def test_only_the_right_file_is_ever_complete(tmp_path: Path) -> None:
+    """Lost, repeated, reordered and damaged PDUs, and those of a transaction before."""
+    for seed in range(150):
+        rng, path = random.Random(seed), tmp_path / str(seed)
+        sender = Sender(CONTENT, number=2, checked=seed % 2 == 0)
+        before = Sender(bytes(1_000), checked=rng.random() < 0.5).all()
+        flow = [pdu for pdu in sender.all() * 2 if rng.random() < 0.6] + rng.sample(before[1:], 3)
+        rng.shuffle(flow)
+        damaged = bytearray(flow[0])
+        damaged[rng.randrange(len(damaged))] ^= 1 << rng.randrange(8)
+        receiver = FileReceiver(path, Entities(STATION, SPACECRAFT))
+        for pdu in [*flow[1:6], bytes(damaged), *flow[6:]] if seed % 3 else flow:
+            receiver.take(pdu)
+            assert not receiver.complete or path.read_bytes() == CONTENT
+        if seed % 3 == 0:
+            for pdu in sender.all(rng.choice([64, 130, 350])):
+                receiver.take(pdu)
+            assert receiver.complete
+            assert path.read_bytes() == CONTENT
 
 
 def test_two_receivers_of_one_process_share_nothing(tmp_path: Path) -> None:
