@@ -9,9 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ground.decode.decoder import Decoder
-from ground.decode.graph import FloatSession
 from ground.decode.lapped.rebuild import LappedRebuilder
-from ground.decode.rebuilder import Network
 from ground.train.lapped.fit import (
     draw_codes,
     fit,
@@ -150,20 +148,11 @@ class Variant:
         return replace(full, codec=replace(LappedCodec.of(full.codec), model=model))
 
 
-class _Unrefined(FloatSession):
-    """Stands in for a refinement network: the image goes through as it is."""
-
-    def run(self, maps: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """Return the linearly rebuilt image."""
-        return maps[0]
-
-
 def linear_decoder(path: Path, bundle: Bundle) -> Decoder:
     """Return a decoder of `bundle`'s streams without the network of the bundle at `path`."""
-    decoder = Decoder(path)
+    decoder = Decoder(path, linear=True)
     decoder.bundle = bundle
     decoder.rebuilder = LappedRebuilder(bundle)
-    decoder.network = Network(_Unrefined(None), halo=1, threads=1)
     return decoder
 
 

@@ -2,25 +2,21 @@
 
 import argparse
 import sys
-from collections import Counter
+from collections import ChainMap, Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ground import metrics
+from ground.commands.dump import write_dump
+from ground.commands.image import write_image
 from ground.commands.options import (
     add_recording_options,
     bundle_path,
     given_bindings,
     given_models,
 )
-from ground.commands.progress import progress_bar
 from ground.decode.choice import Candidate, best_first
-from ground.decode.decoder import Decoded, Decoder
-from ground.decode.mask import Mask
-from ground.products import geotiff
+from ground.decode.dump import KEYS
 from ground.products.geotiff import is_mask, mask_path
 from ground.products.kinds import product_of
 from ground.station.recording import Pass, open_recording, read_pass
@@ -30,23 +26,45 @@ from onboard.errors import BundleError, LimitError, StreamError, UsageError
 from onboard.link.binding import Encoding
 from onboard.outputs import refuse_overwriting
 
+Outputs = tuple[Path | None, Path | None]
+"""Where image and dump go."""
+
+_EXAMPLES = """\
+examples:
+  python -m ground decode scene.sky -o scene.tif --quicklook scene.png
+  python -m ground decode station1.pkt station2.pkt late.pkt --scene-id 7 -o scene.tif
+  python -m ground decode scene.sky --dump symbols.npz"""
+
 
 def add_decode_command(commands: Commands) -> None:
     """Add `decode`."""
     decode = commands.add_parser(
         "decode",
         help="decode what was received to a GeoTIFF and a mask band",
-        epilog="examples: python -m ground decode scene.sky -o scene.tif --quicklook scene.png; "
-        "python -m ground decode station1.pkt station2.pkt late.pkt --scene-id 7 -o scene.tif",
+        epilog=f"{_EXAMPLES}\n\n{KEYS}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_recording_options(decode)
-    decode.add_argument("-o", "--output", type=Path, required=True, help="GeoTIFF to write")
+    decode.add_argument("-o", "--output", type=Path, help="GeoTIFF to write")
+    decode.add_argument(
+        "--linear",
+        action="store_true",
+        help="leave the image as the bundle alone gives it, without the decoder graph: "
+        "SPEC.md, section 12 (coder rans)",
+    )
+    decode.add_argument(
+        "--dump",
+        type=Path,
+        metavar="NPZ",
+        help="write symbols or indices, step codes, tile states and what arrived, see below; "
+        "needs no decoder graph, and no -o",
+    )
     decode.add_argument("--scene-id", type=int, help="scene to decode, if there are several")
     decode.add_argument(
         "--all-scenes",
         action="store_true",
-        help="decode each scene, to OUTPUT-ID.tif; where one has several encodings, each of them, "
-        "to OUTPUT-ID-RUN.tif",
+        help="decode each scene, to OUTPUT-ID.tif (NPZ-ID.npz); where one has several encodings, "
+        "each of them, to OUTPUT-ID-RUN.tif",
     )
     decode.add_argument("--threads", type=int, default=2, help="tiles decoded at once (default 2)")
     decode.add_argument("--original", type=Path, help="GeoTIFF to compare with")
@@ -57,8 +75,8 @@ def add_decode_command(commands: Commands) -> None:
 
 
 def _decode(arguments: argparse.Namespace) -> int:
-    product_of(arguments.output)
-    _refuse_overwriting(arguments, {"-o": arguments.output})
+    _check_outputs(arguments)
+    _refuse_overwriting(arguments, {"-o": arguments.output}, {"--dump": arguments.dump})
     if arguments.all_scenes and (arguments.original or arguments.quicklook):
         raise UsageError("--all-scenes: expected neither --original nor --quicklook")
     if arguments.all_scenes and arguments.scene_id is not None:
@@ -69,7 +87,8 @@ def _decode(arguments: argparse.Namespace) -> int:
     if arguments.all_scenes and len(received.encodings) > 1:
         return _decode_all(arguments, received, length)
     encoding, others = _choose(arguments, received)
-    result, text, reasons = _decode_scene(arguments, received, encoding, arguments.output, length)
+    outputs = arguments.output, arguments.dump
+    result, text, reasons = _decode_scene(arguments, received, encoding, outputs, length)
     tags = given_models(arguments)
     result["left_out"] = [received.heard[c.encoding].as_dict(c.encoding, tags) for c in others]
     print_result(result, text, arguments.json)
@@ -108,12 +127,17 @@ def _decode_all(arguments: argparse.Namespace, received: Pass, length: int) -> i
     tags = given_models(arguments)
     outputs = _outputs(arguments, received, tags)
     names = {encoding: received.heard[encoding].text(encoding, tags) for encoding in outputs}
-    _refuse_overwriting(arguments, {f"-o, {names[e]}:": path for e, path in outputs.items()})
-    for encoding, output in outputs.items():
+    _refuse_overwriting(
+        arguments,
+        {f"-o, {names[e]}:": image for e, (image, _) in outputs.items()},
+        {f"--dump, {names[e]}:": dump for e, (_, dump) in outputs.items()},
+    )
+    for encoding, paths in outputs.items():
         if sum(other.scene_id == encoding.scene_id for other in outputs) > 1:
-            problems.append(f"{names[encoding]}: one of several encodings, to {output}")
+            to = paths[0] or paths[1]
+            problems.append(f"{names[encoding]}: one of several encodings, to {to}")
         try:
-            result, text, reasons = _decode_scene(arguments, received, encoding, output, length)
+            result, text, reasons = _decode_scene(arguments, received, encoding, paths, length)
         except (StreamError, BundleError, LimitError) as error:
             problems.append(f"{names[encoding]}: {error}")
             continue
@@ -126,34 +150,55 @@ def _decode_all(arguments: argparse.Namespace, received: Pass, length: int) -> i
 
 def _outputs(
     arguments: argparse.Namespace, received: Pass, tags: Collection[bytes]
-) -> dict[Encoding, Path]:
+) -> dict[Encoding, Outputs]:
     """Return where each encoding goes: OUTPUT-ID, and OUTPUT-ID-RUN where a scene has several."""
-    stem = arguments.output.stem
     outputs = {}
     encodings = received.wanted(None, arguments.encoding_run, tags)
     counts = Counter(encoding.scene_id for encoding in encodings)
     for encoding in encodings:
         run = received.heard[encoding].run(encoding, tags)
         name = encoding.binding.hex() if run is None else run
-        end = f"-{name}" if counts[encoding.scene_id] > 1 else ""
-        outputs[encoding] = arguments.output.with_stem(f"{stem}-{encoding.scene_id}{end}")
+        end = f"-{encoding.scene_id}" + f"-{name}" * (counts[encoding.scene_id] > 1)
+        outputs[encoding] = _with_end(arguments.output, end), _with_end(arguments.dump, end)
     return outputs
 
 
-def _refuse_overwriting(arguments: argparse.Namespace, images: Mapping[str, Path]) -> None:
+def _with_end(path: Path | None, end: str) -> Path | None:
+    return None if path is None else path.with_stem(f"{path.stem}{end}")
+
+
+def _check_outputs(arguments: argparse.Namespace) -> None:
+    """Refuse outputs that are none, and options that have nothing to work on."""
+    if arguments.output:
+        product_of(arguments.output)
+    elif not arguments.dump:
+        raise UsageError("decode: expected -o OUTPUT.tif, --dump FILE.npz or both")
+    elif arguments.linear or arguments.original or arguments.quicklook:
+        raise UsageError("--linear, --original, --quicklook: expected -o, too")
+    if arguments.dump and arguments.dump.suffix.lower() != ".npz":
+        raise UsageError(f"--dump {arguments.dump}: expected a file name in .npz")
+
+
+def _refuse_overwriting(
+    arguments: argparse.Namespace,
+    outputs: Mapping[str, Path | None],
+    dumps: Mapping[str, Path | None],
+) -> None:
     """Refuse to write over an input, over a file twice, or a mask over what is no mask.
 
     Args:
         arguments: of the command line.
-        images: image to write by the option that names it; its mask goes beside it.
+        outputs: image to write by the option that names it; its mask goes beside it.
+        dumps: dump to write by the option that names it.
 
     Raises:
         UsageError: naming the output.
     """
+    images = {option: image for option, image in outputs.items() if image}
     masks = {f"mask of {option}": mask_path(image) for option, image in images.items()}
     others = {"--quicklook": arguments.quicklook, "--json": arguments.json}
     inputs = [*arguments.input, arguments.original, *bundle_files(arguments.bundle)]
-    refuse_overwriting({**images, **masks, **others}, inputs)
+    refuse_overwriting({**images, **masks, **dumps, **others}, inputs)
     for image in images.values():
         mask = mask_path(image)
         if mask.exists() and not is_mask(mask):
@@ -169,91 +214,21 @@ def _exit_code(reasons: Sequence[str]) -> int:
 
 
 def _decode_scene(
-    arguments: argparse.Namespace, received: Pass, encoding: Encoding, output: Path, length: int
+    arguments: argparse.Namespace,
+    received: Pass,
+    encoding: Encoding,
+    outputs: Outputs,
+    length: int,
 ) -> tuple[dict[str, Any], str, list[str]]:
-    """Decode and write an encoding; return its figures, a text, and why it is not complete."""
-    decoder = Decoder(bundle_path(arguments, received, encoding), arguments.threads)
-    with progress_bar(f"decoding scene {encoding.scene_id}") as report:
-        decoded = decoder.decode_segments(
-            received.of(encoding),
-            encoding.scene_id,
-            arguments.width,
-            arguments.max_pixels,
-            report,
-        )
-    mask = mask_path(output)
-    reasons = product_of(output)(output, decoded.scene, decoded.mask)
-    heard = received.heard[encoding].as_dict(encoding, [decoder.bundle.tag])
-    result = {**heard, **_result(decoded, decoder.bundle.name, length)}
-    text = _text(result, output, mask)
-    if arguments.original:
-        original = geotiff.read(arguments.original).image
-        valid = decoded.mask != Mask.NODATA
-        if valid.any():
-            result["psnr16"] = metrics.psnr(
-                original, decoded.scene.image, metrics.PEAK_16_BIT, valid
-            )
-            text += f"\nPSNR16 {result['psnr16']:.2f} dB"
-    if arguments.quicklook:
-        _quicklook(arguments, decoded, result)
-    return result, text, reasons if decoded.complete else reasons + _reasons(decoded)
+    """Write image and dump of an encoding; return figures, a text, and why it is not complete.
 
-
-def _result(decoded: Decoded, name: str, length: int) -> dict[str, Any]:
-    pixels = decoded.mask.size
-    return {
-        "bundle": name,
-        "bytes": length,
-        "complete": decoded.complete,
-        "shape": list(decoded.scene.image.shape),
-        "segments": dict(decoded.reception.counts),
-        "mask_percent": {
-            m.name.lower(): 100 * np.count_nonzero(decoded.mask == m) / pixels for m in Mask
-        },
-        "ring": decoded.halo,
-    }
-
-
-def _text(result: dict[str, Any], output: Path, mask: Path) -> str:
-    shares = ", ".join(
-        f"{name.replace('_', ' ')} {share:.2f} %"
-        for name, share in result["mask_percent"].items()
-        if share
-    )
-    segments = ", ".join(f"{count} {what}" for what, count in result["segments"].items() if count)
-    bands, rows, cols = result["shape"]
-    return (
-        f"{output}: {bands} bands, {rows} x {cols} ({result['bundle']}, run {result['run']}); "
-        f"segments: {segments}\n"
-        f"{mask}: {shares} (ring of {result['ring']} pixels around losses)"
-    )
-
-
-def _reasons(decoded: Decoded) -> list[str]:
-    """Say why a decode is not complete, in words."""
-    reasons = list(decoded.reception.problems)
-    if decoded.reception.header is None:
-        reasons.append("no scene header arrived, samples are taken as u16")
-    if decoded.reception.end is None:
-        reasons.append("no end segment arrived")
-    if (decoded.mask == Mask.CONCEALED).any() or (decoded.mask == Mask.FINE_MISSING).any():
-        reasons.append("some segments are missing, see the mask")
-    return reasons
-
-
-def _quicklook(arguments: argparse.Namespace, decoded: Decoded, result: dict[str, Any]) -> None:
-    from ground.products.quicklook import quicklook  # noqa: PLC0415 (pillow is loaded only here)
-
-    original = geotiff.read(arguments.original).image if arguments.original else None
-    caption = f"{result['bundle']}, {result['bytes']} bytes"
-    if "psnr16" in result:
-        caption += f", PSNR16 {result['psnr16']:.2f} dB"
-    quicklook(
-        arguments.quicklook,
-        original,
-        decoded.scene.image,
-        decoded.mask,
-        arguments.gain,
-        rgb=decoded.scene.rgb,
-        caption=caption,
-    )
+    Where there is an image, it says what is complete.
+    """
+    image, dump = outputs
+    done = []
+    if image:
+        done.append(write_image(arguments, received, encoding, image, length))
+    if dump:
+        done.append(write_dump(arguments, received, encoding, dump, length))
+    results, texts, reasons = zip(*done, strict=True)
+    return dict(ChainMap(*results)), "\n".join(texts), reasons[0]

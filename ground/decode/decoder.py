@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ground.decode.graph import FloatSession, open_float_session
+from ground.decode.graph import FloatSession, Unrefined, open_float_session
 from ground.decode.kinds import rebuilder_of
 from ground.decode.mask import is_whole
 from ground.decode.rebuilder import Network, Product
@@ -36,7 +36,7 @@ class Decoded:
         reception: segments that arrived, and what became of them.
         complete: whether a header and the end arrived, nothing was damaged, no pixel misses
             anything, and there was no other encoding of the scene.
-        halo: pixels around a loss that the decoder network lets it reach.
+        halo: pixels around a loss that the decoder network lets it reach; 0 without one.
     """
 
     scene: Scene
@@ -109,11 +109,31 @@ class Decoder:
     Graphs run single-threaded, several at once: pixels do not depend on the number of threads.
     """
 
-    def __init__(self, bundle_path: Path, threads: int = 1) -> None:
+    def __init__(self, bundle_path: Path, threads: int = 1, linear: bool = False) -> None:
+        """Open a bundle.
+
+        Args:
+            bundle_path: path of the bundle's file.
+            threads: parts of a scene at once.
+            linear: leave the image as the bundle alone gives it (SPEC.md, section 12), with no
+                decoder graph.
+
+        Raises:
+            UsageError: only the graph makes an image of what this bundle writes.
+            BundleError: bundle or graph is damaged, missing, or another's.
+        """
         if threads < 1:
             raise UsageError(f"threads: expected 1 or more, found {threads}")
         self.bundle: Bundle = load(str(bundle_path))
         self.rebuilder = rebuilder_of(self.bundle)
+        if linear:
+            if not self.rebuilder.refines:
+                raise UsageError(
+                    f"linear image: expected a bundle of coder rans; {self.bundle.name} has none, "
+                    "only its decoder graph makes an image"
+                )
+            self.network = Network(Unrefined(), 0, threads)
+            return
         session = open_decoder(self.bundle, bundle_path)
         halo = int(session.metadata.get("radius", self.bundle.tile))
         self.network = Network(session, halo, threads)

@@ -2,13 +2,28 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onboard.engine.engines import import_engine, open_ort
 from onboard.errors import BundleError
+
+
+class Graph(Protocol):
+    """A decoder network, ready to run."""
+
+    def run(self, maps: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Return the one output for one float32 array per input."""
+
+
+class Unrefined:
+    """Stands in for a network that refines an image: the image goes through as it is."""
+
+    def run(self, maps: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Return the first input."""
+        return maps[0]
 
 
 @dataclass(frozen=True)

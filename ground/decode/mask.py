@@ -87,7 +87,7 @@ def with_halo(mask: NDArray[np.uint8], halo: int) -> NDArray[np.uint8]:
 
 def open_below(mask: NDArray[np.uint8], halo: int) -> None:
     """Mark, in place, the lower rows that what may be lost below them reaches."""
-    below = mask[-halo:]
+    below = mask[max(len(mask) - halo, 0) :]
     below[below == Mask.COMPLETE] = Mask.INFLUENCED
 
 

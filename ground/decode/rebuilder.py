@@ -5,7 +5,7 @@ how layers of tiles are packed and what they stand for; `Reception` collects seg
 family. A rebuilder
 - makes of the segments that arrived of a tile what it needs of it (`tile`); a segment that makes
   no sense, or contradicts an earlier one, is counted as damaged in the reception and left out;
-- says how much of tiles is whole (`complete`), without a network;
+- says how much of tiles is whole (`complete`), and what was sent (`dump`), without a network;
 - fills a product (`rebuild`): every pixel of the image and of the mask, whatever is missing.
 Where no segment contradicts another, neither depends on the order of segments. Of the mask it says
 only what `ground.decode.mask` decides. It keeps nothing from one scene to the next, so one
@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ground.decode.graph import FloatSession
+from ground.decode.graph import Graph
 from ground.decode.reception import Reception
 from ground.decode.tile import TileReception
 from onboard.image.tiles import TileGrid
@@ -56,11 +56,11 @@ class Network:
 
     Attributes:
         session: graph of the network; each run has one thread, so pixels do not depend on threads.
-        halo: pixels around a loss that the network lets it reach.
+        halo: pixels around a loss that the network lets it reach; 0 where there is none.
         threads: runs at once.
     """
 
-    session: FloatSession
+    session: Graph
     halo: int
     threads: int
 
@@ -72,11 +72,26 @@ class Rebuilder(Protocol[Tile]):
     def layers(self) -> int:
         """Layers of a tile, layer 0 included."""
 
+    @property
+    def refines(self) -> bool:
+        """Whether the network only refines an image, which can be had without it."""
+
     def tile(self, reception: Reception, grid: TileGrid, index: int) -> Tile:
         """Return what arrived of a tile of the grid, as far as it makes sense."""
 
     def complete(self, tiles: Sequence[Tile]) -> list[int]:
         """Return how many layers of each tile are whole, from layer 0 on; all are of one shape."""
+
+    def dump(self, grid: TileGrid, tiles: Sequence[Tile]) -> dict[str, NDArray[Any]]:
+        """Return what arrived of all tiles of a grid, before it becomes an image.
+
+        Args:
+            grid: tiles of the scene.
+            tiles: what `tile` gave of each, in their order.
+
+        Returns:
+            Arrays by the names that `ground.decode.dump` documents; `whole` is one.
+        """
 
     def rebuild(
         self,

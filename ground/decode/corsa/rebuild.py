@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ground.decode.concealment import fill_holes, nearest_means
+from ground.decode.corsa.dump import dump_indices
 from ground.decode.corsa.maps import MISSING, MapTile
 from ground.decode.mask import LOST, Mask, of_positions, with_halo
 from ground.decode.nodata import keep_off_nodata, restore_nodata
@@ -34,6 +36,11 @@ class CorsaRebuilder:
         """Layers of a tile, layer 0 included."""
         return 1 + len(self._levels)
 
+    @property
+    def refines(self) -> bool:
+        """Whether the network only refines an image: it makes it."""
+        return False
+
     def tile(self, reception: Reception, grid: TileGrid, index: int) -> MapTile:
         """Return what arrived of a tile of the grid, as far as it makes sense."""
         _, _, rows, cols = grid.box(index)
@@ -43,6 +50,10 @@ class CorsaRebuilder:
     def complete(self, tiles: Sequence[MapTile]) -> list[int]:
         """Return how many layers of each tile are whole, from layer 0 on."""
         return [tile.complete for tile in tiles]
+
+    def dump(self, grid: TileGrid, tiles: Sequence[MapTile]) -> dict[str, NDArray[Any]]:
+        """Return what arrived of all tiles of a grid, before it becomes an image."""
+        return dump_indices(self._levels, grid, tiles)
 
     def rebuild(
         self,

@@ -1,6 +1,6 @@
 """Lanes: what has arrived of tiles of entropy-coded symbols."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -80,6 +80,16 @@ class LaneTile(TileReception[LappedSide]):
         self.floors = found
 
 
+def alike(tiles: Mapping[int, LaneTile], most: int) -> Iterator[list[int]]:
+    """Yield the keys of tiles of one shape that are coded alike, at most so many together."""
+    groups: dict[tuple[int, int, int], list[int]] = {}
+    for key, tile in tiles.items():
+        groups.setdefault((tile.rows, tile.cols, tile.coding), []).append(key)
+    for members in groups.values():
+        for first in range(0, len(members), most):
+            yield members[first : first + most]
+
+
 def read_lanes(reader: LayerReader, tiles: Sequence[LaneTile]) -> Read:
     """Read tiles of one shape that are coded alike."""
     lanes = [
@@ -96,11 +106,8 @@ def read_lanes(reader: LayerReader, tiles: Sequence[LaneTile]) -> Read:
 def complete_layers(reader: LayerReader, tiles: Sequence[LaneTile]) -> list[int]:
     """Return how many layers of each tile are whole, from layer 0 on; all are of one shape."""
     found = [1 + reader.model.contexts.layers if tile.state == ALL_NODATA else 0 for tile in tiles]
-    alike: dict[int, list[int]] = {}
-    for place, tile in enumerate(tiles):
-        if tile.side is not None:
-            alike.setdefault(tile.coding, []).append(place)
-    for coded in alike.values():
+    known = {place: tile for place, tile in enumerate(tiles) if tile.side is not None}
+    for coded in alike(known, len(tiles)):
         whole = read_lanes(reader, [tiles[place] for place in coded]).complete.tolist()
         for place, layers in zip(coded, whole, strict=True):
             found[place] = 1 + layers

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ground.decode.lapped.canvas import Canvas, Patch
-from ground.decode.lapped.lanes import LaneTile, complete_layers, read_lanes
+from ground.decode.lapped.dump import dump_symbols
+from ground.decode.lapped.lanes import LaneTile, alike, complete_layers, read_lanes
 from ground.decode.lapped.refinement import refine
 from ground.decode.lapped.standins import StandIns
 from ground.decode.lapped.tiles import linear_tiles
@@ -39,6 +40,11 @@ class LappedRebuilder:
         """Layers of a tile, layer 0 included."""
         return 1 + self._coder.contexts.layers
 
+    @property
+    def refines(self) -> bool:
+        """Whether the network only refines an image: it does."""
+        return True
+
     def tile(self, reception: Reception, grid: TileGrid, index: int) -> LaneTile:
         """Return what arrived of a tile of the grid, as far as it makes sense."""
         _, _, rows, cols = grid.box(index)
@@ -48,6 +54,10 @@ class LappedRebuilder:
     def complete(self, tiles: Sequence[LaneTile]) -> list[int]:
         """Return how many layers of each tile are whole, from layer 0 on; all are of one shape."""
         return complete_layers(self._reader, tiles)
+
+    def dump(self, grid: TileGrid, tiles: Sequence[LaneTile]) -> dict[str, NDArray[Any]]:
+        """Return what arrived of all tiles of a grid, before it becomes an image."""
+        return dump_symbols(self._reader, grid, tiles)
 
     def rebuild(
         self,
@@ -84,14 +94,9 @@ class LappedRebuilder:
         """Return some rows of tiles, each tile rebuilt alone, and what arrived of them."""
         numbers = range(rows.start * grid.columns, rows.stop * grid.columns)
         tiles = {index: self.tile(reception, grid, index) for index in numbers}
-        alike: dict[tuple[int, int, int], list[int]] = {}
-        for index, tile in tiles.items():
-            alike.setdefault((tile.rows, tile.cols, tile.coding), []).append(index)
         canvas = Canvas.blank(grid, rows, self._coder.front_end.bands)
-        for members in alike.values():
-            for start in range(0, len(members), _TILES_AT_ONCE):
-                part = {index: tiles[index] for index in members[start : start + _TILES_AT_ONCE]}
-                self._put_tiles(canvas, part, reception)
+        for members in alike(tiles, _TILES_AT_ONCE):
+            self._put_tiles(canvas, {index: tiles[index] for index in members}, reception)
         for index, tile in tiles.items():
             if tile.side is None:
                 canvas.put(index, stand_ins.of(index, tile))

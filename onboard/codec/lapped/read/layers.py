@@ -36,6 +36,31 @@ class LayerRead:
 
 
 @dataclass(frozen=True)
+class Arrival:
+    """Which symbols of a layer of a batch arrived.
+
+    Attributes:
+        alive: (tiles,), whose earlier layers all arrived.
+        coded: (tiles, symbols), which symbols are coded, in tiles that are alive.
+        runs: (2, runs), which of all that are coded were read: first of each run, and how many.
+    """
+
+    alive: NDArray[np.bool_]
+    coded: NDArray[np.bool_]
+    runs: NDArray[np.int64]
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """(tiles, symbols): of tiles alive those that were read, or are not coded."""
+        known = np.repeat(self.alive, self.coded.shape[1])
+        places = np.flatnonzero(self.coded)
+        known[places] = False
+        for first, count in self.runs.T.tolist():
+            known[places[first : first + count]] = True
+        return known.reshape(self.coded.shape)
+
+
+@dataclass(frozen=True)
 class Read:
     """A batch of tiles as far as it arrived.
 
@@ -46,6 +71,7 @@ class Read:
             start of a wrong lane on, unless it starts where nothing is.
         wrong: lanes that do not end where their writer began, although all before them arrived.
         points: what the indices stand for.
+        arrivals: which symbols of each layer arrived.
     """
 
     layers: list[LayerRead]
@@ -53,6 +79,7 @@ class Read:
     complete: NDArray[np.int64]
     wrong: list[Lane]
     points: Points
+    arrivals: Sequence[Arrival] = ()
 
 
 @dataclass(frozen=True)
@@ -98,7 +125,7 @@ class LayerReader:
             starts.setdefault(lane.layer, []).append(Start(lane.tile, position, number, steered))
         complete = np.zeros(count, np.int64)
         used: set[int] = set()
-        layers = []
+        layers, arrivals = [], []
         for layer in range(1, model.contexts.layers + 1):
             sums, mean = state.context(layer)
             level = levels(sums)
@@ -109,7 +136,7 @@ class LayerReader:
             spans = reading.spans(starts.get(layer, []), alive, level.shape[1])
             used.update(span.lane for span in spans)
             first_row = model.tables.first_row(layer, points.sets)
-            residual, odd, done = _read_layer(
+            residual, odd, runs, done = _read_layer(
                 _Layer(self._tables, level, coded, first_row, points), reading, spans
             )
             whole = done == np.count_nonzero(coded, axis=1)
@@ -119,6 +146,7 @@ class LayerReader:
             values = points.values(residual, odd)
             table_rows = level + np.int32(first_row) + LEVELS * odd
             layers.append(LayerRead(table_rows, mean, residual, values))
+            arrivals.append(Arrival(alive, coded, runs))
             if layer < model.contexts.layers:
                 state.put(layer, values + mean)
         ended = reading.ended()
@@ -130,7 +158,8 @@ class LayerReader:
         for number in used.intersection(wrong):
             tile, layer = lanes[number].tile, lanes[number].layer
             complete[tile] = min(complete[tile], layer - 1)
-        return Read(layers, state, complete, [lanes[number] for number in wrong], points)
+        refused = [lanes[number] for number in wrong]
+        return Read(layers, state, complete, refused, points, arrivals)
 
 
 @dataclass(frozen=True)
@@ -154,16 +183,16 @@ class _Layer:
 
 def _read_layer(
     layer: _Layer, lanes: Lanes, spans: Sequence[Span]
-) -> tuple[Ints, Ints, NDArray[np.int64]]:
-    """Return residuals, whether the state before each was odd, how many of each tile's were read.
+) -> tuple[Ints, Ints, NDArray[np.int64], NDArray[np.int64]]:
+    """Return residuals, whether the state before each was odd, runs, how many of each tile's came.
 
-    Plain tiles have no odd states.
+    Runs are those of `Arrival`. Plain tiles have no odd states.
     """
     shape = layer.level.shape
     residual, odd = (np.zeros(layer.level.size, np.int32) for _ in range(2))
     read = np.zeros(len(layer.coded), np.int64)
     if not spans:
-        return residual.reshape(shape), odd.reshape(shape), read
+        return residual.reshape(shape), odd.reshape(shape), np.zeros((2, 0), np.int64), read
     places = np.flatnonzero(layer.coded)
     tile, first, stop, lane, state = np.array(spans, np.int64).T
     width, channels = layer.coded.shape[1], shape[2]
@@ -173,15 +202,16 @@ def _read_layer(
     is_raw = np.array([number in lanes.raw for number in lane.tolist()], np.bool_)
     some = order[~is_raw[order]]
     runs = lane[some], begin[some], length[some]
-    counts = _read_coded(layer, lanes, places, runs, state[some], residual, odd)
-    np.add.at(read, tile[some], counts)
+    counts = np.zeros(len(lane), np.int64)
+    counts[some] = _read_coded(layer, lanes, places, runs, state[some], residual, odd)
     for number in np.flatnonzero(is_raw).tolist():
         values = lanes.raw[int(lane[number])].take(int(length[number]))
         here = places[begin[number] : begin[number] + len(values)]
         residual[here] = values
         odd[here] = layer.points.odd_before(int(state[number]), values.tolist())
-        read[tile[number]] += len(values)
-    return residual.reshape(shape), odd.reshape(shape), read
+        counts[number] = len(values)
+    np.add.at(read, tile, counts)
+    return residual.reshape(shape), odd.reshape(shape), np.stack([begin, counts]), read
 
 
 def _read_coded(
