@@ -23,7 +23,7 @@ _HALF = 0.1
 so, at these steps, rather because the inverse is not exact: found on training scenes."""
 _FREE = 1e9
 ANALYSIS_UNIT = 1 << 20
-"""Latents times the first mantissa over this are DN (SPEC.md, section 10)."""
+"""Latents times the first mantissa over this are DN (SPEC.md, section 12)."""
 
 
 def half_cells(
