@@ -4,7 +4,7 @@
 #include "parts.h"
 
 #define TRIES 8
-#define POOR 3 /* a share of 2^-3 of a budget is worth another search, if it is left */
+#define LITTLE 6 /* a share of 2^-6 may be left of a budget; more is worth another search */
 #define MOST_BUDGET ((int64_t)1 << 32) /* no strip takes as much */
 #define TRELLIS_CODES 3
 #define GUESS_SHIFT 11 /* twice what every second position takes, in 1/4096 bit */
@@ -233,7 +233,7 @@ static enum skybook_status settle(struct skybook_encoder *encoder, int64_t budge
     if (status == SKYBOOK_OK && most >= 0 && (total < most || total > budget)) {
         status = restore(encoder, &best);
     }
-    if (status == SKYBOOK_OK && most < budget - (budget >> POOR) && !is_finest(&encoder->search)) {
+    if (status == SKYBOOK_OK && most < budget - (budget >> LITTLE) && !is_finest(&encoder->search)) {
         status = halve(encoder, budget);
         total = skybook_planned_total(encoder, encoder->segments);
         if (status == SKYBOOK_OK && most >= 0 && total < most) {

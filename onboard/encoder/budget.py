@@ -18,10 +18,8 @@ from onboard.errors import LimitError
 from onboard.link.framing import Strip
 
 _TRIES = 8
-_POOR = 3
-"""A share of 2^-3 of a budget is worth another search, if it is left."""
 _LITTLE = 6
-"""A share of 2^-6 may be left of any budget."""
+"""A share of 2^-6 may be left of any budget; more is worth another search."""
 
 
 def within(
@@ -170,7 +168,7 @@ class Settling:
             _quantise(self.windows, [(self, changed)])
         if best and not most <= self.cost(written)[0] <= self.budget:
             self._return_to(best)
-        if most < self.budget - (self.budget >> _POOR) and not self.search.is_finest:
+        if most < self.budget - (self.budget >> _LITTLE) and not self.search.is_finest:
             self._halve(written)
             if best and self.cost(written)[0] < most:
                 self._return_to(best)
