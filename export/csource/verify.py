@@ -25,7 +25,6 @@ from onboard.codec.tile import DEPENDENT
 from onboard.encoder import Encoder, Options
 from onboard.encoder.options import DEFAULT_RATIO
 from onboard.errors import EngineError, InputError, LimitError, StreamError, UsageError
-from onboard.link.binding import MAX_RUN
 from onboard.link.header import SceneHeader
 from onboard.link.packet import PacketOptions, SpacePacket
 from onboard.link.segment import MAX_SEGMENT_BYTES, Segment
@@ -182,7 +181,7 @@ def _random_scene(bundle: Bundle, seed: int) -> tuple[Image, Options]:
         budget=budget,
         window="strip",
         packets=PacketOptions(int(rng.integers(128, 600)), control=seed % 2 == 0),
-        run=int(rng.integers(1, MAX_RUN)) if seed % 3 == 0 else None,
+        run=int(rng.integers(1, 1 << 24)) if seed % 3 == 0 else None,
     )
 
 
@@ -198,10 +197,8 @@ def _packets(encoder: Encoder, image: Image, options: Options) -> list[bytes]:
 def _arguments(image: Image, options: Options) -> list[str]:
     packets = options.packets or PacketOptions()
     found = ["--width", str(image.shape[2]), "--scene-id", str(options.scene_id)]
-    if options.budget is None:
-        found += ["--ratio", repr(options.ratio)]
-    else:
-        found += ["--bytes", str(options.budget), "--lines", str(image.shape[1])]
+    within = ["--bytes", str(options.budget), "--lines", str(image.shape[1])]
+    found += ["--ratio", repr(options.ratio)] if options.budget is None else within
     found += [] if options.run is None else ["--run", str(options.run)]
     found += ["--packets", "--packet-bytes", str(packets.packet_bytes)]
     found += ["--packet-control"] if packets.control else []

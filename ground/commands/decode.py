@@ -26,6 +26,8 @@ from onboard.errors import BundleError, LimitError, StreamError, UsageError
 from onboard.link.binding import Encoding
 from onboard.outputs import refuse_overwriting
 
+_MOST_NAMED = 5
+
 Outputs = tuple[Path | None, Path | None]
 """Where image and dump go."""
 
@@ -92,9 +94,10 @@ def _decode(arguments: argparse.Namespace) -> int:
     tags = given_models(arguments)
     result["left_out"] = [received.heard[c.encoding].as_dict(c.encoding, tags) for c in others]
     print_result(result, text, arguments.json)
-    said = {other: _left_out(other, received, tags) for other in others}
-    warn(arguments.input[0], [said[other] for other in others if not other.has_pixels])
-    return _exit_code([*(said[other] for other in others if other.has_pixels), *reasons])
+    pictures = [other for other in others if other.has_pixels]
+    empty = [other for other in others if not other.has_pixels]
+    warn(arguments.input[0], _left_out(empty, received, tags))
+    return _exit_code(_left_out(pictures, received, tags) + reasons)
 
 
 def _choose(arguments: argparse.Namespace, received: Pass) -> tuple[Encoding, list[Candidate]]:
@@ -112,13 +115,18 @@ def _choose(arguments: argparse.Namespace, received: Pass) -> tuple[Encoding, li
     return best.encoding, others
 
 
-def _left_out(other: Candidate, received: Pass, tags: Collection[bytes]) -> str:
-    """Return what to say of an encoding that is not decoded."""
-    heard = received.heard[other.encoding]
-    run = heard.run(other.encoding, tags)
-    how = f"; --run {run} decodes it" if run else ""
-    name = heard.text(other.encoding, tags)
-    return f"another encoding is left out: {name}, {other.share}{how}"
+def _left_out(others: Sequence[Candidate], received: Pass, tags: Collection[bytes]) -> list[str]:
+    """Return what to say of encodings that are not decoded; of many, the best are named."""
+    said = []
+    for other in others[:_MOST_NAMED]:
+        heard = received.heard[other.encoding]
+        run = heard.run(other.encoding, tags)
+        how = f"; --run {run} decodes it" if run else ""
+        name = heard.text(other.encoding, tags)
+        said.append(f"another encoding is left out: {name}, {other.share}{how}")
+    if (more := len(others) - _MOST_NAMED) > 0:
+        said.append(f"{more} more encodings are left out, see --json")
+    return said
 
 
 def _decode_all(arguments: argparse.Namespace, received: Pass, length: int) -> int:

@@ -154,6 +154,37 @@ def test_each_encoding_of_all_scenes_has_a_file(
         assert not mask.any()
 
 
+def test_of_many_encodings_some_are_named(
+    first: list[list[bytes]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "many.pkt"
+    parts = [coded(40 + number, 301 + number, 5, number)[:1] for number in range(7)]
+    path.write_bytes(joined(first) + b"".join(map(joined, parts)))
+    assert main(["decode", str(path), "-o", str(tmp_path / "out.tif"), "--json"]) == 4
+    said = capsys.readouterr()
+    assert said.err.count("another encoding is left out") == 5
+    assert "2 more encodings are left out" in said.err
+    result = json.loads(said.out)
+    assert result["run"] == FIRST
+    assert sorted(left["run"] for left in result["left_out"]) == list(range(301, 308))
+
+
+def test_a_header_alone_is_named_and_costs_no_exit_code(
+    first: list[list[bytes]],
+    second: list[list[bytes]],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (head, *_) = read_segments(SpacePacket.unpack(second[0][0])[0].segments)
+    assert isinstance(head, Segment)
+    path = tmp_path / "head.pkt"
+    path.write_bytes(SpacePacket(6, 0, (0, 0), head.pack()).pack() + joined(first))
+    assert main(["decode", str(path), "-o", str(tmp_path / "out.tif")]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith("warning")
+    assert f"run {SECOND}" in said
+
+
 def test_the_same_encoding_twice_is_no_other_encoding(
     first: list[list[bytes]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
