@@ -392,6 +392,8 @@ def test_layouts_and_byte_orders(build: Callable[[str], Path], tmp_path: Path) -
         (2, ["--width", "8", "--packets", "--packet-bytes", "127"], 64),
         (2, ["--width", "8", "--bytes", "1000"], 64),
         (2, ["--width", "99999999999999999999"], 64),
+        (2, ["--width", "8", "--run", "0"], 64),
+        (2, ["--width", "8", "--run", "16777216"], 64),
         (2, ["--width", "8", "--ratio", "4", "--step-code", "9"], 64),
         (2, ["--width", "8", "--bytes", "9000", "--lines", "1", "--ratio", "4"], 64),
         (3, ["--width", "8"], 0),
@@ -494,6 +496,8 @@ int main(void) {
     printf(" %d", skybook_init(&encoder, &encoder.options, skybook_to_buffer, &buffer));
     printf(" %d", skybook_push(&encoder, samples[0], 1, 8, 0, 1));
     printf(" %d", skybook_finish(&encoder));
+    options.run = 0x1000000;
+    printf(" %d", skybook_init(&encoder, &options, skybook_to_buffer, &buffer));
     return 0;
 }
 """
@@ -507,7 +511,7 @@ def test_careless_calls_are_told(c_sources: Path, tmp_path: Path) -> None:
     command = ["gcc", *STRICT, *checks, f"-I{c_sources}", "-o", program, source, *parts]
     subprocess.run(command, check=True)
     done = subprocess.run([program], capture_output=True, text=True, check=True)
-    assert done.stdout == "200 200 200 0 300 1 300 0 0 0"
+    assert done.stdout == "200 200 200 0 300 1 300 0 0 0 200"
 
 
 CALLER = """
