@@ -9,8 +9,9 @@ BENCH := build/bench
 APT := gcc g++ qemu-user clang chromium gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
 	gcc-arm-linux-gnueabihf libc6-dev-armhf-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross \
 	gcc-s390x-linux-gnu libc6-dev-s390x-cross
+APT_MCDC := clang-19 llvm-19 libclang-rt-19-dev
 
-.PHONY: apt demo bench test test-all lint clean
+.PHONY: apt demo bench test test-all mcdc lint clean
 
 $(VENV)/.base: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -33,6 +34,8 @@ $(VENV)/.apt: Makefile | $(VENV)/.dev
 		echo "no apt-get as root here, some tests will be skipped; they need: $(APT)"; \
 	elif { $$SUDO apt-get update -q && $$SUDO env DEBIAN_FRONTEND=noninteractive \
 		apt-get install -q -y --no-install-recommends $(APT); } >$@.log 2>&1; then \
+		$$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
+			$(APT_MCDC) >>$@.log 2>&1 || echo "not installed, MC/DC is skipped: $(APT_MCDC)"; \
 		touch $@; \
 	else \
 		echo "apt-get failed, some tests will be skipped: see $@.log"; \
@@ -65,6 +68,10 @@ test: lint apt
 
 test-all: lint apt
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# Conditions of the C encoder that no test lets decide alone, against tests/export/csource/unreached.txt.
+mcdc: apt
+	$(BIN)/python -m pytest -q -s tests/export/csource/test_mcdc.py
 
 clean:
 	rm -rf $(VENV) .venv-* build demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -65,7 +65,7 @@ ARROWS: dict[str, str] = {
     "benchmarks.quality": "onboard ground codecs scenes",
     "benchmarks.ablation": "onboard ground codecs scenes quality",
     "benchmarks.link": "onboard ground codecs scenes machine",
-    "benchmarks.faults": "onboard ground codecs machine resources",
+    "benchmarks.faults": "onboard ground export codecs scenes machine resources",
     "benchmarks.boards": "onboard ground codecs scenes files resources",
     "benchmarks.boardreport": "onboard codecs machine resources boards",
     "benchmarks.energy": "onboard ground codecs scenes files resources boards",

@@ -57,10 +57,12 @@ class Speed:
     source: str
 
 
-def board_section(profiles: Sequence[Profile], resources: Sequence[Found], bundle: str) -> str:
-    """Return speed and latency of each board beside what was measured here."""
+def board_section(
+    profiles: Sequence[Profile], resources: Sequence[Found], boards: Sequence[Found], bundle: str
+) -> str:
+    """Return speed and latency of each board beside what was measured here and on others."""
     title = "Latency and speed by board"
-    speeds = list(_measured(resources))
+    speeds = [*_measured(resources), *_on_boards(boards)]
     try:
         workload = workload_of(load(bundle))
     except BundleError as error:
@@ -72,7 +74,8 @@ def board_section(profiles: Sequence[Profile], resources: Sequence[Found], bundl
     text = (
         f"Time to encode a row of tiles, {LINES} lines of {WIDTH} columns and all bands, on one "
         "core, whole chain. Outlined bars are estimated ranges of a roofline model, full bars "
-        "measured here. Boards whose memory does not hold an encoder are left out of the plot."
+        "measured here or on a board. Boards whose memory does not hold an encoder are left out of "
+        "the plot."
     )
     chart = ranges_svg("latency by board", "ms per row of tiles, one core", list(_bars(speeds)))
     return section(title, [paragraph(text), chart, _table(speeds).html()])
@@ -103,6 +106,29 @@ def _measured(resources: Sequence[Found]) -> Iterator[Speed]:
                 f"median {runtime['mpixel_per_s']:.2f} Mpixel/s",
                 found["kind"],
                 found["source"],
+            )
+
+
+def _on_boards(boards: Sequence[Found]) -> Iterator[Speed]:
+    """Yield what the C encoder did on boards, plain and along a trellis."""
+    for found in boards:
+        for how in ("plain", "trellis"):
+            speed, stack = found[how], found["peak_stack_bytes"]
+            note = f"median {speed['mpixel_per_s']:.2f} Mpixel/s, {found['state_bytes']:,} B state"
+            if stack is not None:
+                note += f", {stack:,} B stack"
+            if speed["cycles_per_pixel"] is not None:
+                note += f", {speed['cycles_per_pixel']:,.0f} cycles a pixel ({found['cycles']})"
+            yield Speed(
+                f"{found.get('host', 'board')} ({found.get('machine', 'no system')})",
+                f"{found['bundle']}, C99 {how}",
+                "yes",
+                speed["lowest"],
+                speed["highest"],
+                None,
+                note,
+                "measured",
+                f"`skybook bench`, compiler {found.get('compiler', 'not told')}",
             )
 
 
@@ -145,7 +171,7 @@ def _bars(speeds: Iterable[Speed]) -> Iterator[Range]:
             speed.encoder if measured else speed.board,
             low,
             high,
-            HERE if measured else speed.encoder,
+            speed.board if measured else speed.encoder,
             measured,
             f"{plain(low)} to {plain(high)} ms",
         )

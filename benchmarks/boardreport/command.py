@@ -12,7 +12,7 @@ from benchmarks.boardreport.report import Results, html_report
 from benchmarks.boards.profiles import load_profile, load_profiles
 from benchmarks.codecs.skybook import BUNDLE
 from onboard.commands.commandline import Commands, add_json_option, print_result
-from onboard.errors import SkybookError
+from onboard.errors import InputError, SkybookError
 from onboard.outputs import open_whole
 
 
@@ -31,6 +31,8 @@ def add_board_report(commands: Commands) -> None:
     report.add_argument("--resources", type=Path, action="append", metavar="FILE", help=several)
     report.add_argument("--rd", type=Path, metavar="FILE", help="what `rd --json` wrote")
     report.add_argument("--energy", type=Path, metavar="FILE", help="what `energy --json` wrote")
+    boards = "what `skybook bench` printed on a board; may be repeated"
+    report.add_argument("--board", type=Path, action="append", metavar="FILE", help=boards)
     profile = "another board's profile; may be repeated"
     report.add_argument("--profile", action="append", default=[], metavar="FILE", help=profile)
     add_json_option(report)
@@ -61,6 +63,7 @@ def _board_report(arguments: argparse.Namespace) -> int:
 def _results(arguments: argparse.Namespace, report: Callable[[str], None]) -> Results:
     """Read the results that are given; measure the others quickly."""
     missing: dict[str, str] = {}
+    boards = [_board(path) for path in arguments.board or ()]
 
     def result(command: str, path: Path | None, *options: str) -> dict[str, Any] | None:
         if path is not None:
@@ -75,4 +78,15 @@ def _results(arguments: argparse.Namespace, report: Callable[[str], None]) -> Re
     resources = [result("resources", path, "--quick") for path in arguments.resources or [None]]
     energy = result("energy", arguments.energy, "--quick")
     rd = result("rd", arguments.rd)
-    return Results([found for found in resources if found], rd, energy, missing)
+    return Results([found for found in resources if found], rd, energy, boards, missing)
+
+
+def _board(path: Path) -> dict[str, Any]:
+    """Read what `skybook bench` printed."""
+    found = read_result(path)
+    if found.get("command") != "skybook bench" or found.get("passed") is not True:
+        raise InputError(
+            f"{path}: expected what `skybook bench` prints where all golden tiles pass, found "
+            f"{found.get('command')!r}, passed: {found.get('passed')!r}"
+        )
+    return found

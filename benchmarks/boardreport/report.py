@@ -42,12 +42,14 @@ class Results:
         resources: results of `benchmarks resources`, one per bundle.
         rd: result of `benchmarks rd`; None without one.
         energy: result of `benchmarks energy`; None without one.
+        boards: results of `skybook bench`, the C encoder on a board.
         missing: reason why there is no result, by section.
     """
 
     resources: Sequence[Found] = ()
     rd: Found | None = None
     energy: Found | None = None
+    boards: Sequence[Found] = ()
     missing: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -64,7 +66,7 @@ def html_report(results: Results, profiles: Sequence[Profile], bundle: str) -> s
     """
     try:
         sections = [
-            board_section(profiles, results.resources, bundle),
+            board_section(profiles, results.resources, results.boards, bundle),
             *_energy(results),
             *(part for found in results.resources for part in resources_sections(found)),
             *_rate_distortion(results),
@@ -73,7 +75,7 @@ def html_report(results: Results, profiles: Sequence[Profile], bundle: str) -> s
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise InputError(
             f"results: expected what `benchmarks resources`, `rd` and `energy` write with --json, "
-            f"found {type(error).__name__}: {error}"
+            f"and what `skybook bench` prints, found {type(error).__name__}: {error}"
         ) from error
     sections.append(
         bullets(f"{name}: not measured: {why}" for name, why in results.missing.items())

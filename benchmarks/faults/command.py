@@ -8,16 +8,32 @@ from rich.console import Console
 from benchmarks.codecs.skybook import BUNDLE
 from benchmarks.faults.fuzz.run import CORPUS, fuzz
 from benchmarks.faults.fuzz.targets import PARSERS
-from benchmarks.faults.report import fuzz_text, upsets_text
+from benchmarks.faults.report import fuzz_text, running_text, upsets_text
+from benchmarks.faults.running import METHOD, measure_running
 from benchmarks.faults.upsets import measure_upsets
 from onboard.commands.commandline import Commands, add_json_option, print_result
 
+FLIPS, RUNNING_FLIPS, QUICK_FLIPS = 1_000, 2_000, 100
+
 
 def _upsets(arguments: argparse.Namespace) -> int:
+    if arguments.c:
+        return _running(arguments)
+    flips = arguments.flips or (QUICK_FLIPS if arguments.quick else FLIPS)
     with Console(stderr=True).status("starting") as status:
-        found = measure_upsets(arguments.bundle, arguments.flips, arguments.seed, status.update)
+        found = measure_upsets(arguments.bundle, flips, arguments.seed, status.update)
     print_result(found, upsets_text(found), arguments.json)
     return int(found["found_in_memory"] < found["flips"])
+
+
+def _running(arguments: argparse.Namespace) -> int:
+    flips = arguments.flips or (QUICK_FLIPS if arguments.quick else RUNNING_FLIPS)
+    with Console(stderr=True).status("starting") as status:
+        found = measure_running(
+            arguments.bundle, flips, arguments.seed, arguments.trellis, status.update
+        )
+    print_result(found, running_text(found), arguments.json)
+    return int(found["constants_silent_percent"] > 0)
 
 
 def _fuzz(arguments: argparse.Namespace) -> int:
@@ -41,11 +57,16 @@ def add_upsets(commands: Commands) -> None:
     upsets = commands.add_parser(
         "upsets",
         help="flipped bits of a model in memory, and how many are found",
-        description="Exit code 1 if a bit flipped in the bundle's bytes or arrays is missed.",
-        epilog="example: python -m benchmarks upsets --flips 1000 --json upsets.json",
+        description="Exit code 1 if a bit flipped in the bundle's bytes or arrays, or with --c in "
+        "the constants of the C encoder, is missed.",
+        epilog=f"example: python -m benchmarks upsets --c --json upsets.json. With --c: {METHOD}.",
     )
     upsets.add_argument("--bundle", default=BUNDLE, help="name or path (default: %(default)s)")
-    upsets.add_argument("--flips", type=int, default=1_000, help="default: %(default)s")
+    upsets.add_argument("--c", action="store_true", help="in the C encoder as it runs (needs cc)")
+    upsets.add_argument("--trellis", action="store_true", help="with --c: along a trellis")
+    flips = f"of each kind; default: {FLIPS:,}, with --c {RUNNING_FLIPS:,} (some minutes)"
+    upsets.add_argument("--flips", type=int, help=flips)
+    upsets.add_argument("--quick", action="store_true", help=f"{QUICK_FLIPS} flips")
     upsets.add_argument("--seed", type=int, default=1, help="default: %(default)s")
     add_json_option(upsets)
     upsets.set_defaults(run=_upsets)

@@ -22,6 +22,25 @@ def upsets_text(found: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def running_text(found: Mapping[str, Any]) -> str:
+    """Return what `upsets --c` prints."""
+    names = ("same", "reported", "marked", "silent", "gross", "crash", "hang")
+    how = "along a trellis" if found["trellis"] else "plain"
+    lines = [
+        f"{found['bundle']} in C, {how}: bits flipped at any of {found['basic_blocks']:,} blocks",
+        f"{'of flips in':<12}{'bytes':>10}" + "".join(f"{name:>10}" for name in names),
+    ]
+    for kind in ("state", "constants"):
+        counts = found[kind]
+        shown = "".join(f"{counts[name]:>10}" for name in names)
+        lines.append(f"{kind:<12}{counts['bytes']:>10}{shown}")
+    lines.append(
+        f"state: {found['silent_percent']:.2f} % silent, {found['silent_gross_percent']:.2f} % "
+        f"gross; constants: {found['constants_silent_percent']:.2f} % silent"
+    )
+    return "\n".join(lines)
+
+
 def fuzz_text(found: Mapping[str, Any], output: Path) -> str:
     """Return the result of `fuzz` for people."""
     lines = [

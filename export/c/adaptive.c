@@ -8,6 +8,9 @@
 #define PLANE_LIMIT 2047
 #define SOME 4   /* one row and one column of pixels in so many is asked what gradients miss */
 #define MISSED 2 /* times the gradients' steepness is less than that of these */
+#ifndef SKYBOOK_NARROW
+#define SKYBOOK_NARROW INT32_MAX /* sums up to which 32 bits do; less only to test the others */
+#endif
 
 static int64_t round14(int64_t product)
 {
@@ -61,23 +64,31 @@ static bool find_mean(struct skybook_encoder *encoder, uint32_t column, uint32_t
         sum += of_row;
     }
     tile->means[band] = (uint16_t)((2 * sum + valid) / (2 * (uint64_t)valid));
+    tile->bits = (uint16_t)(tile->bits | bits | tile->means[band]);
     return bits >> encoder->options.significant_bits == 0;
 }
 
-/* Take the mean off a band, 0 at nodata. */
-static void deviate(const struct skybook_encoder *encoder, uint32_t column, uint32_t band,
+/* Take the mean off a band, 0 at nodata; note the sum of what is left. False if the lines are not
+ * those that were pushed. */
+static bool deviate(struct skybook_encoder *encoder, uint32_t column, uint32_t band,
                     int32_t *deviations)
 {
     const struct skybook_tile *tile = &encoder->tiles[column];
     const int32_t mean = tile->means[band];
+    uint64_t lines = 0;
+    uint32_t sum = 0;
     for (uint32_t row = 0; row < tile->rows; row++) {
         const uint16_t *line = &encoder->samples[band][row][column * SKYBOOK_TILE];
         const uint8_t *marks = &encoder->work.nodata[row * tile->cols];
         int32_t *out = &deviations[row * tile->cols];
         for (uint32_t col = 0; col < tile->cols; col++) {
             out[col] = marks[col] ? 0 : (int32_t)line[col] - mean;
+            sum += (uint32_t)out[col];
         }
+        lines += skybook_words_of_line(encoder, column, encoder->samples[band][row]);
     }
+    encoder->work.sums[band] = sum;
+    return lines == encoder->sums[column][band];
 }
 
 /* Differences of a tile: between the values of every band and their neighbours, where one of which
@@ -239,20 +250,34 @@ static void rotate_narrow(int32_t *pixels, uint32_t count, skybook_square matrix
     }
 }
 
-static int32_t largest_of(const int32_t *pixels, uint32_t count)
+static uint32_t sum_of(const int32_t *pixels, uint32_t count)
+{
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        sum += (uint32_t)pixels[i];
+    }
+    return sum;
+}
+
+/* Find the largest magnitude of up to SKYBOOK_TILE pixels; add them up by band. */
+static int32_t survey(const int32_t *pixels, uint32_t count, uint32_t sums[SKYBOOK_BANDS])
 {
     int32_t largest = 0;
     for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
+        uint32_t sum = 0;
         for (uint32_t i = 0; i < count; i++) {
             const int32_t value = pixels[band * PIXELS + i];
             const int32_t size = value < 0 ? -value : value;
             largest = size > largest ? size : largest;
+            sum += (uint32_t)value;
         }
+        sums[band] += sum;
     }
     return largest;
 }
 
-static void rotate(struct skybook_work *work, struct skybook_tile *tile)
+/* Deviations to components; false if they are not those that were put. */
+static bool rotate(struct skybook_work *work, struct skybook_tile *tile)
 {
     skybook_square matrix;
     skybook_make_matrix(tile->angles, matrix);
@@ -267,21 +292,33 @@ static void rotate(struct skybook_work *work, struct skybook_tile *tile)
         }
         weight = sum > weight ? sum : weight;
     }
-    const bool narrow = weight * largest_of(pixels, count) + 8192 <= INT32_MAX;
+    uint32_t before[SKYBOOK_BANDS] = {0}, after[SKYBOOK_BANDS] = {0};
+    int32_t largest = 0;
+    const bool narrow = weight * tile->bits + 8192 <= SKYBOOK_NARROW;
     for (uint32_t first = 0; first < count; first += SKYBOOK_TILE) {
         const uint32_t left = count - first;
         const uint32_t part = left < SKYBOOK_TILE ? left : SKYBOOK_TILE;
+        for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
+            before[band] += sum_of(&pixels[band * PIXELS + first], part);
+        }
         if (narrow) {
             rotate_narrow(pixels + first, part, matrix);
         } else {
             rotate_wide(pixels + first, part, matrix);
         }
+        const int32_t own = survey(pixels + first, part, after);
+        largest = own > largest ? own : largest;
     }
-    const int32_t largest = largest_of(pixels, count);
     tile->shift = 0;
     while ((largest + (1 << tile->shift >> 1)) >> tile->shift > PLANE_LIMIT) {
         tile->shift++;
     }
+    uint32_t changed = 0;
+    for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
+        changed |= before[band] ^ work->sums[band];
+        work->sums[band] = after[band];
+    }
+    return changed == 0;
 }
 
 enum skybook_status skybook_front_end(struct skybook_encoder *encoder, uint32_t column)
@@ -299,7 +336,9 @@ enum skybook_status skybook_front_end(struct skybook_encoder *encoder, uint32_t 
         if (!tile->measured && !find_mean(encoder, column, band, valid)) {
             return SKYBOOK_ERROR_INPUT;
         }
-        deviate(encoder, column, band, &work->latents[0][0] + band * PIXELS);
+        if (!deviate(encoder, column, band, &work->latents[0][0] + band * PIXELS)) {
+            return SKYBOOK_ERROR_MEMORY;
+        }
     }
     if (!tile->measured) {
         skybook_square covariance;
@@ -307,6 +346,5 @@ enum skybook_status skybook_front_end(struct skybook_encoder *encoder, uint32_t 
         skybook_choose_angles(covariance, tile->angles);
         tile->measured = true;
     }
-    rotate(work, tile);
-    return SKYBOOK_OK;
+    return rotate(work, tile) ? SKYBOOK_OK : SKYBOOK_ERROR_MEMORY;
 }

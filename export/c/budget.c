@@ -218,7 +218,7 @@ static enum skybook_status settle(struct skybook_encoder *encoder, int64_t budge
     struct skybook_settled best = {{0}, {0}, {0}};
     enum skybook_status status = SKYBOOK_OK;
     int64_t most = -1;
-    for (uint32_t tries = 0; tries < TRIES && status == SKYBOOK_OK; tries++) {
+    for (uint32_t tries = 0; tries < TRIES; tries++) {
         const int64_t total = skybook_planned_total(encoder, encoder->segments);
         if (total > most && total <= budget) {
             keep(&encoder->search, &best);
@@ -228,16 +228,22 @@ static enum skybook_status settle(struct skybook_encoder *encoder, int64_t budge
             break;
         }
         status = take_changed(encoder);
+        if (status != SKYBOOK_OK) {
+            return status;
+        }
     }
     int64_t total = skybook_planned_total(encoder, encoder->segments);
-    if (status == SKYBOOK_OK && most >= 0 && (total < most || total > budget)) {
+    if (most >= 0 && (total < most || total > budget)) {
         status = restore(encoder, &best);
+        if (status != SKYBOOK_OK) {
+            return status;
+        }
     }
-    if (status == SKYBOOK_OK && most < budget - (budget >> LITTLE) && !is_finest(&encoder->search)) {
+    if (most < budget - (budget >> LITTLE) && !is_finest(&encoder->search)) {
         status = halve(encoder, budget);
         total = skybook_planned_total(encoder, encoder->segments);
-        if (status == SKYBOOK_OK && most >= 0 && total < most) {
-            status = restore(encoder, &best);
+        if (total < most) {
+            return status == SKYBOOK_OK ? restore(encoder, &best) : status;
         }
     }
     return status;

@@ -23,10 +23,9 @@ static enum skybook_status load(struct skybook_encoder *encoder, uint32_t column
 {
     struct skybook_tile *tile = &encoder->tiles[column];
     const enum skybook_status status = skybook_front_end(encoder, column);
-    if (status == SKYBOOK_OK && tile->state != SKYBOOK_ALL_NODATA) {
-        skybook_transform(&encoder->work, tile);
-    }
-    return status;
+    return status != SKYBOOK_OK || tile->state == SKYBOOK_ALL_NODATA
+               ? status
+               : skybook_transform(&encoder->work, tile);
 }
 
 /* Analyse a tile for the first time, and add the segments that no step changes. */
@@ -289,9 +288,9 @@ enum skybook_status skybook_code(struct skybook_encoder *encoder, uint32_t colum
     const uint8_t finest = (uint8_t)(tile->finest - (named ? 16 : 0));
     tile->code = tile->code < finest ? finest : tile->code;
     skybook_note_tile(encoder, column);
-    skybook_scan(&encoder->work, tile, tile->code, encoder->options.trellis,
-                 skybook_most_floors(skybook_room(encoder, column)));
-    status = plan(encoder, column);
+    status = skybook_scan(&encoder->work, tile, tile->code, encoder->options.trellis,
+                          skybook_most_floors(skybook_room(encoder, column)));
+    status = status == SKYBOOK_OK ? plan(encoder, column) : status;
     return status == SKYBOOK_OK ? code(encoder, column) : status;
 }
 

@@ -9,6 +9,8 @@
 
 const char *const skybook_usage =
     "usage: skybook INPUT -o OUTPUT --width N [options]\n"
+    "       skybook selftest         golden tiles of the bundle; JSON, exit code 5 if one differs\n"
+    "       skybook bench [--quick]  speed, cycles and stack on this machine; JSON\n"
     "INPUT: raw u16 samples, - for stdin. OUTPUT: .pkt space packets, else segments; - for stdout\n"
     "  --layout bil|bip|bsq    order of the samples (bil); bsq only from a file\n"
     "  --byte-order little|big of the samples (little)\n"
@@ -31,7 +33,13 @@ const char *const skybook_usage =
     "  --apid N                application process (1)\n"
     "  --line-period N         nanoseconds from a line to the next (0)\n"
     "  --json                  say what came of it as JSON: bytes, steps, expected PSNR\n"
-    "  --help                  show this\n";
+    "  --first-packet N        packets formed before with this application process (0)\n"
+    "  --resume                go on in OUTPUT, packets of the same scene, after a reset: the input\n"
+    "                          comes again from its first line; the last row of tiles is done anew\n"
+    "  --help                  show this\n"
+    "Written and synced row of tiles by row of tiles, once tables and options are found unchanged.\n"
+    "Exit codes: 0 ok, 1 output cannot be written, 2 options, 3 input (one that breaks off leaves a\n"
+    "stream without its end), 5 memory changed while it ran, 6 a limit of this build or rate\n";
 
 /* Read a whole number of `least` to `most`; false if it is none. */
 static bool number(const char *text, uint64_t least, uint64_t most, uint64_t *value)
@@ -95,6 +103,8 @@ static bool take_flag(struct skybook_command *command, const char *name)
         options->packets = true;
     } else if (strcmp(name, "--packet-control") == 0) {
         options->packet_control = true;
+    } else if (strcmp(name, "--resume") == 0) {
+        command->resume = true;
     } else {
         return false;
     }
@@ -152,6 +162,8 @@ static bool take_option(struct skybook_command *command, const char *name, const
         options->packet_bytes = (uint32_t)n;
     } else if (strcmp(name, "--apid") == 0 && number(value, 0, 2046, &n)) {
         options->apid = (uint16_t)n;
+    } else if (strcmp(name, "--first-packet") == 0 && number(value, 0, 0x7FFFFFFFu, &n)) {
+        options->first_packet = (uint32_t)n;
     } else if (strcmp(name, "--line-period") == 0 &&
                number(value, 0, ((uint64_t)1 << 40) - 1, &n)) {
         options->line_period = n;
@@ -230,6 +242,10 @@ bool skybook_parse(struct skybook_command *command, int count, char **arguments)
         const uint32_t taken = options->packet_bytes % 2 + PROTECT_ROOM -
                                (options->packet_control ? CONTROL_BYTES : 0);
         options->packet_bytes -= taken < options->packet_bytes ? taken : options->packet_bytes;
+    }
+    if (command->resume && (!command->options.packets || strcmp(command->output, "-") == 0)) {
+        fputs("--resume: expected a file of packets as OUTPUT\n", stderr);
+        return false;
     }
     return true;
 }

@@ -14,8 +14,9 @@ struct skybook_command {
     enum skybook_layout layout;
     bool big_endian;
     bool protect_room; /* whether packet_bytes are those of protected packets, too */
-    bool json; /* say what came of it as JSON */
-    bool help; /* and nothing else */
+    bool json;   /* say what came of it as JSON */
+    bool help;   /* and nothing else */
+    bool resume; /* go on where the output stops */
 };
 
 /* What --help says. */

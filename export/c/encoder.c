@@ -31,9 +31,12 @@ static bool fits(const struct skybook_options *o)
                          o->line_period < MAX_LINE_PERIOD;
     const bool rate = o->step_code >= 0 || o->budget > 0 || (o->ratio > 0 && o->ratio < 1e300);
     const bool budget = o->budget == 0 || (o->height > 0 && o->budget <= INT64_MAX / MAX_LINES);
+    const bool before = o->first_row < MAX_LINES / SKYBOOK_TILE && o->spent <= INT64_MAX / 2 &&
+                        (o->height == 0 || o->first_row * SKYBOOK_TILE < o->height) &&
+                        (o->first_row == 0 || o->run > 0);
     return o->width >= 1 && o->significant_bits >= 1 && o->significant_bits <= 16 &&
            o->step_code <= SKYBOOK_COARSEST && o->height <= MAX_LINES &&
-           o->run <= SKYBOOK_MAX_RUN && segments && packets && rate && budget;
+           o->run <= SKYBOOK_MAX_RUN && segments && packets && rate && budget && before;
 }
 
 /* Bytes kept back for a last row of tiles that may be short, at the coarsest step. */
@@ -46,42 +49,6 @@ static int64_t kept_back(const struct skybook_encoder *encoder)
     const uint32_t least_body = 1 + SKYBOOK_SIDE_BYTES + SKYBOOK_STATE_BYTES + 2;
     const uint32_t around = SKYBOOK_SEGMENT_OVERHEAD + skybook_packet_overhead(options);
     return (int64_t)encoder->columns * (around + least_body + SKYBOOK_EDGE_BYTES);
-}
-
-enum skybook_status skybook_init_sized(struct skybook_encoder *encoder, size_t size,
-                                       const struct skybook_options *chosen, skybook_write write,
-                                       void *user)
-{
-    if (size != sizeof(*encoder)) {
-        return SKYBOOK_ERROR_USAGE;
-    }
-    const struct skybook_options copy = *chosen; /* they may lie in the encoder */
-    const struct skybook_options *options = &encoder->options;
-    memset(encoder, 0, sizeof(*encoder));
-    encoder->options = copy;
-    encoder->write = write;
-    encoder->user = user;
-    if (!fits(options) || write == NULL) {
-        encoder->status = SKYBOOK_ERROR_USAGE;
-        return encoder->status;
-    }
-    if (options->width > SKYBOOK_MAX_WIDTH) {
-        encoder->status = SKYBOOK_ERROR_LIMIT;
-        return encoder->status;
-    }
-    encoder->limit = options->segment_bytes;
-    const uint32_t room = options->packet_bytes - skybook_packet_overhead(options);
-    if (options->packets && room < encoder->limit) {
-        encoder->limit = room;
-    }
-    if (encoder->limit < SKYBOOK_SEGMENT_OVERHEAD + SKYBOOK_WIDE_BYTES + SKYBOOK_EDGE_BYTES + 1 +
-                             SKYBOOK_SIDE_BYTES) {
-        encoder->status = SKYBOOK_ERROR_USAGE;
-        return encoder->status;
-    }
-    encoder->columns = (options->width + SKYBOOK_TILE - 1) / SKYBOOK_TILE;
-    encoder->spare = kept_back(encoder);
-    return SKYBOOK_OK;
 }
 
 /* Bytes that all lines before `line` may take, what is reserved left aside. */
@@ -99,16 +66,72 @@ static int64_t share_of(const struct skybook_encoder *encoder, uint32_t line, in
     return share < 9e15 ? (int64_t)share : INT64_MAX / 2;
 }
 
-/* Bytes that the strip may take; the first pays for the end and keeps back for the last. */
-static int64_t budget_of(const struct skybook_encoder *encoder)
+/* Bytes that lines may take; the first pay for the end and keep back for the last. */
+static int64_t budget_of(const struct skybook_encoder *encoder, uint32_t first, uint32_t stop)
 {
-    const uint32_t first = encoder->lines - encoder->held;
     const uint32_t end = SKYBOOK_NAMED_HEAD + END_BYTES + SKYBOOK_CRC_BYTES +
                          skybook_packet_overhead(&encoder->options);
     const int64_t reserve = end + kept_back(encoder);
     const int64_t share =
-        share_of(encoder, encoder->lines, reserve) - share_of(encoder, first, reserve);
+        share_of(encoder, stop, reserve) - share_of(encoder, first, reserve);
     return encoder->options.budget > 0 || first > 0 ? share : share - reserve;
+}
+
+/* Go on after the rows of tiles that were written before, if any. */
+static void go_on(struct skybook_encoder *encoder)
+{
+    const struct skybook_options *options = &encoder->options;
+    encoder->lines = options->first_row * SKYBOOK_TILE;
+    encoder->segments = options->first_segment;
+    encoder->packets = options->first_packet;
+    encoder->bytes = options->spent;
+    encoder->spare = kept_back(encoder) - (int64_t)options->spent;
+    if (encoder->lines > 0 && options->step_code < 0) {
+        encoder->spare += budget_of(encoder, 0, encoder->lines);
+    }
+    encoder->spare = encoder->spare > 0 ? encoder->spare : 0;
+}
+
+/* Fill in what follows from the options. */
+static enum skybook_status begin(struct skybook_encoder *encoder)
+{
+    const struct skybook_options *options = &encoder->options;
+    if (!fits(options) || encoder->write == NULL) {
+        return SKYBOOK_ERROR_USAGE;
+    }
+    if (options->width > SKYBOOK_MAX_WIDTH) {
+        return SKYBOOK_ERROR_LIMIT;
+    }
+    encoder->limit = options->segment_bytes;
+    const uint32_t room = options->packet_bytes - skybook_packet_overhead(options);
+    if (options->packets && room < encoder->limit) {
+        encoder->limit = room;
+    }
+    if (encoder->limit < SKYBOOK_SEGMENT_OVERHEAD + SKYBOOK_WIDE_BYTES + SKYBOOK_EDGE_BYTES + 1 +
+                             SKYBOOK_SIDE_BYTES) {
+        return SKYBOOK_ERROR_USAGE;
+    }
+    encoder->columns = (options->width + SKYBOOK_TILE - 1) / SKYBOOK_TILE;
+    go_on(encoder);
+    return SKYBOOK_OK;
+}
+
+enum skybook_status skybook_init_sized(struct skybook_encoder *encoder, size_t size,
+                                       const struct skybook_options *chosen, skybook_write write,
+                                       void *user)
+{
+    if (encoder == NULL || chosen == NULL || size != sizeof(*encoder)) {
+        return SKYBOOK_ERROR_USAGE;
+    }
+    const struct skybook_options copy = *chosen; /* they may lie in the encoder */
+    memset(encoder, 0, sizeof(*encoder));
+    encoder->options = copy;
+    encoder->write = write;
+    encoder->user = user;
+    encoder->status = begin(encoder);
+    skybook_seal_scene(encoder);
+    skybook_seal_progress(encoder);
+    return encoder->status;
 }
 
 /* Code all tiles of the strip at the step that the options name. */
@@ -129,95 +152,166 @@ static enum skybook_status code_at_step(struct skybook_encoder *encoder)
     return status;
 }
 
-/* Code and send the lines that are held. */
+/* Whether all that stays as it is for a scene did. */
+static bool is_whole(const struct skybook_encoder *encoder)
+{
+    return skybook_tables_are_whole() && skybook_scene_is_whole(encoder);
+}
+
+/* Make the scene header where it is not made yet. */
+static void begin_scene(struct skybook_encoder *encoder)
+{
+    if (encoder->head_length == 0) {
+        skybook_begin_scene(encoder);
+        skybook_seal_scene(encoder);
+    }
+}
+
+/* Code and send the lines that are held. Tables are checked before they are used, as some are where
+ * others are to be found, and before what they made is written. */
 static enum skybook_status code_strip(struct skybook_encoder *encoder)
 {
-    if (encoder->lines == encoder->held) {
-        skybook_begin_scene(encoder);
+    if (!is_whole(encoder)) {
+        return SKYBOOK_ERROR_MEMORY;
     }
+    begin_scene(encoder);
     encoder->strip_used = 0;
     encoder->pieces_used = 0;
     enum skybook_status status = encoder->options.step_code >= 0
                                      ? code_at_step(encoder)
-                                     : skybook_code_within(encoder, budget_of(encoder));
+                                     : skybook_code_within(
+                                           encoder, budget_of(encoder, encoder->lines - encoder->held,
+                                                              encoder->lines));
     if (status == SKYBOOK_OK) {
-        status = skybook_send_strip(encoder, encoder->lines - encoder->held);
+        status = is_whole(encoder) ? skybook_send_strip(encoder, encoder->lines - encoder->held)
+                                   : SKYBOOK_ERROR_MEMORY;
     }
     encoder->held = 0;
+    memset(encoder->sums, 0, sizeof(encoder->sums));
     return status;
 }
 
-/* Refuse calls before the beginning or after the end of a scene. */
-static void check_running(struct skybook_encoder *encoder)
+/* Begin a call: refuse one out of order, or where memory is not what the last one left. Every call
+ * ends with `leave`; one from within another, which is refused, does nothing at all. */
+static bool enter(struct skybook_encoder *encoder)
 {
+    if (encoder == NULL || encoder->busy) {
+        return false;
+    }
+    encoder->busy = true;
+    if (!skybook_scene_is_whole(encoder) || !skybook_progress_is_whole(encoder)) {
+        encoder->status = SKYBOOK_ERROR_MEMORY;
+        skybook_seal_scene(encoder);
+    }
     if (encoder->status == SKYBOOK_OK && (encoder->write == NULL || encoder->ended)) {
         encoder->status = SKYBOOK_ERROR_USAGE;
     }
+    return true;
+}
+
+static enum skybook_status leave(struct skybook_encoder *encoder)
+{
+    skybook_seal_progress(encoder);
+    encoder->busy = false;
+    return encoder->status;
+}
+
+/* Take a line, and note the sums of its parts that lie in each tile. */
+static void take_line(struct skybook_encoder *encoder, const uint16_t *samples, size_t band,
+                      size_t pixel)
+{
+    const uint32_t width = encoder->options.width;
+    for (uint32_t b = 0; b < SKYBOOK_BANDS; b++) {
+        const uint16_t *from = samples + b * band;
+        uint16_t *to = encoder->samples[b][encoder->held];
+        if (pixel == 1) {
+            memcpy(to, from, width * sizeof(*to));
+        } else {
+            for (uint32_t col = 0; col < width; col++) {
+                to[col] = from[col * pixel];
+            }
+        }
+        for (uint32_t column = 0; column < encoder->columns; column++) {
+            encoder->sums[column][b] += skybook_words_of_line(encoder, column, to);
+        }
+    }
+    encoder->held++;
+    encoder->lines++;
 }
 
 enum skybook_status skybook_push(struct skybook_encoder *encoder, const uint16_t *samples,
                                  uint32_t lines, size_t band, size_t line, size_t pixel)
 {
-    const uint32_t width = encoder->options.width, height = encoder->options.height;
-    check_running(encoder);
+    if (!enter(encoder)) {
+        return SKYBOOK_ERROR_USAGE;
+    }
+    if (encoder->status == SKYBOOK_OK && samples == NULL && lines > 0) {
+        encoder->status = SKYBOOK_ERROR_USAGE;
+    }
+    const uint32_t height = encoder->options.height;
     for (uint32_t row = 0; row < lines && encoder->status == SKYBOOK_OK; row++) {
         if (height > 0 && encoder->lines == height) {
             encoder->status = SKYBOOK_ERROR_INPUT;
-            break;
-        }
-        if (encoder->lines == MAX_LINES) {
+        } else if (encoder->lines == MAX_LINES) {
             encoder->status = SKYBOOK_ERROR_LIMIT;
-            break;
-        }
-        for (uint32_t b = 0; b < SKYBOOK_BANDS; b++) {
-            const uint16_t *from = samples + b * band + row * line;
-            uint16_t *to = encoder->samples[b][encoder->held];
-            if (pixel == 1) {
-                memcpy(to, from, width * sizeof(*to));
-            } else {
-                for (uint32_t col = 0; col < width; col++) {
-                    to[col] = from[col * pixel];
-                }
+        } else {
+            take_line(encoder, samples + row * line, band, pixel);
+            if (encoder->held == SKYBOOK_TILE) {
+                encoder->status = code_strip(encoder);
             }
         }
-        encoder->held++;
-        encoder->lines++;
-        if (encoder->held == SKYBOOK_TILE) {
-            encoder->status = code_strip(encoder);
-        }
     }
-    return encoder->status;
+    return leave(encoder);
 }
 
-enum skybook_status skybook_finish(struct skybook_encoder *encoder)
+static enum skybook_status send_end(struct skybook_encoder *encoder)
 {
-    check_running(encoder);
+    uint8_t end[SKYBOOK_NAMED_HEAD + END_BYTES + SKYBOOK_CRC_BYTES];
+    begin_scene(encoder);
+    skybook_put32(end + SKYBOOK_NAMED_HEAD, encoder->lines);
+    skybook_put32(end + SKYBOOK_NAMED_HEAD + 4, encoder->segments);
+    skybook_put32(end + SKYBOOK_NAMED_HEAD + 8, encoder->run);
+    const size_t length = skybook_pack_segment(encoder, SKYBOOK_KIND_END, end, END_BYTES);
+    return skybook_send(encoder, encoder->lines, end, length);
+}
+
+/* Code what is held; send the end if all that was to come did. */
+static enum skybook_status end(struct skybook_encoder *encoder, bool cut)
+{
+    if (!enter(encoder)) {
+        return SKYBOOK_ERROR_USAGE;
+    }
+    const uint32_t height = encoder->options.height;
     if (encoder->status == SKYBOOK_OK && encoder->lines == 0) {
         encoder->status = SKYBOOK_ERROR_INPUT;
     }
     if (encoder->status == SKYBOOK_OK && encoder->held > 0) {
         encoder->status = code_strip(encoder);
     }
-    if (encoder->status == SKYBOOK_OK) {
-        uint8_t end[SKYBOOK_NAMED_HEAD + END_BYTES + SKYBOOK_CRC_BYTES];
-        skybook_put32(end + SKYBOOK_NAMED_HEAD, encoder->lines);
-        skybook_put32(end + SKYBOOK_NAMED_HEAD + 4, encoder->segments);
-        skybook_put32(end + SKYBOOK_NAMED_HEAD + 8, encoder->run);
-        const size_t length = skybook_pack_segment(encoder, SKYBOOK_KIND_END, end, END_BYTES);
-        encoder->status = skybook_send(encoder, encoder->lines, end, length);
-    }
-    const uint32_t height = encoder->options.height;
-    if (encoder->status == SKYBOOK_OK && height > 0 && height != encoder->lines) {
+    if (encoder->status == SKYBOOK_OK && (cut || (height > 0 && height != encoder->lines))) {
         encoder->status = SKYBOOK_ERROR_INPUT;
     }
+    if (encoder->status == SKYBOOK_OK) {
+        encoder->status = send_end(encoder);
+    }
     encoder->ended = true;
-    return encoder->status;
+    return leave(encoder);
+}
+
+enum skybook_status skybook_finish(struct skybook_encoder *encoder)
+{
+    return end(encoder, false);
+}
+
+enum skybook_status skybook_cut(struct skybook_encoder *encoder)
+{
+    return end(encoder, true);
 }
 
 int skybook_to_buffer(void *user, const uint8_t *bytes, size_t length)
 {
     struct skybook_buffer *buffer = user;
-    if (length > buffer->size - buffer->used) {
+    if (buffer == NULL || length > buffer->size - buffer->used) {
         return 1;
     }
     memcpy(buffer->bytes + buffer->used, bytes, length);

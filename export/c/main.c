@@ -1,15 +1,18 @@
 /* Command line: raw lines of u16 samples to a stream.
  *
- * Exit codes: 0 ok, 1 internal, 2 usage, 3 bad input, 6 limit exceeded. */
+ * Exit codes: 0 ok, 1 internal, 2 usage, 3 bad input, 5 memory changed, 6 limit exceeded. */
 #if defined(__unix__) || defined(__APPLE__)
 #define SKYBOOK_POSIX
 #define _POSIX_C_SOURCE 200809L
 #include <sys/stat.h>
+#include <unistd.h>
 #endif
 #include <stdio.h>
 #include <string.h>
 
+#include "bench.h"
 #include "command.h"
+#include "recorded.h"
 
 static struct skybook_encoder encoder;
 static uint8_t raw[2 * SKYBOOK_BANDS * SKYBOOK_MAX_WIDTH];
@@ -34,6 +37,9 @@ static const char *meaning(enum skybook_status status)
         return "options: a value out of range, or segments too short; see --help";
     case SKYBOOK_ERROR_INPUT:
         return "input: no lines, not as many as --lines, or samples beyond --significant-bits";
+    case SKYBOOK_ERROR_MEMORY:
+        return "memory: tables, options, lines or latents are not what was put there; this row of "
+               "tiles was not written";
     case SKYBOOK_ERROR_LIMIT:
         return "limit: a width, a strip or bytes that this build or the coarsest step cannot do";
     case SKYBOOK_OK:
@@ -48,6 +54,23 @@ static int write_bytes(void *user, const uint8_t *bytes, size_t length)
     return fwrite(bytes, 1, length, *(FILE **)user) == length ? 0 : 1;
 }
 
+/* Have what was written on the disk, if it goes to one. */
+static bool sync(FILE *output)
+{
+#ifdef SKYBOOK_POSIX
+    struct stat out;
+    if (fstat(fileno(output), &out) != 0) {
+        return false;
+    }
+    if (fflush(output) != 0) {
+        return false;
+    }
+    return S_ISREG(out.st_mode) ? fsync(fileno(output)) == 0 : true;
+#else
+    return fflush(output) == 0;
+#endif
+}
+
 static uint16_t sample_at(const uint8_t *bytes, bool big_endian)
 {
     const unsigned high = bytes[big_endian ? 0 : 1], low = bytes[big_endian ? 1 : 0];
@@ -60,8 +83,8 @@ static long rows_of(FILE *input, size_t line)
     if (fseek(input, 0, SEEK_END) != 0) {
         return 0;
     }
-    const long length = ftell(input);
-    return length > 0 && (size_t)length % line == 0 ? length / (long)line : 0;
+    const long length = ftell(input); /* -1 if it cannot be told: no whole lines */
+    return length % (long)line == 0 ? length / (long)line : 0;
 }
 
 /* Read a line of all bands; its bytes, fewer where the input ends. */
@@ -81,8 +104,10 @@ static size_t read_line(const struct skybook_command *command, FILE *input, long
 }
 
 /* Push all lines; `text` tells what is wrong with the input, if anything is. */
-static enum skybook_status push_all(const struct skybook_command *command, FILE *input, const char **text)
+static enum skybook_status push_all(const struct skybook_command *command, FILE *input,
+                                    FILE *output, const char **text)
 {
+    const uint32_t skipped = command->options.first_row * SKYBOOK_TILE;
     const uint32_t width = command->options.width;
     const size_t line = 2 * SKYBOOK_BANDS * (size_t)width;
     const long rows = command->layout == BSQ ? rows_of(input, line) : 0;
@@ -99,12 +124,15 @@ static enum skybook_status push_all(const struct skybook_command *command, FILE 
             *text = "input: cannot be read";
             return SKYBOOK_ERROR_INPUT;
         }
-        if (got == 0 && (command->layout != BSQ || row == rows)) {
+        if (command->layout == BSQ ? row == rows : got == 0) {
             return SKYBOOK_OK;
         }
         if (got < line) {
             *text = "input: ends within a line";
             return SKYBOOK_ERROR_INPUT;
+        }
+        if ((unsigned long)row < skipped) {
+            continue;
         }
         for (size_t i = 0; i < line / 2; i++) {
             samples[i] = sample_at(raw + 2 * i, command->big_endian);
@@ -116,14 +144,17 @@ static enum skybook_status push_all(const struct skybook_command *command, FILE 
             *text = meaning(status);
             return status;
         }
+        if (encoder.held == 0 && !sync(output)) {
+            *text = meaning(SKYBOOK_ERROR_INTERNAL);
+            return SKYBOOK_ERROR_INTERNAL;
+        }
     }
 }
 
 /* Whether a first byte can be read; it stays to be read. */
 static bool begins(FILE *input)
 {
-    const int first = getc(input);
-    return first != EOF && ungetc(first, input) == first;
+    return ungetc(getc(input), input) != EOF;
 }
 
 /* Whether a name is that of the file which is read, by another spelling or a link. */
@@ -143,14 +174,15 @@ static bool is_input(FILE *input, const char *name)
 static int run(const struct skybook_command *command, FILE *input, FILE *output)
 {
     const char *text = NULL;
-    enum skybook_status pushed = push_all(command, input, &text);
-    const enum skybook_status status =
-        encoder.status == SKYBOOK_OK ? skybook_finish(&encoder) : encoder.status;
-    if (pushed == SKYBOOK_OK && status != SKYBOOK_OK) {
-        pushed = status;
-        text = meaning(status);
+    enum skybook_status pushed = push_all(command, input, output, &text);
+    if (pushed == SKYBOOK_OK) {
+        pushed = skybook_finish(&encoder);
+        text = meaning(pushed);
+    } else if (encoder.status == SKYBOOK_OK) {
+        skybook_cut(&encoder); /* what came is coded; why the rest did not is told already */
     }
-    if (fclose(output) != 0 && pushed == SKYBOOK_OK) {
+    const bool synced = sync(output), closed = fclose(output) == 0;
+    if (!(synced & closed) && pushed == SKYBOOK_OK) {
         pushed = SKYBOOK_ERROR_INTERNAL;
         text = meaning(pushed);
     }
@@ -163,10 +195,49 @@ static int run(const struct skybook_command *command, FILE *input, FILE *output)
     return 0;
 }
 
+#ifdef SKYBOOK_POSIX
+/* Cut a file that is open to some bytes, and go to its end. */
+static bool shorten(FILE *file, uint64_t bytes)
+{
+    const int cut = ftruncate(fileno(file), (off_t)bytes);
+    return cut == 0 ? fseek(file, 0, SEEK_END) == 0 : false;
+}
+#endif
+
+/* Open the output: a new file, or one to go on in, whose extent goes into `options`. NULL with what is
+ * wrong. */
+static FILE *open_output(const char *name, bool resume, struct skybook_options *options,
+                         const char **text)
+{
+    FILE *output = strcmp(name, "-") == 0 ? stdout : fopen(name, resume ? "r+b" : "wb");
+    *text = "output: expected a place to write to, or with --resume a file to go on in";
+    if (output == NULL || !resume) {
+        return output;
+    }
+#ifdef SKYBOOK_POSIX
+    *text = "output: expected packets of this scene without their end, to go on with";
+    if (skybook_read_recorded(output, options) && shorten(output, options->spent)) {
+        return output;
+    }
+#else
+    (void)options;
+#endif
+    fclose(output);
+    return NULL;
+}
+
 int main(int count, char **arguments)
 {
     struct skybook_command command;
     FILE *output = NULL;
+    const char *text = NULL;
+    const bool alone = count == 2, quick = count == 3 && strcmp(arguments[2], "--quick") == 0;
+    if (alone && strcmp(arguments[1], "selftest") == 0) {
+        return skybook_selftest_command(&encoder);
+    }
+    if ((alone || quick) && strcmp(arguments[1], "bench") == 0) {
+        return skybook_bench_command(&encoder, quick);
+    }
     if (!skybook_parse(&command, count, arguments)) {
         fputs(skybook_usage, stderr);
         return 2;
@@ -174,8 +245,7 @@ int main(int count, char **arguments)
     if (command.help) {
         return fputs(skybook_usage, stdout) >= 0 && fclose(stdout) == 0 ? 0 : 1;
     }
-    const enum skybook_status status =
-        skybook_init(&encoder, &command.options, write_bytes, &output);
+    enum skybook_status status = skybook_init(&encoder, &command.options, write_bytes, &output);
     if (status != SKYBOOK_OK) {
         return fail(status, meaning(status));
     }
@@ -187,9 +257,12 @@ int main(int count, char **arguments)
     if (is_input(input, command.output)) {
         return fail(SKYBOOK_ERROR_USAGE, "output: expected another file than the input");
     }
-    output = strcmp(command.output, "-") == 0 ? stdout : fopen(command.output, "wb");
+    output = open_output(command.output, command.resume, &command.options, &text);
     if (output == NULL) {
-        return fail(SKYBOOK_ERROR_USAGE, "output: expected a place to write to");
+        return fail(SKYBOOK_ERROR_USAGE, text);
     }
-    return run(&command, input, output);
+    if (command.resume) {
+        status = skybook_init(&encoder, &command.options, write_bytes, &output);
+    }
+    return status == SKYBOOK_OK ? run(&command, input, output) : fail(status, meaning(status));
 }

@@ -59,8 +59,18 @@ void skybook_make_matrix(const uint8_t angles[SKYBOOK_ANGLES], skybook_square ro
 /* adaptive.c: a tile's nodata, means, angles; leaves the components and their shift. */
 enum skybook_status skybook_front_end(struct skybook_encoder *encoder, uint32_t column);
 
+/* guard.c: what shows that memory is no longer what was put there. */
+uint64_t skybook_words(const void *memory, size_t length);
+uint64_t skybook_words_of_line(const struct skybook_encoder *encoder, uint32_t column,
+                             const uint16_t *line);
+bool skybook_tables_are_whole(void);
+void skybook_seal_scene(struct skybook_encoder *encoder);
+void skybook_seal_progress(struct skybook_encoder *encoder);
+bool skybook_scene_is_whole(const struct skybook_encoder *encoder);
+bool skybook_progress_is_whole(const struct skybook_encoder *encoder);
+
 /* transform.c: components to latents, and the finest step code that they allow. */
-void skybook_transform(struct skybook_work *work, struct skybook_tile *tile);
+enum skybook_status skybook_transform(struct skybook_work *work, struct skybook_tile *tile);
 
 /* context.c: four levels per octave of a sum; sums of all components of a position's DC and of a
  * channel of AC; taking note of symbols. */
@@ -74,8 +84,8 @@ void skybook_know_channel(struct skybook_work *work, uint32_t channel, bool any)
 
 /* scan.c: the tile's symbols at a step, and their bits in 1/256; makes it full if it must be, with at
  * most so many floors. */
-void skybook_scan(struct skybook_work *work, const struct skybook_tile *tile, unsigned code,
-                  bool dependent, uint32_t most_floors);
+enum skybook_status skybook_scan(struct skybook_work *work, const struct skybook_tile *tile,
+                                 unsigned code, bool dependent, uint32_t most_floors);
 
 /* floors.c: the most floors of a tile in bodies of so many bytes; those that save most; what layer 0
  * says of them, nothing if the tile is not full. */
@@ -103,7 +113,7 @@ size_t skybook_raw_bytes(const uint32_t *symbols, size_t count);
 size_t skybook_raw_lane(const uint32_t *symbols, size_t count, uint8_t *buffer);
 
 /* segment.c: the strip's bytes, to which segments are added back to back; a segment's layer and
- * first as one number, and its length. */
+ * first as one number, its tile, and its length. */
 struct skybook_segment {
     uint8_t kind;
     uint8_t layer;
@@ -113,6 +123,7 @@ struct skybook_segment {
 void skybook_put16(uint8_t *bytes, uint32_t value);
 void skybook_put32(uint8_t *bytes, uint32_t value);
 uint32_t skybook_packed_place(const uint8_t *bytes);
+uint32_t skybook_packed_tile(const uint8_t *bytes);
 uint32_t skybook_packed_length(const uint8_t *bytes);
 bool skybook_is_edge(const struct skybook_tile *tile);
 uint32_t skybook_room(const struct skybook_encoder *encoder, uint32_t column);

@@ -54,7 +54,7 @@ static void put_residual(struct lane *lane, int32_t residual, uint32_t row)
     }
     if (symbol == ESCAPE) {
         const int32_t value = high + 32768;
-        lane->broken = lane->broken || value < 0 || value > 65535;
+        lane->broken = value < 0 || value > 65535; /* the last symbol then */
         put_bits(lane, (uint32_t)(value & 255), 8);
         put_bits(lane, (uint32_t)(value >> 8), 8);
     }

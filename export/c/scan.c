@@ -28,6 +28,7 @@ struct scan {
     int32_t far_above, far_below; /* latents from which on they are too far from 0 to be left out */
     bool far;                   /* whether one was left out that is */
     uint32_t escapes;           /* residuals that have no symbol of their own */
+    uint32_t sum;               /* of the latents as they are read */
 };
 
 static int32_t magnitude(int32_t value)
@@ -57,15 +58,18 @@ static uint32_t level_of(const struct scan *scan, uint32_t channel, uint32_t sum
     return level > floor ? level : floor;
 }
 
-/* Note whether one of a channel of AC that is left out is too far from 0. */
+/* Note whether one of a channel of AC that is left out is too far from 0, and the sum of all. */
 static void look_for_far(struct scan *scan, uint32_t channel, const skybook_sum *sums)
 {
     const int32_t *latents = scan->work->latents[skybook_order[channel]];
     const int32_t above = scan->far_above, below = scan->far_below, least = scan->least_sum;
+    uint32_t sum = 0;
     int32_t far = 0;
     for (uint32_t i = 0; i < scan->count; i++) {
+        sum += (uint32_t)latents[i];
         far |= ((int32_t)sums[i] < least) & ((latents[i] >= above) | (latents[i] <= below));
     }
+    scan->sum += sum;
     scan->far = scan->far || far != 0;
 }
 
@@ -179,11 +183,12 @@ static void scan_dc(struct scan *scan, uint32_t lattice, uint32_t row, uint32_t 
     skybook_dc_context(work, lattice, row, col, predicted, sums);
     for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
         const uint32_t level = level_of(scan, band, work->dependent ? sums[band] >> 1 : sums[band]);
-        const int32_t latent = scaled(scan, work->latents[skybook_order[band]][position]);
-        const int32_t away = latent - (work->dependent ? 32 : 64) * predicted[band];
+        const int32_t latent = work->latents[skybook_order[band]][position];
+        const int32_t away = scaled(scan, latent) - (work->dependent ? 32 : 64) * predicted[band];
         int32_t residual = 0;
+        scan->sum += (uint32_t)latent;
         if ((int32_t)level <= SKYBOOK_SKIP) {
-            scan->far = scan->far || magnitude(away) >= FARTHEST;
+            scan->far |= magnitude(away) >= FARTHEST;
         } else if (work->dependent) {
             add_step(scan, band, position, level, away);
         } else {
@@ -378,9 +383,10 @@ static bool is_unforeseen(const struct scan *scan)
 }
 
 /* Find the symbols of a tile; whether it is to be full: one that is too far from 0 is left out, then
- * they are of no use, or symbols came that nothing foretold. */
+ * they are of no use, or symbols came that nothing foretold. `sum` is that of the latents, unless it
+ * is to be full. */
 static bool scan_tile(struct skybook_work *work, const struct skybook_tile *tile, unsigned code,
-                      bool measures)
+                      bool measures, uint32_t *sum)
 {
     struct scan scan;
     begin(&scan, work, tile, code);
@@ -403,23 +409,25 @@ static bool scan_tile(struct skybook_work *work, const struct skybook_tile *tile
         sort_layer(&scan, scan.count);
     }
     work->units = scan.unit;
+    *sum = scan.sum;
     return scan.far || is_unforeseen(&scan);
 }
 
-void skybook_scan(struct skybook_work *work, const struct skybook_tile *tile, unsigned code,
-                  bool dependent, uint32_t most_floors)
+enum skybook_status skybook_scan(struct skybook_work *work, const struct skybook_tile *tile,
+                                 unsigned code, bool dependent, uint32_t most_floors)
 {
+    uint32_t sum = 0;
     work->dependent = dependent;
     work->full = false;
     memset(work->floors, 0, sizeof(work->floors));
-    if (!scan_tile(work, tile, code, false)) {
-        return;
+    if (scan_tile(work, tile, code, false, &sum)) {
+        work->full = true;
+        work->dependent = false;
+        memset(work->floors, SKYBOOK_SKIP + 1, sizeof(work->floors));
+        scan_tile(work, tile, code, true, &sum);
+        skybook_choose_floors(work, most_floors);
+        work->dependent = dependent;
+        scan_tile(work, tile, code, false, &sum);
     }
-    work->full = true;
-    work->dependent = false;
-    memset(work->floors, SKYBOOK_SKIP + 1, sizeof(work->floors));
-    scan_tile(work, tile, code, true);
-    skybook_choose_floors(work, most_floors);
-    work->dependent = dependent;
-    scan_tile(work, tile, code, false);
+    return sum == work->latents_sum ? SKYBOOK_OK : SKYBOOK_ERROR_MEMORY;
 }

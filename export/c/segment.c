@@ -76,6 +76,12 @@ uint32_t skybook_packed_place(const uint8_t *bytes)
     return (bytes[3] & LAYER_BITS) << 16 | first;
 }
 
+uint32_t skybook_packed_tile(const uint8_t *bytes)
+{
+    const bool wide = (bytes[3] & WIDE_FLAG) != 0;
+    return wide ? get16(bytes + 6) << 16 | get16(bytes + 8) : get16(bytes + 6);
+}
+
 uint32_t skybook_packed_length(const uint8_t *bytes)
 {
     const uint32_t head = head_bytes(bytes[3]);

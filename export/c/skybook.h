@@ -49,6 +49,7 @@ enum skybook_status {
     SKYBOOK_ERROR_INTERNAL = 100, /* the caller's write function failed, or this library */
     SKYBOOK_ERROR_USAGE = 200,    /* options or calls that do not fit together */
     SKYBOOK_ERROR_INPUT = 300,    /* samples beyond the significant bits, not `height` lines */
+    SKYBOOK_ERROR_MEMORY = 500,   /* tables, options, lines or latents changed in memory */
     SKYBOOK_ERROR_LIMIT = 600     /* bytes too few, a step too fine, a maximum exceeded */
 };
 
@@ -78,6 +79,10 @@ struct skybook_options {
     int16_t step_code;         /* 0..255: for all tiles, as far as they allow; below 0: none */
     uint32_t run;              /* 1..2^24 - 1: tells it from other encodings of the scene id, such
                                 * as a count of boots; 0: chosen by options and first lines */
+    uint32_t first_packet;     /* packets formed before with this APID: the count goes on */
+    uint32_t first_row;        /* to go on after a reset, with the same run, which must be given: */
+    uint32_t first_segment;    /* rows of tiles of the scene that were written, their segments */
+    uint64_t spent;            /* and their bytes, packets included */
 };
 
 /* What is known of a tile of the strip. */
@@ -90,6 +95,7 @@ struct skybook_tile {
     uint8_t code;        /* step code chosen */
     uint32_t samples;    /* that have data */
     uint64_t error;      /* squared, in DN^2, that the code is expected to make */
+    uint16_t bits;       /* of all samples and means, so of what deviates at most */
     uint8_t angles[SKYBOOK_ANGLES];
     uint16_t means[SKYBOOK_BANDS];
     uint32_t fixed, fixed_stop;     /* in the strip's bytes: mask segments, or that of no data */
@@ -140,6 +146,8 @@ struct skybook_work {
     uint8_t floors[SKYBOOK_CHANNELS];        /* least levels; 0 if the tile is not full */
     uint8_t wanted_floors[SKYBOOK_CHANNELS]; /* of AC, where they pay; with bits saved, in 1/256 */
     int32_t saved[SKYBOOK_CHANNELS];
+    uint32_t sums[SKYBOOK_BANDS]; /* of the components, as they were put */
+    uint32_t latents_sum;         /* of all latents, as they were put */
     uint8_t states[SKYBOOK_UNITS]; /* of the trellis before the next symbol of the layer */
 };
 
@@ -175,12 +183,23 @@ struct skybook_outcome {
     uint32_t eased;           /* those that leave bytes at the finest step */
 };
 
+/* Shows that memory changed: any bits of one word of 64, and nearly all else. */
+struct skybook_check {
+    uint64_t sum;  /* of words */
+    uint64_t sums; /* of that sum after each word */
+};
+
 struct skybook_encoder {
-    struct skybook_options options;
+    struct skybook_options options; /* from here to the check: the same for the whole scene */
     skybook_write write;
     void *user;
     uint32_t limit;    /* bytes of a segment, so that it fits a packet */
     uint32_t columns;  /* tiles in a row */
+    uint32_t run;       /* of the scene, once it has begun */
+    uint8_t binding[4]; /* the model's tag and the run, XORed */
+    uint32_t head_length;
+    uint8_t head[SKYBOOK_HEAD_BYTES];
+    struct skybook_check scene_check;
     uint32_t lines;    /* taken, of the strip not yet coded too */
     uint32_t held;     /* lines of the strip */
     uint32_t segments; /* written */
@@ -190,10 +209,9 @@ struct skybook_encoder {
     struct skybook_outcome outcome;
     enum skybook_status status;
     bool ended;
-    uint32_t run;       /* of the scene that has begun */
-    uint8_t binding[4]; /* the model's tag and the run, XORed */
-    uint32_t head_length;
-    uint8_t head[SKYBOOK_HEAD_BYTES];
+    struct skybook_check progress_check; /* of what stands from `lines` on, between calls */
+    bool busy;                           /* whether a call is under way */
+    uint64_t sums[SKYBOOK_MAX_COLUMNS][SKYBOOK_BANDS]; /* of the lines held, by tile */
     struct skybook_tile tiles[SKYBOOK_MAX_COLUMNS];
     uint16_t samples[SKYBOOK_BANDS][SKYBOOK_TILE][SKYBOOK_MAX_WIDTH];
     struct skybook_work work;
@@ -224,8 +242,13 @@ enum skybook_status skybook_init_sized(struct skybook_encoder *encoder, size_t s
 enum skybook_status skybook_push(struct skybook_encoder *encoder, const uint16_t *samples,
                                  uint32_t lines, size_t band, size_t line, size_t pixel);
 
-/* End the scene: code what is held, write the end segment. */
+/* End the scene: code what is held, write the end segment. Without the end where lines are missing
+ * of `height`: that is SKYBOOK_ERROR_INPUT. */
 enum skybook_status skybook_finish(struct skybook_encoder *encoder);
+
+/* End where the input broke off: code what is held, but write no end segment, so that no receiver
+ * takes the scene for complete. Returns SKYBOOK_ERROR_INPUT where all went well. */
+enum skybook_status skybook_cut(struct skybook_encoder *encoder);
 
 /* A write function for those who want the bytes in memory; `user` is a struct skybook_buffer. */
 struct skybook_buffer {

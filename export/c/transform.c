@@ -24,19 +24,30 @@ static uint32_t source(uint32_t index, uint32_t whole, uint32_t size)
     return mirrored(place < whole ? place : 2 * whole - 1 - place, size);
 }
 
-/* Scale a component to 12 bits, fill it up and continue it by 4 pixels on all sides. */
-static void make_plane(struct skybook_work *work, const struct skybook_tile *tile,
-                       const int32_t *component)
+/* The sum of the rows of a plane that are in use. */
+static uint64_t sum_of_plane(const struct skybook_work *work)
 {
+    return skybook_words(work->plane, (8u * work->positions[0] + 8u) * sizeof(work->plane[0]));
+}
+
+/* Scale a component to 12 bits, fill it up and continue it by 4 pixels on all sides. False if it is
+ * not what was put there. */
+static bool make_plane(struct skybook_work *work, const struct skybook_tile *tile, uint32_t band)
+{
+    const int32_t *component = &work->latents[0][0] + band * PIXELS;
+    uint32_t sum = 0;
     const uint32_t rows = 8u * work->positions[0], cols = 8u * work->positions[1];
     const unsigned shift = tile->shift;
     const int32_t half = 1 << shift >> 1;
     for (uint32_t row = 0; row < rows + 8; row++) {
         const int32_t *from = &component[source(row, rows, tile->rows) * tile->cols];
         int16_t *to = work->plane[row];
+        uint32_t of_row = 0;
         for (uint32_t col = 0; col < tile->cols; col++) {
             to[col + 4] = (int16_t)((from[col] + half) >> shift);
+            of_row += (uint32_t)from[col];
         }
+        sum += row >= 4 && row < tile->rows + 4u ? of_row : 0; /* the others come twice */
         for (uint32_t col = tile->cols + 4u; col < cols + 8; col++) {
             to[col] = to[source(col, cols, tile->cols) + 4];
         }
@@ -44,6 +55,7 @@ static void make_plane(struct skybook_work *work, const struct skybook_tile *til
             to[col] = to[source(col, cols, tile->cols) + 4];
         }
     }
+    return sum == work->sums[band];
 }
 
 /* Fold the columns of 8 rows of 16 numbers: sums, then differences. */
@@ -91,12 +103,14 @@ static void filter_block(const int16_t pixels[64], uint32_t parity, int32_t sums
 }
 #endif
 
-/* Latents of the blocks of a row; `latents` is those of frequency 0 of the row's first block. */
-static void filter_row(struct skybook_work *work, uint32_t block_row, int32_t *latents)
+/* Latents of the blocks of a row; `latents` is those of frequency 0 of the row's first block. Returns
+ * their sum. */
+static uint32_t filter_row(struct skybook_work *work, uint32_t block_row, int32_t *latents)
 {
     int16_t folded[2][8][WIDE]; /* sums and differences of rows */
     int16_t parts[2][64];       /* sums and differences of columns of those */
     int32_t sums[16];
+    uint32_t sum = 0;
     const uint32_t cols = work->positions[1];
     for (uint32_t row = 0; row < 8; row++) {
         const int16_t *upper = work->plane[8 * block_row + row];
@@ -114,42 +128,61 @@ static void filter_row(struct skybook_work *work, uint32_t block_row, int32_t *l
             filter_block(parts[parity % 2], parity, sums);
             for (uint32_t filter = 0; filter < 16; filter++) {
                 const uint32_t u = 2 * (filter / 4) + parity / 2, v = 2 * (filter % 4) + parity % 2;
-                latents[(8 * u + v) * SKYBOOK_POSITIONS + col] = (sums[filter] + 16) >> 5;
+                const int32_t latent = (sums[filter] + 16) >> 5;
+                latents[(8 * u + v) * SKYBOOK_POSITIONS + col] = latent;
+                sum += (uint32_t)latent;
             }
         }
     }
+    return sum;
 }
 
-/* The finest step code whose symbols stay within the limit. */
-static uint8_t finest(const struct skybook_work *work, const struct skybook_tile *tile)
+/* Find the finest step code whose symbols stay within the limit; false if a latent is beyond what its
+ * filter makes of any plane. */
+static bool find_finest(const struct skybook_work *work, struct skybook_tile *tile)
 {
     const uint32_t count = (uint32_t)work->positions[0] * work->positions[1];
     int32_t largest = 0;
+    bool possible = true;
     for (uint32_t channel = 0; channel < SKYBOOK_CHANNELS; channel++) {
+        int32_t of_channel = 0;
         for (uint32_t i = 0; i < count; i++) {
             const int32_t latent = work->latents[channel][i];
             const int32_t size = latent < 0 ? -latent : latent;
-            largest = size > largest ? size : largest;
+            of_channel = size > of_channel ? size : of_channel;
         }
+        possible = possible && of_channel <= skybook_bounds[channel % 64];
+        largest = of_channel > largest ? of_channel : largest;
+    }
+    if (!possible) {
+        return false;
     }
     unsigned shift = tile->shift < 7 ? 8u - tile->shift : 1u;
     unsigned octaves = 0;
     while (largest * SKYBOOK_LARGEST_MANTISSA >> (shift + octaves) >= SYMBOL_LIMIT) {
         octaves++;
     }
-    return (uint8_t)(16 * octaves);
+    tile->finest = (uint8_t)(16 * octaves);
+    return true;
 }
 
-void skybook_transform(struct skybook_work *work, struct skybook_tile *tile)
+enum skybook_status skybook_transform(struct skybook_work *work, struct skybook_tile *tile)
 {
     work->positions[0] = (uint8_t)((tile->rows + 7) / 8);
     work->positions[1] = (uint8_t)((tile->cols + 7) / 8);
+    work->latents_sum = 0;
     for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
-        int32_t *component = &work->latents[0][0] + band * PIXELS;
-        make_plane(work, tile, component);
+        int32_t *latents = work->latents[64 * band];
+        if (!make_plane(work, tile, band)) {
+            return SKYBOOK_ERROR_MEMORY;
+        }
+        const uint64_t plane = sum_of_plane(work);
         for (uint32_t row = 0; row < work->positions[0]; row++) {
-            filter_row(work, row, component + row * work->positions[1]);
+            work->latents_sum += filter_row(work, row, latents + row * work->positions[1]);
+        }
+        if (sum_of_plane(work) != plane) {
+            return SKYBOOK_ERROR_MEMORY;
         }
     }
-    tile->finest = finest(work, tile);
+    return find_finest(work, tile) ? SKYBOOK_OK : SKYBOOK_ERROR_MEMORY;
 }

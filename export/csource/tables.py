@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,7 @@ from onboard.errors import BundleError
 
 _HALF_AT_MOST = 1 << 22
 """Half of the largest divisor by which latents are scaled (SPEC.md, section 9)."""
+Order = Literal["<", ">"]
 _PER_LINE = 96
 _GUESS_BINS = 96
 """Quarter octaves of a latent, from 1 to below 2^24."""
@@ -65,10 +66,28 @@ class Table:
         sides = "".join(f"[{side}]" for side in self.values.shape)
         return f"const {self.kind} skybook_{self.name}{sides}"
 
+    def memory(self, order: Order) -> bytes:
+        """Return the bytes that it is in memory; `order` is `<` or `>`, of a byte and the next."""
+        kind = self.kind.removesuffix("_t")
+        return self.values.astype(np.dtype(kind).newbyteorder(order)).tobytes()
+
     @property
     def definition(self) -> str:
         """The C definition."""
-        return f"{self.declaration} = {_braces(self.values)};\n"
+        return f"{self.declaration} = {braces(self.values)};\n"
+
+
+def check(tables: list[Table], order: Order) -> tuple[int, int]:
+    """Return the check of tables in memory: see `struct skybook_check`, guard.c.
+
+    Args:
+        tables: constants.
+        order: of bytes in memory, `<` or `>`.
+    """
+    memories = (table.memory(order) for table in tables)
+    padded = b"".join(m.ljust(-(-len(m) // 32) * 32, b"\0") for m in memories)
+    sums = np.frombuffer(padded, f"{order}u8").astype(np.uint64).cumsum()
+    return int(sums[-1]), int(sums.sum())
 
 
 def numbers(bundle: Bundle) -> dict[str, int]:
@@ -105,6 +124,7 @@ def constants(bundle: Bundle) -> list[Table]:
         Table("sines", "int16_t", circle[:, 0, 1]),
         Table("filters", "int16_t", filters),
         Table("pairs", "int16_t", filters.reshape(4, 16, 32, 2).swapaxes(1, 2)),
+        Table("bounds", "int32_t", _bounds(lapped.transform)),
         Table("mantissas", "uint16_t", lapped.transform.mantissas),
         Table("order", "uint16_t", contexts.order),
         Table("cuts", "uint16_t", np.array(contexts.cuts)),
@@ -143,11 +163,20 @@ def _quarters(transform: LappedTransform) -> NDArray[np.int64]:
             weights != col_sign * weights[:, ::-1]
         ).any():
             raise BundleError(f"transform: filter {number} is neither even nor odd along an axis")
-    largest = (int(np.abs(filters).sum(axis=(1, 2)).max()) * PLANE_LIMIT >> LATENT_SHIFT) + 1
+    largest = int(_bounds(transform).max())
     if largest * int(transform.mantissas.max()) + _HALF_AT_MOST >= 1 << 31:
         raise BundleError("transform: latents times a step's mantissa do not fit 32 bits")
     quarters = filters[:, :BLOCK, :BLOCK].reshape(4, 2, 4, 2, FREQUENCIES)
     return quarters.transpose(1, 3, 0, 2, 4).reshape(4, 16, FREQUENCIES)
+
+
+def _bounds(transform: LappedTransform) -> NDArray[np.int64]:
+    """Return what no latent of each filter passes: its weights' magnitudes times the largest plane.
+
+    One more than that, as latents are rounded.
+    """
+    weights = np.abs(transform.analysis.astype(np.int64)).sum(axis=(1, 2))
+    return np.asarray((weights * PLANE_LIMIT >> LATENT_SHIFT) + 1, np.int64)
 
 
 def _sparse(
@@ -243,10 +272,10 @@ def _guess(lapped: LappedModel) -> NDArray[np.int64]:
     return bits
 
 
-def _braces(values: NDArray[Any]) -> str:
-    """Return an initialiser."""
+def braces(values: NDArray[Any]) -> str:
+    """Return an initialiser of an array of integers."""
     if values.ndim > 1:
-        return "{" + ",\n".join(_braces(part) for part in values) + "}"
+        return "{" + ",\n".join(braces(part) for part in values) + "}"
     return "{" + "\n".join(_lines(str(value) for value in values.tolist())) + "}"
 
 

@@ -1,12 +1,15 @@
 """C source: the onboard encoder of a bundle as plain C99, its tables as constants.
 
-The sources in `export/c` are the same for every bundle; `tables.h` and `tables.c` are made here.
+The sources in `export/c` are the same for every bundle; `tables.h`, `tables.c` and `golden.c` are
+made here.
 """
 
 from importlib.resources import files
 from pathlib import Path
 
-from export.csource.tables import Table, constants, numbers, sum_type
+from export.csource.bounds import check_bounds
+from export.csource.golden import golden_source
+from export.csource.tables import Order, Table, check, constants, numbers, sum_type
 from onboard.bundle import Bundle
 from onboard.codec.lapped.codec import LappedCodec
 from onboard.errors import BundleError, UsageError
@@ -32,9 +35,12 @@ def write(bundle: Bundle, folder: Path) -> list[Path]:
             f"{bundle.kind!r}: its networks run on an inference engine only"
         )
     tables = constants(bundle)
+    golden = LappedCodec.of(bundle.codec).golden
+    check_bounds(bundle, tables)
     contents = {
         "tables.h": _header(bundle, tables),
         "tables.c": '#include "tables.h"\n\n' + "\n".join(table.definition for table in tables),
+        "golden.c": golden_source(golden),
     }
     for source in files("export").joinpath("c").iterdir():
         if source.name == "Makefile" or source.name.endswith((".c", ".h")):
@@ -64,10 +70,24 @@ def _header(bundle: Bundle, tables: list[Table]) -> str:
         "",
         *(f"extern {table.declaration};" for table in tables),
         "",
+        "/* All of them, and what they come to in memory of either order of bytes: see guard.c. */",
+        "#define SKYBOOK_TABLES(X) " + " ".join(f"X({table.name})" for table in tables),
+        f"#define SKYBOOK_CHECK_LITTLE {_check(tables, '<')}",
+        f"#define SKYBOOK_CHECK_BIG {_check(tables, '>')}",
+        "",
+        "/* The bundle's name, and its golden tiles: see selftest.h. */",
+        f'#define SKYBOOK_NAME "{_plain(bundle.name)}"',
+        f"#define SKYBOOK_GOLDENS {len(LappedCodec.of(bundle.codec).golden)}",
+        "",
         "#endif",
         "",
     ]
     return "\n".join(lines)
+
+
+def _check(tables: list[Table], order: Order) -> str:
+    """Return the check of tables as a C initialiser."""
+    return "{" + ", ".join(f"UINT64_C({value:#018x})" for value in check(tables, order)) + "}"
 
 
 def _plain(name: str) -> str:

@@ -52,7 +52,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def html(measured: dict[str, Any]) -> str:
-    results = Results([measured], _rd(), _energy(), {"probe": "no <machine>"})
+    results = Results([measured], _rd(), _energy(), [], {"probe": "no <machine>"})
     return html_report(results, load_profiles(), FLAGSHIP)
 
 

@@ -41,7 +41,7 @@ BUILDS = {
     ),
 }
 """The last has little room for a strip, so that gaps are closed; the native one has vectors."""
-PROGRAM = ("main.c", "command.c", "report.c")
+PROGRAM = ("main.c", "bench.c", "command.c", "recorded.c", "report.c")
 """Sources of the command, which are no part of the library."""
 MEGABYTE = 1_000_000
 Image = NDArray[np.uint16]

@@ -1,0 +1,107 @@
+/* Guard: what shows that memory is no longer what was put there (docs/board.md). */
+#include <string.h>
+
+#include "parts.h"
+
+/* The sum of memory's words of 64 bits, the last one filled up with 0. Whatever happens to the bits
+ * of one word shows in it. */
+uint64_t skybook_words(const void *memory, size_t length)
+{
+    const uint8_t *bytes = memory;
+    uint64_t words[4] = {0}, sum = 0;
+    for (; length >= sizeof(words); length -= sizeof(words), bytes += sizeof(words)) {
+        memcpy(words, bytes, sizeof(words));
+        sum += words[0] + words[1] + words[2] + words[3];
+    }
+    memset(words, 0, sizeof(words));
+    memcpy(words, bytes, length);
+    return sum + words[0] + words[1] + words[2] + words[3];
+}
+
+/* The sum of what a line of a band has in a tile of the strip. */
+uint64_t skybook_words_of_line(const struct skybook_encoder *encoder, uint32_t column,
+                             const uint16_t *line)
+{
+    const uint32_t first = column * SKYBOOK_TILE, left = encoder->options.width - first;
+    return skybook_words(&line[first], 2 * (size_t)(left < SKYBOOK_TILE ? left : SKYBOOK_TILE));
+}
+
+/* Go on with the check of memory: the sum of its words and, as Fletcher does, of the sums so far,
+ * which shows words that changed places or changed alike. */
+static void add(struct skybook_check *check, const void *memory, size_t length)
+{
+    const uint8_t *bytes = memory;
+    uint64_t words[4], sum = check->sum, sums = check->sums;
+    for (; length >= sizeof(words); length -= sizeof(words), bytes += sizeof(words)) {
+        memcpy(words, bytes, sizeof(words));
+        sums += 4 * sum + 4 * words[0] + 3 * words[1] + 2 * words[2] + words[3];
+        sum += words[0] + words[1] + words[2] + words[3];
+    }
+    if (length > 0) {
+        memset(words, 0, sizeof(words));
+        memcpy(words, bytes, length);
+        sums += 4 * sum + 4 * words[0] + 3 * words[1] + 2 * words[2] + words[3];
+        sum += words[0] + words[1] + words[2] + words[3];
+    }
+    check->sums = sums;
+    check->sum = sum;
+}
+
+static struct skybook_check check_of(const void *memory, size_t length)
+{
+    struct skybook_check check = {0, 0};
+    add(&check, memory, length);
+    return check;
+}
+
+static bool same(struct skybook_check one, struct skybook_check other)
+{
+    return one.sum == other.sum && one.sums == other.sums;
+}
+
+/* Whether all tables are as they were emitted. */
+bool skybook_tables_are_whole(void)
+{
+    static const struct skybook_check little = SKYBOOK_CHECK_LITTLE, big = SKYBOOK_CHECK_BIG;
+    const uint16_t one = 1;
+    uint8_t first = 0;
+    struct skybook_check check = {0, 0};
+    memcpy(&first, &one, 1);
+#define ADD(name) add(&check, skybook_##name, sizeof(skybook_##name));
+    SKYBOOK_TABLES(ADD)
+#undef ADD
+    return same(check, first == 1 ? little : big);
+}
+
+static struct skybook_check of_scene(const struct skybook_encoder *encoder)
+{
+    return check_of(encoder, offsetof(struct skybook_encoder, scene_check));
+}
+
+static struct skybook_check of_progress(const struct skybook_encoder *encoder)
+{
+    const size_t first = offsetof(struct skybook_encoder, lines);
+    const size_t stop = offsetof(struct skybook_encoder, progress_check);
+    return check_of((const uint8_t *)encoder + first, stop - first);
+}
+
+/* Take note of what stays as it is for a scene, and of how far it is. */
+void skybook_seal_scene(struct skybook_encoder *encoder)
+{
+    encoder->scene_check = of_scene(encoder);
+}
+
+void skybook_seal_progress(struct skybook_encoder *encoder)
+{
+    encoder->progress_check = of_progress(encoder);
+}
+
+bool skybook_scene_is_whole(const struct skybook_encoder *encoder)
+{
+    return same(of_scene(encoder), encoder->scene_check);
+}
+
+bool skybook_progress_is_whole(const struct skybook_encoder *encoder)
+{
+    return same(of_progress(encoder), encoder->progress_check);
+}

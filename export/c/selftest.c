@@ -1,0 +1,54 @@
+#include "selftest.h"
+
+#include "parts.h"
+
+#define HEAD_BYTES 10u /* of the segment of tile 0 */
+
+/* What is left to be seen of a golden tile. */
+struct watch {
+    const struct skybook_golden *golden;
+    uint32_t segments; /* before: the scene header, then the tile */
+    bool same;
+};
+
+static int compare(void *user, const uint8_t *bytes, size_t length)
+{
+    struct watch *watch = user;
+    const struct skybook_golden *golden = watch->golden;
+    if (watch->segments++ == 1) {
+        watch->same = length == HEAD_BYTES + golden->length + SKYBOOK_CRC_BYTES;
+        for (uint32_t i = 0; i < golden->length && watch->same; i++) {
+            watch->same = bytes[HEAD_BYTES + i] == golden->body[i];
+        }
+    }
+    return 0;
+}
+
+static bool passes(struct skybook_encoder *encoder, const struct skybook_golden *golden)
+{
+    struct watch watch = {golden, 0, false};
+    struct skybook_options options;
+    const size_t line = golden->cols;
+    skybook_defaults(&options, golden->cols);
+    options.segment_bytes = SKYBOOK_PACKET_BYTES;
+    options.step_code = golden->step_code;
+    options.trellis = golden->trellis;
+    enum skybook_status status = skybook_init(encoder, &options, compare, &watch);
+    if (status == SKYBOOK_OK) {
+        status =
+            skybook_push(encoder, golden->samples, golden->rows, golden->rows * line, line, 1);
+    }
+    if (status == SKYBOOK_OK) {
+        status = skybook_finish(encoder);
+    }
+    return status == SKYBOOK_OK && watch.same;
+}
+
+uint32_t skybook_selftest(struct skybook_encoder *encoder)
+{
+    uint32_t passed = 0;
+    for (uint32_t i = 0; i < SKYBOOK_GOLDENS; i++) {
+        passed += passes(encoder, &skybook_goldens[i]) ? 1u : 0u;
+    }
+    return passed;
+}

@@ -1,0 +1,30 @@
+/* Self test: tiles with the bytes that they must give, as they are in the bundle. */
+#ifndef SKYBOOK_SELFTEST_H
+#define SKYBOOK_SELFTEST_H
+
+#include "skybook.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct skybook_golden {
+    const uint16_t *samples; /* band by band, row by row */
+    const uint8_t *body;     /* of the only segment of the tile */
+    uint32_t length;
+    uint16_t rows, cols;
+    int16_t step_code;
+    bool trellis;
+};
+
+extern const struct skybook_golden skybook_goldens[SKYBOOK_GOLDENS];
+
+/* Encode the golden tiles, and return how many give the bytes that they must. All is well if they
+ * are SKYBOOK_GOLDENS. The encoder is begun anew for each. */
+uint32_t skybook_selftest(struct skybook_encoder *encoder);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

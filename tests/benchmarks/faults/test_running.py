@@ -1,0 +1,32 @@
+"""Upsets of the running C encoder: the same flips again, every one counted."""
+
+import shutil
+
+import pytest
+
+from benchmarks.faults.report import running_text
+from benchmarks.faults.running import measure_running
+from onboard.errors import UsageError
+
+
+def test_flips_come_to_the_same_again() -> None:
+    if shutil.which("cc") is None:
+        pytest.skip("no C compiler is installed")
+    seen: list[str] = []
+    found = measure_running("skybook-s2", 40, 3, False, seen.append, (64, 64))
+    for kind in ("state", "constants"):
+        counts = found[kind]
+        names = ("same", "reported", "marked", "silent", "gross", "crash", "hang")
+        assert sum(counts[name] for name in names) == 40
+        assert counts["hang"] == 0
+    assert found["state"]["same"] > 10
+    assert found["constants"]["reported"] > 30
+    assert found["constants_silent_percent"] == 0
+    assert found["silent_gross_percent"] <= found["silent_percent"] <= 5
+    assert "gross" in running_text(found)
+    assert measure_running("skybook-s2", 40, 3, False, seen.append, (64, 64)) == found
+
+
+def test_no_flips_are_refused() -> None:
+    with pytest.raises(UsageError, match="expected 1 or more"):
+        measure_running("skybook-s2", 0, 1, False, lambda _: None)

@@ -1,0 +1,427 @@
+"""Edges of the C encoder that few scenes reach: little room, wide tiles, odd files and options."""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from export.csource import write as csource
+from export.csource.tables import Table, constants
+from ground.decode.decoder import Decoder
+from onboard import bundle as bundles
+from onboard.encoder import Encoder
+from onboard.link.header import SceneHeader
+from onboard.link.packet import PacketOptions
+from tests.export.csource.test_csource import (
+    STRICT,
+    Case,
+    Image,
+    build,
+    noise,
+    options,
+    run,
+    scene,
+)
+from tests.export.csource.test_guard import CHECKED, HEAD, parts, told
+
+__all__ = ["build", "parts"]
+SMALL = ("-DSKYBOOK_STRIP_BYTES=65600", "-DSKYBOOK_STRIP_SEGMENTS=300")
+"""Room for a row of tiles only where gaps are closed that earlier attempts left."""
+GIVEN = b"\xff" * 64
+"""A line of 8 columns."""
+
+Command = tuple[int, list[str], bytes]
+"""Exit code, arguments, input."""
+
+
+def lines(image: Image) -> bytes:
+    return image.transpose(1, 0, 2).astype("<u2").tobytes()
+
+
+def commands(folder: Path) -> Iterator[Command]:
+    """Yield command lines, good and bad ones, with files in a folder."""
+    raw, out = folder / "given.bil", folder / "given.pkt"
+    raw.write_bytes(GIVEN * 70)
+    usual = ["-", "-o", "-", "--width", "8"]
+    yield 0, ["--help"], b""
+    for arguments in ([], ["-o", "-"], ["-", "--width", "8"], ["-", "-o", "-"], ["-", "x"]):
+        yield 2, arguments, b""
+    yield 2, ["-", *usual], b""
+    yield 2, ["bench", "--slow"], b""
+    yield 2, ["selftest", "more"], b""
+    yield 2, [str(raw), "-o", str(raw), "--width", "8"], b""
+    same, other = folder / "same", folder / "other"
+    same.hardlink_to(raw)
+    other.write_bytes(b"what was there")
+    yield 2, [str(raw), "-o", str(same), "--width", "8"], b""
+    yield 0, [str(raw), "-o", str(other), "--width", "8"], b""
+    yield 0, [str(raw), "-o", "/dev/null", "--width", "8"], b""
+    for name, value in BAD_VALUES:
+        yield 2, [*usual, name, value], GIVEN
+    for name, value in GOOD_VALUES:
+        yield 0, [*usual, name, value], GIVEN
+    yield 2, [*usual, "--ratio"], GIVEN
+    yield 2, [*usual, "--ratio", "4", "--step-code", "9"], GIVEN
+    yield 0, [*usual, "--ratio", "4", "--ratio", "5"], GIVEN
+    yield 2, [*usual, "--packets", "--resume"], GIVEN
+    yield 2, ["-", "-o", str(folder / "bare.sky"), "--width", "8", "--resume"], GIVEN
+    yield 2, ["-", "-o", str(folder / "none.pkt"), "--width", "8", "--resume"], GIVEN
+    yield 2, ["-", "-o", str(folder / "none" / "x.sky"), "--width", "8"], GIVEN
+    yield 3, [*usual], b""
+    yield 3, [*usual], GIVEN + b"\0"
+    yield 3, [str(folder / "none"), "-o", "-", "--width", "8"], b""
+    yield 3, [*usual, "--significant-bits", "7"], GIVEN
+    wide = ["-", "-o", "-", "--width", "128", "--significant-bits", "7", "--step-code", "9"]
+    yield 3, wide, GIVEN * 16
+    yield 0, [*usual, "--nodata", "65535", "--step-code", "9"], GIVEN
+    yield 3, [*usual, "--bytes", "9000", "--lines", "3"], GIVEN
+    yield 0, [*usual, "--bytes", "9000", "--lines", "1"], GIVEN * 3
+    yield 6, [*usual, "--bytes", "1", "--lines", "1"], GIVEN
+    yield 6, ["-", "-o", "-", "--width", "2049"], GIVEN
+    yield 3, [*usual, "--layout", "bsq"], GIVEN
+    yield 0, [str(raw), "-o", str(out), "--width", "8", "--layout", "bsq"], b""
+    yield 3, [str(raw), "-o", str(out), "--width", "9", "--layout", "bsq"], b""
+    yield 0, [str(raw), "-o", str(out), "--width", "8", "--layout", "bip"], b""
+    if Path("/dev/full").exists():
+        yield 1, [str(raw), "-o", "/dev/full", "--width", "8"], b""
+        yield 1, ["-", "-o", "/dev/full", "--width", "8"], GIVEN
+        yield 3, ["-", "-o", "/dev/full", "--width", "8"], GIVEN + b"\0"
+
+
+BAD_VALUES = [
+    *(("--width", value) for value in ("0", "", "8x", "-8", "16777217", "99999999999999999999")),
+    *(("--nodata", value) for value in ("65536", "x")),
+    *(("--significant-bits", value) for value in ("0", "17")),
+    *(("--ratio", value) for value in ("", "4x", "0", "-1", "nan")),
+    *(("--start-time", value) for value in ("x", "5.65536", "1.", "12345678901234567")),
+    *((name, "0") for name in ("--bytes", "--lines")),
+    ("--step-code", "256"),
+    ("--segment-bytes", "65552"),
+    ("--segment-bytes", "113"),
+    ("--scene-id", "65536"),
+    ("--packet-bytes", "65536"),
+    ("--apid", "2047"),
+    ("--first-packet", "2147483648"),
+    ("--line-period", "1099511627776"),
+    ("--byte-order", "middle"),
+    ("--layout", "bal"),
+    ("--unknown", "1"),
+]
+GOOD_VALUES = [
+    ("--start-time", "5"),
+    ("--start-time", "5.65535"),
+    ("--byte-order", "big"),
+    ("--byte-order", "little"),
+    ("--nodata", "65535"),
+    ("--step-code", "9"),
+    ("--step-code", "255"),
+    ("--first-packet", "2147483647"),
+    ("--line-period", "1099511627775"),
+    ("--scene-id", "65535"),
+    ("--apid", "2046"),
+]
+
+
+def test_commands_have_their_exit_codes(build: Callable[[str], Path], tmp_path: Path) -> None:
+    for code, arguments, given in commands(tmp_path):
+        command = [build("sanitize"), *arguments]
+        done = subprocess.run(command, input=given, capture_output=True, check=False)
+        assert done.returncode == code, arguments
+        assert done.stderr or not code, arguments
+
+
+def resumed(folder: Path, stream: bytes, given: bytes) -> Iterator[Command]:
+    """Yield what goes on in files that are cut, damaged or something else.
+
+    Args:
+        folder: for the files.
+        stream: packets of a scene of `given` with its end.
+        given: lines of 150 columns.
+    """
+    short, marked = bytearray(stream[:-END]), bytearray(stream[:-END])
+    short[4:6] = b"\0\0"
+    marked[13] = ord("?")
+    kinds = {
+        "cut": (0, stream[: -END - 5]),
+        "empty": (0, b""),
+        "ended": (2, stream),
+        "ended, more": (2, stream + stream[:45]),
+        "short": (0, bytes(short)),
+        "other": (0, b"?" * 99),
+        "other mark": (2, bytes(marked)),
+        "no mark": (2, stream[:12] + b"?" + stream[13:-END]),
+        "longer": (2, stream[:20] + b"\xff" + stream[21:-END]),
+        "within": (2, b"\x08\x03\xc0\0\0\x08" + bytes(6) + b"SK\x10"),
+        "twice": (2, stream[:-END] + stream[:-END]),
+    }
+    for name, (code, held) in kinds.items():
+        path = folder / f"{name}.pkt"
+        path.write_bytes(held)
+        more = ["--apid", "3", "--packet-control", "--packet-bytes", "300", "--resume"]
+        yield code, ["-", "-o", str(path), "--width", "150", *more], given
+    pipe = folder / "pipe.pkt"
+    os.mkfifo(pipe)
+    yield 2, ["-", "-o", str(pipe), "--width", "150", "--resume"], given
+
+
+END = 44
+"""Bytes of the packet with the end."""
+RESUMED = ["--width", "150", "--apid", "3", "--packet-bytes", "300", "--packet-control"]
+
+
+def test_what_a_file_holds_decides_whether_it_is_gone_on_with(
+    build: Callable[[str], Path], tmp_path: Path
+) -> None:
+    given, whole = lines(scene(31, 140, 150)), tmp_path / "whole.pkt"
+    command = [build("sanitize"), "-", "-o", whole, *RESUMED]
+    subprocess.run(command, input=given, check=True)
+    for code, arguments, own in resumed(tmp_path, whole.read_bytes(), given):
+        done = subprocess.run(
+            [build("sanitize"), *arguments], input=own, capture_output=True, check=False
+        )
+        assert done.returncode == code, arguments[2]
+
+
+def crowded() -> Iterator[Case]:
+    """Yield scenes whose rows of tiles have little room in a small build."""
+    image = scene(41, 70, 1000)
+    image[:, :, 500:] = noise(41, 70, 500, 12)
+    yield Case(image, options(ratio=9.0))
+    yield Case(image, options(ratio=9.0, segment_bytes=600, one_layer=True))
+    yield Case(noise(9, 64, 900), options(ratio=1.0))
+    for seed, ratio in enumerate((5.0, 7.0, 9.0)):
+        yield Case(noise(seed, 64, 900, 12 + seed), options(ratio=ratio))
+        yield Case(scene(seed, 64, 1500), options(ratio=ratio, segment_bytes=800))
+
+
+@pytest.mark.slow
+def test_gaps_are_closed_where_there_is_little_room(
+    c_sources: Path, build: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """A small build gives the bytes of a large one, or says that it has no room."""
+    program = tmp_path / "small"
+    command = ["gcc", *STRICT, "-O1", *SMALL, "-fsanitize=address,undefined"]
+    sources = sorted(c_sources.glob("*.c"))
+    subprocess.run([*command, "-fno-sanitize-recover=all", "-o", program, *sources], check=True)
+    same = 0
+    for case in crowded():
+        arguments = ["-", "-o", "-", *case.arguments]
+        found, expected = (
+            subprocess.run(
+                [one, *arguments], input=lines(case.image), capture_output=True, check=False
+            )
+            for one in (program, build("gcc"))
+        )
+        assert found.returncode in (0, 6)
+        if found.returncode == 0:
+            assert found.stdout == expected.stdout
+            same += 1
+    assert same >= 2
+
+
+def variant(folder: Path, change: Callable[[Table], Any]) -> None:
+    """Write the encoder with other tables, whose check is right.
+
+    Args:
+        folder: for the sources.
+        change: the values of a table.
+    """
+    bundle = bundles.load("skybook-s2")
+    tables = [replace(table, values=change(table)) for table in constants(bundle)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csource, "constants", lambda _: tables)
+        csource.write(bundle, folder)
+
+
+def costs_times(factor: float) -> Callable[[Table], Any]:
+    """Return a change of what symbols are told to cost."""
+
+    def change(table: Table) -> Any:
+        if table.name != "costs":
+            return table.values
+        return np.minimum(table.values * factor, 65_535).astype(np.int64)
+
+    return change
+
+
+def no_latents(table: Table) -> Any:
+    """Let no filter make latents above 100."""
+    return np.minimum(table.values, 100) if table.name == "bounds" else table.values
+
+
+def compiled(folder: Path, *flags: str) -> Path:
+    command = ["gcc", *STRICT, "-O1", *CHECKED, *flags, "-o", folder / "skybook"]
+    subprocess.run([*command, *folder.glob("*.c")], check=True)
+    return folder / "skybook"
+
+
+@pytest.mark.slow
+def test_a_latent_that_no_plane_makes_is_memory_that_changed(tmp_path: Path) -> None:
+    variant(tmp_path, no_latents)
+    command = [compiled(tmp_path), "-", "-o", "-", "--width", "64"]
+    flat, steep = np.full((4, 64, 64), 9, np.uint16), noise(3, 64, 64)
+    for image, code in ((flat, 0), (steep, 5)):
+        done = subprocess.run(command, input=lines(image), capture_output=True, check=False)
+        assert done.returncode == code
+        assert bool(done.stdout) == (code == 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("factor", [0.9, 3.0])
+def test_segments_hold_what_was_told_to_take_less_or_more(factor: float, tmp_path: Path) -> None:
+    """Costs that are wrong make other segments, never ones that do not decode."""
+    variant(tmp_path, costs_times(factor))
+    image = scene(61, 70, 150)
+    for more in ([], ["--one-layer"]):
+        command = [compiled(tmp_path), "-", "-o", "-", "--width", "150", *more]
+        done = subprocess.run(command, input=lines(image), capture_output=True, check=False)
+        assert done.returncode == 0
+        decoded = Decoder(bundles.find("skybook-s2")).decode(done.stdout)
+        assert decoded.complete
+        assert np.abs(decoded.scene.image.astype(int) - image).mean() < 250
+
+
+@pytest.mark.slow
+def test_wide_products_give_the_same_bytes(
+    c_sources: Path, build: Callable[[str], Path], tmp_path: Path
+) -> None:
+    for path in c_sources.glob("*.[ch]"):
+        (tmp_path / path.name).write_text(path.read_text())
+    program = compiled(tmp_path, "-DSKYBOOK_NARROW=0")
+    for image in (noise(5, 70, 90), scene(62, 70, 90)):
+        assert run(program, image, ["--width", "90"]) == run(build("gcc"), image, ["--width", "90"])
+
+
+WIDE = """
+int main(int count, char **arguments)
+{
+    if (count != 2 || fread(image, 1, sizeof(image), stdin) != sizeof(image)) {
+        return 1;
+    }
+    skybook_defaults(&options, WIDTH);
+    options.packets = true;
+    options.first_row = (uint32_t)atoi(arguments[1]);
+    options.run = 77;
+    options.first_segment = 7;
+    options.first_packet = 5;
+    options.spent = 1000;
+    begin();
+    push(0, 128);
+    skybook_finish(&encoder);
+    fwrite(bytes, 1, buffer.used, stdout);
+    return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("row", [1, 32_767, 32_768, 200_000])
+def test_tiles_of_any_number_are_those_of_python(
+    row: int, parts: list[Path], tmp_path: Path
+) -> None:
+    image = scene(51, 128, 80)
+    text = "#include <stdlib.h>\n" + HEAD + WIDE
+    told(parts, tmp_path, text.replace("return 1;", "return 0;"))
+    done = subprocess.run(
+        [tmp_path / "caller", str(row)], input=lines(image), capture_output=True, check=True
+    )
+    encoder = Encoder(bundles.load("skybook-s2"))
+    packets = PacketOptions()
+    chosen = options(ratio=20.48, packets=packets, run=77)
+    header = SceneHeader.of(image)
+    header = SceneHeader(header.sample_type, 16, 4, 80, 0)
+    done_before = encoder.progress(header, chosen, row, 7, 1000)
+    expected: list[bytes] = []
+    windows = [image[:, :64], image[:, 64:]]
+    for strip in encoder.stream(windows, header, chosen, done_before):
+        expected += packets.pack(strip.segments, strip.line, 5 + len(expected))
+    assert done.stdout == b"".join(expected)
+
+
+EDGES = {
+    "lanes": """
+#include "parts.h"
+int main(void)
+{
+    uint32_t symbols[64];
+    uint8_t lane[256];
+    for (uint32_t i = 0; i < 64; i++) {
+        symbols[i] = (uint32_t)(3 << SKYBOOK_ROW_BITS) | 40u;
+    }
+    const size_t whole = skybook_lane(symbols, 64, lane, sizeof(lane));
+    for (size_t size = 0; size < whole; size++) {
+        if (skybook_lane(symbols, 64, lane, size) != 0) {
+            return 1;
+        }
+    }
+    symbols[9] = ((uint32_t)-1000000 << SKYBOOK_ROW_BITS) | 40u;
+    const bool below = skybook_lane(symbols, 64, lane, sizeof(lane)) == SKYBOOK_NO_LANE;
+    symbols[9] = (1000000u << SKYBOOK_ROW_BITS) | 40u;
+    const bool above = skybook_lane(symbols, 64, lane, sizeof(lane)) == SKYBOOK_NO_LANE;
+    printf("%d %d %d", whole > 4, below, above);
+    return 0;
+}
+""",
+    "ends": """
+static int change(void *user, const uint8_t *data, size_t length)
+{
+    encoder.options.scene_id = 1;
+    return skybook_to_buffer(user, data, length);
+}
+
+int main(void)
+{
+    static struct skybook_encoder fresh;
+    prepare();
+    printf("%d ", skybook_push(&fresh, image[0], 1, WIDTH, LINE, 1));
+    printf("%d ", skybook_init_sized(&encoder, 1, &options, skybook_to_buffer, &buffer));
+    begin();
+    printf("%d ", skybook_finish(&encoder));
+    skybook_init(&encoder, &options, change, &buffer);
+    printf("%d ", push(0, 128));
+    options.height = 3;
+    begin();
+    printf("%d ", push(0, 4));
+    begin();
+    push(0, 2);
+    printf("%d ", skybook_finish(&encoder));
+    begin();
+    push(0, 3);
+    printf("%d ", skybook_finish(&encoder));
+    options.height = 0;
+    options.first_row = 1;
+    options.run = 5;
+    options.step_code = 80;
+    begin();
+    push(0, 3);
+    printf("%d ", skybook_finish(&encoder));
+    buffer.size = 10;
+    buffer.used = 0;
+    skybook_init(&encoder, &options, skybook_to_buffer, &buffer);
+    push(0, 3);
+    printf("%d", skybook_finish(&encoder));
+    return 0;
+}
+""",
+    "bits": """
+int main(void)
+{
+    prepare();
+    options.significant_bits = 11;
+    begin();
+    printf("%d", push(0, 64));
+    return 0;
+}
+""",
+}
+
+
+def test_each_end_of_a_scene_has_its_status(parts: list[Path], tmp_path: Path) -> None:
+    found = told(parts, tmp_path, HEAD + EDGES["ends"])
+    assert found.split() == ["200", "200", "300", "500", "300", "300", "0", "0", "100"]
+    assert told(parts, tmp_path, HEAD + EDGES["bits"]) == "300"
+    assert told(parts, tmp_path, HEAD + EDGES["lanes"]) == "1 1 1"

@@ -1,0 +1,221 @@
+"""MC/DC of the C encoder: 95 % of conditions decide alone in some test, each other is justified."""
+
+import os
+import subprocess
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from onboard import bundle as bundles
+from onboard.codec.lapped.codec import LappedCodec
+from onboard.codec.tile import DEPENDENT
+from tests.export.csource.mcdc import COVERAGE, JUSTIFIED, Condition, Tools, read
+from tests.export.csource.test_csource import CASES, Case, extremes, holes, noise, options, scene
+from tests.export.csource.test_edges import (
+    EDGES,
+    RESUMED,
+    SMALL,
+    commands,
+    costs_times,
+    crowded,
+    lines,
+    no_latents,
+    resumed,
+    variant,
+)
+from tests.export.csource.test_guard import COUNTS, FLIPS, HEAD, MISUSE, REFUSALS
+
+LEAST_PERCENT = 95
+NARROW = ("-DSKYBOOK_MAX_WIDTH=128",)
+
+
+@dataclass
+class Runs:
+    """Programs built for coverage, and the profiles of what they ran.
+
+    Attributes:
+        tools: compiler.
+        sources: folder of the encoder.
+        folder: for programs and profiles.
+        profiles: files of them.
+    """
+
+    tools: Tools
+    sources: Path
+    folder: Path
+    profiles: list[Path] = field(default_factory=list)
+
+    def build(
+        self,
+        name: str,
+        *macros: str,
+        caller: str = "",
+        tables: str = "",
+        golden: str = "",
+        folder: Path | None = None,
+    ) -> Path:
+        """Build the command, or a caller of the library; with sources of its own, or a folder."""
+        program = self.folder / name
+        folder = folder or self.sources
+        left_out = ("main.c",) if caller else ()
+        sources = [path for path in folder.glob("*.c") if path.name not in left_out]
+        for text, stem in ((caller, "caller"), (tables, "tables"), (golden, "golden")):
+            if text:
+                own = self.folder / f"{name}-{stem}.c"
+                own.write_text(text)
+                sources = [path for path in sources if path.stem != stem] + [own]
+        command = [self.tools.clang, "-std=c99", "-O1", *COVERAGE, *macros, f"-I{folder}"]
+        subprocess.run([*command, "-o", program, *sources], check=True)
+        return program
+
+    def run(self, program: Path, arguments: list[str], given: bytes = b"") -> None:
+        """Run a program, whatever its exit code."""
+        command = [str(program), *arguments]
+        environment = self.environment()
+        subprocess.run(command, input=given, capture_output=True, check=False, env=environment)
+
+    def environment(self) -> dict[str, str]:
+        """Return what makes the next program leave its profile."""
+        self.profiles.append(self.folder / f"{len(self.profiles)}.profraw")
+        return {**os.environ, "LLVM_PROFILE_FILE": str(self.profiles[-1])}
+
+    def run_all(self, program: Path, cases: Iterable[Case]) -> None:
+        """Encode scenes."""
+        for case in cases:
+            self.run(program, ["-", "-o", "-", *case.arguments], lines(case.image))
+
+
+def golden() -> Iterator[tuple[list[str], bytes]]:
+    """Yield the arguments and lines of the golden tiles."""
+    for tile in LappedCodec.of(bundles.load("skybook-s2").codec).golden:
+        arguments = ["--width", "64", "--segment-bytes", "65551", "--step-code", str(tile.step)]
+        arguments += ["--trellis"] if tile.body[0] & DEPENDENT else []
+        yield arguments, lines(tile.samples)
+
+
+def too_fine() -> Iterator[tuple[list[str], bytes]]:
+    """Yield scenes that a step which is named is too fine for, or nearly."""
+    for how in ([], ["--one-layer"], ["--trellis"], ["--trellis", "--one-layer"]):
+        for seed in range(2):
+            blocks = np.random.default_rng(seed).integers(0, 2, (4, 8, 8)) * 65_535
+            image = np.kron(blocks, np.ones((8, 8))).astype(np.uint16)
+            yield ["--width", "64", "--step-code", "0", *how], lines(image)
+        for image in (extremes(), 4_095 - extremes()):
+            yield ["--width", "1024", "--step-code", "0", *how], lines(image)
+
+
+def spots() -> bytes:
+    """Return a flat tile with blocks that stand out, each at another place."""
+    image = np.full((4, 192, 64), 500)
+    for number in range(3):
+        row, col = 64 * number + 8 * (2 + number % 2), 8 * (2 + number // 2)
+        image[:, row : row + 8, col : col + 8] += 900
+    return lines(image.astype(np.uint16))
+
+
+def random_cases() -> Iterator[Case]:
+    """Yield scenes of many sizes and contents at many rates."""
+    rng = np.random.default_rng(8)
+    for seed in range(60):
+        rows, cols = (int(side) for side in rng.integers(1, (90, 400)))
+        image = scene(seed, rows, cols)
+        if seed % 3 == 0:
+            image[:, :, cols // 2 :] = noise(seed, rows, cols - cols // 2, int(rng.integers(1, 17)))
+        if seed % 4 == 0:
+            chosen = options(budget=int(rng.integers(200, image.nbytes // 2 + 201)))
+        else:
+            chosen = options(ratio=float(10 ** rng.uniform(0, 2.5)))
+        limit = int(rng.choice([114, 150, 300, 1000, 5000, 65_551]))
+        yield Case(image, replace(chosen, segment_bytes=limit, one_layer=seed % 5 < 2))
+
+
+def exercise_command(runs: Runs, folder: Path) -> Path:
+    """Run the command on all that the tests have for it; return it."""
+    program, small = runs.build("plain"), runs.build("small", *SMALL)
+    cases = [*CASES.values(), *crowded(), *random_cases()]
+    for one in (program, small):
+        runs.run_all(one, [*cases, *(case.along_trellis for case in cases)])
+    for arguments, given in (*golden(), *too_fine()):
+        runs.run(program, ["-", "-o", "-", *arguments], given)
+    for code in range(64, 200, 16):
+        runs.run(program, ["-", "-o", "-", "--width", "64", "--step-code", str(code)], spots())
+    with_gaps = ["--width", "300", "--step-code", "60", "--nodata", "0"]
+    runs.run(program, ["-", "-o", "-", *with_gaps], lines(holes()))
+    runs.run_all(runs.build("crowded", SMALL[0]), crowded())
+    short = [
+        replace(case, options=replace(case.options, segment_bytes=114)) for case in random_cases()
+    ]
+    for segments in (40, 100, 200):
+        tiny = runs.build(f"tiny{segments}", SMALL[0], f"-DSKYBOOK_STRIP_SEGMENTS={segments}")
+        runs.run_all(tiny, short)
+    for factor in (0.7, 0.9, 3.0, 8.0):
+        variant(folder / f"costs{factor}", costs_times(factor))
+        other = runs.build(f"other{factor}", folder=folder / f"costs{factor}")
+        runs.run_all(other, (*random_cases(), *short))
+    variant(folder / "bounds", no_latents)
+    bounded = runs.build("bounded", folder=folder / "bounds")
+    wide = runs.build("wide", "-DSKYBOOK_NARROW=0")
+    for one in (bounded, wide):
+        runs.run(one, ["-", "-o", "-", "--width", "70"], lines(noise(5, 64, 70)))
+        runs.run(one, ["-", "-o", "-", "--width", "70"], bytes(64 * 8 * 70))
+    for _, command, given in commands(folder):
+        runs.run(program, command, given)
+    golden_text = (runs.sources / "golden.c").read_text().replace("= {", "= {1 +", 2)
+    runs.run(runs.build("golden", golden=golden_text), ["selftest"])
+    runs.run(runs.build("narrow", "-DSKYBOOK_MAX_WIDTH=32"), ["selftest"])
+    for command in (["selftest"], ["bench"], ["bench", "--quick"]):
+        runs.run(program, command)
+    for masked in ([], ["--one-layer", "--nodata", "0"]):
+        whole, given = folder / "whole.pkt", lines(holes()[:, :140, :150])
+        runs.run(program, ["-", "-o", str(whole), *RESUMED, *masked], given)
+        folder = folder / f"masked{len(masked)}"
+        folder.mkdir()
+        for _, command, own in resumed(folder, whole.read_bytes(), given):
+            runs.run(program, [*command, *masked], own)
+    with open("/dev/full", "wb") as full:
+        subprocess.run([program, "--help"], stdout=full, check=False, env=runs.environment())
+    return program
+
+
+def exercise_library(runs: Runs) -> None:
+    """Run callers of the library."""
+    variable = "#define const\n" + (runs.sources / "tables.c").read_text()
+    callers = {"misuse": MISUSE, "refusals": REFUSALS, "counts": COUNTS, **EDGES}
+    for name, text in callers.items():
+        runs.run(runs.build(name, *NARROW, caller=HEAD + text), [])
+    runs.run(runs.build("flips", *NARROW, caller=HEAD + FLIPS, tables=variable), [])
+
+
+@pytest.mark.slow
+def test_conditions_decide_alone_or_are_justified(c_sources: Path, tmp_path: Path) -> None:
+    tools = Tools.find()
+    if tools is None:
+        pytest.skip("clang-18 or newer with llvm-profdata and llvm-cov is not installed")
+    runs = Runs(tools, c_sources, tmp_path)
+    program = exercise_command(runs, tmp_path)
+    exercise_library(runs)
+    found = read(tools, tmp_path, program, [path for path in runs.profiles if path.exists()])
+    print(f"\n{found.count} conditions, {found.percent:.1f} % decide alone")
+    for condition in found.missing:
+        print(condition)
+    print("idle:", *found.idle)
+    assert not found.idle
+    assert found.percent >= LEAST_PERCENT
+    justified = justifications()
+    assert not set(found.missing) - justified, "a condition that nothing justifies"
+    assert not justified - set(found.missing), "a justification that nothing needs"
+
+
+def justifications() -> set[Condition]:
+    """Read the conditions that need no test; each line has its reason after ` -- `."""
+    found = set()
+    for line in JUSTIFIED.read_text().splitlines():
+        if line and not line.startswith("#"):
+            condition, reason = line.split(" -- ")
+            assert len(reason) > 20, line
+            place, text = condition.split(": ", 1)
+            found.add(Condition(*place.split(" "), text))
+    return found
