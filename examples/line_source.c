@@ -51,8 +51,9 @@ int main(int count, char **arguments)
     enum skybook_status status = skybook_init(&encoder, &options, send_packet, stdout);
     if (status == SKYBOOK_OK) {
         status = take_lines(SKYBOOK_BANDS * (size_t)width);
-        /* What came before an error of the input is coded and ended all the same. */
-        const enum skybook_status ended = skybook_finish(&encoder);
+        /* What came before an error of the input is coded all the same, but not called complete. */
+        const enum skybook_status ended =
+            status == SKYBOOK_OK ? skybook_finish(&encoder) : skybook_cut(&encoder);
         status = status == SKYBOOK_OK ? ended : status;
     }
     fprintf(stderr, "status %d: %lu lines, %lu packets, %llu bytes\n", (int)status,

@@ -45,5 +45,5 @@ void skybook_put_floors(const struct skybook_work *work, uint8_t *bytes)
             next += SKYBOOK_FLOOR_BYTES;
         }
     }
-    bytes[0] = (uint8_t)((next - bytes) / SKYBOOK_FLOOR_BYTES);
+    bytes[0] = (uint8_t)((size_t)(next - bytes) / SKYBOOK_FLOOR_BYTES);
 }

@@ -74,7 +74,8 @@ def _need(target: Target, folder: Path) -> None:
 
 
 def _compile(target: Target, program: Path, sources: list[Path]) -> None:
-    command = [target.compiler, *STRICT, "-O2", "-static", "-o", str(program)]
+    warnings = ("-Wshadow", "-Wconversion")
+    command = [target.compiler, *STRICT, *warnings, "-O2", "-static", "-o", str(program)]
     command += map(str, sources)
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=COMPILE)
     assert done.returncode == 0, done.stderr
