@@ -48,10 +48,16 @@ def install(
         engine: for the self test; None takes the first that is installed.
 
     Raises:
-        BundleError: damaged, not signed by that key, made for another bundle, or failed.
+        BundleError: damaged, not signed by that key, made for another bundle, failed, or another
+            install is under way.
         EngineError: the engine is not installed, or `cryptography` is not.
         UsageError: the key is none, or the folder cannot be made.
     """
+    with slots.alone(folder):
+        return _install(update, folder, public_key, engine)
+
+
+def _install(update: Path, folder: Path, public_key: bytes | None, engine: str | None) -> Active:
     packed = read_file(update)
     delta = packed[:4] == bundledelta.MAGIC
     head = bundledelta.new_head(packed) if delta else packed[:HEAD_BYTES]
@@ -76,13 +82,15 @@ def rollback(folder: Path, engine: str | None = None) -> Active:
     """Make the bundle in the other slot active, after its self test.
 
     Raises:
-        BundleError: the other slot is empty, damaged, or fails the self test.
+        BundleError: the other slot is empty, damaged, or fails the self test; or an install is
+            under way.
         EngineError: the engine is not installed.
     """
-    slot = slots.by_turn(folder)[1]
-    bundle = bundles.load_file(slot)
-    engine = _passing_engine(bundle, engine)
-    slots.switch(slot)
+    with slots.alone(folder):
+        slot = slots.by_turn(folder)[1]
+        bundle = bundles.load_file(slot)
+        engine = _passing_engine(bundle, engine)
+        slots.switch(slot)
     return _active(slot, bundle, True, False, engine)
 
 

@@ -3,9 +3,11 @@
 Every file is replaced whole, so that after a power cut it is the old one or the new one.
 """
 
+import fcntl
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -47,6 +49,27 @@ def first_whole(folder: Path, read: Callable[[Path], Content]) -> tuple[Path, Co
             _log.warning("slots %s: using %s; %s", folder, slot.name, problems[0])
         return slot, content
     raise BundleError(f"slots {folder}: expected a whole bundle, found none: {'; '.join(problems)}")
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep others from changing the slots of a folder, if it is there.
+
+    Raises:
+        BundleError: somebody else is at it.
+    """
+    if not folder.is_dir():
+        yield
+        return
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BundleError(f"slots {folder}: another install or rollback is at it") from error
+        yield
+    finally:
+        os.close(number)
 
 
 def switch(slot: Path) -> None:

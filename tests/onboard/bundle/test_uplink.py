@@ -17,6 +17,7 @@ from onboard import bundle as bundles
 from onboard.bundle import Bundle, signature
 from onboard.bundle import delta as bundledelta
 from onboard.bundle import install as uplink
+from onboard.bundle import slots as slotfiles
 from onboard.bundle.delta import Form, Piece
 from onboard.codec.lapped import part as lappedpart
 from onboard.codec.lapped.codec import LappedCodec
@@ -387,6 +388,19 @@ def test_updates_that_are_refused_change_nothing(
     with pytest.raises(BundleError, match=r"b\.skyb: cannot be read"):
         uplink.rollback(slots, "numpy")
     assert {path.name: path.read_bytes() for path in slots.iterdir()} == before
+
+
+def test_two_installs_at_once_are_told_apart(tmp_path: Path, shipped: Bundle) -> None:
+    update, folder = tmp_path / "update.skyb", tmp_path / "slots"
+    update.write_bytes(shipped.pack())
+    uplink.install(update, folder)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with slotfiles.alone(folder):
+        for change in (lambda: uplink.install(update, folder), lambda: uplink.rollback(folder)):
+            with pytest.raises(BundleError, match="another install or rollback is at it"):
+                change()
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert not uplink.install(update, folder).changed
 
 
 def test_first_install(tmp_path: Path, old: Bundle, delta: bytes) -> None:
