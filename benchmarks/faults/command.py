@@ -19,7 +19,7 @@ FLIPS, RUNNING_FLIPS, QUICK_FLIPS = 1_000, 2_000, 100
 def _upsets(arguments: argparse.Namespace) -> int:
     if arguments.c:
         return _running(arguments)
-    flips = arguments.flips or (QUICK_FLIPS if arguments.quick else FLIPS)
+    flips = _flips(arguments, FLIPS)
     with Console(stderr=True).status("starting") as status:
         found = measure_upsets(arguments.bundle, flips, arguments.seed, status.update)
     print_result(found, upsets_text(found), arguments.json)
@@ -27,13 +27,19 @@ def _upsets(arguments: argparse.Namespace) -> int:
 
 
 def _running(arguments: argparse.Namespace) -> int:
-    flips = arguments.flips or (QUICK_FLIPS if arguments.quick else RUNNING_FLIPS)
+    flips = _flips(arguments, RUNNING_FLIPS)
     with Console(stderr=True).status("starting") as status:
         found = measure_running(
             arguments.bundle, flips, arguments.seed, arguments.trellis, status.update
         )
     print_result(found, running_text(found), arguments.json)
     return int(found["constants_silent_percent"] > 0)
+
+
+def _flips(arguments: argparse.Namespace, usual: int) -> int:
+    if arguments.flips is not None:
+        return int(arguments.flips)
+    return QUICK_FLIPS if arguments.quick else usual
 
 
 def _fuzz(arguments: argparse.Namespace) -> int:

@@ -9,22 +9,32 @@ from benchmarks.faults.running import measure_running
 from onboard.errors import UsageError
 
 
-def test_flips_come_to_the_same_again() -> None:
+def test_every_flip_is_counted() -> None:
     if shutil.which("cc") is None:
         pytest.skip("no C compiler is installed")
     seen: list[str] = []
-    found = measure_running("skybook-s2", 40, 3, False, seen.append, (64, 64))
+    found = measure_running("skybook-s2", 30, 3, False, seen.append, (64, 64))
     for kind in ("state", "constants"):
         counts = found[kind]
         names = ("same", "reported", "marked", "silent", "gross", "crash", "hang")
-        assert sum(counts[name] for name in names) == 40
+        assert sum(counts[name] for name in names) == 30
         assert counts["hang"] == 0
     assert found["state"]["same"] > 10
-    assert found["constants"]["reported"] > 30
+    assert found["constants"]["reported"] > 20
     assert found["constants_silent_percent"] == 0
     assert found["silent_gross_percent"] <= found["silent_percent"] <= 5
     assert "gross" in running_text(found)
-    assert measure_running("skybook-s2", 40, 3, False, seen.append, (64, 64)) == found
+    assert seen[0] == "building"
+
+
+@pytest.mark.slow
+def test_flips_come_to_the_same_again() -> None:
+    if shutil.which("cc") is None:
+        pytest.skip("no C compiler is installed")
+    first, again = (
+        measure_running("skybook-s2", 60, 4, True, lambda _: None, (64, 64)) for _ in range(2)
+    )
+    assert first == again
 
 
 def test_no_flips_are_refused() -> None:
