@@ -65,7 +65,7 @@ class Result:
     Attributes:
         count: conditions of decisions with several.
         missing: those that did not decide alone, one for each place.
-        idle: functions that never ran.
+        idle: functions that never ran, after their file.
     """
 
     count: int
@@ -101,7 +101,7 @@ def read(tools: Tools, folder: Path, program: Path, profiles: list[Path]) -> Res
     ]
     found = [pair for function in functions for pair in _conditions(function)]
     missing = sorted(condition for condition, alone in found if not alone)
-    idle = sorted(function["name"] for function in functions if not function["count"])
+    idle = sorted(f["name"].replace(":", " ") for f in functions if not f["count"])
     return Result(len(found), tuple(missing), tuple(idle))
 
 

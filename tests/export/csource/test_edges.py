@@ -66,6 +66,7 @@ def commands(folder: Path) -> Iterator[Command]:
     for name, value in GOOD_VALUES:
         yield 0, [*usual, name, value], GIVEN
     yield 2, [*usual, "--ratio"], GIVEN
+    yield 0, ["-", "-o", str(folder / "told.sky"), "--width", "8", "--json"], GIVEN
     yield 2, [*usual, "--ratio", "4", "--step-code", "9"], GIVEN
     yield 0, [*usual, "--ratio", "4", "--ratio", "5"], GIVEN
     yield 2, [*usual, "--packets", "--resume"], GIVEN
@@ -106,6 +107,7 @@ BAD_VALUES = [
     ("--scene-id", "65536"),
     ("--packet-bytes", "65536"),
     ("--apid", "2047"),
+    *(("--run", value) for value in ("0", "16777216")),
     ("--first-packet", "2147483648"),
     ("--line-period", "1099511627776"),
     ("--byte-order", "middle"),
@@ -124,6 +126,7 @@ GOOD_VALUES = [
     ("--line-period", "1099511627775"),
     ("--scene-id", "65535"),
     ("--apid", "2046"),
+    ("--run", "16777215"),
 ]
 
 
@@ -164,6 +167,9 @@ def resumed(folder: Path, stream: bytes, given: bytes) -> Iterator[Command]:
         path.write_bytes(held)
         more = ["--apid", "3", "--packet-control", "--packet-bytes", "300", "--resume"]
         yield code, ["-", "-o", str(path), "--width", "150", *more], given
+    path.write_bytes(stream[:-END])
+    yield 2, ["-", "-o", str(path), "--width", "150", *more, "--run", "8"], given
+    yield 0, ["-", "-o", str(path), "--width", "150", *more, "--run", "9"], given
     pipe = folder / "pipe.pkt"
     os.mkfifo(pipe)
     yield 2, ["-", "-o", str(pipe), "--width", "150", "--resume"], given
@@ -171,7 +177,17 @@ def resumed(folder: Path, stream: bytes, given: bytes) -> Iterator[Command]:
 
 END = 44
 """Bytes of the packet with the end."""
-RESUMED = ["--width", "150", "--apid", "3", "--packet-bytes", "300", "--packet-control"]
+RESUMED = [
+    "--width",
+    "150",
+    "--apid",
+    "3",
+    "--packet-bytes",
+    "300",
+    "--packet-control",
+    "--run",
+    "9",
+]
 
 
 def test_what_a_file_holds_decides_whether_it_is_gone_on_with(
@@ -194,6 +210,9 @@ def crowded() -> Iterator[Case]:
     yield Case(image, options(ratio=9.0))
     yield Case(image, options(ratio=9.0, segment_bytes=600, one_layer=True))
     yield Case(noise(9, 64, 900), options(ratio=1.0))
+    gaps = np.maximum(noise(8, 64, 700, 12), 1)
+    gaps[:, np.random.default_rng(8).random((64, 700)) < 0.4] = 0
+    yield Case(gaps, options(ratio=6.0), nodata=0)
     for seed, ratio in enumerate((5.0, 7.0, 9.0)):
         yield Case(noise(seed, 64, 900, 12 + seed), options(ratio=ratio))
         yield Case(scene(seed, 64, 1500), options(ratio=ratio, segment_bytes=800))

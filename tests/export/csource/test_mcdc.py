@@ -12,7 +12,7 @@ import pytest
 from onboard import bundle as bundles
 from onboard.codec.lapped.codec import LappedCodec
 from onboard.codec.tile import DEPENDENT
-from tests.export.csource.mcdc import COVERAGE, JUSTIFIED, Condition, Tools, read
+from tests.export.csource.mcdc import COVERAGE, JUSTIFIED, Tools, read
 from tests.export.csource.test_csource import CASES, Case, extremes, holes, noise, options, scene
 from tests.export.csource.test_edges import (
     EDGES,
@@ -136,25 +136,35 @@ def exercise_command(runs: Runs, folder: Path) -> Path:
     """Run the command on all that the tests have for it; return it."""
     program, small = runs.build("plain"), runs.build("small", *SMALL)
     cases = [*CASES.values(), *crowded(), *random_cases()]
-    for one in (program, small):
-        runs.run_all(one, [*cases, *(case.along_trellis for case in cases)])
+    runs.run_all(program, [*cases, *(case.along_trellis for case in cases)])
+    runs.run_all(small, cases)
     for arguments, given in (*golden(), *too_fine()):
         runs.run(program, ["-", "-o", "-", *arguments], given)
     for code in range(64, 200, 16):
         runs.run(program, ["-", "-o", "-", "--width", "64", "--step-code", str(code)], spots())
     with_gaps = ["--width", "300", "--step-code", "60", "--nodata", "0"]
     runs.run(program, ["-", "-o", "-", *with_gaps], lines(holes()))
-    runs.run_all(runs.build("crowded", SMALL[0]), crowded())
+    crowd = runs.build("crowded", SMALL[0])
+    runs.run_all(crowd, crowded())
+    named = ["-", "-o", "-", "--width", "900", "--step-code", "64"]
+    runs.run(crowd, named, lines(noise(9, 64, 900)))
     short = [
         replace(case, options=replace(case.options, segment_bytes=114)) for case in random_cases()
+    ]
+    long = [
+        replace(case, options=replace(case.options, segment_bytes=65_551))
+        for case in (CASES["default"], CASES["fine"], CASES["budget"])
     ]
     for segments in (40, 100, 200):
         tiny = runs.build(f"tiny{segments}", SMALL[0], f"-DSKYBOOK_STRIP_SEGMENTS={segments}")
         runs.run_all(tiny, short)
-    for factor in (0.7, 0.9, 3.0, 8.0):
+    for factor, own in {0.2: long, 0.9: cases[-60:], 3.0: short, 60.0: short}.items():
         variant(folder / f"costs{factor}", costs_times(factor))
         other = runs.build(f"other{factor}", folder=folder / f"costs{factor}")
-        runs.run_all(other, (*random_cases(), *short))
+        runs.run_all(other, own)
+        for arguments, given in too_fine():
+            more = ["--segment-bytes", "114"]
+            runs.run(other, ["-", "-o", "-", *arguments, *more], given)
     variant(folder / "bounds", no_latents)
     bounded = runs.build("bounded", folder=folder / "bounds")
     wide = runs.build("wide", "-DSKYBOOK_NARROW=0")
@@ -175,8 +185,12 @@ def exercise_command(runs: Runs, folder: Path) -> Path:
         folder.mkdir()
         for _, command, own in resumed(folder, whole.read_bytes(), given):
             runs.run(program, [*command, *masked], own)
+    (folder / "x.bil").write_bytes(bytes(6400))
+    told = ["x.bil", "--width", "8", "-o"]
     with open("/dev/full", "wb") as full:
-        subprocess.run([program, "--help"], stdout=full, check=False, env=runs.environment())
+        for command in (["--help"], [*told, "x.sky"], [*told, "x.sky", "--json"]):
+            line = [program, *command]
+            subprocess.run(line, stdout=full, check=False, env=runs.environment(), cwd=folder)
     return program
 
 
@@ -199,23 +213,21 @@ def test_conditions_decide_alone_or_are_justified(c_sources: Path, tmp_path: Pat
     exercise_library(runs)
     found = read(tools, tmp_path, program, [path for path in runs.profiles if path.exists()])
     print(f"\n{found.count} conditions, {found.percent:.1f} % decide alone")
-    for condition in found.missing:
-        print(condition)
-    print("idle:", *found.idle)
-    assert not found.idle
+    lines_found = {*map(str, found.missing), *(f"{name}: never runs" for name in found.idle)}
+    for line in sorted(lines_found):
+        print(line)
     assert found.percent >= LEAST_PERCENT
     justified = justifications()
-    assert not set(found.missing) - justified, "a condition that nothing justifies"
-    assert not justified - set(found.missing), "a justification that nothing needs"
+    assert not lines_found - justified, "a condition that nothing justifies"
+    assert not justified - lines_found, "a justification that nothing needs"
 
 
-def justifications() -> set[Condition]:
-    """Read the conditions that need no test; each line has its reason after ` -- `."""
+def justifications() -> set[str]:
+    """Read what needs no test; each line has its reason after ` -- `."""
     found = set()
     for line in JUSTIFIED.read_text().splitlines():
         if line and not line.startswith("#"):
-            condition, reason = line.split(" -- ")
+            what, reason = line.split(" -- ")
             assert len(reason) > 20, line
-            place, text = condition.split(": ", 1)
-            found.add(Condition(*place.split(" "), text))
+            found.add(what)
     return found
