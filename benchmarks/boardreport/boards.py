@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.boardreport.charts import Range, ranges_svg
+from benchmarks.boardreport.bars import Range, range_bars
 from benchmarks.boardreport.page import (
     UNKNOWN,
     Cell,
@@ -77,7 +77,7 @@ def board_section(
         "measured here or on a board. Boards whose memory does not hold an encoder are left out of "
         "the plot."
     )
-    chart = ranges_svg("latency by board", "ms per row of tiles, one core", list(_bars(speeds)))
+    chart = range_bars("latency by board", "ms per row of tiles, one core", list(_bars(speeds)))
     return section(title, [paragraph(text), chart, _table(speeds).html()])
 
 

@@ -46,7 +46,7 @@ class Table:
     def html(self) -> str:
         """Return the element."""
         heads = "".join(f'<th scope="col" tabindex="0">{escape(head)}</th>' for head in self.heads)
-        rows = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in self.rows)
+        rows = "".join(f"<tr>{''.join(map(_cell, row, self.heads))}</tr>" for row in self.rows)
         return (
             f'<div class="scroll"><table id="{escape(self.name)}">'
             f"<caption>{escape(self.caption)}</caption>"
@@ -54,8 +54,12 @@ class Table:
         )
 
 
-def _cell(cell: Cell) -> str:
-    look = ' class="number"' if cell.value is not None or cell.text == UNKNOWN else ""
+def _cell(cell: Cell, head: str) -> str:
+    """Return a cell, with the head of its column for narrow screens, where it stands beside."""
+    unknown = cell.text == UNKNOWN
+    kinds = ["number"] * (unknown or cell.value is not None) + ["unknown"] * unknown
+    look = f' class="{" ".join(kinds)}"' if kinds else ""
+    look += f' data-head="{escape(head)}"'
     look += "" if cell.value is None else f' data-value="{cell.value!r}"'
     mark = f' <span class="kind {cell.kind}">{cell.kind}</span>' if cell.kind in KINDS else ""
     shown = escape(cell.text) if cell.text else ""
@@ -145,16 +149,38 @@ ul{max-width:52rem;padding-left:1.2rem;font-size:.875rem;color:var(--soft)}
 border:1px solid;border-radius:.6rem;white-space:nowrap;font-weight:400}
 .measured{color:#0b6b3a;background:#e6f5ec}.datasheet{color:#1d4e89;background:#e8f0fa}
 .estimated{color:#8a4b00;background:#fdf1e0;border-style:dashed}
-svg{display:block;width:100%;min-width:34rem;max-width:52rem;height:auto;
-font:12px system-ui,sans-serif}
-svg text{fill:var(--ink)}svg .value{fill:var(--soft)}svg .on{fill:#fff}
-svg .grid{stroke:var(--line)}
+svg{display:block;width:100%;max-width:52rem;height:auto;font:12px system-ui,sans-serif}
+svg text{fill:var(--ink)}svg .grid{stroke:var(--line)}
+.bars{max-width:60rem;margin:.75rem 0 1.25rem;font-size:.875rem}
+.bar{display:grid;grid-template-columns:18rem 1fr 11rem;gap:.1rem .75rem;align-items:center;
+padding:.1rem 0}
+.label{text-align:right;overflow-wrap:anywhere}.label small{color:var(--soft);white-space:nowrap}
+.value{color:var(--soft)}
+.track,.axis,.parts{position:relative;height:1.1rem;display:flex}
+.track i{position:absolute;top:.2rem;height:.7rem;border:1px solid;border-radius:2px}
+.track b{position:absolute;top:0;bottom:-.2rem;border-left:1px solid var(--line)}
+.axis b{position:absolute;transform:translateX(-50%);font-weight:400;color:var(--soft)}
+.axis b:last-child{transform:translateX(-100%)}
+.parts i{color:#fff;font-style:normal;font-size:.8em;text-align:center;overflow:hidden}
+.key{list-style:none;display:flex;flex-wrap:wrap;gap:.2rem 1.25rem;padding:0;max-width:60rem}
+.key svg{display:inline-block;width:1.5rem;height:.4rem;margin-right:.4rem;vertical-align:middle}
 @media(max-width:40rem){body{padding:.5rem .75rem 2rem;font-size:15px}
-h1{font-size:1.35rem}dl{grid-template-columns:1fr}dd{margin-bottom:.3rem}}
+h1{font-size:1.35rem}dl{grid-template-columns:1fr}dd{margin-bottom:.3rem}
+.bar{grid-template-columns:1fr auto;padding:.3rem 0}.label{text-align:left}
+.value{text-align:right}.track,.axis,.parts{grid-column:1/-1;order:1;margin:0 .5rem}
+svg{font-size:21px}svg .minor{display:none}
+table,tbody,tr,td,caption{display:block}td.number{text-align:left;white-space:normal}
+thead tr{display:flex;flex-wrap:wrap;gap:.3rem;margin:.4rem 0}
+thead tr::before{content:"sort by";color:var(--soft);padding:.2rem 0}
+th{border:1px solid var(--line);border-radius:.4rem;padding:.2rem .5rem;font-weight:400}
+tbody tr{border:1px solid var(--line);border-radius:.4rem;margin:.5rem 0;padding:.4rem .6rem}
+td,td:last-child{border:0;padding:.1rem 0;min-width:0;white-space:normal;overflow-wrap:anywhere}
+td:not(:first-child)::before{content:attr(data-head) ": ";color:var(--soft);font-weight:400}
+td.unknown{display:none}}
 @media print{@page{size:landscape;margin:12mm}body{max-width:none;padding:0;font-size:9.5pt}
-.scroll{overflow:visible}svg{min-width:0;max-width:11cm}table{font-size:8pt;min-width:0}
+.scroll{overflow:visible}svg{max-width:11cm}table{font-size:8pt;min-width:0}
 td:last-child{min-width:0}th,td{padding:.15rem .3rem}
-thead{display:table-header-group}tr,svg{break-inside:avoid}h2,caption{break-after:avoid}
+thead{display:table-header-group}tr,svg,.bar{break-inside:avoid}h2,caption{break-after:avoid}
 td:last-child{overflow-wrap:anywhere}}
 """
 _SCRIPT = """

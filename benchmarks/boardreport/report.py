@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
+from benchmarks.boardreport.bars import Range, range_bars
 from benchmarks.boardreport.boards import board_section, profiles_section
-from benchmarks.boardreport.charts import Range, lines_svg, ranges_svg
+from benchmarks.boardreport.charts import lines_svg
 from benchmarks.boardreport.page import (
     Cell,
     Table,
@@ -121,7 +122,7 @@ def _energy(results: Results) -> Iterator[str]:
     table = Table("energy", "Energy of an encode.", (*heads, "kind", "source"), rows)
     notes = [*found["notes"]]
     notes += [f"{board}: no figure: {why}" for board, why in found["without_estimate"].items()]
-    parts = [paragraph(text), ranges_svg("energy by board", "J per megapixel", bars), table.html()]
+    parts = [paragraph(text), range_bars("energy by board", "J per megapixel", bars), table.html()]
     yield section("Energy by board", [*parts, bullets(notes)])
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from benchmarks.boardreport.charts import Range, bars_svg, shares_svg
+from benchmarks.boardreport.bars import Range, share_bars, size_bars
 from benchmarks.boardreport.page import Cell, Table, number, paragraph, section, spread
 from benchmarks.codecs.table import TIMED_LABELS
 from benchmarks.resources.stages import LABELS as STAGES
@@ -25,7 +25,7 @@ def resources_sections(found: Found) -> Iterator[str]:
         "Where the time of an encode goes, space packets included: shares of the whole, median of "
         "runs on one core. Measured by wrapping the functions of the onboard chain."
     )
-    parts = [paragraph(text), shares_svg(f"stages of {bundle}", shares), *_stages(found, runtimes)]
+    parts = [paragraph(text), share_bars(f"stages of {bundle}", shares), *_stages(found, runtimes)]
     yield section(f"Stages: {bundle}", parts)
     yield section(f"Memory: {bundle}", _memory(found, runtimes))
     yield section(f"Beside other codecs: {bundle}", _codecs(found))
@@ -130,7 +130,7 @@ def _memory(found: Found, runtimes: Mapping[str, Found]) -> Iterator[str]:
         ):
             if mib is not None:
                 bars.append(Range(name, mib, mib, label, True, f"{mib:.1f} MiB"))
-    yield bars_svg("memory by runtime", "MiB", bars)
+    yield size_bars("memory by runtime", "MiB", bars)
     heads = ["runtime", "peak, MiB", "idle, MiB", "over idle, MiB", "over loaded, MiB"]
     heads += ["weights, bytes", "tables, bytes", "arena, bytes", "kind", "source"]
     state = found["encode_state_bytes"]

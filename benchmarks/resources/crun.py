@@ -102,7 +102,8 @@ def measure_program(program: str, image: str, ratio: float) -> dict[str, Any]:
     last = samples.shape[0] * samples.shape[2] * 2
     with tempfile.TemporaryDirectory() as folder:
         line = _line(program, "-", Path(folder), samples.shape[2], ratio)
-        with subprocess.Popen(line, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        quiet = subprocess.DEVNULL
+        with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet) as process:
             assert process.stdin
             peak = 0.0
             with suppress(BrokenPipeError):  # its exit code says why

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from benchmarks.__main__ import main
-from benchmarks.boardreport.charts import Range, lines_svg, ranges_svg
+from benchmarks.boardreport.bars import Range, range_bars, share_bars
+from benchmarks.boardreport.charts import lines_svg
 from benchmarks.boardreport.page import KINDS, Cell, Table, plain
 from benchmarks.boardreport.report import Results, html_report
 from benchmarks.boards.profiles import load_profiles
@@ -96,13 +97,32 @@ def test_text_is_escaped(html: str) -> None:
     assert "no &lt;machine&gt;" in html
     hostile = "<script>alert(1)</script>"
     shown = Table("t", hostile, [hostile], [[Cell(hostile)]]).html()
-    shown += ranges_svg(hostile, hostile, [Range(hostile * 3, 1, 2, hostile, True, hostile)])
+    shown += range_bars(hostile, hostile, [Range(hostile * 3, 1, 2, hostile, True, hostile)])
+    shown += share_bars(hostile, {hostile: {hostile: 1.0}})
     shown += lines_svg(hostile, hostile, hostile, {hostile: [(1, 2), (2, 3)]})
     assert "<script" not in shown
     profile = replace(load_profiles()[0], name=hostile)
     page = html_report(Results(), [profile], FLAGSHIP)
     assert page.count("<script") == 1
     assert "&lt;script&gt;alert(1)" in page
+
+
+def test_every_bar_and_every_cell_says_what_it_is(html: str) -> None:
+    """On a narrow screen heads of columns are not above, and colours alone tell nothing."""
+    bars = re.findall(r'<div class="bar">(.*?)</div>', html)
+    assert len(bars) > 30
+    for bar in bars:
+        label, value = (re.search(rf'class="{c}">(.*?)</span>', bar) for c in ("label", "value"))
+        assert label
+        assert value
+        if "axis" not in bar:
+            assert re.sub("<.*?>", "", label[1]).strip()
+            assert value[1] or "parts" in bar
+    twins = [bar for bar in bars if "NVIDIA Jetson Nano " in bar]
+    assert len({re.sub("<.*?>", "", bar) for bar in twins}) == len(twins) > 1
+    cells = re.findall(r"<td.*?>", html)
+    assert cells
+    assert all('data-head="' in cell for cell in cells)
 
 
 def test_without_results_the_page_says_so() -> None:
@@ -182,6 +202,16 @@ def test_nothing_is_wider_than_the_screen(page: Path, html: str, width: int) -> 
     page.write_text(html.replace("</body>", f"<script>{tell}</script></body>"))
     dom = _chromium(page, "", width, "--dump-dom")
     found = re.search(r"<title>(\d+),(\d+)</title>", dom)
+    assert found
+    assert int(found[2]) <= int(found[1])
+
+
+def test_on_a_phone_nothing_has_to_be_scrolled_sideways(page: Path, html: str) -> None:
+    right = "Math.max(...[...document.querySelectorAll('body *')].map(e=>"
+    right += "e.getBoundingClientRect().right))"
+    tell = f"document.title=[innerWidth,Math.ceil({right})].join()"
+    page.write_text(html.replace("</body>", f"<script>{tell}</script></body>"))
+    found = re.search(r"<title>(\d+),(\d+)</title>", _chromium(page, "", PHONE, "--dump-dom"))
     assert found
     assert int(found[2]) <= int(found[1])
 
