@@ -27,7 +27,7 @@ class Commands:
         """Start the process that others are forked from; outputs pass through a folder."""
         self._streams = [folder / "stdout", folder / "stderr"]
         self._server = subprocess.Popen(
-            [sys.executable, "-c", "from tests.commands import serve; serve()"],
+            [sys.executable, "-m", "tests.commands"],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -81,3 +81,7 @@ def _command(
     package, *rest = arguments
     code: int = import_module(f"{package}.__main__").main(rest)
     return code
+
+
+if __name__ == "__main__":
+    serve()

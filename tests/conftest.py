@@ -22,6 +22,8 @@ from onboard.codec.lapped.model import LappedModel
 from onboard.encoder import Encoder
 from tests.commands import LONGEST, ROOT, Commands
 
+os.environ["PYTHONPATH"] = str(ROOT)
+"""Processes that tests start load this tree, whatever is installed."""
 SHARED = ROOT.parent / "shared" / "data"
 """Real imagery, where there is some beside the project."""
 NAME = "corsa-2level-1024"
@@ -106,7 +108,6 @@ def run_fresh(tmp_path: Path) -> Run:
         done = subprocess.run(
             [sys.executable, "-m", *map(str, arguments)],
             cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
             capture_output=True,
             text=True,
             timeout=LONGEST,
