@@ -208,11 +208,9 @@ def _arguments(image: Image, options: Options) -> list[str]:
 
 def _run(program: Path, image: Image, arguments: list[str]) -> subprocess.CompletedProcess[bytes]:
     """Encode an image; of what the program could not finish, the output is what it wrote."""
-    lines = image.transpose(1, 0, 2).astype("<u2").tobytes()
-    command = [str(program), "-", "-o", "-", *arguments]
-    return subprocess.run(
-        command, input=lines, capture_output=True, check=False, timeout=_LONGEST_RUN
-    )
+    raw = image.transpose(1, 0, 2).astype("<u2").tobytes()
+    line = [str(program), "-", "-o", "-", *arguments]
+    return subprocess.run(line, input=raw, capture_output=True, check=False, timeout=_LONGEST_RUN)
 
 
 def _split(stream: bytes) -> Iterator[bytes]:
