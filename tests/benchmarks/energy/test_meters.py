@@ -183,7 +183,7 @@ def test_rails(
     energy = hwmon_meter(plant(tmp_path, tree), patterns).measure(lambda: time.sleep(0.1), IDLE)
     assert energy.joules == pytest.approx(watts * energy.seconds)
     assert energy.idle_watts == pytest.approx(watts)
-    assert energy.seconds == pytest.approx(0.1, abs=0.09)
+    assert energy.seconds >= 0.1
     assert f"({named})" in energy.source
 
 

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.codecs.table import TIMED_LABELS
+from benchmarks.resources import timing
 from benchmarks.resources.measure import QUICK, SPEEDS
 from benchmarks.resources.report import resources_text
 from benchmarks.resources.runtimes import percentile
@@ -100,7 +100,6 @@ def test_stages_add_up_and_none_is_empty(flagship: dict[str, Any], found: dict[s
         assert all(stages[name]["seconds"] > 0 for name in STAGES)
     fixed = found["runtimes"]["ort"]["stages"]
     assert fixed["rate_search"]["seconds"] == 0
-    assert fixed["network"]["share"] > fixed["pack"]["share"]
     assert all(fixed[name]["seconds"] > 0 for name in STAGES if name != "rate_search")
 
 
@@ -181,13 +180,15 @@ def test_mosaic_mirrors_the_scene() -> None:
     np.testing.assert_array_equal(mosaic(100, 50), scene[:, :100, :50])
 
 
-def test_timing_takes_turns_and_the_median() -> None:
+def test_timing_takes_turns_and_the_median(monkeypatch: pytest.MonkeyPatch) -> None:
     turns: list[str] = []
+    clock = [0.0]
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: clock[0])
 
     def task(name: str, naps: list[float]) -> Any:
         def run() -> None:
             turns.append(name)
-            time.sleep(naps.pop())
+            clock[0] += naps.pop()
 
         return run
 
@@ -195,6 +196,6 @@ def test_timing_takes_turns_and_the_median() -> None:
     seconds = seconds_interleaved({"a": task("a", slow_once), "b": task("b", [0.0] * 4)}, 3)
     speeds = speeds_of(seconds["a"], 1.0)
     assert turns == ["a", "b"] * 4
-    assert 50 < speeds["mpixel_per_s"] <= 100
-    assert speeds["lowest"] <= 5
-    assert speeds["highest"] >= speeds["mpixel_per_s"]
+    assert speeds["mpixel_per_s"] == pytest.approx(100)
+    assert speeds["lowest"] == pytest.approx(5)
+    assert speeds["highest"] == pytest.approx(100)
