@@ -6,6 +6,7 @@ minimise the squared error over calibration tiles. Latents are symmetric (zero p
 so that the closed loop between levels, which adds and subtracts them, stays linear.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,8 +26,11 @@ OPSET = 17
 _BATCH = 4
 _KEPT_VALUES = 1 << 20
 _CLIPS = np.linspace(1.0, 0.3, 36)
-# XNNPACK adds tensors whose scale is at least 2^-10 of the sum's; this keeps well clear of that.
-_LEAST_ADDEND = 2.0**-8
+# The scale of an addend is so many times 1/511 of the sum's, at least once: then no sum lies nearer
+# than 1/1022 to half way between two bytes, and all engines round alike. XNNPACK's multipliers of
+# 21 bits are off by less (1/4000 where no addend has more than twice the scale of the sum), and
+# onnxruntime's floats by less still.
+_ADDEND_PARTS = 511
 # Least weight scale, in output steps per input step: keeps a bias well inside 32 bits.
 _LEAST_MULTIPLIER = 2.0**-20
 
@@ -137,12 +141,16 @@ def _grids(nodes: Sequence[Node], seen: Mapping[str, NDArray[np.float32]]) -> di
             case Upsample():
                 grids[node.input] = grids[node.output]
             case Add():
-                least = grids[node.output].scale * _LEAST_ADDEND
                 for name in (node.first, node.second):
-                    if grids[name].scale < least:
-                        grids[name] = Grid(least, grids[name].zero_point)
+                    grids[name] = _addend(grids[name], grids[node.output].scale)
     grids["samples"] = Grid(SAMPLE_SCALE, 128)
     return grids
+
+
+def _addend(grid: Grid, total: float) -> Grid:
+    """Return the least wider grid whose scale is a whole part of the scale of a sum."""
+    parts = math.ceil(grid.scale / total * _ADDEND_PARTS * (1 - 2.0**-20))
+    return Grid(float(np.float32(total * parts / _ADDEND_PARTS)), grid.zero_point)
 
 
 def _best_grid(values: NDArray[np.float32], symmetric: bool) -> Grid:

@@ -255,11 +255,12 @@ def test_ground_encode_and_decode(run_fresh: Run, tmp_path: Path, scene: Scene) 
     assert (tmp_path / "q.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("name", [NAME, "corsa-3level-1024"])
 @pytest.mark.parametrize("engine", ["ort", "litert"])
-def test_selftest(run: Run, engine: str) -> None:
-    done = run("onboard", "selftest", NAME, "--engine", engine, "--json")
+def test_selftest(run: Run, engine: str, name: str) -> None:
+    done = run("onboard", "selftest", name, "--engine", engine, "--json")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["agreement_percent"] >= 98
+    assert json.loads(done.stdout)["agreement_percent"] == 100
 
 
 def test_selftest_fails_on_a_graph_that_is_not_the_bundle_s(

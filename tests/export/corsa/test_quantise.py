@@ -68,6 +68,22 @@ def test_numbers_fit_the_engines(shape: Architecture) -> None:
 
 
 @BOTH
+def test_no_sum_is_near_half_way_between_two_bytes(shape: Architecture) -> None:
+    """So that engines round it alike, whatever their arithmetic."""
+    encoder = quantised(shape)
+    byte = np.arange(256)
+    for node in encoder.nodes:
+        if isinstance(node, graph.Add):
+            total = encoder.grids[node.output].scale
+            first, second = (
+                (byte - grid.zero_point) * (grid.scale / total)
+                for grid in (encoder.grids[node.first], encoder.grids[node.second])
+            )
+            sums = first[:, None] + second
+            assert np.abs(sums - np.floor(sums) - 0.5).min() > 1 / 1100
+
+
+@BOTH
 def test_onnxruntime_fuses_everything(shape: Architecture, tmp_path: Path) -> None:
     options = onnxruntime.SessionOptions()
     options.optimized_model_filepath = str(tmp_path / "fused.onnx")

@@ -18,19 +18,14 @@ BOTH = pytest.mark.parametrize("shape", [TWO_LEVELS, THREE_LEVELS], ids=["2 leve
 
 
 @BOTH
-def test_equals_onnx_within_one_step(shape: Architecture) -> None:
+def test_equals_onnx(shape: Architecture) -> None:
     encoder = quantised(shape)
     onnx, tflite = encoder_onnx(encoder), encoder_tflite(encoder)
     ort = open_session(onnx, tflite, shape.levels, "ort")
     litert = open_session(onnx, tflite, shape.levels, "litert")
-    same = []
-    for tile in tiles(shape, 8, seed=3):
+    for tile in tiles(shape, 50, seed=3):
         for left, right in zip(ort.run(tile), litert.run(tile), strict=True):
-            assert left.shape == right.shape
-            difference = np.abs(left.astype(int) - right)
-            assert difference.max() <= 1
-            same.append(difference.ravel() == 0)
-    assert np.concatenate(same).mean() >= 0.99
+            np.testing.assert_array_equal(left, right)
 
 
 @BOTH
