@@ -297,8 +297,8 @@ def test_datagrams_are_appended_as_they_come(tmp_path: Path) -> None:
     with listen("127.0.0.1", 0) as listener, path.open("ab") as recording:
         sender = threading.Thread(target=send, args=(listener.getsockname()[1], datagrams))
         sender.start()
-        tally = receive(listener, recording, 0.5)
-        sender.join(5)
+        tally = receive(listener, recording, 2.0)
+        sender.join()
     assert path.read_bytes() == b"before" + b"".join(datagrams)
     assert tally.packets == len(PACKETS) + 1
     assert tally.apids[3].duplicates == 1

@@ -196,7 +196,7 @@ def test_a_stream_made_to_waste_time_is_given_up_and_what_came_before_is_kept() 
         list(read_segments(EDGE.pack() + head * marks, {MODEL}))
         bindings_of(EDGE.pack() + HEADER.pack() + named * marks)
 
-    assert growth(read, 5_000) < LINEAR
+    assert growth(read, 2_000) < LINEAR
 
 
 def test_false_sync_marks_alone_are_harmless() -> None:
