@@ -36,8 +36,10 @@ from onboard.encoder.outcome import Outcome
 from onboard.errors import InputError, SkybookError, UsageError
 from onboard.image.files import DTYPES, Image
 from onboard.image.tiles import TileGrid
+from onboard.link.framing import Strip
 from onboard.link.header import SceneHeader
 from onboard.link.packet import PacketOptions
+from onboard.link.segment import Head, Kind
 from onboard.outputs import open_output, refuse_overwriting, telling_room
 
 
@@ -108,7 +110,7 @@ class _Lines:
     error: Exception | None = None
 
     def __iter__(self) -> Iterator[Image]:
-        """Yield the strips; an error ends them, so that what came before is coded and ended."""
+        """Yield the strips; an error ends them, so that what came before is coded."""
         while self.left != 0:
             try:
                 lines = next(self.strips)[:, : self.left]
@@ -179,6 +181,8 @@ def _stream(arguments: argparse.Namespace) -> int:
         recorder = _recorder(arguments, recorded, options.packets, scrub, files)
         waits = []
         for strip in strips:
+            if lines.error and _is_end(strip):
+                break  # so that no receiver takes the scene for complete
             recorder.record(strip)
             show(f"line {strip.line}: {recorder.packets} packets, {recorder.bytes} bytes")
             if lines.arrived:
@@ -193,6 +197,11 @@ def _stream(arguments: argparse.Namespace) -> int:
     if lines.error:
         raise lines.error
     return 0
+
+
+def _is_end(strip: Strip) -> bool:
+    """Return whether a strip is the end of its scene."""
+    return Head.read(strip.segments[0], 0).kind == Kind.END
 
 
 def _header(arguments: argparse.Namespace, form: RawForm) -> SceneHeader:
