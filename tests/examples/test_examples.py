@@ -232,15 +232,23 @@ def test_the_payload_goes_on_after_a_kill_within_its_limits(tmp_path: Path) -> N
 def test_the_payload_is_not_started_for_ever(tmp_path: Path) -> None:
     unit = Unit.read()
     final = [int(code) for code in unit.settings["RestartPreventExitStatus"].split()]
-    pipe, packets = tmp_path / "lines", tmp_path / "scene.pkt"
+    pipe = tmp_path / "lines"
     os.mkfifo(pipe)
-    feed(pipe, lines_of(scene(70, 2048))[:-1])
-    cut_short = unit.start(pipe, packets)
-    cut_short.communicate(timeout=LONGEST)
-    ended = unit.start(pipe, packets)
-    _, problems = ended.communicate(timeout=LONGEST)
-    assert [cut_short.returncode, ended.returncode] == [3, 2]
-    assert {3, 2} <= set(final)
+    lines = lines_of(scene(70, 2048))
+    codes = []
+    for sent, output in (
+        (lines[:-1], "cut.pkt"),
+        (lines, "cut.pkt"),  # its last row of tiles is of fewer lines
+        (lines, "scene.pkt"),
+        (None, "scene.pkt"),
+    ):
+        if sent is not None:
+            feed(pipe, sent)
+        process = unit.start(pipe, tmp_path / output)
+        _, problems = process.communicate(timeout=LONGEST)
+        codes.append(process.returncode)
+    assert codes == [3, 4, 0, 2]
+    assert {3, 4, 2} <= set(final)
     assert b"already ends" in problems
 
 
