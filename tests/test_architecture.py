@@ -245,16 +245,23 @@ def test_wheel_holds_every_module(wheel: Path) -> None:
 def test_flight_environment_runs_onboard(wheel: Path, tmp_path: Path) -> None:
     """In a clean environment with the base and `ort` alone every module imports, and it encodes."""
     python = tmp_path / "venv" / "bin" / "python"
+    # pip takes what stands in this tree for installed if it is on the path.
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     venv = [sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"]
     subprocess.run(venv, check=True)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python]
-    subprocess.run([*pip, "install", "-q", f"{wheel}[ort]"], check=True, timeout=300)
+    subprocess.run(
+        [*pip, "install", "-q", f"{wheel}[ort]"], check=True, env=environment, timeout=300
+    )
     installed = subprocess.run(
-        [*pip, "list", "--format=freeze"], check=True, capture_output=True, text=True
+        [*pip, "list", "--format=freeze"],
+        check=True,
+        env=environment,
+        capture_output=True,
+        text=True,
     ).stdout.lower()
     for absent in ("torch", "rasterio", "scipy", "litert"):
         assert absent not in installed
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     every_module = (
         "import importlib, pkgutil, onboard;"
         "names = [m.name for m in pkgutil.walk_packages(onboard.__path__, 'onboard.')];"
