@@ -1,6 +1,7 @@
 """The C encoder: the same bytes as the Python runtime, on any compiler, and clear exit codes."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -48,17 +49,22 @@ Image = NDArray[np.uint16]
 
 
 @pytest.fixture(scope="module")
-def build(c_sources: Path) -> Callable[[str], Path]:
-    """Return what compiles the encoder, each way once."""
+def build(c_sources: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return what compiles the encoder, each way once for all modules and workers."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent  # each worker has a folder in that of the run
 
     def make(name: str) -> Path:
         compiler, *flags = BUILDS[name]
         if shutil.which(compiler) is None:
             pytest.skip(f"{compiler} is not installed")
-        program = c_sources / f"skybook-{name}"
+        program = shared / f"skybook-{name}"
         if not program.exists():
+            own = c_sources / program.name
             sources = sorted(str(path) for path in c_sources.glob("*.c"))
-            subprocess.run([compiler, *STRICT, *flags, "-o", program, *sources], check=True)
+            subprocess.run([compiler, *STRICT, *flags, "-o", own, *sources], check=True)
+            own.replace(program)  # whole, whoever else makes it
         return program
 
     return make
@@ -235,8 +241,12 @@ CASES = {
     ),
 }
 
-SLOW = ("coarse patterns", "patterns in one layer", "a pattern everywhere")
-"""Cases that take long along a trellis."""
+SLOW = (
+    *("coarse patterns", "patterns in one layer", "a pattern everywhere"),
+    *("a row of noise in packets", "noise in short packets", "small packets", "packets"),
+    *("one layer in packets", "a run that is given", "12 bits", "full range"),
+)
+"""Cases that take long along a trellis, or whose options have nothing to do with it."""
 
 
 def run(program: Path, image: Image, arguments: list[str]) -> bytes:
