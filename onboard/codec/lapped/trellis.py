@@ -25,6 +25,8 @@ FOLLOWING = tuple(
 )
 """State after an even and after an odd index. Odd states have the odd points."""
 SETS = 2
+_FEW_LANES = 24
+"""Lanes up to which paths are traced back faster one by one than all together."""
 FAR = 1 << 29
 """Cost of the states in which no path begins."""
 _EVEN, _ODD = (
@@ -83,9 +85,11 @@ def best_path(
         even, odd = both[:STATES], both[STATES:]
         np.less(odd, even, out=chosen[:, :many])
         np.minimum(even, odd, out=here)
+    state = sums.argmin(axis=0)
+    if count <= _FEW_LANES:
+        return _traced_singly(second, state.tolist(), lengths.tolist())
     before = np.stack([_EVEN, _ODD], axis=1).reshape(-1)
     places = np.arange(count)
-    state = sums.argmin(axis=0)
     states, parities = (np.zeros((steps, count), np.int64) for _ in range(2))
     flat = second.reshape(steps, STATES * count)
     for step in range(steps - 1, -1, -1):
@@ -94,4 +98,27 @@ def best_path(
         parity = flat[step].take(here * count + places[:many]).astype(np.int64)
         state[:many] = before.take(2 * here + parity)
         parities[step, :many], states[step, :many] = parity, state[:many]
+    return states, parities
+
+
+def _traced_singly(
+    second: NDArray[np.bool_], last: Sequence[int], lengths: Sequence[int]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return states and parities of the paths that end in the states `last`, lane by lane.
+
+    Args:
+        second: (steps, states, lanes), whether the path into a state came after an odd index.
+        last: state in which each lane ends.
+        lengths: steps of each lane.
+    """
+    states, parities = (np.zeros((len(second), len(last)), np.int64) for _ in range(2))
+    before = list(zip(_EVEN.tolist(), _ODD.tolist(), strict=True))
+    for lane, (state, length) in enumerate(zip(last, lengths, strict=True)):
+        chosen = second[:length, :, lane].tobytes()
+        path, odd = [0] * length, [0] * length
+        for step in range(length - 1, -1, -1):
+            parity = chosen[STATES * step + state]
+            state = before[state][parity]  # noqa: PLW2901
+            path[step], odd[step] = state, parity
+        states[:length, lane], parities[:length, lane] = path, odd
     return states, parities

@@ -97,3 +97,15 @@ def test_codewords_that_make_a_false_start_cheap_are_refused() -> None:
     wide = np.full_like(lapped.quantisation.codewords, 65_535)
     with pytest.raises(BundleError, match="false start"):
         Chooser(lapped.tables, wide).check(worth, 5)
+
+
+def test_lanes_together_take_the_paths_that_they_take_alone() -> None:
+    rng = np.random.default_rng(8)
+    lengths = np.sort(rng.integers(0, 60, 40))[::-1]
+    costs = rng.integers(0, 9, (60, SETS, 2, 40)).astype(np.int32)  # so that many are equal
+    together = best_path(costs, lengths)
+    for lane, length in enumerate(lengths.tolist()):
+        alone = best_path(costs[:length, ..., [lane]], lengths[[lane]])
+        for one, all_ in zip(alone, together, strict=True):
+            assert np.array_equal(one[:, 0], all_[:length, lane])
+            assert not all_[length:, lane].any()
