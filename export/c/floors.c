@@ -29,7 +29,10 @@ void skybook_choose_floors(struct skybook_work *work, uint32_t most)
 
 uint32_t skybook_floors_bytes(const struct skybook_work *work)
 {
-    uint32_t length = work->full ? 1 : 0;
+    uint32_t length = 1;
+    if (!work->full) {
+        return 0;
+    }
     for (uint32_t channel = SKYBOOK_BANDS; channel < SKYBOOK_CHANNELS; channel++) {
         length += work->floors[channel] > SKYBOOK_SKIP + 1 ? SKYBOOK_FLOOR_BYTES : 0;
     }

@@ -62,7 +62,7 @@ class LappedTileCoder:
             name: Scanner(model, make(model)) for name, make in QUANTIZERS.items()
         }
         self.scanner = self.scanners[PLAIN]
-        self.floors = FloorChooser.of(model)
+        self.floors = FloorChooser(self.scanner)
         self._session = session
         self._tile = tile
         self._golden = golden

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from onboard.codec.lapped.context import FREQUENCIES, LATTICES, LEVELS, STEP, levels
 from onboard.codec.lapped.model import LappedModel
-from onboard.codec.lapped.quantizers.deadzone import DeadZone
 from onboard.codec.lapped.scan import Layer, Scanner
 from onboard.codec.lapped.tables import BIT, Tables
 from onboard.codec.lapped.transform import Latents
@@ -86,11 +85,6 @@ class FloorChooser:
     """
 
     scanner: Scanner
-
-    @classmethod
-    def of(cls, model: LappedModel) -> "FloorChooser":
-        """Return the chooser of a model."""
-        return cls(Scanner(model, DeadZone.of(model)))
 
     def choose(self, latents: Latents, steps: Steps, most: int = MOST) -> Floors:
         """Return the floors of full tiles at the given steps, `most` of each at most."""
