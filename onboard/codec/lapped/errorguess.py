@@ -54,16 +54,14 @@ class ErrorGuess:
         some = tuple(
             part.reshape(tiles, rows * cols, 1, -1)[:, ::_STRIDE] for part in latents.parts
         )
-        looked_at = some[0].shape[1]
+        looked_at = Latents(some, latents.largest, latents.shifts)
         lost = np.zeros(tiles, np.int64)
         for part in range(len(some)):
-            sizes = Latents(some, latents.largest, latents.shifts).scaled(
-                steps, self.mantissas, part
-            )
+            sizes = looked_at.scaled(steps, self.mantissas, part)
             np.clip(sizes, -_LOST, _LOST, out=sizes)
             squares = np.where(np.abs(sizes) < _LOST, sizes * sizes, _ROUNDED)
             lost += squares.sum(axis=(1, 2, 3), dtype=np.int64)
-        lost = lost * self.weight * (rows * cols) // looked_at
+        lost = lost * self.weight * (rows * cols) // some[0].shape[1]
         if steered:
             lost = lost * _STEERED_SHARE >> 8
         return in_squared_dn(lost >> 8, steps)
