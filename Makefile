@@ -47,9 +47,9 @@ demo: $(VENV)/.base
 bench: $(VENV)/.base
 	mkdir -p $(BENCH)
 	$(BIN)/python -m benchmarks probe -o $(BENCH)/this-machine.toml
-	$(BIN)/python -m benchmarks resources --bundle skybook-s2 --quick --json $(BENCH)/resources.json
-	$(BIN)/python -m benchmarks energy --bundle skybook-s2 --quick --json $(BENCH)/energy.json
-	$(BIN)/python -m benchmarks board-report --bundle skybook-s2 --profile $(BENCH)/this-machine.toml \
+	$(BIN)/python -m benchmarks resources --bundle skybook --quick --json $(BENCH)/resources.json
+	$(BIN)/python -m benchmarks energy --bundle skybook --quick --json $(BENCH)/energy.json
+	$(BIN)/python -m benchmarks board-report --bundle skybook --profile $(BENCH)/this-machine.toml \
 		--resources $(BENCH)/resources.json --energy $(BENCH)/energy.json -o $(BENCH)/report.html
 
 lint: $(VENV)/.dev

@@ -11,8 +11,8 @@
 #include "skybook.h"
 
 static struct skybook_encoder encoder; /* too large for a stack */
-static uint8_t bytes[2 * SKYBOOK_BANDS * SKYBOOK_MAX_WIDTH];
-static uint16_t line[SKYBOOK_BANDS * SKYBOOK_MAX_WIDTH];
+static uint8_t bytes[2 * SKYBOOK_MAX_BANDS * SKYBOOK_MAX_WIDTH];
+static uint16_t line[SKYBOOK_MAX_BANDS * SKYBOOK_MAX_WIDTH];
 
 /* The downlink: here stdout, on a satellite a radio's queue or a recorder. */
 static int send_packet(void *user, const uint8_t *packet, size_t length)
@@ -50,7 +50,7 @@ int main(int count, char **arguments)
     options.ratio = strtod(arguments[2], NULL);
     enum skybook_status status = skybook_init(&encoder, &options, send_packet, stdout);
     if (status == SKYBOOK_OK) {
-        status = take_lines(SKYBOOK_BANDS * (size_t)width);
+        status = take_lines(options.bands * (size_t)width);
         /* What came before an error of the input is coded all the same, but not called complete. */
         const enum skybook_status ended =
             status == SKYBOOK_OK ? skybook_finish(&encoder) : skybook_cut(&encoder);

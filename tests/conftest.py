@@ -71,9 +71,9 @@ def image(scene: Scene) -> NDArray[np.uint16]:
 
 @pytest.fixture(scope="module")
 def c_sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the sources of the encoder of `skybook-s2` in C."""
+    """A folder with the sources of the encoder of `skybook` in C."""
     found = tmp_path_factory.mktemp("c")
-    csource.write(bundles.load("skybook-s2"), found)
+    csource.write(bundles.load("skybook"), found)
     return found
 
 

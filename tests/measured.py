@@ -11,7 +11,7 @@ from benchmarks.resources.measure import measure_resources
 from benchmarks.resources.runtimes import Scale
 
 SCALE = Scale(runs=2, tiles=4, starts=1, rounds=1)
-FLAGSHIP = "skybook-s2"
+FLAGSHIP = "skybook"
 
 
 @cache

@@ -179,7 +179,7 @@ def test_flight_core_is_what_a_stream_loads(tmp_path: Path) -> None:
         "from onboard.commands.stream import add_stream_command;"
         "parser, commands = command_parser('onboard', ''); add_stream_command(commands);"
         "assert run_command(parser, ['stream', '--input', 'lines.bil', '--layout', 'bil',"
-        "'--width', '70', '--bundle', 'skybook-s2', '--engine', 'numpy', '-o', 'out.pkt']) == 0;"
+        "'--width', '70', '--bundle', 'skybook', '--engine', 'numpy', '-o', 'out.pkt']) == 0;"
         "print('LOADED', *sorted(m for m in sys.modules if m.startswith('onboard.')))"
     )
     done = subprocess.run(
@@ -273,6 +273,6 @@ def test_flight_environment_runs_onboard(wheel: Path, tmp_path: Path) -> None:
         "image = np.full((4, 130, 125), 900, np.uint16);"
         "print(len(b''.join(Encoder(load('corsa-2level-1024')).encode(image))))"
     )
-    selftests = [["-m", "onboard", "selftest", n] for n in ("corsa-2level-1024", "skybook-s2")]
+    selftests = [["-m", "onboard", "selftest", n] for n in ("corsa-2level-1024", "skybook")]
     for command in (["-c", every_module], ["-c", code], *selftests):
         subprocess.run([python, *command], check=True, cwd=tmp_path, env=environment, timeout=120)

@@ -17,7 +17,8 @@ from benchmarks.ablation.variants import SEED
 from ground.scene import Scene
 from ground.train.lapped.fit import draw_codes, start_tables, tables_of
 from onboard.codec.lapped import rans
-from onboard.codec.lapped.context import LEVELS, ContextState, Ints, levels
+from onboard.codec.lapped.context import LEVELS, Ints
+from onboard.codec.lapped.contextstate import ContextState, levels
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.prepared import PreparedTiles
 from onboard.codec.lapped.quantizers.path import SIZES

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ground.decode.decoder import Decoder
-from ground.decode.lapped.rebuild import LappedRebuilder
 from ground.train.lapped.fit import (
     draw_codes,
     fit,
@@ -21,7 +20,8 @@ from ground.train.lapped.fit import (
 from onboard.bundle import Bundle
 from onboard.codec.lapped import bandtransform
 from onboard.codec.lapped.codec import LappedCodec
-from onboard.codec.lapped.context import BLOCK, LATTICES, ContextModel, levels
+from onboard.codec.lapped.context import BLOCK, LATTICES, ContextModel
+from onboard.codec.lapped.contextstate import levels
 from onboard.codec.lapped.frontends.adaptive import AdaptiveFrontEnd
 from onboard.codec.lapped.frontends.frontend import Analysed, FrontEnd, LappedSide
 from onboard.codec.lapped.model import LappedModel
@@ -56,7 +56,7 @@ class FixedBands(AdaptiveFrontEnd):
         angles: angles of the band transform.
     """
 
-    angles: tuple[int, ...]
+    angles: tuple[int, ...] = ()
 
     @property
     def side_bytes(self) -> int:
@@ -97,7 +97,7 @@ ChooseFrontEnd = Callable[[NDArray[Any]], FrontEnd]
 def no_band_transform(tiles: NDArray[Any]) -> AdaptiveFrontEnd:
     """Return the front end that codes bands as they are."""
     bands = tiles.shape[1]
-    return FixedBands(bands, (NO_TURN,) * bandtransform.angle_count(bands))
+    return FixedBands(bands, angles=(NO_TURN,) * bandtransform.angle_count(bands))
 
 
 def scene_band_transform(tiles: NDArray[Any]) -> AdaptiveFrontEnd:
@@ -108,7 +108,7 @@ def scene_band_transform(tiles: NDArray[Any]) -> AdaptiveFrontEnd:
     present = np.ones((len(tiles), *tiles.shape[2:]), np.bool_)
     covariance = bandtransform.measure(away, present).sum(axis=0)
     angles = bandtransform.choose(covariance[None])[0]
-    return FixedBands(bands, tuple(angles.tolist()))
+    return FixedBands(bands, angles=tuple(angles.tolist()))
 
 
 @dataclass(frozen=True)
@@ -150,10 +150,7 @@ class Variant:
 
 def linear_decoder(path: Path, bundle: Bundle) -> Decoder:
     """Return a decoder of `bundle`'s streams without the network of the bundle at `path`."""
-    decoder = Decoder(path, linear=True)
-    decoder.bundle = bundle
-    decoder.rebuilder = LappedRebuilder(bundle)
-    return decoder
+    return Decoder(path, linear=True).of(bundle)
 
 
 def prepare(
@@ -224,14 +221,19 @@ def keep_context(coder: LappedModel, batches: Sequence[PreparedTiles], kept: str
 
     What is left is scaled so that each channel's mean level stays.
     """
-    model = coder.contexts
-    changed: dict[str, Any] = {name: 0 * getattr(model, name) for name in _AC if name != kept}
-    alone = replace(coder, contexts=replace(model, **changed))
+    weights = coder.weights
+    changed: dict[str, Any] = {name: 0 * getattr(weights, name) for name in _AC if name != kept}
+    alone = _with_weights(coder, changed)
     lost = mean_levels(coder, batches) - mean_levels(alone, batches)
     for name in (kept, "bias"):
-        scaled = np.rint(getattr(model, name) * 2 ** (lost / 4))
+        scaled = np.rint(getattr(weights, name) * 2 ** (lost / 4))
         changed[name] = np.clip(scaled, 0, 65_535).astype(np.uint16)
-    return replace(coder, contexts=replace(model, **changed))
+    return _with_weights(coder, changed)
+
+
+def _with_weights(coder: LappedModel, changed: dict[str, Any]) -> LappedModel:
+    """Return the codec with some of the weights of its contexts changed."""
+    return replace(coder, contexts=ContextModel(replace(coder.weights, **changed), coder.bands))
 
 
 def without_contexts(
@@ -244,10 +246,9 @@ def without_contexts(
 
     means = mean_levels(coder, batches, draw)
     bias = np.array([round(256 * level_scale(round(level))) for level in means], np.uint16)
-    changed: dict[str, Any] = {name: 0 * getattr(coder.contexts, name) for name in _AC}
-    contexts = replace(coder.contexts, **changed, bias=bias)
+    changed: dict[str, Any] = {name: 0 * getattr(coder.weights, name) for name in _AC}
     quantizer = replace(coder.quantisation, skip=-1)
-    static = replace(coder, contexts=contexts, quantisation=quantizer)
+    static = replace(_with_weights(coder, {**changed, "bias": bias}), quantisation=quantizer)
     return fit(static, batches, SEED, rounds=2, draw=draw, quantizers=(PLAIN,))
 
 

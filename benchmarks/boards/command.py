@@ -46,7 +46,7 @@ def add_roofline(commands: Commands) -> None:
         "roofline",
         help="estimate encoding speed on boards, checked against this machine",
         description=f"Exit code 1 if an estimate for this machine is more than {WITHIN:g} x off.",
-        epilog="example: python -m benchmarks roofline --bundle skybook-s2 --json roofline.json",
+        epilog="example: python -m benchmarks roofline --bundle skybook --json roofline.json",
     )
     parser.add_argument("--bundle", default=BUNDLE, help="name or path (default: %(default)s)")
     text = "name or path of a profile; may be repeated (default: all)"

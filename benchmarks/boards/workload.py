@@ -142,11 +142,11 @@ def _macs(bundle: Bundle, coder: LappedModel, share: float, of_position: int) ->
 
 def _weights_in_use(coder: LappedModel) -> int:
     """Return the weights of the context model that are not 0, of channels known in time."""
-    model = coder.contexts
-    in_use = int(np.count_nonzero(model.slope)) + int(np.count_nonzero(model.dc[0]))
-    for first, stop in pairwise(model.cuts):
-        layer = slice(first - model.bands, stop - model.bands)
-        in_use += sum(int(np.count_nonzero(w[:first, layer])) for w in (model.same, model.near))
+    weights = coder.weights
+    in_use = int(np.count_nonzero(weights.slope)) + int(np.count_nonzero(weights.dc[0]))
+    for first, stop in pairwise(weights.cuts):
+        layer = slice(first - weights.classes, stop - weights.classes)
+        in_use += sum(int(np.count_nonzero(w[:first, layer])) for w in (weights.same, weights.near))
     return in_use
 
 
@@ -167,7 +167,7 @@ def _calls(bundle: Bundle, coder: LappedModel, coded: float) -> Span:
 
 def _coded_share(codec: LappedCodec) -> float:
     """Return the share of latents coded, of the golden tiles at the step that gives `RATIO`."""
-    samples = np.stack([tile.samples for tile in codec.golden])
+    samples = np.stack([t.samples for t in codec.golden if t.samples.shape[0] == codec.bands])
     present = np.ones((len(samples), *samples.shape[2:]), np.bool_)
     coder = codec.open()
     prepared = coder.prepare(samples, present, (codec.tile, codec.tile))

@@ -10,7 +10,7 @@ from onboard.bundle import find, load
 from onboard.encoder import Encoder, Options
 from onboard.image.files import Image
 
-BUNDLE = "skybook-s2"
+BUNDLE = "skybook"
 """Measured unless told otherwise."""
 
 PLAIN = "-plain"

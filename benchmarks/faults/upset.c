@@ -43,9 +43,9 @@ static struct skybook_encoder encoder;
 
 #define STATE(field) {#field, &encoder.field, sizeof(encoder.field)},
 static const struct region state[] = {
-    STATE(options) STATE(head) STATE(tiles) STATE(samples) STATE(sums) STATE(work.latents)
-    STATE(work.plane) STATE(work.dc) STATE(work.known) STATE(work.found) STATE(work.owners)
-    STATE(work.path) STATE(work.symbols) STATE(work.costs) STATE(work.before) STATE(work.nodata)
+    STATE(options) STATE(form) STATE(head) STATE(tiles) STATE(samples) STATE(sums) STATE(work.latents)
+    STATE(work.scratch.plane) STATE(work.dc) STATE(work.known) STATE(work.found) STATE(work.owners)
+    STATE(work.scratch.path) STATE(work.symbols) STATE(work.costs) STATE(work.before) STATE(work.nodata)
     STATE(work) STATE(search) STATE(pieces) STATE(strip) STATE(packet)
     {"other", &encoder, sizeof(encoder)}};
 
@@ -97,7 +97,7 @@ static void encode(struct outcome *outcome)
     outcome->length = 0;
     blocks = 0;
     enum skybook_status status = skybook_init(&encoder, &options, keep, outcome);
-    const size_t line = (size_t)SKYBOOK_BANDS * width;
+    const size_t line = (size_t)SKYBOOK_MAX_BANDS * width;
     for (uint32_t row = 0; row < lines && status == SKYBOOK_OK; row++) {
         status = skybook_push(&encoder, image + row * line, 1, width, 0, 1);
     }
@@ -172,7 +172,7 @@ int main(int count, char **arguments)
     lines = (uint32_t)strtoul(arguments[3], NULL, 10);
     ratio = strtod(arguments[4], NULL);
     trellis = strcmp(arguments[5], "1") == 0;
-    const size_t samples = (size_t)SKYBOOK_BANDS * width * lines;
+    const size_t samples = (size_t)SKYBOOK_MAX_BANDS * width * lines;
     FILE *file = fopen(arguments[1], "rb");
     image = malloc(samples * sizeof(*image));
     if (file == NULL || image == NULL || fread(image, sizeof(*image), samples, file) != samples) {

@@ -96,7 +96,7 @@ def simulate(name: str, numbers: Iterable[int], report: Report) -> dict[str, Any
         if sent is None or sent[0] != stream:
             sent = stream, draw_sent(encoder, decoder, stream)
         passes.append(run_pass(decoder, sent[1], number))
-    origin = {"bundle": encoder.bundle.name, "ring": decoder.halo, "seed": SEED}
+    origin = {"bundle": encoder.bundle.name, "ring": decoder.network.halo, "seed": SEED}
     return {**origin, "machine": machine(), **summarise(passes)}
 
 

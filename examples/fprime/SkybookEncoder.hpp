@@ -56,12 +56,12 @@ class SkybookEncoder {
         return status;
     }
 
-    // Input port: a line of SKYBOOK_BANDS times `width` samples, band after band. The status goes
+    // Input port: a line of `bands` times `width` samples, band after band. The status goes
     // back to the sender; no scene begun is SKYBOOK_ERROR_USAGE.
     skybook_status lineIn(const std::uint16_t *samples, std::size_t count)
     {
         const std::size_t width = m_running ? m_encoder.options.width : 0;
-        if (!m_running || samples == nullptr || count != SKYBOOK_BANDS * width) {
+        if (!m_running || samples == nullptr || count != m_encoder.options.bands * width) {
             return SKYBOOK_ERROR_USAGE;
         }
         const skybook_status status = skybook_push(&m_encoder, samples, 1, width, 0, 1);

@@ -27,7 +27,7 @@ void eventOut(void *, Skybook::Event event, skybook_status status)
                  static_cast<int>(status));
 }
 
-std::uint16_t line[SKYBOOK_BANDS * SKYBOOK_MAX_WIDTH];
+std::uint16_t line[SKYBOOK_MAX_BANDS * SKYBOOK_MAX_WIDTH];
 
 } // namespace
 
@@ -42,7 +42,7 @@ int main(int count, char **arguments)
     skybook_options options;
     skybook_defaults(&options, static_cast<std::uint32_t>(width));
     skybook_status status = encoder.beginScene(options);
-    const std::size_t samples = SKYBOOK_BANDS * static_cast<std::size_t>(width);
+    const std::size_t samples = SKYBOOK_MAX_BANDS * static_cast<std::size_t>(width);
     while (status == SKYBOOK_OK && std::fread(line, 2, samples, stdin) == samples) {
         status = encoder.lineIn(line, samples);
     }

@@ -3,8 +3,7 @@
 
 #include "parts.h"
 
-#define PIXELS (SKYBOOK_TILE * SKYBOOK_TILE)
-#define HALF (SKYBOOK_TILE / 2)
+#define PART SKYBOOK_TILE /* pixels that are rotated at once */
 #define PLANE_LIMIT 2047
 #define SOME 4   /* one row and one column of pixels in so many is asked what gradients miss */
 #define MISSED 2 /* times the gradients' steepness is less than that of these */
@@ -29,9 +28,9 @@ static uint32_t find_nodata(struct skybook_encoder *encoder, uint32_t column)
     }
     const uint16_t value = encoder->options.nodata;
     memset(nodata, 1, pixels);
-    for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
+    for (uint32_t band = 0; band < encoder->form.bands; band++) {
         for (uint32_t row = 0; row < tile->rows; row++) {
-            const uint16_t *line = &encoder->samples[band][row][column * SKYBOOK_TILE];
+            const uint16_t *line = &skybook_line(encoder, band, row)[column * encoder->form.tile];
             uint8_t *marks = &nodata[row * tile->cols];
             for (uint32_t col = 0; col < tile->cols; col++) {
                 marks[col] = (uint8_t)(marks[col] & (line[col] == value));
@@ -53,7 +52,7 @@ static bool find_mean(struct skybook_encoder *encoder, uint32_t column, uint32_t
     uint64_t sum = 0;
     uint32_t bits = 0;
     for (uint32_t row = 0; row < tile->rows; row++) {
-        const uint16_t *line = &encoder->samples[band][row][column * SKYBOOK_TILE];
+        const uint16_t *line = &skybook_line(encoder, band, row)[column * encoder->form.tile];
         const uint8_t *marks = &encoder->work.nodata[row * tile->cols];
         uint32_t of_row = 0;
         for (uint32_t col = 0; col < tile->cols; col++) {
@@ -63,8 +62,10 @@ static bool find_mean(struct skybook_encoder *encoder, uint32_t column, uint32_t
         }
         sum += of_row;
     }
+    const unsigned fraction = encoder->form.fraction;
+    sum <<= fraction;
     tile->means[band] = (uint16_t)((2 * sum + valid) / (2 * (uint64_t)valid));
-    tile->bits = (uint16_t)(tile->bits | bits | tile->means[band]);
+    tile->bits = (uint16_t)(tile->bits | bits << fraction | tile->means[band]);
     return bits >> encoder->options.significant_bits == 0;
 }
 
@@ -75,17 +76,18 @@ static bool deviate(struct skybook_encoder *encoder, uint32_t column, uint32_t b
 {
     const struct skybook_tile *tile = &encoder->tiles[column];
     const int32_t mean = tile->means[band];
+    const unsigned fraction = encoder->form.fraction;
     uint64_t lines = 0;
     uint32_t sum = 0;
     for (uint32_t row = 0; row < tile->rows; row++) {
-        const uint16_t *line = &encoder->samples[band][row][column * SKYBOOK_TILE];
+        const uint16_t *line = &skybook_line(encoder, band, row)[column * encoder->form.tile];
         const uint8_t *marks = &encoder->work.nodata[row * tile->cols];
         int32_t *out = &deviations[row * tile->cols];
         for (uint32_t col = 0; col < tile->cols; col++) {
-            out[col] = marks[col] ? 0 : (int32_t)line[col] - mean;
+            out[col] = marks[col] ? 0 : (int32_t)((uint32_t)line[col] << fraction) - mean;
             sum += (uint32_t)out[col];
         }
-        lines += skybook_words_of_line(encoder, column, encoder->samples[band][row]);
+        lines += skybook_words_of_line(encoder, column, skybook_line(encoder, band, row));
     }
     encoder->work.sums[band] = sum;
     return lines == encoder->sums[column][band];
@@ -97,6 +99,7 @@ struct differences {
     const int32_t *values;
     const uint8_t *gaps;
     uint32_t rows, cols;
+    uint32_t bands;
     uint32_t apart; /* values of a band from those of the next */
     uint32_t pairs; /* 2: each value is in one pair of a row and in one of a column; 1: in two */
     uint64_t total; /* of steepness */
@@ -108,9 +111,10 @@ struct differences {
 static void add_differences(struct differences *all, uint32_t first, uint32_t count, uint32_t stride,
                             uint32_t step, skybook_square covariance)
 {
-    int32_t differences[SKYBOOK_BANDS][SKYBOOK_TILE];
-    uint32_t steepness[SKYBOOK_TILE] = {0};
-    for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
+    const uint32_t bands = all->bands;
+    int32_t differences[SKYBOOK_MAX_BANDS][SKYBOOK_LARGEST_TILE];
+    uint32_t steepness[SKYBOOK_LARGEST_TILE] = {0};
+    for (uint32_t band = 0; band < bands; band++) {
         const int32_t *own = &all->values[band * all->apart];
         for (uint32_t i = 0; i < count; i++) {
             const uint32_t low = first + i * stride, high = low + step;
@@ -128,12 +132,12 @@ static void add_differences(struct differences *all, uint32_t first, uint32_t co
     }
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t bits = 1 + skybook_highest_bit(steepness[i] + all->usual);
-        for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
+        for (uint32_t band = 0; band < bands; band++) {
             differences[band][i] = differences[band][i] * 256 >> bits;
         }
     }
-    for (uint32_t one = 0; one < SKYBOOK_BANDS; one++) {
-        for (uint32_t other = one; other < SKYBOOK_BANDS; other++) {
+    for (uint32_t one = 0; one < bands; one++) {
+        for (uint32_t other = one; other < bands; other++) {
             int32_t sum = 0;
             for (uint32_t i = 0; i < count; i++) {
                 sum += differences[one][i] * differences[other][i];
@@ -155,14 +159,16 @@ static void add_some(struct differences *all, uint32_t some, skybook_square cova
     }
 }
 
-static void add_up(const int32_t *deviations, const struct skybook_tile *tile, int32_t *sums)
+static void add_up(const struct skybook_form *form, const int32_t *deviations,
+                   const struct skybook_tile *tile, int32_t *sums)
 {
     const uint32_t rows = tile->rows / 2u, cols = tile->cols / 2u;
-    for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
+    const uint32_t pixels = form->tile * form->tile;
+    for (uint32_t band = 0; band < form->bands; band++) {
         for (uint32_t row = 0; row < rows; row++) {
-            const int32_t *upper = &deviations[band * PIXELS + 2 * row * tile->cols];
+            const int32_t *upper = &deviations[band * pixels + 2 * row * tile->cols];
             const int32_t *lower = upper + tile->cols;
-            int32_t *out = &sums[band * (HALF * HALF) + row * cols];
+            int32_t *out = &sums[band * (pixels / 4) + row * cols];
             for (uint32_t col = 0; col < cols; col++) {
                 out[col] = upper[2 * col] + upper[2 * col + 1] + lower[2 * col] + lower[2 * col + 1];
             }
@@ -172,10 +178,12 @@ static void add_up(const int32_t *deviations, const struct skybook_tile *tile, i
 
 /* Covariance of the weighted gradients of sums over 2x2 pixels or, where they miss most of the
  * detail, of the differences of all pixels. */
-static void measure(struct skybook_work *work, const struct skybook_tile *tile, skybook_square covariance)
+static void measure(const struct skybook_form *form, struct skybook_work *work,
+                    const struct skybook_tile *tile, skybook_square covariance)
 {
+    const uint32_t apart = form->tile * form->tile;
     int32_t *sums = (int32_t *)work->symbols;
-    uint8_t gaps[HALF * HALF];
+    uint8_t *gaps = work->known; /* of sums */
     const uint32_t rows = tile->rows / 2u, cols = tile->cols / 2u;
     for (uint32_t row = 0; row < rows; row++) {
         const uint8_t *upper = &work->nodata[2 * row * tile->cols], *lower = upper + tile->cols;
@@ -184,10 +192,10 @@ static void measure(struct skybook_work *work, const struct skybook_tile *tile, 
                                                lower[2 * col] | lower[2 * col + 1]);
         }
     }
-    add_up(&work->latents[0][0], tile, sums);
-    struct differences gradients = {sums, gaps, rows, cols, HALF * HALF, 2, 0, 0};
-    struct differences pixels = {&work->latents[0][0], work->nodata, tile->rows, tile->cols,
-                                 PIXELS,               1,            0,          0};
+    add_up(form, work->latents, tile, sums);
+    struct differences gradients = {sums, gaps, rows, cols, form->bands, apart / 4, 2, 0, 0};
+    struct differences pixels = {work->latents, work->nodata, tile->rows, tile->cols, form->bands,
+                                 apart,         1,            0,          0};
     add_some(&gradients, 1, covariance);
     add_some(&pixels, SOME, covariance);
     const bool missed = MISSED * gradients.total < pixels.total;
@@ -201,51 +209,55 @@ static void measure(struct skybook_work *work, const struct skybook_tile *tile, 
     memset(covariance, 0, sizeof(skybook_square));
     all->usual = (uint32_t)(all->total / (count > 0 ? count : 1)) + 1;
     add_some(all, 1, covariance);
-    for (uint32_t one = 1; one < SKYBOOK_BANDS; one++) {
+    for (uint32_t one = 1; one < form->bands; one++) {
         for (uint32_t other = 0; other < one; other++) {
             covariance[one][other] = covariance[other][one];
         }
     }
 }
 
-/* Put the components of up to SKYBOOK_TILE pixels in the place of their deviations. */
-static void rotate_wide(int32_t *pixels, uint32_t count, skybook_square matrix)
+/* Put the components of up to PART pixels in the place of their deviations. */
+static void rotate_wide(const struct skybook_form *form, int32_t *pixels, uint32_t count,
+                        skybook_square matrix)
 {
+    const uint32_t bands = form->bands, apart = form->tile * form->tile;
     for (uint32_t i = 0; i < count; i++) {
-        int64_t deviations[SKYBOOK_BANDS];
-        for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
-            deviations[band] = pixels[band * PIXELS + i];
+        int64_t deviations[SKYBOOK_MAX_BANDS];
+        for (uint32_t band = 0; band < bands; band++) {
+            deviations[band] = pixels[band * apart + i];
         }
-        for (uint32_t component = 0; component < SKYBOOK_BANDS; component++) {
+        for (uint32_t component = 0; component < bands; component++) {
             int64_t sum = 0;
-            for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
+            for (uint32_t band = 0; band < bands; band++) {
                 sum += matrix[band][component] * deviations[band];
             }
-            pixels[component * PIXELS + i] = (int32_t)round14(sum);
+            pixels[component * apart + i] = (int32_t)round14(sum);
         }
     }
 }
 
 /* The same where 32 bits hold every sum. */
-static void rotate_narrow(int32_t *pixels, uint32_t count, skybook_square matrix)
+static void rotate_narrow(const struct skybook_form *form, int32_t *pixels, uint32_t count,
+                          skybook_square matrix)
 {
-    int32_t sums[SKYBOOK_BANDS][SKYBOOK_TILE];
-    for (uint32_t component = 0; component < SKYBOOK_BANDS; component++) {
+    const uint32_t bands = form->bands, apart = form->tile * form->tile;
+    int32_t sums[SKYBOOK_MAX_BANDS][PART];
+    for (uint32_t component = 0; component < bands; component++) {
         int32_t *sum = sums[component];
         for (uint32_t i = 0; i < count; i++) {
             sum[i] = 8192;
         }
-        for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
+        for (uint32_t band = 0; band < bands; band++) {
             const int32_t weight = (int32_t)matrix[band][component];
-            const int32_t *own = &pixels[band * PIXELS];
+            const int32_t *own = &pixels[band * apart];
             for (uint32_t i = 0; i < count; i++) {
                 sum[i] += weight * own[i];
             }
         }
     }
-    for (uint32_t component = 0; component < SKYBOOK_BANDS; component++) {
+    for (uint32_t component = 0; component < bands; component++) {
         for (uint32_t i = 0; i < count; i++) {
-            pixels[component * PIXELS + i] = sums[component][i] >> 14;
+            pixels[component * apart + i] = sums[component][i] >> 14;
         }
     }
 }
@@ -259,14 +271,16 @@ static uint32_t sum_of(const int32_t *pixels, uint32_t count)
     return sum;
 }
 
-/* Find the largest magnitude of up to SKYBOOK_TILE pixels; add them up by band. */
-static int32_t survey(const int32_t *pixels, uint32_t count, uint32_t sums[SKYBOOK_BANDS])
+/* Find the largest magnitude of up to PART pixels; add them up by band. */
+static int32_t survey(const struct skybook_form *form, const int32_t *pixels, uint32_t count,
+                      uint32_t sums[SKYBOOK_MAX_BANDS])
 {
+    const uint32_t apart = form->tile * form->tile;
     int32_t largest = 0;
-    for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
+    for (uint32_t band = 0; band < form->bands; band++) {
         uint32_t sum = 0;
         for (uint32_t i = 0; i < count; i++) {
-            const int32_t value = pixels[band * PIXELS + i];
+            const int32_t value = pixels[band * apart + i];
             const int32_t size = value < 0 ? -value : value;
             largest = size > largest ? size : largest;
             sum += (uint32_t)value;
@@ -277,36 +291,38 @@ static int32_t survey(const int32_t *pixels, uint32_t count, uint32_t sums[SKYBO
 }
 
 /* Deviations to components; false if they are not those that were put. */
-static bool rotate(struct skybook_work *work, struct skybook_tile *tile)
+static bool rotate(const struct skybook_form *form, struct skybook_work *work,
+                   struct skybook_tile *tile)
 {
+    const uint32_t bands = form->bands, apart = form->tile * form->tile;
     skybook_square matrix;
-    skybook_make_matrix(tile->angles, matrix);
-    int32_t *pixels = &work->latents[0][0];
+    skybook_make_matrix(tile->angles, bands, matrix);
+    int32_t *pixels = work->latents;
     const uint32_t count = (uint32_t)tile->rows * tile->cols;
     int64_t weight = 0;
-    for (uint32_t component = 0; component < SKYBOOK_BANDS; component++) {
+    for (uint32_t component = 0; component < bands; component++) {
         int64_t sum = 0;
-        for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
+        for (uint32_t band = 0; band < bands; band++) {
             const int64_t own = matrix[band][component];
             sum += own < 0 ? -own : own;
         }
         weight = sum > weight ? sum : weight;
     }
-    uint32_t before[SKYBOOK_BANDS] = {0}, after[SKYBOOK_BANDS] = {0};
+    uint32_t before[SKYBOOK_MAX_BANDS] = {0}, after[SKYBOOK_MAX_BANDS] = {0};
     int32_t largest = 0;
     const bool narrow = weight * tile->bits + 8192 <= SKYBOOK_NARROW;
-    for (uint32_t first = 0; first < count; first += SKYBOOK_TILE) {
+    for (uint32_t first = 0; first < count; first += PART) {
         const uint32_t left = count - first;
-        const uint32_t part = left < SKYBOOK_TILE ? left : SKYBOOK_TILE;
-        for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
-            before[band] += sum_of(&pixels[band * PIXELS + first], part);
+        const uint32_t part = left < PART ? left : PART;
+        for (uint32_t band = 0; band < bands; band++) {
+            before[band] += sum_of(&pixels[band * apart + first], part);
         }
         if (narrow) {
-            rotate_narrow(pixels + first, part, matrix);
+            rotate_narrow(form, pixels + first, part, matrix);
         } else {
-            rotate_wide(pixels + first, part, matrix);
+            rotate_wide(form, pixels + first, part, matrix);
         }
-        const int32_t own = survey(pixels + first, part, after);
+        const int32_t own = survey(form, pixels + first, part, after);
         largest = own > largest ? own : largest;
     }
     tile->shift = 0;
@@ -314,7 +330,7 @@ static bool rotate(struct skybook_work *work, struct skybook_tile *tile)
         tile->shift++;
     }
     uint32_t changed = 0;
-    for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
+    for (uint32_t band = 0; band < bands; band++) {
         changed |= before[band] ^ work->sums[band];
         work->sums[band] = after[band];
     }
@@ -325,6 +341,7 @@ enum skybook_status skybook_front_end(struct skybook_encoder *encoder, uint32_t 
 {
     struct skybook_tile *tile = &encoder->tiles[column];
     struct skybook_work *work = &encoder->work;
+    const struct skybook_form *form = &encoder->form;
     const uint32_t valid = find_nodata(encoder, column);
     if (valid == 0) {
         tile->state = SKYBOOK_ALL_NODATA;
@@ -332,19 +349,19 @@ enum skybook_status skybook_front_end(struct skybook_encoder *encoder, uint32_t 
     }
     const bool gaps = valid < (uint32_t)tile->rows * tile->cols;
     tile->state = gaps ? SKYBOOK_SOME_NODATA : SKYBOOK_ALL_VALID;
-    for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
+    for (uint32_t band = 0; band < form->bands; band++) {
         if (!tile->measured && !find_mean(encoder, column, band, valid)) {
             return SKYBOOK_ERROR_INPUT;
         }
-        if (!deviate(encoder, column, band, &work->latents[0][0] + band * PIXELS)) {
+        if (!deviate(encoder, column, band, work->latents + band * form->tile * form->tile)) {
             return SKYBOOK_ERROR_MEMORY;
         }
     }
     if (!tile->measured) {
         skybook_square covariance;
-        measure(work, tile, covariance);
-        skybook_choose_angles(covariance, tile->angles);
+        measure(form, work, tile, covariance);
+        skybook_choose_angles(covariance, form->bands, tile->angles);
         tile->measured = true;
     }
-    return rotate(work, tile) ? SKYBOOK_OK : SKYBOOK_ERROR_MEMORY;
+    return rotate(form, work, tile) ? SKYBOOK_OK : SKYBOOK_ERROR_MEMORY;
 }

@@ -12,10 +12,10 @@ static int64_t round14(int64_t product)
 }
 
 /* Scale a covariance to at most 20 bits on its diagonal. */
-static void scale(skybook_square covariance)
+static void scale(skybook_square covariance, uint32_t bands)
 {
     int64_t largest = 1;
-    for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
+    for (uint32_t band = 0; band < bands; band++) {
         if (covariance[band][band] > largest) {
             largest = covariance[band][band];
         }
@@ -24,8 +24,8 @@ static void scale(skybook_square covariance)
     while (largest >> shift >> COVARIANCE_BITS != 0) {
         shift++;
     }
-    for (uint32_t one = 0; one < SKYBOOK_BANDS; one++) {
-        for (uint32_t other = 0; other < SKYBOOK_BANDS; other++) {
+    for (uint32_t one = 0; one < bands; one++) {
+        for (uint32_t other = 0; other < bands; other++) {
             covariance[one][other] = covariance[one][other] >> shift;
         }
     }
@@ -41,22 +41,24 @@ static uint32_t first_greatest(const int64_t scores[256])
 }
 
 /* Columns `one` and `other` of the basis: their product with the covariance, in 1/2^28. */
-static int64_t form(skybook_square covariance, skybook_square basis, uint32_t one, uint32_t other)
+static int64_t product(skybook_square covariance, skybook_square basis, uint32_t bands, uint32_t one,
+                       uint32_t other)
 {
     int64_t sum = 0;
-    for (uint32_t i = 0; i < SKYBOOK_BANDS; i++) {
-        for (uint32_t j = 0; j < SKYBOOK_BANDS; j++) {
+    for (uint32_t i = 0; i < bands; i++) {
+        for (uint32_t j = 0; j < bands; j++) {
             sum += basis[i][one] * covariance[i][j] * basis[j][other];
         }
     }
     return sum >> 28;
 }
 
-static void rotate_columns(skybook_square covariance, skybook_square basis, uint32_t one, uint32_t other)
+static void rotate_columns(skybook_square covariance, skybook_square basis, uint32_t bands,
+                           uint32_t one, uint32_t other)
 {
-    const int64_t pp = form(covariance, basis, one, one);
-    const int64_t pq = form(covariance, basis, one, other);
-    const int64_t qq = form(covariance, basis, other, other);
+    const int64_t pp = product(covariance, basis, bands, one, one);
+    const int64_t pq = product(covariance, basis, bands, one, other);
+    const int64_t qq = product(covariance, basis, bands, other, other);
     int64_t scores[256];
     for (uint32_t t = 0; t < 256; t++) {
         const int64_t c = skybook_cosines[t], s = skybook_sines[t];
@@ -64,37 +66,38 @@ static void rotate_columns(skybook_square covariance, skybook_square basis, uint
     }
     const uint32_t t = first_greatest(scores);
     const int64_t c = skybook_cosines[t], s = skybook_sines[t];
-    for (uint32_t i = 0; i < SKYBOOK_BANDS; i++) {
+    for (uint32_t i = 0; i < bands; i++) {
         const int64_t p = basis[i][one], q = basis[i][other];
         basis[i][one] = round14(c * p + s * q);
         basis[i][other] = round14(c * q - s * p);
     }
 }
 
-static void identity(skybook_square matrix)
+static void identity(skybook_square matrix, uint32_t bands)
 {
     memset(matrix, 0, sizeof(skybook_square));
-    for (uint32_t i = 0; i < SKYBOOK_BANDS; i++) {
+    for (uint32_t i = 0; i < bands; i++) {
         matrix[i][i] = 16384;
     }
 }
 
 /* Angles of the basis that makes a covariance diagonal, by Jacobi rotations. */
-void skybook_choose_angles(skybook_square covariance, uint8_t angles[SKYBOOK_ANGLES])
+void skybook_choose_angles(skybook_square covariance, uint32_t bands,
+                           uint8_t angles[SKYBOOK_ANGLES])
 {
     skybook_square basis;
-    scale(covariance);
-    identity(basis);
+    scale(covariance, bands);
+    identity(basis, bands);
     for (uint32_t sweep = 0; sweep < SWEEPS; sweep++) {
-        for (uint32_t one = 0; one < SKYBOOK_BANDS; one++) {
-            for (uint32_t other = one + 1; other < SKYBOOK_BANDS; other++) {
-                rotate_columns(covariance, basis, one, other);
+        for (uint32_t one = 0; one < bands; one++) {
+            for (uint32_t other = one + 1; other < bands; other++) {
+                rotate_columns(covariance, basis, bands, one, other);
             }
         }
     }
     uint32_t number = 0;
-    for (uint32_t one = 0; one < SKYBOOK_BANDS; one++) {
-        for (uint32_t other = one + 1; other < SKYBOOK_BANDS; other++) {
+    for (uint32_t one = 0; one < bands; one++) {
+        for (uint32_t other = one + 1; other < bands; other++) {
             int64_t scores[256];
             for (uint32_t t = 0; t < 256; t++) {
                 const int64_t sum = basis[one][one] * skybook_cosines[t] +
@@ -103,7 +106,7 @@ void skybook_choose_angles(skybook_square covariance, uint8_t angles[SKYBOOK_ANG
             }
             const uint32_t t = first_greatest(scores);
             const int64_t c = skybook_cosines[t], s = skybook_sines[t];
-            for (uint32_t i = 0; i < SKYBOOK_BANDS; i++) {
+            for (uint32_t i = 0; i < bands; i++) {
                 const int64_t upper = basis[one][i], lower = basis[other][i];
                 basis[one][i] = round14(c * upper + s * lower);
                 basis[other][i] = round14(c * lower - s * upper);
@@ -114,15 +117,15 @@ void skybook_choose_angles(skybook_square covariance, uint8_t angles[SKYBOOK_ANG
 }
 
 /* The band transform that the angles name: its rows are bands, its columns components. */
-void skybook_make_matrix(const uint8_t angles[SKYBOOK_ANGLES], skybook_square rows)
+void skybook_make_matrix(const uint8_t angles[SKYBOOK_ANGLES], uint32_t bands, skybook_square rows)
 {
-    uint32_t number = SKYBOOK_ANGLES;
-    identity(rows);
-    for (uint32_t one = SKYBOOK_BANDS - 1; one-- > 0;) {
-        for (uint32_t other = SKYBOOK_BANDS - 1; other > one; other--) {
+    uint32_t number = bands * (bands - 1) / 2;
+    identity(rows, bands);
+    for (uint32_t one = bands - 1; one-- > 0;) {
+        for (uint32_t other = bands - 1; other > one; other--) {
             number--;
             const int64_t c = skybook_cosines[angles[number]], s = skybook_sines[angles[number]];
-            for (uint32_t i = 0; i < SKYBOOK_BANDS; i++) {
+            for (uint32_t i = 0; i < bands; i++) {
                 const int64_t upper = rows[one][i], lower = rows[other][i];
                 rows[one][i] = round14(c * upper - s * lower);
                 rows[other][i] = round14(c * lower + s * upper);

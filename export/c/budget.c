@@ -17,13 +17,15 @@ static uint32_t bin_of(uint32_t size)
 }
 
 /* Count the latents of every second position of the tile in work by quarter octaves. */
-static void count_bins(const struct skybook_work *work, uint32_t counts[SKYBOOK_GUESS_BINS])
+static void count_bins(const struct skybook_form *form, const struct skybook_work *work,
+                       uint32_t counts[SKYBOOK_GUESS_BINS])
 {
     uint32_t small[4][256] = {{0}}; /* four, so that equal neighbours need not wait */
     const uint32_t positions = (uint32_t)work->positions[0] * work->positions[1];
-    for (uint32_t channel = 0; channel < SKYBOOK_CHANNELS; channel++) {
+    for (uint32_t channel = 0; channel < form->channels; channel++) {
+        const int32_t *latents = &work->latents[channel * form->positions];
         for (uint32_t i = 0; i < positions; i += 2) {
-            const int32_t latent = work->latents[channel][i];
+            const int32_t latent = latents[i];
             const uint32_t size = (uint32_t)(latent < 0 ? -latent : latent);
             if (size < 256) {
                 small[(i >> 1) & 3u][size]++;
@@ -39,12 +41,12 @@ static void count_bins(const struct skybook_work *work, uint32_t counts[SKYBOOK_
 
 /* Guess the bits of the tile in work at each step code, from how large its latents are. A dependent
  * tile takes what a plain one does that is some codes finer. */
-static void guess(const struct skybook_work *work, const struct skybook_tile *tile, bool dependent,
-                  uint32_t bits[256])
+static void guess(const struct skybook_form *form, const struct skybook_work *work,
+                  const struct skybook_tile *tile, bool dependent, uint32_t bits[256])
 {
     uint32_t counts[SKYBOOK_GUESS_BINS] = {0};
     uint64_t sums[256] = {0};
-    count_bins(work, counts);
+    count_bins(form, work, counts);
     for (uint32_t bin = 0; bin < SKYBOOK_GUESS_BINS; bin++) {
         const uint64_t count = counts[bin];
         const uint32_t *at = &skybook_guess[SKYBOOK_GUESS_ORIGIN - 4 * bin - 16u * tile->shift];
@@ -55,7 +57,7 @@ static void guess(const struct skybook_work *work, const struct skybook_tile *ti
     for (uint32_t code = 0; code < 256; code++) {
         const uint32_t finer = dependent ? TRELLIS_CODES : 0;
         const uint32_t at = code > finer ? code - finer : 0;
-        bits[code] = (uint32_t)(sums[at] >> GUESS_SHIFT) + 8 * SKYBOOK_SIDE_BYTES;
+        bits[code] = (uint32_t)(sums[at] >> GUESS_SHIFT) + 8 * form->side_bytes;
     }
 }
 
@@ -69,7 +71,8 @@ static enum skybook_status open_search(struct skybook_encoder *encoder)
         status = skybook_analyse(encoder, column);
         const struct skybook_tile *tile = &encoder->tiles[column];
         if (status == SKYBOOK_OK && tile->state != SKYBOOK_ALL_NODATA) {
-            guess(&encoder->work, tile, encoder->options.trellis, search->guess[search->count]);
+            guess(&encoder->form, &encoder->work, tile, encoder->options.trellis,
+                  search->guess[search->count]);
             search->finest[search->count] = tile->finest;
             search->columns[search->count++] = (uint16_t)column;
         }

@@ -25,17 +25,17 @@ static enum skybook_status load(struct skybook_encoder *encoder, uint32_t column
     const enum skybook_status status = skybook_front_end(encoder, column);
     return status != SKYBOOK_OK || tile->state == SKYBOOK_ALL_NODATA
                ? status
-               : skybook_transform(&encoder->work, tile);
+               : skybook_transform(&encoder->form, &encoder->work, tile);
 }
 
 /* Analyse a tile for the first time, and add the segments that no step changes. */
 enum skybook_status skybook_analyse(struct skybook_encoder *encoder, uint32_t column)
 {
     struct skybook_tile *tile = &encoder->tiles[column];
-    const uint32_t left = encoder->options.width - column * SKYBOOK_TILE;
+    const uint32_t left = encoder->options.width - column * encoder->form.tile;
     memset(tile, 0, sizeof(*tile));
     tile->rows = (uint16_t)encoder->held;
-    tile->cols = (uint16_t)(left < SKYBOOK_TILE ? left : SKYBOOK_TILE);
+    tile->cols = (uint16_t)(left < encoder->form.tile ? left : encoder->form.tile);
     enum skybook_status status = load(encoder, column);
     if (status != SKYBOOK_OK) {
         return status;
@@ -70,9 +70,9 @@ static size_t lane_bytes(const struct skybook_work *work, uint32_t first, uint32
 }
 
 /* Bytes of layer 0. */
-static uint32_t side_bytes(const struct skybook_work *work)
+static uint32_t side_bytes(const struct skybook_encoder *encoder)
 {
-    return 1 + SKYBOOK_SIDE_BYTES + skybook_floors_bytes(work);
+    return 1 + encoder->form.side_bytes + skybook_floors_bytes(&encoder->form, &encoder->work);
 }
 
 /* The unit after the last that fits a segment beginning at `first`; one whose cost takes more than a
@@ -81,7 +81,7 @@ static uint32_t cut(const struct skybook_encoder *encoder, uint32_t first, bool 
                     uint32_t room, uint32_t margin)
 {
     const struct skybook_work *work = &encoder->work;
-    const int64_t side = is_first ? side_bytes(work) : 0;
+    const int64_t side = is_first ? side_bytes(encoder) : 0;
     const int64_t free = (int64_t)room - side - SKYBOOK_STATE_BYTES;
     const int64_t most = 8 * BIT * free * (1000 - 2 * (int64_t)margin);
     int64_t bits = most > 0 ? most / 1000 - 8 * BIT * (int64_t)margin : 0;
@@ -118,20 +118,23 @@ static bool is_empty(const struct skybook_encoder *encoder, uint32_t first, uint
     return encoder->options.one_layer && first < stop && before[first] == before[stop];
 }
 
-static uint32_t put_side(const struct skybook_tile *tile, const struct skybook_work *work,
+static uint32_t put_side(const struct skybook_encoder *encoder, const struct skybook_tile *tile,
                          uint8_t *body)
 {
+    const struct skybook_form *form = &encoder->form;
+    const struct skybook_work *work = &encoder->work;
+    const uint32_t angles = form->bands * (form->bands - 1) / 2;
     body[0] = (uint8_t)(tile->state + (work->dependent ? SKYBOOK_DEPENDENT : 0) +
                         (work->full ? SKYBOOK_FULL : 0));
     body[1] = tile->code;
-    memcpy(body + 2, tile->angles, SKYBOOK_ANGLES);
-    for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
-        skybook_put16(body + 2 + SKYBOOK_ANGLES + 2 * band, tile->means[band]);
+    memcpy(body + 2, tile->angles, angles);
+    for (uint32_t band = 0; band < form->bands; band++) {
+        skybook_put16(body + 2 + angles + 2 * band, tile->means[band]);
     }
     if (work->full) {
-        skybook_put_floors(work, body + 1 + SKYBOOK_SIDE_BYTES);
+        skybook_put_floors(form, work, body + 1 + form->side_bytes);
     }
-    return side_bytes(work);
+    return side_bytes(encoder);
 }
 
 /* The body of a segment; its length, 0 if it takes more than the room, or
@@ -140,7 +143,7 @@ static size_t put_body(struct skybook_encoder *encoder, uint32_t column, uint32_
                        uint32_t stop, bool is_first, uint8_t *body)
 {
     const struct skybook_work *work = &encoder->work;
-    const uint32_t side = is_first ? put_side(&encoder->tiles[column], work, body) : 0;
+    const uint32_t side = is_first ? put_side(encoder, &encoder->tiles[column], body) : 0;
     if (stop == first) {
         return side;
     }
@@ -232,7 +235,7 @@ static enum skybook_status plan(struct skybook_encoder *encoder, uint32_t column
         }
         bool is_raw = false;
         const size_t lane = stop > first ? lane_bytes(work, first, stop, &is_raw) : 0;
-        const uint32_t side = is_first ? side_bytes(work) : 0;
+        const uint32_t side = is_first ? side_bytes(encoder) : 0;
         struct skybook_piece *piece = &encoder->pieces[encoder->pieces_used];
         piece->length = skybook_around(encoder, column, place) + side + (uint32_t)lane;
         piece->layer = (uint8_t)layer;
@@ -288,8 +291,9 @@ enum skybook_status skybook_code(struct skybook_encoder *encoder, uint32_t colum
     const uint8_t finest = (uint8_t)(tile->finest - (named ? 16 : 0));
     tile->code = tile->code < finest ? finest : tile->code;
     skybook_note_tile(encoder, column);
-    status = skybook_scan(&encoder->work, tile, tile->code, encoder->options.trellis,
-                          skybook_most_floors(skybook_room(encoder, column)));
+    const uint32_t most_floors = skybook_most_floors(&encoder->form, skybook_room(encoder, column));
+    status = skybook_scan(&encoder->form, &encoder->work, tile, tile->code,
+                          encoder->options.trellis, most_floors);
     status = status == SKYBOOK_OK ? plan(encoder, column) : status;
     return status == SKYBOOK_OK ? code(encoder, column) : status;
 }

@@ -12,6 +12,7 @@ const char *const skybook_usage =
     "       skybook selftest         golden tiles of the bundle; JSON, exit code 5 if one differs\n"
     "       skybook bench [--quick]  speed, cycles and stack on this machine; JSON\n"
     "INPUT: raw u16 samples, - for stdin. OUTPUT: .pkt space packets, else segments; - for stdout\n"
+    "  --bands N               of the scene (4, or as many as this build takes)\n"
     "  --layout bil|bip|bsq    order of the samples (bil); bsq only from a file\n"
     "  --byte-order little|big of the samples (little)\n"
     "  --nodata V              value that means: no data here\n"
@@ -141,6 +142,8 @@ static bool take_option(struct skybook_command *command, const char *name, const
         return read_time(value, options);
     } else if (strcmp(name, "--width") == 0 && number(value, 1, 1u << 24, &n)) {
         options->width = (uint32_t)n;
+    } else if (strcmp(name, "--bands") == 0 && number(value, 1, 16, &n)) {
+        options->bands = (uint8_t)n;
     } else if (strcmp(name, "--nodata") == 0 && number(value, 0, 65535, &n)) {
         options->has_nodata = true;
         options->nodata = (uint16_t)n;

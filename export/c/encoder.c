@@ -14,6 +14,7 @@ void skybook_defaults(struct skybook_options *options, uint32_t width)
 {
     memset(options, 0, sizeof(*options));
     options->width = width;
+    options->bands = SKYBOOK_CLASSES < SKYBOOK_MAX_BANDS ? SKYBOOK_CLASSES : SKYBOOK_MAX_BANDS;
     options->significant_bits = 16;
     options->segment_bytes = 1000;
     options->packet_bytes = 1024;
@@ -31,10 +32,13 @@ static bool fits(const struct skybook_options *o)
                          o->line_period < MAX_LINE_PERIOD;
     const bool rate = o->step_code >= 0 || o->budget > 0 || (o->ratio > 0 && o->ratio < 1e300);
     const bool budget = o->budget == 0 || (o->height > 0 && o->budget <= INT64_MAX / MAX_LINES);
-    const bool before = o->first_row < MAX_LINES / SKYBOOK_TILE && o->spent <= INT64_MAX / 2 &&
-                        (o->height == 0 || o->first_row * SKYBOOK_TILE < o->height) &&
+    const uint32_t tile = o->bands == 1 ? SKYBOOK_LARGEST_TILE : SKYBOOK_TILE;
+    const bool before = o->first_row < MAX_LINES / tile && o->spent <= INT64_MAX / 2 &&
+                        (o->height == 0 || o->first_row * tile < o->height) &&
                         (o->first_row == 0 || o->run > 0);
-    return o->width >= 1 && o->significant_bits >= 1 && o->significant_bits <= 16 &&
+    const bool samples = o->significant_bits >= 1 && o->significant_bits <= 16 && o->bands >= 1 &&
+                         o->bands <= SKYBOOK_MAX_BANDS;
+    return o->width >= 1 && samples &&
            o->step_code <= SKYBOOK_COARSEST && o->height <= MAX_LINES &&
            o->run <= SKYBOOK_MAX_RUN && segments && packets && rate && budget && before;
 }
@@ -43,10 +47,10 @@ static bool fits(const struct skybook_options *o)
 static int64_t kept_back(const struct skybook_encoder *encoder)
 {
     const struct skybook_options *options = &encoder->options;
-    if (options->budget > 0 && options->height % SKYBOOK_TILE == 0) {
+    if (options->budget > 0 && options->height % encoder->form.tile == 0) {
         return 0;
     }
-    const uint32_t least_body = 1 + SKYBOOK_SIDE_BYTES + SKYBOOK_STATE_BYTES + 2;
+    const uint32_t least_body = 1 + encoder->form.side_bytes + SKYBOOK_STATE_BYTES + 2;
     const uint32_t around = SKYBOOK_SEGMENT_OVERHEAD + skybook_packet_overhead(options);
     return (int64_t)encoder->columns * (around + least_body + SKYBOOK_EDGE_BYTES);
 }
@@ -61,7 +65,7 @@ static int64_t share_of(const struct skybook_encoder *encoder, uint32_t line, in
         return product / height - (product % height < 0 ? 1 : 0);
     }
     /* The one division in floating point: both numbers are exact, so IEEE 754 gives one result. */
-    const double raw = (double)((uint64_t)2 * SKYBOOK_BANDS * options->width * line);
+    const double raw = (double)((uint64_t)2 * options->bands * options->width * line);
     const double share = raw / options->ratio;
     return share < 9e15 ? (int64_t)share : INT64_MAX / 2;
 }
@@ -81,7 +85,7 @@ static int64_t budget_of(const struct skybook_encoder *encoder, uint32_t first, 
 static void go_on(struct skybook_encoder *encoder)
 {
     const struct skybook_options *options = &encoder->options;
-    encoder->lines = options->first_row * SKYBOOK_TILE;
+    encoder->lines = options->first_row * encoder->form.tile;
     encoder->segments = options->first_segment;
     encoder->packets = options->first_packet;
     encoder->bytes = options->spent;
@@ -102,16 +106,17 @@ static enum skybook_status begin(struct skybook_encoder *encoder)
     if (options->width > SKYBOOK_MAX_WIDTH) {
         return SKYBOOK_ERROR_LIMIT;
     }
+    skybook_make_form(&encoder->form, options->bands, options->significant_bits);
     encoder->limit = options->segment_bytes;
     const uint32_t room = options->packet_bytes - skybook_packet_overhead(options);
     if (options->packets && room < encoder->limit) {
         encoder->limit = room;
     }
     if (encoder->limit < SKYBOOK_SEGMENT_OVERHEAD + SKYBOOK_WIDE_BYTES + SKYBOOK_EDGE_BYTES + 1 +
-                             SKYBOOK_SIDE_BYTES) {
+                             encoder->form.side_bytes) {
         return SKYBOOK_ERROR_USAGE;
     }
-    encoder->columns = (options->width + SKYBOOK_TILE - 1) / SKYBOOK_TILE;
+    encoder->columns = (options->width + encoder->form.tile - 1) / encoder->form.tile;
     go_on(encoder);
     return SKYBOOK_OK;
 }
@@ -221,9 +226,9 @@ static void take_line(struct skybook_encoder *encoder, const uint16_t *samples, 
                       size_t pixel)
 {
     const uint32_t width = encoder->options.width;
-    for (uint32_t b = 0; b < SKYBOOK_BANDS; b++) {
+    for (uint32_t b = 0; b < encoder->form.bands; b++) {
         const uint16_t *from = samples + b * band;
-        uint16_t *to = encoder->samples[b][encoder->held];
+        uint16_t *to = encoder->samples[b * encoder->form.tile + encoder->held];
         if (pixel == 1) {
             memcpy(to, from, width * sizeof(*to));
         } else {
@@ -256,7 +261,7 @@ enum skybook_status skybook_push(struct skybook_encoder *encoder, const uint16_t
             encoder->status = SKYBOOK_ERROR_LIMIT;
         } else {
             take_line(encoder, samples + row * line, band, pixel);
-            if (encoder->held == SKYBOOK_TILE) {
+            if (encoder->held == encoder->form.tile) {
                 encoder->status = code_strip(encoder);
             }
         }

@@ -22,8 +22,8 @@ uint64_t skybook_words(const void *memory, size_t length)
 uint64_t skybook_words_of_line(const struct skybook_encoder *encoder, uint32_t column,
                              const uint16_t *line)
 {
-    const uint32_t first = column * SKYBOOK_TILE, left = encoder->options.width - first;
-    return skybook_words(&line[first], 2 * (size_t)(left < SKYBOOK_TILE ? left : SKYBOOK_TILE));
+    const uint32_t tile = encoder->form.tile, first = column * tile, left = encoder->options.width - first;
+    return skybook_words(&line[first], 2 * (size_t)(left < tile ? left : tile));
 }
 
 /* Go on with the check of memory: the sum of its words and, as Fletcher does, of the sums so far,

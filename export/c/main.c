@@ -15,8 +15,8 @@
 #include "recorded.h"
 
 static struct skybook_encoder encoder;
-static uint8_t raw[2 * SKYBOOK_BANDS * SKYBOOK_MAX_WIDTH];
-static uint16_t samples[SKYBOOK_BANDS * SKYBOOK_MAX_WIDTH];
+static uint8_t raw[2 * SKYBOOK_MAX_BANDS * SKYBOOK_MAX_WIDTH];
+static uint16_t samples[SKYBOOK_MAX_BANDS * SKYBOOK_MAX_WIDTH];
 
 static int fail(enum skybook_status status, const char *text)
 {
@@ -28,6 +28,9 @@ static const char *meaning(enum skybook_status status)
 {
     if (status == SKYBOOK_ERROR_LIMIT && encoder.options.width > SKYBOOK_MAX_WIDTH) {
         return "limit: more columns than this build takes; make MACROS=-DSKYBOOK_MAX_WIDTH=N";
+    }
+    if (status == SKYBOOK_ERROR_USAGE && encoder.options.bands > SKYBOOK_MAX_BANDS) {
+        return "options: more bands than this build takes; make MACROS=-DSKYBOOK_MAX_BANDS=N";
     }
     if (status == SKYBOOK_ERROR_LIMIT && encoder.options.budget > 0) {
         return "limit: --bytes are too few for the coarsest step, or a strip is too large";
@@ -92,10 +95,10 @@ static size_t read_line(const struct skybook_command *command, FILE *input, long
 {
     const size_t width = 2 * (size_t)command->options.width;
     if (command->layout != BSQ) {
-        return fread(raw, 1, SKYBOOK_BANDS * width, input);
+        return fread(raw, 1, command->options.bands * width, input);
     }
     size_t got = 0;
-    for (long band = 0; band < SKYBOOK_BANDS && row < rows; band++) {
+    for (long band = 0; band < command->options.bands && row < rows; band++) {
         if (fseek(input, (band * rows + row) * (long)width, SEEK_SET) == 0) {
             got += fread(raw + (size_t)band * width, 1, width, input);
         }
@@ -107,9 +110,9 @@ static size_t read_line(const struct skybook_command *command, FILE *input, long
 static enum skybook_status push_all(const struct skybook_command *command, FILE *input,
                                     FILE *output, const char **text)
 {
-    const uint32_t skipped = command->options.first_row * SKYBOOK_TILE;
-    const uint32_t width = command->options.width;
-    const size_t line = 2 * SKYBOOK_BANDS * (size_t)width;
+    const uint32_t skipped = command->options.first_row * encoder.form.tile;
+    const uint32_t width = command->options.width, bands = command->options.bands;
+    const size_t line = (size_t)2 * bands * width;
     const long rows = command->layout == BSQ ? rows_of(input, line) : 0;
     if (command->layout == BSQ && rows == 0) {
         *text = "input: expected a file of whole lines, since bands follow each other";
@@ -139,7 +142,7 @@ static enum skybook_status push_all(const struct skybook_command *command, FILE 
         }
         const bool bip = command->layout == BIP;
         const enum skybook_status status =
-            skybook_push(&encoder, samples, 1, bip ? 1 : width, 0, bip ? SKYBOOK_BANDS : 1);
+            skybook_push(&encoder, samples, 1, bip ? 1 : width, 0, bip ? bands : 1);
         if (status != SKYBOOK_OK) {
             *text = meaning(status);
             return status;

@@ -11,18 +11,18 @@
 static const uint16_t eighth_octaves[8] = {4096, 4467, 4871, 5312, 5793, 6317, 6889, 7512};
 
 /* Guess the squared error in DN^2 of the tile in work, at its code. */
-static uint64_t guess_error(const struct skybook_work *work, const struct skybook_tile *tile,
-                            bool steered)
+static uint64_t guess_error(const struct skybook_form *form, const struct skybook_work *work,
+                            const struct skybook_tile *tile, bool steered)
 {
     const uint32_t positions = (uint32_t)work->positions[0] * work->positions[1];
     const int32_t mantissa = skybook_mantissas[tile->code & 15u];
     const int32_t wanted = 8 + (int32_t)(tile->code >> 4) - tile->shift;
     const unsigned shift = wanted > 0 ? (unsigned)wanted : 1u;
     uint64_t lost = 0;
-    for (uint32_t channel = 0; channel < SKYBOOK_CHANNELS; channel++) {
+    for (uint32_t channel = 0; channel < form->channels; channel++) {
         for (uint32_t i = 0; i < positions; i += STRIDE) {
             const int32_t half = 1 << (shift - 1);
-            const int32_t away = (work->latents[channel][i] * mantissa + half) >> shift;
+            const int32_t away = (work->latents[channel * form->positions + i] * mantissa + half) >> shift;
             lost += away > -LOST && away < LOST ? (uint32_t)(away * away) : ROUNDED;
         }
     }
@@ -38,8 +38,8 @@ void skybook_note_tile(struct skybook_encoder *encoder, uint32_t column)
     for (uint32_t i = 0; i < (uint32_t)tile->rows * tile->cols; i++) {
         valid += encoder->work.nodata[i] == 0;
     }
-    tile->samples = SKYBOOK_BANDS * valid;
-    tile->error = guess_error(&encoder->work, tile, encoder->options.trellis);
+    tile->samples = encoder->form.bands * valid;
+    tile->error = guess_error(&encoder->form, &encoder->work, tile, encoder->options.trellis);
 }
 
 void skybook_note_strip(struct skybook_encoder *encoder, int64_t budget, int64_t left)

@@ -51,10 +51,20 @@ uint32_t skybook_crc32c(const uint8_t *bytes, size_t length);
 uint32_t skybook_crc32c_on(uint32_t crc, const uint8_t *bytes, size_t length);
 uint16_t skybook_crc16(const uint8_t *bytes, size_t length);
 
+/* form.c: how a scene of so many bands and bits is coded; a line of a band of the strip. */
+#define SKYBOOK_OF_LAST 0x8000u /* added to planes of the last class: others follow */
+void skybook_make_form(struct skybook_form *form, uint32_t bands, uint32_t significant_bits);
+static inline const uint16_t *skybook_line(const struct skybook_encoder *encoder, uint32_t band,
+                                           uint32_t row)
+{
+    return encoder->samples[band * encoder->form.tile + row];
+}
+
 /* bandtransform.c: angles of a covariance; the matrix that they name, bands by components. */
-typedef int64_t skybook_square[SKYBOOK_BANDS][SKYBOOK_BANDS];
-void skybook_choose_angles(skybook_square covariance, uint8_t angles[SKYBOOK_ANGLES]);
-void skybook_make_matrix(const uint8_t angles[SKYBOOK_ANGLES], skybook_square rows);
+typedef int64_t skybook_square[SKYBOOK_MAX_BANDS][SKYBOOK_MAX_BANDS];
+void skybook_choose_angles(skybook_square covariance, uint32_t bands,
+                           uint8_t angles[SKYBOOK_ANGLES]);
+void skybook_make_matrix(const uint8_t angles[SKYBOOK_ANGLES], uint32_t bands, skybook_square rows);
 
 /* adaptive.c: a tile's nodata, means, angles; leaves the components and their shift. */
 enum skybook_status skybook_front_end(struct skybook_encoder *encoder, uint32_t column);
@@ -70,32 +80,38 @@ bool skybook_scene_is_whole(const struct skybook_encoder *encoder);
 bool skybook_progress_is_whole(const struct skybook_encoder *encoder);
 
 /* transform.c: components to latents, and the finest step code that they allow. */
-enum skybook_status skybook_transform(struct skybook_work *work, struct skybook_tile *tile);
+enum skybook_status skybook_transform(const struct skybook_form *form, struct skybook_work *work,
+                                      struct skybook_tile *tile);
 
 /* context.c: four levels per octave of a sum; sums of all components of a position's DC and of a
  * channel of AC; taking note of symbols. */
 uint32_t skybook_level(uint32_t sum);
-void skybook_dc_context(const struct skybook_work *work, uint32_t lattice, uint32_t row,
-                        uint32_t col, int32_t predicted[SKYBOOK_BANDS],
-                        uint32_t sums[SKYBOOK_BANDS]);
-void skybook_know_dc(struct skybook_work *work);
-void skybook_ac_context(const struct skybook_work *work, uint32_t ac, skybook_sum *restrict sums);
-void skybook_know_channel(struct skybook_work *work, uint32_t channel, bool any);
+void skybook_dc_context(const struct skybook_form *form, const struct skybook_work *work,
+                        uint32_t lattice, uint32_t row, uint32_t col,
+                        int32_t predicted[SKYBOOK_MAX_BANDS], uint32_t sums[SKYBOOK_MAX_BANDS]);
+void skybook_know_dc(const struct skybook_form *form, struct skybook_work *work);
+void skybook_ac_context(const struct skybook_form *form, const struct skybook_work *work,
+                        uint32_t channel, skybook_sum *restrict sums);
+void skybook_know_channel(const struct skybook_form *form, struct skybook_work *work,
+                          uint32_t channel, bool any);
 
 /* scan.c: the tile's symbols at a step, and their bits in 1/256; makes it full if it must be, with at
  * most so many floors. */
-enum skybook_status skybook_scan(struct skybook_work *work, const struct skybook_tile *tile,
-                                 unsigned code, bool dependent, uint32_t most_floors);
+enum skybook_status skybook_scan(const struct skybook_form *form, struct skybook_work *work,
+                                 const struct skybook_tile *tile, unsigned code, bool dependent,
+                                 uint32_t most_floors);
 
 /* floors.c: the most floors of a tile in bodies of so many bytes; those that save most; what layer 0
  * says of them, nothing if the tile is not full. */
 #define SKYBOOK_FLOOR_BYTES 2u
 #define SKYBOOK_MOST_FLOORS 32u
 #define SKYBOOK_SUM_UNITS 4u /* units of the sums of contexts in 1/64 step */
-uint32_t skybook_most_floors(uint32_t room);
-void skybook_choose_floors(struct skybook_work *work, uint32_t most);
-uint32_t skybook_floors_bytes(const struct skybook_work *work);
-void skybook_put_floors(const struct skybook_work *work, uint8_t *bytes);
+uint32_t skybook_most_floors(const struct skybook_form *form, uint32_t room);
+void skybook_choose_floors(const struct skybook_form *form, struct skybook_work *work,
+                           uint32_t most);
+uint32_t skybook_floors_bytes(const struct skybook_form *form, const struct skybook_work *work);
+void skybook_put_floors(const struct skybook_form *form, const struct skybook_work *work,
+                        uint8_t *bytes);
 
 /* symbols.c: layer of a unit, and `first` of a segment that begins with it. */
 void skybook_place(const struct skybook_work *work, uint32_t unit, uint32_t *layer,
@@ -125,7 +141,7 @@ void skybook_put32(uint8_t *bytes, uint32_t value);
 uint32_t skybook_packed_place(const uint8_t *bytes);
 uint32_t skybook_packed_tile(const uint8_t *bytes);
 uint32_t skybook_packed_length(const uint8_t *bytes);
-bool skybook_is_edge(const struct skybook_tile *tile);
+bool skybook_is_edge(const struct skybook_encoder *encoder, const struct skybook_tile *tile);
 uint32_t skybook_room(const struct skybook_encoder *encoder, uint32_t column);
 uint32_t skybook_around(const struct skybook_encoder *encoder, uint32_t column, uint32_t first);
 void skybook_bind(struct skybook_encoder *encoder, uint32_t run);

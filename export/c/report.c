@@ -6,12 +6,12 @@
 #include "command.h"
 
 #define PEAK 65535.0
-#define ROUNDING (1.0 / 6) /* squared error in DN^2 of a sample that is rounded twice */
+#define ROUNDING (1.0 / 12) /* squared error of a sample that is rounded once */
 
-/* The step of a code in DN: 2^(code / 16 - 1). */
-static double step_of(unsigned code)
+/* The step of a code in DN: 2^(code / 16 - 1), of samples without their fraction. */
+static double step_of(const struct skybook_encoder *encoder, unsigned code)
 {
-    double step = 0.5;
+    double step = 0.5 / (double)(1u << encoder->form.fraction);
     for (; code >= 16; code -= 16) {
         step *= 2;
     }
@@ -47,7 +47,7 @@ static double decibels(double ratio)
 
 static double raw_bytes(const struct skybook_encoder *encoder)
 {
-    return 2.0 * SKYBOOK_BANDS * encoder->options.width * encoder->lines;
+    return 2.0 * encoder->options.bands * encoder->options.width * encoder->lines;
 }
 
 /* Warn of a rate that is out of reach, or is reached at the finest step. */
@@ -76,7 +76,7 @@ static void print_json(const struct skybook_encoder *encoder, FILE *to, double r
 {
     const struct skybook_outcome *outcome = &encoder->outcome;
     fprintf(to, "{\"schema\": 1, \"lines\": %" PRIu32 ", \"bands\": %d, \"columns\": %" PRIu32,
-            encoder->lines, SKYBOOK_BANDS, encoder->options.width);
+            encoder->lines, encoder->options.bands, encoder->options.width);
     fprintf(to, ", \"bytes\": %" PRIu64 ", \"packets\": %" PRIu32 ", \"raw_bytes\": %.0f",
             encoder->bytes, encoder->packets, raw_bytes(encoder));
     if (encoder->options.step_code >= 0) {
@@ -91,7 +91,7 @@ static void print_json(const struct skybook_encoder *encoder, FILE *to, double r
                 ", \"windows_eased\": %" PRIu32, outcome->strips, outcome->missed, outcome->eased);
     if (outcome->samples > 0) {
         fprintf(to, ", \"step_codes\": [%u, %u], \"steps_dn\": [%.6g, %.6g]", outcome->finest,
-                outcome->coarsest, step_of(outcome->finest), step_of(outcome->coarsest));
+                outcome->coarsest, step_of(encoder, outcome->finest), step_of(encoder, outcome->coarsest));
         fprintf(to, ", \"expected_psnr16_db\": %.4f, \"expected_rmse_dn\": %.6g",
                 decibels(PEAK / rmse), rmse);
     } else {
@@ -106,12 +106,12 @@ static void print_text(const struct skybook_encoder *encoder, const char *name, 
 {
     const struct skybook_outcome *outcome = &encoder->outcome;
     fprintf(to, "%s: %" PRIu32 " lines of %d bands x %" PRIu32 " columns, %" PRIu32 " packets, ",
-            name, encoder->lines, SKYBOOK_BANDS, encoder->options.width, encoder->packets);
+            name, encoder->lines, encoder->options.bands, encoder->options.width, encoder->packets);
     fprintf(to, "%" PRIu64 " bytes, ratio %.2f", encoder->bytes,
             raw_bytes(encoder) / (double)encoder->bytes);
     if (outcome->samples > 0) {
         fprintf(to, "; steps %.3g to %.3g DN (codes %u to %u), expected PSNR16 %.1f dB (RMSE %.3g DN)",
-                step_of(outcome->finest), step_of(outcome->coarsest), outcome->finest,
+                step_of(encoder, outcome->finest), step_of(encoder, outcome->coarsest), outcome->finest,
                 outcome->coarsest, decibels(PEAK / rmse), rmse);
     }
     fputc('\n', to);
@@ -124,7 +124,9 @@ bool skybook_report(const struct skybook_command *command, const struct skybook_
     FILE *to = is_stream ? stderr : stdout;
     double rmse = 0;
     if (outcome->samples > 0) {
-        rmse = root_of((double)outcome->error / (double)outcome->samples + ROUNDING);
+        const double parts = (double)(1u << encoder->form.fraction);
+        const double error = (double)outcome->error / (double)outcome->samples + ROUNDING;
+        rmse = root_of(error / (parts * parts) + ROUNDING);
     }
     warn(encoder);
     if (command->json) {

@@ -19,7 +19,7 @@ static void make_head(struct skybook_encoder *encoder, uint32_t run)
     body[0] = 0;
     body[1] = TYPE_U16;
     body[2] = options->significant_bits;
-    skybook_put16(body + 3, SKYBOOK_BANDS);
+    skybook_put16(body + 3, options->bands);
     skybook_put32(body + 5, options->width);
     skybook_put32(body + 9, options->budget > 0 ? options->height : 0);
     if (options->has_nodata) {
@@ -109,9 +109,9 @@ static uint32_t choose_run(struct skybook_encoder *encoder)
     make_head(encoder, 0);
     uint32_t crc = skybook_crc32c(encoder->head, encoder->head_length - SKYBOOK_CRC_BYTES);
     crc = crc_of_options(encoder, crc);
-    for (uint32_t b = 0; b < SKYBOOK_BANDS; b++) {
+    for (uint32_t b = 0; b < encoder->form.bands; b++) {
         for (uint32_t row = 0; row < encoder->held; row++) {
-            crc = crc_of_samples(crc, encoder->samples[b][row], encoder->options.width);
+            crc = crc_of_samples(crc, skybook_line(encoder, b, row), encoder->options.width);
         }
     }
     const uint32_t run = (crc ^ crc >> 24) & SKYBOOK_MAX_RUN;

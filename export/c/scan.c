@@ -15,6 +15,7 @@
 
 /* What a scan needs at hand. */
 struct scan {
+    const struct skybook_form *form;
     struct skybook_work *work;
     int32_t mantissa, half;
     unsigned shift;
@@ -47,6 +48,18 @@ static int32_t quantise(int32_t away, uint32_t row, int32_t ease)
     return away < 0 ? -whole : whole;
 }
 
+/* The latents of a channel. */
+static const int32_t *latents_of(const struct scan *scan, uint32_t channel)
+{
+    return &scan->work->latents[scan->form->order[channel] * scan->form->positions];
+}
+
+/* The sizes of the symbols of a channel. */
+static uint8_t *sizes_of(const struct scan *scan, uint32_t channel)
+{
+    return &scan->work->known[channel * scan->form->positions];
+}
+
 static int32_t scaled(const struct scan *scan, int32_t latent)
 {
     return (latent * scan->mantissa + scan->half) >> scan->shift;
@@ -61,7 +74,7 @@ static uint32_t level_of(const struct scan *scan, uint32_t channel, uint32_t sum
 /* Note whether one of a channel of AC that is left out is too far from 0, and the sum of all. */
 static void look_for_far(struct scan *scan, uint32_t channel, const skybook_sum *sums)
 {
-    const int32_t *latents = scan->work->latents[skybook_order[channel]];
+    const int32_t *latents = latents_of(scan, channel);
     const int32_t above = scan->far_above, below = scan->far_below, least = scan->least_sum;
     uint32_t sum = 0;
     int32_t far = 0;
@@ -122,10 +135,10 @@ static void sort_layer(struct scan *scan, uint32_t places)
 static void add_step(struct scan *scan, uint32_t channel, uint32_t position, uint32_t level,
                      int32_t away)
 {
-    struct skybook_path *path = &scan->work->path;
+    struct skybook_path *path = &scan->work->scratch.path;
     path->away[path->count] = away;
     path->rows[path->count] = (uint16_t)(scan->row + level);
-    path->worths[path->count] = skybook_worth[channel];
+    path->worths[path->count] = skybook_worth[scan->form->models[channel]];
     path->channels[path->count] = (uint16_t)channel;
     path->positions[path->count] = (uint16_t)position;
     path->count++;
@@ -142,7 +155,7 @@ static int32_t point_of(const struct skybook_path *path, uint32_t step)
 static void take_path(struct scan *scan, uint32_t places)
 {
     struct skybook_work *work = scan->work;
-    struct skybook_path *path = &work->path;
+    struct skybook_path *path = &work->scratch.path;
     const uint32_t *before = &work->before[scan->unit];
     uint8_t state = 0;
     skybook_choose_path(path);
@@ -178,12 +191,12 @@ static void scan_dc(struct scan *scan, uint32_t lattice, uint32_t row, uint32_t 
 {
     struct skybook_work *work = scan->work;
     const uint32_t position = row * scan->cols + col;
-    int32_t predicted[SKYBOOK_BANDS];
-    uint32_t sums[SKYBOOK_BANDS];
-    skybook_dc_context(work, lattice, row, col, predicted, sums);
-    for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
+    int32_t predicted[SKYBOOK_MAX_BANDS];
+    uint32_t sums[SKYBOOK_MAX_BANDS];
+    skybook_dc_context(scan->form, work, lattice, row, col, predicted, sums);
+    for (uint32_t band = 0; band < scan->form->bands; band++) {
         const uint32_t level = level_of(scan, band, work->dependent ? sums[band] >> 1 : sums[band]);
-        const int32_t latent = work->latents[skybook_order[band]][position];
+        const int32_t latent = latents_of(scan, band)[position];
         const int32_t away = scaled(scan, latent) - (work->dependent ? 32 : 64) * predicted[band];
         int32_t residual = 0;
         scan->sum += (uint32_t)latent;
@@ -195,7 +208,7 @@ static void scan_dc(struct scan *scan, uint32_t lattice, uint32_t row, uint32_t 
             residual = quantise(away, scan->row + level, 0);
             take(scan, place, scan->row + level, residual);
         }
-        work->dc[band][position] = residual + predicted[band];
+        work->dc[band * scan->form->positions + position] = residual + predicted[band];
     }
 }
 
@@ -203,7 +216,7 @@ static void scan_dc(struct scan *scan, uint32_t lattice, uint32_t row, uint32_t 
 static void scan_lattice(struct scan *scan, uint32_t lattice)
 {
     struct skybook_work *work = scan->work;
-    const struct skybook_path *path = &work->path;
+    const struct skybook_path *path = &work->scratch.path;
     uint32_t place = 0;
     for (uint32_t row = 0; row < scan->rows; row++) {
         for (uint32_t col = 0; col < scan->cols; col++) {
@@ -221,7 +234,8 @@ static void scan_lattice(struct scan *scan, uint32_t lattice)
     }
     take_path(scan, place);
     for (uint32_t i = 0; i < path->count; i++) {
-        work->dc[path->channels[i]][path->positions[i]] += point_of(path, i);
+        work->dc[path->channels[i] * scan->form->positions + path->positions[i]] +=
+            point_of(path, i);
     }
 }
 
@@ -230,7 +244,7 @@ static void scan_lattice(struct scan *scan, uint32_t lattice)
 static void measure_floor(struct scan *scan, uint32_t channel, uint32_t first)
 {
     struct skybook_work *work = scan->work;
-    const int32_t *latents = work->latents[skybook_order[channel]];
+    const int32_t *latents = latents_of(scan, channel);
     const uint32_t least = SKYBOOK_SKIP + 1;
     uint64_t sum = 0;
     for (uint32_t i = 0; i < scan->count; i++) {
@@ -255,9 +269,9 @@ static void scan_channel(struct scan *scan, uint32_t channel)
 {
     struct skybook_work *work = scan->work;
     skybook_sum sums[SKYBOOK_POSITIONS];
-    skybook_ac_context(work, channel - SKYBOOK_BANDS, sums);
-    const int32_t *latents = work->latents[skybook_order[channel]];
-    uint8_t *sizes = work->known[channel];
+    skybook_ac_context(scan->form, work, channel, sums);
+    const int32_t *latents = latents_of(scan, channel);
+    uint8_t *sizes = sizes_of(scan, channel);
     const uint32_t first = scan->found;
     uint32_t any = 0;
     look_for_far(scan, channel, sums);
@@ -273,16 +287,16 @@ static void scan_channel(struct scan *scan, uint32_t channel)
         sizes[i] = (uint8_t)(size < SKYBOOK_SIZE_CAP ? size : SKYBOOK_SIZE_CAP);
         any |= size;
     }
-    skybook_know_channel(work, channel, any != 0);
+    skybook_know_channel(scan->form, work, channel, any != 0);
     if (scan->measures) {
         measure_floor(scan, channel, first);
     }
 }
 
 /* What a bit of a channel is worth next to so many borders, above and below counting as one. */
-static uint16_t worth_at(uint32_t channel, uint32_t borders)
+static uint16_t worth_at(const struct scan *scan, uint32_t channel, uint32_t borders)
 {
-    uint32_t worth = skybook_worth[channel];
+    uint32_t worth = skybook_worth[scan->form->models[channel]];
     for (uint32_t i = 0; i < borders; i++) {
         worth = worth * BORDER_WORTH >> 4;
     }
@@ -293,25 +307,27 @@ static uint16_t worth_at(uint32_t channel, uint32_t borders)
 static void find_steps(struct scan *scan, uint32_t first, uint32_t stop)
 {
     struct skybook_work *work = scan->work;
-    struct skybook_path *path = &work->path;
+    struct skybook_path *path = &work->scratch.path;
     for (uint32_t channel = first; channel < stop; channel++) {
-        skybook_ac_context(work, channel - SKYBOOK_BANDS, path->sums[channel - first]);
-        look_for_far(scan, channel, path->sums[channel - first]);
+        skybook_sum *sums = &path->sums[(channel - first) * scan->form->positions];
+        skybook_ac_context(scan->form, work, channel, sums);
+        look_for_far(scan, channel, sums);
     }
     for (uint32_t i = 0; i < scan->count; i++) {
         for (uint32_t channel = first; channel < stop; channel++) {
             path->channels[path->count] = (uint16_t)channel;
             path->positions[path->count] = (uint16_t)i;
-            path->count += (int32_t)path->sums[channel - first][i] >= scan->least_sum;
+            const uint32_t sum = path->sums[(channel - first) * scan->form->positions + i];
+            path->count += (int32_t)sum >= scan->least_sum;
         }
         work->before[scan->unit + i + 1] = scan->written + path->count;
     }
     for (uint32_t i = 0; i < path->count; i++) {
         const uint32_t channel = path->channels[i], position = path->positions[i];
-        const uint32_t sum = path->sums[channel - first][position];
+        const uint32_t sum = path->sums[(channel - first) * scan->form->positions + position];
         path->rows[i] = (uint16_t)(scan->row + level_of(scan, channel, sum >> 1));
-        path->worths[i] = worth_at(channel, work->borders[position]);
-        path->away[i] = scaled(scan, work->latents[skybook_order[channel]][position]);
+        path->worths[i] = worth_at(scan, channel, work->borders[position]);
+        path->away[i] = scaled(scan, latents_of(scan, channel)[position]);
     }
 }
 
@@ -319,25 +335,26 @@ static void find_steps(struct scan *scan, uint32_t first, uint32_t stop)
 static void scan_layer(struct scan *scan, uint32_t first, uint32_t stop)
 {
     struct skybook_work *work = scan->work;
-    const struct skybook_path *path = &work->path;
+    const struct skybook_path *path = &work->scratch.path;
     find_steps(scan, first, stop);
     take_path(scan, scan->count);
     for (uint32_t i = 0; i < path->count; i++) {
         const int32_t size = magnitude(point_of(path, i));
         const uint32_t channel = path->channels[i];
-        work->known[channel][path->positions[i]] =
+        sizes_of(scan, channel)[path->positions[i]] =
             (uint8_t)(size < SKYBOOK_HALF_SIZE_CAP ? size : SKYBOOK_HALF_SIZE_CAP);
         work->active[channel] |= size > 0;
     }
     for (uint32_t channel = first; channel < stop; channel++) {
-        skybook_know_channel(work, channel, work->active[channel]);
+        skybook_know_channel(scan->form, work, channel, work->active[channel]);
     }
 }
 
-static void begin(struct scan *scan, struct skybook_work *work, const struct skybook_tile *tile,
-                  unsigned code)
+static void begin(struct scan *scan, const struct skybook_form *form, struct skybook_work *work,
+                  const struct skybook_tile *tile, unsigned code)
 {
     memset(scan, 0, sizeof(*scan));
+    scan->form = form;
     scan->work = work;
     scan->mantissa = skybook_mantissas[code & 15u];
     const int32_t shift = 8 + (int32_t)(code >> 4) - tile->shift;
@@ -351,7 +368,7 @@ static void begin(struct scan *scan, struct skybook_work *work, const struct sky
     scan->cols = work->positions[1];
     scan->count = scan->rows * scan->cols;
     memset(work->dc, 0, sizeof(work->dc));
-    memset(work->known, 0, sizeof(work->known));
+    memset(work->known, 0, (size_t)2 * (form->channels + form->bands) * form->positions);
     memset(work->active, 0, sizeof(work->active));
     memset(work->costs, 0, sizeof(work->costs));
     memset(work->before, 0, sizeof(work->before));
@@ -369,7 +386,7 @@ static void begin_layer(struct scan *scan, uint32_t layer)
 {
     struct skybook_work *work = scan->work;
     scan->row = skybook_first_rows[work->dependent][layer];
-    work->path.count = 0;
+    work->scratch.path.count = 0;
 }
 
 /* Whether more of a tile's bits than usual go to escapes. */
@@ -385,19 +402,19 @@ static bool is_unforeseen(const struct scan *scan)
 /* Find the symbols of a tile; whether it is to be full: one that is too far from 0 is left out, then
  * they are of no use, or symbols came that nothing foretold. `sum` is that of the latents, unless it
  * is to be full. */
-static bool scan_tile(struct skybook_work *work, const struct skybook_tile *tile, unsigned code,
-                      bool measures, uint32_t *sum)
+static bool scan_tile(const struct skybook_form *form, struct skybook_work *work,
+                      const struct skybook_tile *tile, unsigned code, bool measures, uint32_t *sum)
 {
     struct scan scan;
-    begin(&scan, work, tile, code);
+    begin(&scan, form, work, tile, code);
     scan.measures = measures;
     for (uint32_t lattice = 0; lattice < SKYBOOK_LATTICES; lattice++) {
         begin_layer(&scan, lattice);
         scan_lattice(&scan, lattice);
     }
-    skybook_know_dc(work);
-    for (uint32_t layer = 0; layer < SKYBOOK_AC_LAYERS && !scan.far; layer++) {
-        const uint32_t first = skybook_cuts[layer], stop = skybook_cuts[layer + 1];
+    skybook_know_dc(form, work);
+    for (uint32_t layer = 0; layer < form->ac_layers && !scan.far; layer++) {
+        const uint32_t first = form->cuts[layer], stop = form->cuts[layer + 1];
         begin_layer(&scan, SKYBOOK_LATTICES + layer);
         if (work->dependent) {
             scan_layer(&scan, first, stop);
@@ -413,21 +430,22 @@ static bool scan_tile(struct skybook_work *work, const struct skybook_tile *tile
     return scan.far || is_unforeseen(&scan);
 }
 
-enum skybook_status skybook_scan(struct skybook_work *work, const struct skybook_tile *tile,
-                                 unsigned code, bool dependent, uint32_t most_floors)
+enum skybook_status skybook_scan(const struct skybook_form *form, struct skybook_work *work,
+                                 const struct skybook_tile *tile, unsigned code, bool dependent,
+                                 uint32_t most_floors)
 {
     uint32_t sum = 0;
     work->dependent = dependent;
     work->full = false;
     memset(work->floors, 0, sizeof(work->floors));
-    if (scan_tile(work, tile, code, false, &sum)) {
+    if (scan_tile(form, work, tile, code, false, &sum)) {
         work->full = true;
         work->dependent = false;
         memset(work->floors, SKYBOOK_SKIP + 1, sizeof(work->floors));
-        scan_tile(work, tile, code, true, &sum);
-        skybook_choose_floors(work, most_floors);
+        scan_tile(form, work, tile, code, true, &sum);
+        skybook_choose_floors(form, work, most_floors);
         work->dependent = dependent;
-        scan_tile(work, tile, code, false, &sum);
+        scan_tile(form, work, tile, code, false, &sum);
     }
     return sum == work->latents_sum ? SKYBOOK_OK : SKYBOOK_ERROR_MEMORY;
 }

@@ -28,15 +28,15 @@ static uint32_t get16(const uint8_t *bytes)
     return (uint32_t)bytes[0] << 8 | bytes[1];
 }
 
-bool skybook_is_edge(const struct skybook_tile *tile)
+bool skybook_is_edge(const struct skybook_encoder *encoder, const struct skybook_tile *tile)
 {
-    return tile->rows != SKYBOOK_TILE || tile->cols != SKYBOOK_TILE;
+    return tile->rows != encoder->form.tile || tile->cols != encoder->form.tile;
 }
 
 /* Index in the scene of a tile of the strip. */
 static uint32_t tile_index(const struct skybook_encoder *encoder, uint32_t column)
 {
-    const uint32_t rows_before = (encoder->lines - encoder->held) / SKYBOOK_TILE;
+    const uint32_t rows_before = (encoder->lines - encoder->held) / encoder->form.tile;
     return rows_before * encoder->columns + column;
 }
 
@@ -53,7 +53,7 @@ static uint32_t flags_of(uint32_t tile, uint32_t first)
 
 static uint32_t edge_bytes(const struct skybook_encoder *encoder, uint32_t column)
 {
-    return skybook_is_edge(&encoder->tiles[column]) ? SKYBOOK_EDGE_BYTES : 0u;
+    return skybook_is_edge(encoder, &encoder->tiles[column]) ? SKYBOOK_EDGE_BYTES : 0u;
 }
 
 /* The bytes around a body that starts at `first`, edge fields included. */

@@ -30,6 +30,8 @@ static bool passes(struct skybook_encoder *encoder, const struct skybook_golden 
     struct skybook_options options;
     const size_t line = golden->cols;
     skybook_defaults(&options, golden->cols);
+    options.bands = golden->bands;
+    options.significant_bits = golden->significant_bits;
     options.segment_bytes = SKYBOOK_PACKET_BYTES;
     options.step_code = golden->step_code;
     options.trellis = golden->trellis;

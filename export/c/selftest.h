@@ -13,6 +13,7 @@ struct skybook_golden {
     const uint8_t *body;     /* of the only segment of the tile */
     uint32_t length;
     uint16_t rows, cols;
+    uint8_t bands, significant_bits;
     int16_t step_code;
     bool trellis;
 };

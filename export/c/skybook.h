@@ -28,17 +28,33 @@ extern "C" {
 #define SKYBOOK_STRIP_BYTES 393216 /* coded bytes of a row of tiles, at most */
 #endif
 #ifndef SKYBOOK_STRIP_SEGMENTS
-#define SKYBOOK_STRIP_SEGMENTS 16384 /* segments of a row of tiles, at most */
+#define SKYBOOK_STRIP_SEGMENTS 10240 /* segments of a row of tiles, at most */
 #endif
 
+#ifndef SKYBOOK_MAX_BANDS
+#define SKYBOOK_MAX_BANDS 4 /* bands of a scene, at most; 16 at most */
+#endif
+
+/* Scenes of several bands have tiles of SKYBOOK_TILE pixels a side, of one band twice as many. What
+ * a tile takes is that of so many bands, or of the one. */
+#define SKYBOOK_MOST(a, b) ((a) > (b) ? (a) : (b))
+#define SKYBOOK_LARGEST_TILE (2 * SKYBOOK_TILE)
 #define SKYBOOK_MAX_COLUMNS ((SKYBOOK_MAX_WIDTH + SKYBOOK_TILE - 1) / SKYBOOK_TILE)
-#define SKYBOOK_POSITIONS (SKYBOOK_TILE / 8 * (SKYBOOK_TILE / 8))
-#define SKYBOOK_STEPS (SKYBOOK_WIDEST_LAYER * SKYBOOK_POSITIONS) /* symbols of a layer */
-#define SKYBOOK_CHANNELS (64 * SKYBOOK_BANDS)
-#define SKYBOOK_ANGLES (SKYBOOK_BANDS * (SKYBOOK_BANDS - 1) / 2)
-#define SKYBOOK_SIDE_BYTES (1 + SKYBOOK_ANGLES + 2 * SKYBOOK_BANDS)
-#define SKYBOOK_PLANES (2 * SKYBOOK_CHANNELS + 2 * SKYBOOK_BANDS)
-#define SKYBOOK_UNITS ((1 + SKYBOOK_AC_LAYERS) * SKYBOOK_POSITIONS)
+#define SKYBOOK_POSITIONS (SKYBOOK_LARGEST_TILE / 8 * (SKYBOOK_LARGEST_TILE / 8))
+#define SKYBOOK_POSITIONS_OF_SEVERAL (SKYBOOK_POSITIONS / 4)
+#define SKYBOOK_STEPS                                                                    \
+    SKYBOOK_MOST(SKYBOOK_WIDEST_LAYER(SKYBOOK_MAX_BANDS) * SKYBOOK_POSITIONS_OF_SEVERAL, \
+                 SKYBOOK_WIDEST_LAYER(1) * SKYBOOK_POSITIONS) /* symbols of a layer */
+#define SKYBOOK_CHANNELS (64 * SKYBOOK_MAX_BANDS)
+#define SKYBOOK_SAMPLES (SKYBOOK_MOST(SKYBOOK_MAX_BANDS, 4) * SKYBOOK_TILE * SKYBOOK_TILE) /* of a tile */
+#define SKYBOOK_LINES (SKYBOOK_MOST(SKYBOOK_MAX_BANDS, 2) * SKYBOOK_TILE) /* of all bands, in a strip */
+#define SKYBOOK_ANGLES (SKYBOOK_MAX_BANDS * (SKYBOOK_MAX_BANDS - 1) / 2 + 1)
+#define SKYBOOK_PLANES (2 * SKYBOOK_CHANNELS + 2 * SKYBOOK_MAX_BANDS)
+#define SKYBOOK_MODEL_PLANES (2 * 64 * SKYBOOK_CLASSES + 2 * SKYBOOK_CLASSES)
+#define SKYBOOK_KNOWN SKYBOOK_MOST(SKYBOOK_PLANES * SKYBOOK_POSITIONS_OF_SEVERAL, 130 * SKYBOOK_POSITIONS)
+#define SKYBOOK_UNITS                                                      \
+    SKYBOOK_MOST((1 + SKYBOOK_AC_LAYERS) * SKYBOOK_POSITIONS_OF_SEVERAL,   \
+                 (1 + SKYBOOK_AC_LAYERS_OF_ONE) * SKYBOOK_POSITIONS)
 #define SKYBOOK_PACKET_BYTES 65551 /* the longest segment or packet */
 #define SKYBOOK_HEAD_BYTES 64      /* the longest scene header, as a segment */
 
@@ -58,6 +74,7 @@ typedef int (*skybook_write)(void *user, const uint8_t *bytes, size_t length);
 
 struct skybook_options {
     uint32_t width;            /* columns, 1..SKYBOOK_MAX_WIDTH */
+    uint8_t bands;             /* of the scene, 1..SKYBOOK_MAX_BANDS */
     uint16_t scene_id;         /* told apart by the receiver */
     uint8_t significant_bits;  /* of a sample, 1..16 */
     bool one_layer;            /* begin a segment at each layer; send a row layer by layer */
@@ -85,6 +102,22 @@ struct skybook_options {
     uint64_t spent;            /* and their bytes, packets included */
 };
 
+/* How a scene of so many bands is coded; its channels are of components. */
+struct skybook_form {
+    uint32_t bands;
+    uint32_t fraction;   /* bits that samples get */
+    uint32_t tile;       /* rows and columns */
+    uint32_t positions;  /* of a tile, and so of a channel from those of the next */
+    uint32_t side_bytes; /* of the side information of a tile */
+    uint32_t channels;
+    uint32_t ac_layers;
+    uint32_t alike;                      /* components of the last class */
+    uint16_t cuts[SKYBOOK_AC_LAYERS + 1]; /* where layers of AC begin among its channels, and end */
+    uint16_t order[SKYBOOK_CHANNELS];    /* component * 64 + frequency of a channel */
+    uint16_t models[SKYBOOK_CHANNELS];   /* channel of the model whose weights a channel has */
+    uint16_t planes[SKYBOOK_MODEL_PLANES]; /* plane of the model to the first of the scene's */
+};
+
 /* What is known of a tile of the strip. */
 struct skybook_tile {
     uint16_t rows, cols; /* inside the scene */
@@ -97,7 +130,7 @@ struct skybook_tile {
     uint64_t error;      /* squared, in DN^2, that the code is expected to make */
     uint16_t bits;       /* of all samples and means, so of what deviates at most */
     uint8_t angles[SKYBOOK_ANGLES];
-    uint16_t means[SKYBOOK_BANDS];
+    uint16_t means[SKYBOOK_MAX_BANDS];
     uint32_t fixed, fixed_stop;     /* in the strip's bytes: mask segments, or that of no data */
     uint32_t coded, coded_stop;     /* in the strip's bytes: its segments; the same if not coded */
     uint32_t planned, planned_stop; /* in the strip's pieces: its segments as planned */
@@ -121,23 +154,25 @@ struct skybook_path {
     uint32_t odd[SKYBOOK_STEPS];       /* a bit for each state after: after an odd index */
     uint8_t states[SKYBOOK_STEPS];     /* before; at first with the parity of the index above */
     uint8_t zeros[SKYBOOK_STEPS];      /* a bit for each set: whether its best even index is 0 */
-    skybook_sum sums[SKYBOOK_WIDEST_LAYER][SKYBOOK_POSITIONS]; /* of all, coded or not */
+    skybook_sum sums[SKYBOOK_STEPS]; /* of all, coded or not, channel by channel */
 };
 
 /* Room to work on one tile. Positions are row-major, of the blocks that touch valid pixels. */
 struct skybook_work {
-    int32_t latents[SKYBOOK_CHANNELS][SKYBOOK_POSITIONS]; /* first deviations, then components */
-    int16_t plane[SKYBOOK_TILE + 8][SKYBOOK_TILE + 8];
-    int32_t dc[SKYBOOK_BANDS][SKYBOOK_POSITIONS];
-    uint8_t known[SKYBOOK_PLANES][SKYBOOK_POSITIONS]; /* sizes, sums of neighbours, DC slopes */
-    bool active[SKYBOOK_PLANES];                      /* whether any of a plane is not 0 */
+    int32_t latents[SKYBOOK_SAMPLES];                   /* first deviations, then components */
+    int32_t dc[SKYBOOK_SAMPLES / 64];
+    uint8_t known[SKYBOOK_KNOWN]; /* sizes, sums of neighbours, DC slopes */
+    bool active[SKYBOOK_PLANES + 1]; /* whether any of a plane is not 0; the last never is */
     uint32_t found[SKYBOOK_STEPS];  /* symbols of a layer by channel */
     uint16_t owners[SKYBOOK_STEPS]; /* their positions */
-    struct skybook_path path;
-    uint32_t symbols[SKYBOOK_CHANNELS * SKYBOOK_POSITIONS]; /* of the tile, in reading order */
+    union {
+        int16_t plane[(SKYBOOK_LARGEST_TILE + 8) * (SKYBOOK_LARGEST_TILE + 8)]; /* then: */
+        struct skybook_path path;
+    } scratch;
+    uint32_t symbols[SKYBOOK_SAMPLES]; /* of the tile, in reading order */
     uint32_t costs[SKYBOOK_UNITS];      /* of a position of a layer, in 1/256 bit */
     uint32_t before[SKYBOOK_UNITS + 1]; /* symbols before it */
-    uint8_t nodata[SKYBOOK_TILE * SKYBOOK_TILE];
+    uint8_t nodata[SKYBOOK_LARGEST_TILE * SKYBOOK_LARGEST_TILE];
     uint8_t positions[2]; /* rows and columns of positions */
     uint8_t borders[SKYBOOK_POSITIONS]; /* of the tile, that a position is next to: 0, 1 or 2 */
     uint32_t units;       /* positions of all layers */
@@ -146,7 +181,7 @@ struct skybook_work {
     uint8_t floors[SKYBOOK_CHANNELS];        /* least levels; 0 if the tile is not full */
     uint8_t wanted_floors[SKYBOOK_CHANNELS]; /* of AC, where they pay; with bits saved, in 1/256 */
     int32_t saved[SKYBOOK_CHANNELS];
-    uint32_t sums[SKYBOOK_BANDS]; /* of the components, as they were put */
+    uint32_t sums[SKYBOOK_MAX_BANDS]; /* of the components, as they were put */
     uint32_t latents_sum;         /* of all latents, as they were put */
     uint8_t states[SKYBOOK_UNITS]; /* of the trellis before the next symbol of the layer */
 };
@@ -193,6 +228,7 @@ struct skybook_encoder {
     struct skybook_options options; /* from here to the check: the same for the whole scene */
     skybook_write write;
     void *user;
+    struct skybook_form form;
     uint32_t limit;    /* bytes of a segment, so that it fits a packet */
     uint32_t columns;  /* tiles in a row */
     uint32_t run;       /* of the scene, once it has begun */
@@ -211,9 +247,9 @@ struct skybook_encoder {
     bool ended;
     struct skybook_check progress_check; /* of what stands from `lines` on, between calls */
     bool busy;                           /* whether a call is under way */
-    uint64_t sums[SKYBOOK_MAX_COLUMNS][SKYBOOK_BANDS]; /* of the lines held, by tile */
+    uint64_t sums[SKYBOOK_MAX_COLUMNS][SKYBOOK_MAX_BANDS]; /* of the lines held, by tile */
     struct skybook_tile tiles[SKYBOOK_MAX_COLUMNS];
-    uint16_t samples[SKYBOOK_BANDS][SKYBOOK_TILE][SKYBOOK_MAX_WIDTH];
+    uint16_t samples[SKYBOOK_LINES][SKYBOOK_MAX_WIDTH]; /* band by band */
     struct skybook_work work;
     struct skybook_search search;
     uint32_t pieces_used;

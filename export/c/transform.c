@@ -6,8 +6,7 @@
 
 #include "parts.h"
 
-#define PIXELS (SKYBOOK_TILE * SKYBOOK_TILE)
-#define WIDE (SKYBOOK_TILE + 8)
+#define WIDE (SKYBOOK_LARGEST_TILE + 8) /* a row of a plane; those in use may be shorter */
 #define SYMBOL_LIMIT (16382 * 64) /* so that a residual of two symbols is within 16 bits */
 
 /* Where a place beyond `size` lies when it is mirrored at the end, again and again. */
@@ -27,21 +26,22 @@ static uint32_t source(uint32_t index, uint32_t whole, uint32_t size)
 /* The sum of the rows of a plane that are in use. */
 static uint64_t sum_of_plane(const struct skybook_work *work)
 {
-    return skybook_words(work->plane, (8u * work->positions[0] + 8u) * sizeof(work->plane[0]));
+    const size_t wide = 8u * work->positions[1] + 8u;
+    return skybook_words(work->scratch.plane, (8u * work->positions[0] + 8u) * wide * sizeof(int16_t));
 }
 
 /* Scale a component to 12 bits, fill it up and continue it by 4 pixels on all sides. False if it is
  * not what was put there. */
-static bool make_plane(struct skybook_work *work, const struct skybook_tile *tile, uint32_t band)
+static bool make_plane(struct skybook_work *work, const struct skybook_tile *tile,
+                       const int32_t *component, uint32_t wanted)
 {
-    const int32_t *component = &work->latents[0][0] + band * PIXELS;
     uint32_t sum = 0;
     const uint32_t rows = 8u * work->positions[0], cols = 8u * work->positions[1];
     const unsigned shift = tile->shift;
     const int32_t half = 1 << shift >> 1;
     for (uint32_t row = 0; row < rows + 8; row++) {
         const int32_t *from = &component[source(row, rows, tile->rows) * tile->cols];
-        int16_t *to = work->plane[row];
+        int16_t *to = &work->scratch.plane[row * (cols + 8)];
         uint32_t of_row = 0;
         for (uint32_t col = 0; col < tile->cols; col++) {
             to[col + 4] = (int16_t)((from[col] + half) >> shift);
@@ -55,7 +55,7 @@ static bool make_plane(struct skybook_work *work, const struct skybook_tile *til
             to[col] = to[source(col, cols, tile->cols) + 4];
         }
     }
-    return sum == work->sums[band];
+    return sum == wanted;
 }
 
 /* Fold the columns of 8 rows of 16 numbers: sums, then differences. */
@@ -105,7 +105,8 @@ static void filter_block(const int16_t pixels[64], uint32_t parity, int32_t sums
 
 /* Latents of the blocks of a row; `latents` is those of frequency 0 of the row's first block. Returns
  * their sum. */
-static uint32_t filter_row(struct skybook_work *work, uint32_t block_row, int32_t *latents)
+static uint32_t filter_row(const struct skybook_form *form, struct skybook_work *work,
+                           uint32_t block_row, int32_t *latents)
 {
     int16_t folded[2][8][WIDE]; /* sums and differences of rows */
     int16_t parts[2][64];       /* sums and differences of columns of those */
@@ -113,8 +114,8 @@ static uint32_t filter_row(struct skybook_work *work, uint32_t block_row, int32_
     uint32_t sum = 0;
     const uint32_t cols = work->positions[1];
     for (uint32_t row = 0; row < 8; row++) {
-        const int16_t *upper = work->plane[8 * block_row + row];
-        const int16_t *lower = work->plane[8 * block_row + 15 - row];
+        const int16_t *upper = &work->scratch.plane[(8 * block_row + row) * (8 * cols + 8)];
+        const int16_t *lower = &work->scratch.plane[(8 * block_row + 15 - row) * (8 * cols + 8)];
         for (uint32_t i = 0; i < 8 * cols + 8; i++) {
             folded[0][row][i] = (int16_t)(upper[i] + lower[i]);
             folded[1][row][i] = (int16_t)(upper[i] - lower[i]);
@@ -126,11 +127,15 @@ static uint32_t filter_row(struct skybook_work *work, uint32_t block_row, int32_
                 fold_columns(folded[parity / 2], 8 * col, parts[0], parts[1]);
             }
             filter_block(parts[parity % 2], parity, sums);
-            for (uint32_t filter = 0; filter < 16; filter++) {
-                const uint32_t u = 2 * (filter / 4) + parity / 2, v = 2 * (filter % 4) + parity % 2;
-                const int32_t latent = (sums[filter] + 16) >> 5;
-                latents[(8 * u + v) * SKYBOOK_POSITIONS + col] = latent;
-                sum += (uint32_t)latent;
+            /* Filters of a parity are every second one along both axes. */
+            int32_t *to = &latents[(8 * (parity / 2) + parity % 2) * form->positions + col];
+            for (uint32_t filter = 0; filter < 16; filter += 4) {
+                for (uint32_t i = 0; i < 4; i++) {
+                    const int32_t latent = (sums[filter + i] + 16) >> 5;
+                    to[2 * i * form->positions] = latent;
+                    sum += (uint32_t)latent;
+                }
+                to += 16 * form->positions;
             }
         }
     }
@@ -139,15 +144,17 @@ static uint32_t filter_row(struct skybook_work *work, uint32_t block_row, int32_
 
 /* Find the finest step code whose symbols stay within the limit; false if a latent is beyond what its
  * filter makes of any plane. */
-static bool find_finest(const struct skybook_work *work, struct skybook_tile *tile)
+static bool find_finest(const struct skybook_form *form, const struct skybook_work *work,
+                        struct skybook_tile *tile)
 {
     const uint32_t count = (uint32_t)work->positions[0] * work->positions[1];
     int32_t largest = 0;
     bool possible = true;
-    for (uint32_t channel = 0; channel < SKYBOOK_CHANNELS; channel++) {
+    for (uint32_t channel = 0; channel < form->channels; channel++) {
+        const int32_t *latents = &work->latents[channel * form->positions];
         int32_t of_channel = 0;
         for (uint32_t i = 0; i < count; i++) {
-            const int32_t latent = work->latents[channel][i];
+            const int32_t latent = latents[i];
             const int32_t size = latent < 0 ? -latent : latent;
             of_channel = size > of_channel ? size : of_channel;
         }
@@ -166,23 +173,24 @@ static bool find_finest(const struct skybook_work *work, struct skybook_tile *ti
     return true;
 }
 
-enum skybook_status skybook_transform(struct skybook_work *work, struct skybook_tile *tile)
+enum skybook_status skybook_transform(const struct skybook_form *form, struct skybook_work *work,
+                                      struct skybook_tile *tile)
 {
     work->positions[0] = (uint8_t)((tile->rows + 7) / 8);
     work->positions[1] = (uint8_t)((tile->cols + 7) / 8);
     work->latents_sum = 0;
-    for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
-        int32_t *latents = work->latents[64 * band];
-        if (!make_plane(work, tile, band)) {
+    for (uint32_t band = 0; band < form->bands; band++) {
+        int32_t *latents = &work->latents[64 * band * form->positions];
+        if (!make_plane(work, tile, latents, work->sums[band])) {
             return SKYBOOK_ERROR_MEMORY;
         }
         const uint64_t plane = sum_of_plane(work);
         for (uint32_t row = 0; row < work->positions[0]; row++) {
-            work->latents_sum += filter_row(work, row, latents + row * work->positions[1]);
+            work->latents_sum += filter_row(form, work, row, latents + row * work->positions[1]);
         }
         if (sum_of_plane(work) != plane) {
             return SKYBOOK_ERROR_MEMORY;
         }
     }
-    return find_finest(work, tile) ? SKYBOOK_OK : SKYBOOK_ERROR_MEMORY;
+    return find_finest(form, work, tile) ? SKYBOOK_OK : SKYBOOK_ERROR_MEMORY;
 }

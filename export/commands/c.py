@@ -4,8 +4,10 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from export.csource import verify as cverify
 from export.csource import write as csource
+from export.csource.build import build
+from export.csource.measure import footprint, speed
+from export.csource.verify import compare, most_bands
 from onboard import bundle as bundles
 from onboard.commands.commandline import Commands, add_json_option, print_result
 from onboard.errors import BundleError
@@ -16,7 +18,7 @@ def add_c_commands(commands: Commands) -> None:
     c = commands.add_parser(
         "c",
         help="write the encoder of a bundle as C99 source",
-        epilog="example: python -m export c skybook-s2 -o encoder && make -C encoder && "
+        epilog="example: python -m export c skybook -o encoder && make -C encoder && "
         "encoder/skybook scene.bil --width 2048 -o scene.pkt",
     )
     c.add_argument("bundle", help="name or path of a model bundle of the lapped codec")
@@ -25,7 +27,7 @@ def add_c_commands(commands: Commands) -> None:
     verify_c = commands.add_parser(
         "verify-c",
         help="compare the C encoder with Python, packet by packet; its size and speed",
-        epilog="example: python -m export verify-c skybook-s2 encoder --json",
+        epilog="example: python -m export verify-c skybook encoder --json",
     )
     verify_c.add_argument("bundle", help="the bundle that the C source was made of")
     verify_c.add_argument("folder", type=Path, help="folder that `export c` wrote")
@@ -49,10 +51,10 @@ def _c(arguments: argparse.Namespace) -> int:
 
 def _verify_c(arguments: argparse.Namespace) -> int:
     bundle = bundles.load(arguments.bundle)
-    cverify.build(arguments.folder)
-    compared = cverify.compare(bundle, arguments.folder)
-    taken = cverify.footprint(arguments.folder)
-    timed = cverify.speed(bundle, arguments.folder)
+    build(arguments.folder)
+    compared = compare(bundle, arguments.folder, most_bands(arguments.folder))
+    taken = footprint(arguments.folder)
+    timed = speed(bundle, arguments.folder)
     result = {
         "name": bundle.name,
         "passed": compared.passed,

@@ -24,7 +24,7 @@ def add_uplink_commands(commands: Commands) -> None:
     sign = commands.add_parser(
         "sign",
         help="sign a bundle (Ed25519)",
-        epilog="example: python -m export sign skybook-s2 --key flight.pem -o signed.skyb",
+        epilog="example: python -m export sign skybook --key flight.pem -o signed.skyb",
     )
     sign.add_argument("bundle", help="name or path of a model bundle")
     sign.add_argument("--key", type=Path, required=True, help="private key (.pem), no password")
@@ -33,7 +33,7 @@ def add_uplink_commands(commands: Commands) -> None:
     delta = commands.add_parser(
         "delta",
         help="write what is new in a bundle: a few KB if only tables or codebooks are",
-        epilog="example: python -m export delta skybook-s2 signed.skyb -o update.skyd",
+        epilog="example: python -m export delta skybook signed.skyb -o update.skyd",
     )
     delta.add_argument("old", help="name or path of the bundle that is on board")
     delta.add_argument("new", help="name or path of the bundle to come, signed or not")

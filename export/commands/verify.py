@@ -10,6 +10,7 @@ from ground.scene import Scene
 from ground.scenes.folders import find_scenes, read_item
 from ground.scenes.spyndex import spyndex_scene
 from onboard import bundle as bundles
+from onboard.bundle.selftest import golden_agreement
 from onboard.commands.commandline import Commands, add_json_option, print_result
 from onboard.engine.engines import ENGINES
 from onboard.errors import BundleError, EngineError
@@ -55,7 +56,7 @@ def _verify_exact(bundle: bundles.Bundle, arguments: argparse.Namespace) -> int:
     found: dict[str, str] = {}
     for engine in ENGINES:
         try:
-            agree, total, _ = bundle.codec.open(engine).golden()
+            agree, total, _ = golden_agreement(bundle.codec, engine)
             found[engine] = f"{sum(agree)} of {sum(total)} golden vectors byte for byte"
         except EngineError as error:
             found[engine] = f"not here: {error}"

@@ -31,8 +31,8 @@ def check_bounds(bundle: Bundle, tables: list[Table]) -> None:
                 f"{least} to {most}"
             )
     rows = len(LappedCodec.of(bundle.codec).model.tables.frequencies)
-    if bundle.tile > _TILE or rows > _ROWS:
+    if LappedCodec.of(bundle.codec).usual_tile > _TILE or rows > _ROWS:
         raise BundleError(
             f"bundle {bundle.name}: the encoder in C takes tiles of {_TILE} pixels, {_ROWS} rows "
-            f"of tables, found {bundle.tile} and {rows}"
+            f"of tables, found {LappedCodec.of(bundle.codec).usual_tile} and {rows}"
         )

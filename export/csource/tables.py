@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from onboard.bundle import Bundle
 from onboard.codec.lapped import bandtransform
-from onboard.codec.lapped.codec import LappedCodec
+from onboard.codec.lapped.codec import MOST_BITS, LappedCodec
 from onboard.codec.lapped.context import (
     BLOCK,
     FREQUENCIES,
@@ -18,9 +18,11 @@ from onboard.codec.lapped.context import (
     SIZE_CAP,
     SLOPE_CAP,
     ContextModel,
+    ContextWeights,
 )
 from onboard.codec.lapped.errorguess import ErrorGuess
 from onboard.codec.lapped.model import LappedModel
+from onboard.codec.lapped.part import MAX_BANDS
 from onboard.codec.lapped.quantizers.quantisation import LARGEST_WORD
 from onboard.codec.lapped.quantizers.trellis import Trellis
 from onboard.codec.lapped.sizeguess import SizeGuess
@@ -92,32 +94,39 @@ def check(tables: list[Table], order: Order) -> tuple[int, int]:
 
 def numbers(bundle: Bundle) -> dict[str, int]:
     """Return every constant number by its name."""
-    lapped = LappedCodec.of(bundle.codec).model
-    cuts = lapped.contexts.cuts
+    codec = LappedCodec.of(bundle.codec)
+    lapped = codec.model
     return {
-        "BANDS": bundle.bands,
-        "TILE": bundle.tile,
-        "AC_LAYERS": len(cuts) - 1,
-        "WIDEST_LAYER": lapped.contexts.widest_layer,
+        "CLASSES": lapped.weights.classes,
+        "TILE": codec.usual_tile,
+        "AC_LAYERS": len(lapped.weights.cuts) - 1,
+        "AC_LAYERS_OF_ONE": len(lapped.weights.first(1).cuts) - 1,
         "SKIP": lapped.quantisation.skip,
         "LEAST_SUM": _least_sum(lapped.quantisation.skip),
         "LARGEST_MANTISSA": int(lapped.transform.mantissas.max()),
         "PLAIN_ROWS": len(lapped.quantisation.dead),
-        "ERROR_WEIGHT": ErrorGuess.of(lapped, LappedCodec.of(bundle.codec).error_permille).weight,
+        "ERROR_WEIGHT": ErrorGuess.of(lapped, codec.error_permille).weight,
         "GUESS_BINS": _GUESS_BINS,
         "GUESS_ORIGIN": _GUESS_ORIGIN,
     }
 
 
+def widest_layers(bundle: Bundle) -> list[int]:
+    """Return the channels of the widest layer of scenes of 1, 2, ... bands or fewer but for one."""
+    weights = LappedCodec.of(bundle.codec).model.weights
+    widest = [ContextModel(weights, bands).widest_layer for bands in range(1, MAX_BANDS + 1)]
+    return [widest[0], *(max(widest[1 : bands + 1]) for bands in range(1, MAX_BANDS))]
+
+
 def constants(bundle: Bundle) -> list[Table]:
     """Return every constant array."""
     lapped = LappedCodec.of(bundle.codec).model
-    contexts, quantizer, tables = lapped.contexts, lapped.quantisation, lapped.tables
+    weights, quantizer, tables = lapped.weights, lapped.quantisation, lapped.tables
     circle = bandtransform.matrix(np.arange(bandtransform.ANGLES, dtype=np.uint8)[:, None], 2)
-    terms, planes, weights = _sparse(contexts)
+    terms, planes, in_use = _sparse(weights)
     filters = _quarters(lapped.transform)
-    near_used = np.zeros(contexts.cuts[-1], np.int64)
-    near_used[np.flatnonzero(contexts.near.any(axis=1))] = 1
+    near_used = np.zeros(weights.cuts[-1], np.int64)
+    near_used[np.flatnonzero(weights.near.any(axis=1))] = 1
     return [
         Table("model", "uint8_t", np.frombuffer(bundle.tag, np.uint8)),
         Table("cosines", "int16_t", circle[:, 0, 0]),
@@ -126,14 +135,14 @@ def constants(bundle: Bundle) -> list[Table]:
         Table("pairs", "int16_t", filters.reshape(4, 16, 32, 2).swapaxes(1, 2)),
         Table("bounds", "int32_t", _bounds(lapped.transform)),
         Table("mantissas", "uint16_t", lapped.transform.mantissas),
-        Table("order", "uint16_t", contexts.order),
-        Table("cuts", "uint16_t", np.array(contexts.cuts)),
-        Table("dc", "uint16_t", contexts.dc),
-        Table("dc_bias", "uint16_t", contexts.dc_bias),
-        Table("bias", "uint16_t", contexts.bias),
+        Table("order", "uint16_t", weights.order),
+        Table("cuts", "uint16_t", np.array(weights.cuts)),
+        Table("dc", "uint16_t", weights.dc),
+        Table("dc_bias", "uint16_t", weights.dc_bias),
+        Table("bias", "uint16_t", weights.bias),
         Table("terms", "uint32_t", terms),
         Table("planes", "uint16_t", planes),
-        Table("weights", "uint16_t", weights),
+        Table("weights", "uint16_t", in_use),
         Table("near_used", "uint8_t", near_used),
         Table("dead", "uint16_t", quantizer.dead),
         Table("rounding", "uint16_t", quantizer.rounding),
@@ -142,7 +151,7 @@ def constants(bundle: Bundle) -> list[Table]:
         Table("frequencies", "uint16_t", tables.frequencies),
         Table("starts", "uint16_t", _starts(tables)),
         Table("costs", "uint16_t", _costs(tables)),
-        *_choosing(lapped, (bundle.tile // BLOCK) ** 2),
+        *_choosing(bundle),
         Table("guess", "uint32_t", _guess(lapped)),
     ]
 
@@ -180,29 +189,30 @@ def _bounds(transform: LappedTransform) -> NDArray[np.int64]:
 
 
 def _sparse(
-    contexts: ContextModel,
+    weights: ContextWeights,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Return where the terms of each AC channel begin, and plane and weight of all that count.
 
     Planes are the sizes of the channels, the sums over their neighbours, and the DC slopes.
     """
-    same, near = contexts.same.astype(np.int64), contexts.near.astype(np.int64)
-    for first, stop in zip(contexts.cuts[:-1], contexts.cuts[1:], strict=True):
-        part = slice(first - contexts.bands, stop - contexts.bands)
+    same, near = weights.same.astype(np.int64), weights.near.astype(np.int64)
+    for first, stop in zip(weights.cuts[:-1], weights.cuts[1:], strict=True):
+        part = slice(first - weights.classes, stop - weights.classes)
         same[first:, part] = near[first:, part] = 0  # only channels of earlier layers count
-    stacked = np.concatenate([same, near, contexts.slope.astype(np.int64)])
+    stacked = np.concatenate([same, near, weights.slope.astype(np.int64)])
     channel, plane = np.nonzero(stacked.T)
     starts = np.searchsorted(channel, np.arange(stacked.shape[1] + 1))
     return starts, plane, stacked[plane, channel]
 
 
-def sum_type(contexts: ContextModel) -> str:
-    """Return the narrowest type that holds every sum of the context model, in half steps too."""
-    weights = [w.astype(np.int64).sum(axis=0) for w in (contexts.same, contexts.near)]
-    slopes = contexts.slope.astype(np.int64).sum(axis=0)
-    size = max(SIZE_CAP, HALF_SIZE_CAP)
-    sums = size * (weights[0] + 4 * weights[1]) + 2 * (SLOPE_CAP * slopes + contexts.bias)
-    return "uint16_t" if int(sums.max()) < 1 << 16 else "uint32_t"
+def sum_type(weights: ContextWeights) -> str:
+    """Return the narrowest type that holds every sum of the context model, in half steps too.
+
+    Of scenes of any number of bands.
+    """
+    caps = max(SIZE_CAP, HALF_SIZE_CAP), 2 * SLOPE_CAP
+    most = ContextModel(weights, MAX_BANDS).largest_ac_sum(*caps, 2)
+    return "uint16_t" if most < 1 << 16 else "uint32_t"
 
 
 def _least_sum(skip: int) -> int:
@@ -231,21 +241,21 @@ def _first_rows(lapped: LappedModel) -> NDArray[np.int64]:
     return np.array(rows, np.int64)
 
 
-def _choosing(lapped: LappedModel, positions: int) -> list[Table]:
+def _choosing(bundle: Bundle) -> list[Table]:
     """Return what the indices of dependent tiles are chosen by.
 
     Entries of `index_costs`, 64 magnitudes a row from that after the plain ones on, have the cost
     in the low 16 bits and, above, what an index stands for less than itself.
 
-    Args:
-        lapped: model of the codec.
-        positions: positions of a tile.
-
     Raises:
         BundleError: a path may cost more than 31 bits hold.
     """
+    codec = LappedCodec.of(bundle.codec)
+    for bands in (1, MAX_BANDS):
+        of_scene = codec.for_scene(bands, MOST_BITS)
+        Trellis.of(of_scene.model).check((of_scene.tile // BLOCK) ** 2)
+    lapped = codec.model
     trellis, plain = Trellis.of(lapped), len(lapped.quantisation.dead)
-    trellis.check(positions)
     bits = trellis.chooser.bits.reshape(-1, LEVELS)[plain:].astype(np.int64)
     short = trellis.chooser.short.reshape(-1, 1 + LARGEST_WORD)[plain:].astype(np.int64)
     words = np.minimum(np.arange(bits.shape[1]), LARGEST_WORD)

@@ -9,7 +9,15 @@ from pathlib import Path
 
 from export.csource.bounds import check_bounds
 from export.csource.golden import golden_source
-from export.csource.tables import Order, Table, check, constants, numbers, sum_type
+from export.csource.tables import (
+    Order,
+    Table,
+    check,
+    constants,
+    numbers,
+    sum_type,
+    widest_layers,
+)
 from onboard.bundle import Bundle
 from onboard.codec.lapped.codec import LappedCodec
 from onboard.errors import BundleError, UsageError
@@ -65,8 +73,11 @@ def _header(bundle: Bundle, tables: list[Table]) -> str:
         "",
         *(f"#define SKYBOOK_{name} {value}" for name, value in numbers(bundle).items()),
         "",
+        "/* Channels of the widest layer of scenes of up to so many bands, or of one. */",
+        f"#define SKYBOOK_WIDEST_LAYER(bands) {_chosen(widest_layers(bundle))}",
+        "",
         "/* Holds every sum of the context model. */",
-        f"typedef {sum_type(LappedCodec.of(bundle.codec).model.contexts)} skybook_sum;",
+        f"typedef {sum_type(LappedCodec.of(bundle.codec).model.weights)} skybook_sum;",
         "",
         *(f"extern {table.declaration};" for table in tables),
         "",
@@ -77,12 +88,25 @@ def _header(bundle: Bundle, tables: list[Table]) -> str:
         "",
         "/* The bundle's name, and its golden tiles: see selftest.h. */",
         f'#define SKYBOOK_NAME "{_plain(bundle.name)}"',
-        f"#define SKYBOOK_GOLDENS {len(LappedCodec.of(bundle.codec).golden)}",
+        f"#define SKYBOOK_GOLDENS ({_count_goldens(bundle)})",
         "",
         "#endif",
         "",
     ]
     return "\n".join(lines)
+
+
+def _chosen(values: list[int]) -> str:
+    """Return the one of some values that `bands`, from 1, says, as a C expression."""
+    *others, last = values
+    asked = "".join(f"(bands) == {bands} ? {value} : " for bands, value in enumerate(others, 1))
+    return f"({asked}{last})"
+
+
+def _count_goldens(bundle: Bundle) -> str:
+    """Return how many golden tiles a build takes, as a C expression."""
+    bands = [tile.form[0] for tile in LappedCodec.of(bundle.codec).golden]
+    return " + ".join(f"(SKYBOOK_MAX_BANDS >= {count})" for count in bands) or "0"
 
 
 def _check(tables: list[Table], order: Order) -> str:

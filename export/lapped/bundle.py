@@ -16,9 +16,17 @@ from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.part import GoldenTile
 from onboard.codec.tile import ALL_VALID, DEPENDENT
 
-GOLDEN_SEEDS = (1, 2, 3, 4)
-GOLDEN_STEPS = (40, 80, 112, 144)
-GOLDEN_STATES = (ALL_VALID, DEPENDENT | ALL_VALID) * 2
+_GOLDEN = (
+    (4, 16, 40, ALL_VALID),
+    (4, 16, 80, DEPENDENT),
+    (4, 16, 112, ALL_VALID),
+    (4, 16, 144, DEPENDENT),
+    (1, 12, 120, ALL_VALID),
+    (3, 8, 110, DEPENDENT),
+    (8, 16, 102, ALL_VALID),
+    (16, 16, 120, DEPENDENT),
+)
+"""Bands, significant bits, step code and state of golden vectors."""
 
 
 def make_lapped_bundle(
@@ -35,7 +43,7 @@ def make_lapped_bundle(
     """
     part = lappedpart.pack(model)
     wire = {
-        "bands": model.front_end.bands,
+        "classes": model.weights.classes,
         "tile": tile,
         "front_end": {"kind": "adaptive"},
         "coder": lappedpart.wire_entry(model),
@@ -53,15 +61,17 @@ def make_lapped_bundle(
 
 def macs_per_pixel(model: LappedModel) -> int:
     """Return multiply-accumulates per pixel of all bands: transform and context model."""
-    transform = model.front_end.bands * model.transform.macs_per_sample
+    transform = model.bands * model.transform.macs_per_sample
     return transform + -(-model.contexts.macs_per_position // BLOCK**2)
 
 
 def _golden(model: LappedModel, tile: int) -> list[GoldenTile]:
     """Code procedural tiles."""
-    bands = model.front_end.bands
-    coder, tiles = LappedCodec(model, tile).open(), []
-    for seed, step, state in zip(GOLDEN_SEEDS, GOLDEN_STEPS, GOLDEN_STATES, strict=True):
-        samples = procedural(seed, tile, tile, bands, nodata=False).image.astype(np.uint16)
-        tiles.append(coder.whole_body(samples, step, state))
+    codec, tiles = LappedCodec(model, tile), []
+    for seed, (bands, bits, step, state) in enumerate(_GOLDEN, 1):
+        of_scene = codec.for_scene(bands, bits)
+        side = of_scene.tile
+        image = procedural(seed, side, side, bands, nodata=False).image
+        samples = np.minimum(image, (1 << 14) - 1) >> max(14 - bits, 0)
+        tiles.append(of_scene.open().whole_body(samples.astype(np.uint16), step, state))
     return tiles

@@ -17,6 +17,7 @@ from ground.scenes.folders import read_item, train_items
 from ground.train.lapped.checkpoint import load
 from ground.train.lapped.recipe import LappedRecipe
 from onboard.bundle import Bundle
+from onboard.bundle.selftest import golden_agreement
 from onboard.codec.lapped.model import LappedModel
 from onboard.encoder import Encoder, Options
 from onboard.errors import BundleError, InputError
@@ -65,7 +66,7 @@ def export_lapped(checkpoint: Path, output: Path, calibration: Path) -> LappedEx
     permille, psnr16 = _measure(output, first, made.coder, scenes)
     bundle = _bundle(name, recipe, made.coder, permille)
     for engine in ENGINES:
-        agree, total, _ = bundle.codec.open(engine).golden()
+        agree, total, _ = golden_agreement(bundle.codec, engine)
         if agree != total:
             raise BundleError(f"engine {engine}: golden vectors differ from numpy's")
     described = f"{len(training)} scenes of {len({item.place for item in training})} places"

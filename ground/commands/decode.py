@@ -111,6 +111,7 @@ def _choose(arguments: argparse.Namespace, received: Pass) -> tuple[Encoding, li
         lambda encoding: bundle_path(arguments, received, encoding),
         arguments.width,
         arguments.max_pixels,
+        arguments.bands,
     )
     return best.encoding, others
 

@@ -19,7 +19,14 @@ def write_dump(
     """Write what arrived of an encoding; return figures, a text, and why it is not complete."""
     bundle = load(str(bundle_path(arguments, received, encoding)))
     segments = received.of(encoding)
-    dump = dump_scene(bundle, segments, encoding.scene_id, arguments.width, arguments.max_pixels)
+    dump = dump_scene(
+        bundle,
+        segments,
+        encoding.scene_id,
+        arguments.width,
+        arguments.max_pixels,
+        bands=arguments.bands,
+    )
     with open_whole(output) as file:
         dump.write(file)
     arrays = dump.arrays.items()

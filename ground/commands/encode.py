@@ -24,8 +24,9 @@ def _encode(arguments: argparse.Namespace) -> int:
     beside = [Path(f"{arguments.input}{suffix}") for suffix in SIDECARS]
     refuse_overwriting({"-o": arguments.output, "--json": arguments.json}, beside)
     scene = geotiff.read(arguments.input)
-    encoder = Encoder(bundle, arguments.engine, arguments.threads)
     header = replace(scene.header(), start_time=cuc_time(arguments.start_time))
+    bundle = bundle.for_scene(header.bands, header.significant_bits)
+    encoder = Encoder(bundle, arguments.engine, arguments.threads)
     packets = arguments.output.suffix == ".pkt"
     limit = encode_options(arguments, arguments.rate_window, packets).segment_limit
     header, left = fitted(header, limit - LEAST_OVERHEAD - TAG_BYTES - RUN_BYTES)

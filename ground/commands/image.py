@@ -32,6 +32,7 @@ def write_image(
             arguments.width,
             arguments.max_pixels,
             report,
+            bands=arguments.bands,
         )
     mask = mask_path(output)
     reasons = product_of(output)(output, decoded.scene, decoded.mask)

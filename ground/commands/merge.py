@@ -46,7 +46,7 @@ def _merge(arguments: argparse.Namespace) -> int:
         ],
         "damaged_bytes": merged.damaged_bytes,
         "encodings": [
-            heard.as_dict(encoding, tags) for encoding, heard in sorted(merged.encodings.items())
+            heard.as_dict(encoding, tags) for encoding, heard in _in_order(merged.encodings, tags)
         ],
     }
     text = (
@@ -63,11 +63,21 @@ def _merge(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _in_order(
+    encodings: Mapping[Encoding, Heard], tags: Collection[bytes]
+) -> list[tuple[Encoding, Heard]]:
+    """Return encodings by scene id, then run."""
+    return sorted(
+        encodings.items(),
+        key=lambda item: (item[0].scene_id, item[1].run(item[0], tags) or 0, item[0].binding),
+    )
+
+
 def _several(encodings: Mapping[Encoding, Heard], tags: Collection[bytes]) -> list[str]:
     """Return a line for each encoding of scene ids that have several."""
     counts = Counter(encoding.scene_id for encoding in encodings)
     lines = []
-    for encoding, heard in sorted(encodings.items()):
+    for encoding, heard in _in_order(encodings, tags):
         if (count := counts[encoding.scene_id]) > 1:
             name, segments = heard.text(encoding, tags), heard.segments
             lines.append(f"one of {count} encodings, kept apart: {name}: {segments} segments")

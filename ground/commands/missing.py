@@ -99,6 +99,7 @@ def _inventories(
                 encoding.scene_id,
                 arguments.width,
                 arguments.max_pixels,
+                bands=arguments.bands,
             )
         except SkybookError as error:
             if len(encodings) == 1:

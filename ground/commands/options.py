@@ -30,6 +30,9 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--bundle", help="name or path; default: the known one the stream names")
     parser.add_argument("--width", type=int, help="columns, needed only without a scene header")
+    parser.add_argument(
+        "--bands", type=int, help="bands, without a scene header (default: the bundle's classes)"
+    )
     parser.add_argument("--max-pixels", type=int, default=DEFAULT_MAX_PIXELS)
 
 

@@ -48,6 +48,7 @@ def best_first(
     bundle_of: Callable[[Encoding], Path],
     width: int | None,
     max_pixels: int,
+    bands: int | None = None,
 ) -> list[Candidate]:
     """Return encodings of a scene, the one with the most complete pixels first, then most bytes.
 
@@ -56,13 +57,16 @@ def best_first(
         bundle_of: path of the bundle of an encoding; may raise any of our errors.
         width: columns of the scene where no header arrived.
         max_pixels: most pixels that a scene may have.
+        bands: bands of the scene where no header arrived.
     """
     found = []
     for encoding, segments in received.items():
         inventory = None
         try:
             bundle = load(str(bundle_of(encoding)))
-            inventory = take_inventory(bundle, segments, encoding.scene_id, width, max_pixels)
+            inventory = take_inventory(
+                bundle, segments, encoding.scene_id, width, max_pixels, bands=bands
+            )
         except SkybookError:
             pass  # nothing of it can be decoded; who asks for it alone is told why
         intact = [segment for segment in segments if isinstance(segment, Segment)]

@@ -1,6 +1,7 @@
 """Decoder: what arrived of a scene to digital numbers and a truthful mask. Needs no torch."""
 
 from collections.abc import Callable, Iterable
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -125,9 +126,10 @@ class Decoder:
         if threads < 1:
             raise UsageError(f"threads: expected 1 or more, found {threads}")
         self.bundle: Bundle = load(str(bundle_path))
-        self.rebuilder = rebuilder_of(self.bundle)
+        rebuilder = rebuilder_of(self.bundle)
+        self._rebuilders = {self._form(self.bundle): rebuilder}
         if linear:
-            if not self.rebuilder.refines:
+            if not rebuilder.refines:
                 raise UsageError(
                     f"linear image: expected a bundle of coder rans; {self.bundle.name} has none, "
                     "only its decoder graph makes an image"
@@ -138,10 +140,22 @@ class Decoder:
         halo = int(session.metadata.get("radius", self.bundle.tile))
         self.network = Network(session, halo, threads)
 
-    @property
-    def halo(self) -> int:
-        """Pixels around a loss that the decoder network lets it reach."""
-        return self.network.halo
+    def of(self, bundle: Bundle) -> "Decoder":
+        """Return the decoder of the streams of another bundle, with the same network."""
+        found = copy(self)
+        found.bundle, found._rebuilders = bundle, {}
+        return found
+
+    @staticmethod
+    def _form(bundle: Bundle) -> tuple[int, int]:
+        """Return what tells rebuilders of a bundle's scenes apart."""
+        return bundle.bands, bundle.codec.fraction
+
+    def _network(self, bundle: Bundle) -> Network:
+        """Return the network for scenes of a bundle: none where it was trained for others."""
+        if self._form(bundle) == self._form(self.bundle):
+            return self.network
+        return Network(Unrefined(), 0, self.network.threads)
 
     def decode(
         self,
@@ -151,11 +165,12 @@ class Decoder:
         max_pixels: int = DEFAULT_MAX_PIXELS,
         report: Callable[[int, int], None] = lambda _done, _of: None,
         run: int | None = None,
+        bands: int | None = None,
     ) -> Decoded:
         """Decode one scene of a stream of segments, bare or in packets, as `decode_segments`."""
         known = bindings_of(stream) | {self.bundle.tag, bind(self.bundle.tag, run or NO_RUN)}
         segments = read_ours(stream, known)
-        return self.decode_segments(segments, scene_id, width, max_pixels, report, run)
+        return self.decode_segments(segments, scene_id, width, max_pixels, report, run, bands)
 
     def decode_segments(
         self,
@@ -165,6 +180,7 @@ class Decoder:
         max_pixels: int = DEFAULT_MAX_PIXELS,
         report: Callable[[int, int], None] = lambda _done, _of: None,
         run: int | None = None,
+        bands: int | None = None,
     ) -> Decoded:
         """Decode one scene from what arrived of it. To add what arrives late, decode all again.
 
@@ -176,23 +192,30 @@ class Decoder:
             max_pixels: most pixels to make.
             report: called with the tiles done and their number.
             run: encoding wanted of that scene; None takes the first. Others are left out.
+            bands: bands of the scene, where no scene header arrived; None takes as many as the
+                bundle has classes of.
 
         Raises:
             StreamError: nothing can be used.
+            InputError: the bundle takes no so many bands.
             BundleError: the segments are another model's.
             LimitError: the scene is larger than `max_pixels`.
         """
         reception = Reception(self.bundle, scene_id, run)
         reception.add_all(segments)
-        grid = reception.grid(width, max_pixels)
-        header = reception.header or SceneHeader(
-            "u16", 16, self.bundle.bands, grid.width, grid.height
-        )
+        grid = reception.grid(width, max_pixels, bands)
+        bundle = reception.bundle
+        header = reception.header or SceneHeader("u16", 16, bundle.bands, grid.width, grid.height)
         dtype = DTYPES[header.sample_type]
-        image = np.zeros((self.bundle.bands, grid.height, grid.width), dtype)
+        image = np.zeros((bundle.bands, grid.height, grid.width), dtype)
         mask = np.zeros(image.shape[1:], np.uint8)
         product = Product(image, mask, header, grid)
-        self.rebuilder.rebuild(reception, product, self.network, report)
+        form = self._form(bundle)
+        if form not in self._rebuilders:
+            self._rebuilders[form] = rebuilder_of(bundle)
+        rebuilder = self._rebuilders[form]
+        network = self._network(bundle)
+        rebuilder.rebuild(reception, product, network, report)
         full = np.iinfo(dtype).bits
         scene = Scene(
             image,
@@ -207,4 +230,4 @@ class Decoder:
         told = reception.end is not None and reception.header is not None
         clean = not (reception.counts["damaged"] or reception.counts["other run"])
         complete = told and is_whole(mask) and clean
-        return Decoded(scene, mask, reception, complete, self.halo)
+        return Decoded(scene, mask, reception, complete, network.halo)

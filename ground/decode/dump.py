@@ -76,6 +76,7 @@ def dump_scene(
     width: int | None = None,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     run: int | None = None,
+    bands: int | None = None,
 ) -> Dump:
     """Read all that arrived of a scene.
 
@@ -86,6 +87,7 @@ def dump_scene(
         width: columns of the scene, needed only when no scene header arrived.
         max_pixels: most pixels that the scene may have.
         run: encoding wanted of that scene; None takes the first.
+        bands: bands of the scene, where no scene header arrived.
 
     Raises:
         LimitError: the scene has more than `MOST_SAMPLES`.
@@ -93,7 +95,8 @@ def dump_scene(
     """
     reception = Reception(bundle, scene_id, run)
     reception.add_all(segments)
-    grid = reception.grid(width, max_pixels)
+    grid = reception.grid(width, max_pixels, bands)
+    bundle = reception.bundle
     samples = bundle.bands * grid.width * grid.height
     if samples > MOST_SAMPLES:
         raise LimitError(f"dump: expected at most {MOST_SAMPLES} samples, found {samples}")

@@ -115,6 +115,7 @@ def take_inventory(
     width: int | None = None,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     run: int | None = None,
+    bands: int | None = None,
 ) -> Inventory:
     """Say what is missing of a scene.
 
@@ -125,14 +126,15 @@ def take_inventory(
         width: columns of the scene, needed only when no scene header arrived.
         max_pixels: most pixels that the scene may have.
         run: encoding wanted of that scene; None takes the first.
+        bands: bands of the scene, where no scene header arrived.
 
     Raises:
         as `Decoder.decode_segments`.
     """
     reception = Reception(bundle, scene_id, run)
     reception.add_all(segments)
-    grid = reception.grid(width, max_pixels)
-    rebuilder = rebuilder_of(bundle)
+    grid = reception.grid(width, max_pixels, bands)
+    rebuilder = rebuilder_of(reception.bundle)
     absent = [index for index in range(grid.count) if not reception.arrived(index)]
     by_shape: dict[tuple[int, int], list[int]] = {}
     for index in sorted(set(range(grid.count)).difference(absent)):

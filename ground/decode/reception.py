@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from ground.decode.tile import AnySide, FrontEnd, TileReception
 from onboard.bundle import Bundle
 from onboard.codec.tile import ALL_NODATA
-from onboard.errors import BundleError, LimitError, StreamError, UsageError
+from onboard.errors import BundleError, InputError, LimitError, StreamError, UsageError
 from onboard.image.tiles import TileGrid
 from onboard.link.binding import run_of
 from onboard.link.header import EndOfScene, SceneHeader, told_run
@@ -25,7 +25,8 @@ class Reception:
     """The segments of one encoding, collected; those of no other are ever used beside them.
 
     Attributes:
-        bundle: bundle that the stream must name.
+        bundle: bundle that the stream must name; with the codec for such scenes, once a scene
+            header has arrived or a grid was asked for.
         scene_id: scene wanted; None takes that of the first intact segment.
         run: run wanted; None takes that of the first intact segment of the scene.
         header: scene header, None until it has arrived.
@@ -130,27 +131,32 @@ class Reception:
             self.end = end
 
     def _use_header(self, header: SceneHeader) -> None:
-        if header.bands != self.bundle.bands:
-            raise StreamError(
-                f"scene header: expected {self.bundle.bands} bands, found {header.bands}"
-            )
+        try:
+            bundle = self.bundle.for_scene(header.bands, header.significant_bits)
+        except InputError as error:
+            raise StreamError(f"scene header: {error}") from error
         if self.header is not None and replace(self.header, height=header.height) != header:
             raise StreamError("scene header: contradicts an earlier one")
         if self.header is not None and self.header.height and header.height != self.header.height:
             raise StreamError(f"scene header: height {header.height} contradicts an earlier one")
-        self.header = header
+        self.header, self.bundle = header, bundle
 
-    def grid(self, width: int | None, max_pixels: int) -> TileGrid:
+    def grid(self, width: int | None, max_pixels: int, bands: int | None = None) -> TileGrid:
         """Return the tile grid; tiles beyond it are counted as damaged.
 
         Args:
             width: columns of the scene, needed only when no header has arrived.
             max_pixels: most pixels (width x height) to make.
+            bands: bands of the scene, where no header has arrived; None takes as many as the bundle
+                has classes of.
 
         Raises:
             StreamError: no header and no width, or no way to know the height.
+            InputError: the bundle takes no so many bands.
             LimitError: the scene would have more than `max_pixels`.
         """
+        if self.header is None and bands is not None:
+            self.bundle = self.bundle.for_scene(bands, 16)
         width = self.header.width if self.header else width
         if width is None:
             raise StreamError("stream: no scene header arrived; give the width (--width)")

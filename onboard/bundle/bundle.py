@@ -27,6 +27,11 @@ from onboard.codec.tile import Codec
 from onboard.errors import BundleError, InputError
 from onboard.link.segment import TAG_BYTES
 
+MAX_TILE = 256
+"""Rows and columns of a tile at most."""
+_FORMER_NAMES = {"skybook-s2": "skybook"}
+"""Present names of bundles by those that they had."""
+
 
 @dataclass(frozen=True)
 class Bundle:
@@ -100,6 +105,15 @@ class Bundle:
             raise BundleError(f"bundle parts: expected {position} bytes, found {len(body)}")
         return replace(_checked(manifest, parts), signature=packed[SIGNATURE])
 
+    def for_scene(self, bands: int, significant_bits: int) -> "Bundle":
+        """Return the bundle with its codec for scenes of so many bands and significant bits.
+
+        Raises:
+            InputError: it takes no so many bands.
+        """
+        codec = self.codec.for_scene(bands, significant_bits)
+        return self if codec is self.codec else replace(self, codec=codec)
+
     @property
     def name(self) -> str:
         """Name of the model."""
@@ -107,7 +121,7 @@ class Bundle:
 
     @property
     def bands(self) -> int:
-        """Bands of an image."""
+        """Bands of a scene; where a bundle takes several numbers, at first those of its classes."""
         return self.codec.bands
 
     @property
@@ -158,6 +172,7 @@ def find(name: str) -> Path:
     if "/" in name or Path(name).suffix:
         return Path(name)
     names = known()
+    name = name if name in names else _FORMER_NAMES.get(name, name)
     if name not in names:
         raise BundleError(
             f"bundle {name!r}: not found; known: {', '.join(sorted(names)) or 'none'}"
@@ -193,11 +208,9 @@ def _checked(manifest: Mapping[str, Any], parts: Mapping[str, bytes]) -> Bundle:
         kind = wire["coder"]["kind"]
         if kind not in KINDS or tuple(parts) != KINDS[kind].parts:
             raise BundleError(f"coder: expected one of {sorted(KINDS)}, found {kind!r:.40}")
-        bands, tile = wire["bands"], wire["tile"]
-        if type(bands) is not int or not 1 <= bands <= 65_535:
-            raise BundleError(f"bands: expected 1..65535, found {bands!r}")
-        if type(tile) is not int or not 8 <= tile <= 256:
-            raise BundleError(f"tile: expected 8..256 pixels, found {tile!r}")
+        tile = wire["tile"]
+        if type(tile) is not int or not 8 <= tile <= MAX_TILE:
+            raise BundleError(f"tile: expected 8..{MAX_TILE} pixels, found {tile!r}")
         macs = manifest["encoder"]["macs_per_pixel"]
         if type(macs) is not int or macs < 0:
             raise BundleError(f"macs_per_pixel: expected 0 or more, found {macs!r:.40}")

@@ -93,6 +93,14 @@ class Agreement(NamedTuple):
     total: list[int]
     least: float
 
+    def __add__(self, other: "Agreement") -> "Agreement":  # type: ignore[override]
+        """Return how those of both came out."""
+        agree, total = (
+            [a + b for a, b in zip(one, two, strict=True)]
+            for one, two in zip(self[:2], other[:2], strict=True)
+        )
+        return Agreement(agree, total, max(self.least, other.least))
+
     @property
     def passed(self) -> bool:
         """Whether there are any, and enough agree."""
@@ -109,6 +117,10 @@ class TileCoder(Protocol[P, Q]):
     @property
     def bands(self) -> int:
         """Bands of a tile."""
+
+    @property
+    def fraction(self) -> int:
+        """Fraction bits that samples get: what is told in DN here is `2^fraction` times as much."""
 
     @property
     def least_body(self) -> int:
@@ -201,8 +213,21 @@ class Side(Protocol):
 class Codec(Protocol):
     """What a bundle's wire description and parts make; opens tile coders.
 
-    A capability may be asked (`variable_rate`); which family it is may not, outside of it.
+    A capability may be asked (`variable_rate`); which family it is may not, outside of it. One that
+    takes scenes of several numbers of bands is, at first, that of scenes of as many as it has
+    classes of, 16 bits deep.
     """
+
+    def for_scene(self, bands: int, significant_bits: int) -> Self:
+        """Return the codec for scenes of so many bands and significant bits.
+
+        Raises:
+            InputError: it takes no so many bands.
+        """
+
+    @property
+    def golden_views(self) -> Sequence[Self]:
+        """The codec of each kind of scene that there are golden vectors of."""
 
     @property
     def bands(self) -> int:
@@ -211,6 +236,10 @@ class Codec(Protocol):
     @property
     def tile(self) -> int:
         """Rows and columns of a tile, in pixels."""
+
+    @property
+    def fraction(self) -> int:
+        """Fraction bits that samples get on board."""
 
     @property
     def layers(self) -> int:

@@ -124,6 +124,7 @@ def _encode(arguments: argparse.Namespace) -> int:
     warn(path, [*remarks, *order_remark(bundle, header.band_ids)])
     if arguments.significant_bits is not None:
         header = replace(header, significant_bits=arguments.significant_bits)
+    bundle = bundle.for_scene(header.bands, header.significant_bits)
     encoder = Encoder(bundle, arguments.engine, arguments.threads)
     result = encode_to_file(encoder, image, header, arguments)
     print_result(result, encode_text(result, arguments.output), arguments.json)

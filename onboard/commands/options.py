@@ -104,7 +104,7 @@ def bundle_files(name: str | None) -> tuple[Path, ...]:
 
 def order_remark(bundle: Bundle, band_ids: Sequence[str]) -> list[str]:
     """Return what to say of bands in another order than the model was trained on, if they are."""
-    trained = trained_bands(bundle.tag)
+    trained = trained_bands(bundle)
     if not other_order(band_ids, trained):
         return []
     return [

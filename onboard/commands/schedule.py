@@ -157,16 +157,16 @@ def _region(arguments: argparse.Namespace, recording: mmap) -> Region | None:
     if header is None:
         raise StreamError(f"{arguments.input}: --region needs a scene header, there is none")
     told = SceneHeader.unpack(header.body)
-    tile = _tile(arguments.bundle, bind(header.binding, told.run))
+    tile = _tile(arguments.bundle, bind(header.binding, told.run), told)
     return Region.read(arguments.region, told, tile)
 
 
-def _tile(name: str | None, model: bytes) -> int:
-    """Return the rows and columns of a tile of the model that a stream names."""
+def _tile(name: str | None, model: bytes, header: SceneHeader) -> int:
+    """Return the rows and columns of a tile of a scene, by the model that its stream names."""
     names = [name] if name else [str(path) for path in bundles.known().values()]
     for bundle in map(bundles.load, names):
         if bundle.tag == model:
-            return bundle.tile
+            return bundle.for_scene(header.bands, header.significant_bits).tile
     raise BundleError(
         f"stream: made by model {model.hex()}, expected that of {name or 'a known bundle'}"
     )

@@ -49,7 +49,7 @@ def add_stream_command(commands: Commands) -> None:
         "stream",
         help="encode lines as they come, to space packets",
         epilog="example: camera | python -m onboard stream --input - --layout bil --width 2048 "
-        "--bundle skybook-s2 --ratio 20 -o pass.pkt. SIGTERM or SIGINT ends the input where it "
+        "--bundle skybook --ratio 20 -o pass.pkt. SIGTERM or SIGINT ends the input where it "
         "is: what is held is coded and written, then the end; exit code 0 as at any end",
     )
     stream.add_argument(
@@ -144,12 +144,13 @@ def _stream(arguments: argparse.Namespace) -> int:
     bundle = bundles.load(arguments.bundle)
     options = encode_options(arguments, "strip", packets=True)
     options = replace(options, strips_at_once=arguments.strips_at_once)
-    encoder = Encoder(bundle, arguments.engine, arguments.threads)
-    scrub = Scrub(bundle, encoder.coder)
     path = Path(arguments.input)
     form = RawForm.of(arguments, path if path.is_file() else None, bundle.bands)
     refuse_overwriting(outputs, form.files)
     header = _header(arguments, form)
+    bundle = bundle.for_scene(header.bands, header.significant_bits)
+    encoder = Encoder(bundle, arguments.engine, arguments.threads)
+    scrub = Scrub(bundle, encoder.coder)
     warn(path, [*form.remarks, *order_remark(bundle, header.band_ids)])
     grid = TileGrid(header.width, 1, bundle.tile)
     recorded = Recorded()
@@ -163,7 +164,7 @@ def _stream(arguments: argparse.Namespace) -> int:
             options = replace(options, run=recorded.run)
     skip = recorded.rows * bundle.tile
     begun = time.perf_counter()
-    names, told = header.band_ids or trained_bands(bundle.tag), header.facts.calibration
+    names, told = header.band_ids or trained_bands(bundle), header.facts.calibration
     with ExitStack() as files:
         show = files.enter_context(progress("waiting for lines"))
         stop = Stop()

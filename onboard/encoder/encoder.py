@@ -53,7 +53,23 @@ class Encoder:
     def __init__(self, bundle: Bundle, engine: str | None = None, threads: int = 1) -> None:
         self.bundle = bundle
         self.coder: TileCoder[Any, Any] = bundle.codec.open(engine, threads)
+        self._engine = engine, threads
+        self._of_scenes: dict[tuple[int, int], Encoder] = {}
         np.empty(_GIVEN_BACK, np.uint8)  # and is given back at once
+
+    def for_scene(self, bands: int, significant_bits: int) -> "Encoder":
+        """Return the encoder of scenes of so many bands and significant bits.
+
+        Raises:
+            InputError: the bundle takes no so many bands.
+        """
+        bundle = self.bundle.for_scene(bands, significant_bits)
+        if bundle is self.bundle:
+            return self
+        form = bands, significant_bits
+        if form not in self._of_scenes:
+            self._of_scenes[form] = Encoder(bundle, *self._engine)
+        return self._of_scenes[form]
 
     @property
     def engine(self) -> str:
@@ -61,7 +77,7 @@ class Encoder:
         return self.coder.engine
 
     def state_bytes(self, width: int) -> int:
-        """Return what a strip of `width` columns takes while it is encoded, packets left aside.
+        """Return what a strip of `width` columns of scenes like this takes, packets left aside.
 
         That is the samples of one row of tiles, and per tile its symbols' sizes at two steps.
         """
@@ -103,11 +119,13 @@ class Encoder:
             LimitError: the coarsest encoding takes more than the budget.
         """
         options = options or Options()
-        kind = check_image(image, self.bundle.bands)
         header = header or SceneHeader.of(image)
+        kind = check_image(image)
         if header.sample_type != kind:
             raise InputError(f"image: header says {header.sample_type}, found {kind}")
         bands, height, width = image.shape
+        if (encoder := self.for_scene(bands, header.significant_bits)) is not self:
+            return encoder.strips(image, header, options, tell)
         TileGrid(width, height, self.bundle.tile)
         header = replace(header, bands=bands, width=width, height=height)
         if options.window == "scene":
@@ -126,10 +144,11 @@ class Encoder:
         done: Progress | None = None,
         tell: Callable[[Outcome], None] = lambda _outcome: None,
     ) -> Iterator[Strip]:
-        """Yield the segments of lines as they come, window by window.
+        """Return the segments of lines as they come, window by window.
 
         Args:
-            windows: (bands, rows, width) each; all but the last whole rows of tiles.
+            windows: (bands, rows, width) each; all but the last whole rows of tiles of such a
+                scene.
             header: header of the scene; height 0 if it is not known.
             options: see `Options`; a budget needs a height.
             done: what was encoded before, to go on from there.
@@ -138,6 +157,18 @@ class Encoder:
         Raises:
             as `strips`; also UsageError: a budget for a scene of unknown height.
         """
+        encoder = self.for_scene(header.bands, header.significant_bits)
+        return encoder._stream(windows, header, options, done, tell)
+
+    def _stream(
+        self,
+        windows: Iterable[NDArray[Any]],
+        header: SceneHeader,
+        options: Options,
+        done: Progress | None,
+        tell: Callable[[Outcome], None],
+    ) -> Iterator[Strip]:
+        """Yield the segments; as `stream`, of scenes like this."""
         options = self._complete(options)
         if options.budget is not None and not header.height:
             raise UsageError("budget: expected a ratio or an error, since the height is not known")
@@ -207,6 +238,8 @@ class Encoder:
             segments: written for them.
             spent: bytes that those took, packets included.
         """
+        if (encoder := self.for_scene(header.bands, header.significant_bits)) is not self:
+            return encoder.progress(header, options, rows, segments, spent)
         options = self._complete(options)
         framing = frame(self.bundle.tag, header, options)
         share = self._share(options, header, framing, 0, rows * self.bundle.tile) if rows else 0
@@ -223,7 +256,11 @@ class Encoder:
 
     def _check(self, lines: NDArray[Any], header: SceneHeader, line: int) -> None:
         """Refuse lines that do not fit the scene; there are `line` before."""
-        check_image(lines, self.bundle.bands)
+        if check_image(lines) != header.sample_type or len(lines) != header.bands:
+            raise InputError(
+                f"lines: expected {header.bands} bands of {header.sample_type}, found "
+                f"{len(lines)} of {lines.dtype}"
+            )
         if lines.shape[2] != header.width:
             raise InputError(f"lines: expected {header.width} columns, found {lines.shape[2]}")
         if line % self.bundle.tile:

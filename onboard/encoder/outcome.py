@@ -6,8 +6,8 @@ from typing import Self
 
 PEAK = 65_535
 """Peak of every PSNR (PSNR16)."""
-_ROUNDING = 1 / 6
-"""Squared error in DN^2 of a sample rounded twice: its bands are mixed on board, unmixed below."""
+_ROUNDING = 1 / 12
+"""Squared error of a sample that is rounded once, in squares of what it is rounded to."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class Outcome:
             coarsest step, or have a larger error at the finest.
         eased: those that are more than was asked for: they leave bytes at the finest step, or have
             a smaller error at the coarsest.
+        fraction: fraction bits of samples: steps and squared error are of samples `2^fraction`
+            times as large.
     """
 
     steps: tuple[int, int] | None = None
@@ -31,6 +33,7 @@ class Outcome:
     windows: int = 0
     missed: int = 0
     eased: int = 0
+    fraction: int = 0
 
     def __add__(self, other: Self) -> "Outcome":
         """Return what became of the windows of both."""
@@ -42,6 +45,7 @@ class Outcome:
             self.windows + other.windows,
             self.missed + other.missed,
             self.eased + other.eased,
+            max(self.fraction, other.fraction),
         )
 
     @property
@@ -49,7 +53,7 @@ class Outcome:
         """Finest and coarsest step in DN."""
         if self.steps is None:
             return None
-        finest, coarsest = (2 ** (code / 16 - 1) for code in self.steps)
+        finest, coarsest = (2 ** (code / 16 - 1 - self.fraction) for code in self.steps)
         return finest, coarsest
 
     @property
@@ -57,7 +61,9 @@ class Outcome:
         """Expected root mean square error in DN; None where no step was chosen."""
         if self.steps is None:
             return None
-        return math.sqrt(self.squared_error / self.samples + _ROUNDING)
+        # Bands are mixed on board with the fraction, unmixed below and rounded without it.
+        own = (self.squared_error / self.samples + _ROUNDING) / 4**self.fraction
+        return math.sqrt(own + _ROUNDING)
 
     @property
     def psnr16(self) -> float | None:

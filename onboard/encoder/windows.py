@@ -79,6 +79,7 @@ class RateWindows:
             tiles = self.analysed.tiles(window)
             if len(tiles):
                 most = rmse * rmse * self.coder.bands * self.analysed.pixels(window)
+                most *= 4**self.coder.fraction
                 error = cache(partial(self._error, tiles))
                 step = step_for_error(most, error)
                 steps[tiles] = step
@@ -105,7 +106,8 @@ class RateWindows:
 
     def _outcome(self, window: range, steps: Steps, error: int) -> Outcome:
         samples = self.coder.bands * self.analysed.pixels(window)
-        return Outcome((int(steps.min()), int(steps.max())), error, samples, 1)
+        used = int(steps.min()), int(steps.max())
+        return Outcome(used, error, samples, 1, fraction=self.coder.fraction)
 
     def guess(self, tiles: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return (tiles, 256) roughly the bits of each tile at each step code."""

@@ -52,34 +52,38 @@ class _OrtPlanes:
 
 @dataclass(frozen=True)
 class _LitePlanes:
-    """LiteRT or tflite_runtime: one plane of a whole tile at a time."""
+    """LiteRT or tflite_runtime: a square of one plane at a time."""
 
     engine: str
     _interpreter: Any
     _input: int
     _output: int
-    _tile: int
+    _side: int
 
     def run(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
-        _, rows, cols = planes.shape
+        count, rows, cols = planes.shape
+        side = self._side
         # What lies beyond the border mirrors what is within, so latents within do not change.
-        fill = ((0, 0), (4, 4 + self._tile - rows), (4, 4 + self._tile - cols))
+        fill = ((0, 0), (4, 4 + -rows % side), (4, 4 + -cols % side))
         wide = np.pad(planes, fill, mode="symmetric")
-        latents = []
-        for plane in wide:
+        sides = -(-rows // side), -(-cols // side)
+        latents = np.empty((count, sides[0] * side // 8, sides[1] * side // 8, 64), np.float32)
+        for plane, row, col in np.ndindex(count, *sides):
+            part = wide[plane, row * side :, col * side :][: side + 8, : side + 8, None]
             try:
-                self._interpreter.set_tensor(self._input, plane[None, :, :, None])
+                self._interpreter.set_tensor(self._input, np.ascontiguousarray(part)[None])
                 self._interpreter.invoke()
             except Exception as error:
                 raise BundleError(f"engine {self.engine}: {error}") from error
-            latents.append(self._interpreter.get_tensor(self._output)[0])
-        return np.stack(latents)[:, : rows // 8, : cols // 8]
+            found = self._interpreter.get_tensor(self._output)[0]
+            to_row, to_col = row * side // 8, col * side // 8
+            latents[plane, to_row : to_row + side // 8, to_col : to_col + side // 8] = found
+        return latents[:, : rows // 8, : cols // 8]
 
 
 def open_plane_session(
     onnx: bytes,
     tflite: bytes,
-    tile: int,
     transform: Callable[[NDArray[np.float32]], NDArray[np.float32]],
     engine: str | None = None,
     threads: int = 1,
@@ -89,7 +93,6 @@ def open_plane_session(
     Args:
         onnx: part `encoder.onnx` of a bundle.
         tflite: part `encoder.tflite` of the same bundle.
-        tile: rows and columns of a tile.
         transform: lapped transform in numpy.
         engine: name of the engine, one of `ENGINES`; None for numpy.
         threads: number of threads of the engine, at least 1.
@@ -112,6 +115,7 @@ def open_plane_session(
     except Exception as error:
         raise BundleError(f"engine {engine} refuses the graph: {error}") from error
     shape = places[0]["shape"].tolist()
-    if shape != [1, tile + 8, tile + 8, 1]:
-        raise BundleError(f"encoder graph: expected planes of {tile + 8}, found {shape}")
-    return _LitePlanes(engine, interpreter, places[0]["index"], places[1]["index"], tile)
+    if len(shape) != 4 or shape != [1, shape[1], shape[1], 1] or shape[1] < 16 or shape[1] % 8:
+        raise BundleError(f"encoder graph: expected squares of planes and 8 more, found {shape}")
+    side = shape[1] - 8
+    return _LitePlanes(engine, interpreter, places[0]["index"], places[1]["index"], side)

@@ -35,16 +35,14 @@ def sample_type(image: NDArray[np.generic]) -> str:
     raise InputError(f"image dtype: expected uint8, uint16 or int16, found {image.dtype}{note}")
 
 
-def check_image(image: NDArray[np.generic], bands: int) -> str:
+def check_image(image: NDArray[np.generic]) -> str:
     """Check dtype and shape of an image (bands, rows, cols); return its sample type.
 
     Raises:
         InputError: saying what was expected and what was found.
     """
-    if image.ndim != 3 or image.shape[0] != bands or 0 in image.shape:
-        raise InputError(
-            f"image shape: expected ({bands} bands, rows, cols), none 0, found {image.shape}"
-        )
+    if image.ndim != 3 or 0 in image.shape:
+        raise InputError(f"image shape: expected (bands, rows, cols), none 0, found {image.shape}")
     return sample_type(image)
 
 

@@ -61,7 +61,7 @@ def test_nan_is_counted(encoder: Encoder) -> None:
 
 @pytest.mark.parametrize("shape", [(3, 8, 8), (5, 8, 8), (8, 8), (4, 0, 8), (4, 8, 0), (0, 8, 8)])
 def test_wrong_shape(encoder: Encoder, shape: tuple[int, ...]) -> None:
-    with pytest.raises(InputError, match="4 bands"):
+    with pytest.raises(InputError, match=r"expected the 4 that|expected .bands, rows, cols"):
         list(encoder.encode(np.zeros(shape, np.uint16)))
 
 
@@ -422,7 +422,7 @@ def test_npy_headers_that_make_no_sense(tmp_path: Path, shape: str) -> None:
     file = tmp_path / "x.npy"
     file.write_bytes(b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text)
     with pytest.raises(InputError):
-        check_image(read_npy(file), 4)
+        check_image(read_npy(file))
 
 
 def test_start_time_and_significant_bits(run: Run, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ IMAGE = procedural(1, 70, 80, nodata=False).image
 
 def encode(run: Run, path: Path, *options: str) -> str:
     """Encode to `x.sky`; return what was said on stderr."""
-    done = run("ground", "encode", path, "--bundle", "skybook-s2", "-o", "x.sky", *options)
+    done = run("ground", "encode", path, "--bundle", "skybook", "-o", "x.sky", *options)
     assert done.returncode == 0, done.stderr
     return done.stderr
 
@@ -66,10 +66,10 @@ def test_an_order_of_bands_that_the_model_does_not_know_is_said(run: Run, tmp_pa
     names = tuple(NAMES[band] for band in (2, 1, 0, 3))
     geotiff.write(tmp_path / "in.tif", Scene(IMAGE[:4], band_ids=names))
     (line,) = encode(run, tmp_path / "in.tif").splitlines()
-    said = "bands B4 B3 B2 B8: skybook-s2 was trained on B02 B03 B04 B08 in this order"
+    said = "bands B4 B3 B2 B8: skybook was trained on B02 B03 B04 B08 in this order"
     assert line.endswith(said)
     np.save(tmp_path / "in.npy", IMAGE[:4])
-    options = ("--bundle", "skybook-s2", "--band-ids", "B4,B3,B2,B8", "-o", "y.sky")
+    options = ("--bundle", "skybook", "--band-ids", "B4,B3,B2,B8", "-o", "y.sky")
     done = run("onboard", "encode", "in.npy", *options)
     assert done.stderr == f"warning: in.npy: {said}\n"
 
@@ -77,7 +77,7 @@ def test_an_order_of_bands_that_the_model_does_not_know_is_said(run: Run, tmp_pa
 @pytest.fixture(scope="module")
 def segments() -> bytes:
     """Segments of a small scene."""
-    return b"".join(Encoder(bundles.load("skybook-s2")).encode(IMAGE[:4]))
+    return b"".join(Encoder(bundles.load("skybook")).encode(IMAGE[:4]))
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_encoding_leaves_the_files_of_its_input_alone(run: Run, tmp_path: Path, 
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(path, "r+") as dataset:
         dataset.write_mask(np.arange(70 * 80).reshape(70, 80) > 99)
     before = (tmp_path / name).read_bytes()
-    done = run("ground", "encode", "in.tif", "--bundle", "skybook-s2", "-o", name)
+    done = run("ground", "encode", "in.tif", "--bundle", "skybook", "-o", name)
     assert done.returncode == 2
     assert (tmp_path / name).read_bytes() == before
 

@@ -22,7 +22,7 @@ from onboard.link.resync import read_segments
 from onboard.link.segment import Kind, Segment
 from tests.conftest import Run
 
-LAPPED = "skybook-s2"
+LAPPED = "skybook"
 FIRST_AC_LAYER = 4
 
 
@@ -554,7 +554,7 @@ def test_selftest_passes_on_every_engine(lapped: Bundle, engine: str) -> None:
 def test_wrong_input(coder: Encoder) -> None:
     from onboard.errors import InputError
 
-    wrong: list[NDArray[np.generic]] = [np.zeros((3, 8, 8), np.uint16), np.zeros((4, 8, 8))]
+    wrong: list[NDArray[np.generic]] = [np.zeros((17, 8, 8), np.uint16), np.zeros((4, 8, 8))]
     for image in wrong:
         with pytest.raises(InputError):
             list(coder.encode(image))

@@ -19,7 +19,7 @@ from onboard.codec.tile import ALL_VALID, Chosen
 from onboard.encoder import Encoder, Options
 from tests.onboard.codec.lapped.layer0 import layer_0_bytes, least_levels
 
-NAME = "skybook-s2"
+NAME = "skybook"
 MOST_STEPS, EXACT_STEP = 8, 64
 FARTHEST_SHARE, MEAN_SHARE, EXACT_MEAN_SHARE = 1 / 32, 1 / 64, 1 / 1024
 """How far samples are off at most (SPEC.md, section 13)."""

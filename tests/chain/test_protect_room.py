@@ -15,7 +15,7 @@ SCENE = procedural(12, LINES, WIDTH, nodata=False).image
 
 def encode(folder: Path, *options: object) -> int:
     np.save(folder / "i.npy", SCENE)
-    made = ["encode", folder / "i.npy", "--bundle", "skybook-s2", "-o", folder / "p.pkt", *options]
+    made = ["encode", folder / "i.npy", "--bundle", "skybook", "-o", folder / "p.pkt", *options]
     return main([str(word) for word in (*made, "--ratio", 6)])
 
 

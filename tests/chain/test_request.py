@@ -23,7 +23,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a pass in small packets; nodata 0 is in it."""
     path = tmp_path_factory.mktemp("request")
     SCENE.transpose(1, 0, 2).astype("<u2").tofile(path / "scene.bil")
-    form = ["--layout", "bil", "--width", str(WIDTH), "--bundle", "skybook-s2", "--nodata", "0"]
+    form = ["--layout", "bil", "--width", str(WIDTH), "--bundle", "skybook", "--nodata", "0"]
     form += ["--packet-bytes", "200", "--ratio", "8", "--scene-id", "9"]
     assert (
         onboard(["stream", "--input", str(path / "scene.bil"), *form, "-o", str(path / "p.pkt")])
@@ -47,7 +47,7 @@ def receive(folder: Path, lost: set[int]) -> list[bytes]:
 
 def ask(folder: Path) -> int:
     request = ["missing", str(folder / "heard.pkt"), "--json", str(folder / "request.json")]
-    return ground([*request, "--bundle", "skybook-s2", "--width", str(WIDTH)])
+    return ground([*request, "--bundle", "skybook", "--width", str(WIDTH)])
 
 
 def send_again(folder: Path, *options: object) -> int:

@@ -25,18 +25,18 @@ STREAMS = {
 """Options that each stream is encoded with."""
 
 WITH_RUN = {
-    "plain.sky": "d9c88d37496cf27a3da980a675f8bf0bc677a5f5c568bb0b982e21b48c6fab30",
-    "trellis.sky": "3297183cb6c177f6925afbc0d4104b60f0c784f3c6c54926d3863ca9b7356baf",
-    "one-layer.sky": "0146ed743af71e7a1505a3f3bf45987d1865b4eb0003b857f1c74fdc26302caa",
-    "packets.pkt": "d3a9df1ad3b6c92958e2b6f8eee296bf9145af8f34fc78a0e301bbbfd9872c9f",
+    "plain.sky": "b4a77b5c6f3ee976571a56ca2379713bb30e0e0a4d429e0bbd72f21d67507b4d",
+    "trellis.sky": "54957d197736d44e39a5e62726b3f447a3cbeebe2ed1536aab307557589ec2e6",
+    "one-layer.sky": "49a55cfbf70c2f294c8a457f7e13fbb84e45bea421555e758327bf0580a966e3",
+    "packets.pkt": "5fa4a462e19e67a9ad8bea0629156986e280f50a19956f3916a4917f1dcc147c",
 }
 """SHA-256 of each stream with the run that is chosen for it."""
 
 WITHOUT_RUN = {
-    "plain.sky": "9d833ef086aa8c6ddc6d8014f9976fee071a83f3ae72ff2fae9858ba1ec89e2a",
-    "trellis.sky": "b2582ec41f6435ba69c820ba4aed0a16c09406337ca7895d67e259fabb2bd4cc",
-    "one-layer.sky": "42ec9f89d591cf3ec9479eac3c837b873f932bbca77fd87b3d5b69447a224f7e",
-    "packets.pkt": "764687505ab3e0b3dbe9befb80abfd220d1ce258ca9223795ec41c510bee54ce",
+    "plain.sky": "87ea1f62c6a9b679469b1bd147404041ec8b146c61b49bb0a14d70807ab4500c",
+    "trellis.sky": "c1c3faf2d27a7868a6465c59e3850079625f6734968b422dc23e82265508b028",
+    "one-layer.sky": "1bd61141fde3565e77e25e02a27d839a6d83b48f8bbdb11b41434a0b695d0670",
+    "packets.pkt": "5e29a273ce1b52f8be33e25d028ed82b73d5593f548c4143ab409a05c70d1508",
 }
 """SHA-256 of each stream without one, as they were before there were runs."""
 
@@ -44,7 +44,7 @@ WITHOUT_RUN = {
 @pytest.mark.parametrize("name", STREAMS)
 def test_demo_scene_has_the_same_bytes(run: Run, tmp_path: Path, name: str) -> None:
     assert run("ground", "scene", "spyndex", "-o", "scene.tif").returncode == 0
-    arguments = ("scene.tif", "--bundle", "skybook-s2", *STREAMS[name], "-o", name)
+    arguments = ("scene.tif", "--bundle", "skybook", *STREAMS[name], "-o", name)
     done = run("ground", "encode", *arguments)
     assert done.returncode == 0, done.stderr
     assert hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() == WITH_RUN[name]
@@ -56,7 +56,7 @@ def without_run(path: Path, name: str) -> bytes:
     """Return what `ground encode` would write of a scene if its encoding had no run."""
     parser = argparse.ArgumentParser()
     add_encode_options(parser)
-    arguments = parser.parse_args(["--bundle", "skybook-s2", "-o", name, *STREAMS[name]])
+    arguments = parser.parse_args(["--bundle", "skybook", "-o", name, *STREAMS[name]])
     options = encode_options(arguments, arguments.rate_window, name.endswith(".pkt"))
     scene = geotiff.read(path)
     header = replace(scene.header(), start_time=cuc_time(arguments.start_time))
@@ -64,7 +64,7 @@ def without_run(path: Path, name: str) -> bytes:
     stream = path.with_name(f"without-run-{name}")
     with stream.open("wb") as file:
         recorder = Recorder(file, options.packets)
-        strips = Encoder(load("skybook-s2")).strips(scene.image, header, replace(options, run=0))
+        strips = Encoder(load("skybook")).strips(scene.image, header, replace(options, run=0))
         for strip in strips:
             recorder.record(strip)
     return stream.read_bytes()

@@ -22,7 +22,7 @@ from onboard.link.resync import read_segments
 from onboard.link.segment import Kind, Segment
 from tests.conftest import Run
 
-NAME = "skybook-s2"
+NAME = "skybook"
 
 
 @pytest.fixture(scope="module")

@@ -40,7 +40,7 @@ def lines_of(image: Image) -> bytes:
 
 def packets_of(image: Image, scene_id: int = 0) -> bytes:
     """Return the packets of the Python runtime at the ratio of all examples, 20.48."""
-    encoder = Encoder(bundles.load("skybook-s2"))
+    encoder = Encoder(bundles.load("skybook"))
     former = PacketOptions()
     options = Options(window="strip", scene_id=scene_id, packets=former)
     packets: list[bytes] = []

@@ -1,5 +1,6 @@
 """Model bundles, as SPEC.md alone tells them. Numbers in brackets are its sections."""
 
+import copy
 import hashlib
 import json
 
@@ -27,20 +28,64 @@ def unpack(file):
 
 
 class Bundle:
-    """A model bundle of coder `rans` [7, 12]."""
+    """A model bundle of coder `rans` [7, 12]; for scenes of as many bands as it has classes, or of
+    others, see `scene`.
+    """
 
     def __init__(self, file):
         self.tag, wire, parts = unpack(file)
-        self.bands, self.tile = wire["bands"], wire["tile"]
+        self.classes = self.bands = wire["classes"]
+        self.tile, self.fraction = wire["tile"], 0
         self.cuts, self.groups = wire["coder"]["cuts"], wire["coder"]["groups"]
         self.skip = wire["coder"]["skip"]
-        self.layers = 3 + len(self.cuts) - 1
         self.golden = list(self._golden(parts["golden"]))
         self._read(parts["lapped"])
 
+    @property
+    def layers(self):
+        return 3 + len(self.cuts) - 1
+
+    def scene(self, bands, bits):
+        """Return the bundle for scenes of so many bands and significant bits [1, 9, 10]."""
+        found, last = copy.copy(self), self.classes - 1
+        found.bands, found.fraction = bands, min(4, 16 - bits)
+        found.tile = 2 * self.tile if bands == 1 else self.tile
+        channels, found.cuts = [], []
+        for place, channel in enumerate(self.order.tolist()):
+            if place in self.cuts and len(channels) > (found.cuts or [0])[-1]:
+                found.cuts.append(len(channels))
+            of_class, frequency = divmod(channel, 64)
+            alike = (
+                range(last, bands)
+                if of_class == last
+                else range(of_class, min(of_class + 1, bands))
+            )
+            channels += [(64 * component + frequency, place) for component in alike]
+        if len(channels) > found.cuts[-1]:
+            found.cuts.append(len(channels))
+        found.order, places = np.array(channels).T
+        component = np.arange(bands)
+        of_class, of_channel = np.minimum(component, last), found.order // 64
+        ac, own = places[bands:] - self.classes, of_channel[bands:]
+
+        def heeded(one, other):
+            """Say where weights from some components to others count."""
+            both = (one[:, None] >= last) & (other >= last)
+            return ~both | (one[:, None] == other)
+
+        for name in ("same", "near"):
+            weights = getattr(self, name)[np.ix_(places, ac)]
+            setattr(found, name, weights * heeded(of_channel, own))
+        slopes = np.concatenate([of_class, self.classes + of_class])
+        found.slope = self.slope[np.ix_(slopes, ac)] * heeded(np.tile(component, 2), own)
+        found.bias, found.dc_bias = self.bias[ac], self.dc_bias[:, of_class]
+        rows = (4 * of_class[:, None] + np.arange(4)).reshape(-1)
+        found.dc = self.dc[:, rows][..., of_class] * heeded(np.repeat(component, 4), component)
+        return found
+
     def _read(self, part):
         """Take the part `lapped` apart [12]."""
-        bands, groups = self.bands, len(self.groups)
+        bands, groups = self.classes, len(self.groups)
         c = 64 * bands
         a, place, self.offsets = c - bands, 0, {}
         for name, kind, *shape in (
@@ -69,13 +114,14 @@ class Bundle:
         self.starts = np.cumsum(self.frequencies, axis=1) - self.frequencies
 
     def _golden(self, part):
-        """Yield step code, samples and body of each golden vector [7]."""
-        place, samples = 2, self.bands * self.tile**2
+        """Yield fraction bits, samples and body of each golden vector [7]."""
+        place = 2
         for _ in range(int.from_bytes(part[:2], "big")):
-            length = int.from_bytes(part[place + 1 : place + 3], "big")
-            tile = np.frombuffer(part, ">u2", samples, place + 3)
-            stop = place + 3 + 2 * samples + length
-            yield part[place], tile.reshape(self.bands, self.tile, -1), part[stop - length : stop]
+            bands, rows, fraction, _step = part[place : place + 4]
+            length = int.from_bytes(part[place + 4 : place + 6], "big")
+            tile = np.frombuffer(part, ">u2", bands * rows * rows, place + 6)
+            stop = place + 6 + 2 * tile.size + length
+            yield fraction, tile.reshape(bands, rows, rows), part[stop - length : stop]
             place = stop
 
     def channels(self, layer):

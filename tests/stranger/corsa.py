@@ -14,6 +14,7 @@ class Bundle:
     def __init__(self, file):
         self.tag, wire, parts = unpack(file)
         self.bands, self.tile, self.levels = wire["bands"], wire["tile"], wire["levels"]
+        self.fraction = 0
         self.codewords, place, above = [], 0, None
         for level in self.levels:
             count, dims = level["codewords"], level["dims"]
@@ -22,6 +23,10 @@ class Bundle:
             place += 2 * count * dims + (8 * dims * above if above else 0)
             above = dims
         assert place == len(parts["codebooks"])
+
+    def scene(self, _bands, _bits):
+        """Return itself."""
+        return self
 
 
 def read_tile(bundle, bodies, rows, cols, _signed):

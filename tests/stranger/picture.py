@@ -32,9 +32,15 @@ def _turns():
 def linear_tile(bundle, tile):
     """Return the linear image of a tile, float64 (bands, rows, cols), whole positions [12]."""
     image = unheld(bundle, tile)
-    if tile.whole < bundle.layers or tile.code > 112:
+    if not is_held(bundle, tile):
         return image
     return image + _rebuilt(bundle, tile, _excess(bundle, tile, image)) - _means(tile)
+
+
+def is_held(bundle, tile):
+    """Say whether a tile is held to its symbols [12]."""
+    ac = abs(tile.symbol[..., bundle.bands :]) / (2 if tile.dependent else 1)
+    return tile.whole == bundle.layers and (tile.code <= 112 or 2 * ac.sum() >= ac.size)
 
 
 def unheld(bundle, tile):
@@ -105,8 +111,9 @@ def _excess(bundle, tile, image):
     return excess - np.clip(excess, -half, half)
 
 
-def linear_scene(bundle, scene):
-    """Return the linear image of a scene, float64 (bands, rows, cols) [12]."""
+def linear_scene(scene):
+    """Return the linear image of a scene, float64 (bands, rows, cols), in parts of a DN [12]."""
+    bundle = scene.bundle
     image = np.zeros((scene.bands, scene.height, scene.width))
     for row, col, tile in scene.tiles.values():
         if tile.state != ALL_NODATA:
@@ -117,6 +124,7 @@ def linear_scene(bundle, scene):
 
 def samples(scene, image):
     """Return the samples (bands, rows, cols) of an image [12]."""
+    image = image / 2.0**scene.bundle.fraction
     found = np.clip(np.rint(image), scene.low, scene.high).astype(np.int64)
     if scene.nodata_value is not None:
         away = -1 if scene.nodata_value == scene.high else 1
@@ -125,11 +133,12 @@ def samples(scene, image):
     return found
 
 
-def graph_inputs(bundle, scene, ring):
+def graph_inputs(scene, ring):
     """Return image, step, known and border, the inputs of the decoder graph [7, 14]."""
+    bundle = scene.bundle
     side, height, width = bundle.tile, scene.height, scene.width
     rows, cols = -(-height // 4), -(-width // 4)
-    image = linear_scene(bundle, scene)
+    image = linear_scene(scene)
     step, known = np.zeros((2, 1, 1, rows, cols), np.float32)
     reach = side * -(-ring // side)
     for row, col, tile in scene.tiles.values():

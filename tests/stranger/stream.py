@@ -95,8 +95,9 @@ def _segment(data, bindings):
 
 @dataclass
 class Scene:
-    """A scene: header, tiles, and where there are no data [2]."""
+    """A scene: the bundle for such, header, tiles, and where there are no data [2]."""
 
+    bundle: object
     bands: int
     width: int
     height: int
@@ -125,7 +126,8 @@ def read_scene(bundle, received, read_tile, scene_id=0):
     values = dict(tlvs(header[13:]))
     value = int.from_bytes(values[1], "big", signed=True) if 1 in values else None
     nodata = np.zeros((height, width), bool)
-    scene = Scene(bands, width, height, low, low + (1 << bits) - 1, value, {}, nodata)
+    bundle = bundle.scene(bands, bits)
+    scene = Scene(bundle, bands, width, height, low, low + (1 << bits) - 1, value, {}, nodata)
     columns = -(-width // bundle.tile)
     for number in range(columns * -(-height // bundle.tile)):
         row, col = (bundle.tile * place for place in divmod(number, columns))

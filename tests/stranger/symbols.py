@@ -217,7 +217,7 @@ def _mirrored(dc, row, col):
     return wide[row, col]
 
 
-def by_place(bundle, scene, name):
+def by_place(scene, name):
     """Return an array of all tiles by component, frequency, row and column of positions."""
     found = np.zeros((scene.bands, 64, -(-scene.height // 8), -(-scene.width // 8)), np.int64)
     for row, col, tile in scene.tiles.values():
@@ -225,7 +225,7 @@ def by_place(bundle, scene, name):
         if values is not None:
             rows, cols, _ = values.shape
             planes = np.empty_like(values)
-            planes[..., bundle.order] = values
+            planes[..., scene.bundle.order] = values
             here = found[..., row // 8 : row // 8 + rows, col // 8 : col // 8 + cols]
             here[:] = planes.transpose(2, 0, 1).reshape(here.shape)
     return found

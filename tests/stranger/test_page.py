@@ -107,7 +107,7 @@ def test_time() -> None:
 
 def test_offsets_of_arrays() -> None:
     """`Bundle` reads the arrays in the order of the page; its own checks hold its lengths."""
-    found = Bundle((ROOT / "onboard/bundles/skybook-s2.skyb").read_bytes())
+    found = Bundle((ROOT / "onboard/bundles/skybook.skyb").read_bytes())
     section = TEXT.split("\n## 12.")[1].split("\n## 13.")[0]
     rows = re.findall(r"^\| (\w+).*\| ([\d,]+)(?:, to 418,096)? \|$", section, re.M)
     assert {name: int(offset.replace(",", "")) for name, offset in rows} == found.offsets

@@ -1,6 +1,6 @@
 """Test vectors: symbols and pictures of tiles, by checksum and in plain numbers.
 
-    python -m tests.stranger.vectors > onboard/bundles/skybook-s2.vectors.json
+    python -m tests.stranger.vectors > onboard/bundles/skybook.vectors.json
 
 Tiles are coded by the project's encoder; symbols and pictures are what the decoder of this folder
 makes of them, in 64-bit floats. SPEC.md, section 19, says what the entries mean.
@@ -18,11 +18,11 @@ from onboard.encoder import Encoder, Options
 from onboard.link.mask import pack_mask
 from onboard.link.packet import PacketOptions
 from tests.stranger.bundle import Bundle
-from tests.stranger.picture import linear_scene, linear_tile, samples, unheld
+from tests.stranger.picture import is_held, linear_scene, linear_tile, samples, unheld
 from tests.stranger.stream import crc32c, read_scene
 from tests.stranger.symbols import places, read_tile
 
-NAME = "skybook-s2"
+NAME = "skybook"
 FILE = bundles.find(NAME).with_suffix(".vectors.json")
 UNIT = 16
 """Of a DN, to which pictures are rounded."""
@@ -94,7 +94,7 @@ def vector(bundle, bodies, rows, cols):
         numbers = [level.size, int((level > bundle.skip).sum())]
         arrays = (level, tile.residual[here], tile.symbol[here])
         layers.append(numbers + [checksum(array) for array in arrays])
-    held = linear_tile(bundle, tile) if tile.code <= 112 else None
+    held = linear_tile(bundle, tile) if is_held(bundle, tile) else None
     linear = unheld(bundle, tile)
     return {
         "state": tile.state,
@@ -122,7 +122,7 @@ def stream():
 def scene_samples(bundle, received):
     """Return the samples of the linear image of a scene, as lists."""
     scene = read_scene(bundle, received, read_tile, 7)
-    return samples(scene, linear_scene(bundle, scene)).tolist()
+    return samples(scene, linear_scene(scene)).tolist()
 
 
 def vectors():
@@ -130,13 +130,16 @@ def vectors():
     bundle = Bundle(bundles.find(NAME).read_bytes())
     coder = bundles.load(NAME).codec.open("numpy")
     found = []
-    for number, (_, _, body) in enumerate(bundle.golden):
-        entry = {"name": f"golden vector {number}", "rows": 64, "cols": 64}
-        found.append(entry | {"bodies": None} | vector(bundle, {(0, 0): body}, 64, 64))
+    for number, (fraction, image, body) in enumerate(bundle.golden):
+        bands, rows, _ = image.shape
+        entry = {"name": f"golden vector {number}", "bands": bands, "bits": 16 - fraction}
+        entry |= {"rows": rows, "cols": rows, "bodies": None}
+        own = bundle.scene(bands, 16 - fraction)
+        found.append(entry | vector(own, {(0, 0): body}, rows, rows))
     for name, image, code, quantizer, nodata, room in tiles(bundle):
         _, rows, cols = image.shape
         bodies = coded(coder, image, code, quantizer, nodata, room)
-        entry = {"name": name, "rows": rows, "cols": cols}
+        entry = {"name": name, "bands": 4, "bits": 16, "rows": rows, "cols": cols}
         entry["bodies"] = [[*start, body.hex()] for start, body in bodies.items()]
         if nodata is not None:
             entry["mask"] = pack_mask(nodata, 65_535)[0][1].hex()

@@ -17,7 +17,14 @@ from onboard.codec.corsa.quantizer import Level, pack_levels
 from onboard.codec.lapped import part as lappedpart
 from onboard.codec.lapped import rans
 from onboard.codec.lapped.codec import LappedCodec
-from onboard.codec.lapped.context import BLOCK, FREQUENCIES, LATTICES, LEVELS, ContextModel
+from onboard.codec.lapped.context import (
+    BLOCK,
+    FREQUENCIES,
+    LATTICES,
+    LEVELS,
+    ContextModel,
+    ContextWeights,
+)
 from onboard.codec.lapped.frontends.adaptive import AdaptiveFrontEnd
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.part import GoldenTile
@@ -85,7 +92,7 @@ def lapped_bundle() -> Bundle:
     )
     part = lappedpart.pack(coder)
     wire = {
-        "bands": BANDS,
+        "classes": BANDS,
         "tile": TILE,
         "front_end": {"kind": "adaptive"},
         "coder": lappedpart.wire_entry(coder),
@@ -129,7 +136,9 @@ def _contexts() -> ContextModel:
     bias = np.full(channels - BANDS, 4, np.uint16)
     weights = np.full((2, 4 * BANDS, BANDS), 20, np.uint16)
     dc_bias = np.full((LATTICES, BANDS), 4_000, np.uint16)
-    return ContextModel(np.array(dc + rest), _CUTS, same, same // 8, slope, bias, weights, dc_bias)
+    order = np.array(dc + rest)
+    by_class = ContextWeights(order, _CUTS, same, same // 8, slope, bias, weights, dc_bias)
+    return ContextModel(by_class, BANDS)
 
 
 def _quantizer() -> Quantisation:

@@ -37,7 +37,7 @@ from onboard.link.segment import MAX_LAYERS, Kind, Segment
 
 INDEX_HEAD = struct.Struct(">BHBB")
 INDEX_SHAPE = struct.Struct(">HB")
-LANE_HEAD = struct.Struct(">BBB")
+LANE_HEAD = struct.Struct(">BBH")
 _MAX_PIXELS = 1 << 12
 _MIB = 1 << 20
 _USED_LANE = bytes(range(1, 64))
@@ -118,6 +118,7 @@ def _receive(found: Sequence[Segment | Damage]) -> None:
     reception = Reception(bundle)
     reception.add_all(found)
     grid = reception.grid(None, _MAX_PIXELS)
+    bundle = reception.bundle
     reception.sides(grid, _front_end(bundle.codec))
     rebuilder = rebuilder_of(bundle)
     for index in range(grid.count):
@@ -195,7 +196,7 @@ def read_lanes(packed: bytes) -> None:
     """Read the segments of one tile of entropy-coded symbols as the ground does.
 
     The first byte is the size of the tile: valid rows less 1, and valid columns less 1, 4 bits
-    each. Segments follow: layer u8, first u8, length u8, body.
+    each. Segments follow: layer u8, first u8, length u16, body.
     """
     if not packed:
         raise StreamError("lanes: no bytes")

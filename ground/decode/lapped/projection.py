@@ -12,18 +12,32 @@ from numpy.typing import NDArray
 
 from ground.decode.lapped.synthesis import LinearTiles, linear_bands
 from onboard.codec.lapped import bandtransform
-from onboard.codec.lapped.context import FREQUENCIES, LEVELS, Ints
+from onboard.codec.lapped.context import FREQUENCIES, LATTICES, LEVELS, Ints
 from onboard.codec.lapped.model import LappedModel
-from onboard.codec.lapped.points import Points
+from onboard.codec.lapped.quantizers.points import Points
+from onboard.codec.lapped.read.layers import Read
 
-LARGEST_STEP = 64.0
-"""DN; with larger steps what the inverse lacks is little beside what rounding took away."""
+_SURE_STEP = 64.0
+"""DN; tiles of at most this step are always held to their symbols."""
+_MEAN_SYMBOL = 0.5
+"""Steps; where symbols are smaller on average, as in most tiles at coarse steps, what the inverse
+lacks is little beside what rounding took away."""
 _HALF = 0.1
 """Half a cell in steps. Quantisation leaves more, but a latent that is farther from its symbol is
 so, at these steps, rather because the inverse is not exact: found on training scenes."""
 _FREE = 1e9
 ANALYSIS_UNIT = 1 << 20
 """Latents times the first mantissa over this are DN (SPEC.md, section 12)."""
+
+
+def pays(found: Read, steps: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return which tiles are held to their symbols, whose steps in DN are given."""
+    total, count = np.zeros(len(steps)), 0
+    for layer in found.layers[LATTICES:]:
+        total += np.abs(layer.values).sum(axis=(1, 2))
+        count += layer.values[0].size
+    busy = total * found.points.in_steps >= _MEAN_SYMBOL * count
+    return np.asarray(busy | (steps <= _SURE_STEP))
 
 
 def half_cells(

@@ -78,6 +78,7 @@ class LappedRebuilder:
                 inner = range(first * grid.tile, min(stop * grid.tile, grid.height))
                 here = slice(inner.start, inner.stop)
                 refined = refine(canvas, inner, pool, network)
+                refined *= np.float32(2.0**-self._coder.front_end.fraction)
                 samples = _rounded(refined, product.header, product.image.dtype)
                 product.image[:, here] = samples[:, : len(inner), : grid.width]
                 mask = with_halo(canvas.mask, network.halo)

@@ -14,8 +14,6 @@ from onboard.codec.lapped.transform import LappedTransform
 
 CELL = 4
 """Pixels of a side of what the refinement network sees as one cell."""
-TILES_AT_ONCE = 8
-"""So few that they stay in the cache of a processor."""
 SYNTHESIS_UNIT = 1 << 14
 """What weights of synthesis filters are divided by (SPEC.md, section 12)."""
 _PARITY = np.array([1, -1] * (BLOCK // 2), np.float32)
@@ -40,7 +38,7 @@ class LinearTiles:
     angles: NDArray[np.uint8]
     means: NDArray[np.int64]
 
-    def take(self, part: slice | NDArray[np.int64]) -> "LinearTiles":
+    def take(self, part: slice) -> "LinearTiles":
         """Return some of the tiles."""
         return LinearTiles(self.values[part], self.steps[part], self.angles[part], self.means[part])
 
@@ -130,13 +128,8 @@ def linear_bands(coder: LappedModel, tiles: LinearTiles) -> NDArray[np.float32]:
     count, rows, cols, _ = tiles.values.shape
     bands = tiles.means.shape[1]
     place = np.argsort(coder.contexts.order)
-    found = np.empty((count, bands, rows * BLOCK, cols * BLOCK), np.float32)
-    for first in range(0, count, TILES_AT_ONCE):
-        here = slice(first, first + TILES_AT_ONCE)
-        part = tiles.take(here)
-        latents = part.values.take(place, axis=3)
-        latents *= part.steps[:, None, None, None]
-        planes = latents.reshape(-1, rows, cols, bands, FREQUENCIES).transpose(0, 3, 1, 2, 4)
-        flat = planes.reshape(-1, rows, cols, FREQUENCIES)
-        found[here] = to_bands(synthesise(coder.transform, flat), part.angles, part.means)
-    return found
+    latents = tiles.values.take(place, axis=3)
+    latents *= tiles.steps[:, None, None, None]
+    planes = latents.reshape(count, rows, cols, bands, FREQUENCIES).transpose(0, 3, 1, 2, 4)
+    flat = planes.reshape(-1, rows, cols, FREQUENCIES)
+    return to_bands(synthesise(coder.transform, flat), tiles.angles, tiles.means)

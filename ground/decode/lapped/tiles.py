@@ -6,13 +6,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ground.decode.lapped.projection import LARGEST_STEP, half_cells, project
-from ground.decode.lapped.synthesis import (
-    TILES_AT_ONCE,
-    LinearTiles,
-    linear_bands,
-    reconstruct,
-)
+from ground.decode.lapped.projection import half_cells, pays, project
+from ground.decode.lapped.synthesis import LinearTiles, linear_bands, reconstruct
 from onboard.codec.lapped.frontends.frontend import LappedSide
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.read.layers import Read
@@ -34,15 +29,15 @@ def linear_tiles(
         np.array([side.angles for side in sides], np.uint8),
         np.array([side.means for side in sides], np.int64),
     )
-    fine = (tiles.steps <= LARGEST_STEP) & (found.complete == coder.contexts.layers)
+    fine = pays(found, tiles.steps) & (found.complete == coder.contexts.layers)
     symbols = _symbols(coder, found) if fine.any() else None
-    for first in range(0, len(sides), TILES_AT_ONCE):
-        part = np.arange(first, min(first + TILES_AT_ONCE, len(sides)))
-        bands = linear_bands(coder, tiles.take(part))
-        held = part[fine[part]]
-        if symbols is not None and len(held):
+    # One by one, so that no pixel depends on what else arrived, not even by how sums are rounded.
+    for number in range(len(sides)):
+        here = slice(number, number + 1)
+        bands = linear_bands(coder, tiles.take(here))
+        if symbols is not None and fine[number]:
             sent, cells = replace(tiles, values=symbols[0]), symbols[1]
-            bands[held - first] = project(coder, bands[held - first], sent.take(held), cells[held])
+            bands = project(coder, bands, sent.take(here), cells[here])
         yield from bands
 
 

@@ -9,7 +9,8 @@ from ground.decode.lapped.synthesis import CELL
 from ground.decode.lapped.tiles import linear_tiles
 from ground.train.lapped.recipe import WINDOW, LappedRecipe
 from ground.train.lapped.steps import codes_of, steps_of
-from onboard.codec.lapped.context import LATTICES, ContextState
+from onboard.codec.lapped.context import LATTICES
+from onboard.codec.lapped.contextstate import ContextState
 from onboard.codec.lapped.frontends.frontend import LappedSide
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.prepared import PreparedTiles

@@ -13,7 +13,7 @@ from ground.decode.lapped.projection import ANALYSIS_UNIT
 from ground.decode.lapped.synthesis import SYNTHESIS_UNIT
 from ground.train.lapped.steps import codes_of
 from onboard.codec.lapped import rans
-from onboard.codec.lapped.context import BLOCK, FREQUENCIES, LEVELS, ContextModel
+from onboard.codec.lapped.context import BLOCK, FREQUENCIES, LEVELS, ContextModel, ContextWeights
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.prepared import PreparedTiles
 from onboard.codec.lapped.quantizers.kinds import QUANTIZERS
@@ -77,7 +77,7 @@ def integer_contexts(trained: "TrainedContexts") -> ContextModel:
         cuts.append(len(order))
     weights = trained.integer_weights()
     ac = order[bands:]
-    return ContextModel(
+    by_class = ContextWeights(
         np.array(order),
         tuple(cuts),
         weights["same"][np.ix_(ac, order)].T.copy(),
@@ -87,6 +87,7 @@ def integer_contexts(trained: "TrainedContexts") -> ContextModel:
         weights["dc"],
         weights["dc_bias"],
     )
+    return ContextModel(by_class, bands)
 
 
 def level_scale(level: int) -> float:

@@ -16,7 +16,7 @@ WINDOW = 128
 
 @dataclass(frozen=True)
 class LappedRecipe(TomlRecipe):
-    """All that decides a training run, as a TOML file holds it (recipes/skybook-s2.toml)."""
+    """All that decides a training run, as a TOML file holds it (recipes/skybook.toml)."""
 
     kind: str
     name: str

@@ -13,7 +13,7 @@ from onboard.codec.corsa.golden import GoldenVector, unpack_golden
 from onboard.codec.corsa.quantizer import Level, read_levels
 from onboard.codec.tile import Codec
 from onboard.engine.network import open_session
-from onboard.errors import BundleError
+from onboard.errors import BundleError, InputError
 from onboard.image.tiles import positions
 
 
@@ -64,10 +64,33 @@ class CorsaCodec:
             raise BundleError("bundle: expected a CORSA codec, found another")
         return codec
 
+    def for_scene(self, bands: int, significant_bits: int) -> "CorsaCodec":
+        """Return the codec itself, whatever the bits.
+
+        Raises:
+            InputError: other bands than it was trained for.
+        """
+        if bands != self.bands:
+            raise InputError(
+                f"bands: expected the {self.bands} that the model was trained for, found {bands} "
+                f"(of {significant_bits} bits)"
+            )
+        return self
+
+    @property
+    def golden_views(self) -> "tuple[CorsaCodec, ...]":
+        """The codec itself."""
+        return (self,)
+
     @property
     def bands(self) -> int:
         """Bands of an image."""
         return self.front_end.bands
+
+    @property
+    def fraction(self) -> int:
+        """Fraction bits that samples get on board: none."""
+        return 0
 
     @property
     def layers(self) -> int:

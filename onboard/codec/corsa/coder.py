@@ -94,7 +94,7 @@ class CorsaTileCoder:
         self._levels = levels
         self._tile = tile
         self._golden = golden
-        self.bands = front_end.bands
+        self.bands, self.fraction = front_end.bands, 0
         self.least_body = 1 + front_end.side_bytes
         self.tiles_at_once = _TILES_AT_ONCE
         self.session = session

@@ -119,6 +119,8 @@ def from_manifest(entry: Any, bands: int) -> AffineFrontEnd:
     Raises:
         BundleError: the kind is unknown or a parameter is missing or of the wrong type.
     """
+    if type(bands) is not int or not 1 <= bands <= 65_535:
+        raise BundleError(f"bands: expected 1..65535, found {bands!r:.40}")
     kind, target = entry.get("kind"), entry.get("target_rms")
     if kind != "affine":
         raise BundleError(f"front end: expected 'affine', found {kind!r}")

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,10 +11,17 @@ from onboard.codec.lapped.coder import LappedTileCoder
 from onboard.codec.lapped.context import BLOCK
 from onboard.codec.lapped.frontends.kinds import FRONT_ENDS
 from onboard.codec.lapped.model import LappedModel
-from onboard.codec.lapped.part import GoldenTile
+from onboard.codec.lapped.part import MAX_BANDS, GoldenTile
 from onboard.codec.tile import Codec, Side
 from onboard.engine.planes import open_plane_session
-from onboard.errors import BundleError, UsageError
+from onboard.errors import BundleError, InputError, UsageError
+
+MAX_TILE = 128
+"""Rows of a tile of several bands at most; one band has tiles of twice as many."""
+MOST_FRACTION = 4
+"""Fraction bits that samples get at most."""
+MOST_BITS = 16
+"""Of a sample with its fraction."""
 
 
 @dataclass(frozen=True)
@@ -22,15 +29,15 @@ class LappedCodec:
     """A model with what it takes to run and to check it; any rate.
 
     Attributes:
-        model: all integers of the codec.
-        tile: rows and columns of a tile, in pixels, a multiple of 8.
+        model: all integers of the codec, of scenes of so many bands and fraction bits.
+        usual_tile: rows and columns of a tile of scenes of several bands, a multiple of 8.
         parts: bytes of the bundle's parts by name; empty where there is only a model, which runs on
             numpy alone.
         error_permille: squared error on the ground over that of the rounding on board.
     """
 
     model: LappedModel
-    tile: int
+    usual_tile: int
     parts: Mapping[str, bytes] = field(default_factory=dict)
     error_permille: int = 1000
 
@@ -38,7 +45,9 @@ class LappedCodec:
     def read(
         cls, wire: Mapping[str, Any], encoder: Mapping[str, Any], parts: Mapping[str, bytes]
     ) -> "LappedCodec":
-        """Build the codec of a bundle, whose `bands` and `tile` were checked.
+        """Build the codec of a bundle, for scenes of as many bands as it has classes.
+
+        `classes` and `tile` were checked.
 
         Args:
             wire: all that the meaning of a stream depends on.
@@ -53,14 +62,17 @@ class LappedCodec:
         if type(share) is not int or not 1 <= share <= 10_000:
             raise BundleError(f"error_permille: expected 1..10000, found {share!r:.40}")
         kinds = [{"kind": kind} for kind in FRONT_ENDS]
-        if wire["front_end"] not in kinds or tile % BLOCK:
+        if wire["front_end"] not in kinds or tile % BLOCK or tile > MAX_TILE:
             raise BundleError(
                 f"lapped codec: expected front end {' or '.join(map(repr, FRONT_ENDS))} and tiles "
-                f"of a multiple of 8, found {wire['front_end']!r:.80} and {tile}"
+                f"of a multiple of 8 up to {MAX_TILE}, found {wire['front_end']!r:.80} and {tile}"
             )
         if hashlib.sha256(parts["lapped"]).hexdigest() != wire["lapped_sha256"]:
             raise BundleError("part lapped: SHA-256 does not match the wire description")
-        front_end = FRONT_ENDS[wire["front_end"]["kind"]](wire["bands"])
+        classes = wire["classes"]
+        if type(classes) is not int or not 1 <= classes <= MAX_BANDS:
+            raise BundleError(f"classes: expected 1..{MAX_BANDS}, found {classes!r:.40}")
+        front_end = FRONT_ENDS[wire["front_end"]["kind"]](classes)
         model = part.unpack(parts["lapped"], wire["coder"], front_end)
         return cls(model, tile, parts, share)
 
@@ -75,10 +87,41 @@ class LappedCodec:
             raise BundleError("bundle: expected a lapped codec, found another")
         return codec
 
+    def for_scene(self, bands: int, significant_bits: int) -> "LappedCodec":
+        """Return the codec for scenes of so many bands and bits.
+
+        Raises:
+            InputError: it takes no so many bands.
+        """
+        if not 1 <= bands <= MAX_BANDS:
+            raise InputError(f"bands: expected 1..{MAX_BANDS}, found {bands}")
+        return self._of_scene(bands, min(MOST_FRACTION, MOST_BITS - significant_bits))
+
+    def _of_scene(self, bands: int, fraction: int) -> "LappedCodec":
+        if (bands, fraction) == (self.bands, self.fraction):
+            return self
+        return replace(self, model=self.model.of_scene(bands, fraction))
+
+    @property
+    def tile(self) -> int:
+        """Rows and columns of a tile, in pixels: of one band twice as many."""
+        return 2 * self.usual_tile if self.bands == 1 else self.usual_tile
+
+    @property
+    def golden_views(self) -> tuple["LappedCodec", ...]:
+        """The codec of each kind of scene that there are golden vectors of."""
+        forms = dict.fromkeys((tile.form[0], tile.fraction) for tile in self.golden)
+        return tuple(self._of_scene(*form) for form in forms)
+
     @property
     def bands(self) -> int:
         """Bands of an image."""
-        return self.model.front_end.bands
+        return self.model.bands
+
+    @property
+    def fraction(self) -> int:
+        """Fraction bits that samples get on board."""
+        return self.model.front_end.fraction
 
     @property
     def layers(self) -> int:
@@ -97,17 +140,14 @@ class LappedCodec:
 
     @cached_property
     def golden(self) -> tuple[GoldenTile, ...]:
-        """The golden vectors; none where there is only a model."""
-        if not self.parts:
-            return ()
-        return part.unpack_golden(self.parts["golden"], self.bands, self.tile)
+        """The golden vectors, of all kinds of scenes; none where there is only a model."""
+        return part.unpack_golden(self.parts["golden"]) if self.parts else ()
 
     def open(self, engine: str | None = None, threads: int = 1) -> LappedTileCoder:
         """Open the transform in an engine; without a name in numpy."""
         session = open_plane_session(
             self.parts.get("encoder.onnx", b""),
             self.parts.get("encoder.tflite", b""),
-            self.tile,
             self.model.transform.analyse,
             engine,
             threads,

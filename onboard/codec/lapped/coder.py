@@ -7,6 +7,7 @@ together; a tile's bytes depend on that tile and its step alone.
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -20,9 +21,9 @@ from onboard.codec.lapped.floors import MOST, FloorChooser, most_floors, pack
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.part import GoldenTile
 from onboard.codec.lapped.plan import Plan
-from onboard.codec.lapped.points import Points, points_of
 from onboard.codec.lapped.prepared import PreparedTiles
 from onboard.codec.lapped.quantizers.kinds import PLAIN, QUANTIZERS
+from onboard.codec.lapped.quantizers.points import Points, points_of
 from onboard.codec.lapped.rans import STATE_BYTES
 from onboard.codec.lapped.scan import Layer, Scanner, is_far
 from onboard.codec.lapped.sizeguess import SizeGuess
@@ -54,7 +55,7 @@ class LappedTileCoder:
         """
         self.model = model
         self.engine = session.engine
-        self.bands = model.front_end.bands
+        self.bands, self.fraction = model.bands, model.front_end.fraction
         self.least_body = 1 + model.front_end.side_bytes + STATE_BYTES + 2
         self.size_guess = SizeGuess.of(model.transform)
         self.error_guess = ErrorGuess.of(model, error_permille)
@@ -171,12 +172,14 @@ class LappedTileCoder:
     def whole_body(self, samples: NDArray[np.uint16], step: int, state: int) -> GoldenTile:
         """Return a tile without nodata and all its layers as one body, as `coded_anew`.
 
+        Its scene has the fraction bits of this coder's.
+
         Args:
             samples: (bands, tile, tile) in DN.
             step: step code; if the tile does not allow it, the finest that it does.
             state: tile state, which says how it is quantised.
         """
-        return self.coded_anew([GoldenTile(samples, step, bytes([state]))])[0]
+        return self.coded_anew([GoldenTile(samples, step, bytes([state]), self.fraction)])[0]
 
     def coded_anew(self, tiles: Sequence[GoldenTile]) -> list[GoldenTile]:
         """Code golden tiles, all their lanes side by side; of their bodies the state alone counts.
@@ -186,16 +189,25 @@ class LappedTileCoder:
         """
         plans: dict[int, Plan] = {}
         steps: dict[int, int] = {}
-        states = [tile.body[0] for tile in tiles]
-        for points in dict.fromkeys(map(points_of, states)):
-            alike = [n for n, state in enumerate(states) if points_of(state) == points]
-            batch = self._whole([tiles[n] for n in alike])
-            plans |= zip(alike, self._choosing(points).plan(batch), strict=True)
+        kinds = [(tile.form, points_of(tile.body[0])) for tile in tiles]
+        for form, points in dict.fromkeys(kinds):
+            alike = [n for n, kind in enumerate(kinds) if kind == (form, points)]
+            coder = self._of_form(form)._choosing(points)
+            batch = coder._whole([tiles[n] for n in alike])
+            plans |= zip(alike, coder.plan(batch), strict=True)
             steps |= zip(alike, batch.steps.tolist(), strict=True)
         bodies = dict(zip(plans, self.write(list(plans.values())), strict=True))
         if most := max((len(found) for found in bodies.values()), default=1) - 1:
             raise BundleError(f"golden tile: expected one body, found {most + 1}")
-        return [GoldenTile(tile.samples, steps[n], bodies[n][0][2]) for n, tile in enumerate(tiles)]
+        return [replace(tile, step=steps[n], body=bodies[n][0][2]) for n, tile in enumerate(tiles)]
+
+    def _of_form(self, form: tuple[int, int, int]) -> "LappedTileCoder":
+        """Return the coder of scenes of another form, in the same engine."""
+        bands, rows, fraction = form
+        if form == (self.bands, self._tile, self.fraction):
+            return self
+        model = self.model.of_scene(bands, fraction)
+        return LappedTileCoder(model, self._session, rows, self._golden, self.error_permille)
 
     def _whole(self, tiles: Sequence[GoldenTile]) -> Chosen[PreparedTiles]:
         """Return tiles without nodata as a batch, with room for a body of any length."""
@@ -207,8 +219,12 @@ class LappedTileCoder:
         return Chosen(prepared, steps, plain, MAX_BODY)
 
     def golden(self) -> Agreement:
-        """Code the golden tiles; what agrees are whole tiles, and all must."""
-        golden = self._golden()
+        """Code the golden tiles of scenes like this, or all where there are none.
+
+        What agrees are whole tiles, and all must.
+        """
+        form = self.bands, self._tile, self.fraction
+        golden = [tile for tile in self._golden() if tile.form == form] or self._golden()
         found = zip(self.coded_anew(golden), golden, strict=True)
         agree = sum(anew.body == tile.body for anew, tile in found)
         return Agreement([agree], [len(golden)], 1.0)
@@ -226,5 +242,7 @@ class LappedTileCoder:
     @cached_property
     def _probed(self) -> NDArray[np.float32]:
         """Planes of the first golden tile."""
-        here = np.ones((1, self._tile, self._tile), np.bool_)
-        return self.model.front_end.analyse(self._golden()[0].samples[None], here).planes
+        tile = self._golden()[0]
+        bands, rows, fraction = tile.form
+        front_end = self.model.front_end.of_scene(bands, fraction)
+        return front_end.analyse(tile.samples[None], np.ones((1, rows, rows), np.bool_)).planes

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.codec.lapped.context import FREQUENCIES, LATTICES, LEVELS, STEP, levels
+from onboard.codec.lapped.context import FREQUENCIES, LATTICES, LEVELS, STEP
+from onboard.codec.lapped.contextstate import levels
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.scan import Layer, Scanner
 from onboard.codec.lapped.tables import BIT, Tables

@@ -1,12 +1,12 @@
 """Model: what training makes of a lapped codec, all of it integers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.codec.lapped.context import FREQUENCIES, ContextModel
+from onboard.codec.lapped.context import FREQUENCIES, ContextModel, ContextWeights
 from onboard.codec.lapped.frontends.frontend import FrontEnd
 from onboard.codec.lapped.quantizers.quantisation import Quantisation
 from onboard.codec.lapped.tables import Tables
@@ -30,6 +30,21 @@ class LappedModel:
     contexts: ContextModel
     quantisation: Quantisation
     tables: Tables
+
+    @property
+    def bands(self) -> int:
+        """Bands of a tile."""
+        return self.front_end.bands
+
+    @property
+    def weights(self) -> ContextWeights:
+        """Weights of the context model, by classes of components."""
+        return self.contexts.by_class
+
+    def of_scene(self, bands: int, fraction: int) -> "LappedModel":
+        """Return the model for tiles of so many bands, whose samples get so many fraction bits."""
+        front_end = self.front_end.of_scene(bands, fraction)
+        return replace(self, front_end=front_end, contexts=ContextModel(self.weights, bands))
 
     @cached_property
     def power(self) -> NDArray[np.int64]:

@@ -3,6 +3,7 @@
 (SPEC.md, section 12.)
 """
 
+import struct
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.codec.lapped.context import BLOCK, FREQUENCIES, LATTICES, LEVELS, ContextModel
+from onboard.codec.lapped.context import (
+    BLOCK,
+    FREQUENCIES,
+    LATTICES,
+    LEVELS,
+    ContextModel,
+    ContextWeights,
+)
 from onboard.codec.lapped.frontends.frontend import FrontEnd
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.quantizers.quantisation import LARGEST_WORD, Quantisation
@@ -22,6 +30,9 @@ from onboard.errors import BundleError
 from onboard.link.segment import MAX_LAYERS
 
 MAX_BANDS = 16
+"""Of a scene, and so classes of a model."""
+_GOLDEN = struct.Struct(">BBBBH")
+"""Bands, rows, fraction bits, step code, length of the body."""
 MOST_CUTS = MAX_LAYERS - LATTICES
 """Layer 0 has no symbols; the last cut begins none."""
 
@@ -44,22 +55,22 @@ class _Field(NamedTuple):
     shape: tuple[int, ...]
 
 
-def _fields(bands: int, groups: int) -> list[_Field]:
+def _fields(classes: int, groups: int) -> list[_Field]:
     """Return the arrays of the part, in order."""
-    channels = bands * FREQUENCIES
-    ac = channels - bands
+    channels = classes * FREQUENCIES
+    ac = channels - classes
     filters = (FREQUENCIES, 2 * BLOCK, 2 * BLOCK)
     return [
         _Field("transform", "analysis", "i1", "i1", filters),
         _Field("transform", "synthesis", ">i2", "i2", filters),
         _Field("transform", "mantissas", ">u2", "i4", (SUB_STEPS,)),
-        _Field("contexts", "order", ">u2", "i8", (channels,)),
-        _Field("contexts", "same", ">u2", "u2", (channels, ac)),
-        _Field("contexts", "near", ">u2", "u2", (channels, ac)),
-        _Field("contexts", "slope", ">u2", "u2", (2 * bands, ac)),
-        _Field("contexts", "bias", ">u2", "u2", (ac,)),
-        _Field("contexts", "dc", ">u2", "u2", (2, 4 * bands, bands)),
-        _Field("contexts", "dc_bias", ">u2", "u2", (LATTICES, bands)),
+        _Field("weights", "order", ">u2", "i8", (channels,)),
+        _Field("weights", "same", ">u2", "u2", (channels, ac)),
+        _Field("weights", "near", ">u2", "u2", (channels, ac)),
+        _Field("weights", "slope", ">u2", "u2", (2 * classes, ac)),
+        _Field("weights", "bias", ">u2", "u2", (ac,)),
+        _Field("weights", "dc", ">u2", "u2", (2, 4 * classes, classes)),
+        _Field("weights", "dc_bias", ">u2", "u2", (LATTICES, classes)),
         _Field("quantisation", "dead", ">u2", "i4", (groups * LEVELS,)),
         _Field("quantisation", "rounding", ">u2", "i4", (groups * LEVELS,)),
         _Field("quantisation", "codewords", ">u2", "u2", (rows_of(groups), LARGEST_WORD)),
@@ -71,7 +82,7 @@ def _fields(bands: int, groups: int) -> list[_Field]:
 def pack(model: LappedModel) -> bytes:
     """Return the part `lapped`."""
     packed = b""
-    for field in _fields(model.front_end.bands, len(model.tables.groups)):
+    for field in _fields(model.weights.classes, len(model.tables.groups)):
         array = getattr(getattr(model, field.owner), field.name)
         packed += np.asarray(array).reshape(field.shape).astype(field.wire).tobytes()
     return packed
@@ -81,32 +92,30 @@ def wire_entry(model: LappedModel) -> dict[str, Any]:
     """Return the numbers of the wire manifest that are not in the part."""
     return {
         "kind": "rans",
-        "cuts": list(model.contexts.cuts),
+        "cuts": list(model.weights.cuts),
         "groups": list(model.tables.groups),
         "skip": model.quantisation.skip,
     }
 
 
 def unpack(packed: bytes, entry: dict[str, Any], front_end: FrontEnd) -> LappedModel:
-    """Read and check what `pack` wrote.
+    """Read and check what `pack` wrote: the model of scenes of as many bands as it has classes.
 
     Args:
         packed: the part `lapped`.
         entry: the wire manifest's `coder`.
-        front_end: the front end that the bundle names.
+        front_end: the front end that the bundle names, of as many bands as the model has classes.
 
     Raises:
         BundleError: sizes or values do not fit together.
     """
-    bands = front_end.bands
-    if not 2 <= bands <= MAX_BANDS:
-        raise BundleError(f"bands: the lapped codec takes 2..{MAX_BANDS}, found {bands}")
+    classes = front_end.bands
     cuts, skip, groups = entry["cuts"], entry["skip"], entry["groups"]
     if not _are_numbers(groups) or not 0 < len(groups) <= MAX_GROUPS:
         raise BundleError(f"coder groups: expected 1..{MAX_GROUPS} integers, found {groups!r:.80}")
     arrays: defaultdict[str, dict[str, NDArray[Any]]] = defaultdict(dict)
     position = 0
-    for owner, name, wire, kind, shape in _fields(bands, len(groups)):
+    for owner, name, wire, kind, shape in _fields(classes, len(groups)):
         length = np.dtype(wire).itemsize * int(np.prod(shape))
         if position + length > len(packed):
             raise BundleError(f"part lapped: cut short in {name}")
@@ -115,11 +124,12 @@ def unpack(packed: bytes, entry: dict[str, Any], front_end: FrontEnd) -> LappedM
         position += length
     if position != len(packed):
         raise BundleError(f"part lapped: expected {position} bytes, found {len(packed)}")
-    _check(arrays["contexts"]["order"], cuts, skip, bands)
+    _check(arrays["weights"]["order"], cuts, skip, classes)
+    weights = ContextWeights(cuts=tuple(cuts), **arrays["weights"])
     return LappedModel(
         front_end,
         LappedTransform(**arrays["transform"]),
-        ContextModel(cuts=tuple(cuts), **arrays["contexts"]),
+        ContextModel(weights, classes),
         Quantisation(**{"skip": skip, **arrays["quantisation"]}),
         Tables(groups=tuple(groups), **arrays["tables"]),
     )
@@ -129,17 +139,17 @@ def _are_numbers(values: Any) -> bool:
     return isinstance(values, list) and all(type(value) is int for value in values)
 
 
-def _check(order: NDArray[Any], cuts: Any, skip: Any, bands: int) -> None:
+def _check(order: NDArray[Any], cuts: Any, skip: Any, classes: int) -> None:
     """Refuse an order that is none, cuts that do not rise, a level that is not there."""
-    channels = bands * FREQUENCIES
-    dc = [band * FREQUENCIES for band in range(bands)]
-    if sorted(order.tolist()) != list(range(channels)) or order[:bands].tolist() != dc:
+    channels = classes * FREQUENCIES
+    dc = [number * FREQUENCIES for number in range(classes)]
+    if sorted(order.tolist()) != list(range(channels)) or order[:classes].tolist() != dc:
         raise BundleError("part lapped: the order of channels is not one, or DC is not first")
     if not _are_numbers(cuts) or not 2 <= len(cuts) <= MOST_CUTS:
         raise BundleError(f"coder cuts: expected 2..{MOST_CUTS} integers, found {cuts!r:.80}")
     rising = all(a < b for a, b in pairwise(cuts))
-    if cuts[0] != bands or cuts[-1] != channels or not rising:
-        raise BundleError(f"coder cuts: expected to rise from {bands} to {channels}: {cuts}")
+    if cuts[0] != classes or cuts[-1] != channels or not rising:
+        raise BundleError(f"coder cuts: expected to rise from {classes} to {channels}: {cuts}")
     if type(skip) is not int or not -1 <= skip < LEVELS - 1:
         raise BundleError(f"coder skip: expected -1..{LEVELS - 2}, found {skip!r:.40}")
 
@@ -152,45 +162,55 @@ class GoldenTile:
         samples: u16 (bands, tile, tile) in DN.
         step: step code.
         body: the body, tile state first.
+        fraction: fraction bits that samples get.
     """
 
     samples: NDArray[np.uint16]
     step: int
     body: bytes
+    fraction: int = 0
+
+    @property
+    def form(self) -> tuple[int, int, int]:
+        """Bands, rows and fraction bits of scenes that have such tiles."""
+        return self.samples.shape[0], self.samples.shape[1], self.fraction
 
 
 def pack_golden(tiles: Sequence[GoldenTile]) -> bytes:
     """Return the part `golden`."""
     packed = len(tiles).to_bytes(2, "big")
     for tile in tiles:
-        packed += bytes([tile.step]) + len(tile.body).to_bytes(2, "big")
+        bands, rows, fraction = tile.form
+        packed += _GOLDEN.pack(bands, rows, fraction, tile.step, len(tile.body))
         packed += tile.samples.astype(">u2").tobytes() + tile.body
     return packed
 
 
-def unpack_golden(packed: bytes, bands: int, size: int) -> tuple[GoldenTile, ...]:
+def unpack_golden(packed: bytes) -> tuple[GoldenTile, ...]:
     """Read what `pack_golden` wrote.
-
-    Args:
-        packed: the part `golden`.
-        bands: bands of a tile.
-        size: rows and columns of a tile.
 
     Raises:
         BundleError: the part does not hold what it promises.
     """
     position, found = 2, []
-    samples = bands * size * size
     for _ in range(int.from_bytes(packed[:2], "big")):
-        length = int.from_bytes(packed[position + 1 : position + 3], "big")
-        stop = position + 3 + 2 * samples + length
+        if position + _GOLDEN.size > len(packed):
+            break
+        bands, rows, fraction, step, length = _GOLDEN.unpack_from(packed, position)
+        position += _GOLDEN.size
+        stop = position + 2 * bands * rows * rows + length
         if stop > len(packed):
             break
-        tile = np.frombuffer(packed, ">u2", samples, position + 3).astype(np.uint16)
+        tile = np.frombuffer(packed, ">u2", bands * rows * rows, position).astype(np.uint16)
         body = packed[stop - length : stop]
         if not body:
             raise BundleError("golden vectors: a tile without a body")
-        found.append(GoldenTile(tile.reshape(bands, size, size), packed[position], body))
+        if not (1 <= bands <= MAX_BANDS and rows and rows % BLOCK == 0 and fraction <= 4):
+            raise BundleError(
+                f"golden vectors: expected 1..{MAX_BANDS} bands, rows of a multiple of {BLOCK} and "
+                f"at most 4 fraction bits, found {bands}, {rows} and {fraction}"
+            )
+        found.append(GoldenTile(tile.reshape(bands, rows, rows), step, body, fraction))
         position = stop
     if position != len(packed) or len(found) != int.from_bytes(packed[:2], "big"):
         raise BundleError(f"golden vectors: {len(packed)} bytes do not hold what they promise")

@@ -11,7 +11,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.codec.lapped.context import LATTICES, ContextState, Ints, least_sum, levels
+from onboard.codec.lapped.context import LATTICES, Ints
+from onboard.codec.lapped.contextstate import ContextState, least_sum, levels
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.quantizers.quantizer import Pending, Quantised, Quantizer
 from onboard.codec.lapped.transform import Latents, in_squared_dn

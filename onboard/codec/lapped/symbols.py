@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.codec.lapped.context import Ints
-from onboard.codec.lapped.points import Points
+from onboard.codec.lapped.quantizers.points import Points
 from onboard.codec.lapped.rans import STATE_BYTES
 from onboard.codec.lapped.scan import Scanner, is_far
 from onboard.codec.lapped.tables import BIT, ESCAPE_BITS

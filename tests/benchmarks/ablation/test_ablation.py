@@ -31,7 +31,7 @@ from ground.decode.decoder import Decoder
 from ground.scene import Scene
 from ground.scenes.procedural import procedural
 from onboard.bundle import Bundle, find, load
-from onboard.codec.lapped.context import levels
+from onboard.codec.lapped.contextstate import levels
 from onboard.codec.lapped.frontends.adaptive import AdaptiveFrontEnd
 from onboard.codec.lapped.prepared import PreparedTiles
 from onboard.codec.lapped.quantizers.deadzone import DeadZone
@@ -41,7 +41,7 @@ from onboard.encoder import Encoder
 from onboard.errors import InputError, LimitError, StreamError, UsageError
 from tests.conftest import model_of
 
-NAME = "skybook-s2"
+NAME = "skybook"
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +125,7 @@ def test_streams_without_angles_are_read_back(full: Bundle, scene: Scene) -> Non
 
 
 def test_side_information_of_another_length_is_refused() -> None:
-    front_end = changes.FixedBands(4, (128,) * 6)
+    front_end = changes.FixedBands(4, angles=(128,) * 6)
     assert front_end.unpack(bytes([7, *range(8)]), False).angles == (128,) * 6
     with pytest.raises(StreamError, match="expected 9 bytes, found 15"):
         front_end.unpack(bytes(15), False)
@@ -159,7 +159,7 @@ def test_one_context_alone_keeps_the_mean_level(
     full: Bundle, batches: list[PreparedTiles], kept: str
 ) -> None:
     coder = keep_context(model_of(full), batches, kept)
-    weights = {name: getattr(coder.contexts, name).any() for name in ("same", "near", "slope")}
+    weights = {name: getattr(coder.weights, name).any() for name in ("same", "near", "slope")}
     assert weights == {name: name == kept for name in weights}
     away = mean_levels(coder, batches) - mean_levels(model_of(full), batches)
     assert abs(float(away.mean())) < 1.5

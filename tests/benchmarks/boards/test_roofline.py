@@ -42,14 +42,14 @@ def board(*without: str, kind: str = "datasheet", **changed: tuple[float, str]) 
 
 @pytest.fixture(scope="module")
 def work():
-    return workload_of(bundles.load("skybook-s2"))
+    return workload_of(bundles.load("skybook"))
 
 
 def test_work_is_that_of_the_bundle(work):
-    bundle = bundles.load("skybook-s2")
+    bundle = bundles.load("skybook")
     transform = bundle.bands * model_of(bundle).transform.macs_per_sample
     contexts = model_of(bundle).contexts.macs_per_position / 64
-    assert work.name == "skybook-s2"
+    assert work.name == "skybook"
     assert transform + contexts < work.macs.low < 1.1 * (transform + contexts)
     assert work.macs.high < transform + 2 * contexts
     assert transform / 4 < work.sparse_macs.low < work.macs.low / 2

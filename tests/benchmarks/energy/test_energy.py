@@ -123,11 +123,11 @@ def test_a_damaged_trace_is_refused(tmp_path: Path, content: bytes, message: str
 
 
 def test_a_run_is_recorded_and_read_back(tmp_path: Path) -> None:
-    run = record_run("skybook-s2", rounds=1, seconds=0.1, side=64, chip=0.02)
+    run = record_run("skybook", rounds=1, seconds=0.1, side=64, chip=0.02)
     path = tmp_path / "run.json"
     run.save(path)
     assert load_run(path) == run
-    assert [one.codec for one in run.rounds] == ["skybook-s2", OPENJPEG]
+    assert [one.codec for one in run.rounds] == ["skybook", OPENJPEG]
     ends = [run.marker.end]
     for one in run.rounds:
         assert one.passes >= 1
@@ -242,7 +242,7 @@ def test_the_command_measures(
     assert main(["energy", *options, "--json", str(out)]) == 0
     found = json.loads(out.read_text())
     assert found["kind"] == "measured"
-    assert [figure["codec"] for figure in found["figures"]] == ["skybook-s2", OPENJPEG]
+    assert [figure["codec"] for figure in found["figures"]] == ["skybook", OPENJPEG]
     for figure in found["figures"]:
         assert figure["kind"] == "measured"
         assert "powercap" in figure["source"]

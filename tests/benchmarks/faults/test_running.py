@@ -13,7 +13,7 @@ def test_every_flip_is_counted() -> None:
     if shutil.which("cc") is None:
         pytest.skip("no C compiler is installed")
     seen: list[str] = []
-    found = measure_running("skybook-s2", 30, 3, False, seen.append, (64, 64))
+    found = measure_running("skybook", 30, 3, False, seen.append, (64, 64))
     for kind in ("state", "constants"):
         counts = found[kind]
         names = ("same", "reported", "marked", "silent", "gross", "crash", "hang")
@@ -32,11 +32,11 @@ def test_flips_come_to_the_same_again() -> None:
     if shutil.which("cc") is None:
         pytest.skip("no C compiler is installed")
     first, again = (
-        measure_running("skybook-s2", 60, 4, True, lambda _: None, (64, 64)) for _ in range(2)
+        measure_running("skybook", 60, 4, True, lambda _: None, (64, 64)) for _ in range(2)
     )
     assert first == again
 
 
 def test_no_flips_are_refused() -> None:
     with pytest.raises(UsageError, match="expected 1 or more"):
-        measure_running("skybook-s2", 0, 1, False, lambda _: None)
+        measure_running("skybook", 0, 1, False, lambda _: None)

@@ -6,7 +6,7 @@ from benchmarks.faults.upsets import measure_upsets
 
 def test_upsets_are_counted() -> None:
     seen: list[str] = []
-    found = measure_upsets("skybook-s2", 12, 3, seen.append)
+    found = measure_upsets("skybook", 12, 3, seen.append)
     assert found["found_in_memory"] == found["flips"] == 12
     for engine in ("ort", "litert"):
         assert sum(found["engines"][engine].values()) == 12

@@ -85,7 +85,7 @@ def test_c_encoder_is_built_and_measured(flagship: dict[str, Any], found: dict[s
 
 
 def test_weights_and_tables_are_those_of_the_bundle(flagship: dict[str, Any]) -> None:
-    parts = bundles.load("skybook-s2").parts
+    parts = bundles.load("skybook").parts
     runtimes = flagship["runtimes"]
     assert runtimes["ort"]["weight_bytes"] == len(parts["encoder.onnx"])
     assert runtimes["litert"]["weight_bytes"] == len(parts["encoder.tflite"])
@@ -105,8 +105,8 @@ def test_stages_add_up_and_none_is_empty(flagship: dict[str, Any], found: dict[s
 
 def test_rivals_have_ratio_and_quality(flagship: dict[str, Any]) -> None:
     codecs = flagship["codecs"]
-    assert list(codecs) == ["skybook-s2", *TIMED_LABELS]
-    for name in ("skybook-s2", "openjpeg", "klt_openjpeg", "htj2k"):
+    assert list(codecs) == ["skybook", *TIMED_LABELS]
+    for name in ("skybook", "openjpeg", "klt_openjpeg", "htj2k"):
         assert codecs[name]["ratio"] == pytest.approx(20.48, rel=0.02)
         assert 55 < codecs[name]["psnr16"] < 80
         assert not codecs[name]["lossless"]

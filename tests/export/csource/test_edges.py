@@ -250,7 +250,7 @@ def variant(folder: Path, change: Callable[[Table], Any]) -> None:
         folder: for the sources.
         change: the values of a table.
     """
-    bundle = bundles.load("skybook-s2")
+    bundle = bundles.load("skybook")
     tables = [replace(table, values=change(table)) for table in constants(bundle)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csource, "constants", lambda _: tables)
@@ -300,7 +300,7 @@ def test_segments_hold_what_was_told_to_take_less_or_more(factor: float, tmp_pat
         command = [compiled(tmp_path), "-", "-o", "-", "--width", "150", *more]
         done = subprocess.run(command, input=lines(image), capture_output=True, check=False)
         assert done.returncode == 0
-        decoded = Decoder(bundles.find("skybook-s2")).decode(done.stdout)
+        decoded = Decoder(bundles.find("skybook")).decode(done.stdout)
         assert decoded.complete
         assert np.abs(decoded.scene.image.astype(int) - image).mean() < 250
 
@@ -348,7 +348,7 @@ def test_tiles_of_any_number_are_those_of_python(
     done = subprocess.run(
         [tmp_path / "caller", str(row)], input=lines(image), capture_output=True, check=True
     )
-    encoder = Encoder(bundles.load("skybook-s2"))
+    encoder = Encoder(bundles.load("skybook"))
     packets = PacketOptions()
     chosen = options(ratio=20.48, packets=packets, run=77)
     header = SceneHeader.of(image)

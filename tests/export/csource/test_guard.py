@@ -12,7 +12,7 @@ HEAD = """
 #include <stdio.h>
 #include <string.h>
 #include "skybook.h"
-enum { WIDTH = 80, LINE = WIDTH * SKYBOOK_BANDS };
+enum { WIDTH = 80, LINE = WIDTH * SKYBOOK_MAX_BANDS };
 static struct skybook_encoder encoder;
 static struct skybook_options options;
 static uint16_t image[128][LINE];
@@ -87,9 +87,9 @@ int main(void)
     flip(&encoder.lines, sizeof(encoder.lines), 1);
     flip(&encoder.held, sizeof(encoder.held), 1);
     flip(&encoder.spare, sizeof(encoder.spare), 1);
-    for (uint32_t band = 0; band < SKYBOOK_BANDS; band++) {
+    for (uint32_t band = 0; band < SKYBOOK_MAX_BANDS; band++) {
         for (uint32_t line = 0; line < 63; line += 20) {
-            flip(encoder.samples[band][line], 2 * WIDTH, 31);
+            flip(encoder.samples[band * encoder.form.tile + line], 2 * WIDTH, 31);
         }
     }
     begin();

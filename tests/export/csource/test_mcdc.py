@@ -29,6 +29,7 @@ from tests.export.csource.test_edges import (
 from tests.export.csource.test_guard import COUNTS, FLIPS, HEAD, MISUSE, REFUSALS
 
 LEAST_PERCENT = 95
+MOST_BANDS = 4
 NARROW = ("-DSKYBOOK_MAX_WIDTH=128",)
 
 
@@ -90,8 +91,19 @@ class Runs:
 
 def golden() -> Iterator[tuple[list[str], bytes]]:
     """Yield the arguments and lines of the golden tiles."""
-    for tile in LappedCodec.of(bundles.load("skybook-s2").codec).golden:
-        arguments = ["--width", "64", "--segment-bytes", "65551", "--step-code", str(tile.step)]
+    for tile in LappedCodec.of(bundles.load("skybook").codec).golden:
+        bands, width, fraction = tile.form
+        if bands > MOST_BANDS:
+            continue
+        arguments = [
+            "--width",
+            str(width),
+            "--segment-bytes",
+            "65551",
+            "--step-code",
+            str(tile.step),
+        ]
+        arguments += ["--bands", str(bands), "--significant-bits", str(16 - fraction)]
         arguments += ["--trellis"] if tile.body[0] & DEPENDENT else []
         yield arguments, lines(tile.samples)
 

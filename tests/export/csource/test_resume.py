@@ -24,7 +24,7 @@ PACKETS = PacketOptions(300, 3, True)
 
 @pytest.fixture(scope="module")
 def bundle() -> Bundle:
-    return bundles.load("skybook-s2")
+    return bundles.load("skybook")
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_an_input_that_breaks_off_is_not_called_complete(
     lines.write_bytes(lines.read_bytes()[:length])
     output = tmp_path / "out.pkt"
     assert command(build("sanitize"), lines, output, *more) == 3
-    decoded = Decoder(bundles.find("skybook-s2")).decode(output.read_bytes())
+    decoded = Decoder(bundles.find("skybook")).decode(output.read_bytes())
     assert not decoded.complete
     assert decoded.scene.image.shape[1] >= 100
     shown = decoded.scene.image[:, :100].astype(int)

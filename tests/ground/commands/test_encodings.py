@@ -21,7 +21,7 @@ from onboard.link.packet import PacketOptions, SpacePacket
 from onboard.link.resync import read_segments
 from onboard.link.segment import Kind, Segment
 
-NAME = "skybook-s2"
+NAME = "skybook"
 SHAPE = (130, 100)
 FIRST, SECOND = 101, 202
 

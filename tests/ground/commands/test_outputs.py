@@ -12,7 +12,7 @@ from onboard.encoder import Encoder, Options
 from onboard.link.packet import PacketOptions
 from tests.conftest import Run, little_room
 
-NAME = "skybook-s2"
+NAME = "skybook"
 
 
 def packets(scene_id: int) -> bytes:

@@ -20,7 +20,7 @@ from onboard.link.resync import read_segments
 from onboard.link.segment import Kind, Segment
 from tests.conftest import model_of
 
-LAPPED, CORSA = "skybook-s2", "corsa-2level-1024"
+LAPPED, CORSA = "skybook", "corsa-2level-1024"
 FILES = {LAPPED: "lapped.sky", CORSA: "corsa.sky"}
 
 

@@ -19,7 +19,7 @@ from onboard.link.packet import PacketOptions
 from onboard.link.resync import read_segments
 from onboard.link.segment import Kind, Segment
 
-NAME = "skybook-s2"
+NAME = "skybook"
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,7 @@ from onboard.encoder import Encoder, Options
 from onboard.link.packet import PacketOptions
 from tests.conftest import Run
 
-NAME = "skybook-s2"
+NAME = "skybook"
 SPACECRAFT, STATION = 1, 2
 REPEAT = 0.05
 LONGEST = 60.0

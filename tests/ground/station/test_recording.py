@@ -30,7 +30,7 @@ from onboard.link.resync import Damage
 from onboard.link.segment import Kind, Segment, unpack_segments
 from tests.conftest import Run
 
-NAME = "skybook-s2"
+NAME = "skybook"
 SHAPE = (100, 150)
 
 

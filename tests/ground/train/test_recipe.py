@@ -54,7 +54,7 @@ def edited(folder: Path, name: str, **changes: object) -> Path:
 def test_a_lapped_recipe_out_of_limits(
     key: str, value: object, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = edited(tmp_path, "skybook-s2", **{key: value})
+    path = edited(tmp_path, "skybook", **{key: value})
     assert main(["train", str(path), "--data", str(tmp_path), "-o", str(tmp_path / "run")]) == 2
     assert words in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
@@ -79,14 +79,14 @@ def test_a_corsa_recipe_out_of_limits(key: str, value: object, words: str, tmp_p
 
 
 def test_shipped_recipes_are_within_their_limits() -> None:
-    for path in find_recipe("skybook-s2").parent.glob("*.toml"):
-        (LappedRecipe if path.stem == "skybook-s2" else Recipe).read(path)
+    for path in find_recipe("skybook").parent.glob("*.toml"):
+        (LappedRecipe if path.stem == "skybook" else Recipe).read(path)
 
 
 def test_options_of_the_other_kind_are_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["train", "skybook-s2", "--data", str(tmp_path), "--steps", "9"]) == 2
+    assert main(["train", "skybook", "--data", str(tmp_path), "--steps", "9"]) == 2
     assert (
         "--steps: not of a lapped codec; its steps are transform_steps" in capsys.readouterr().err
     )
@@ -103,7 +103,7 @@ def scenes(folder: Path, bands: dict[str, int]) -> Path:
 
 def test_what_is_trained_on_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = scenes(tmp_path / "data", {"a_1": 3, "a_2": 3, "b_1": 3, "c_1": 3})
-    path = edited(tmp_path, "skybook-s2", bands=3, **SMALL)
+    path = edited(tmp_path, "skybook", bands=3, **SMALL)
     assert main(["train", str(path), "--data", str(data), "-o", str(tmp_path / "run")]) == 0
     said = capsys.readouterr().out
     assert "4 scenes, split by place: train " in said
@@ -115,7 +115,7 @@ def test_a_wrong_band_count_is_told_with_what_was_found(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = scenes(tmp_path / "data", {"a_1": 3, "b_1": 3})
-    path = edited(tmp_path, "skybook-s2", **SMALL)
+    path = edited(tmp_path, "skybook", **SMALL)
     assert main(["train", str(path), "--data", str(data), "-o", str(tmp_path / "run")]) == 3
     assert "at least one tile of 4 bands, found none in 1 scenes (1 of 3 bands)" in (
         capsys.readouterr().err
@@ -125,7 +125,7 @@ def test_a_wrong_band_count_is_told_with_what_was_found(
 
 def test_one_place_cannot_be_split(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = scenes(tmp_path / "data", {"a_1": 4, "a_2": 4})
-    assert main(["train", "skybook-s2", "--data", str(data), "-o", str(tmp_path / "run")]) == 3
+    assert main(["train", "skybook", "--data", str(data), "-o", str(tmp_path / "run")]) == 3
     said = capsys.readouterr().err
     assert "expected scenes of a 'val' split, found none; 2 scenes, split by place" in said
     assert "2 are the least" in said

@@ -17,7 +17,7 @@ from onboard.encoder import Encoder, Options
 from onboard.errors import BundleError
 from tests.conftest import model_of
 
-MODELS = ["skybook-s2", "corsa-2level-1024"]
+MODELS = ["skybook", "corsa-2level-1024"]
 
 
 def flip(address: int, bit: int) -> None:
@@ -33,7 +33,7 @@ def address_of(part: bytes) -> int:
 
 @pytest.fixture(scope="module")
 def encoder() -> Encoder:
-    return Encoder(load("skybook-s2"), "numpy")
+    return Encoder(load("skybook"), "numpy")
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_an_engine_that_changed_is_found(model: str, monkeypatch: pytest.MonkeyP
     scrub = Scrub(encoder.bundle, encoder.coder)
     scrub.check()
     coder: Any = encoder.coder
-    name = "_session" if model == "skybook-s2" else "session"
+    name = "_session" if model == "skybook" else "session"
 
     class Upset:
         """An engine one of whose weights flipped."""
@@ -99,7 +99,7 @@ def test_an_engine_that_changed_is_found(model: str, monkeypatch: pytest.MonkeyP
 
         def run(self, samples: Any) -> Any:
             found = self._engine.run(samples)
-            (found if model == "skybook-s2" else found[0]).reshape(-1)[:9] += 40
+            (found if model == "skybook" else found[0]).reshape(-1)[:9] += 40
             return found
 
     monkeypatch.setattr(coder, name, Upset(getattr(coder, name)))
@@ -108,7 +108,7 @@ def test_an_engine_that_changed_is_found(model: str, monkeypatch: pytest.MonkeyP
 
 
 def test_a_bundle_whose_golden_vectors_fail_is_refused() -> None:
-    encoder = Encoder(load("skybook-s2"), "numpy")
+    encoder = Encoder(load("skybook"), "numpy")
     dead = model_of(encoder.bundle).quantisation.dead
     for level in range(20, 40):
         flip(dead[level:].ctypes.data, 13)
@@ -118,7 +118,7 @@ def test_a_bundle_whose_golden_vectors_fail_is_refused() -> None:
 
 def test_what_was_encoded_with_a_changed_model_is_not_written(encoder: Encoder) -> None:
     """Strips are held until the check after them passes."""
-    bundle = load("skybook-s2")
+    bundle = load("skybook")
     own = Encoder(bundle, "numpy")
     recorder = Recorder(io.BytesIO(), scrub=Scrub(bundle, own.coder), scrub_rows=2)
     output: Any = recorder._output

@@ -84,7 +84,7 @@ print(left - 1)
 
 @pytest.fixture(scope="module")
 def shipped() -> Bundle:
-    return bundles.load("skybook-s2")
+    return bundles.load("skybook")
 
 
 @pytest.fixture(scope="module")
@@ -343,7 +343,7 @@ def test_install_and_roll_back(
     assert active(slots) == old.pack()
     update = written(tmp_path / "update.skyd", delta)
     done = uplink.install(update, slots, keys[1], "numpy")
-    assert (done.changed, done.signature_checked, done.name) == (True, True, "skybook-s2")
+    assert (done.changed, done.signature_checked, done.name) == (True, True, "skybook")
     assert active(slots) == signature.sign(new.pack(), keys[0])
     assert sorted(path.name for path in slots.iterdir()) == ["a.skyb", "active", "b.skyb"]
     assert uplink.rollback(slots, "numpy").model_hash == old.model_hash.hex()
@@ -509,14 +509,14 @@ def test_commands(
     kept = Path("flight.pem").read_bytes()
     assert main(["keygen", "-o", "flight.pem"]) == 2
     assert Path("flight.pem").read_bytes() == kept
-    assert main(["sign", "skybook-s2", "--key", "flight.pem", "-o", "signed.skyb"]) == 0
-    assert main(["delta", "skybook-s2", "signed.skyb", "-o", "update.skyd"]) == 0
+    assert main(["sign", "skybook", "--key", "flight.pem", "-o", "signed.skyb"]) == 0
+    assert main(["delta", "skybook", "signed.skyb", "-o", "update.skyd"]) == 0
     update = Path("update.skyd").read_bytes()
     assert f"update.skyd: {len(update)} bytes" in capsys.readouterr().out
     signed = bundledelta.apply(update, shipped)
     assert signed == Path("signed.skyb").read_bytes()
     signature.verify(signed, Path("flight.pub.pem").read_bytes())
-    assert main(["sign", "skybook-s2", "--key", "none.pem", "-o", "x.skyb"]) == 2
+    assert main(["sign", "skybook", "--key", "none.pem", "-o", "x.skyb"]) == 2
     assert main(["sign", "flight.pem", "--key", "flight.pem", "-o", "x.skyb"]) == 5
-    assert main(["delta", "skybook-s2", "flight.pem", "-o", "x.skyd"]) == 5
+    assert main(["delta", "skybook", "flight.pem", "-o", "x.skyd"]) == 5
     assert not Path("x.skyb").exists()

@@ -15,7 +15,7 @@ from onboard.errors import UsageError
 from onboard.outputs import open_whole, refuse_overwriting
 from tests.conftest import Run, little_room
 
-NAME = "skybook-s2"
+NAME = "skybook"
 
 
 def test_an_output_that_is_an_input_is_refused_by_its_option(tmp_path: Path) -> None:

@@ -16,14 +16,14 @@ SCENE = procedural(5, 100, 96, nodata=False).image.astype(np.uint16)
 
 def encode(folder: Path, *options: object, image: Any = SCENE) -> int:
     np.save(folder / "i.npy", image)
-    made = ["encode", folder / "i.npy", "--bundle", "skybook-s2", "-o", folder / "o.sky", *options]
+    made = ["encode", folder / "i.npy", "--bundle", "skybook", "-o", folder / "o.sky", *options]
     return main([str(word) for word in made])
 
 
 def stream(folder: Path, *options: object, image: Any = SCENE) -> int:
     image.transpose(1, 0, 2).astype("<u2").tofile(folder / "i.bil")
     made = ["stream", "--input", folder / "i.bil", "--layout", "bil", "--width", image.shape[2]]
-    made += ["--bands", 4, "--bundle", "skybook-s2", "-o", folder / "o.pkt", *options]
+    made += ["--bands", 4, "--bundle", "skybook", "-o", folder / "o.pkt", *options]
     return main([str(word) for word in made])
 
 

@@ -31,7 +31,7 @@ file type = ENVI Standard
 
 
 def encode(path: Path, *options: object) -> int:
-    form = [path, "--bundle", "skybook-s2", "-o", path.with_suffix(".sky"), *options]
+    form = [path, "--bundle", "skybook", "-o", path.with_suffix(".sky"), *options]
     return main(["encode", *map(str, form)])
 
 
@@ -79,7 +79,7 @@ def test_an_envi_header_is_read(layout: str, form: str, tmp_path: Path) -> None:
     path = put(tmp_path, image.transpose(AXES[layout]).astype(form), text, head=33)
     assert encode(path) == 0
     assert path.with_suffix(".sky").read_bytes() == (tmp_path / "same.sky").read_bytes()
-    written = [str(path), "--bundle", "skybook-s2", "-o", str(tmp_path / "s.pkt")]
+    written = [str(path), "--bundle", "skybook", "-o", str(tmp_path / "s.pkt")]
     assert main(["stream", "--input", *written]) == 0 or layout == "bsq"
 
 
@@ -176,7 +176,7 @@ def test_swapped_bytes_of_a_stream_are_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = put(tmp_path, SCENE.transpose(1, 0, 2).byteswap(), None)
-    form = ["--layout", "bil", "--width", COLS, "--bundle", "skybook-s2", "-o", tmp_path / "o.pkt"]
+    form = ["--layout", "bil", "--width", COLS, "--bundle", "skybook", "-o", tmp_path / "o.pkt"]
     made = ["stream", "--input", path, *form, "--json", tmp_path / "r.json"]
     assert main([str(word) for word in made]) == 0
     assert "looks byte-swapped" in capsys.readouterr().err

@@ -30,7 +30,7 @@ WIDTH = 150
 LINES = 300
 SCENE = procedural(5, LINES, WIDTH).image
 TIMED = ["--start-time", "2026-01-01T00:00:00", "--line-period", "0.0015"]
-FORM = ["--layout", "bil", "--width", str(WIDTH), "--bundle", "skybook-s2", "--ratio", "15"]
+FORM = ["--layout", "bil", "--width", str(WIDTH), "--bundle", "skybook", "--ratio", "15"]
 
 
 def bil(image: np.ndarray[Any, Any]) -> bytes:
@@ -164,7 +164,7 @@ def test_resuming_goes_on_with_the_run_of_the_file(folder: Path, tmp_path: Path)
     scene = ["stream", "--input", str(folder / "scene.bil"), *FORM, *TIMED, "-o", str(output)]
     assert main([*scene, "--run", "7"]) == 0
     whole = output.read_bytes()
-    assert bind(load("skybook-s2").tag, 7) in whole
+    assert bind(load("skybook").tag, 7) in whole
     for share in (0.0, 0.1, 0.7):
         output.write_bytes(whole[: int(share * len(whole))])
         assert go_on(folder, output, *(() if share else ("--run", "7"))) == 0
@@ -249,7 +249,7 @@ def test_killed_a_hundred_times(folder: Path, tmp_path: Path, seed: int) -> None
 
 
 def test_bytes_need_the_number_of_lines(folder: Path, tmp_path: Path) -> None:
-    form = ["--layout", "bil", "--width", str(WIDTH), "--bundle", "skybook-s2"]
+    form = ["--layout", "bil", "--width", str(WIDTH), "--bundle", "skybook"]
     scene, output = ["--input", str(folder / "scene.bil")], tmp_path / "out.pkt"
     budget = ["-o", str(output), "--bytes", "20000"]
     assert main(["stream", *scene, *form, *budget]) == 2
@@ -270,7 +270,7 @@ def test_json_tells_the_latency(folder: Path, tmp_path: Path) -> None:
 
 
 def test_how_many_strips_are_coded_together_changes_no_byte() -> None:
-    encoder = Encoder(load("skybook-s2"), "numpy")
+    encoder = Encoder(load("skybook"), "numpy")
     streams = [
         b"".join(encoder.encode(SCENE, options=Options(ratio=12, window="strip", strips_at_once=n)))
         for n in (1, 2, 5)
@@ -285,7 +285,7 @@ def test_strips_with_gaps_hang_on_no_other(ratio: float) -> None:
     image[:, 64:200, :64] = image[:, 130:192] = 0
     image[:, 205:250, 70:150] = 900
     header = SceneHeader.of(image, nodata=0)
-    encoder = Encoder(load("skybook-s2"), "numpy")
+    encoder = Encoder(load("skybook"), "numpy")
     made = []
     for together in (1, 5):
         options = Options(ratio=ratio, window="strip", strips_at_once=together, segment_bytes=200)
@@ -297,7 +297,7 @@ def test_strips_with_gaps_hang_on_no_other(ratio: float) -> None:
 
 
 def test_one_layer_sends_each_row_layer_by_layer() -> None:
-    encoder = Encoder(load("skybook-s2"), "numpy")
+    encoder = Encoder(load("skybook"), "numpy")
     form = PacketOptions(packet_bytes=512)
     options = Options(one_layer=True, ratio=15, window="strip", packets=form)
     for strip in encoder.strips(SCENE, None, options):
@@ -309,7 +309,7 @@ def test_one_layer_sends_each_row_layer_by_layer() -> None:
 @pytest.mark.parametrize(("ratio", "size"), [(15, 400), (25, 520)])
 def test_no_row_falls_to_the_coarsest_step_for_a_few_bytes(ratio: float, size: int) -> None:
     """Sizes go by whole steps of a tile: the search must not stand still just above its budget."""
-    encoder = Encoder(load("skybook-s2"), "numpy")
+    encoder = Encoder(load("skybook"), "numpy")
     image = spyndex_scene().image[:, :256]
     form = PacketOptions(packet_bytes=size)
     options = Options(one_layer=True, ratio=ratio, window="strip", packets=form)
@@ -321,7 +321,7 @@ def test_no_row_falls_to_the_coarsest_step_for_a_few_bytes(ratio: float, size: i
 @pytest.mark.parametrize("size", [128, 256, 65_535])
 @pytest.mark.parametrize("control", [False, True])
 def test_packets_of_any_size_keep_the_ratio(size: int, control: bool) -> None:
-    encoder = Encoder(load("skybook-s2"), "numpy")
+    encoder = Encoder(load("skybook"), "numpy")
     form = PacketOptions(packet_bytes=size, control=control)
     options = Options(segment_bytes=65_551, ratio=12, window="strip", packets=form)
     made = [
@@ -334,7 +334,7 @@ def test_packets_of_any_size_keep_the_ratio(size: int, control: bool) -> None:
 
 
 def test_a_tile_whose_index_takes_four_bytes_has_two_bytes_less_room() -> None:
-    encoder = Encoder(load("skybook-s2"), "numpy")
+    encoder = Encoder(load("skybook"), "numpy")
     header = SceneHeader("u16", 16, 4, 64, 0)
     windows = [SCENE[:, :64, :64], SCENE[:, 64:128, :64]]
 
@@ -353,7 +353,7 @@ def test_a_tile_whose_index_takes_four_bytes_has_two_bytes_less_room() -> None:
 
 
 def test_windows_that_do_not_fit() -> None:
-    encoder = Encoder(load("skybook-s2"), "numpy")
+    encoder = Encoder(load("skybook"), "numpy")
     header = SceneHeader("u16", 16, 4, WIDTH, 0)
     options = Options(ratio=12, window="strip")
 
@@ -371,7 +371,7 @@ def test_windows_that_do_not_fit() -> None:
 
 
 def test_a_short_last_strip_takes_what_earlier_ones_left() -> None:
-    encoder = Encoder(load("skybook-s2"), "numpy")
+    encoder = Encoder(load("skybook"), "numpy")
     image = SCENE[:, :193]
     stream = b"".join(encoder.encode(image, options=Options(ratio=25, window="strip")))
     assert len(stream) <= image.nbytes / 25
@@ -393,7 +393,7 @@ def test_a_strip_that_the_file_contradicts_is_not_written(folder: Path, tmp_path
 
 @pytest.fixture(scope="module")
 def lapped() -> Encoder:
-    return Encoder(load("skybook-s2"))
+    return Encoder(load("skybook"))
 
 
 @pytest.mark.parametrize("together", [1, 8])
@@ -403,7 +403,7 @@ def test_a_row_of_noise_does_not_end_the_stream(lapped: Encoder, together: int) 
     noisy[:, 64:128] = rng.integers(0, 65_536, noisy[:, 64:128].shape)
     options = Options(ratio=20, window="strip", strips_at_once=together)
     stream = b"".join(lapped.encode(noisy, options=options))
-    assert Decoder(find("skybook-s2")).decode(stream).complete
+    assert Decoder(find("skybook")).decode(stream).complete
 
 
 @pytest.mark.parametrize("together", [1, 8])

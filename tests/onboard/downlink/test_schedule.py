@@ -41,7 +41,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with streams of a scene: `small.pkt` in small packets, and `plain.pkt`."""
     path = tmp_path_factory.mktemp("schedule")
     (path / "scene.bil").write_bytes(np.ascontiguousarray(SCENE.transpose(1, 0, 2)).tobytes())
-    form = ["--layout", "bil", "--width", str(WIDTH), "--bundle", "skybook-s2", "--ratio", "15"]
+    form = ["--layout", "bil", "--width", str(WIDTH), "--bundle", "skybook", "--ratio", "15"]
     for name, options in (("small", ["--packet-bytes", "256", "--one-layer"]), ("plain", [])):
         output = ["-o", str(path / f"{name}.pkt"), "--priority-out", str(path / f"{name}.cloud")]
         assert main(["stream", "--input", str(path / "scene.bil"), *form, *options, *output]) == 0
@@ -65,7 +65,7 @@ def scheduled(source: Path, budget: int, *options: object) -> bytes:
 
 
 def decoded(stream: bytes) -> Decoded:
-    return Decoder(find("skybook-s2"), 1).decode_segments(list(read_stream(stream)), 0)
+    return Decoder(find("skybook"), 1).decode_segments(list(read_stream(stream)), 0)
 
 
 def error(stream: bytes) -> float:

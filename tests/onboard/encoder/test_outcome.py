@@ -24,7 +24,7 @@ NOISE = np.random.default_rng(0).integers(0, 65_536, (4, 128, 128)).astype(np.ui
 
 @pytest.fixture(scope="module")
 def encoder() -> Encoder:
-    return Encoder(bundles.load("skybook-s2"))
+    return Encoder(bundles.load("skybook"))
 
 
 def encoded(

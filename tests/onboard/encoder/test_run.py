@@ -28,7 +28,7 @@ OPTIONS = Options(scene_id=7, segment_bytes=200, ratio=12.0, window="strip", pac
 
 @pytest.fixture(scope="module")
 def encoder() -> Encoder:
-    return Encoder(load("skybook-s2"), "numpy")
+    return Encoder(load("skybook"), "numpy")
 
 
 def folded(message: bytes) -> int:

@@ -27,7 +27,7 @@ LEAST_VERSION = (7, 2)
 LONGEST = 1800
 """Seconds; an emulator on a busy machine takes minutes."""
 ENGINES = ("ort", "litert", "numpy")
-CORSA, FLAGSHIP = ("corsa-2level-1024", "corsa-3level-1024"), "skybook-s2"
+CORSA, FLAGSHIP = ("corsa-2level-1024", "corsa-3level-1024"), "skybook"
 PROCESSORS = {"AVX2 alone": "Haswell", "SSE4.2 alone": "Nehalem"}
 """The second is what numpy and onnxruntime need at least (x86-64-v2)."""
 SCRIPT = """

@@ -22,9 +22,19 @@ Number = TypeVar("Number", np.float32, np.float64)
 
 @dataclass(frozen=True)
 class AdaptiveFrontEnd:
-    """Means, band transform and step of each tile."""
+    """Means, band transform and step of each tile.
+
+    Attributes:
+        bands: bands of a tile.
+        fraction: fraction bits that samples get.
+    """
 
     bands: int
+    fraction: int = 0
+
+    def of_scene(self, bands: int, fraction: int) -> "AdaptiveFrontEnd":
+        """Return the front end of tiles of so many bands and fraction bits."""
+        return AdaptiveFrontEnd(bands, fraction)
 
     @property
     def side_bytes(self) -> int:
@@ -51,7 +61,7 @@ class AdaptiveFrontEnd:
             present: (tiles, rows, cols), False where a pixel is nodata; one of a tile must be True.
         """
         count, _bands, rows, cols = tiles.shape
-        samples = tiles.astype(np.int32)
+        samples = tiles.astype(np.int32) << self.fraction
         here = present[:, None]
         whole = bool(present.all())
         pixels = np.full((count, 1), rows * cols, np.int64)

@@ -21,6 +21,8 @@ class LappedSide:
         means: mean of each band, DN.
         step_code: 0..255; the step is 2^(code/16 - 1) DN.
         angles: parameters of the front end, 0..255 each: angles of a band transform.
+
+    DN have the fraction bits of the scene: they are `2^fraction` times those of its samples.
     """
 
     means: tuple[int, ...]
@@ -64,8 +66,15 @@ class FrontEnd(Protocol):
         """Bands of a tile."""
 
     @property
+    def fraction(self) -> int:
+        """Fraction bits that samples get, so that what is rounded are parts of a DN."""
+
+    @property
     def side_bytes(self) -> int:
         """Length of the packed side information."""
+
+    def of_scene(self, bands: int, fraction: int) -> "FrontEnd":
+        """Return the front end of tiles of so many bands and fraction bits."""
 
     def unpack(self, packed: bytes, signed: bool) -> LappedSide:
         """Unpack side information; `signed` says that samples are i16.

@@ -7,7 +7,7 @@ import numpy as np
 
 from onboard.codec.lapped.context import LEVELS, STEP, Ints
 from onboard.codec.lapped.model import LappedModel
-from onboard.codec.lapped.points import PLAIN, Points
+from onboard.codec.lapped.quantizers.points import PLAIN, Points
 from onboard.codec.lapped.quantizers.quantisation import Quantisation
 from onboard.codec.lapped.quantizers.quantizer import Pending, Quantised
 

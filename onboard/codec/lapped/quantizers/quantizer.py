@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.codec.lapped.context import Ints
-from onboard.codec.lapped.points import Points
+from onboard.codec.lapped.quantizers.points import Points
 
 
 @dataclass(frozen=True)

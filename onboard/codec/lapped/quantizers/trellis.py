@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from onboard.codec.lapped.context import LEVELS, ContextModel, Ints
 from onboard.codec.lapped.model import LappedModel
-from onboard.codec.lapped.points import STEERED, Points
 from onboard.codec.lapped.quantizers.path import Chooser
+from onboard.codec.lapped.quantizers.points import STEERED, Points
 from onboard.codec.lapped.quantizers.quantizer import Pending, Quantised
 
 WORTH = 369

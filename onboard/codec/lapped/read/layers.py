@@ -7,9 +7,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.codec.lapped.context import LEVELS, ContextState, Ints, levels
+from onboard.codec.lapped.context import LEVELS, Ints
+from onboard.codec.lapped.contextstate import ContextState, levels
 from onboard.codec.lapped.model import LappedModel
-from onboard.codec.lapped.points import Points, points_of
+from onboard.codec.lapped.quantizers.points import Points, points_of
 from onboard.codec.lapped.read.lanes import Lane, Lanes, Span, Start
 from onboard.codec.lapped.read.tables import TableReader
 from onboard.codec.tile import ALL_VALID

@@ -43,7 +43,7 @@ def items(tmp_path_factory: pytest.TempPathFactory) -> list[Item]:
 
 
 def recipe(**changes: object) -> LappedRecipe:
-    return LappedRecipe.read(find_recipe("skybook-s2"), **{**SMALL, **changes})
+    return LappedRecipe.read(find_recipe("skybook"), **{**SMALL, **changes})
 
 
 def test_one_seed_gives_one_codec(items: list[Item], tmp_path: Path) -> None:

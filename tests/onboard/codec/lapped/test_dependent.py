@@ -73,7 +73,7 @@ def test_points_of_even_and_odd_states() -> None:
 
 
 def test_indices_follow_the_states_and_the_latents() -> None:
-    lapped = model_of(load("skybook-s2"))
+    lapped = model_of(load("skybook"))
     rng = np.random.default_rng(5)
     lengths = np.array([300, 0, 1, 120])
     away = np.rint(rng.laplace(0, 90, lengths.sum())).astype(np.int32)
@@ -91,7 +91,7 @@ def test_indices_follow_the_states_and_the_latents() -> None:
 
 def test_codewords_that_make_a_false_start_cheap_are_refused() -> None:
     """Else a path could begin in a state other than 0, which a decoder does not know."""
-    lapped = model_of(load("skybook-s2"))
+    lapped = model_of(load("skybook"))
     worth = np.ones(len(lapped.power), np.int32)
     Chooser(lapped.tables, lapped.quantisation.codewords).check(worth, 5)
     wide = np.full_like(lapped.quantisation.codewords, 65_535)

@@ -26,7 +26,7 @@ KINDS = pytest.mark.parametrize("kind", QUANTIZERS)
 
 @pytest.fixture(scope="module")
 def lapped() -> LappedTileCoder:
-    return LappedCodec.of(bundles.load("skybook-s2").codec).open()
+    return LappedCodec.of(bundles.load("skybook").codec).open()
 
 
 @pytest.fixture(scope="module")

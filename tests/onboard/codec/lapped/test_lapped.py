@@ -16,7 +16,7 @@ from onboard.codec.lapped import bandtransform
 from onboard.codec.lapped import part as lappedpart
 from onboard.codec.lapped.codec import LappedCodec
 from onboard.codec.lapped.coder import LappedTileCoder
-from onboard.codec.lapped.context import BLOCK, LATTICES
+from onboard.codec.lapped.context import BLOCK, LATTICES, ContextModel
 from onboard.codec.lapped.frontends.adaptive import AdaptiveFrontEnd
 from onboard.codec.lapped.frontends.frontend import LappedSide
 from onboard.codec.lapped.prepared import PreparedTiles
@@ -33,7 +33,7 @@ ONE = 1 << bandtransform.SHIFT
 
 @pytest.fixture(scope="module")
 def lapped() -> LappedTileCoder:
-    return LappedCodec.of(bundles.load("skybook-s2").codec).open()
+    return LappedCodec.of(bundles.load("skybook").codec).open()
 
 
 @pytest.fixture(scope="module")
@@ -373,7 +373,7 @@ def test_pack_and_unpack_are_identity(lapped: LappedTileCoder) -> None:
     assert lappedpart.pack(again) == packed
     assert lappedpart.wire_entry(again) == entry
     assert again.contexts.cuts == lapped.model.contexts.cuts
-    assert packed == bundles.load("skybook-s2").parts["lapped"]
+    assert packed == bundles.load("skybook").parts["lapped"]
 
 
 def test_parts_of_the_wrong_length(lapped: LappedTileCoder) -> None:
@@ -425,11 +425,12 @@ def test_entries_that_make_no_sense(lapped: LappedTileCoder, change: dict[str, A
     ("first", "second"), [(0, 1), (7, 7), (0, 9)], ids=["DC out of order", "twice", "DC not first"]
 )
 def test_orders_that_make_no_sense(lapped: LappedTileCoder, first: int, second: int) -> None:
-    order = lapped.model.contexts.order.copy()
+    order = lapped.model.weights.order.copy()
     order[first], order[second] = order[second], order[first]
     if first == second:
         order[first] = order[first + 1]
-    wrong = replace(lapped.model, contexts=replace(lapped.model.contexts, order=order))
+    contexts = ContextModel(replace(lapped.model.weights, order=order), 4)
+    wrong = replace(lapped.model, contexts=contexts)
     with pytest.raises(BundleError, match="order"):
         lappedpart.unpack(
             lappedpart.pack(wrong), lappedpart.wire_entry(lapped.model), AdaptiveFrontEnd(4)
@@ -438,9 +439,9 @@ def test_orders_that_make_no_sense(lapped: LappedTileCoder, first: int, second: 
 
 @pytest.mark.parametrize("name", ["same", "near", "slope", "dc"])
 def test_weights_whose_sums_are_not_exact(lapped: LappedTileCoder, name: str) -> None:
-    weights = np.full_like(getattr(lapped.model.contexts, name), 65_535)
+    weights = np.full_like(getattr(lapped.model.weights, name), 65_535)
     with pytest.raises(BundleError, match="2\\^23"):
-        replace(lapped.model.contexts, **{name: weights})
+        ContextModel(replace(lapped.model.weights, **{name: weights}), 4)
 
 
 def test_filters_whose_sums_are_not_exact(lapped: LappedTileCoder) -> None:

@@ -20,7 +20,7 @@ from onboard.encoder import Encoder
 from onboard.errors import LimitError
 from tests.conftest import model_of
 
-NAME = "skybook-s2"
+NAME = "skybook"
 D4 = ((1, 1, 1, 1),)
 
 

@@ -1,0 +1,73 @@
+/* Form of a scene: its channels, and whose weights they have (SPEC.md, section 10). */
+#include <string.h>
+
+#include "parts.h"
+
+#define MOST_BITS 16 /* of a sample with its fraction */
+#define MOST_FRACTION 4
+#define MODEL_CHANNELS (64u * SKYBOOK_CLASSES)
+#define NO_PLANE ((uint16_t)SKYBOOK_PLANES)
+
+/* Add the channels of a scene that a channel of the model stands for: those of all components of its
+ * class, one after the other. */
+static void add_channels(struct skybook_form *form, uint32_t model)
+{
+    const uint32_t of_class = skybook_order[model] / 64u, frequency = skybook_order[model] % 64u;
+    const uint32_t classes = form->bands - form->alike + 1;
+    if (of_class >= classes) {
+        return;
+    }
+    const bool is_last = of_class + 1 == classes;
+    const uint32_t alike = is_last ? form->alike : 1;
+    form->planes[model] = (uint16_t)(form->channels | (is_last ? SKYBOOK_OF_LAST : 0));
+    for (uint32_t i = 0; i < alike; i++) {
+        form->order[form->channels] = (uint16_t)((of_class + i) * 64 + frequency);
+        form->models[form->channels] = (uint16_t)model;
+        form->channels++;
+    }
+}
+
+/* Note where the planes of the model are, once the channels are known: sizes, sums over neighbours,
+ * slopes across and down. What the scene has no component of has a plane that is all 0. */
+static void place_planes(struct skybook_form *form)
+{
+    const uint32_t classes = form->bands - form->alike + 1;
+    for (uint32_t model = 0; model < MODEL_CHANNELS; model++) {
+        const bool is_here = skybook_order[model] / 64u < classes;
+        form->planes[MODEL_CHANNELS + model] =
+            is_here ? (uint16_t)(form->planes[model] + form->channels) : NO_PLANE;
+        form->planes[model] = is_here ? form->planes[model] : NO_PLANE;
+    }
+    for (uint32_t i = 0; i < 2 * SKYBOOK_CLASSES; i++) {
+        const uint32_t of_class = i % SKYBOOK_CLASSES, down = i / SKYBOOK_CLASSES;
+        const uint32_t plane = 2 * form->channels + down * form->bands + of_class;
+        form->planes[2 * MODEL_CHANNELS + i] =
+            of_class >= classes ? NO_PLANE
+                                : (uint16_t)(plane | (of_class + 1 == classes ? SKYBOOK_OF_LAST : 0));
+    }
+}
+
+void skybook_make_form(struct skybook_form *form, uint32_t bands, uint32_t significant_bits)
+{
+    memset(form, 0, sizeof(*form));
+    form->bands = bands;
+    form->fraction = MOST_BITS - significant_bits;
+    form->fraction = form->fraction < MOST_FRACTION ? form->fraction : MOST_FRACTION;
+    form->tile = bands == 1 ? SKYBOOK_LARGEST_TILE : SKYBOOK_TILE;
+    form->positions = form->tile / 8 * (form->tile / 8);
+    form->side_bytes = 1 + bands * (bands - 1) / 2 + 2 * bands;
+    form->alike = bands > SKYBOOK_CLASSES ? bands - SKYBOOK_CLASSES + 1 : 1;
+    for (uint32_t model = 0; model < SKYBOOK_CLASSES; model++) {
+        add_channels(form, model);
+    }
+    form->cuts[0] = (uint16_t)form->channels;
+    for (uint32_t layer = 0; layer < SKYBOOK_AC_LAYERS; layer++) {
+        for (uint32_t model = skybook_cuts[layer]; model < skybook_cuts[layer + 1]; model++) {
+            add_channels(form, model);
+        }
+        if (form->channels > form->cuts[form->ac_layers]) { /* else no channel is of the scene */
+            form->cuts[++form->ac_layers] = (uint16_t)form->channels;
+        }
+    }
+    place_planes(form);
+}
