@@ -24,7 +24,7 @@ _GOLDEN = (
     (1, 12, 120, ALL_VALID),
     (3, 8, 110, DEPENDENT),
     (8, 16, 102, ALL_VALID),
-    (16, 16, 120, DEPENDENT),
+    (16, 16, 118, DEPENDENT),
 )
 """Bands, significant bits, step code and state of golden vectors."""
 

@@ -13,14 +13,15 @@ _CARD = """\
 # {name}
 
 Lapped transform, adaptive band transform, context model, entropy coder and refinement network for
-Sentinel-2 B02 B03 B04 B08 at 10 m, uint16 digital numbers (reflectance x 10000), tiles of {tile}
-pixels. One bundle for every rate. Model hash `{model_hash}`.
+scenes of 1 to 16 bands; trained on Sentinel-2 B02 B03 B04 B08 at 10 m, uint16 digital numbers
+(reflectance x 10000). Tiles of {tile} pixels. One bundle for every rate. Model hash `{model_hash}`.
 
 ## What it does
 - Encoder: {macs} multiply-accumulates per pixel (all bands), of which {transform} for the
   transform and {contexts} for the context model; integers only, the same bytes on every engine.
 - Flight bundle {flight} bytes, decoder {decoder} bytes.
-- Other sensors with four bands work (the band transform adapts), less well.
+- Scenes of 1 to 16 bands, of other sensors too: the band transform adapts; bands past the fourth
+  have the weights of the fourth. The refinement network takes part where there are four.
 - At fine steps the ground holds the latents of each tile to the cells of their symbols, so quality
   goes on rising to near-lossless rates; it is never quite lossless.
 - Not for: quantitative work without a check of its own.

@@ -1,7 +1,7 @@
 """Encoder: lines of an image to segments, window by window of tiles."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from onboard.encoder.batches import Batches, in_batches
 from onboard.encoder.budget import within
 from onboard.encoder.options import DEFAULT_RATIO, Options
 from onboard.encoder.outcome import Outcome
+from onboard.encoder.progress import Progress
 from onboard.encoder.run import frame
 from onboard.encoder.windows import RateWindows
 from onboard.errors import InputError, SkybookError, UsageError
@@ -27,21 +28,6 @@ _GIVEN_BACK = 31 << 20
 
 Else it gives pages back to the system and takes them again all the time, a tenth of an encode.
 """
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a scene is encoded; what an encode that goes on must know.
-
-    Attributes:
-        rows: rows of tiles done.
-        segments: written so far.
-        spare: bytes of the budget that earlier windows left over or kept back.
-    """
-
-    rows: int = 0
-    segments: int = 0
-    spare: int = 0
 
 
 class Encoder:

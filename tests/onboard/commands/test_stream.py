@@ -17,7 +17,7 @@ from ground.scenes.spyndex import spyndex_scene
 from onboard.__main__ import main
 from onboard.bundle import find, load
 from onboard.encoder import Encoder, Options
-from onboard.encoder.encoder import Progress
+from onboard.encoder.progress import Progress
 from onboard.errors import InputError, LimitError, StreamError, UsageError
 from onboard.image.lines import LineSource
 from onboard.link.binding import bind
