@@ -238,6 +238,10 @@ CASES = {
     "coarse patterns": Case(patterns(), options(ratio=150.0)),
     "patterns in one layer": Case(patterns(True), options(ratio=5.0, one_layer=True), nodata=0),
     "a pattern everywhere": Case(np.tile(patterns()[:, :64, 64:128], (1, 2, 3)), options(ratio=10)),
+    "a lone tile": Case(scene(1, 64, 64), options(ratio=8.0)),
+    "a lone tile that takes more than planned": Case(
+        noise(923, 51, 36, 12), options(ratio=7.67, segment_bytes=114)
+    ),
     "a lone corner": Case(scene(21, 72, 72), options(ratio=8.0)),
     "lone pixels": Case(scene(22, 65, 129), options(ratio=4.0, segment_bytes=114)),
     "one layer in packets": Case(
