@@ -4,6 +4,10 @@ Every class carries a stable numeric ``code`` for telemetry and the ``exit_code`
 with; both are part of SPEC.md and never change meaning. Messages say what was expected and found.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 
 class SkybookError(Exception):
     """Root of every error that skybook raises on purpose."""
@@ -52,3 +56,12 @@ class EngineError(SkybookError, RuntimeError):
 
     code = 700
     exit_code = 7
+
+
+@contextmanager
+def reading(path: Path, kind: type[SkybookError] = InputError) -> Iterator[None]:
+    """Say of a file that the system cannot read which one it is, and why, as one of our errors."""
+    try:
+        yield
+    except OSError as error:
+        raise kind(f"{path}: cannot be read: {error.strerror}") from error

@@ -4,7 +4,8 @@
 #include "parts.h"
 
 #define TRIES 8
-#define LITTLE 6 /* a share of 2^-6 may be left of a budget; more is worth another search */
+#define LITTLE 6 /* a share of 2^-6 may be left; more is worth another search, or a thrifty tile */
+#define THRIFTIEST 32
 #define MOST_BUDGET ((int64_t)1 << 32) /* no strip takes as much */
 #define TRELLIS_CODES 3
 #define GUESS_SHIFT 11 /* twice what every second position takes, in 1/4096 bit */
@@ -88,6 +89,7 @@ static enum skybook_status take(struct skybook_encoder *encoder, uint32_t number
     const uint32_t column = search->columns[number];
     struct skybook_tile *tile = &encoder->tiles[column];
     tile->code = search->codes[number];
+    tile->thrift = search->thrift[number];
     const enum skybook_status status = skybook_code(encoder, column);
     int64_t size = 0;
     for (uint32_t i = tile->planned; i < tile->planned_stop; i++) {
@@ -113,6 +115,7 @@ static enum skybook_status take_coarsest(struct skybook_encoder *encoder)
     struct skybook_search *search = &encoder->search;
     for (uint32_t i = 0; i < search->count; i++) {
         search->codes[i] = SKYBOOK_COARSEST;
+        search->thrift[i] = 0;
         search->changed[i] = true;
     }
     return take_changed(encoder);
@@ -215,6 +218,55 @@ static enum skybook_status halve(struct skybook_encoder *encoder, int64_t budget
     return status;
 }
 
+/* Give a tile the next finer code, with as little thrift as it needs to fit the budget; what it had
+ * if none is enough. */
+static enum skybook_status refine_thriftily(struct skybook_encoder *encoder, uint32_t tile,
+                                            int64_t budget)
+{
+    struct skybook_search *search = &encoder->search;
+    const uint8_t before = search->thrift[tile];
+    uint32_t low = 0, high = THRIFTIEST;
+    int64_t left = 0;
+    search->codes[tile]--;
+    for (;;) {
+        const uint32_t thrift = (low + high) / 2;
+        search->thrift[tile] = (uint8_t)thrift;
+        const enum skybook_status status = take(encoder, tile);
+        if (status != SKYBOOK_OK) {
+            return status;
+        }
+        left = budget - skybook_planned_total(encoder, encoder->segments);
+        if (low == high || (left >= 0 && left <= budget >> LITTLE)) {
+            break;
+        }
+        low = left >= 0 ? low : thrift + 1;
+        high = left >= 0 ? thrift : high;
+    }
+    if (left >= 0) {
+        return SKYBOOK_OK;
+    }
+    search->codes[tile]++;
+    search->thrift[tile] = before;
+    return take(encoder, tile);
+}
+
+/* While much is left, give tiles the next finer code. */
+static enum skybook_status fill(struct skybook_encoder *encoder, int64_t budget)
+{
+    uint16_t tiles[TRIES] = {0};
+    const uint32_t count = skybook_next_finer(&encoder->search, TRIES, tiles);
+    for (uint32_t i = 0; i < count; i++) {
+        if (budget - skybook_planned_total(encoder, encoder->segments) <= budget >> LITTLE) {
+            break;
+        }
+        const enum skybook_status status = refine_thriftily(encoder, tiles[i], budget);
+        if (status != SKYBOOK_OK) {
+            return status;
+        }
+    }
+    return SKYBOOK_OK;
+}
+
 /* Change codes until the strip as planned nearly fills its budget. */
 static enum skybook_status settle(struct skybook_encoder *encoder, int64_t budget)
 {
@@ -273,8 +325,11 @@ static enum skybook_status make_fit(struct skybook_encoder *encoder, int64_t bud
         }
         if (tries == TRIES - 1) {
             status = take_coarsest(encoder);
-        } else if (skybook_adjust(search, budget - *total, budget) > 0) {
+        } else {
+            const int64_t over = *total - skybook_planned_total(encoder, encoder->segments);
+            skybook_adjust(search, budget - *total, budget);
             status = take_changed(encoder);
+            status = status == SKYBOOK_OK ? fill(encoder, budget - (over > 0 ? over : 0)) : status;
         }
         if (status != SKYBOOK_OK) {
             return status;
@@ -293,6 +348,7 @@ enum skybook_status skybook_code_within(struct skybook_encoder *encoder, int64_t
     }
     if (status == SKYBOOK_OK && encoder->search.count > 0) {
         status = settle(encoder, most);
+        status = status == SKYBOOK_OK ? fill(encoder, most) : status;
     }
     if (status == SKYBOOK_OK) {
         status = make_fit(encoder, most, encoder->spare, &total);

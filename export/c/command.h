@@ -26,6 +26,21 @@ extern const char *const skybook_usage;
  * sense. */
 bool skybook_parse(struct skybook_command *command, int count, char **arguments);
 
+/* How much neighbours differ in the first row of tiles, as read and with their bytes swapped. */
+struct skybook_roughness {
+    uint32_t tile;  /* lines of that row */
+    uint32_t lines; /* looked at */
+    uint64_t as_read, swapped, pairs;
+    unsigned least_low, most_low; /* low bytes */
+};
+
+/* report.c: look at a line of samples; warn, once the first row of tiles or, at the end, what there
+ * is of it was looked at, where its samples look as if their two bytes were swapped. */
+void skybook_look(struct skybook_roughness *roughness, const struct skybook_command *command,
+                  const uint16_t *samples);
+void skybook_look_at_end(const struct skybook_roughness *roughness,
+                         const struct skybook_command *command);
+
 /* report.c: say what came of a scene, on stderr where stdout is the stream; false if that fails. */
 bool skybook_report(const struct skybook_command *command, const struct skybook_encoder *encoder);
 

@@ -81,6 +81,20 @@ static int64_t budget_of(const struct skybook_encoder *encoder, uint32_t first, 
     return encoder->options.budget > 0 || first > 0 ? share : share - reserve;
 }
 
+/* Bytes that the lines held may take; the last of a budget take what was kept back for them, too. */
+static int64_t take_budget(struct skybook_encoder *encoder)
+{
+    const struct skybook_options *options = &encoder->options;
+    const int64_t share = budget_of(encoder, encoder->lines - encoder->held, encoder->lines);
+    if (options->budget == 0 || encoder->lines != options->height) {
+        return share;
+    }
+    const int64_t kept = kept_back(encoder);
+    const int64_t own = kept < encoder->spare ? kept : encoder->spare;
+    encoder->spare -= own;
+    return share + own;
+}
+
 /* Go on after the rows of tiles that were written before, if any. */
 static void go_on(struct skybook_encoder *encoder)
 {
@@ -184,9 +198,7 @@ static enum skybook_status code_strip(struct skybook_encoder *encoder)
     encoder->pieces_used = 0;
     enum skybook_status status = encoder->options.step_code >= 0
                                      ? code_at_step(encoder)
-                                     : skybook_code_within(
-                                           encoder, budget_of(encoder, encoder->lines - encoder->held,
-                                                              encoder->lines));
+                                     : skybook_code_within(encoder, take_budget(encoder));
     if (status == SKYBOOK_OK) {
         status = is_whole(encoder) ? skybook_send_strip(encoder, encoder->lines - encoder->held)
                                    : SKYBOOK_ERROR_MEMORY;

@@ -108,7 +108,8 @@ static size_t read_line(const struct skybook_command *command, FILE *input, long
 
 /* Push all lines; `text` tells what is wrong with the input, if anything is. */
 static enum skybook_status push_all(const struct skybook_command *command, FILE *input,
-                                    FILE *output, const char **text)
+                                    FILE *output, struct skybook_roughness *roughness,
+                                    const char **text)
 {
     const uint32_t skipped = command->options.first_row * encoder.form.tile;
     const uint32_t width = command->options.width, bands = command->options.bands;
@@ -140,6 +141,7 @@ static enum skybook_status push_all(const struct skybook_command *command, FILE 
         for (size_t i = 0; i < line / 2; i++) {
             samples[i] = sample_at(raw + 2 * i, command->big_endian);
         }
+        skybook_look(roughness, command, samples);
         const bool bip = command->layout == BIP;
         const enum skybook_status status =
             skybook_push(&encoder, samples, 1, bip ? 1 : width, 0, bip ? bands : 1);
@@ -177,7 +179,9 @@ static bool is_input(FILE *input, const char *name)
 static int run(const struct skybook_command *command, FILE *input, FILE *output)
 {
     const char *text = NULL;
-    enum skybook_status pushed = push_all(command, input, output, &text);
+    struct skybook_roughness roughness = {encoder.form.tile, 0, 0, 0, 0, 255, 0};
+    enum skybook_status pushed = push_all(command, input, output, &roughness, &text);
+    skybook_look_at_end(&roughness, command);
     if (pushed == SKYBOOK_OK) {
         pushed = skybook_finish(&encoder);
         text = meaning(pushed);

@@ -1,4 +1,4 @@
-/* What the command says of a scene that is written: size, steps, expected quality. */
+/* What the command says of its input, and of a scene that is written: size, steps, quality. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -6,7 +6,77 @@
 #include "command.h"
 
 #define PEAK 65535.0
+#define LOOKED_AT 256u /* columns in the middle, at most, at which the order of bytes is looked at */
+#define ROUGHER 3      /* so many times the differences of neighbours are taken for swapped bytes */
 #define ROUNDING (1.0 / 12) /* squared error of a sample that is rounded once */
+
+/* Warn of swapped bytes: neighbours are much alike in pictures, and much less where the low byte
+ * stands first. That a low byte is always the same proves nothing. */
+static void warn_of_order(const struct skybook_roughness *roughness,
+                          const struct skybook_command *command)
+{
+    if (roughness->pairs == 0 || roughness->least_low == roughness->most_low) {
+        return;
+    }
+    const double pairs = (double)roughness->pairs;
+    const double as_read = (double)roughness->as_read / pairs;
+    const double swapped = (double)roughness->swapped / pairs;
+    if (as_read > ROUGHER * swapped) {
+        fprintf(stderr,
+                "warning: %s: looks byte-swapped: neighbours differ by %.0f DN on average, and by "
+                "%.0f with their bytes swapped (--byte-order)\n",
+                command->input, as_read, swapped);
+    }
+}
+
+static uint32_t distance(uint32_t a, uint32_t b)
+{
+    return a > b ? a - b : b - a;
+}
+
+static uint32_t swap(uint32_t sample)
+{
+    return (sample & 255u) << 8 | sample >> 8;
+}
+
+void skybook_look(struct skybook_roughness *roughness, const struct skybook_command *command,
+                  const uint16_t *samples)
+{
+    if (roughness->lines == roughness->tile) {
+        return;
+    }
+    const uint32_t width = command->options.width;
+    const uint32_t first = width > LOOKED_AT ? (width - LOOKED_AT) / 2 : 0;
+    const uint32_t stop = width > LOOKED_AT ? first + LOOKED_AT : width;
+    const size_t band = command->layout == BIP ? 1 : width;
+    const uint32_t bands = command->options.bands;
+    const size_t pixel = command->layout == BIP ? bands : 1;
+    for (uint32_t b = 0; b < bands; b++) {
+        for (uint32_t col = first; col < stop; col++) {
+            const uint32_t sample = samples[b * band + col * pixel], low = sample & 255u;
+            roughness->least_low = low < roughness->least_low ? low : roughness->least_low;
+            roughness->most_low = low > roughness->most_low ? low : roughness->most_low;
+            if (col > first) {
+                const uint32_t before = samples[b * band + (col - 1) * pixel];
+                roughness->as_read += distance(sample, before);
+                roughness->swapped += distance(swap(sample), swap(before));
+                roughness->pairs++;
+            }
+        }
+    }
+    roughness->lines++;
+    if (roughness->lines == roughness->tile) {
+        warn_of_order(roughness, command);
+    }
+}
+
+void skybook_look_at_end(const struct skybook_roughness *roughness,
+                         const struct skybook_command *command)
+{
+    if (roughness->lines < roughness->tile) {
+        warn_of_order(roughness, command);
+    }
+}
 
 /* The step of a code in DN: 2^(code / 16 - 1), of samples without their fraction. */
 static double step_of(const struct skybook_encoder *encoder, unsigned code)

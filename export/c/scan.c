@@ -12,6 +12,7 @@
 #define FARTHEST 112    /* 1/64 steps from 0 from which on no symbol is left out */
 #define BORDER_EASE 2   /* 1/64 steps for each border that a position is next to */
 #define BORDER_WORTH 11 /* sixteenths, the same */
+#define THRIFT_SHARES 4 /* units of thrift in 1/64 step; symbols take turns to be 1/64 step nearer to 0 */
 
 /* What a scan needs at hand. */
 struct scan {
@@ -25,6 +26,7 @@ struct scan {
     uint32_t written;           /* symbols of earlier layers */
     uint32_t row;               /* the layer's first table */
     bool measures;              /* whether to find the floors of the channels */
+    uint32_t thrift;            /* how much nearer to 0 symbols of AC are taken */
     int32_t least_sum;          /* of which a symbol is coded */
     int32_t far_above, far_below; /* latents from which on they are too far from 0 to be left out */
     bool far;                   /* whether one was left out that is */
@@ -63,6 +65,14 @@ static uint8_t *sizes_of(const struct scan *scan, uint32_t channel)
 static int32_t scaled(const struct scan *scan, int32_t latent)
 {
     return (latent * scan->mantissa + scan->half) >> scan->shift;
+}
+
+/* What is left of a latent of AC, nearer to 0 by thrift, so that it takes fewer bits. */
+static int32_t nearer(uint32_t thrift, uint32_t turn, int32_t away)
+{
+    const int32_t less = (int32_t)((thrift + turn % THRIFT_SHARES) / THRIFT_SHARES);
+    const int32_t size = magnitude(away) > less ? magnitude(away) - less : 0;
+    return away < 0 ? -size : size;
 }
 
 static uint32_t level_of(const struct scan *scan, uint32_t channel, uint32_t sum)
@@ -272,7 +282,7 @@ static void scan_channel(struct scan *scan, uint32_t channel)
     skybook_ac_context(scan->form, work, channel, sums);
     const int32_t *latents = latents_of(scan, channel);
     uint8_t *sizes = sizes_of(scan, channel);
-    const uint32_t first = scan->found;
+    const uint32_t first = scan->found, thrift = scan->thrift;
     uint32_t any = 0;
     look_for_far(scan, channel, sums);
     for (uint32_t i = 0; i < scan->count; i++) {
@@ -280,7 +290,11 @@ static void scan_channel(struct scan *scan, uint32_t channel)
         if ((int32_t)sums[i] >= scan->least_sum) {
             const uint32_t row = scan->row + level_of(scan, channel, sums[i]);
             const int32_t ease = BORDER_EASE * work->borders[i];
-            const int32_t residual = quantise(scaled(scan, latents[i]), row, ease);
+            int32_t away = scaled(scan, latents[i]);
+            if (thrift > 0) {
+                away = nearer(thrift, channel + i, away);
+            }
+            const int32_t residual = quantise(away, row, ease);
             take(scan, i, row, residual);
             size = (uint32_t)magnitude(residual);
         }
@@ -327,7 +341,8 @@ static void find_steps(struct scan *scan, uint32_t first, uint32_t stop)
         const uint32_t sum = path->sums[(channel - first) * scan->form->positions + position];
         path->rows[i] = (uint16_t)(scan->row + level_of(scan, channel, sum >> 1));
         path->worths[i] = worth_at(scan, channel, work->borders[position]);
-        path->away[i] = scaled(scan, latents_of(scan, channel)[position]);
+        const int32_t away = scaled(scan, latents_of(scan, channel)[position]);
+        path->away[i] = nearer(scan->thrift, channel + position, away);
     }
 }
 
@@ -408,6 +423,7 @@ static bool scan_tile(const struct skybook_form *form, struct skybook_work *work
     struct scan scan;
     begin(&scan, form, work, tile, code);
     scan.measures = measures;
+    scan.thrift = measures ? 0 : tile->thrift;
     for (uint32_t lattice = 0; lattice < SKYBOOK_LATTICES; lattice++) {
         begin_layer(&scan, lattice);
         scan_lattice(&scan, lattice);

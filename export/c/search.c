@@ -34,6 +34,7 @@ void skybook_begin_search(struct skybook_search *search)
 {
     for (uint32_t tile = 0; tile < search->count; tile++) {
         search->codes[tile] = search->finest[tile];
+        search->thrift[tile] = 0;
         search->sizes[tile] = -1;
         search->old_codes[tile] = -1;
         search->old_sizes[tile] = -1;
@@ -248,9 +249,29 @@ uint32_t skybook_adjust(struct skybook_search *search, int64_t left, int64_t bud
     for (uint32_t tile = 0; tile < search->count; tile++) {
         search->changed[tile] = search->codes[tile] != codes[tile];
         if (search->changed[tile]) {
+            search->thrift[tile] = 0;
             search->old_codes[tile] = codes[tile];
             search->old_sizes[tile] = sizes[tile];
             count++;
+        }
+    }
+    return count;
+}
+
+/* Find the tiles that are next to take a finer code, those of the coarsest, in order; return how
+ * many, `most` at most. */
+uint32_t skybook_next_finer(const struct skybook_search *search, uint32_t most, uint16_t *tiles)
+{
+    uint32_t code = 0, count = 0;
+    for (uint32_t tile = 0; tile < search->count; tile++) {
+        if (search->codes[tile] > search->finest[tile] && search->codes[tile] > code) {
+            code = search->codes[tile];
+        }
+    }
+    for (uint32_t i = 0; i < search->count && count < most && code > 0; i++) {
+        const uint32_t tile = search->order[i];
+        if (search->codes[tile] == code && code > search->finest[tile]) {
+            tiles[count++] = (uint16_t)tile;
         }
     }
     return count;

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from onboard.codec.kinds import PARTS
-from onboard.errors import BundleError
+from onboard.errors import BundleError, reading
 
 MAGIC = b"SKYB"
 MAJOR, MINOR = 1, 0
@@ -31,12 +31,10 @@ def read_file(path: Path) -> bytes:
     Raises:
         BundleError: unreadable or longer.
     """
-    try:
+    with reading(path, BundleError):
         if path.stat().st_size > MAX_BUNDLE:
             raise BundleError(f"{path}: expected at most {MAX_BUNDLE} bytes")
         return path.read_bytes()
-    except OSError as error:
-        raise BundleError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def sha256_hex(part: bytes) -> str:

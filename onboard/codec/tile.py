@@ -10,10 +10,10 @@ bodies of segments:
 3. `plan` quantises tiles at their steps and cuts what is to be coded to segments.
 4. `write` codes what was planned, any number of tiles together.
 
-The bytes of a tile depend on its samples, its step, the room of a body and the kind of quantizer,
-never on the tiles that it is batched with. Steps are codes 0..255, the finest first; a codec of
-fixed rate takes any and heeds none. The first body of a tile begins with layer 0: the tile state,
-then side information.
+The bytes of a tile depend on its samples, its step, its thrift, the room of a body and the kind of
+quantizer, never on the tiles that it is batched with. Steps are codes 0..255, the finest first; a
+codec of fixed rate takes any and heeds none. The first body of a tile begins with layer 0: the tile
+state, then side information.
 """
 
 from collections.abc import Sequence
@@ -31,6 +31,8 @@ FULL = 8
 """Added to the state of a tile, not all nodata, of which every symbol is coded."""
 STEPS = 256
 """Step codes."""
+THRIFTIEST = 32
+"""Largest thrift: how much a tile is quantised nearer to 0 than best, to take fewer bytes."""
 MAX_BODY = 65_535
 """Most bytes of a body, whatever its room."""
 Steps = NDArray[np.int64]
@@ -72,12 +74,14 @@ class Chosen(Generic[P]):
         steps: step code of each tile.
         states: tile state of each tile, `ALL_VALID` or `SOME_NODATA`.
         room: most bytes of a body.
+        thrift: of each tile, 0 to `THRIFTIEST`; None is 0 for all. A codec of fixed rate has none.
     """
 
     prepared: P
     steps: Steps
     states: Sequence[int]
     room: int
+    thrift: NDArray[np.int64] | None = None
 
 
 class Agreement(NamedTuple):

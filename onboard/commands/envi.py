@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from onboard.errors import InputError
+from onboard.errors import InputError, reading
 from onboard.image.files import LAYOUTS
 
 _MOST_BYTES = 1 << 20
@@ -67,11 +67,8 @@ class EnviHeader:
         """
         for path in (Path(f"{raw}.hdr"), raw.with_suffix(".hdr")):
             if path != raw and path.is_file():
-                try:
-                    with path.open("rb") as file:
-                        text = file.read(_MOST_BYTES).decode("utf-8", "replace")
-                except OSError as error:
-                    raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+                with reading(path), path.open("rb") as file:
+                    text = file.read(_MOST_BYTES).decode("utf-8", "replace")
                 if text.lstrip("\ufeff").split(maxsplit=1)[:1] == [_MARK]:
                     return cls.parse(path, text)
         return None

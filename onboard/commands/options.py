@@ -67,7 +67,8 @@ def add_coding_options(parser: argparse.ArgumentParser) -> None:
         "--packet-bytes",
         type=int,
         default=DEFAULT_PACKET_BYTES,
-        help=f"most bytes of a whole packet (default {DEFAULT_PACKET_BYTES})",
+        help=f"most bytes of a whole packet (default {DEFAULT_PACKET_BYTES}); one that `protect` "
+        "made: see --protect-room",
     )
     packets.add_argument(
         "--protect-room",

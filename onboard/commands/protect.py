@@ -75,7 +75,7 @@ def _protect(arguments: argparse.Namespace) -> int:
     }
     text = (
         f"{output}: {count} packets, {result['bytes']} bytes ({result['input_bytes']} before), "
-        f"the longest packet {longest} bytes"
+        f"the longest packet {longest} bytes (up to {PROTECT_ROOM} more than before)"
     )
     print_result(result, text, arguments.json)
     return 0

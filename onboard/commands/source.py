@@ -9,7 +9,7 @@ from pathlib import Path
 
 from onboard.commands.rawinput import RawForm
 from onboard.commands.stop import Stop
-from onboard.errors import InputError, UsageError
+from onboard.errors import UsageError, reading
 from onboard.image.files import Image
 from onboard.image.lines import LineSource
 
@@ -54,14 +54,12 @@ def open_strips(
         form.width,
         arguments.block_lines,
     )
-    try:
+    with reading(path):
         stream = (
             os.fdopen(0, "rb", buffering=0, closefd=False)
             if arguments.input == "-"
             else files.enter_context(path.open("rb", buffering=0))
         )
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     if form.offset:
         stream.seek(form.offset)
     return source.strips(stop.ends(stream), tile, skip - arguments.first_line)

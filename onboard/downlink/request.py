@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from onboard.errors import InputError
+from onboard.errors import InputError, reading
 from onboard.link.segment import Kind, Segment
 
 _MOST_BYTES = 1 << 26
@@ -48,11 +48,8 @@ class Request:
         Raises:
             InputError: it cannot be read, is no request, or says nothing of the encoding.
         """
-        try:
-            with path.open("rb") as file:
-                text = file.read(_MOST_BYTES + 1)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror}") from error
+        with reading(path), path.open("rb") as file:
+            text = file.read(_MOST_BYTES + 1)
         if len(text) > _MOST_BYTES:
             raise InputError(f"{path}: expected a request of at most {_MOST_BYTES} bytes")
         try:

@@ -11,6 +11,7 @@ from itertools import zip_longest
 import numpy as np
 from numpy.typing import NDArray
 
+from onboard.codec.tile import THRIFTIEST
 from onboard.encoder.outcome import Outcome
 from onboard.encoder.search import Search
 from onboard.encoder.windows import Planned, RateWindows, Segments
@@ -19,7 +20,7 @@ from onboard.link.framing import Strip
 
 _TRIES = 8
 _LITTLE = 6
-"""A share of 2^-6 may be left of any budget; more is worth another search."""
+"""A share of 2^-6 may be left of any budget; more is worth another search, or a thrifty tile."""
 
 
 def within(
@@ -88,7 +89,8 @@ def _quantise(windows: RateWindows, chosen: Sequence[tuple["Settling", NDArray[n
         return
     tiles = [window.tiles[part] for window, part in chosen]
     steps = [window.search.steps[part] for window, part in chosen]
-    planned = iter(windows.plan(np.concatenate(tiles), np.concatenate(steps)))
+    thrift = [window.search.thrift[part] for window, part in chosen]
+    planned = iter(windows.plan(*map(np.concatenate, (tiles, steps, thrift))))
     for window, part in chosen:
         window.take(part, [next(planned) for _ in part])
 
@@ -172,6 +174,7 @@ class Settling:
             self._halve(written)
             if best and self.cost(written)[0] < most:
                 self._return_to(best)
+        self._fill(written, self.budget)
 
     def _return_to(self, earlier: "Settling") -> None:
         """Take the steps of an earlier copy."""
@@ -193,6 +196,31 @@ class Settling:
                 high = place
             else:
                 low = place + 1
+
+    def _fill(self, written: int, budget: int) -> list[int]:
+        """Take the next finer step for tiles, thriftily, while much is left; return which."""
+        changed = []
+        for tile in self.search.next_finer[:_TRIES]:
+            if budget - self.cost(written)[0] <= budget >> _LITTLE:
+                break
+            before = self.copy()
+            if self._refine_thriftily(tile, written, budget):
+                changed.append(tile)
+            else:
+                self._return_to(before)
+        return changed
+
+    def _refine_thriftily(self, tile: int, written: int, budget: int) -> bool:
+        """Take the next finer step for a tile, with as little thrift as it needs to fit."""
+        self.search.steps[tile] -= 1
+        low, high = 0, THRIFTIEST
+        while True:
+            self.search.thrift[tile] = thrift = (low + high) // 2
+            _quantise(self.windows, [(self, np.array([tile]))])
+            left = budget - self.cost(written)[0]
+            if low == high or 0 <= left <= budget >> _LITTLE:
+                return left >= 0
+            low, high = (low, thrift) if left >= 0 else (thrift + 1, high)
 
     def write(self, coded: Segments, written: int, spare: int, strict: bool) -> list[Strip]:
         """Return the segments; where they take more than was planned, coded anew until they fit.
@@ -216,11 +244,14 @@ class Settling:
                     f"these {len(self.numbers)} tiles take {total}"
                 )
             if tries == _TRIES - 1:
-                changed = self._coarsest()
+                changed = set(self._coarsest().tolist())
             else:
-                changed = self.search.adjust(self.budget - total, self.budget)
-                _quantise(self.windows, [(self, changed)])
-            coded = coded | self.windows.write([self.planned[tile] for tile in changed.tolist()])
+                unforeseen = max(total - self.cost(written)[0], 0)
+                coarser = self.search.adjust(self.budget - total, self.budget)
+                _quantise(self.windows, [(self, coarser)])
+                finer = self._fill(written, self.budget - unforeseen)
+                changed = {*coarser.tolist(), *finer}
+            coded = coded | self.windows.write([self.planned[tile] for tile in changed])
         return strips
 
     def outcome(self, strips: Sequence[Strip], strict: bool) -> Outcome:

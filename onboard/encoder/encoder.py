@@ -170,7 +170,11 @@ class Encoder:
                 self._check(batch[0], header, line)
                 first = batch[0][:, : self.bundle.tile]
                 framing = frame(self.bundle.tag, header, options, first)
+            ends = line + sum(lines.shape[1] for lines in batch) == header.height
             while batch:
+                # The last window of a budget needs to know what all others left of it.
+                alone = ends and options.budget is not None
+                size = max(min(size, len(batch) - alone), 1)
                 try:
                     strips, outcome, line, done = self._encode(
                         batch[:size], header, framing, options, line, done
@@ -204,11 +208,15 @@ class Encoder:
             self._check(lines, header, stop)
             first, stop = stop, stop + lines.shape[1]
             budgets.append(self._share(options, header, framing, first, stop))
+        spare = done.spare
+        if options.budget is not None and stop == header.height:
+            own = min(self._kept_back(options, header, framing), spare)
+            budgets[-1], spare = budgets[-1] + own, spare - own
         coder = self.coder.using(options.quantizer) if options.quantizer else self.coder
         analysed = Batches.analyse(coder, batch, header, tile, line // tile)
         windows = RateWindows(coder, framing, analysed)
-        strips, outcome = self._code(windows, options, budgets, done)
-        spare = done.spare + sum(budgets) - framing.cost(strips)
+        strips, outcome = self._code(windows, options, budgets, spare, done.segments)
+        spare += sum(budgets) - framing.cost(strips)
         segments = done.segments + sum(len(strip.segments) for strip in strips)
         return strips, outcome, stop, Progress(-(-stop // tile), segments, spare)
 
@@ -258,8 +266,7 @@ class Encoder:
     ) -> int:
         """Return the bytes that lines `first` to `stop` may take.
 
-        The first lines pay for the end, and for a last row of tiles that is too short to have a
-        share that its headers fit in.
+        The first lines pay for the end, and for what is kept back.
         """
         end = self._end(framing, 1, 0)
         reserve = framing.cost([end]) + self._kept_back(options, header, framing)
@@ -273,22 +280,24 @@ class Encoder:
         return int(raw * stop / options.ratio) - reserve - before
 
     def _kept_back(self, options: Options, header: SceneHeader, framing: Framing) -> int:
-        """Return what a last row of tiles that may be short takes at the coarsest step."""
+        """Return what a last row of tiles that may be short takes at the coarsest step, as a rule.
+
+        Its share by its lines may be too small for that.
+        """
         if options.window == "scene" or (header.height and not header.height % self.bundle.tile):
             return 0
         columns = -(-header.width // self.bundle.tile)
         return columns * (framing.overhead + self.coder.least_body + EDGE_BYTES)
 
     def _code(
-        self, windows: RateWindows, options: Options, budgets: list[int], done: Progress
+        self, windows: RateWindows, options: Options, budgets: list[int], spare: int, written: int
     ) -> tuple[list[Strip], Outcome]:
         """Return the segments of windows at the rate asked for, and what came of it."""
         if not self.bundle.variable_rate:
-            return windows.at_fixed_rate(done.segments), Outcome()
+            return windows.at_fixed_rate(written), Outcome()
         if options.rmse is not None:
-            return windows.for_error(options.rmse, done.segments)
-        strict = options.budget is not None
-        return within(windows, budgets, done.spare, done.segments, strict)
+            return windows.for_error(options.rmse, written)
+        return within(windows, budgets, spare, written, options.budget is not None)
 
     def _end(self, framing: Framing, height: int, written: int) -> Strip:
         """Return the end of a scene of `height` lines, after `written` segments."""

@@ -28,6 +28,7 @@ class Search:
         finest: (tiles,) the finest step code that each tile allows.
         steps: (tiles,) step codes so far; 0 where none is chosen yet.
         sizes: (tiles,) bytes that tiles take at their steps; -1 where not known.
+        thrift: (tiles,) how thriftily each is quantised at its step.
         common: step code, or one more than it, chosen last for tiles of which none was known.
     """
 
@@ -35,6 +36,7 @@ class Search:
     finest: Steps
     steps: Steps
     sizes: NDArray[np.int64]
+    thrift: NDArray[np.int64]
     _before: tuple[Steps, NDArray[np.int64]]
     common: int = 0
 
@@ -42,13 +44,14 @@ class Search:
     def of(cls, guess: NDArray[np.int64], finest: Steps) -> "Search":
         """Begin a search."""
         sizes, before_steps, before_sizes = (np.full(len(guess), _UNKNOWN) for _ in range(3))
-        return cls(guess, finest, finest.copy(), sizes, (before_steps, before_sizes))
+        thrift = np.zeros(len(guess), np.int64)
+        return cls(guess, finest, finest.copy(), sizes, thrift, (before_steps, before_sizes))
 
     def copy(self) -> "Search":
         """Return a search that goes on from here by itself."""
         before = self._before[0].copy(), self._before[1].copy()
-        steps, sizes = self.steps.copy(), self.sizes.copy()
-        return Search(self.guess, self.finest, steps, sizes, before, self.common)
+        steps, sizes, thrift = self.steps.copy(), self.sizes.copy(), self.thrift.copy()
+        return Search(self.guess, self.finest, steps, sizes, thrift, before, self.common)
 
     def parts(self) -> Iterator[NDArray[np.int64]]:
         """Yield the tiles to be quantised one part after the other: an eighth, to a half, all."""
@@ -115,6 +118,7 @@ class Search:
         elif self.is_small or left > budget >> 6:
             self._refine(left - margin)
         changed = np.flatnonzero(self.steps != steps)
+        self.thrift[changed] = 0
         self._before[0][changed], self._before[1][changed] = steps[changed], sizes[changed]
         return changed
 
@@ -139,6 +143,14 @@ class Search:
         return changed
 
     @property
+    def next_finer(self) -> list[int]:
+        """The tiles that are next to take a finer step, those of the coarsest, in order."""
+        order = _scattered(len(self.steps))
+        order = order[self.steps[order] > self.finest[order]]
+        found: list[int] = order[self.steps[order] == self.steps[order].max(initial=0)].tolist()
+        return found
+
+    @property
     def is_finest(self) -> bool:
         """Whether no tile may have a finer step."""
         return bool((self.steps == self.finest).all())
@@ -156,6 +168,7 @@ class Search:
     def take_coarsest(self) -> None:
         """Choose the coarsest step for all."""
         self.steps[:] = STEPS - 1
+        self.thrift[:] = 0
 
     def _coarsen(self, excess: int) -> None:
         """Take the next coarser step for tiles of the finest, until `excess` bytes are saved."""

@@ -90,7 +90,8 @@ class RateWindows:
 
     def _at(self, steps: Steps, written: int) -> list[Strip]:
         """Return the segments at these steps."""
-        coded = self.write(self.plan(np.arange(self.analysed.count), steps))
+        every = np.arange(self.analysed.count)
+        coded = self.write(self.plan(every, steps, np.zeros_like(every)))
         ranges = self.analysed.ranges
         return self.strips(range(ranges[0].start, ranges[-1].stop), coded, written)
 
@@ -137,7 +138,9 @@ class RateWindows:
             found += int(self.coder.error(prepared, steps).sum())
         return found
 
-    def plan(self, tiles: NDArray[np.int64], steps: Steps) -> list[Planned]:
+    def plan(
+        self, tiles: NDArray[np.int64], steps: Steps, thrift: NDArray[np.int64]
+    ) -> list[Planned]:
         """Quantise tiles at these steps, those of one shape together, and cut them to segments."""
         planned: list[Planned | None] = [None] * len(tiles)
         for shares in self.analysed.alike(tiles, self.coder.tiles_at_once):
@@ -151,6 +154,7 @@ class RateWindows:
                 np.maximum(steps[places], self.coder.finest(prepared)),
                 [SOME_NODATA if b.nodata[number].any() else ALL_VALID for b, number in members],
                 self.framing.room(like.edge, like.wide),
+                thrift[places] if thrift[places].any() else None,
             )
             plans = self.coder.plan(chosen, self.framing.one_layer)
             for place, (batch, number), plan in zip(places, members, plans, strict=True):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.errors import InputError, UsageError
+from onboard.errors import InputError, UsageError, reading
 
 DTYPES: dict[str, np.dtype[Any]] = {
     "u8": np.dtype(np.uint8),
@@ -96,7 +96,7 @@ def read_raw(
         )
     sample = DTYPES[dtype].newbyteorder("<" if byte_order == "little" else ">")
     line = bands * width * sample.itemsize
-    try:
+    with reading(path):
         length = os.path.getsize(path) - offset
         if length <= 0 or length % line:
             after = f" after the first {offset}" if offset else ""
@@ -105,8 +105,6 @@ def read_raw(
                 f"{after}, found {max(length, 0)}"
             )
         flat = np.memmap(path, sample, mode="r", offset=offset)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from error
     rows = length // line
     if layout == "bsq":
         return flat.reshape(bands, rows, width)

@@ -15,7 +15,7 @@ from onboard.codec.lapped.coder import LappedTileCoder
 from onboard.codec.lapped.quantizers.kinds import QUANTIZERS
 from onboard.codec.lapped.read.lanes import Lane
 from onboard.codec.lapped.read.layers import LayerReader
-from onboard.codec.tile import ALL_VALID, Chosen
+from onboard.codec.tile import ALL_VALID, THRIFTIEST, Chosen
 from onboard.encoder import Encoder, Options
 from tests.onboard.codec.lapped.layer0 import layer_0_bytes, least_levels
 
@@ -69,14 +69,15 @@ def planes(draw: st.DrawFn) -> Plane:
 
 
 def rebuilt(
-    lapped: LappedTileCoder, kind: str, tile: NDArray[np.int32], code: int
+    lapped: LappedTileCoder, kind: str, tile: NDArray[np.int32], code: int, thrift: int
 ) -> tuple[NDArray[np.float32], float]:
     """Return what the bundle alone gives of a tile, and its step in DN."""
     rows, cols = tile.shape[1:]
     coder = lapped.using(kind)
     prepared = coder.prepare(tile[None], np.ones((1, rows, cols), np.bool_), (rows, cols))
     steps = np.maximum(np.array([code]), coder.finest(prepared))
-    (pieces,) = coder.write(coder.plan(Chosen(prepared, steps, [ALL_VALID], 1_000)))
+    chosen = Chosen(prepared, steps, [ALL_VALID], 1_000, np.array([thrift]))
+    (pieces,) = coder.write(coder.plan(chosen))
     side = 1 + lapped.model.front_end.side_bytes
     packed = pieces[0][2][:side]
     least = least_levels(lapped.model, [pieces])
@@ -92,14 +93,26 @@ def rebuilt(
 
 
 @pytest.mark.parametrize("kind", QUANTIZERS)
-@given(plane=planes(), octave=st.floats(1, 14.9), gains=GAINS, code=st.integers(32, 200))
+@given(
+    plane=planes(),
+    octave=st.floats(1, 14.9),
+    gains=GAINS,
+    code=st.integers(32, 200),
+    thrift=st.sampled_from([0, 0, 16, THRIFTIEST]),
+)
 @settings(max_examples=80, deadline=None)
 def test_no_sample_is_many_steps_off(
-    lapped: LappedTileCoder, kind: str, plane: Plane, octave: float, gains: list[float], code: int
+    lapped: LappedTileCoder,
+    kind: str,
+    plane: Plane,
+    octave: float,
+    gains: list[float],
+    code: int,
+    thrift: int,
 ) -> None:
     bands = 32_768 + np.multiply.outer(np.array(gains) * 2**octave, plane)
     tile = np.rint(bands).astype(np.int32)
-    pixels, step = rebuilt(lapped, kind, tile, code)
+    pixels, step = rebuilt(lapped, kind, tile, code, thrift)
     off, swing = np.abs(pixels - tile), float(tile.max() - tile.min())
     farthest, mean = (0, EXACT_MEAN_SHARE) if step <= EXACT_STEP else (FARTHEST_SHARE, MEAN_SHARE)
     assert off.max() <= MOST_STEPS * step + farthest * swing

@@ -51,6 +51,9 @@ def test_packets_without_room_are_refused_and_nothing_is_left(
     assert "--protect-room" in capsys.readouterr().err
     assert not (tmp_path / "sent.pkt").exists()
     assert protect(tmp_path) == 0
+    longest = max(lengths(tmp_path / "sent.pkt"))
+    assert 200 < longest <= 242
+    assert f"longest packet {longest} bytes (up to 42 more than before)" in capsys.readouterr().out
 
 
 def test_room_for_protection_needs_longer_packets(

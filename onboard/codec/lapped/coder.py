@@ -25,7 +25,7 @@ from onboard.codec.lapped.prepared import PreparedTiles
 from onboard.codec.lapped.quantizers.kinds import PLAIN, QUANTIZERS
 from onboard.codec.lapped.quantizers.points import Points, points_of
 from onboard.codec.lapped.rans import STATE_BYTES
-from onboard.codec.lapped.scan import Layer, Scanner, is_far
+from onboard.codec.lapped.scan import Layer, Scanner, Thrift, is_far
 from onboard.codec.lapped.sizeguess import SizeGuess
 from onboard.codec.lapped.symbols import Symbols
 from onboard.codec.tile import DEPENDENT, FULL, MAX_BODY, Agreement, Body, Chosen, Steps
@@ -129,15 +129,20 @@ class LappedTileCoder:
         return self.scanner.scan(prepared.latents, steps)
 
     def symbols(
-        self, prepared: PreparedTiles, steps: Steps, most_floors: int = MOST
+        self,
+        prepared: PreparedTiles,
+        steps: Steps,
+        most_floors: int = MOST,
+        thrift: Thrift | None = None,
     ) -> list[tuple[Symbols, int]]:
         """Quantise a batch; return of each tile the symbols with its own, and its number there."""
-        symbols = Symbols.of(self.scanner, prepared.latents, steps)
+        symbols = Symbols.of(self.scanner, prepared.latents, steps, thrift=thrift)
         found = [(symbols, tile) for tile in range(len(steps))]
         if len(again := symbols.must_be_full):
             latents, steps = prepared.latents.take(again), steps[again]
             floors = self.floors.choose(latents, steps, most_floors)
-            full = Symbols.of(self.scanner, latents, steps, floors)
+            own = None if thrift is None else thrift[again]
+            full = Symbols.of(self.scanner, latents, steps, floors, own)
             for number, tile in enumerate(again.tolist()):
                 found[tile] = full, number
         return found
@@ -151,7 +156,8 @@ class LappedTileCoder:
             )
         plans = []
         most = most_floors(batch.room - least)
-        for tile, (symbols, number) in enumerate(self.symbols(batch.prepared, batch.steps, most)):
+        found = self.symbols(batch.prepared, batch.steps, most, batch.thrift)
+        for tile, (symbols, number) in enumerate(found):
             side = bytes([batch.states[tile] | symbols.flag])
             side += batch.prepared.side(tile, int(batch.steps[tile]))
             if symbols.floors is not None:

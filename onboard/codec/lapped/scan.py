@@ -5,7 +5,7 @@ tiles together, and one layer after the other.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -20,6 +20,10 @@ from onboard.codec.tile import Steps
 
 _FARTHEST = 112
 """1/64 steps from 0 from which on no symbol is left out."""
+_SHARES = 4
+"""Units of thrift in 1/64 step; channels take turns to be 1/64 step nearer to 0."""
+Thrift = NDArray[np.int64]
+"""Of each tile, 0 to `THRIFTIEST`."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class Layer:
     Attributes:
         sums: sums of the context model.
         mean: predicted values, in units of the quantizer's points.
-        away: values before rounding, less their prediction, in 1/64 step.
+        away: values before rounding, less their prediction, in 1/64 step, whatever the thrift.
         values: what is sent of them, in those units; 0 where the level says that nothing is.
         pending: the symbols that are coded.
         quantised: what became of them.
@@ -57,7 +61,13 @@ class Scanner:
     model: LappedModel
     quantizer: Quantizer
 
-    def scan(self, latents: Latents, steps: Steps, floors: Ints | None = None) -> Iterator[Layer]:
+    def scan(
+        self,
+        latents: Latents,
+        steps: Steps,
+        floors: Ints | None = None,
+        thrift: Thrift | None = None,
+    ) -> Iterator[Layer]:
         """Quantise a batch at the given steps, layer by layer.
 
         Args:
@@ -65,6 +75,7 @@ class Scanner:
             steps: step code of each tile.
             floors: (tiles, channels), least level of each channel: above `skip` in full tiles, 0 in
                 others; None if no tile is full.
+            thrift: of each tile; None is 0 for all.
         """
         contexts, mantissas = self.model.contexts, self.model.transform.mantissas
         unit = self.quantizer.points.unit
@@ -78,6 +89,8 @@ class Scanner:
             away = away.reshape(sums.shape)
             least = None if floors is None else floors[:, contexts.channels_of(number)]
             pending = self._pending(number, sums, away, borders, least)
+            if thrift is not None and number > LATTICES:
+                pending = _nearer(pending, thrift, contexts.channels_of(number).start)
             found = self.quantizer.choose(pending)
             values = np.zeros(sums.shape, np.int32)
             values.reshape(-1)[pending.coded] = found.kept
@@ -134,6 +147,20 @@ class Scanner:
 def is_far(left_out: Ints) -> NDArray[np.bool_]:
     """Return whether what is left out of each tile is too far from 0 for that."""
     return left_out >= _FARTHEST
+
+
+def _nearer(pending: Pending, thrift: Thrift, first: int) -> Pending:
+    """Return the symbols of a layer of AC nearer to 0, so that they take fewer bits.
+
+    Args:
+        pending: the symbols.
+        thrift: of each tile.
+        first: the layer's first channel.
+    """
+    turns = (pending.coded // pending.shape[2] + first + pending.channels) % _SHARES
+    less = ((np.repeat(thrift, pending.lengths) + turns) // _SHARES).astype(np.int32)
+    size = np.maximum(np.abs(pending.away) - less, 0)
+    return replace(pending, away=np.where(pending.away < 0, -size, size))
 
 
 def _left_out(away: Ints, coded: NDArray[np.int64]) -> Ints:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from onboard.codec.lapped.context import Ints
 from onboard.codec.lapped.quantizers.points import Points
 from onboard.codec.lapped.rans import STATE_BYTES
-from onboard.codec.lapped.scan import Scanner, is_far
+from onboard.codec.lapped.scan import Scanner, Thrift, is_far
 from onboard.codec.lapped.tables import BIT, ESCAPE_BITS
 from onboard.codec.lapped.transform import Latents
 from onboard.codec.tile import FULL, Steps
@@ -53,7 +53,12 @@ class Symbols:
 
     @classmethod
     def of(
-        cls, scanner: Scanner, latents: Latents, steps: Steps, floors: Ints | None = None
+        cls,
+        scanner: Scanner,
+        latents: Latents,
+        steps: Steps,
+        floors: Ints | None = None,
+        thrift: Thrift | None = None,
     ) -> "Symbols":
         """Quantise a batch at the given steps; return its symbols.
 
@@ -62,6 +67,7 @@ class Symbols:
             latents: latents of the tiles.
             steps: step code of each tile.
             floors: least level of each channel of full tiles; None if they are not full.
+            thrift: of each tile; None is 0 for all.
         """
         tables = scanner.model.tables
         entries: list[list[NDArray[np.uint32]]] = []
@@ -69,7 +75,7 @@ class Symbols:
         counts, costs, states = [], [], []
         left_out = np.zeros(len(steps), np.int32)
         firsts = [0]
-        for layer in scanner.scan(latents, steps, floors):
+        for layer in scanner.scan(latents, steps, floors, thrift):
             tiles, positions, _ = layer.pending.shape
             found = layer.quantised
             entry = tables.entries(found.rows, found.indices)

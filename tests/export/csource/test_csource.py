@@ -26,6 +26,7 @@ from ground.scenes.procedural import procedural
 from onboard import bundle as bundles
 from onboard.codec.lapped.codec import LappedCodec
 from onboard.codec.tile import DEPENDENT
+from onboard.commands.rawinput import swap_remark
 from onboard.encoder import Encoder, Options
 from onboard.encoder.outcome import Outcome
 from onboard.errors import BundleError, InputError, LimitError
@@ -238,6 +239,10 @@ CASES = {
     "coarse patterns": Case(patterns(), options(ratio=150.0)),
     "patterns in one layer": Case(patterns(True), options(ratio=5.0, one_layer=True), nodata=0),
     "a pattern everywhere": Case(np.tile(patterns()[:, :64, 64:128], (1, 2, 3)), options(ratio=10)),
+    "a lone tile": Case(scene(1, 64, 64), options(ratio=8.0)),
+    "a lone tile that takes more than planned": Case(
+        noise(923, 51, 36, 12), options(ratio=7.67, segment_bytes=114)
+    ),
     "a lone corner": Case(scene(21, 72, 72), options(ratio=8.0)),
     "lone pixels": Case(scene(22, 65, 129), options(ratio=4.0, segment_bytes=114)),
     "one layer in packets": Case(
@@ -482,6 +487,31 @@ def test_room_for_protection_is_that_of_python(build: Callable[[str], Path]) -> 
             assert run(build("gcc"), image, form) == expected
     short = [build("gcc"), "-", "-o", "-", *packets, "--packet-bytes", "169", "--protect-room"]
     assert subprocess.run(short, input=b"", capture_output=True, check=False).returncode == 2
+
+
+@pytest.mark.parametrize("layout", ["bil", "bip", "bsq"])
+@pytest.mark.parametrize("shape", [(70, 300), (9, 20)], ids=str)
+def test_swapped_bytes_are_told_as_python_does(
+    layout: str, shape: tuple[int, int], build: Callable[[str], Path], tmp_path: Path
+) -> None:
+    image, raw = scene(26, *shape), tmp_path / "x.raw"
+    order = {"bil": (1, 0, 2), "bip": (1, 2, 0), "bsq": (0, 1, 2)}[layout]
+    raw.write_bytes(image.transpose(order).astype(">u2").tobytes())
+    command = [build("sanitize"), raw, "-o", tmp_path / "x.sky", "--layout", layout]
+    command += ["--width", str(shape[1]), "--ratio", "4"]
+    (words,) = swap_remark(image[:, :64].byteswap())
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    assert told.splitlines()[0] == f"warning: {raw}: {words.replace('raw files: ', '')}"
+    command += ["--byte-order", "big"]
+    assert not subprocess.run(command, capture_output=True, text=True, check=True).stderr
+
+
+def test_samples_whose_low_bytes_are_alike_are_not_swapped(build: Callable[[str], Path]) -> None:
+    command = [build("sanitize"), "-", "-o", "-", "--width", "64", "--ratio", "2", "--json"]
+    for image in (scene(26, 64, 64) >> 2 << 8, noise(5, 64, 64)):
+        lines = image.transpose(1, 0, 2).astype("<u2").tobytes()
+        done = subprocess.run(command, input=lines, capture_output=True, check=True)
+        assert b"swapped" not in done.stderr
 
 
 def test_help_is_no_error(build: Callable[[str], Path]) -> None:

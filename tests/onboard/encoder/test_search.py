@@ -143,6 +143,15 @@ def test_the_finer_tiles_are_spread_over_the_window() -> None:
     assert np.diff(finer).max() <= 4
 
 
+def test_the_next_finer_tiles_are_those_of_the_coarsest_step_that_may() -> None:
+    search = Search.of(np.ones((5, STEPS), np.int64), np.array([0, 90, 0, 0, 0]))
+    assert search.next_finer == []
+    search.steps[:] = [80, 90, 80, 70, 80]
+    assert search.next_finer == [0, 4, 2]  # 0, 3, 1, 4, 2 is the order
+    search.take_coarsest()
+    assert search.next_finer == [0, 3, 1, 4, 2]
+
+
 @pytest.mark.parametrize("most", [0.0, 1e4, 1e6, 1e9])
 def test_the_coarsest_step_within_an_error(most: float) -> None:
     def error(code: int) -> int:
