@@ -239,7 +239,8 @@ CASES = {
     "coarse patterns": Case(patterns(), options(ratio=150.0)),
     "patterns in one layer": Case(patterns(True), options(ratio=5.0, one_layer=True), nodata=0),
     "a pattern everywhere": Case(np.tile(patterns()[:, :64, 64:128], (1, 2, 3)), options(ratio=10)),
-    "a lone tile": Case(scene(1, 64, 64), options(ratio=8.0)),
+    "a lone tile": Case(scene(1, 64, 64), options(ratio=9.0)),
+    "a coarse lone tile": Case(scene(1, 64, 64), options(ratio=15.0)),
     "a lone tile that takes more than planned": Case(
         noise(923, 51, 36, 12), options(ratio=7.67, segment_bytes=114)
     ),
@@ -490,16 +491,17 @@ def test_room_for_protection_is_that_of_python(build: Callable[[str], Path]) -> 
 
 
 @pytest.mark.parametrize("layout", ["bil", "bip", "bsq"])
-@pytest.mark.parametrize("shape", [(70, 300), (9, 20)], ids=str)
+@pytest.mark.parametrize("shape", [(4, 70, 300), (4, 9, 20), (1, 200, 70)], ids=str)
 def test_swapped_bytes_are_told_as_python_does(
-    layout: str, shape: tuple[int, int], build: Callable[[str], Path], tmp_path: Path
+    layout: str, shape: tuple[int, int, int], build: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    image, raw = scene(26, *shape), tmp_path / "x.raw"
+    bands, rows, cols = shape
+    image, raw = scene(26, rows, cols)[:bands], tmp_path / "x.raw"
     order = {"bil": (1, 0, 2), "bip": (1, 2, 0), "bsq": (0, 1, 2)}[layout]
     raw.write_bytes(image.transpose(order).astype(">u2").tobytes())
     command = [build("sanitize"), raw, "-o", tmp_path / "x.sky", "--layout", layout]
-    command += ["--width", str(shape[1]), "--ratio", "4"]
-    (words,) = swap_remark(image[:, :64].byteswap())
+    command += ["--width", str(cols), "--bands", str(bands), "--ratio", "4"]
+    (words,) = swap_remark(image[:, : 64 if bands > 1 else 128].byteswap())
     told = subprocess.run(command, capture_output=True, text=True, check=True).stderr
     assert told.splitlines()[0] == f"warning: {raw}: {words.replace('raw files: ', '')}"
     command += ["--byte-order", "big"]

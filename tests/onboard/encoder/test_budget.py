@@ -21,12 +21,12 @@ WORDS = 8
 
 @pytest.fixture(scope="module")
 def encoder() -> Encoder:
-    return Encoder(bundles.load("skybook-s2"))
+    return Encoder(bundles.load("skybook"))
 
 
 @pytest.fixture(scope="module")
 def lapped() -> LappedTileCoder:
-    return LappedCodec.of(bundles.load("skybook-s2").codec).open()
+    return LappedCodec.of(bundles.load("skybook").codec).open()
 
 
 def land(rows: int, cols: int) -> Image:
