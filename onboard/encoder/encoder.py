@@ -264,12 +264,9 @@ class Encoder:
     def _share(
         self, options: Options, header: SceneHeader, framing: Framing, first: int, stop: int
     ) -> int:
-        """Return the bytes that lines `first` to `stop` may take.
-
-        The first lines pay for the end, and for what is kept back.
-        """
-        end = self._end(framing, 1, 0)
-        reserve = framing.cost([end]) + self._kept_back(options, header, framing)
+        """Return the bytes that lines may take; the first pay for the end and what is kept back."""
+        kept = self._kept_back(options, header, framing)
+        reserve = framing.cost([self._end(framing, 1, 0)]) + kept
         if options.budget is not None:
             spendable = options.budget - reserve
             return spendable * stop // header.height - spendable * first // header.height
@@ -280,10 +277,7 @@ class Encoder:
         return int(raw * stop / options.ratio) - reserve - before
 
     def _kept_back(self, options: Options, header: SceneHeader, framing: Framing) -> int:
-        """Return what a last row of tiles that may be short takes at the coarsest step, as a rule.
-
-        Its share by its lines may be too small for that.
-        """
+        """Return what a last row of tiles that may be short takes at the coarsest step."""
         if options.window == "scene" or (header.height and not header.height % self.bundle.tile):
             return 0
         columns = -(-header.width // self.bundle.tile)
