@@ -146,6 +146,14 @@ class TileCoder(Protocol[P, Q]):
             BundleError: the bundle's tables do not allow it.
         """
 
+    def for_mosaic(self) -> Self:
+        """Return the coder for the planes of a Bayer mosaic.
+
+        Raises:
+            UsageError: the codec cannot, or has other bands.
+            EngineError: the processor's floats do not give the format's matrices.
+        """
+
     def prepare(
         self, tiles: NDArray[Any], present: NDArray[np.bool_], inside: tuple[int, int]
     ) -> P:
