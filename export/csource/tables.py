@@ -40,7 +40,7 @@ _PER_LINE = 96
 _GUESS_BINS = 96
 """Quarter octaves of a latent, from 1 to below 2^24."""
 _GUESS_SHIFTS = 9
-"""Octaves by which planes are scaled down, at most: those of 16 bands of 16 bits, or of a mosaic."""
+"""Octaves by which planes are scaled down, at most: those of 16 bands, or a mosaic, of 16 bits."""
 _GUESS_ORIGIN = 4 * (_GUESS_BINS - 1) + SUB_STEPS * _GUESS_SHIFTS
 
 

@@ -147,12 +147,7 @@ class TileCoder(Protocol[P, Q]):
         """
 
     def for_mosaic(self) -> Self:
-        """Return the coder for the planes of a Bayer mosaic.
-
-        Raises:
-            UsageError: the codec cannot, or has other bands.
-            EngineError: the processor's floats do not give the format's matrices.
-        """
+        """Return the coder for planes of a Bayer mosaic; UsageError, EngineError: it cannot be."""
 
     def prepare(
         self, tiles: NDArray[Any], present: NDArray[np.bool_], inside: tuple[int, int]
