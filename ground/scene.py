@@ -6,20 +6,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.image.bands import BLUE, GREEN, RED, places_of
+from onboard.image.bayer import join, split
 from onboard.image.files import Image
 from onboard.image.nodata import has_data
 from onboard.link.facts import MOST_TAG_BYTES, NO_FACTS, Facts, limited_tags
 from onboard.link.header import TLV_BYTES, SceneHeader
 
-RAW_SAMPLE_BYTES = 2
-"""Bytes of a raw sample, also of uint8: sensors deliver 9 to 16 bits."""
 SHOWN_TAGS = 6
 _GDAL_COLOURS = ((RED, 3), (GREEN, 4), (BLUE, 5))
 
 
 def raw_bytes(image: NDArray[np.generic]) -> int:
-    """Return the bytes of an image before compression, 2 a sample whatever its dtype."""
-    return RAW_SAMPLE_BYTES * image.size
+    """Return the bytes of an image before compression: 1 a sample of 8 bits, else 2."""
+    return image.nbytes
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,8 @@ class Scene:
         facts: scale and offset, units, colours and tags; nothing of what is not said.
         significant_bits: bits of a sample in use; None for all of them.
         start_time: time of line 0, seconds and 1/65536 s since 1958-01-01 TAI; None without one.
+        bayer: pattern of the Bayer mosaic that the image, one band, is; or, of four bands, that
+            they are the planes of.
         remarks: what the file says and a scene has no place for, or another one, in words.
     """
 
@@ -46,6 +47,7 @@ class Scene:
     facts: Facts = NO_FACTS
     significant_bits: int | None = None
     start_time: tuple[int, int] | None = None
+    bayer: str | None = None
     remarks: tuple[str, ...] = ()
 
     @property
@@ -73,8 +75,43 @@ class Scene:
 
     @property
     def raw_bytes(self) -> int:
-        """Bytes of the image before compression, 2 a sample whatever its dtype."""
+        """Bytes of the image before compression: 1 a sample of 8 bits, else 2."""
         return raw_bytes(self.image)
+
+    @property
+    def peak(self) -> int:
+        """Peak of the source's own PSNR: how far apart samples of the bits in use can be."""
+        return (1 << (self.significant_bits or 8 * self.image.dtype.itemsize)) - 1
+
+    def split(self, pattern: str) -> "Scene":
+        """Return the scene of the planes of this one, a Bayer mosaic.
+
+        Raises:
+            InputError: there are other bands than one, or a side is odd.
+        """
+        image = split(self.image)
+        return replace(self, image=image, transform=self._scaled(2), band_ids=(), bayer=pattern)
+
+    def joined(self) -> "Scene":
+        """Return the scene of the mosaic whose planes this one has; what is said of bands is left
+        out where planes have their own."""
+        facts = replace(
+            self.facts,
+            **{
+                name: entries if len(entries) == 1 else ()
+                for name in ("calibration", "units", "colours")
+                for entries in [getattr(self.facts, name)]
+            },
+        )
+        image = join(self.image)
+        return replace(self, image=image, transform=self._scaled(0.5), band_ids=(), facts=facts)
+
+    def _scaled(self, factor: float) -> tuple[float, ...] | None:
+        """Return the transform of pixels that are larger by a factor."""
+        if self.transform is None:
+            return None
+        x, dx, rx, y, ry, dy = self.transform
+        return x, factor * dx, factor * rx, y, factor * ry, factor * dy
 
     def header(self) -> SceneHeader:
         """Return the scene header of a stream that says what this scene says."""
@@ -86,6 +123,7 @@ class Scene:
             start_time=self.start_time,
             band_ids=self.band_ids,
             facts=self.facts,
+            bayer=self.bayer,
         )
         bits = self.significant_bits
         return header if bits is None else replace(header, significant_bits=bits)

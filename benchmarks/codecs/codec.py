@@ -96,6 +96,11 @@ def samples_of(scene: Scene) -> NDArray[np.uint16]:
     return scene.image.astype(np.uint16, copy=False)
 
 
+def ratio_of_samples(scene: Scene, ratio: float) -> float:
+    """Return the ratio of the bytes of `samples_of` that is that of the scene's raw bytes."""
+    return ratio * samples_of(scene).nbytes / scene.raw_bytes
+
+
 def budget_of(scene: Scene, budget: int | None) -> int:
     """Return the most bytes that a rival of variable rate may take."""
     return int(scene.raw_bytes / DEFAULT_RATIO) if budget is None else budget

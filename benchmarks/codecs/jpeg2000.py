@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.codecs.codec import Coded, OnePass, budget_of, samples_of
+from benchmarks.codecs.codec import Coded, OnePass, budget_of, ratio_of_samples, samples_of
 from ground.products.geotiff import jpeg2000_decode, jpeg2000_encode
 from ground.products.jpeg2000 import jpeg2000_at_bytes
 from ground.scene import Scene
@@ -28,7 +28,8 @@ class Jpeg2000:
 
     def one_pass(self, scene: Scene, ratio: float) -> OnePass:
         """Leave the rate to OpenJPEG, which meets a ratio within about 0.5 % either way."""
-        return OnePass(f"9/7 wavelet, ratio {ratio}", partial(_at_ratio, samples_of(scene), ratio))
+        encode = partial(_at_ratio, samples_of(scene), ratio_of_samples(scene, ratio))
+        return OnePass(f"9/7 wavelet, ratio {ratio}", encode)
 
 
 def _at_ratio(image: NDArray[np.uint16], ratio: float) -> Coded:

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.codecs.codec import Coded, OnePass, budget_of, samples_of
+from benchmarks.codecs.codec import Coded, OnePass, budget_of, ratio_of_samples, samples_of
 from benchmarks.codecs.klt import Klt, side_bytes
 from ground.products.geotiff import jpeg2000_decode, jpeg2000_encode
 from ground.products.jpeg2000 import jpeg2000_at_bytes
@@ -49,6 +49,7 @@ class KltJpeg2000:
     def one_pass(self, scene: Scene, ratio: float) -> OnePass:
         """Leave the rate to OpenJPEG; the KLT is part of the pass, its side bytes come on top."""
         setting = f"9/7 wavelet, ratio {ratio}, KLT included"
+        ratio = ratio_of_samples(scene, ratio)
         return OnePass(setting, partial(self._at_ratio, samples_of(scene), ratio))
 
     def _at_ratio(self, image: NDArray[np.uint16], ratio: float) -> Coded:

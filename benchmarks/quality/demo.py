@@ -45,7 +45,8 @@ def run_demo(folder: Path, names: list[str]) -> dict[str, Any]:
             codecs[baseline] = figures(original, decoded, spent)
     bands, rows, cols = original.shape
     print(f"\nSentinel-2 scene, {bands} bands, {rows} x {cols}, {raw_bytes(original)} bytes raw.")
-    print(f"PSNR16: peak 65535, in dB. JPEG 2000 at the bytes of {names[0]}.\n")
+    print("PSNR16: peak 65535, PSNR: that of the samples' bits, in dB.")
+    print(f"JPEG 2000 at the bytes of {names[0]}.\n")
     print(codec_table(codecs))
     return {"codecs": codecs, "onboard": onboard}
 

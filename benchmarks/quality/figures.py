@@ -14,27 +14,32 @@ from benchmarks.codecs.table import BASELINES
 from ground import metrics
 from ground.scene import Scene, raw_bytes
 
-METRICS = ("psnr16", "psnr10k", "rmse", "ssim", "spectral_angle_deg")
+METRICS = ("psnr16", "psnr", "psnr10k", "rmse", "ssim", "spectral_angle_deg")
 TRUTH = ("ndvi_error", "bias", "worst_tile_psnr16")
-MEANS = (*METRICS, *TRUTH, "bytes", "ratio")
+MEANS = (*METRICS, *TRUTH, "bytes", "raw_bits", "ratio")
 
 
 def figures(original: NDArray[Any], decoded: NDArray[Any], length: int) -> dict[str, Any]:
-    """Return quality, bytes and ratio (raw: bands x rows x cols x 2 bytes).
+    """Return quality, bytes and ratio (raw: a byte or two a sample, as its dtype has).
 
-    `bias` is the largest of `band_bias` by magnitude.
+    `psnr` has the peak of the dtype's bits, `peak`; `bias` is the largest of `band_bias` by
+    magnitude.
     """
     quality = asdict(metrics.measure(original, decoded))
     histogram = quality.pop("histogram_distance")
     bias = metrics.band_bias(original, decoded)
+    peak = Scene(original).peak
     return {
         **quality,
+        "psnr": metrics.psnr(original, decoded, peak),
+        "peak": peak,
         "histogram_distance": list(histogram),
         "band_bias": list(bias),
         "bias": max(map(abs, bias)),
         "ndvi_error": metrics.ndvi_error(original, decoded),
         "worst_tile_psnr16": metrics.worst_tile_psnr(original, decoded, metrics.PEAK_16_BIT),
         "bytes": length,
+        "raw_bits": 8 * original.dtype.itemsize,
         "ratio": raw_bytes(original) / length,
     }
 

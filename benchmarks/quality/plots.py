@@ -10,7 +10,6 @@ from benchmarks.codecs.table import BASELINE_LABELS, BASELINES
 
 Series = dict[str, set[tuple[float, float]]]
 """Points (bits per pixel per band, PSNR16 in dB) of each codec."""
-RAW_BITS = 16
 
 
 def write_plots(document: Mapping[str, Any], folder: Path) -> list[Path]:
@@ -56,7 +55,7 @@ def _mean_series(summaries: Mapping[str, Mapping[str, Any]]) -> Series:
 
 def _add(series: Series, codecs: Mapping[str, Mapping[str, Any]]) -> None:
     for name, figures in codecs.items():
-        series[name].add((RAW_BITS / figures["ratio"], figures["psnr16"]))
+        series[name].add((figures["raw_bits"] / figures["ratio"], figures["psnr16"]))
 
 
 def _plot(path: Path, title: str, series: Series) -> Path:

@@ -6,7 +6,7 @@ from typing import Any
 from benchmarks.codecs.table import BASELINE_LABELS, BASELINES, BETTER_KLT
 from benchmarks.quality.curves import SHOWN
 
-HEAD = f"{'codec':<30}{'PSNR16':>9}{'SSIM':>9}{'ratio':>8}{'bytes':>11}"
+HEAD = f"{'codec':<30}{'PSNR16':>9}{'PSNR':>9}{'SSIM':>9}{'ratio':>8}{'bytes':>11}"
 CURVE_HEAD = (
     f"{'ratio':>6}  {'codec':<24}{'PSNR16':>8}{'SSIM':>8}{'NDVI':>9}{'bias':>8}"
     f"{'angle':>8}{'worst':>8}"
@@ -15,9 +15,9 @@ DELTA_HEAD = f"{'against':<30}{'BD-rate':>10}{'BD-PSNR':>10}"
 
 
 def table_row(name: str, figures: Mapping[str, Any]) -> str:
-    """Return one line: PSNR with peak 65535 in dB, SSIM, compression ratio, bytes."""
+    """Return one line: PSNR of peak 65535 and of the source's own in dB, SSIM, ratio, bytes."""
     return (
-        f"{name:<30}{figures['psnr16']:>9.2f}{figures['ssim']:>9.4f}"
+        f"{name:<30}{figures['psnr16']:>9.2f}{figures['psnr']:>9.2f}{figures['ssim']:>9.4f}"
         f"{figures['ratio']:>8.2f}{figures['bytes']:>11.0f}"
     )
 

@@ -28,6 +28,7 @@ from onboard.downlink.recorder import Recorder
 from onboard.encoder import Encoder, Options
 from onboard.errors import SkybookError
 from onboard.image.lines import LineSource
+from onboard.image.rawrows import RawRows
 from onboard.link.header import SceneHeader
 from onboard.link.packet import PacketOptions
 
@@ -140,7 +141,7 @@ def _stream_once(encoder: Encoder, scrub: Scrub, image: NDArray[np.uint16], line
     bands, _, width = image.shape
     packets = PacketOptions()
     options = Options(ratio=RATIO, window="strip", packets=packets)
-    source = LineSource("bil", "u16", "little", bands, width).strips(
+    source = LineSource(RawRows("bil", "u16", "little", bands, width)).strips(
         io.BytesIO(lines), encoder.bundle.tile
     )
     header = SceneHeader("u16", 16, bands, width, 0)

@@ -6,6 +6,7 @@
 #define PART SKYBOOK_TILE /* pixels that are rotated at once */
 #define PLANE_LIMIT 2047
 #define SOME 4   /* one row and one column of pixels in so many is asked what gradients miss */
+#define ALIGNED 7 /* times, at most, that deviations grow as planes of a mosaic are moved */
 #define MISSED 2 /* times the gradients' steepness is less than that of these */
 #ifndef SKYBOOK_NARROW
 #define SKYBOOK_NARROW INT32_MAX /* sums up to which 32 bits do; less only to test the others */
@@ -26,7 +27,8 @@ static uint32_t find_nodata(struct skybook_encoder *encoder, uint32_t column)
         memset(nodata, 0, pixels);
         return pixels;
     }
-    const uint16_t value = encoder->options.nodata;
+    const uint16_t value =
+        (uint16_t)((encoder->options.nodata + skybook_lift(&encoder->options)) & 0xFFFFu);
     memset(nodata, 1, pixels);
     for (uint32_t band = 0; band < encoder->form.bands; band++) {
         for (uint32_t row = 0; row < tile->rows; row++) {
@@ -100,26 +102,30 @@ struct differences {
     const uint8_t *gaps;
     uint32_t rows, cols;
     uint32_t bands;
+    uint32_t pitch; /* values of a row from those of the next; gaps have no others between */
     uint32_t apart; /* values of a band from those of the next */
     uint32_t pairs; /* 2: each value is in one pair of a row and in one of a column; 1: in two */
     uint64_t total; /* of steepness */
     uint32_t usual; /* steepness; 0 if not yet known */
 };
 
-/* Differences between values `step` apart, of `count` values `stride` apart: add up how steep they
- * are or, once it is known what is usual, their weighted products. */
-static void add_differences(struct differences *all, uint32_t first, uint32_t count, uint32_t stride,
-                            uint32_t step, skybook_square covariance)
+/* Differences between values and those to the right or, `down`, below, of `count` values of a row
+ * `stride` apart: add up how steep they are or, once it is known what is usual, their weighted
+ * products. */
+static void add_differences(struct differences *all, uint32_t row, uint32_t count, uint32_t stride,
+                            bool down, skybook_square covariance)
 {
     const uint32_t bands = all->bands;
+    const uint32_t step = down ? all->pitch : 1, gap_step = down ? all->cols : 1;
+    const uint8_t *gaps = &all->gaps[row * all->cols];
     int32_t differences[SKYBOOK_MAX_BANDS][SKYBOOK_LARGEST_TILE];
     uint32_t steepness[SKYBOOK_LARGEST_TILE] = {0};
     for (uint32_t band = 0; band < bands; band++) {
-        const int32_t *own = &all->values[band * all->apart];
+        const int32_t *own = &all->values[band * all->apart + row * all->pitch];
         for (uint32_t i = 0; i < count; i++) {
-            const uint32_t low = first + i * stride, high = low + step;
-            const bool gap = (all->gaps[low] | all->gaps[high]) != 0;
-            const int32_t difference = gap ? 0 : own[high] - own[low];
+            const uint32_t col = i * stride;
+            const bool gap = (gaps[col] | gaps[col + gap_step]) != 0;
+            const int32_t difference = gap ? 0 : own[col + step] - own[col];
             differences[band][i] = difference;
             steepness[i] += (uint32_t)(difference < 0 ? -difference : difference);
         }
@@ -152,22 +158,22 @@ static void add_some(struct differences *all, uint32_t some, skybook_square cova
 {
     const uint32_t rows = all->rows, cols = all->cols, pairs = all->pairs;
     for (uint32_t row = 0; row < rows; row += some) {
-        add_differences(all, row * cols, pairs == 2 ? cols / 2 : cols - 1, pairs, 1, covariance);
+        add_differences(all, row, pairs == 2 ? cols / 2 : cols - 1, pairs, false, covariance);
     }
     for (uint32_t row = 0; row + 1 < rows; row += pairs) {
-        add_differences(all, row * cols, (cols + some - 1) / some, some, cols, covariance);
+        add_differences(all, row, (cols + some - 1) / some, some, true, covariance);
     }
 }
 
-static void add_up(const struct skybook_form *form, const int32_t *deviations,
+static void add_up(const struct skybook_form *form, const struct skybook_work *work,
                    const struct skybook_tile *tile, int32_t *sums)
 {
     const uint32_t rows = tile->rows / 2u, cols = tile->cols / 2u;
     const uint32_t pixels = form->tile * form->tile;
     for (uint32_t band = 0; band < form->bands; band++) {
         for (uint32_t row = 0; row < rows; row++) {
-            const int32_t *upper = &deviations[band * pixels + 2 * row * tile->cols];
-            const int32_t *lower = upper + tile->cols;
+            const int32_t *upper = &work->latents[band * pixels + 2 * row * work->sides[1]];
+            const int32_t *lower = upper + work->sides[1];
             int32_t *out = &sums[band * (pixels / 4) + row * cols];
             for (uint32_t col = 0; col < cols; col++) {
                 out[col] = upper[2 * col] + upper[2 * col + 1] + lower[2 * col] + lower[2 * col + 1];
@@ -192,10 +198,10 @@ static void measure(const struct skybook_form *form, struct skybook_work *work,
                                                lower[2 * col] | lower[2 * col + 1]);
         }
     }
-    add_up(form, work->latents, tile, sums);
-    struct differences gradients = {sums, gaps, rows, cols, form->bands, apart / 4, 2, 0, 0};
-    struct differences pixels = {work->latents, work->nodata, tile->rows, tile->cols, form->bands,
-                                 apart,         1,            0,          0};
+    add_up(form, work, tile, sums);
+    struct differences gradients = {sums, gaps, rows, cols, form->bands, cols, apart / 4, 2, 0, 0};
+    struct differences pixels = {work->latents, work->nodata, tile->rows,    tile->cols, form->bands,
+                                 work->sides[1], apart,       1,             0,          0};
     add_some(&gradients, 1, covariance);
     add_some(&pixels, SOME, covariance);
     const bool missed = MISSED * gradients.total < pixels.total;
@@ -290,15 +296,15 @@ static int32_t survey(const struct skybook_form *form, const int32_t *pixels, ui
     return largest;
 }
 
-/* Deviations to components; false if they are not those that were put. */
+/* Deviations, none of more than `most`, to components; false if they are not those that were put. */
 static bool rotate(const struct skybook_form *form, struct skybook_work *work,
-                   struct skybook_tile *tile)
+                   struct skybook_tile *tile, uint32_t most)
 {
     const uint32_t bands = form->bands, apart = form->tile * form->tile;
     skybook_square matrix;
     skybook_make_matrix(tile->angles, bands, matrix);
     int32_t *pixels = work->latents;
-    const uint32_t count = (uint32_t)tile->rows * tile->cols;
+    const uint32_t count = (uint32_t)work->sides[0] * work->sides[1];
     int64_t weight = 0;
     for (uint32_t component = 0; component < bands; component++) {
         int64_t sum = 0;
@@ -310,7 +316,7 @@ static bool rotate(const struct skybook_form *form, struct skybook_work *work,
     }
     uint32_t before[SKYBOOK_MAX_BANDS] = {0}, after[SKYBOOK_MAX_BANDS] = {0};
     int32_t largest = 0;
-    const bool narrow = weight * tile->bits + 8192 <= SKYBOOK_NARROW;
+    const bool narrow = weight * most + 8192 <= SKYBOOK_NARROW;
     for (uint32_t first = 0; first < count; first += PART) {
         const uint32_t left = count - first;
         const uint32_t part = left < PART ? left : PART;
@@ -357,11 +363,18 @@ enum skybook_status skybook_front_end(struct skybook_encoder *encoder, uint32_t 
             return SKYBOOK_ERROR_MEMORY;
         }
     }
+    uint32_t most = tile->bits;
+    work->sides[0] = (uint8_t)tile->rows;
+    work->sides[1] = (uint8_t)tile->cols;
+    if (encoder->options.bayer != 0) {
+        skybook_align(work, tile);
+        most = ALIGNED * most + ALIGNED;
+    }
     if (!tile->measured) {
         skybook_square covariance;
         measure(form, work, tile, covariance);
         skybook_choose_angles(covariance, form->bands, tile->angles);
         tile->measured = true;
     }
-    return rotate(form, work, tile) ? SKYBOOK_OK : SKYBOOK_ERROR_MEMORY;
+    return rotate(form, work, tile, most) ? SKYBOOK_OK : SKYBOOK_ERROR_MEMORY;
 }

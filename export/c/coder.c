@@ -124,12 +124,13 @@ static uint32_t put_side(const struct skybook_encoder *encoder, const struct sky
     const struct skybook_form *form = &encoder->form;
     const struct skybook_work *work = &encoder->work;
     const uint32_t angles = form->bands * (form->bands - 1) / 2;
+    const uint32_t lift = skybook_lift(&encoder->options) << form->fraction;
     body[0] = (uint8_t)(tile->state + (work->dependent ? SKYBOOK_DEPENDENT : 0) +
                         (work->full ? SKYBOOK_FULL : 0));
     body[1] = tile->code;
     memcpy(body + 2, tile->angles, angles);
     for (uint32_t band = 0; band < form->bands; band++) {
-        skybook_put16(body + 2 + angles + 2 * band, tile->means[band]);
+        skybook_put16(body + 2 + angles + 2 * band, (tile->means[band] - lift) & 0xFFFFu);
     }
     if (work->full) {
         skybook_put_floors(form, work, body + 1 + form->side_bytes);

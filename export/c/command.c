@@ -6,17 +6,30 @@
 
 #define PROTECT_ROOM 42 /* bytes by which protect makes the longest packet longer */
 #define CONTROL_BYTES 2
+#define WORD 8 /* a word that an option takes, at most, and its end */
+#define MOST_BYTES ((uint64_t)1 << 40)
 
 const char *const skybook_usage =
     "usage: skybook INPUT -o OUTPUT --width N [options]\n"
     "       skybook selftest         golden tiles of the bundle; JSON, exit code 5 if one differs\n"
     "       skybook bench [--quick]  speed, cycles and stack on this machine; JSON\n"
-    "INPUT: raw u16 samples, - for stdin. OUTPUT: .pkt space packets, else segments; - for stdout\n"
+    "INPUT: raw samples, - for stdin. OUTPUT: .pkt space packets, else segments; - for stdout\n"
     "  --bands N               of the scene (4, or as many as this build takes)\n"
     "  --layout bil|bip|bsq    order of the samples (bil); bsq only from a file\n"
     "  --byte-order little|big of the samples (little)\n"
+    "  --dtype u16|u8|i16|i8   type of a sample (u16)\n"
+    "  --packed be10|be12|le10|le12|mipi10|mipi12\n"
+    "                          u16 of 10 or 12 bits without gaps: the first sample in the highest\n"
+    "                          bits of a big-endian number, or in the lowest of a little-endian one;\n"
+    "                          as CSI-2 RAW10 and RAW12: high 8 bits of each, then a byte of low ones\n"
+    "  --bayer rggb|bggr|grbg|gbrg\n"
+    "                          the one band is a mosaic of such cells of 2 x 2 samples\n"
+    "  --skip-bytes N          bytes before the first line (0)\n"
+    "  --line-skip N           bytes at the start of each line (0)\n"
+    "  --line-bytes N          bytes from the start of a line (of one band; in bip of all) to that of\n"
+    "                          the next (what its samples take)\n"
     "  --nodata V              value that means: no data here\n"
-    "  --significant-bits N    bits of a sample in use (16)\n"
+    "  --significant-bits N    bits of a sample in use (all)\n"
     "  --ratio R               raw bytes over bytes (20.48)\n"
     "  --bytes N --lines N     bytes of the whole stream, of so many lines, instead\n"
     "  --step-code N           one step, 0..255, for all tiles instead\n"
@@ -112,16 +125,67 @@ static bool take_flag(struct skybook_command *command, const char *name)
     return true;
 }
 
-static bool take_layout(struct skybook_command *command, const char *value)
+/* The place of a word among some, `count` if it is none of them. */
+static uint32_t place_of(const char *value, const char words[][WORD], uint32_t count)
 {
-    static const char *const names[] = {"bil", "bip", "bsq"};
-    for (uint32_t i = 0; i < 3; i++) {
-        if (strcmp(value, names[i]) == 0) {
-            command->layout = (enum skybook_layout)i;
-            return true;
-        }
+    uint32_t place = 0;
+    while (place < count && strcmp(value, words[place]) != 0) {
+        place++;
+    }
+    return place;
+}
+
+/* Take an option whose value is one of some words; false if it is none, or has another. */
+static bool take_word(struct skybook_command *command, const char *name, const char *value)
+{
+    static const char layouts[][WORD] = {"bil", "bip", "bsq"};
+    static const char types[][WORD] = {"u8", "u16", "i16", "i8"};
+    static const char packings[][WORD] = {"be10", "be12", "le10", "le12", "mipi10", "mipi12"};
+    static const char patterns[][WORD] = {"rggb", "bggr", "grbg", "gbrg"};
+    if (strcmp(name, "--layout") == 0) {
+        command->layout = (enum skybook_layout)place_of(value, layouts, 3);
+        return command->layout <= BSQ;
+    }
+    if (strcmp(name, "--dtype") == 0) {
+        command->options.sample_type = (uint8_t)place_of(value, types, 4);
+        return command->options.sample_type <= SKYBOOK_I8;
+    }
+    if (strcmp(name, "--packed") == 0) {
+        command->packing = (enum skybook_packing)(1 + place_of(value, packings, 6));
+        return command->packing <= MIPI12;
+    }
+    if (strcmp(name, "--bayer") == 0) {
+        command->options.bayer = (uint8_t)(1 + place_of(value, patterns, 4));
+        return command->options.bayer <= 4;
     }
     return false;
+}
+
+/* Read a value of no data, which may be below 0. */
+static bool read_nodata(const char *text, struct skybook_options *options)
+{
+    uint64_t value = 0;
+    const bool below = text[0] == '-';
+    options->has_nodata = number(text + below, 0, below ? 32768 : 65535, &value);
+    options->nodata = (uint16_t)((below ? 65536 - value : value) & 0xFFFFu);
+    return options->has_nodata;
+}
+
+uint32_t skybook_packing_bits(enum skybook_packing packing)
+{
+    switch (packing) {
+    case BE10:
+    case LE10:
+    case MIPI10:
+        return 10;
+    case BE12:
+    case LE12:
+    case MIPI12:
+        return 12;
+    case UNPACKED:
+    default:
+        return 8;
+    }
 }
 
 /* Take an option with its value; false if there is no such option or value. */
@@ -131,8 +195,6 @@ static bool take_option(struct skybook_command *command, const char *name, const
     uint64_t n = 0;
     if (strcmp(name, "-o") == 0) {
         command->output = value;
-    } else if (strcmp(name, "--layout") == 0) {
-        return take_layout(command, value);
     } else if (strcmp(name, "--byte-order") == 0) {
         command->big_endian = strcmp(value, "big") == 0;
         return command->big_endian || strcmp(value, "little") == 0;
@@ -144,9 +206,14 @@ static bool take_option(struct skybook_command *command, const char *name, const
         options->width = (uint32_t)n;
     } else if (strcmp(name, "--bands") == 0 && number(value, 1, 16, &n)) {
         options->bands = (uint8_t)n;
-    } else if (strcmp(name, "--nodata") == 0 && number(value, 0, 65535, &n)) {
-        options->has_nodata = true;
-        options->nodata = (uint16_t)n;
+    } else if (strcmp(name, "--nodata") == 0) {
+        return read_nodata(value, options);
+    } else if (strcmp(name, "--skip-bytes") == 0 && number(value, 0, MOST_BYTES, &n)) {
+        command->skip_bytes = n;
+    } else if (strcmp(name, "--line-skip") == 0 && number(value, 0, MOST_BYTES, &n)) {
+        command->line_skip = n;
+    } else if (strcmp(name, "--line-bytes") == 0 && number(value, 1, MOST_BYTES, &n)) {
+        command->line_bytes = n;
     } else if (strcmp(name, "--significant-bits") == 0 && number(value, 1, 16, &n)) {
         options->significant_bits = (uint8_t)n;
     } else if (strcmp(name, "--bytes") == 0 && number(value, 1, (uint64_t)1 << 38, &n)) {
@@ -171,7 +238,7 @@ static bool take_option(struct skybook_command *command, const char *name, const
                number(value, 0, ((uint64_t)1 << 40) - 1, &n)) {
         options->line_period = n;
     } else {
-        return false;
+        return take_word(command, name, value);
     }
     return true;
 }
@@ -186,6 +253,39 @@ static bool is_rate(const char *name)
 {
     return strcmp(name, "--ratio") == 0 || strcmp(name, "--bytes") == 0 ||
            strcmp(name, "--step-code") == 0;
+}
+
+/* Fill in the bits of samples, and the `usual` bands; from what is told of a mosaic to what is told of its planes. False
+ * with a word on stderr if that does not go. */
+static bool fill_in(struct skybook_command *command, uint8_t usual)
+{
+    struct skybook_options *options = &command->options;
+    const bool small = options->sample_type == SKYBOOK_U8 || options->sample_type == SKYBOOK_I8;
+    const bool packed = command->packing != UNPACKED;
+    if (packed && options->sample_type != SKYBOOK_U16) {
+        fputs("--packed: expected samples of u16\n", stderr);
+        return false;
+    }
+    if (options->significant_bits == 0) {
+        const uint32_t bits = packed ? skybook_packing_bits(command->packing) : small ? 8 : 16;
+        options->significant_bits = (uint8_t)bits;
+    }
+    if (options->bayer > 0) {
+        if (options->bands > 1) {
+            fputs("--bayer: expected one band\n", stderr);
+            return false;
+        }
+        options->bands = 4;
+        if (options->width % 2 + options->height % 2 > 0) {
+            fputs("--bayer: expected a --width, and --lines, that are even\n", stderr);
+            return false;
+        }
+        options->width /= 2;
+        options->height /= 2;
+        options->line_period *= 2;
+    }
+    options->bands = options->bands == 0 ? usual : options->bands;
+    return true;
 }
 
 /* Whether what was asked for fits together. */
@@ -206,6 +306,8 @@ bool skybook_parse(struct skybook_command *command, int count, char **arguments)
     const char *rate = NULL;
     memset(command, 0, sizeof(*command));
     skybook_defaults(&command->options, 0);
+    const uint8_t usual = command->options.bands;
+    command->options.significant_bits = command->options.bands = 0; /* not told */
     for (int i = 1; i < count; i++) {
         const char *name = arguments[i];
         if (strcmp(name, "--help") == 0) {
@@ -234,7 +336,7 @@ bool skybook_parse(struct skybook_command *command, int count, char **arguments)
             return false;
         }
     }
-    if (!is_whole(command)) {
+    if (!is_whole(command) || !fill_in(command, usual)) {
         return false;
     }
     if (ends_in_pkt(command->output)) {

@@ -7,17 +7,26 @@
 #include "skybook.h"
 
 enum skybook_layout { BIL, BIP, BSQ };
+/* How samples of 10 and 12 bits are packed; the high 8 bits of each apart in those of MIPI. */
+enum skybook_packing { UNPACKED, BE10, BE12, LE10, LE12, MIPI10, MIPI12 };
 
 struct skybook_command {
     struct skybook_options options;
     const char *input, *output; /* - for stdin and stdout */
     enum skybook_layout layout;
     bool big_endian;
+    enum skybook_packing packing;
+    uint64_t skip_bytes; /* before the first line */
+    uint64_t line_skip;  /* at the start of each line */
+    uint64_t line_bytes; /* from the start of a line to that of the next; 0: no padding */
     bool protect_room; /* whether packet_bytes are those of protected packets, too */
     bool json;   /* say what came of it as JSON */
     bool help;   /* and nothing else */
     bool resume; /* go on where the output stops */
 };
+
+/* Bits of a packed sample; 8 of one that is not packed, which says nothing. */
+uint32_t skybook_packing_bits(enum skybook_packing packing);
 
 /* What --help says. */
 extern const char *const skybook_usage;

@@ -15,12 +15,25 @@ void skybook_defaults(struct skybook_options *options, uint32_t width)
     memset(options, 0, sizeof(*options));
     options->width = width;
     options->bands = SKYBOOK_CLASSES < SKYBOOK_MAX_BANDS ? SKYBOOK_CLASSES : SKYBOOK_MAX_BANDS;
+    options->sample_type = SKYBOOK_U16;
     options->significant_bits = 16;
     options->segment_bytes = 1000;
     options->packet_bytes = 1024;
     options->apid = 1;
     options->ratio = 20.48;
     options->step_code = -1;
+}
+
+/* Whether samples are of a type, of as many bits, and no data a value of it. */
+static bool samples_fit(const struct skybook_options *o)
+{
+    const uint32_t bits = 8 * skybook_sample_bytes(o);
+    const bool nodata = !o->has_nodata || o->sample_type == SKYBOOK_U16 ||
+                        o->sample_type == SKYBOOK_I16 ||
+                        (o->sample_type == SKYBOOK_U8 ? o->nodata < 256
+                                                      : (o->nodata + 128u) % 65536 < 256);
+    return o->sample_type <= SKYBOOK_I8 && o->significant_bits >= 1 && o->significant_bits <= bits &&
+           nodata && o->bayer <= SKYBOOK_PATTERNS && (o->bayer == 0 || o->bands == 4);
 }
 
 static bool fits(const struct skybook_options *o)
@@ -36,9 +49,8 @@ static bool fits(const struct skybook_options *o)
     const bool before = o->first_row < MAX_LINES / tile && o->spent <= INT64_MAX / 2 &&
                         (o->height == 0 || o->first_row * tile < o->height) &&
                         (o->first_row == 0 || o->run > 0);
-    const bool samples = o->significant_bits >= 1 && o->significant_bits <= 16 && o->bands >= 1 &&
-                         o->bands <= SKYBOOK_MAX_BANDS;
-    return o->width >= 1 && samples &&
+    const bool bands = o->bands >= 1 && o->bands <= SKYBOOK_MAX_BANDS;
+    return o->width >= 1 && bands && samples_fit(o) &&
            o->step_code <= SKYBOOK_COARSEST && o->height <= MAX_LINES &&
            o->run <= SKYBOOK_MAX_RUN && segments && packets && rate && budget && before;
 }
@@ -65,7 +77,8 @@ static int64_t share_of(const struct skybook_encoder *encoder, uint32_t line, in
         return product / height - (product % height < 0 ? 1 : 0);
     }
     /* The one division in floating point: both numbers are exact, so IEEE 754 gives one result. */
-    const double raw = (double)((uint64_t)2 * options->bands * options->width * line);
+    const double raw = (double)((uint64_t)skybook_sample_bytes(options) * options->bands *
+                                options->width * line);
     const double share = raw / options->ratio;
     return share < 9e15 ? (int64_t)share : INT64_MAX / 2;
 }
@@ -238,6 +251,7 @@ static void take_line(struct skybook_encoder *encoder, const uint16_t *samples, 
                       size_t pixel)
 {
     const uint32_t width = encoder->options.width;
+    const uint32_t lift = skybook_lift(&encoder->options);
     for (uint32_t b = 0; b < encoder->form.bands; b++) {
         const uint16_t *from = samples + b * band;
         uint16_t *to = encoder->samples[b * encoder->form.tile + encoder->held];
@@ -247,6 +261,9 @@ static void take_line(struct skybook_encoder *encoder, const uint16_t *samples, 
             for (uint32_t col = 0; col < width; col++) {
                 to[col] = from[col * pixel];
             }
+        }
+        for (uint32_t col = 0; lift > 0 && col < width; col++) {
+            to[col] = (uint16_t)((to[col] + lift) & 0xFFFFu);
         }
         for (uint32_t column = 0; column < encoder->columns; column++) {
             encoder->sums[column][b] += skybook_words_of_line(encoder, column, to);

@@ -1,4 +1,4 @@
-/* Command line: raw lines of u16 samples to a stream.
+/* Command line: raw lines to a stream.
  *
  * Exit codes: 0 ok, 1 internal, 2 usage, 3 bad input, 5 memory changed, 6 limit exceeded. */
 #if defined(__unix__) || defined(__APPLE__)
@@ -12,10 +12,11 @@
 
 #include "bench.h"
 #include "command.h"
+#include "input.h"
+#include "parts.h"
 #include "recorded.h"
 
 static struct skybook_encoder encoder;
-static uint8_t raw[2 * SKYBOOK_MAX_BANDS * SKYBOOK_MAX_WIDTH];
 static uint16_t samples[SKYBOOK_MAX_BANDS * SKYBOOK_MAX_WIDTH];
 
 static int fail(enum skybook_status status, const char *text)
@@ -74,75 +75,54 @@ static bool sync(FILE *output)
 #endif
 }
 
-static uint16_t sample_at(const uint8_t *bytes, bool big_endian)
+static const char *fault_of(enum skybook_line found)
 {
-    const unsigned high = bytes[big_endian ? 0 : 1], low = bytes[big_endian ? 1 : 0];
-    return (uint16_t)((high << 8 | low) & 0xFFFFu);
-}
-
-/* Lines of a file of bands one after the other; 0 if it is none. */
-static long rows_of(FILE *input, size_t line)
-{
-    if (fseek(input, 0, SEEK_END) != 0) {
-        return 0;
+    switch (found) {
+    case LINE_STRAY:
+        return "input: expected 0 in all bits after the last packed sample of a line: is --width "
+               "another, or --packed?";
+    case LINE_FAILED:
+        return "input: cannot be read";
+    case LINE_READ:
+    case LINE_NONE:
+    case LINE_CUT:
+    default:
+        return "input: ends within a line";
     }
-    const long length = ftell(input); /* -1 if it cannot be told: no whole lines */
-    return length % (long)line == 0 ? length / (long)line : 0;
-}
-
-/* Read a line of all bands; its bytes, fewer where the input ends. */
-static size_t read_line(const struct skybook_command *command, FILE *input, long rows, long row)
-{
-    const size_t width = 2 * (size_t)command->options.width;
-    if (command->layout != BSQ) {
-        return fread(raw, 1, command->options.bands * width, input);
-    }
-    size_t got = 0;
-    for (long band = 0; band < command->options.bands && row < rows; band++) {
-        if (fseek(input, (band * rows + row) * (long)width, SEEK_SET) == 0) {
-            got += fread(raw + (size_t)band * width, 1, width, input);
-        }
-    }
-    return got;
 }
 
 /* Push all lines; `text` tells what is wrong with the input, if anything is. */
-static enum skybook_status push_all(const struct skybook_command *command, FILE *input,
+static enum skybook_status push_all(const struct skybook_command *command, FILE *file,
                                     FILE *output, struct skybook_roughness *roughness,
                                     const char **text)
 {
     const uint32_t skipped = command->options.first_row * encoder.form.tile;
     const uint32_t width = command->options.width, bands = command->options.bands;
-    const size_t line = (size_t)2 * bands * width;
-    const long rows = command->layout == BSQ ? rows_of(input, line) : 0;
-    if (command->layout == BSQ && rows == 0) {
-        *text = "input: expected a file of whole lines, since bands follow each other";
+    struct skybook_input input;
+    if (!skybook_open_input(&input, command, file)) {
+        *text = "input: expected whole lines after --skip-bytes, in bsq a file of them; --line-bytes "
+                "of what the samples take or more";
         return SKYBOOK_ERROR_INPUT;
     }
-    for (long row = 0;; row++) {
-        if (command->options.height > 0 && (uint32_t)row == command->options.height) {
+    for (uint64_t line = 0;; line++) {
+        if (command->options.height > 0 && line == command->options.height) {
             return SKYBOOK_OK;
         }
-        const size_t got = read_line(command, input, rows, row);
-        if (ferror(input)) {
-            *text = "input: cannot be read";
-            return SKYBOOK_ERROR_INPUT;
-        }
-        if (command->layout == BSQ ? row == rows : got == 0) {
+        const enum skybook_line found = skybook_read_line(&input, line, samples);
+        if (found == LINE_NONE) {
             return SKYBOOK_OK;
         }
-        if (got < line) {
-            *text = "input: ends within a line";
+        if (found != LINE_READ) {
+            *text = fault_of(found);
             return SKYBOOK_ERROR_INPUT;
         }
-        if ((unsigned long)row < skipped) {
+        if (line < skipped) {
             continue;
         }
-        for (size_t i = 0; i < line / 2; i++) {
-            samples[i] = sample_at(raw + 2 * i, command->big_endian);
+        if (command->packing == UNPACKED && skybook_sample_bytes(&command->options) == 2) {
+            skybook_look(roughness, command, samples);
         }
-        skybook_look(roughness, command, samples);
-        const bool bip = command->layout == BIP;
+        const bool bip = command->layout == BIP && command->options.bayer == 0;
         const enum skybook_status status =
             skybook_push(&encoder, samples, 1, bip ? 1 : width, 0, bip ? bands : 1);
         if (status != SKYBOOK_OK) {

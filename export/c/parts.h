@@ -16,6 +16,7 @@
 #define SKYBOOK_SIZE_CAP 40      /* sizes of symbols in contexts, at most */
 #define SKYBOOK_HALF_SIZE_CAP 63 /* those in half steps */
 #define SKYBOOK_DEPENDENT 4      /* added to the state of a tile whose indices follow a trellis */
+#define SKYBOOK_PATTERNS 4       /* of the cells of a Bayer mosaic */
 #define SKYBOOK_FULL 8           /* added to the state of a tile of which every symbol is coded */
 #define SKYBOOK_STATES 32        /* of the trellis */
 #define SKYBOOK_ROW_BITS 10      /* a symbol is the residual above its row of the tables */
@@ -46,6 +47,26 @@ static inline uint32_t skybook_highest_bit(uint32_t value)
 #endif
 }
 
+/* Where a place beyond `size` lies when it is mirrored at the end, again and again. */
+static inline uint32_t skybook_mirrored(uint32_t place, uint32_t size)
+{
+    const uint32_t within = place % (2 * size);
+    return within < size ? within : 2 * size - 1 - within;
+}
+
+/* Bytes of a sample as it came in. */
+static inline uint32_t skybook_sample_bytes(const struct skybook_options *options)
+{
+    return options->sample_type == SKYBOOK_U8 || options->sample_type == SKYBOOK_I8 ? 1 : 2;
+}
+
+/* What is added to samples, modulo 2^16, so that none of the significant bits is below 0. */
+static inline uint32_t skybook_lift(const struct skybook_options *options)
+{
+    const bool is_signed = options->sample_type == SKYBOOK_I16 || options->sample_type == SKYBOOK_I8;
+    return is_signed ? 1u << (options->significant_bits - 1u) : 0;
+}
+
 /* crc.c: CRC-32C of segments, and of the next part of what has a CRC so far; CRC-16 of packets. */
 uint32_t skybook_crc32c(const uint8_t *bytes, size_t length);
 uint32_t skybook_crc32c_on(uint32_t crc, const uint8_t *bytes, size_t length);
@@ -68,6 +89,9 @@ void skybook_make_matrix(const uint8_t angles[SKYBOOK_ANGLES], uint32_t bands, s
 
 /* adaptive.c: a tile's nodata, means, angles; leaves the components and their shift. */
 enum skybook_status skybook_front_end(struct skybook_encoder *encoder, uint32_t column);
+
+/* alignment.c: the deviations of the planes of a Bayer mosaic, filled up and moved. */
+void skybook_align(struct skybook_work *work, const struct skybook_tile *tile);
 
 /* guard.c: what shows that memory is no longer what was put there. */
 uint64_t skybook_words(const void *memory, size_t length);

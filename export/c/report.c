@@ -4,8 +4,9 @@
 #include <string.h>
 
 #include "command.h"
+#include "parts.h"
 
-#define PEAK 65535.0
+#define PEAK16 65535.0
 #define LOOKED_AT 256u /* columns in the middle, at most, at which the order of bytes is looked at */
 #define ROUGHER 3      /* so many times the differences of neighbours are taken for swapped bytes */
 #define ROUNDING (1.0 / 12) /* squared error of a sample that is rounded once */
@@ -29,9 +30,11 @@ static void warn_of_order(const struct skybook_roughness *roughness,
     }
 }
 
-static uint32_t distance(uint32_t a, uint32_t b)
+/* How far apart two samples are; `sign` is the bit that is turned round where they may be below 0. */
+static uint32_t distance(uint32_t a, uint32_t b, uint32_t sign)
 {
-    return a > b ? a - b : b - a;
+    const uint32_t one = a ^ sign, other = b ^ sign;
+    return one > other ? one - other : other - one;
 }
 
 static uint32_t swap(uint32_t sample)
@@ -45,12 +48,14 @@ void skybook_look(struct skybook_roughness *roughness, const struct skybook_comm
     if (roughness->lines == roughness->tile) {
         return;
     }
+    const uint32_t sign = skybook_lift(&command->options) > 0 ? 0x8000u : 0;
+    const bool bip = command->layout == BIP && command->options.bayer == 0;
     const uint32_t width = command->options.width;
     const uint32_t first = width > LOOKED_AT ? (width - LOOKED_AT) / 2 : 0;
     const uint32_t stop = width > LOOKED_AT ? first + LOOKED_AT : width;
-    const size_t band = command->layout == BIP ? 1 : width;
+    const size_t band = bip ? 1 : width;
     const uint32_t bands = command->options.bands;
-    const size_t pixel = command->layout == BIP ? bands : 1;
+    const size_t pixel = bip ? bands : 1;
     for (uint32_t b = 0; b < bands; b++) {
         for (uint32_t col = first; col < stop; col++) {
             const uint32_t sample = samples[b * band + col * pixel], low = sample & 255u;
@@ -58,8 +63,8 @@ void skybook_look(struct skybook_roughness *roughness, const struct skybook_comm
             roughness->most_low = low > roughness->most_low ? low : roughness->most_low;
             if (col > first) {
                 const uint32_t before = samples[b * band + (col - 1) * pixel];
-                roughness->as_read += distance(sample, before);
-                roughness->swapped += distance(swap(sample), swap(before));
+                roughness->as_read += distance(sample, before, sign);
+                roughness->swapped += distance(swap(sample), swap(before), sign);
                 roughness->pairs++;
             }
         }
@@ -103,7 +108,9 @@ static double root_of(double square)
 
 static double decibels(double ratio)
 {
+    const bool below = ratio < 1;
     double found = 0, unit = 20;
+    ratio = below ? 1 / ratio : ratio;
     for (int digit = 0; digit < 8; digit++) {
         for (; ratio >= 10; ratio /= 10) {
             found += unit;
@@ -112,12 +119,30 @@ static double decibels(double ratio)
         ratio = fourth * fourth * square;
         unit /= 10;
     }
-    return found;
+    return below ? -found : found;
 }
 
 static double raw_bytes(const struct skybook_encoder *encoder)
 {
-    return 2.0 * encoder->options.bands * encoder->options.width * encoder->lines;
+    return (double)skybook_sample_bytes(&encoder->options) * encoder->options.bands *
+           encoder->options.width * encoder->lines;
+}
+
+/* The greatest number that the significant bits of a sample hold. */
+static double peak_of(const struct skybook_encoder *encoder)
+{
+    return (double)((1u << encoder->options.significant_bits) - 1u);
+}
+
+/* Bands, lines and columns as they came in: of a mosaic, not of its planes. */
+static uint32_t bands_of(const struct skybook_encoder *encoder)
+{
+    return encoder->options.bayer > 0 ? 1 : encoder->options.bands;
+}
+
+static uint32_t cell_of(const struct skybook_encoder *encoder)
+{
+    return encoder->options.bayer > 0 ? 2 : 1;
 }
 
 /* Warn of a rate that is out of reach, or is reached at the finest step. */
@@ -145,8 +170,10 @@ static void warn(const struct skybook_encoder *encoder)
 static void print_json(const struct skybook_encoder *encoder, FILE *to, double rmse)
 {
     const struct skybook_outcome *outcome = &encoder->outcome;
-    fprintf(to, "{\"schema\": 1, \"lines\": %" PRIu32 ", \"bands\": %d, \"columns\": %" PRIu32,
-            encoder->lines, encoder->options.bands, encoder->options.width);
+    const uint32_t cell = cell_of(encoder);
+    fprintf(to, "{\"schema\": 1, \"lines\": %" PRIu32 ", \"bands\": %" PRIu32
+                ", \"columns\": %" PRIu32, cell * encoder->lines, bands_of(encoder),
+            cell * encoder->options.width);
     fprintf(to, ", \"bytes\": %" PRIu64 ", \"packets\": %" PRIu32 ", \"raw_bytes\": %.0f",
             encoder->bytes, encoder->packets, raw_bytes(encoder));
     if (encoder->options.step_code >= 0) {
@@ -162,11 +189,13 @@ static void print_json(const struct skybook_encoder *encoder, FILE *to, double r
     if (outcome->samples > 0) {
         fprintf(to, ", \"step_codes\": [%u, %u], \"steps_dn\": [%.6g, %.6g]", outcome->finest,
                 outcome->coarsest, step_of(encoder, outcome->finest), step_of(encoder, outcome->coarsest));
-        fprintf(to, ", \"expected_psnr16_db\": %.4f, \"expected_rmse_dn\": %.6g",
-                decibels(PEAK / rmse), rmse);
+        fprintf(to, ", \"expected_psnr16_db\": %.4f, \"peak\": %.0f, \"expected_psnr_db\": %.4f",
+                decibels(PEAK16 / rmse), peak_of(encoder), decibels(peak_of(encoder) / rmse));
+        fprintf(to, ", \"expected_rmse_dn\": %.6g", rmse);
     } else {
-        fputs(", \"step_codes\": null, \"steps_dn\": null, \"expected_psnr16_db\": null, "
-              "\"expected_rmse_dn\": null", to);
+        fputs(", \"step_codes\": null, \"steps_dn\": null, \"expected_psnr16_db\": null, ", to);
+        fprintf(to, "\"peak\": %.0f, \"expected_psnr_db\": null, \"expected_rmse_dn\": null",
+                peak_of(encoder));
     }
     fputs("}\n", to);
 }
@@ -175,14 +204,16 @@ static void print_text(const struct skybook_encoder *encoder, const char *name, 
                        double rmse)
 {
     const struct skybook_outcome *outcome = &encoder->outcome;
-    fprintf(to, "%s: %" PRIu32 " lines of %d bands x %" PRIu32 " columns, %" PRIu32 " packets, ",
-            name, encoder->lines, encoder->options.bands, encoder->options.width, encoder->packets);
+    const uint32_t cell = cell_of(encoder);
+    fprintf(to, "%s: %" PRIu32 " lines of %" PRIu32 " bands x %" PRIu32 " columns, %" PRIu32
+                " packets, ", name, cell * encoder->lines, bands_of(encoder),
+            cell * encoder->options.width, encoder->packets);
     fprintf(to, "%" PRIu64 " bytes, ratio %.2f", encoder->bytes,
             raw_bytes(encoder) / (double)encoder->bytes);
     if (outcome->samples > 0) {
         fprintf(to, "; steps %.3g to %.3g DN (codes %u to %u), expected PSNR16 %.1f dB (RMSE %.3g DN)",
                 step_of(encoder, outcome->finest), step_of(encoder, outcome->coarsest), outcome->finest,
-                outcome->coarsest, decibels(PEAK / rmse), rmse);
+                outcome->coarsest, decibels(PEAK16 / rmse), rmse);
     }
     fputc('\n', to);
 }

@@ -3,12 +3,18 @@
 
 #include "parts.h"
 
-#define TYPE_U16 1
 #define CRITICAL 0x80u
 
 /* What shapes the stream, as it counts for the run. */
 enum { ONE_LAYER = 1, TRELLIS = 2, PACKETS = 8, PACKET_CONTROL = 16 };
 enum { RATE_RATIO = 1, RATE_BUDGET = 2, RATE_STEP_CODE = 4 };
+
+/* The value of no data as 32 bits of two's complement. */
+static uint32_t nodata_of(const struct skybook_options *options)
+{
+    const bool below = skybook_lift(options) > 0 && options->nodata >= 0x8000u;
+    return options->nodata | (below ? 0xFFFF0000u : 0);
+}
 
 /* The scene header as a segment, repeated in the stream; without a run if that is 0. */
 static void make_head(struct skybook_encoder *encoder, uint32_t run)
@@ -17,7 +23,7 @@ static void make_head(struct skybook_encoder *encoder, uint32_t run)
     uint8_t *body = encoder->head + SKYBOOK_NAMED_HEAD;
     size_t length = 13;
     body[0] = 0;
-    body[1] = TYPE_U16;
+    body[1] = options->sample_type;
     body[2] = options->significant_bits;
     skybook_put16(body + 3, options->bands);
     skybook_put32(body + 5, options->width);
@@ -25,7 +31,7 @@ static void make_head(struct skybook_encoder *encoder, uint32_t run)
     if (options->has_nodata) {
         body[length] = 1;
         skybook_put16(body + length + 1, 4);
-        skybook_put32(body + length + 3, options->nodata);
+        skybook_put32(body + length + 3, nodata_of(options));
         length += 7;
     }
     if (options->has_start_time) {
@@ -40,6 +46,12 @@ static void make_head(struct skybook_encoder *encoder, uint32_t run)
         skybook_put16(body + length + 1, 4);
         skybook_put32(body + length + 3, run);
         length += 7;
+    }
+    if (options->bayer > 0) {
+        body[length] = CRITICAL | 23u;
+        skybook_put16(body + length + 1, 1);
+        body[length + 3] = (uint8_t)(options->bayer - 1u);
+        length += 4;
     }
     skybook_bind(encoder, run);
     encoder->head_length =
@@ -89,16 +101,24 @@ static uint32_t crc_of_options(const struct skybook_encoder *encoder, uint32_t c
     return skybook_crc32c_on(crc, packed, length);
 }
 
-static uint32_t crc_of_samples(uint32_t crc, const uint16_t *samples, uint32_t count)
+/* Go on with a CRC by samples as they came in. */
+static uint32_t crc_of_samples(uint32_t crc, const struct skybook_options *options,
+                               const uint16_t *samples, uint32_t count)
 {
+    const uint32_t lift = skybook_lift(options), size = skybook_sample_bytes(options);
     uint8_t bytes[2 * SKYBOOK_TILE];
     for (uint32_t first = 0; first < count; first += SKYBOOK_TILE) {
         const uint32_t left = count - first;
         const uint32_t some = left < SKYBOOK_TILE ? left : SKYBOOK_TILE;
         for (uint32_t i = 0; i < some; i++) {
-            skybook_put16(bytes + (size_t)2 * i, samples[first + i]);
+            const uint32_t sample = (samples[first + i] - lift) & 0xFFFFu;
+            if (size == 1) {
+                bytes[i] = (uint8_t)(sample & 0xFFu);
+            } else {
+                skybook_put16(bytes + (size_t)2 * i, sample);
+            }
         }
-        crc = skybook_crc32c_on(crc, bytes, (size_t)2 * some);
+        crc = skybook_crc32c_on(crc, bytes, (size_t)size * some);
     }
     return crc;
 }
@@ -111,7 +131,8 @@ static uint32_t choose_run(struct skybook_encoder *encoder)
     crc = crc_of_options(encoder, crc);
     for (uint32_t b = 0; b < encoder->form.bands; b++) {
         for (uint32_t row = 0; row < encoder->held; row++) {
-            crc = crc_of_samples(crc, skybook_line(encoder, b, row), encoder->options.width);
+            const uint16_t *line = skybook_line(encoder, b, row);
+            crc = crc_of_samples(crc, &encoder->options, line, encoder->options.width);
         }
     }
     const uint32_t run = (crc ^ crc >> 24) & SKYBOOK_MAX_RUN;

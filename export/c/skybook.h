@@ -72,15 +72,21 @@ enum skybook_status {
 /* Takes one whole segment or packet; returns 0, or anything else to stop the encoder. */
 typedef int (*skybook_write)(void *user, const uint8_t *bytes, size_t length);
 
+/* Types of samples, as the scene header numbers them. */
+enum skybook_type { SKYBOOK_U8, SKYBOOK_U16, SKYBOOK_I16, SKYBOOK_I8 };
+
 struct skybook_options {
     uint32_t width;            /* columns, 1..SKYBOOK_MAX_WIDTH */
     uint8_t bands;             /* of the scene, 1..SKYBOOK_MAX_BANDS */
     uint16_t scene_id;         /* told apart by the receiver */
-    uint8_t significant_bits;  /* of a sample, 1..16 */
+    uint8_t sample_type;       /* an enum skybook_type */
+    uint8_t significant_bits;  /* of a sample, 1..16, or 1..8 of those of 8 bits */
+    uint8_t bayer;             /* 1 RGGB, 2 BGGR, 3 GRBG, 4 GBRG: bands, four, are the planes of such
+                                * a mosaic: rows and columns of its cells, row by row; 0: no mosaic */
     bool one_layer;            /* begin a segment at each layer; send a row layer by layer */
     bool trellis;              /* choose indices along a trellis: fewer bytes, for more time */
     bool has_nodata;           /* whether `nodata`, in all bands, means that there are no data */
-    uint16_t nodata;
+    uint16_t nodata;           /* two's complement where samples may be below 0 */
     bool has_start_time;       /* whether the scene header tells the start time */
     uint32_t start_seconds;    /* of line 0, since 1958-01-01T00:00:00 TAI */
     uint16_t start_fraction;   /* 1/65536 s */
@@ -174,6 +180,7 @@ struct skybook_work {
     uint32_t costs[SKYBOOK_UNITS];      /* of a position of a layer, in 1/256 bit */
     uint32_t before[SKYBOOK_UNITS + 1]; /* symbols before it */
     uint8_t nodata[SKYBOOK_LARGEST_TILE * SKYBOOK_LARGEST_TILE];
+    uint8_t sides[2];     /* rows and columns of the deviations, or components, of a plane */
     uint8_t positions[2]; /* rows and columns of positions */
     uint8_t borders[SKYBOOK_POSITIONS]; /* of the tile, that a position is next to: 0, 1 or 2 */
     uint32_t units;       /* positions of all layers */
@@ -274,7 +281,7 @@ enum skybook_status skybook_init_sized(struct skybook_encoder *encoder, size_t s
                                        const struct skybook_options *options, skybook_write write,
                                        void *user);
 
-/* Take lines. Sample of band b, row r, column c is samples[b * band + r * line + c * pixel]:
+/* Take lines; samples of other types than u16 as they are, modulo 2^16. Sample of band b, row r, column c is samples[b * band + r * line + c * pixel]:
  * line by line (BIL) band = width, line = bands * width, pixel = 1. A line beyond `height` is
  * SKYBOOK_ERROR_INPUT. After an error every call returns that error. */
 enum skybook_status skybook_push(struct skybook_encoder *encoder, const uint16_t *samples,

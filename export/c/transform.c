@@ -9,18 +9,11 @@
 #define WIDE (SKYBOOK_LARGEST_TILE + 8) /* a row of a plane; those in use may be shorter */
 #define SYMBOL_LIMIT (16382 * 64) /* so that a residual of two symbols is within 16 bits */
 
-/* Where a place beyond `size` lies when it is mirrored at the end, again and again. */
-static uint32_t mirrored(uint32_t place, uint32_t size)
-{
-    const uint32_t within = place % (2 * size);
-    return within < size ? within : 2 * size - 1 - within;
-}
-
 /* Where the place `index` - 4 of a side filled up to `whole` and continued by 4 comes from. */
 static uint32_t source(uint32_t index, uint32_t whole, uint32_t size)
 {
     const uint32_t place = index < 4 ? 3 - index : index - 4;
-    return mirrored(place < whole ? place : 2 * whole - 1 - place, size);
+    return skybook_mirrored(place < whole ? place : 2 * whole - 1 - place, size);
 }
 
 /* The sum of the rows of a plane that are in use. */
@@ -37,22 +30,23 @@ static bool make_plane(struct skybook_work *work, const struct skybook_tile *til
 {
     uint32_t sum = 0;
     const uint32_t rows = 8u * work->positions[0], cols = 8u * work->positions[1];
+    const uint32_t height = work->sides[0], width = work->sides[1];
     const unsigned shift = tile->shift;
     const int32_t half = 1 << shift >> 1;
     for (uint32_t row = 0; row < rows + 8; row++) {
-        const int32_t *from = &component[source(row, rows, tile->rows) * tile->cols];
+        const int32_t *from = &component[source(row, rows, height) * width];
         int16_t *to = &work->scratch.plane[row * (cols + 8)];
         uint32_t of_row = 0;
-        for (uint32_t col = 0; col < tile->cols; col++) {
+        for (uint32_t col = 0; col < width; col++) {
             to[col + 4] = (int16_t)((from[col] + half) >> shift);
             of_row += (uint32_t)from[col];
         }
-        sum += row >= 4 && row < tile->rows + 4u ? of_row : 0; /* the others come twice */
-        for (uint32_t col = tile->cols + 4u; col < cols + 8; col++) {
-            to[col] = to[source(col, cols, tile->cols) + 4];
+        sum += row >= 4 && row < height + 4u ? of_row : 0; /* the others come twice */
+        for (uint32_t col = width + 4u; col < cols + 8; col++) {
+            to[col] = to[source(col, cols, width) + 4];
         }
         for (uint32_t col = 0; col < 4; col++) {
-            to[col] = to[source(col, cols, tile->cols) + 4];
+            to[col] = to[source(col, cols, width) + 4];
         }
     }
     return sum == wanted;
@@ -164,9 +158,8 @@ static bool find_finest(const struct skybook_form *form, const struct skybook_wo
     if (!possible) {
         return false;
     }
-    unsigned shift = tile->shift < 7 ? 8u - tile->shift : 1u;
-    unsigned octaves = 0;
-    while (largest * SKYBOOK_LARGEST_MANTISSA >> (shift + octaves) >= SYMBOL_LIMIT) {
+    unsigned octaves = tile->shift > 7 ? tile->shift - 7u : 0; /* so that latents shift right */
+    while (largest * SKYBOOK_LARGEST_MANTISSA >> (8u + octaves - tile->shift) >= SYMBOL_LIMIT) {
         octaves++;
     }
     tile->finest = (uint8_t)(16 * octaves);

@@ -21,18 +21,14 @@ from onboard.codec.lapped.context import (
     ContextWeights,
 )
 from onboard.codec.lapped.errorguess import ErrorGuess
+from onboard.codec.lapped.frontends import alignment
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.part import MAX_BANDS
 from onboard.codec.lapped.quantizers.quantisation import LARGEST_WORD
 from onboard.codec.lapped.quantizers.trellis import Trellis
 from onboard.codec.lapped.sizeguess import SizeGuess
 from onboard.codec.lapped.tables import ESCAPE, Tables
-from onboard.codec.lapped.transform import (
-    LATENT_SHIFT,
-    PLANE_LIMIT,
-    SUB_STEPS,
-    LappedTransform,
-)
+from onboard.codec.lapped.transform import LATENT_SHIFT, PLANE_LIMIT, SUB_STEPS, LappedTransform
 from onboard.codec.lapped.trellis import SETS
 from onboard.codec.tile import STEPS
 from onboard.errors import BundleError
@@ -44,7 +40,7 @@ _PER_LINE = 96
 _GUESS_BINS = 96
 """Quarter octaves of a latent, from 1 to below 2^24."""
 _GUESS_SHIFTS = 9
-"""Octaves by which planes are scaled down, at most: those of 16 bands of 16 bits."""
+"""Octaves by which planes are scaled down, at most: those of 16 bands, or a mosaic, of 16 bits."""
 _GUESS_ORIGIN = 4 * (_GUESS_BINS - 1) + SUB_STEPS * _GUESS_SHIFTS
 
 
@@ -131,6 +127,7 @@ def constants(bundle: Bundle) -> list[Table]:
         Table("model", "uint8_t", np.frombuffer(bundle.tag, np.uint8)),
         Table("cosines", "int16_t", circle[:, 0, 0]),
         Table("sines", "int16_t", circle[:, 0, 1]),
+        Table("alignment", "int16_t", alignment.MATRICES),
         Table("filters", "int16_t", filters),
         Table("pairs", "int16_t", filters.reshape(4, 16, 32, 2).swapaxes(1, 2)),
         Table("bounds", "int32_t", _bounds(lapped.transform)),

@@ -71,6 +71,12 @@ def add_decode_command(commands: Commands) -> None:
     decode.add_argument("--threads", type=int, default=2, help="tiles decoded at once (default 2)")
     decode.add_argument("--original", type=Path, help="GeoTIFF to compare with")
     decode.add_argument("--quicklook", type=Path, help="PNG to write")
+    decode.add_argument(
+        "--rgb",
+        type=Path,
+        metavar="TIF",
+        help="GeoTIFF to write of the red, green and blue of a Bayer mosaic, demosaiced (OpenCV)",
+    )
     decode.add_argument("--gain", type=float, default=8.0, help="gain of the error panel")
     add_json_option(decode)
     decode.set_defaults(run=_decode)
@@ -78,9 +84,10 @@ def add_decode_command(commands: Commands) -> None:
 
 def _decode(arguments: argparse.Namespace) -> int:
     _check_outputs(arguments)
-    _refuse_overwriting(arguments, {"-o": arguments.output}, {"--dump": arguments.dump})
-    if arguments.all_scenes and (arguments.original or arguments.quicklook):
-        raise UsageError("--all-scenes: expected neither --original nor --quicklook")
+    images = {"-o": arguments.output, "--rgb": arguments.rgb}
+    _refuse_overwriting(arguments, images, {"--dump": arguments.dump})
+    if arguments.all_scenes and (arguments.original or arguments.quicklook or arguments.rgb):
+        raise UsageError("--all-scenes: expected neither --original, --quicklook nor --rgb")
     if arguments.all_scenes and arguments.scene_id is not None:
         raise UsageError("--all-scenes: expected no --scene-id")
     recordings = [open_recording(path) for path in arguments.input]
@@ -182,8 +189,10 @@ def _check_outputs(arguments: argparse.Namespace) -> None:
         product_of(arguments.output)
     elif not arguments.dump:
         raise UsageError("decode: expected -o OUTPUT.tif, --dump FILE.npz or both")
-    elif arguments.linear or arguments.original or arguments.quicklook:
-        raise UsageError("--linear, --original, --quicklook: expected -o, too")
+    elif arguments.linear or arguments.original or arguments.quicklook or arguments.rgb:
+        raise UsageError("--linear, --original, --quicklook, --rgb: expected -o, too")
+    if arguments.rgb:
+        product_of(arguments.rgb)
     if arguments.dump and arguments.dump.suffix.lower() != ".npz":
         raise UsageError(f"--dump {arguments.dump}: expected a file name in .npz")
 

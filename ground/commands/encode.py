@@ -24,6 +24,8 @@ def _encode(arguments: argparse.Namespace) -> int:
     beside = [Path(f"{arguments.input}{suffix}") for suffix in SIDECARS]
     refuse_overwriting({"-o": arguments.output, "--json": arguments.json}, beside)
     scene = geotiff.read(arguments.input)
+    if arguments.bayer:
+        scene = scene.split(arguments.bayer)
     header = replace(scene.header(), start_time=cuc_time(arguments.start_time))
     bundle = bundle.for_scene(header.bands, header.significant_bits)
     encoder = Encoder(bundle, arguments.engine, arguments.threads)

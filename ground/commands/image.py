@@ -1,6 +1,7 @@
 """What `decode -o` writes: image, mask and quicklook."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,12 @@ from ground.commands.progress import progress_bar
 from ground.decode.decoder import Decoded, Decoder
 from ground.decode.mask import Mask
 from ground.products import geotiff
+from ground.products.demosaic import demosaic
 from ground.products.geotiff import mask_path
 from ground.products.kinds import product_of
+from ground.scene import Scene
 from ground.station.recording import Pass
+from onboard.errors import UsageError
 from onboard.link.binding import Encoding
 
 
@@ -44,16 +48,44 @@ def write_image(
         original = geotiff.read(arguments.original).image
         valid = decoded.mask != Mask.NODATA
         if valid.any():
-            result["psnr16"] = metrics.psnr(
-                original, decoded.scene.image, metrics.PEAK_16_BIT, valid
-            )
-            text += f"\nPSNR16 {result['psnr16']:.2f} dB"
+            image, peak = decoded.scene.image, decoded.scene.peak
+            result["psnr16"] = metrics.psnr(original, image, metrics.PEAK_16_BIT, valid)
+            result |= {"peak": peak, "psnr": metrics.psnr(original, image, peak, valid)}
+            text += f"\n{_psnr_text(result)}"
     if arguments.quicklook:
         _quicklook(arguments, decoded, result)
+    if arguments.rgb:
+        reasons += product_of(arguments.rgb)(arguments.rgb, rgb_of(decoded), decoded.mask)
+        text += f"\n{arguments.rgb}: red, green, blue, demosaiced by OpenCV"
     if not decoded.complete:
         lost = np.isin(decoded.mask, (Mask.CONCEALED, Mask.FINE_MISSING)).any()
         reasons += reasons_of(decoded.reception, "the mask" * bool(lost))
     return result, text, reasons
+
+
+def _psnr_text(result: dict[str, Any]) -> str:
+    """Return PSNR16 and, where its peak is another, the source's own."""
+    text = f"PSNR16 {result['psnr16']:.2f} dB"
+    if result["peak"] == metrics.PEAK_16_BIT:
+        return text
+    return f"{text}, PSNR {result['psnr']:.2f} dB of peak {result['peak']}"
+
+
+def rgb_of(decoded: Decoded) -> Scene:
+    """Return the colours of a Bayer mosaic.
+
+    Raises:
+        UsageError: the scene is none.
+        EngineError: OpenCV is not installed.
+    """
+    scene = decoded.scene
+    if scene.bayer is None:
+        raise UsageError("--rgb: expected a Bayer mosaic, which the stream does not say it is")
+    image = demosaic(scene.image, scene.bayer)
+    image[:, decoded.mask == Mask.NODATA] = scene.nodata or 0
+    colours = replace(scene.facts, colours=(3, 4, 5))
+    names = ("red", "green", "blue")
+    return replace(scene, image=image, band_ids=names, facts=colours, bayer=None)
 
 
 def _result(decoded: Decoded, name: str, length: int) -> dict[str, Any]:
@@ -63,6 +95,7 @@ def _result(decoded: Decoded, name: str, length: int) -> dict[str, Any]:
         "bytes": length,
         "complete": decoded.complete,
         "shape": list(decoded.scene.image.shape),
+        "bayer": decoded.scene.bayer,
         "segments": dict(decoded.reception.counts),
         "mask_percent": {
             m.name.lower(): 100 * np.count_nonzero(decoded.mask == m) / pixels for m in Mask
@@ -93,7 +126,7 @@ def _quicklook(arguments: argparse.Namespace, decoded: Decoded, result: dict[str
     original = geotiff.read(arguments.original).image if arguments.original else None
     caption = f"{result['bundle']}, {result['bytes']} bytes"
     if "psnr16" in result:
-        caption += f", PSNR16 {result['psnr16']:.2f} dB"
+        caption += f", {_psnr_text(result)}"
     quicklook(
         arguments.quicklook,
         original,

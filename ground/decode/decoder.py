@@ -16,6 +16,7 @@ from ground.decode.reception import Reception
 from ground.scene import Scene
 from onboard.bundle import Bundle, known, load
 from onboard.errors import BundleError, StreamError, UsageError
+from onboard.image.bayer import CELL
 from onboard.image.files import DTYPES
 from onboard.image.tiles import DEFAULT_MAX_PIXELS
 from onboard.link.binding import NO_RUN, bind, bindings_of, run_of
@@ -127,7 +128,7 @@ class Decoder:
             raise UsageError(f"threads: expected 1 or more, found {threads}")
         self.bundle: Bundle = load(str(bundle_path))
         rebuilder = rebuilder_of(self.bundle)
-        self._rebuilders = {self._form(self.bundle): rebuilder}
+        self._rebuilders = {(*self._form(self.bundle), False): rebuilder}
         if linear:
             if not rebuilder.refines:
                 raise UsageError(
@@ -151,9 +152,9 @@ class Decoder:
         """Return what tells rebuilders of a bundle's scenes apart."""
         return bundle.bands, bundle.codec.fraction
 
-    def _network(self, bundle: Bundle) -> Network:
+    def _network(self, bundle: Bundle, header: SceneHeader) -> Network:
         """Return the network for scenes of a bundle: none where it was trained for others."""
-        if self._form(bundle) == self._form(self.bundle):
+        if self._form(bundle) == self._form(self.bundle) and not header.bayer:
             return self.network
         return Network(Unrefined(), 0, self.network.threads)
 
@@ -210,11 +211,12 @@ class Decoder:
         image = np.zeros((bundle.bands, grid.height, grid.width), dtype)
         mask = np.zeros(image.shape[1:], np.uint8)
         product = Product(image, mask, header, grid)
-        form = self._form(bundle)
+        form = *self._form(bundle), header.bayer is not None
         if form not in self._rebuilders:
-            self._rebuilders[form] = rebuilder_of(bundle)
+            rebuilder = rebuilder_of(bundle)
+            self._rebuilders[form] = rebuilder.for_mosaic() if header.bayer else rebuilder
         rebuilder = self._rebuilders[form]
-        network = self._network(bundle)
+        network = self._network(bundle, header)
         rebuilder.rebuild(reception, product, network, report)
         full = np.iinfo(dtype).bits
         scene = Scene(
@@ -226,7 +228,10 @@ class Decoder:
             header.facts,
             header.significant_bits if header.significant_bits < full else None,
             header.start_time,
+            header.bayer,
         )
+        if header.bayer:
+            scene, mask = scene.joined(), mask.repeat(CELL, axis=0).repeat(CELL, axis=1)
         told = reception.end is not None and reception.header is not None
         clean = not (reception.counts["damaged"] or reception.counts["other run"])
         complete = told and is_whole(mask) and clean

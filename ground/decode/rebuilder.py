@@ -76,6 +76,15 @@ class Rebuilder(Protocol[Tile]):
     def refines(self) -> bool:
         """Whether the network only refines an image, which can be had without it."""
 
+    def for_mosaic(self) -> "Rebuilder[Tile]":
+        """Return what rebuilds the planes of a Bayer mosaic.
+
+        Raises:
+            StreamError: the family knows no mosaics.
+            UsageError: the bundle has other bands.
+            EngineError: the processor's floats do not give the format's matrices.
+        """
+
     def tile(self, reception: Reception, grid: TileGrid, index: int) -> Tile:
         """Return what arrived of a tile of the grid, as far as it makes sense."""
 

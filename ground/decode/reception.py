@@ -10,6 +10,7 @@ from ground.decode.tile import AnySide, FrontEnd, TileReception
 from onboard.bundle import Bundle
 from onboard.codec.tile import ALL_NODATA
 from onboard.errors import BundleError, InputError, LimitError, StreamError, UsageError
+from onboard.image.files import is_signed
 from onboard.image.tiles import TileGrid
 from onboard.link.binding import run_of
 from onboard.link.header import EndOfScene, SceneHeader, told_run
@@ -193,7 +194,7 @@ class Reception:
     @property
     def signed(self) -> bool:
         """Whether samples are two's complement, as far as a scene header told."""
-        return self.header is not None and self.header.sample_type == "i16"
+        return self.header is not None and is_signed(self.header.sample_type)
 
     def sides(self, grid: TileGrid, front_end: FrontEnd[AnySide]) -> dict[int, AnySide]:
         """Return the side information of each tile of the grid that has any."""

@@ -146,6 +146,9 @@ class TileCoder(Protocol[P, Q]):
             BundleError: the bundle's tables do not allow it.
         """
 
+    def for_mosaic(self) -> Self:
+        """Return the coder for planes of a Bayer mosaic; UsageError, EngineError: it cannot be."""
+
     def prepare(
         self, tiles: NDArray[Any], present: NDArray[np.bool_], inside: tuple[int, int]
     ) -> P:

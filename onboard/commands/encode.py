@@ -24,6 +24,7 @@ from onboard.commands.rawinput import RawForm, add_raw_options, raw_words, swap_
 from onboard.downlink.recorder import Recorder
 from onboard.encoder import Encoder
 from onboard.encoder.outcome import Outcome
+from onboard.image.bayer import CELL, split
 from onboard.image.files import Image, read_npy, sample_type
 from onboard.link.header import SceneHeader
 from onboard.outputs import open_output, refuse_overwriting
@@ -73,7 +74,10 @@ def encode_to_file(
         recorder.flush()
     seconds = time.perf_counter() - begun
     bands, rows, cols = image.shape
-    figures = rate_figures(arguments, reduce(add, outcomes), raw, recorder.bytes)
+    if header and header.bayer:
+        bands, rows, cols = 1, CELL * rows, CELL * cols
+    peak = (header or SceneHeader.of(image)).peak
+    figures = rate_figures(arguments, reduce(add, outcomes), raw, recorder.bytes, peak)
     warn(arguments.output, rate_remarks(figures))
     return {
         "bundle": encoder.bundle.name,
@@ -83,6 +87,7 @@ def encode_to_file(
         "rows": rows,
         "columns": cols,
         "sample_type": sample_type(image),
+        "bayer": header.bayer if header else None,
         "bytes": recorder.bytes,
         "packets": recorder.packets,
         "raw_bytes": raw,
@@ -98,8 +103,9 @@ def encode_to_file(
 def encode_text(result: dict[str, Any], output: Path) -> str:
     """Return the line that `encode` prints."""
     sides = f"{result['bands']} bands x {result['rows']} rows x {result['columns']} columns"
+    kind = result["sample_type"] + (f" (Bayer {result['bayer']})" if result["bayer"] else "")
     parts = [
-        f"{output}: run {result['run']}, {sides} of {result['sample_type']}: {result['bytes']} "
+        f"{output}: run {result['run']}, {sides} of {kind}: {result['bytes']} "
         f"bytes, ratio {result['ratio']:.2f} of {result['raw_bytes']} raw",
         rate_text(result),
         f"{result['mpixel_per_s']:.2f} Mpixel/s ({result['engine']}), "
@@ -115,15 +121,17 @@ def _encode(arguments: argparse.Namespace) -> int:
     if form:
         refuse_overwriting({"-o": arguments.output, "--json": arguments.json}, form.files)
     image = form.read(path) if form else read_npy(path)
-    header = SceneHeader.of(
-        image,
-        start_time=cuc_time(arguments.start_time),
-        **raw_words(arguments, len(image), form),
-    )
+    words = raw_words(arguments, len(image), form)
+    if arguments.bayer:
+        image = split(image)
+    header = SceneHeader.of(image, start_time=cuc_time(arguments.start_time), **words)
     remarks = form.remarks if form else []
     warn(path, [*remarks, *order_remark(bundle, header.band_ids)])
-    if arguments.significant_bits is not None:
-        header = replace(header, significant_bits=arguments.significant_bits)
+    bits = arguments.significant_bits
+    if bits is None and form:
+        bits = form.significant_bits
+    if bits is not None:
+        header = replace(header, significant_bits=bits)
     bundle = bundle.for_scene(header.bands, header.significant_bits)
     encoder = Encoder(bundle, arguments.engine, arguments.threads)
     result = encode_to_file(encoder, image, header, arguments)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from onboard.errors import InputError, reading
-from onboard.image.files import LAYOUTS
+from onboard.image.rawrows import LAYOUTS
 
 _MOST_BYTES = 1 << 20
 _MARK = "ENVI"
@@ -23,7 +23,7 @@ _OTHER_DTYPES = {
 }
 _BYTE_ORDERS = {"0": "little", "1": "big"}
 _SAY_NOTHING = ("description", "file type")
-_LARGEST = 1 << 40
+_OTHER_FORMS = ("file compression", "major frame offsets", "minor frame offsets")
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class EnviHeader:
         dtype: 'u8', 'u16' or 'i16'.
         layout: 'bsq', 'bil' or 'bip'.
         byte_order: 'little' or 'big'.
-        offset: bytes before the first sample.
+        skip_bytes: bytes before the first sample.
         nodata: value that means no data, None if there is none.
         band_ids: names of the bands, none or one for each.
         unused: what else it says.
@@ -51,7 +51,7 @@ class EnviHeader:
     dtype: str
     layout: str
     byte_order: str
-    offset: int
+    skip_bytes: int
     nodata: int | None
     band_ids: tuple[str, ...]
     unused: tuple[str, ...]
@@ -102,7 +102,8 @@ class EnviHeader:
         dtype = choice("data type", _DTYPES)
         layout = choice("interleave", {name: name for name in LAYOUTS})
         byte_order = choice("byte order", _BYTE_ORDERS, "0")
-        offset = whole("header offset", 0, "0")
+        skip_bytes = whole("header offset", 0, "0")
+        _refuse_other_forms(path, entries)
         nodata = _nodata(path, entries.pop("data ignore value", None))
         names = entries.pop("band names", "").strip("{}")
         band_ids = tuple(" ".join(name.split()) for name in names.split(",")) if names else ()
@@ -118,11 +119,19 @@ class EnviHeader:
             dtype,
             layout,
             byte_order,
-            offset,
+            skip_bytes,
             nodata,
             band_ids,
             tuple(unused),
         )
+
+
+def _refuse_other_forms(path: Path, entries: dict[str, str]) -> None:
+    """Refuse files whose samples do not simply follow each other."""
+    for key in _OTHER_FORMS:
+        found = entries.pop(key, "0")
+        if set(found) - set("{}, 0"):
+            raise InputError(f"{path}: {key}: expected 0, found {found:.40}")
 
 
 def _nodata(path: Path, text: str | None) -> int | None:

@@ -13,6 +13,7 @@ from onboard.encoder.options import WINDOWS
 from onboard.engine.engines import ENGINES
 from onboard.errors import UsageError
 from onboard.image.bands import other_order, short_names
+from onboard.image.bayer import PATTERNS, cell_of
 from onboard.link.binding import MAX_RUN, NO_RUN
 from onboard.link.cuc import parse_time
 from onboard.link.packet import (
@@ -60,6 +61,11 @@ def add_coding_options(parser: argparse.ArgumentParser) -> None:
         type=int,
         help=f"1..{MAX_RUN}: tells this encoding from others of the scene id, such as a boot count "
         "(default: chosen by options and first lines)",
+    )
+    parser.add_argument(
+        "--bayer",
+        choices=PATTERNS,
+        help="the one band is a mosaic of colour filters, in cells of 2 x 2 so, row by row",
     )
     parser.add_argument("--start-time", help="of line 0, ISO 8601 in TAI (packets: 1958-01-01)")
     packets = parser.add_argument_group("packets, for .pkt")
@@ -162,7 +168,7 @@ def _packet_options(arguments: argparse.Namespace) -> PacketOptions:
         arguments.apid,
         arguments.packet_control,
         cuc_time(arguments.start_time) or (0, 0),
-        round(arguments.line_period * 1e9),
+        round(arguments.line_period * 1e9) * cell_of(arguments.bayer),
     )
 
 

@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from onboard.encoder.options import DEFAULT_RATIO
-from onboard.encoder.outcome import Outcome
+from onboard.encoder.outcome import PEAK, Outcome
 
 _KINDS = {"bytes": "{:.0f} bytes", "ratio": "ratio {:.4g}", "psnr": "PSNR16 {:.4g} dB"} | {
     "rmse": "RMSE {:.3g} DN"
@@ -15,7 +15,7 @@ _WORSE = {"psnr": 1 / 1.005, "rmse": 1.05}
 
 
 def rate_figures(
-    arguments: argparse.Namespace, outcome: Outcome, raw: int, taken: int
+    arguments: argparse.Namespace, outcome: Outcome, raw: int, taken: int, peak: int
 ) -> dict[str, Any]:
     """Return what was asked for, whether it is met, the steps and the expected error.
 
@@ -24,6 +24,7 @@ def rate_figures(
         outcome: what became of the rate.
         raw: bytes of the image.
         taken: bytes of the stream.
+        peak: that of the source's own PSNR.
     """
     kind, value = _asked(arguments)
     reached = {"bytes": taken, "ratio": raw / taken, "psnr": outcome.psnr16, "rmse": outcome.rmse}
@@ -43,6 +44,8 @@ def rate_figures(
         "step_codes": outcome.steps,
         "steps_dn": outcome.steps_dn,
         "expected_psnr16_db": outcome.psnr16,
+        "peak": peak,
+        "expected_psnr_db": outcome.psnr(peak),
         "expected_rmse_dn": outcome.rmse,
     }
 
@@ -54,9 +57,12 @@ def rate_text(figures: dict[str, Any]) -> str:
     finest, coarsest = figures["step_codes"]
     codes = f"code {finest}" if finest == coarsest else f"codes {finest} to {coarsest}"
     steps = " to ".join(f"{step:.3g}" for step in dict.fromkeys(figures["steps_dn"]))
+    own = ""
+    if figures["peak"] != PEAK:
+        own = f"PSNR {figures['expected_psnr_db']:.1f} dB of peak {figures['peak']}, "
     return (
         f"step {steps} DN ({codes}), expected PSNR16 {figures['expected_psnr16_db']:.1f} dB "
-        f"(RMSE {figures['expected_rmse_dn']:.3g} DN)"
+        f"({own}RMSE {figures['expected_rmse_dn']:.3g} DN)"
     )
 
 

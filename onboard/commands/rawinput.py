@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from onboard.commands.envi import EnviHeader
 from onboard.errors import InputError, UsageError
-from onboard.image.files import DTYPES, LAYOUTS, Image, read_raw
+from onboard.image.files import DTYPES, Image
+from onboard.image.packing import PACKINGS
+from onboard.image.rawrows import LAYOUTS, RawRows
 from onboard.link.facts import Facts
 
 _LOOKED_AT = 256
@@ -25,9 +27,29 @@ def add_raw_options(parser: argparse.ArgumentParser) -> None:
     raw = parser.add_argument_group("raw samples, instead of or as in an ENVI header NAME.hdr")
     raw.add_argument("--layout", choices=LAYOUTS, help="order of the samples")
     raw.add_argument("--dtype", choices=tuple(DTYPES), help="type of a sample (default u16)")
+    raw.add_argument(
+        "--packed",
+        choices=tuple(PACKINGS),
+        help="samples of 10 or 12 bits without gaps: be, the first in the highest bits of a "
+        "big-endian number (PFNC Mono10pmsb, V4L2 Y10BPACK); le, in the lowest of a little-endian "
+        "one (PFNC Mono10p); mipi, as CSI-2 RAW10, RAW12 (V4L2 Y10P, Y12P): high 8 bits of each of "
+        "4 or 2, then a byte of low ones",
+    )
     raw.add_argument("--byte-order", choices=("little", "big"), help="default little")
     raw.add_argument("--bands", type=int, help="number of bands (stream: default the bundle's)")
     raw.add_argument("--width", type=int, help="columns; rows follow from the length of a file")
+    raw.add_argument(
+        "--skip-bytes", type=int, help="bytes before the first line, such as a header (default 0)"
+    )
+    raw.add_argument(
+        "--line-bytes",
+        type=int,
+        help="bytes from the start of a line to that of the next, padding included; lines are of "
+        "one band each, in bip of all (default: what their samples take)",
+    )
+    raw.add_argument(
+        "--line-skip", type=int, help="bytes at the start of each line, before its samples (0)"
+    )
     parser.add_argument("--nodata", type=int, help="value that means: no data here")
     parser.add_argument("--significant-bits", type=int, help="bits of a sample in use (all)")
     parser.add_argument("--band-ids", help="names of the bands, such as B02,B03,B04,B08")
@@ -44,21 +66,11 @@ class RawForm:
     """What raw samples are.
 
     Attributes:
-        layout: 'bsq', 'bil' or 'bip'.
-        dtype: 'u8', 'u16' or 'i16'.
-        byte_order: 'little' or 'big'.
-        bands: number of bands.
-        width: number of columns.
-        offset: bytes before the first sample.
+        rows: how they lie.
         header: ENVI header that tells it, if there is one.
     """
 
-    layout: str
-    dtype: str
-    byte_order: str
-    bands: int
-    width: int
-    offset: int = 0
+    rows: RawRows
     header: EnviHeader | None = None
 
     @classmethod
@@ -77,8 +89,9 @@ class RawForm:
             InputError: the header cannot be used.
         """
         header = EnviHeader.beside(path) if path else None
+        bands = 1 if arguments.bayer else bands
         found: dict[str, Any] = {"layout": None, "dtype": "u16", "byte_order": "little"}
-        found |= {"bands": bands, "width": None}
+        found |= {"bands": bands, "width": None, "skip_bytes": 0}
         if header:
             found = {key: getattr(header, key) for key in found}
         for key, value in found.items():
@@ -94,7 +107,16 @@ class RawForm:
                 f"{path or 'stdin'}: a raw image does not tell its geometry: expected {options} "
                 "(or an ENVI header beside it, or an .npy file)"
             )
-        return cls(**found, offset=header.offset if header else 0, header=header)
+        if arguments.packed and (header or arguments.byte_order):
+            told = f"{header.path} says {header.dtype}" if header else "found --byte-order, too"
+            raise UsageError(f"--packed {arguments.packed}: it tells all of a sample; {told}")
+        found |= {key: getattr(arguments, key) or 0 for key in ("line_skip", "line_bytes")}
+        return cls(RawRows(**found, packed=arguments.packed), header)
+
+    @property
+    def significant_bits(self) -> int:
+        """Bits of a sample in use unless options say otherwise: of packed ones those they have."""
+        return self.rows.bits
 
     @property
     def band_ids(self) -> tuple[str, ...]:
@@ -124,12 +146,12 @@ class RawForm:
         Raises:
             InputError: it cannot be read, or is of another length.
         """
-        form = (self.layout, self.dtype, self.byte_order, self.bands, self.width)
-        image = read_raw(path, *form, self.offset)
+        image = self.rows.map(path)
         if self.header and image.shape[1] != self.header.rows:
             raise InputError(
                 f"{path}: expected {self.header.rows} rows ({self.header.path}), found "
-                f"{image.shape[1]} of {self.bands} bands x {self.width} columns of {self.dtype}"
+                f"{image.shape[1]} of {self.header.bands} bands x {self.header.width} columns of "
+                f"{self.header.dtype}"
             )
         return image
 
@@ -143,12 +165,15 @@ def raw_words(
         UsageError: another number of names than of bands, or one of scale and offset alone.
     """
     names = tuple(arguments.band_ids.split(",")) if arguments.band_ids else ()
+    if names and arguments.bayer:
+        raise UsageError("--band-ids: expected none with --bayer")
     if names and len(names) != bands:
         raise UsageError(f"--band-ids: expected {bands} names, found {len(names)}")
     nodata = arguments.nodata
     if form:
         names, nodata = names or form.band_ids, form.nodata if nodata is None else nodata
-    told = {"band_ids": names, "nodata": nodata}
+    told: dict[str, Any] = {"band_ids": () if arguments.bayer else names, "nodata": nodata}
+    told |= {"bayer": arguments.bayer}
     scale, offset = arguments.scale, arguments.offset
     if (scale is None) != (offset is None):
         raise UsageError("--scale, --offset: expected both, found one alone")

@@ -4,10 +4,8 @@ import argparse
 import statistics
 import sys
 import time
-from collections import deque
-from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import reduce
 from operator import add
 from pathlib import Path
@@ -25,16 +23,18 @@ from onboard.commands.options import (
     order_remark,
 )
 from onboard.commands.rate import rate_figures, rate_remarks, rate_text
-from onboard.commands.rawinput import RawForm, add_raw_options, raw_words, swap_remark
+from onboard.commands.rawinput import RawForm, add_raw_options, raw_words
 from onboard.commands.source import open_strips
 from onboard.commands.stop import Stop
+from onboard.commands.watchedlines import WatchedLines
 from onboard.downlink.cloud import Clouds
 from onboard.downlink.recorder import Recorded, Recorder
-from onboard.encoder import Encoder
+from onboard.encoder import Encoder, Options
 from onboard.encoder.options import STRIPS_AT_ONCE
 from onboard.encoder.outcome import Outcome
-from onboard.errors import InputError, SkybookError, UsageError
-from onboard.image.files import DTYPES, Image
+from onboard.errors import UsageError
+from onboard.image.bayer import PLANES, cell_of
+from onboard.image.files import DTYPES
 from onboard.image.tiles import TileGrid
 from onboard.link.framing import Strip
 from onboard.link.header import SceneHeader
@@ -83,57 +83,6 @@ def add_stream_command(commands: Commands) -> None:
     stream.set_defaults(run=_stream)
 
 
-@dataclass
-class _Lines:
-    """The strips of an input, watched on their way to the encoder.
-
-    Attributes:
-        name: what the input is called.
-        strips: strips of the input, (bands, rows, cols).
-        left: number of lines still to come, None if not known.
-        priority: file of cloud fractions.
-        clouds: what finds the cloud fractions.
-        stop: what may have ended the input, within a line even.
-        count: number of lines so far.
-        arrived: time at which each strip that is not yet recorded had arrived, seconds.
-        error: reason for which the input ended early, None if it did not.
-    """
-
-    name: str
-    strips: Iterator[Image]
-    left: int | None
-    priority: BinaryIO | None
-    clouds: Clouds
-    stop: Stop
-    count: int = 0
-    arrived: deque[float] = field(default_factory=deque)
-    error: Exception | None = None
-
-    def __iter__(self) -> Iterator[Image]:
-        """Yield the strips; an error ends them, so that what came before is coded."""
-        while self.left != 0:
-            try:
-                lines = next(self.strips)[:, : self.left]
-            except StopIteration:
-                break
-            except (SkybookError, OSError) as error:
-                self.error = None if self.stop.asked else error
-                return
-            if self.left is not None:
-                self.left -= lines.shape[1]
-            if not self.count:
-                warn(self.name, swap_remark(lines))
-            self.arrived.append(time.perf_counter())
-            self.count += lines.shape[1]
-            if self.priority:
-                with telling_room(Path(self.priority.name)):
-                    self.priority.write(self.clouds.of_strip(lines))
-                    self.priority.flush()
-            yield lines
-        if self.left:
-            self.error = InputError(f"lines: the input ended {self.left} lines before --lines")
-
-
 def _stream(arguments: argparse.Namespace) -> int:
     outputs = {
         "-o": arguments.output,
@@ -153,28 +102,22 @@ def _stream(arguments: argparse.Namespace) -> int:
     scrub = Scrub(bundle, encoder.coder)
     warn(path, [*form.remarks, *order_remark(bundle, header.band_ids)])
     grid = TileGrid(header.width, 1, bundle.tile)
-    recorded = Recorded()
-    if arguments.resume:
-        recorded = Recorded.read(arguments.output, grid.columns)
-        if recorded.ended:
-            raise UsageError(f"{arguments.output}: already ends, there is nothing to go on with")
-        if None not in (options.run, recorded.run) and options.run != recorded.run:
-            raise UsageError(f"--run: expected that of the output, {recorded.run}")
-        if recorded.run is not None:
-            options = replace(options, run=recorded.run)
+    recorded, options = _recorded(arguments, options, grid.columns)
     skip = recorded.rows * bundle.tile
     begun = time.perf_counter()
-    names, told = header.band_ids or trained_bands(bundle), header.facts.calibration
+    names = () if header.bayer else header.band_ids or trained_bands(bundle)
+    told, cell = header.facts.calibration, cell_of(arguments.bayer)
     with ExitStack() as files:
         show = files.enter_context(progress("waiting for lines"))
         stop = Stop()
-        lines = _Lines(
+        lines = WatchedLines(
             arguments.input,
             open_strips(arguments, form, bundle.tile, skip, stop, files),
-            arguments.lines - skip if arguments.lines else None,
+            arguments.lines // cell - skip if arguments.lines else None,
             _priority(arguments.priority_out, recorded.rows * grid.columns, files),
             Clouds(bundle.tile, names, next(iter(told), None), header.nodata),
             files.enter_context(stop),
+            cell,
         )
         done = encoder.progress(header, options, recorded.rows, recorded.segments, recorded.before)
         outcomes = [Outcome()]
@@ -191,13 +134,28 @@ def _stream(arguments: argparse.Namespace) -> int:
         recorder.flush()
     result = _result(encoder, lines, recorder, waits, time.perf_counter() - begun)
     raw = (skip + lines.count) * header.bands * header.width * DTYPES[header.sample_type].itemsize
-    figures = rate_figures(arguments, reduce(add, outcomes), raw, recorder.bytes)
+    figures = rate_figures(arguments, reduce(add, outcomes), raw, recorder.bytes, header.peak)
     warn(arguments.output, rate_remarks(figures))
-    result |= figures | {"bands": header.bands, "columns": header.width}
+    result |= figures | {"bands": form.rows.bands, "columns": form.rows.width}
+    result |= {"bayer": header.bayer}
     print_result(result, _text(result, arguments.output), arguments.json)
     if lines.error:
         raise lines.error
     return 0
+
+
+def _recorded(
+    arguments: argparse.Namespace, options: Options, columns: int
+) -> tuple[Recorded, Options]:
+    """Return what is there to go on with, if that is asked for, and the options with its run."""
+    if not arguments.resume:
+        return Recorded(), options
+    recorded = Recorded.read(arguments.output, columns)
+    if recorded.ended:
+        raise UsageError(f"{arguments.output}: already ends, there is nothing to go on with")
+    if None not in (options.run, recorded.run) and options.run != recorded.run:
+        raise UsageError(f"--run: expected that of the output, {recorded.run}")
+    return recorded, options if recorded.run is None else replace(options, run=recorded.run)
 
 
 def _is_end(strip: Strip) -> bool:
@@ -209,15 +167,21 @@ def _header(arguments: argparse.Namespace, form: RawForm) -> SceneHeader:
     """Return the header of the scene; its height is 0 unless `--lines` says it."""
     if arguments.lines < 0 or arguments.first_line < 0:
         raise UsageError("stream: expected --lines and --first-line of 0 or more")
+    cell = cell_of(arguments.bayer)
+    if arguments.lines % cell or arguments.first_line % cell or form.rows.width % cell:
+        raise UsageError("--bayer: expected --lines, --first-line and --width that are even")
+    if arguments.bayer and form.rows.bands != 1:
+        raise UsageError(f"--bayer: expected one band, found {form.rows.bands}")
+    words = raw_words(arguments, form.rows.bands, form)
     bits = arguments.significant_bits
     return SceneHeader(
-        form.dtype,
-        bits if bits is not None else 8 if form.dtype == "u8" else 16,
-        form.bands,
-        form.width,
-        arguments.lines if arguments.bytes is not None else 0,
+        form.rows.dtype,
+        form.significant_bits if bits is None else bits,
+        PLANES if arguments.bayer else form.rows.bands,
+        form.rows.width // cell,
+        arguments.lines // cell if arguments.bytes is not None else 0,
         start_time=cuc_time(arguments.start_time),
-        **raw_words(arguments, form.bands, form),
+        **words,
     )
 
 
@@ -255,13 +219,13 @@ def _recorder(
 
 
 def _result(
-    encoder: Encoder, lines: _Lines, recorder: Recorder, waits: list[float], seconds: float
+    encoder: Encoder, lines: WatchedLines, recorder: Recorder, waits: list[float], seconds: float
 ) -> dict[str, Any]:
     return {
         "bundle": encoder.bundle.name,
         "engine": encoder.engine,
         "run": recorder.run,
-        "lines": lines.count,
+        "lines": lines.cell * lines.count,
         "bytes": recorder.bytes,
         "packets": recorder.packets,
         "seconds": seconds,

@@ -93,7 +93,8 @@ class Encoder:
         """Yield the segments of a scene, row of tiles by row of tiles.
 
         Args:
-            image: (bands, rows, cols), uint8, uint16 or int16; may be memory-mapped.
+            image: (bands, rows, cols) of a sample type; may be memory-mapped. Of a Bayer mosaic
+                its planes (`onboard.image.bayer`), and a header that says so.
             header: what to say of the scene; size, bands and sample type are filled in here. A
                 scene whose window is the strip is taken as a stream: its height is told at the end.
             options: see `Options`.
@@ -213,6 +214,7 @@ class Encoder:
             own = min(self._kept_back(options, header, framing), spare)
             budgets[-1], spare = budgets[-1] + own, spare - own
         coder = self.coder.using(options.quantizer) if options.quantizer else self.coder
+        coder = coder.for_mosaic() if header.bayer else coder
         analysed = Batches.analyse(coder, batch, header, tile, line // tile)
         windows = RateWindows(coder, framing, analysed)
         strips, outcome = self._code(windows, options, budgets, spare, done.segments)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Self
 
 PEAK = 65_535
-"""Peak of every PSNR (PSNR16)."""
+"""Peak of PSNR16, whatever the samples."""
 _ROUNDING = 1 / 12
 """Squared error of a sample that is rounded once, in squares of what it is rounded to."""
 
@@ -68,4 +68,8 @@ class Outcome:
     @property
     def psnr16(self) -> float | None:
         """Expected PSNR in dB, of peak 65535; None where no step was chosen."""
-        return None if self.rmse is None else 20 * math.log10(PEAK / self.rmse)
+        return self.psnr(PEAK)
+
+    def psnr(self, peak: int) -> float | None:
+        """Return the expected PSNR in dB of another peak; None where no step was chosen."""
+        return None if self.rmse is None else 20 * math.log10(peak / self.rmse)

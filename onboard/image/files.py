@@ -1,26 +1,35 @@
-"""Images as files that need no library: `.npy` and raw BSQ, BIL or BIP, mapped rather than read."""
+"""Images as arrays: their sample types, and `.npy` files, which are mapped rather than read."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.errors import InputError, UsageError, reading
+from onboard.errors import InputError
 
 DTYPES: dict[str, np.dtype[Any]] = {
     "u8": np.dtype(np.uint8),
     "u16": np.dtype(np.uint16),
     "i16": np.dtype(np.int16),
+    "i8": np.dtype(np.int8),
 }
 """numpy dtype of each sample type, in the order of the types' numbers in a scene header."""
-LAYOUTS = ("bsq", "bil", "bip")
-Image = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.int16]
+Image = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.int16] | NDArray[np.int8]
+
+
+def bits_of(kind: str) -> int:
+    """Return the bits of a sample of a type."""
+    return 8 * DTYPES[kind].itemsize
+
+
+def is_signed(kind: str) -> bool:
+    """Return whether samples of a type may be below 0."""
+    return DTYPES[kind].kind == "i"
 
 
 def sample_type(image: NDArray[np.generic]) -> str:
-    """Return 'u8', 'u16' or 'i16'.
+    """Return 'u8', 'u16', 'i16' or 'i8'.
 
     Raises:
         InputError: the array has another dtype; NaN in a float array is counted in the message.
@@ -32,7 +41,9 @@ def sample_type(image: NDArray[np.generic]) -> str:
     if image.dtype.kind == "f":
         gaps = sum(int(np.isnan(part).sum()) for part in image) if image.ndim else 0
         note = f" with {gaps} NaN: scale to integers, mark gaps as nodata"
-    raise InputError(f"image dtype: expected uint8, uint16 or int16, found {image.dtype}{note}")
+    raise InputError(
+        f"image dtype: expected uint8, uint16, int16 or int8, found {image.dtype}{note}"
+    )
 
 
 def check_image(image: NDArray[np.generic]) -> str:
@@ -61,53 +72,3 @@ def read_npy(path: Path) -> Image:
     sample_type(image)
     mapped: Image = image[None] if image.ndim == 2 else image
     return mapped
-
-
-def read_raw(
-    path: Path,
-    layout: str,
-    dtype: str,
-    byte_order: str,
-    bands: int,
-    width: int,
-    offset: int = 0,
-) -> Image:
-    """Map a raw file as (bands, rows, cols); the number of rows follows from its length.
-
-    Args:
-        path: raw file.
-        layout: order of the samples, 'bsq' (band by band), 'bil' (line by line) or 'bip' (pixel by
-            pixel).
-        dtype: sample type, 'u8', 'u16' or 'i16'.
-        byte_order: order of the bytes of a sample, 'little' or 'big'.
-        bands: number of bands, at least 1.
-        width: number of columns, at least 1.
-        offset: bytes before the first sample.
-
-    Raises:
-        InputError: the file is missing, empty, or not a whole number of lines.
-        UsageError: an unknown layout, dtype or byte order, or a size below 1.
-    """
-    if layout not in LAYOUTS or dtype not in DTYPES or byte_order not in ("little", "big"):
-        raise UsageError(f"raw image: unknown layout, dtype or order {layout} {dtype} {byte_order}")
-    if bands < 1 or width < 1:
-        raise UsageError(
-            f"raw image: expected bands and width of 1 or more, found {bands}, {width}"
-        )
-    sample = DTYPES[dtype].newbyteorder("<" if byte_order == "little" else ">")
-    line = bands * width * sample.itemsize
-    with reading(path):
-        length = os.path.getsize(path) - offset
-        if length <= 0 or length % line:
-            after = f" after the first {offset}" if offset else ""
-            raise InputError(
-                f"{path}: expected a multiple of {line} bytes ({bands} bands x {width} columns)"
-                f"{after}, found {max(length, 0)}"
-            )
-        flat = np.memmap(path, sample, mode="r", offset=offset)
-    rows = length // line
-    if layout == "bsq":
-        return flat.reshape(bands, rows, width)
-    if layout == "bil":
-        return flat.reshape(rows, bands, width).transpose(1, 0, 2)
-    return flat.reshape(rows, width, bands).transpose(2, 0, 1)

@@ -7,11 +7,11 @@ from io import BufferedIOBase, RawIOBase
 import numpy as np
 
 from onboard.errors import InputError, UsageError
-from onboard.image.files import DTYPES, LAYOUTS, Image
+from onboard.image.files import DTYPES, Image
+from onboard.image.rawrows import RawRows
 from onboard.image.tiles import MAX_SIDE
 
-_AXES = {"bsq": (0, 1, 2), "bil": (1, 0, 2), "bip": (2, 0, 1)}
-"""Where bands, rows and columns are in a block of lines."""
+_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -19,42 +19,20 @@ class LineSource:
     """A stream of lines.
 
     Attributes:
-        layout: order of the samples, 'bil' (line by line, in each band by band), 'bip' (pixel by
-            pixel), or 'bsq' (in blocks of `block` lines, in each band by band).
-        dtype: sample type, 'u8', 'u16' or 'i16'.
-        byte_order: order of the bytes of a sample, 'little' or 'big'.
-        bands: number of bands.
-        width: number of columns.
+        rows: how its samples lie; of layout 'bsq' they come in blocks of lines, in each band by
+            band.
         block: number of lines in a block of 'bsq'; 0 otherwise.
     """
 
-    layout: str
-    dtype: str
-    byte_order: str
-    bands: int
-    width: int
+    rows: RawRows
     block: int = 0
 
     def __post_init__(self) -> None:
-        if self.layout not in LAYOUTS or self.dtype not in DTYPES:
-            raise UsageError(f"lines: unknown layout or type {self.layout} {self.dtype}")
-        if self.byte_order not in ("little", "big"):
-            raise UsageError(f"lines: unknown byte order {self.byte_order}")
-        if not (1 <= self.bands <= 65_535 and 1 <= self.width <= MAX_SIDE):
-            raise UsageError(
-                f"lines: expected 1..65535 bands and 1..{MAX_SIDE} columns, found {self.bands} "
-                f"and {self.width}"
-            )
-        if (self.layout == "bsq") != bool(self.block) or not 0 <= self.block <= MAX_SIDE:
+        if (self.rows.layout == "bsq") != bool(self.block) or not 0 <= self.block <= MAX_SIDE:
             raise UsageError(
                 "lines: layout bsq (and no other) comes in blocks of lines; say of how many: the "
                 "bands of a whole scene one after the other cannot be streamed"
             )
-
-    @property
-    def line_bytes(self) -> int:
-        """Bytes of a line, all bands."""
-        return self.bands * self.width * DTYPES[self.dtype].itemsize
 
     def strips(
         self, stream: BufferedIOBase | RawIOBase, height: int, skip: int = 0
@@ -71,9 +49,10 @@ class LineSource:
         Raises:
             InputError: the stream ends within a line; all whole lines were yielded before.
         """
-        held: Image = np.empty((self.bands, 0, self.width), DTYPES[self.dtype])
+        held: Image = np.empty((self.rows.bands, 0, self.rows.width), DTYPES[self.rows.dtype])
         failed: InputError | None = None
         try:
+            self._pass_over(stream)
             for block in self._blocks(stream, self.block or height):
                 lines = block[:, skip:]
                 skip -= min(skip, block.shape[1])
@@ -88,35 +67,46 @@ class LineSource:
         if failed:
             raise failed
 
+    def _pass_over(self, stream: BufferedIOBase | RawIOBase) -> None:
+        """Read what stands before the first row."""
+        left = self.rows.skip_bytes
+        while left:
+            got = len(_read_up_to(stream, min(left, _AT_ONCE)))
+            left -= got
+            if not got:
+                raise InputError(
+                    f"lines: expected {self.rows.skip_bytes} bytes before the first, found "
+                    f"{self.rows.skip_bytes - left}"
+                )
+
     def _blocks(self, stream: BufferedIOBase | RawIOBase, height: int) -> Iterator[Image]:
         """Yield blocks of lines (bands, height, width) as they come; the last may be shorter."""
-        sample = DTYPES[self.dtype].newbyteorder("<" if self.byte_order == "little" else ">")
+        line = self.rows.whole_line_bytes
+        before = 0
         while True:
-            packed = _read_up_to(stream, height * self.line_bytes)
-            whole = len(packed) // self.line_bytes
-            if self.layout == "bsq" and len(packed) % self.line_bytes:
+            raw = _read_up_to(stream, height * line)
+            whole = len(raw) // line
+            if self.rows.layout == "bsq" and len(raw) % line:
                 whole = 0  # which band the rest belongs to is not known
             if whole:
-                sizes = {0: self.bands, 1: whole, 2: self.width}
-                order = _AXES[self.layout]
-                shape = [0, 0, 0]
-                for axis, place in enumerate(order):
-                    shape[place] = sizes[axis]
-                flat = np.frombuffer(packed, sample, whole * self.bands * self.width)
-                yield flat.reshape(shape).transpose(order)
-            if left := len(packed) - whole * self.line_bytes:
+                try:
+                    yield self.rows.image(np.frombuffer(raw, np.uint8, whole * line))
+                except InputError as error:
+                    raise InputError(f"lines from {before} on: {error}") from error
+            if left := len(raw) - whole * line:
                 raise InputError(
-                    f"lines: expected whole lines of {self.line_bytes} bytes, found {left} bytes "
-                    "after the last"
+                    f"lines: expected whole lines of {line} bytes, found {left} bytes after the "
+                    "last"
                 )
             if whole < height:
                 return
+            before += whole
 
 
 def _read_up_to(stream: BufferedIOBase | RawIOBase, count: int) -> bytearray:
     """Read `count` bytes, fewer only where the stream ends; a pipe gives them piece by piece."""
-    packed = bytearray(count)
-    view = memoryview(packed)
+    raw = bytearray(count)
+    view = memoryview(raw)
     done = 0
     while done < count:
         got = stream.readinto(view[done:])
@@ -124,5 +114,5 @@ def _read_up_to(stream: BufferedIOBase | RawIOBase, count: int) -> bytearray:
             break
         done += got
     view.release()
-    del packed[done:]
-    return packed
+    del raw[done:]
+    return raw

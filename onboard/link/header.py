@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.errors import InputError, StreamError
-from onboard.image.files import DTYPES, sample_type
+from onboard.image.bayer import PATTERNS, PLANES
+from onboard.image.files import DTYPES, bits_of, is_signed, sample_type
 from onboard.image.tiles import MAX_SIDE
 from onboard.link.binding import MAX_RUN, NO_RUN
 from onboard.link.facts import FACT_KINDS, NO_FACTS, Facts, inflate, pack_texts, unpack_texts
@@ -27,9 +28,10 @@ _RUN_AT_END = struct.Struct(">I")
 _NODATA, _GEOTRANSFORM, _EPSG, _WKT, _START, _BANDS, _SENSOR = range(1, 8)
 _BAND_TEXTS = 16
 _RUN = 21
+_BAYER = 23
 RUN_BYTES = TLV_BYTES + _RUN_AT_END.size
 """Bytes that the run takes in a header."""
-_KNOWN = {*range(_NODATA, _SENSOR + 1), _BAND_TEXTS, *FACT_KINDS, _RUN}
+_KNOWN = {*range(_NODATA, _SENSOR + 1), _BAND_TEXTS, *FACT_KINDS, _RUN, _BAYER}
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class SceneHeader:
     """What a receiver must know of a scene.
 
     Attributes:
-        sample_type: type of the samples, 'u8', 'u16' or 'i16'.
+        sample_type: type of the samples, 'u8', 'u16', 'i16' or 'i8'.
         significant_bits: bits of a sample in use, 1..8 or 1..16.
         bands: number of bands.
         width: number of columns.
@@ -50,6 +52,7 @@ class SceneHeader:
         sensor: name of the sensor.
         facts: what the file that the scene was made of says of its samples.
         run: run of the encoding, 0 for none.
+        bayer: pattern of the Bayer mosaic whose planes the bands are, of `PATTERNS`.
     """
 
     sample_type: str
@@ -65,6 +68,7 @@ class SceneHeader:
     sensor: str | None = None
     facts: Facts = NO_FACTS
     run: int = NO_RUN
+    bayer: str | None = None
 
     @classmethod
     def of(cls, image: NDArray[Any], **fields: Any) -> "SceneHeader":
@@ -77,15 +81,20 @@ class SceneHeader:
         if image.ndim != 3:
             raise InputError(f"image: expected (bands, rows, cols), found {image.shape}")
         bands, rows, cols = image.shape
-        return cls(kind, 8 if kind == "u8" else 16, bands, cols, rows, **fields)
+        return cls(kind, bits_of(kind), bands, cols, rows, **fields)
 
     @property
     def sample_range(self) -> tuple[int, int]:
         """Least and greatest sample of these significant bits."""
-        if self.sample_type == "i16":
+        if is_signed(self.sample_type):
             half = 1 << (self.significant_bits - 1)
             return -half, half - 1
         return 0, (1 << self.significant_bits) - 1
+
+    @property
+    def peak(self) -> int:
+        """Peak of the source's own PSNR: how far apart samples of these significant bits can be."""
+        return (1 << self.significant_bits) - 1
 
     def pack(self) -> bytes:
         """Return the body of a scene segment.
@@ -101,8 +110,8 @@ class SceneHeader:
             back = SceneHeader.unpack(body)
         except (struct.error, ValueError, OverflowError) as error:
             raise InputError(f"scene header: {error}") from error
-        sent = (self.crs, tuple(self.band_ids), self.facts, self.run)
-        told = (back.crs, back.band_ids, back.facts, back.run)
+        sent = (self.crs, tuple(self.band_ids), self.facts, self.run, self.bayer)
+        told = (back.crs, back.band_ids, back.facts, back.run, back.bayer)
         if told != sent:
             raise InputError(f"scene header: expected to read back {sent}, found {told}")
         return body
@@ -128,6 +137,8 @@ class SceneHeader:
         fields += self.facts.fields()
         if self.run != NO_RUN:
             fields.append((_CRITICAL | _RUN, struct.pack(">I", self.run)))
+        if self.bayer is not None:
+            fields.append((_CRITICAL | _BAYER, bytes([PATTERNS.index(self.bayer)])))
         return fields
 
     @classmethod
@@ -143,8 +154,12 @@ class SceneHeader:
         if kind >= len(_SAMPLE_TYPES):
             raise StreamError(f"sample type: expected 0..{len(_SAMPLE_TYPES) - 1}, found {kind}")
         samples = _SAMPLE_TYPES[kind]
-        most = 8 if samples == "u8" else 16
-        if not (1 <= bits <= most and bands and 1 <= width <= MAX_SIDE and height <= MAX_SIDE):
+        if not (
+            1 <= bits <= bits_of(samples)
+            and bands
+            and 1 <= width <= MAX_SIDE
+            and height <= MAX_SIDE
+        ):
             raise StreamError(f"scene header: {bits} bits, {bands} bands, {width} x {height}")
         try:
             fields = _read_tlv(body)
@@ -154,6 +169,8 @@ class SceneHeader:
         if not limits.min <= fields.get("nodata", 0) <= limits.max:
             raise StreamError(f"nodata: expected a {samples}, found {fields['nodata']}")
         fields["facts"].check_bands(bands)
+        if "bayer" in fields and bands != PLANES:
+            raise StreamError(f"Bayer mosaic: expected {PLANES} planes, found {bands} bands")
         return cls(samples, bits, bands, width, height, **fields)
 
 
@@ -203,6 +220,8 @@ def _read_extension(kind: int, value: bytes) -> tuple[str, Any]:
         return "band_ids", unpack_texts(value)
     if kind == _RUN:
         return "run", _known_run(struct.unpack(">I", value)[0])
+    if kind == _BAYER:
+        return "bayer", _known_pattern(value)
     return "sensor", value.decode()
 
 
@@ -214,6 +233,14 @@ def told_run(segment: Segment) -> int | None:
         return EndOfScene.unpack(segment.body).run if segment.kind == Kind.END else None
     except StreamError:
         return None
+
+
+def _known_pattern(value: bytes) -> str:
+    """Return the Bayer pattern that a header tells, or refuse it."""
+    (number,) = struct.unpack(">B", value)
+    if number >= len(PATTERNS):
+        raise StreamError(f"Bayer pattern: expected 0..{len(PATTERNS) - 1}, found {number}")
+    return PATTERNS[number]
 
 
 def _known_run(run: int) -> int:

@@ -118,8 +118,43 @@ def linear_scene(scene):
     for row, col, tile in scene.tiles.values():
         if tile.state != ALL_NODATA:
             here = image[:, row : row + bundle.tile, col : col + bundle.tile]
-            here[:] = linear_tile(bundle, tile)[:, : here.shape[1], : here.shape[2]]
+            found = linear_tile(bundle, tile)
+            if scene.is_mosaic:
+                found = moved_back(found, tile)
+            here[:] = found[:, : here.shape[1], : here.shape[2]]
     return image
+
+
+def quarter(side):
+    """Return the matrix that moves a side by a quarter of a pixel, in 1/2^14 [9]."""
+    place = np.arange(side)
+    p = np.cos(np.pi * np.outer(place, place + 1 / 2) / side)
+    p /= np.linalg.norm(p, axis=1, keepdims=True)
+    q = []
+    for k in range(side):
+        own = np.cos(np.pi * k * (place + 3 / 4) / side)
+        for before in q:
+            own = own - before * (before @ own)
+        q.append(own / np.linalg.norm(own))
+    return np.floor(2**14 * np.array(q).T @ p + 1 / 2)
+
+
+def moved_back(image, tile):
+    """Return the planes of a mosaic at their own places [12]."""
+    deviations = image - _means(tile)
+    for plane in range(4):
+        down, across = (quarter(side) / 2**14 for side in image.shape[1:])
+        down = down if plane < 2 else down[::-1, ::-1]
+        across = across if plane % 2 == 0 else across[::-1, ::-1]
+        deviations[plane] = np.linalg.solve(down, deviations[plane])
+        deviations[plane] = np.linalg.solve(across, deviations[plane].T).T
+    return deviations + _means(tile)
+
+
+def mosaic(planes):
+    """Return the mosaic whose planes these are [9]."""
+    _, height, width = planes.shape
+    return planes.reshape(2, 2, height, width).transpose(2, 0, 3, 1).reshape(2 * height, -1)
 
 
 def samples(scene, image):

@@ -106,6 +106,7 @@ class Scene:
     nodata_value: int | None
     tiles: dict
     nodata: np.ndarray
+    is_mosaic: bool = False
 
 
 def read_scene(bundle, received, read_tile, scene_id=0):
@@ -121,13 +122,14 @@ def read_scene(bundle, received, read_tile, scene_id=0):
     )
     if not height:
         height = int.from_bytes(next(s.body for s in found if s.kind == END)[:4], "big")
-    signed, bits = header[1] == 2, header[2]
+    signed, bits = header[1] in (2, 3), header[2]
     low = -(1 << bits - 1) if signed else 0
     values = dict(tlvs(header[13:]))
     value = int.from_bytes(values[1], "big", signed=True) if 1 in values else None
     nodata = np.zeros((height, width), bool)
     bundle = bundle.scene(bands, bits)
     scene = Scene(bundle, bands, width, height, low, low + (1 << bits) - 1, value, {}, nodata)
+    scene.is_mosaic = 23 in values
     columns = -(-width // bundle.tile)
     for number in range(columns * -(-height // bundle.tile)):
         row, col = (bundle.tile * place for place in divmod(number, columns))

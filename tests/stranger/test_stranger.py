@@ -29,12 +29,13 @@ from onboard.link.segment import Kind, Segment
 from tests.conftest import ROOT, model_of
 from tests.stranger import corsa, picture, symbols, vectors
 from tests.stranger.bundle import Bundle
-from tests.stranger.stream import mask, read_scene
+from tests.stranger.stream import crc32c, mask, read_scene
 from tests.stranger.symbols import read_tile
 
 PATH = bundles.find(vectors.NAME)
 OURS = bundles.load(vectors.NAME)
 PAGE = (ROOT / "onboard/SPEC.md").read_text()
+CRC_ROW = next(line for line in PAGE.splitlines() if line.startswith("| | D1B1497E"))
 TILES = json.loads(vectors.FILE.read_text())["tiles"]
 
 
@@ -56,6 +57,9 @@ def scenes() -> dict[str, tuple[Scene, Options]]:
         image = procedural(bands, 42, 50, bands).image.astype(np.uint16) >> (16 - bits)
         return Scene(image.astype(np.uint8 if bits == 8 else np.uint16), significant_bits=bits)
 
+    green = procedural(9, 150, 166, 1).image.astype(np.uint16)
+    green[:, 20:50, 31:70] = 0
+    fine = Scene(green[:, 30:70, 60:100] >> 4, significant_bits=12)
     return {
         "nodata": (Scene(image, nodata=0), Options(ratio=6.0)),
         "nodata, dependent": (Scene(image, nodata=0), Options(ratio=9.0, trellis=True)),
@@ -72,6 +76,9 @@ def scenes() -> dict[str, tuple[Scene, Options]]:
         "three bands of 8 bits": (of(3, 8), Options(ratio=4.0)),
         "six bands, dependent": (of(6, 16), Options(ratio=12.0, trellis=True)),
         "sixteen bands": (of(16, 16), Options(ratio=12.0)),
+        "samples of 8 bits below 0": (Scene((noise >> 10).astype(np.int8)), Options(ratio=3.0)),
+        "a mosaic": (Scene(green, nodata=0).split("grbg"), Options(ratio=5.0)),
+        "a mosaic, dependent": (fine.split("rggb"), Options(ratio=3.0, trellis=True)),
     }
 
 
@@ -103,10 +110,18 @@ def test_streams(bundle: Any, name: str) -> None:
     samples = picture.samples(read, picture.linear_scene(read))
     ours = Decoder(PATH, linear=True).decode(stream)
     assert ours.complete
+    nodata = read.nodata
+    if read.is_mosaic:
+        samples, nodata = picture.mosaic(samples)[None], picture.mosaic(np.stack([nodata] * 4))
     off = abs(samples - ours.scene.image)
     assert off.max() <= 1
     assert np.count_nonzero(off) <= off.size / 100
-    assert ((ours.mask == Mask.NODATA) == read.nodata).all()
+    assert ((ours.mask == Mask.NODATA) == nodata).all()
+
+
+def test_the_matrices_of_a_mosaic_are_those_of_the_page() -> None:
+    for side, crc in zip(range(8, 65, 8), re.findall(r"\b[0-9A-F]{8}\b", CRC_ROW), strict=True):
+        assert crc32c(picture.quarter(side).astype(">i2").tobytes()) == int(crc, 16)
 
 
 def test_the_scenes_hold_every_kind_of_tile() -> None:

@@ -17,6 +17,7 @@ from ground.decode.reception import Reception
 from onboard.bundle import Bundle
 from onboard.codec.corsa.codec import CorsaCodec
 from onboard.codec.corsa.frontend import AffineSide
+from onboard.errors import StreamError
 from onboard.image.tiles import TileGrid
 
 _TILES_AT_ONCE = 64
@@ -40,6 +41,10 @@ class CorsaRebuilder:
     def refines(self) -> bool:
         """Whether the network only refines an image: it makes it."""
         return False
+
+    def for_mosaic(self) -> "CorsaRebuilder":
+        """Refuse: the network knows no mosaics."""
+        raise StreamError("Bayer mosaic: expected one of coder rans, found one of coder fixed")
 
     def tile(self, reception: Reception, grid: TileGrid, index: int) -> MapTile:
         """Return what arrived of a tile of the grid, as far as it makes sense."""

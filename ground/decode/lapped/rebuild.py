@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +36,13 @@ class LappedRebuilder:
     def __init__(self, bundle: Bundle) -> None:
         self._coder = LappedCodec.of(bundle.codec).model
         self._reader = LayerReader(self._coder)
+
+    def for_mosaic(self) -> "LappedRebuilder":
+        """Return what rebuilds the planes of a Bayer mosaic."""
+        found = copy(self)
+        front_end = self._coder.front_end.for_mosaic()
+        found._coder = replace(self._coder, front_end=front_end)
+        return found
 
     @property
     def layers(self) -> int:

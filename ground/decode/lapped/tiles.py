@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ground.decode.lapped.mosaic import moved_back
 from ground.decode.lapped.projection import half_cells, pays, project
 from ground.decode.lapped.synthesis import LinearTiles, linear_bands, reconstruct
 from onboard.codec.lapped.frontends.frontend import LappedSide
@@ -38,6 +39,8 @@ def linear_tiles(
         if symbols is not None and fine[number]:
             sent, cells = replace(tiles, values=symbols[0]), symbols[1]
             bands = project(coder, bands, sent.take(here), cells[here])
+        if coder.front_end.aligned:
+            bands = moved_back(bands, tiles.means[here])
         yield from bands
 
 

@@ -121,6 +121,10 @@ class CorsaTileCoder:
         """Refuse: indices of fixed length are the nearest codewords'."""
         raise UsageError(f"quantizer {quantizer}: the codec has a fixed rate")
 
+    def for_mosaic(self) -> "CorsaTileCoder":
+        """Refuse: the network knows no mosaics."""
+        raise UsageError("Bayer: expected a bundle of coder rans, found one of coder fixed")
+
     def index_maps(
         self, tile: NDArray[Any], present: NDArray[np.bool_], rows: int, cols: int
     ) -> IndexMaps:

@@ -90,6 +90,13 @@ class LappedTileCoder:
         found.scanner.quantizer.check((self._tile // BLOCK) ** 2)
         return found
 
+    def for_mosaic(self) -> "LappedTileCoder":
+        """Return the coder for the planes of a Bayer mosaic."""
+        found = copy(self)
+        front_end = self.model.front_end.for_mosaic()
+        found.model = replace(self.model, front_end=front_end)
+        return found
+
     def prepare(
         self, tiles: NDArray[Any], present: NDArray[np.bool_], inside: tuple[int, int]
     ) -> PreparedTiles:

@@ -141,8 +141,8 @@ class Latents:
     def finest_step(self, mantissas: NDArray[np.int32]) -> NDArray[np.int64]:
         """Return for each tile the finest step code whose symbols stay within the limit."""
         limit = SYMBOL_LIMIT << _FRACTION
-        shift = np.maximum(_BASE_SHIFT - self.shifts, 1)
-        octaves = np.zeros(len(self.largest), np.int64)
+        shift = _BASE_SHIFT - self.shifts
+        octaves = np.maximum(1 - shift, 0)  # so that nothing is shifted the other way
         while (over := (self.largest * int(mantissas.max()) >> (shift + octaves)) >= limit).any():
             octaves += over
         return octaves * SUB_STEPS

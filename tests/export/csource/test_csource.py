@@ -45,7 +45,7 @@ BUILDS = {
     ),
 }
 """The last has little room for a strip, so that gaps are closed; the native one has vectors."""
-PROGRAM = ("main.c", "bench.c", "command.c", "recorded.c", "report.c")
+PROGRAM = ("main.c", "bench.c", "command.c", "input.c", "recorded.c", "report.c")
 """Sources of the command, which are no part of the library."""
 MOST_BANDS = 4
 """Of scenes that a build takes unless it is told otherwise."""

@@ -314,6 +314,9 @@ def test_wide_products_give_the_same_bytes(
     program = compiled(tmp_path, "-DSKYBOOK_NARROW=0")
     for image in (noise(5, 70, 90), scene(62, 70, 90)):
         assert run(program, image, ["--width", "90"]) == run(build("gcc"), image, ["--width", "90"])
+    mosaic = ["--width", "180", "--bayer", "rggb"]
+    planes = scene(62, 72, 90)[:1].repeat(2, axis=1).repeat(2, axis=2)
+    assert run(program, planes, mosaic) == run(build("gcc"), planes, mosaic)
 
 
 WIDE = """

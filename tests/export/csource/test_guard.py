@@ -261,6 +261,9 @@ int main(void)
     REFUSE(options.width = SKYBOOK_MAX_WIDTH + 1)
     REFUSE(options.significant_bits = 0)
     REFUSE(options.significant_bits = 17)
+    REFUSE(options.sample_type = 4)
+    REFUSE(options.bayer = 5)
+    REFUSE(options.bayer = 1; options.bands = 3)
     REFUSE(options.step_code = 256)
     REFUSE(options.height = (1u << 24) + 1)
     REFUSE(options.segment_bytes = 113)
@@ -284,7 +287,7 @@ int main(void)
 
 
 def test_each_option_out_of_range_is_refused(parts: list[Path], tmp_path: Path) -> None:
-    assert told(parts, tmp_path, HEAD + REFUSALS).split() == ["0", "200", "600", *["200"] * 19]
+    assert told(parts, tmp_path, HEAD + REFUSALS).split() == ["0", "200", "600", *["200"] * 22]
 
 
 COUNTS = """

@@ -27,6 +27,8 @@ from tests.export.csource.test_edges import (
     variant,
 )
 from tests.export.csource.test_guard import COUNTS, FLIPS, HEAD, MISUSE, REFUSALS
+from tests.export.csource.test_inputs import INPUTS, beyond_its_end, packed
+from tests.export.csource.test_inputs import commands as more_commands
 
 LEAST_PERCENT = 95
 MOST_BANDS = 4
@@ -177,9 +179,11 @@ def exercise_command(runs: Runs, folder: Path) -> Path:
         for arguments, given in too_fine():
             more = ["--segment-bytes", "114"]
             runs.run(other, ["-", "-o", "-", *arguments, *more], given)
+    exercise_inputs(runs, program, folder)
     variant(folder / "bounds", no_latents)
     bounded = runs.build("bounded", folder=folder / "bounds")
     wide = runs.build("wide", "-DSKYBOOK_NARROW=0")
+    runs.run(wide, ["-", "-o", "-", *INPUTS["a mosaic"].arguments], INPUTS["a mosaic"].given)
     for one in (bounded, wide):
         runs.run(one, ["-", "-o", "-", "--width", "70"], lines(noise(5, 64, 70)))
         runs.run(one, ["-", "-o", "-", "--width", "70"], bytes(64 * 8 * 70))
@@ -204,6 +208,18 @@ def exercise_command(runs: Runs, folder: Path) -> Path:
             line = [program, *command]
             subprocess.run(line, stdout=full, check=False, env=runs.environment(), cwd=folder)
     return program
+
+
+def exercise_inputs(runs: Runs, program: Path, folder: Path) -> None:
+    """Run the command on all that the tests have for what it reads."""
+    for one in INPUTS.values():
+        runs.run(program, ["-", "-o", "-", *one.arguments, "--json"], one.given)
+    for _, told, given in more_commands():
+        runs.run(program, ["-", "-o", "-", "--width", "8", *told], given)
+    runs.run(program, beyond_its_end(folder))
+    one = packed("le12", "bsq", 20)
+    (folder / "packed.raw").write_bytes(one.given)
+    runs.run(program, [str(folder / "packed.raw"), "-o", "-", *one.arguments])
 
 
 def exercise_library(runs: Runs) -> None:

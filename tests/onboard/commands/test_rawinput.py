@@ -7,13 +7,22 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from ground.decode.decoder import Decoder
+from ground.products.geotiff import read as read_tif
+from ground.products.geotiff import write_product
 from ground.scenes.procedural import procedural
 from onboard.__main__ import main
+from onboard.bundle import find
 from onboard.commands.envi import EnviHeader
 from onboard.commands.rawinput import swap_remark
 from onboard.errors import InputError
-from onboard.image.files import Image, read_npy
+from onboard.image.files import DTYPES, Image, read_npy
+from onboard.image.lines import LineSource
+from onboard.image.packing import PACKINGS
+from onboard.image.rawrows import RawRows
+from tests.onboard.image.test_packing import pack
 
 ROWS, COLS = 70, 66
 SCENE = procedural(8, ROWS, COLS, nodata=False).image.astype(np.uint16)
@@ -109,6 +118,8 @@ def test_what_a_header_says_and_nobody_uses_is_named(
         ({"header_offset": -4}, "header offset: expected a number from 0 on, found -4"),
         ({"data_ignore_value": "nan"}, "data ignore value: expected a whole number, found nan"),
         ({"bands": 5}, "x.raw: expected a multiple of 660 bytes (5 bands x 66 columns)"),
+        ({"file_compression": 1}, "file compression: expected 0, found 1"),
+        ({"major_frame_offsets": "{0, 12}"}, "major frame offsets: expected 0, found {0, 12}"),
         ({"lines": 35, "bands": 4}, "x.raw: expected 35 rows"),
         ({"lines": "many"}, "lines: expected a number from 1 on, found many"),
     ],
@@ -170,6 +181,120 @@ def test_other_rough_pictures_are_not_swapped(tmp_path: Path) -> None:
     assert swap_remark((noise >> 8).astype(np.uint8)) == []
     np.save(tmp_path / "big.npy", SCENE.astype(">u2"))
     assert swap_remark(read_npy(tmp_path / "big.npy")) == []
+
+
+def padded(rows: NDArray[np.uint8], before: int, after: int) -> bytes:
+    """Put bytes that mean nothing around each row."""
+    return np.pad(rows, ((0, 0), (before, after)), constant_values=0xA5).tobytes()
+
+
+def raw_of(folder: Path, layout: str, kind: str, cols: int) -> tuple[RawRows, Image, Path]:
+    """Write a file with a header and padded lines; return its form, what is in it, and the file."""
+    bits = int(kind[-2:] if kind[-2:].isdigit() else kind[-1:])
+    signed = kind[0] == "i"
+    samples = SCENE[:, :, :cols].astype(np.int64) % (1 << bits) - (signed << (bits - 1))
+    dtype = DTYPES.get(kind, np.dtype(np.uint16))
+    rows = samples.transpose(AXES[layout]).reshape(-1, cols * (4 if layout == "bip" else 1))
+    packing = PACKINGS.get(kind)
+    raw = (
+        np.stack([np.frombuffer(pack(packing, row), np.uint8) for row in rows.tolist()])
+        if packing
+        else rows.astype(dtype.newbyteorder(">")).view(np.uint8)
+    )
+    (folder / "x.raw").write_bytes(b"head" + padded(raw, 3, 5))
+    padding = {"skip_bytes": 4, "line_skip": 3, "line_bytes": raw.shape[1] + 8}
+    name = kind if packing else None
+    form = RawRows(layout, "u16" if packing else kind, "big", 4, cols, name, **padding)
+    return form, samples.astype(dtype), folder / "x.raw"
+
+
+@pytest.mark.parametrize("layout", AXES)
+@pytest.mark.parametrize("kind", ["u8", "i8", "u16", "i16", *PACKINGS])
+def test_headers_padding_and_packing(layout: str, kind: str, tmp_path: Path) -> None:
+    form, samples, path = raw_of(tmp_path, layout, kind, COLS - 1)
+    assert np.array_equal(form.map(path), samples)
+    source = LineSource(form, ROWS if layout == "bsq" else 0)
+    with path.open("rb") as file:
+        strips = list(source.strips(file, 32))
+    assert [strip.shape[1] for strip in strips] == [32, 32, 6]
+    assert np.array_equal(np.concatenate(strips, axis=1), samples)
+
+
+@pytest.mark.parametrize(("layout", "kind"), [("bil", "mipi10"), ("bip", "i8")])
+def test_a_camera_s_file_by_options(layout: str, kind: str, tmp_path: Path) -> None:
+    form, samples, path = raw_of(tmp_path, layout, kind, COLS - 1)
+    np.save(tmp_path / "same.npy", samples)
+    told = ["--packed", kind] if form.packed else ["--dtype", kind, "--byte-order", "big"]
+    options = ["--layout", layout, "--width", COLS - 1, "--skip-bytes", 4, "--line-skip", 3]
+    options += ["--line-bytes", form.line_bytes, *told, "--run", 5]
+    assert encode(path, "--bands", 4, *options, "-o", tmp_path / "x.sky") == 0
+    same = [tmp_path / "same.npy", "--significant-bits", form.bits, "--run", 5]
+    assert encode(*same) == 0
+    assert (tmp_path / "x.sky").read_bytes() == (tmp_path / "same.sky").read_bytes()
+    streamed = ["stream", "--input", path, *options, "--bundle", "skybook"]
+    assert main([*map(str, streamed), "-o", str(tmp_path / "s.pkt")]) == 0
+    assert encode(*same, "--rate-window", "strip", "-o", tmp_path / "n.pkt") == 0
+    assert (tmp_path / "s.pkt").read_bytes() == (tmp_path / "n.pkt").read_bytes()
+
+
+def test_a_picture_below_0_comes_back_as_one(tmp_path: Path) -> None:
+    image = (SCENE[:, :64, :64] >> 5).astype(np.int16) - 100
+    np.save(tmp_path / "x.npy", image.astype(np.int8))
+    assert encode(tmp_path / "x.npy", "--rmse", 1, "--nodata", -128) == 0
+    decoded = Decoder(find("skybook")).decode((tmp_path / "x.sky").read_bytes())
+    assert decoded.scene.image.dtype == np.int8
+    assert np.abs(decoded.scene.image.astype(np.int16) - image.astype(np.int8)).max() < 20
+    write_product(tmp_path / "x.tif", decoded.scene, decoded.mask)
+    assert np.array_equal(read_tif(tmp_path / "x.tif").image, decoded.scene.image)
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (["--packed", "be12", "--dtype", "i16"], 2, "expected a packing of u16"),
+        (["--packed", "be12", "--byte-order", "big"], 2, "it tells all of a sample"),
+        (["--line-bytes", "131"], 2, "expected lines of 132 bytes or more (66 samples), found 131"),
+        (["--line-skip", "-1"], 2, "expected to skip 0.."),
+        (["--skip-bytes", "999999"], 3, "after the first 999999, found 0"),
+        (
+            ["--line-bytes", "136"],
+            3,
+            "expected a multiple of 544 bytes (4 bands x 66 columns, "
+            "lines of 136 bytes), found 36960",
+        ),
+        (["--packed", "mipi10"], 3, "(4 bands x 66 columns, packed mipi10), found 36960"),
+    ],
+)
+def test_raw_forms_that_do_not_fit(
+    options: list[str], code: int, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = put(tmp_path, SCENE, None)
+    assert encode(path, "--layout", "bil", "--bands", 4, "--width", COLS, *options) == code
+    assert words in capsys.readouterr().err
+
+
+def test_a_packing_that_is_another_is_refused_where_bits_are_left(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw = np.full((4 * ROWS, 99), 0x5A, np.uint8)
+    (tmp_path / "x.raw").write_bytes(raw.tobytes())
+    form = ["--layout", "bil", "--width", 65, "--packed", "le12"]
+    assert encode(tmp_path / "x.raw", *form, "--bands", 4, "--line-bytes", 99) == 3
+    said = f"{tmp_path / 'x.raw'}: packed samples: expected 0 in all bits of a row after sample 65"
+    assert said in capsys.readouterr().err
+    streamed = ["stream", "--input", tmp_path / "x.raw", *form, "--line-bytes", 99]
+    streamed += ["--bundle", "skybook", "-o", tmp_path / "o.pkt"]
+    assert main([*map(str, streamed)]) == 3
+    assert "lines from 0 on: packed samples" in capsys.readouterr().err
+
+
+def test_a_stream_that_ends_in_its_header(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = put(tmp_path, SCENE, None)
+    form = ["--layout", "bil", "--width", COLS, "--bundle", "skybook", "-o", tmp_path / "o.pkt"]
+    assert main([str(w) for w in ["stream", "--input", path, *form, "--skip-bytes", 99999]]) == 3
+    assert "expected 99999 bytes before the first, found 36960" in capsys.readouterr().err
 
 
 def test_swapped_bytes_of_a_stream_are_told(

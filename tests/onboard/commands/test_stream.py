@@ -20,6 +20,7 @@ from onboard.encoder import Encoder, Options
 from onboard.encoder.progress import Progress
 from onboard.errors import InputError, LimitError, StreamError, UsageError
 from onboard.image.lines import LineSource
+from onboard.image.rawrows import RawRows
 from onboard.link.binding import bind
 from onboard.link.header import SceneHeader
 from onboard.link.packet import PacketOptions, SpacePacket
@@ -90,7 +91,7 @@ def test_layouts_of_a_pipe(layout: str, order: str) -> None:
     blocks = [lines[:, first : first + 50] for first in range(0, 130, 50)]
     axes = {"bil": (1, 0, 2), "bip": (1, 2, 0), "bsq": (0, 1, 2)}[layout]
     raw = b"".join(np.ascontiguousarray(b.transpose(axes)).tobytes() for b in blocks)
-    source = LineSource(layout, "u16", order, 4, WIDTH, 50 if layout == "bsq" else 0)
+    source = LineSource(RawRows(layout, "u16", order, 4, WIDTH), 50 if layout == "bsq" else 0)
     strips = list(source.strips(io.BytesIO(raw), 64))
     assert [strip.shape[1] for strip in strips] == [64, 64, 2]
     assert np.array_equal(np.concatenate(strips, axis=1), SCENE[:, :130])
@@ -102,16 +103,16 @@ def test_a_pipe_that_gives_a_little_at_a_time() -> None:
         def readinto(self, buffer: Any) -> int:
             return super().readinto(memoryview(buffer)[:1_001])
 
-    source = LineSource("bil", "u16", "little", 4, WIDTH)
+    source = LineSource(RawRows("bil", "u16", "little", 4, WIDTH))
     strips = list(source.strips(Slow(bil(SCENE)), 64))
     assert np.array_equal(np.concatenate(strips, axis=1), SCENE)
 
 
 def test_lines_that_cannot_be_streamed() -> None:
     with pytest.raises(UsageError, match="blocks of lines"):
-        LineSource("bsq", "u16", "little", 4, WIDTH)
+        LineSource(RawRows("bsq", "u16", "little", 4, WIDTH))
     with pytest.raises(UsageError, match="columns"):
-        LineSource("bil", "u16", "little", 4, 0)
+        LineSource(RawRows("bil", "u16", "little", 4, 0))
 
 
 def test_an_input_that_ends_within_a_line(tmp_path: Path, folder: Path) -> None:
@@ -120,7 +121,7 @@ def test_an_input_that_ends_within_a_line(tmp_path: Path, folder: Path) -> None:
     cut.write_bytes(bil(SCENE)[: 100 * 8 * WIDTH + 77])
     output = tmp_path / "cut.pkt"
     assert main(["stream", "--input", str(cut), *FORM, *TIMED, "-o", str(output)]) == 3
-    source = LineSource("bil", "u16", "little", 4, WIDTH)
+    source = LineSource(RawRows("bil", "u16", "little", 4, WIDTH))
     with pytest.raises(InputError, match="77 bytes"):
         list(source.strips(io.BytesIO(cut.read_bytes()), 64))
     kinds = [s.kind for f in read_packets(output.read_bytes()) for s in f.segments]  # type: ignore[union-attr]
@@ -421,7 +422,7 @@ def test_rows_before_a_fault_are_written(lapped: Encoder, together: int) -> None
 def test_lines_before_a_broken_one_are_written(lapped: Encoder) -> None:
     whole = np.ascontiguousarray(SCENE.transpose(1, 0, 2)).tobytes()
     cut = io.BytesIO(whole[: 150 * WIDTH * 8 + 3])
-    lines = LineSource("bil", "u16", "little", 4, WIDTH).strips(cut, 64)
+    lines = LineSource(RawRows("bil", "u16", "little", 4, WIDTH)).strips(cut, 64)
     header = SceneHeader("u16", 16, 4, WIDTH, 0)
     strips = lapped.stream(lines, header, Options(ratio=12, window="strip"))
     assert [next(strips).line for _ in range(3)] == [0, 64, 128]

@@ -3,7 +3,7 @@
 Everything that decides a byte is integer arithmetic.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from onboard.codec.lapped import bandtransform
 from onboard.codec.lapped.context import BLOCK
+from onboard.codec.lapped.frontends import alignment
 from onboard.codec.lapped.frontends.frontend import Analysed, LappedSide
 from onboard.codec.lapped.transform import PLANE_LIMIT
 from onboard.errors import StreamError
@@ -27,10 +28,12 @@ class AdaptiveFrontEnd:
     Attributes:
         bands: bands of a tile.
         fraction: fraction bits that samples get.
+        aligned: whether they are the planes of a Bayer mosaic, moved to the middle of its cells.
     """
 
     bands: int
     fraction: int = 0
+    aligned: bool = field(default=False, kw_only=True)
 
     def of_scene(self, bands: int, fraction: int) -> "AdaptiveFrontEnd":
         """Return the front end of tiles of so many bands and fraction bits."""
@@ -41,8 +44,13 @@ class AdaptiveFrontEnd:
         """Length of the packed side information."""
         return 1 + bandtransform.angle_count(self.bands) + 2 * self.bands
 
+    def for_mosaic(self) -> "AdaptiveFrontEnd":
+        """Return the front end of planes of a Bayer mosaic."""
+        alignment.check(self.bands)
+        return replace(self, aligned=True)
+
     def unpack(self, packed: bytes, signed: bool) -> LappedSide:
-        """Unpack side information; `signed` says that samples are i16.
+        """Unpack side information; `signed` says that samples may be below 0.
 
         Raises:
             StreamError: the length is wrong.
@@ -73,11 +81,15 @@ class AdaptiveFrontEnd:
         deviations -= means.astype(np.int32)[:, :, None, None]
         if not whole:
             deviations *= here
-        angles = bandtransform.choose(bandtransform.measure(deviations, present))
+        filled = deviations
         if rows % BLOCK or cols % BLOCK:
             fill = [(0, 0), (0, 0), (0, -rows % BLOCK), (0, -cols % BLOCK)]
-            deviations = np.pad(deviations, fill, mode="symmetric")
-        planes, shifts = _rotate(deviations, angles)
+            filled = np.pad(deviations, fill, mode="symmetric")
+        if self.aligned:
+            filled = alignment.align(filled)
+            deviations = np.ascontiguousarray(filled[:, :, :rows, :cols])
+        angles = bandtransform.choose(bandtransform.measure(deviations, present))
+        planes, shifts = _rotate(filled, angles)
         return Analysed(means, angles, shifts, planes)
 
 

@@ -7,7 +7,7 @@ arithmetic, or floating point that is exact.
 """
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,14 +70,26 @@ class FrontEnd(Protocol):
         """Fraction bits that samples get, so that what is rounded are parts of a DN."""
 
     @property
+    def aligned(self) -> bool:
+        """Whether bands are the planes of a Bayer mosaic, moved to the middle of its cells."""
+
+    @property
     def side_bytes(self) -> int:
         """Length of the packed side information."""
 
     def of_scene(self, bands: int, fraction: int) -> "FrontEnd":
         """Return the front end of tiles of so many bands and fraction bits."""
 
+    def for_mosaic(self) -> Self:
+        """Return the front end of planes of a Bayer mosaic.
+
+        Raises:
+            UsageError: tiles have other bands.
+            EngineError: the processor's floats do not give the format's matrices.
+        """
+
     def unpack(self, packed: bytes, signed: bool) -> LappedSide:
-        """Unpack side information; `signed` says that samples are i16.
+        """Unpack side information; `signed` says that samples may be below 0.
 
         Raises:
             StreamError: the length is wrong.

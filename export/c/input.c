@@ -1,0 +1,186 @@
+#include "input.h"
+
+#include <string.h>
+
+#include "parts.h"
+
+#define SLACK 8u /* what is looked at beyond the bytes of packed samples */
+
+static uint8_t raw[2 * SKYBOOK_MAX_BANDS * SKYBOOK_MAX_WIDTH];
+
+/* Packed samples take less than two bytes each, which leaves room for SLACK. */
+typedef char skybook_slack_fits[SKYBOOK_MAX_BANDS * SKYBOOK_MAX_WIDTH >= 2 * (5 + SLACK) ? 1 : -1];
+
+/* Samples of a group of packed ones, and its bytes. */
+static uint32_t group_of(enum skybook_packing packing)
+{
+    return skybook_packing_bits(packing) == 10 ? 4 : 2;
+}
+
+static uint64_t bytes_of(const struct skybook_command *command, uint64_t samples)
+{
+    const uint32_t group = group_of(command->packing);
+    switch (command->packing) {
+    case MIPI10:
+    case MIPI12:
+        return (samples + group - 1) / group * (group + 1);
+    case BE10:
+    case BE12:
+    case LE10:
+    case LE12:
+        return (samples * skybook_packing_bits(command->packing) + 7) / 8;
+    case UNPACKED:
+    default:
+        return samples * skybook_sample_bytes(&command->options);
+    }
+}
+
+/* Sample of a row whose bytes are followed by SLACK others. */
+static uint32_t sample_at(const struct skybook_command *command, uint32_t i)
+{
+    const uint32_t bits = skybook_packing_bits(command->packing), group = group_of(command->packing);
+    const uint32_t low = bits - 8u, first = i * bits % 8u;
+    const uint8_t *at = &raw[i * bits / 8u], *groups = &raw[i / group * (group + 1)];
+    switch (command->packing) {
+    case BE10:
+    case BE12:
+        return ((uint32_t)at[0] << 16 | (uint32_t)at[1] << 8 | at[2]) >> (24u - bits - first) &
+               ((1u << bits) - 1u);
+    case LE10:
+    case LE12:
+        return ((uint32_t)at[2] << 16 | (uint32_t)at[1] << 8 | at[0]) >> first & ((1u << bits) - 1u);
+    case MIPI10:
+    case MIPI12:
+        return (uint32_t)groups[i % group] << low |
+               ((uint32_t)groups[group] >> low * (i % group) & ((1u << low) - 1u));
+    case UNPACKED:
+    default:
+        break;
+    }
+    if (command->options.sample_type == SKYBOOK_U8) {
+        return raw[i];
+    }
+    if (command->options.sample_type == SKYBOOK_I8) {
+        return raw[i] | (raw[i] & 0x80u) * 0x1FEu; /* the sign in all bits above */
+    }
+    const uint8_t *two = &raw[(size_t)2 * i];
+    return command->big_endian ? (uint32_t)two[0] << 8 | two[1] : (uint32_t)two[1] << 8 | two[0];
+}
+
+/* Whether bits of a row follow its last sample. */
+static bool strays(const struct skybook_input *input)
+{
+    const uint32_t group = group_of(input->command->packing);
+    uint32_t found = 0;
+    if (input->command->packing == UNPACKED) {
+        return false;
+    }
+    memset(raw + input->bytes, 0, SLACK);
+    for (uint32_t i = input->samples; i % group != 0; i++) {
+        found |= sample_at(input->command, i);
+    }
+    return found != 0;
+}
+
+/* Read and forget bytes; how many there were. */
+static uint64_t pass_over(FILE *file, uint64_t count)
+{
+    uint64_t done = 0;
+    while (done < count && getc(file) != EOF) {
+        done++;
+    }
+    return done;
+}
+
+/* Read a row; its bytes, fewer where the input ends. */
+static uint64_t read_row(const struct skybook_input *input)
+{
+    const uint64_t before = input->command->line_skip;
+    uint64_t got = pass_over(input->file, before);
+    if (got == before) {
+        got += fread(raw, 1, (size_t)input->bytes, input->file);
+    }
+    if (got == before + input->bytes) {
+        got += pass_over(input->file, input->stride - got);
+    }
+    return got;
+}
+
+/* Go to where a row of a band lies among bands that follow each other. */
+static bool seek_row(const struct skybook_input *input, uint64_t line, uint32_t row)
+{
+    const uint64_t place = input->command->skip_bytes + (row * input->lines + line) * input->stride;
+    if (input->lines > 0) {
+        return fseek(input->file, (long)place, SEEK_SET) == 0;
+    }
+    return true;
+}
+
+/* Put the samples of a row where they belong in a line. */
+static void put_row(const struct skybook_input *input, uint32_t row, uint16_t *samples)
+{
+    const bool mosaic = input->command->options.bayer != 0;
+    const uint32_t width = input->command->options.width;
+    uint16_t *to = samples + (size_t)row * input->samples;
+    for (uint32_t i = 0; i < input->samples; i++) {
+        const uint32_t place = mosaic ? i % 2 * width + i / 2 : i;
+        to[place] = (uint16_t)(sample_at(input->command, i) & 0xFFFFu);
+    }
+}
+
+enum skybook_line skybook_read_line(const struct skybook_input *input, uint64_t line,
+                                    uint16_t *samples)
+{
+    if (input->lines > 0 && line == input->lines) {
+        return LINE_NONE;
+    }
+    for (uint32_t row = 0; row < input->rows; row++) {
+        const uint64_t got = seek_row(input, line, row) ? read_row(input) : 0;
+        if (ferror(input->file)) {
+            return LINE_FAILED;
+        }
+        if (got < input->stride) {
+            return got == 0 && row == 0 ? LINE_NONE : LINE_CUT;
+        }
+        if (strays(input)) {
+            return LINE_STRAY;
+        }
+        put_row(input, row, samples);
+    }
+    return LINE_READ;
+}
+
+/* Lines of a file of bands one after the other; 0 if it is none. */
+static uint64_t lines_of(const struct skybook_input *input)
+{
+    if (fseek(input->file, 0, SEEK_END) != 0) {
+        return 0;
+    }
+    const long end = ftell(input->file); /* -1 if it cannot be told: no whole lines */
+    const uint64_t length = end < 0 ? 0 : (uint64_t)end, skipped = input->command->skip_bytes;
+    const uint64_t line = input->stride * input->rows;
+    return length > skipped && (length - skipped) % line == 0 ? (length - skipped) / line : 0;
+}
+
+bool skybook_open_input(struct skybook_input *input, const struct skybook_command *command,
+                        FILE *file)
+{
+    const bool mosaic = command->options.bayer != 0, bip = command->layout == BIP;
+    const uint32_t width = command->options.width, bands = command->options.bands;
+    input->file = file;
+    input->command = command;
+    input->rows = mosaic ? 2 : bip ? 1 : bands;
+    input->samples = mosaic ? 2 * width : bip ? bands * width : width;
+    input->bytes = bytes_of(command, input->samples);
+    const uint64_t least = command->line_skip + input->bytes;
+    input->stride = command->line_bytes > 0 ? command->line_bytes : least;
+    input->lines = 0;
+    if (input->stride < least) {
+        return false;
+    }
+    if (command->layout == BSQ && !mosaic) {
+        input->lines = lines_of(input);
+        return input->lines > 0;
+    }
+    return pass_over(file, command->skip_bytes) == command->skip_bytes;
+}

@@ -1,0 +1,114 @@
+"""Random scenes, as the C encoder and Python both encode them."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ground.scenes.procedural import procedural
+from onboard.encoder import Encoder, Options
+from onboard.image.bayer import PATTERNS, PLANES, cell_of, join
+from onboard.image.files import DTYPES, bits_of, is_signed
+from onboard.link.header import SceneHeader
+from onboard.link.packet import PacketOptions
+
+_KINDS = ("u16", "u8", "u16", "i16", "u16", "i8", "u16")
+"""Sample types, in turn."""
+_EVERY_MOSAIC = 3
+"""Of four bands one scene in so many is a Bayer mosaic."""
+_DEPTH = 13
+"""Bits that a procedural scene fills."""
+
+
+@dataclass(frozen=True)
+class RandomScene:
+    """A scene and how to encode it.
+
+    Attributes:
+        image: (bands, rows, cols); of a Bayer mosaic its planes.
+        header: scene header.
+        options: of the encoder.
+    """
+
+    image: NDArray[Any]
+    header: SceneHeader
+    options: Options
+
+    @classmethod
+    def of(cls, bands: int, seed: int) -> "RandomScene":
+        """Return one; every fourth in layers, every fifth within bytes.
+
+        Most of the samples of 16 bits have 16 significant ones, every third 12.
+        """
+        rng = np.random.default_rng(seed)
+        rows, cols = (int(side) for side in rng.integers(40, 200, 2))
+        bayer = None
+        if seed // PLANES % _EVERY_MOSAIC == 0 and bands == PLANES:
+            bayer = PATTERNS[seed // PLANES % len(PATTERNS)]
+        kind = "u16" if bayer else _KINDS[seed % len(_KINDS)]
+        bits = 12 if bits_of(kind) == 16 and seed % 3 == 0 else bits_of(kind)
+        drawn = procedural(seed, rows, cols, bands, nodata=False).image
+        samples = np.minimum(drawn, (1 << _DEPTH) - 1).astype(np.int64) >> max(_DEPTH - bits, 0)
+        low = 1 << (bits - 1) if is_signed(kind) else 0
+        image = (samples - low).astype(DTYPES[kind])
+        header = replace(SceneHeader.of(image, bayer=bayer), significant_bits=bits)
+        one_layer, in_bytes = seed % 4 == 0, seed % 5 == 0
+        ratio = float(rng.uniform(3, 12)) / (4 if one_layer else 1)
+        budget = int(image.nbytes / ratio * rng.uniform(0.02, 1)) if in_bytes else None
+        options = Options(
+            scene_id=seed,
+            one_layer=one_layer,
+            ratio=None if in_bytes else ratio,
+            budget=budget,
+            window="strip",
+            packets=PacketOptions(int(rng.integers(128, 600)), control=seed % 2 == 0),
+            run=int(rng.integers(1, 1 << 24)) if seed % 3 == 0 else None,
+        )
+        return cls(image, header, options)
+
+    @property
+    def along_trellis(self) -> "RandomScene":
+        """The same with indices chosen along a trellis."""
+        return replace(self, options=replace(self.options, trellis=True))
+
+    @property
+    def raw(self) -> bytes:
+        """Lines as the program reads them."""
+        return bil(join(self.image) if self.header.bayer else self.image)
+
+    @property
+    def arguments(self) -> list[str]:
+        """Options of the program."""
+        options, packets = self.options, self.options.packets or PacketOptions()
+        header = self.header
+        cell = cell_of(header.bayer)
+        found = ["--width", str(cell * header.width), "--scene-id", str(options.scene_id)]
+        found += ["--dtype", header.sample_type]
+        found += ["--bayer", header.bayer] if header.bayer else ["--bands", str(header.bands)]
+        found += ["--significant-bits", str(header.significant_bits)]
+        within = ["--bytes", str(options.budget), "--lines", str(cell * header.height)]
+        found += ["--ratio", repr(options.ratio)] if options.budget is None else within
+        found += [] if options.run is None else ["--run", str(options.run)]
+        found += ["--packets", "--packet-bytes", str(packets.packet_bytes)]
+        found += ["--packet-control"] if packets.control else []
+        found += ["--trellis"] if options.trellis else []
+        return found + (["--one-layer"] if options.one_layer else [])
+
+    def packets(self, encoder: Encoder) -> list[bytes]:
+        """Return the packets that the Python runtime makes.
+
+        Raises:
+            LimitError: the coarsest step passes the budget.
+            UsageError: segments are too short.
+        """
+        packets: list[bytes] = []
+        former = self.options.packets or PacketOptions()
+        for strip in encoder.strips(self.image, self.header, self.options):
+            packets += former.pack(strip.segments, strip.line, len(packets))
+        return packets
+
+
+def bil(image: NDArray[Any]) -> bytes:
+    """Return an image (bands, rows, cols) line by line, little-endian."""
+    return image.transpose(1, 0, 2).astype(image.dtype.newbyteorder("<")).tobytes()
