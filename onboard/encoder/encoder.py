@@ -15,13 +15,13 @@ from onboard.encoder.options import DEFAULT_RATIO, Options
 from onboard.encoder.outcome import Outcome
 from onboard.encoder.progress import Progress
 from onboard.encoder.run import frame
+from onboard.encoder.shares import Shares, end_of_scene
 from onboard.encoder.windows import RateWindows
 from onboard.errors import InputError, SkybookError, UsageError
-from onboard.image.files import DTYPES, check_image
+from onboard.image.files import check_image
 from onboard.image.tiles import TileGrid
-from onboard.link.framing import EDGE_BYTES, Framing, Strip
-from onboard.link.header import EndOfScene, SceneHeader
-from onboard.link.segment import Kind, Segment
+from onboard.link.framing import Framing, Strip
+from onboard.link.header import SceneHeader
 
 _GIVEN_BACK = 31 << 20
 """Bytes of a block that makes glibc keep what is freed, up to twice as much, for arrays to come.
@@ -190,7 +190,7 @@ class Encoder:
                 yield from strips
         if framing is None:
             raise InputError("image: expected at least one line, found none")
-        yield self._end(framing, line, done.segments)
+        yield end_of_scene(framing, line, done.segments)
 
     def _encode(
         self,
@@ -203,15 +203,16 @@ class Encoder:
     ) -> tuple[list[Strip], Outcome, int, Progress]:
         """Return the segments of windows from `line` on, what came of the rate, how far it is."""
         tile = self.bundle.tile
+        shares = self._shares(options, header, framing)
         stop = line
         budgets = []
         for lines in batch:
             self._check(lines, header, stop)
             first, stop = stop, stop + lines.shape[1]
-            budgets.append(self._share(options, header, framing, first, stop))
+            budgets.append(shares.of(first, stop))
         spare = done.spare
         if options.budget is not None and stop == header.height:
-            own = min(self._kept_back(options, header, framing), spare)
+            own = min(shares.kept_back, spare)
             budgets[-1], spare = budgets[-1] + own, spare - own
         coder = self.coder.using(options.quantizer) if options.quantizer else self.coder
         coder = coder.for_mosaic() if header.bayer else coder
@@ -237,10 +238,13 @@ class Encoder:
         if (encoder := self.for_scene(header.bands, header.significant_bits)) is not self:
             return encoder.progress(header, options, rows, segments, spent)
         options = self._complete(options)
-        framing = frame(self.bundle.tag, header, options)
-        share = self._share(options, header, framing, 0, rows * self.bundle.tile) if rows else 0
-        kept = self._kept_back(options, header, framing)
-        return Progress(rows, segments, max(0, share + kept - spent))
+        shares = self._shares(options, header, frame(self.bundle.tag, header, options))
+        share = shares.of(0, rows * self.bundle.tile) if rows else 0
+        return Progress(rows, segments, max(0, share + shares.kept_back - spent))
+
+    def _shares(self, options: Options, header: SceneHeader, framing: Framing) -> Shares:
+        """Return what the lines of a scene may take."""
+        return Shares(options, header, framing, self.bundle.tile, self.coder.least_body)
 
     def _complete(self, options: Options) -> Options:
         """Fill in the default rate, or refuse a rate that the bundle cannot keep."""
@@ -263,28 +267,6 @@ class Encoder:
             raise UsageError(f"lines: a window of {line} lines in all is followed by another")
         TileGrid(header.width, line + lines.shape[1], self.bundle.tile)
 
-    def _share(
-        self, options: Options, header: SceneHeader, framing: Framing, first: int, stop: int
-    ) -> int:
-        """Return the bytes that lines may take; the first pay for the end and what is kept back."""
-        kept = self._kept_back(options, header, framing)
-        reserve = framing.cost([self._end(framing, 1, 0)]) + kept
-        if options.budget is not None:
-            spendable = options.budget - reserve
-            return spendable * stop // header.height - spendable * first // header.height
-        if options.ratio is None:
-            return 0
-        raw = header.bands * header.width * np.dtype(DTYPES[header.sample_type]).itemsize
-        before = int(raw * first / options.ratio) - reserve if first else 0
-        return int(raw * stop / options.ratio) - reserve - before
-
-    def _kept_back(self, options: Options, header: SceneHeader, framing: Framing) -> int:
-        """Return what a last row of tiles that may be short takes at the coarsest step."""
-        if options.window == "scene" or (header.height and not header.height % self.bundle.tile):
-            return 0
-        columns = -(-header.width // self.bundle.tile)
-        return columns * (framing.overhead + self.coder.least_body + EDGE_BYTES)
-
     def _code(
         self, windows: RateWindows, options: Options, budgets: list[int], spare: int, written: int
     ) -> tuple[list[Strip], Outcome]:
@@ -294,9 +276,3 @@ class Encoder:
         if options.rmse is not None:
             return windows.for_error(options.rmse, written)
         return within(windows, budgets, spare, written, options.budget is not None)
-
-    def _end(self, framing: Framing, height: int, written: int) -> Strip:
-        """Return the end of a scene of `height` lines, after `written` segments."""
-        body = EndOfScene(height, written, framing.run).pack()
-        segment = Segment(Kind.END, framing.scene_id, framing.binding, 0, 0, 0, None, body)
-        return Strip(height, [segment.pack()])

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ground.scenes.procedural import procedural
 from onboard import bundle as bundles
 from onboard.codec.lapped.codec import LappedCodec
 from onboard.codec.tile import DEPENDENT
@@ -180,6 +181,7 @@ def exercise_command(runs: Runs, folder: Path) -> Path:
             more = ["--segment-bytes", "114"]
             runs.run(other, ["-", "-o", "-", *arguments, *more], given)
     exercise_inputs(runs, program, folder)
+    exercise_bands(runs, program)
     variant(folder / "bounds", no_latents)
     bounded = runs.build("bounded", folder=folder / "bounds")
     wide = runs.build("wide", "-DSKYBOOK_NARROW=0")
@@ -208,6 +210,20 @@ def exercise_command(runs: Runs, folder: Path) -> Path:
             line = [program, *command]
             subprocess.run(line, stdout=full, check=False, env=runs.environment(), cwd=folder)
     return program
+
+
+def exercise_bands(runs: Runs, program: Path) -> None:
+    """Run the command on scenes of other numbers of bands than four."""
+    many = runs.build("many", "-DSKYBOOK_MAX_BANDS=16")
+    runs.run(many, ["selftest"])
+    for bands in (1, 2, 6, 16):
+        image = procedural(bands, 90, 150, bands).image.astype(np.uint16)
+        for how in ([], ["--trellis"]):
+            told = ["--width", "150", "--bands", str(bands), "--significant-bits", "14", *how]
+            runs.run(many, ["-", "-o", "-", *told], lines(image))
+    for wrong in ("0", "9", "17"):
+        runs.run(program, ["-", "-o", "-", "--width", "8", "--bands", wrong])
+    runs.run(program, ["-", "-o", "-", "--width", "8", "--segment-bytes", "1"])
 
 
 def exercise_inputs(runs: Runs, program: Path, folder: Path) -> None:
