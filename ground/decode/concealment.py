@@ -87,17 +87,17 @@ def _double(planes: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def nearest_means(sides: Mapping[int, Side], grid: TileGrid, bands: int) -> NDArray[np.int32]:
-    """Return (tiles, bands) DN: of each tile the band means of the nearest of `sides`, else 0."""
+    """Return (tiles, bands) DN: of each tile the band means of the nearest of `sides`, else 0.
+
+    Those of another group of bands do not count.
+    """
     means = np.zeros((grid.count, bands), np.int32)
-    if not sides:
-        return means
     lost = np.ones(grid.count, np.bool_)
     for index, side in sides.items():
         means[index], lost[index] = side.means, False
-    if not lost.any():
-        return means
-    _, (rows, cols) = scipy.ndimage.distance_transform_edt(
-        lost.reshape(grid.rows, grid.columns), return_indices=True
-    )
-    nearest: NDArray[np.int32] = means[(rows * grid.columns + cols).reshape(-1)]
-    return nearest
+    of_groups = means.reshape(grid.rows, grid.groups, grid.across, bands)
+    for group, gone in enumerate(lost.reshape(of_groups.shape[:3]).transpose(1, 0, 2)):
+        if gone.any() and not gone.all():
+            _, nearest = scipy.ndimage.distance_transform_edt(gone, return_indices=True)
+            of_groups[:, group] = of_groups[:, group][tuple(nearest)]
+    return means

@@ -12,7 +12,7 @@ from ground.decode.reception import Reception
 from ground.decode.tile import TileReception
 from onboard.bundle import Bundle
 from onboard.codec.tile import ALL_NODATA
-from onboard.errors import LimitError
+from onboard.errors import LimitError, UsageError
 from onboard.image.tiles import DEFAULT_MAX_PIXELS, TileGrid
 from onboard.link.resync import Damage
 from onboard.link.segment import Segment
@@ -91,12 +91,15 @@ def dump_scene(
 
     Raises:
         LimitError: the scene has more than `MOST_SAMPLES`.
+        UsageError: its bands are coded in several groups.
         as `Decoder.decode_segments`.
     """
     reception = Reception(bundle, scene_id, run)
     reception.add_all(segments)
     grid = reception.grid(width, max_pixels, bands)
     bundle = reception.bundle
+    if grid.groups > 1:
+        raise UsageError(f"dump: expected at most 16 bands, found {bundle.bands}")
     samples = bundle.bands * grid.width * grid.height
     if samples > MOST_SAMPLES:
         raise LimitError(f"dump: expected at most {MOST_SAMPLES} samples, found {samples}")

@@ -168,7 +168,7 @@ class Reception:
             raise LimitError(
                 f"scene: {width} x {height} pixels, the limit is {max_pixels} (--max-pixels)"
             )
-        grid = TileGrid(width, height, self.bundle.tile)
+        grid = TileGrid(width, height, self.bundle.tile, self.bundle.codec.groups)
         for index in [i for i in self._tiles if i >= grid.count]:
             for _ in self._tiles.pop(index):
                 self.refuse(f"tile {index}: the scene has {grid.count} tiles")
@@ -185,7 +185,7 @@ class Reception:
         if not self._tiles:
             raise StreamError("stream: height unknown: no header, end or tile arrived")
         last = max(self._tiles)
-        row = last // -(-width // self.bundle.tile)
+        row = last // (self.bundle.codec.groups * -(-width // self.bundle.tile))
         rows = next((s.edge[0] for s in self._tiles[last] if s.edge), self.bundle.tile)
         # Only a tile that is cut below is surely in the last row of the scene.
         self.height_known = rows < self.bundle.tile
@@ -228,7 +228,11 @@ class Reception:
         Of segments that contradict each other the first to arrive is believed.
         """
         edge = None if tile.rows == tile.cols == grid.tile else (tile.rows, tile.cols)
-        for segment in sorted(self._tiles.get(index, ()), key=lambda s: s.kind):
+        own = self._tiles.get(index, [])
+        if (first := grid.first(index)) != index:  # the first group of bands tells the nodata
+            masks = (s for s in self._tiles.get(first, ()) if s.kind == Kind.MASK)
+            own = [*own, *(replace(segment, tile=index) for segment in masks)]
+        for segment in sorted(own, key=lambda s: s.kind):
             try:
                 if segment.edge != edge:
                     raise StreamError(f"tile {index}: expected edge {edge}, found {segment.edge}")

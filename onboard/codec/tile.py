@@ -245,6 +245,10 @@ class Codec(Protocol):
         """Rows and columns of a tile, in pixels."""
 
     @property
+    def groups(self) -> int:
+        """Groups that the bands of a scene are coded in, each of as many as a tile has."""
+
+    @property
     def fraction(self) -> int:
         """Fraction bits that samples get on board."""
 

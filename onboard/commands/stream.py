@@ -101,7 +101,7 @@ def _stream(arguments: argparse.Namespace) -> int:
     encoder = Encoder(bundle, arguments.engine, arguments.threads)
     scrub = Scrub(bundle, encoder.coder)
     warn(path, [*form.remarks, *order_remark(bundle, header.band_ids)])
-    grid = TileGrid(header.width, 1, bundle.tile)
+    grid = TileGrid(header.width, 1, bundle.tile, bundle.codec.groups)
     recorded, options = _recorded(arguments, options, grid.columns)
     skip = recorded.rows * bundle.tile
     begun = time.perf_counter()
@@ -115,7 +115,7 @@ def _stream(arguments: argparse.Namespace) -> int:
             open_strips(arguments, form, bundle.tile, skip, stop, files),
             arguments.lines // cell - skip if arguments.lines else None,
             _priority(arguments.priority_out, recorded.rows * grid.columns, files),
-            Clouds(bundle.tile, names, next(iter(told), None), header.nodata),
+            Clouds(bundle.tile, names, next(iter(told), None), header.nodata, grid.groups),
             files.enter_context(stop),
             cell,
         )

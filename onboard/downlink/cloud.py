@@ -47,12 +47,14 @@ class Clouds:
         band_ids: names of the bands; empty if they have none.
         calibration: scale and offset: reflectance = sample x scale + offset; None if nobody told.
         nodata: sample value that means there are no data, None without one.
+        groups: groups of bands that have tiles of their own.
     """
 
     tile: int
     band_ids: tuple[str, ...]
     calibration: tuple[float, float] | None
     nodata: int | None
+    groups: int = 1
 
     def of_strip(self, lines: Image) -> bytes:
         """Return the cloud fraction of each tile of a strip (bands, rows, cols)."""
@@ -64,7 +66,7 @@ class Clouds:
             present[index, :rows, :cols] = True
         present &= has_data(tiles, self.nodata, 1)
         calibration = self.calibration or likely_calibration(tiles, present)
-        return bytes(cloud_fractions(tiles, present, self.band_ids, calibration))
+        return self.groups * bytes(cloud_fractions(tiles, present, self.band_ids, calibration))
 
 
 def cloud_fractions(

@@ -32,18 +32,22 @@ class Region:
 
     Attributes:
         polygons: edges of each polygon; polygons may overlap.
-        columns: number of tiles in a row.
+        columns: number of tiles side by side.
         tile: rows and columns of a tile.
+        groups: groups of bands, in each row of tiles one after the other.
     """
 
     polygons: list[Edges]
     columns: int
     tile: int
+    groups: int = 1
     _row: int = field(default=-1, init=False)
     _touched: NDArray[np.bool_] = field(init=False)
 
     @classmethod
-    def read(cls, places: Sequence[str], header: SceneHeader, tile: int) -> "Region":
+    def read(
+        cls, places: Sequence[str], header: SceneHeader, tile: int, groups: int = 1
+    ) -> "Region":
         """Read pixel boxes `x0,y0,x1,y1` (the last column and row not included) and GeoJSON files.
 
         Raises:
@@ -61,11 +65,11 @@ class Region:
             np.concatenate([np.hstack([ring, np.roll(ring, -1, axis=0)]) for ring in rings])
             for rings in polygons
         ]
-        return cls(edges, -(-header.width // tile), tile)
+        return cls(edges, -(-header.width // tile), tile, groups)
 
     def touches(self, index: int) -> bool:
         """Say whether a tile has a point of the region. Tiles of one row are found together."""
-        row, column = divmod(index, self.columns)
+        row, column = index // (self.groups * self.columns), index % self.columns
         if row != self._row:
             self._row, self._touched = row, np.zeros(self.columns, np.bool_)
             for edges in self.polygons:

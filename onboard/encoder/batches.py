@@ -59,6 +59,7 @@ class Batches:
     Attributes:
         columns: tiles in a row.
         tile: rows of a tile.
+        across: tiles side by side; those of further groups of bands come after them.
         ranges: numbers in the scene of each window's tiles.
         batches: tiles that have data.
         empty: edges of tiles that are all nodata, by number in the scene.
@@ -66,6 +67,7 @@ class Batches:
 
     columns: int
     tile: int
+    across: int
     ranges: list[range]
     batches: list[Batch]
     empty: dict[int, Edge]
@@ -78,6 +80,7 @@ class Batches:
         header: SceneHeader,
         tile: int,
         first_row: int,
+        groups: int = 1,
     ) -> "Batches":
         """Analyse all tiles of some windows of lines.
 
@@ -87,14 +90,17 @@ class Batches:
             header: header of the scene.
             tile: rows and columns of a tile.
             first_row: rows of tiles before these.
+            groups: groups that the bands are coded in.
 
         Raises:
             InputError: samples beyond the significant bits.
         """
-        grids = [TileGrid(lines.shape[2], lines.shape[1], tile) for lines in windows]
+        grids = [TileGrid(lines.shape[2], lines.shape[1], tile, groups) for lines in windows]
         columns = grids[0].columns
         firsts = np.cumsum([first_row * columns, *(grid.count for grid in grids)]).tolist()
-        found = cls(columns, tile, [range(*pair) for pair in pairwise(firsts)], [], {})
+        found = cls(
+            columns, tile, grids[0].across, [range(*pair) for pair in pairwise(firsts)], [], {}
+        )
         shapes: dict[tuple[tuple[int, int], bool], list[tuple[int, int]]] = {}
         for number, grid in enumerate(grids):
             for index in range(grid.count):
@@ -103,15 +109,25 @@ class Batches:
         for (shape, wide), members in shapes.items():
             for first in range(0, len(members), _TILES_AT_ONCE):
                 part = members[first : first + _TILES_AT_ONCE]
-                tiles = np.stack([grids[n].cut(windows[n], index) for n, index in part])
                 indices = np.array([firsts[n] + index for n, index in part])
-                found._add(coder, tiles, indices, shape, wide, header)
+                whole = [grids[n].cut(windows[n], index) for n, index in part]
+                present = np.stack([has_data(tile, header.nodata) for tile in whole])
+                own = [
+                    _group(tile, grids[n].bands(index, header.bands))
+                    for tile, (n, index) in zip(whole, part, strict=True)
+                ]
+                found._add(coder, np.stack(own), present, indices, shape, wide, header)
         return found
+
+    def is_first(self, index: int) -> bool:
+        """Return whether a tile is of the first group of bands, which tells the nodata of all."""
+        return index % self.columns < self.across
 
     def _add(
         self,
         coder: TileCoder[Any, Any],
         tiles: NDArray[Any],
+        present: NDArray[np.bool_],
         indices: NDArray[np.int64],
         shape: tuple[int, int],
         wide: bool,
@@ -120,7 +136,6 @@ class Batches:
         """Analyse tiles of one shape."""
         rows, cols = shape
         edge = None if rows == cols == self.tile else shape
-        present = has_data(tiles, header.nodata, 1)
         filled = np.asarray(np.any(present[:, :rows, :cols], axis=(1, 2)))
         self.empty.update(dict.fromkeys(indices[~filled].tolist(), edge))
         if not filled.any():
@@ -190,6 +205,12 @@ def in_batches(source: Iterator[NDArray[Any]], together: int) -> Iterator[list[N
             yield batch
         if failed:
             raise failed
+
+
+def _group(tile: NDArray[Any], bands: slice) -> NDArray[Any]:
+    """Return a group of the bands of a tile, filled up with bands of zeros."""
+    found, lacking = tile[bands], bands.stop - len(tile)
+    return found if lacking <= 0 else np.pad(found, ((0, lacking), (0, 0), (0, 0)))
 
 
 def _within(indices: NDArray[np.int64], window: range) -> NDArray[np.bool_]:

@@ -216,7 +216,8 @@ class Encoder:
             budgets[-1], spare = budgets[-1] + own, spare - own
         coder = self.coder.using(options.quantizer) if options.quantizer else self.coder
         coder = coder.for_mosaic() if header.bayer else coder
-        analysed = Batches.analyse(coder, batch, header, tile, line // tile)
+        groups = self.bundle.codec.groups
+        analysed = Batches.analyse(coder, batch, header, tile, line // tile, groups)
         windows = RateWindows(coder, framing, analysed)
         strips, outcome = self._code(windows, options, budgets, spare, done.segments)
         spare += sum(budgets) - framing.cost(strips)

@@ -195,7 +195,7 @@ class RateWindows:
         for batch in self.analysed.batches:
             room = self.framing.room(batch.edge, batch.wide)
             for index, gaps in zip(batch.indices.tolist(), batch.nodata, strict=True):
-                if gaps.any():
+                if gaps.any() and self.analysed.is_first(index):
                     found[index] = [
                         (0, first, self.framing.mask(index, batch.edge, first, body))
                         for first, body in pack_mask(gaps, room)

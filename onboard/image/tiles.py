@@ -17,12 +17,13 @@ DEFAULT_MAX_PIXELS = 1 << 28
 
 @dataclass(frozen=True)
 class TileGrid:
-    """Square tiles over a scene, numbered row by row.
+    """Square tiles over a scene, numbered row by row, in each row group of bands by group.
 
     Attributes:
         width: columns of the scene, 1..2^24 pixels.
         height: rows of the scene, 1..2^24 pixels.
         tile: rows and columns of a tile, 1..256 pixels.
+        groups: groups of bands, whose tiles lie one over the other.
 
     Raises:
         LimitError: a side or the number of tiles is outside the format's maxima.
@@ -31,6 +32,7 @@ class TileGrid:
     width: int
     height: int
     tile: int
+    groups: int = 1
 
     def __post_init__(self) -> None:
         for name, value, most in (
@@ -44,9 +46,14 @@ class TileGrid:
             raise LimitError(f"tiles: expected at most {MAX_TILES}, found {self.count}")
 
     @property
-    def columns(self) -> int:
-        """Tiles in a row."""
+    def across(self) -> int:
+        """Tiles side by side."""
         return -(-self.width // self.tile)
+
+    @property
+    def columns(self) -> int:
+        """Tiles in a row, of all groups."""
+        return self.groups * self.across
 
     @property
     def rows(self) -> int:
@@ -66,11 +73,27 @@ class TileGrid:
         """
         if not 0 <= index < self.count:
             raise UsageError(f"tile: expected 0..{self.count - 1}, found {index}")
-        row, col = (i * self.tile for i in divmod(index, self.columns))
+        row, col = index // self.columns * self.tile, index % self.across * self.tile
         return row, col, min(self.tile, self.height - row), min(self.tile, self.width - col)
 
+    def group(self, index: int) -> int:
+        """Return the group of bands that a tile is of."""
+        return index % self.columns // self.across
+
+    def first(self, index: int) -> int:
+        """Return the tile of the first group at the place of a tile."""
+        return index - self.group(index) * self.across
+
+    def bands(self, index: int, bands: int) -> slice:
+        """Return which of so many bands of the scene a tile has."""
+        own = -(-bands // self.groups)
+        return slice(self.group(index) * own, (self.group(index) + 1) * own)
+
     def cut(self, image: NDArray[Any], index: int) -> NDArray[Any]:
-        """Return a tile (bands, tile, tile), symmetrically reflected beyond the scene's border."""
+        """Return a tile (bands, tile, tile) of an image, of all bands of that.
+
+        It is symmetrically reflected beyond the scene's border.
+        """
         row, col, rows, cols = self.box(index)
         part = np.asarray(image[:, row : row + rows, col : col + cols])
         if rows == cols == self.tile:

@@ -38,7 +38,8 @@ class Canvas:
     Attributes:
         grid: tiles of the scene.
         first: first row of pixels in the scene.
-        image: float32 (bands, rows, cols) DN, sides filled up to multiples of 4.
+        image: float32 (bands, rows, cols) DN, sides filled up to multiples of 4; bands group by
+            group, the last one filled up.
         step: float32 (rows / 4, cols / 4), step of each cell, DN.
         known: float32 (rows / 4, cols / 4), share of the layers of each cell that arrived.
         mask: uint8 (rows, cols) of `Mask`, inside the scene.
@@ -53,14 +54,14 @@ class Canvas:
 
     @classmethod
     def blank(cls, grid: TileGrid, rows: range, bands: int) -> "Canvas":
-        """Return a canvas of some rows of tiles on which nothing stands."""
+        """Return a canvas of some rows of tiles, of so many bands, on which nothing stands."""
         first = rows.start * grid.tile
         height = min(rows.stop * grid.tile, grid.height) - first
         cells = -(-height // CELL), -(-grid.width // CELL)
         return cls(
             grid,
             first,
-            np.zeros((bands, cells[0] * CELL, cells[1] * CELL), np.float32),
+            np.zeros((grid.groups * bands, cells[0] * CELL, cells[1] * CELL), np.float32),
             np.zeros(cells, np.float32),
             np.zeros(cells, np.float32),
             np.zeros((height, grid.width), np.uint8),
@@ -74,20 +75,24 @@ class Canvas:
     def put(self, index: int, patch: Patch) -> None:
         """Put something in the place of a tile."""
         here = self.area(index)
-        self.image[:, *here], self.mask[here] = patch.pixels, patch.value
+        self.image[self.grid.bands(index, len(self.image)), *here] = patch.pixels
+        self.mask[here] = np.maximum(self.mask[here], patch.value)
         cells = tuple(slice(side.start // CELL, -(-side.stop // CELL)) for side in here)
         self.known[cells], self.step[cells] = patch.known, patch.step
 
     def conceal(self, tiles: Mapping[int, LaneTile]) -> None:
         """Carry what arrived into the tiles that are lost."""
-        if all(tile.state is not None for tile in tiles.values()):
-            return
         height, width = self.mask.shape
-        known, holes = (np.zeros((height, width), np.bool_) for _ in range(2))
-        for index, tile in tiles.items():
-            plane = known if tile.side is not None else holes
-            plane[self.area(index)] = tile.state != ALL_NODATA
-        fill_holes(self.image[:, :height, :width], known, holes)
+        for group in range(self.grid.groups):
+            own = {index: tile for index, tile in tiles.items() if self.grid.group(index) == group}
+            if all(tile.state is not None for tile in own.values()):
+                continue
+            known, holes = (np.zeros((height, width), np.bool_) for _ in range(2))
+            for index, tile in own.items():
+                plane = known if tile.side is not None else holes
+                plane[self.area(index)] = tile.state != ALL_NODATA
+            bands = self.grid.bands(next(iter(own)), len(self.image))
+            fill_holes(self.image[bands, :height, :width], known, holes)
 
     def fill_up(self) -> None:
         """Repeat the last row and column of the scene up to the sides of the canvas."""

@@ -89,7 +89,8 @@ class LappedRebuilder:
                 refined = refine(canvas, inner, pool, network)
                 refined *= np.float32(2.0**-self._coder.front_end.fraction)
                 samples = _rounded(refined, product.header, product.image.dtype)
-                product.image[:, here] = samples[:, : len(inner), : grid.width]
+                bands = len(product.image)
+                product.image[:, here] = samples[:bands, : len(inner), : grid.width]
                 mask = with_halo(canvas.mask, network.halo)
                 if stop == grid.rows and not reception.height_known:
                     open_below(mask, network.halo)

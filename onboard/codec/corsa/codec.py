@@ -88,6 +88,11 @@ class CorsaCodec:
         return self.front_end.bands
 
     @property
+    def groups(self) -> int:
+        """Groups that bands are coded in: one."""
+        return 1
+
+    @property
     def fraction(self) -> int:
         """Fraction bits that samples get on board: none."""
         return 0

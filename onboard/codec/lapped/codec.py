@@ -18,6 +18,8 @@ from onboard.errors import BundleError, InputError, UsageError
 
 MAX_TILE = 128
 """Rows of a tile of several bands at most; one band has tiles of twice as many."""
+MAX_SCENE_BANDS = 1_024
+"""In groups of up to 16."""
 MOST_FRACTION = 4
 """Fraction bits that samples get at most."""
 MOST_BITS = 16
@@ -34,12 +36,14 @@ class LappedCodec:
         parts: bytes of the bundle's parts by name; empty where there is only a model, which runs on
             numpy alone.
         error_permille: squared error on the ground over that of the rounding on board.
+        scene_bands: bands of a scene, where they are coded in groups; 0 where they are not.
     """
 
     model: LappedModel
     usual_tile: int
     parts: Mapping[str, bytes] = field(default_factory=dict)
     error_permille: int = 1000
+    scene_bands: int = 0
 
     @classmethod
     def read(
@@ -93,14 +97,16 @@ class LappedCodec:
         Raises:
             InputError: it takes no so many bands.
         """
-        if not 1 <= bands <= MAX_BANDS:
-            raise InputError(f"bands: expected 1..{MAX_BANDS}, found {bands}")
+        if not 1 <= bands <= MAX_SCENE_BANDS:
+            raise InputError(f"bands: expected 1..{MAX_SCENE_BANDS}, found {bands}")
         return self._of_scene(bands, min(MOST_FRACTION, MOST_BITS - significant_bits))
 
     def _of_scene(self, bands: int, fraction: int) -> "LappedCodec":
         if (bands, fraction) == (self.bands, self.fraction):
             return self
-        return replace(self, model=self.model.of_scene(bands, fraction))
+        own = -(-bands // -(-bands // MAX_BANDS))
+        model = self.model.of_scene(own, fraction)
+        return replace(self, model=model, scene_bands=bands if bands > MAX_BANDS else 0)
 
     @property
     def tile(self) -> int:
@@ -116,7 +122,12 @@ class LappedCodec:
     @property
     def bands(self) -> int:
         """Bands of an image."""
-        return self.model.bands
+        return self.scene_bands or self.model.bands
+
+    @property
+    def groups(self) -> int:
+        """Groups that the bands of a scene are coded in."""
+        return -(-self.bands // self.model.bands)
 
     @property
     def fraction(self) -> int:
