@@ -289,7 +289,7 @@ int main(void)
 
 
 def test_each_option_out_of_range_is_refused(parts: list[Path], tmp_path: Path) -> None:
-    assert told(parts, tmp_path, HEAD + REFUSALS).split() == ["0", "200", "600", *["200"] * 22]
+    assert told(parts, tmp_path, HEAD + REFUSALS).split() == ["0", "200", "600", *["200"] * 24]
 
 
 COUNTS = """
