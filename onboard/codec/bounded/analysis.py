@@ -26,20 +26,21 @@ from onboard.codec.bounded.model import (
     references,
     role,
 )
-from onboard.codec.bounded.neighbours import CAUSAL, Neighbours, neighbours
+from onboard.codec.bounded.neighbours import CAUSAL, Neighbours, neighbours, sampled
 from onboard.codec.bounded.prediction import (
     Floats,
     Plane,
     own_differences,
     plane_of,
-    predicted,
     reference_differences,
-    weighted,
+    reference_sums,
 )
 from onboard.codec.bounded.side import change_costs
 from onboard.codec.bounded.tables import BIT, RAW_BITS
 
 OWN = len(CAUSAL) - 1
+_COLUMNS = 256
+"""Pixels of a product of matrices: so few that OpenBLAS starts no threads, that only wait."""
 _MARGIN = 4 * BIT
 """What own coefficients must save at least, in 1/256 bit."""
 
@@ -51,11 +52,13 @@ class Predictor:
     Attributes:
         coefficients: (tiles, n), in 1/256.
         changes: (tiles, n), in 1/64, from the static ones.
+        moves: (tiles,), the move at which changes take fewest bits.
         own: (tiles,), whether changes are sent; else they are 0.
     """
 
     coefficients: Ints
     changes: Ints
+    moves: Ints
     own: NDArray[np.bool_]
 
 
@@ -122,19 +125,15 @@ class Analyser:
         """
         band = len(before)
         plane = plane_of(values, most)
-        given = [reference_differences(self.near, before[n].plane) for n in references(band)]
-        base, own = own_differences(self.near, plane)
-        found = np.concatenate([own, *given], axis=1)
-        predictor = self._predictor(band, values - base, found, bound)
+        predictor = self._predictor(band, plane, bound, before)
+        others = [before[n].plane for n in references(band)]
+        sums = reference_sums(self.near, others, predictor.coefficients[:, OWN:])
+        weights = predictor.coefficients[:, :OWN]
+        loop = Loop(self.near, self.shape, weights, sums, most, bound, self.valid)
         if bound.any():
-            sums = weighted(predictor.coefficients[:, OWN:], found[:, OWN:])
-            weights = predictor.coefficients[:, :OWN]
-            loop = Loop(self.near, self.shape, weights, sums, most, bound, self.valid)
             residuals, plane = loop.quantise(values)
         else:
-            sums = weighted(predictor.coefficients, found)
-            residuals = values - predicted(base, sums, most.astype(np.int32))
-            residuals[~self.valid] = 0
+            residuals = loop.exact(values)
         residuals = np.where((bound == 0)[:, None], wrapped(residuals), residuals)
         scales, levels, energy = self._context(band, residuals, before)
         coded = self.valid & (most > 0)[:, None]
@@ -196,33 +195,57 @@ class Analyser:
         )
 
     def _predictor(
-        self, band: int, wanted: NDArray[np.int32], found: Floats, bound: Ints
+        self, band: int, values: NDArray[np.int32], bound: Ints, before: Sequence[BandScan]
     ) -> Predictor:
         """Choose own coefficients where they save more than they cost, else static ones."""
         unknowns = coefficient_count(band)
         static = self.model.static[role(band), :unknowns]
         spreads = self.model.spreads[role(band), :unknowns]
-        wanted = np.where(self.valid, wanted, 0)
-        masked = found if self.valid.all() else found * self.valid[:, None]
-        gram = np.matmul(masked, masked.transpose(0, 2, 1)).astype(np.int64)
-        right = np.matmul(masked, wanted[:, :, None].astype(np.float64))[:, :, 0].astype(np.int64)
-        noise = np.count_nonzero(self.valid, axis=1) * bound * (bound + 1) // 3
+        found, wanted, counted = self._sampled(band, values, before)
+        gram = _gram(found)
+        right = np.matmul(found, wanted[:, :, None].astype(np.float64))[:, :, 0].astype(np.int64)
+        noise = counted * bound * (bound + 1) // 3
         gram[:, :OWN, :OWN] += noise[:, None, None] * (1 + np.eye(OWN, dtype=np.int64))
         right[:, :OWN] += noise[:, None]
         right = (right << 8) - np.matmul(gram, static[:, None])[:, :, 0]
         low, high = -(MAX_COEFFICIENT + static) // GRID, (MAX_COEFFICIENT - static) // GRID
         changes = np.clip(leastsquares.solve(gram, right), low + 1, high)
         own = static + GRID * changes
-        costs = change_costs(self.model.tables, spreads, changes).min(axis=1)
+        costs = change_costs(self.model.tables, spreads, changes)
+        moves = np.argmin(costs, axis=1)
         both = np.stack([np.broadcast_to(static, own.shape), own], axis=1)
-        sums = np.matmul(both.astype(np.float64), masked).astype(np.int32) + ONE // 2 >> 8
+        sums = np.matmul(both.astype(np.float64), found).astype(np.int32) + ONE // 2 >> 8
         left = np.abs(wanted[:, None] - sums).sum(axis=2, dtype=np.int64)
-        count = np.count_nonzero(self.valid, axis=1)
-        floor = count * (2 * bound + 1)
-        gain = count * (_log2(4 * left[:, 0] + floor) - _log2(4 * left[:, 1] + floor))
-        better = (gain > costs + _MARGIN) & (not self.lean)
+        floor = counted * (2 * bound + 1)
+        gain = _log2(4 * left[:, 0] + floor) - _log2(4 * left[:, 1] + floor)
+        gain *= np.count_nonzero(self.valid, axis=1)
+        better = (gain > costs.min(axis=1) + _MARGIN) & (counted > 0) & (not self.lean)
         chosen = np.where(better[:, None], own, static)
-        return Predictor(chosen, np.where(better[:, None], changes, 0), better)
+        return Predictor(chosen, np.where(better[:, None], changes, 0), moves, better)
+
+    def _sampled(
+        self, band: int, values: NDArray[np.int32], before: Sequence[BandScan]
+    ) -> tuple[Floats, NDArray[np.int32], Ints]:
+        """Return differences and what they are to give at some pixels, and how many count."""
+        pixels = sampled(*self.shape)
+        near = Neighbours(self.near.causal[:, pixels], self.near.around[:, pixels])
+        base, own = own_differences(near, values)
+        given = [reference_differences(near, before[n].plane) for n in references(band)]
+        found = np.concatenate([own, *given], axis=1)
+        wanted = values[:, pixels] - base
+        valid = self.valid[:, pixels]
+        if not valid.all():
+            found, wanted = found * valid[:, None], np.where(valid, wanted, 0)
+        return found, wanted, np.count_nonzero(valid, axis=1)
+
+
+def _gram(found: Floats) -> Ints:
+    """Return (tiles, n, n) the sums of products of differences (tiles, n, pixels)."""
+    sums = np.zeros((len(found), found.shape[1], found.shape[1]))
+    for first in range(0, found.shape[2], _COLUMNS):
+        part = found[:, :, first : first + _COLUMNS]
+        sums += np.matmul(part, part.transpose(0, 2, 1))
+    return sums.astype(np.int64)
 
 
 def wrapped(residuals: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -19,7 +19,7 @@ from onboard.codec.tile import BOUNDED, Agreement, Body, Chosen
 from onboard.codec.tile import Steps as StepCodes
 from onboard.errors import SkybookError, UsageError
 
-_TILES_AT_ONCE = 32
+_TILES_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,8 @@ class BoundedTileCoder:
         bound = np.array([scale.bound for scale in scales])
         values = np.stack([s.values(part) for s, part in zip(scales, samples, strict=True)])
         valid = analyser.valid
-        inside = np.where(valid, values, 0).astype(np.int32)
+        # All samples of a band may stand in one cell, whose centre need not be the least of them.
+        inside = np.clip(values, 0, most[:, None]).astype(np.int32)
         whole = filled(inside, valid, analyser.shape, most)
         scan = analyser.scan(whole, most, bound, before)
         decoded = scan.plane[:, :-1]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from onboard.codec.bounded.model import BoundedModel, role, weight_count
 from onboard.codec.bounded.neighbours import AROUND, CAUSAL, Neighbours
+from onboard.codec.bounded.prediction import parts
 from onboard.codec.bounded.tables import LEVELS
 
 CAP = 4095
@@ -80,7 +81,8 @@ class Context:
     """Weights of one band.
 
     Attributes:
-        around: (9 or 18 + 12,) weights of references, then of the band itself.
+        own: (14,), of the band itself.
+        around: (9,) of each reference.
         bias: what is added.
     """
 
@@ -97,18 +99,31 @@ class Context:
         return cls(weights[:first], parts, np.float32(model.bias[role(band)]))
 
     def from_references(
-        self, near: Neighbours, references: Sequence[Energies]
+        self, near: Neighbours, references: Sequence[Energies], tiles: int
     ) -> NDArray[np.float32]:
-        """Return (tiles, pixels) the sum of what references give, and the bias."""
-        total: Any = self.bias
+        """Return (pixels, tiles) the sum of what references give, and the bias."""
+        sums = np.full((near.around.shape[1], tiles), self.bias, np.float32)
         for weights, found in zip(self.around, references, strict=True):
-            total = total + np.matmul(weights, found.take(near.around, axis=1))
-        return total if self.around else np.full((1, 1), self.bias, np.float32)
+            _add_weighted(sums, weights, near.around, found)
+        return sums
 
     def levels(
         self, near: Neighbours, own: Energies, references: Sequence[Energies]
     ) -> NDArray[np.int32]:
         """Return (tiles, pixels) the level of each residual of a band, all being known."""
-        sums = np.matmul(self.own, own.take(near.causal, axis=1))
-        sums += self.from_references(near, references)
-        return levels(sums)
+        sums = self.from_references(near, references, len(own))
+        _add_weighted(sums, self.own, near.causal, own)
+        return np.ascontiguousarray(levels(sums).T)
+
+
+def _add_weighted(
+    sums: NDArray[np.float32],
+    weights: NDArray[np.float32],
+    places: NDArray[np.int64],
+    found: Energies,
+) -> None:
+    """Add weights times the energies at some places around each pixel to sums (pixels, tiles)."""
+    energy = np.ascontiguousarray(found.T)
+    for part in parts(len(sums)):
+        around = energy.take(places[:, part], axis=0)
+        sums[part] += np.dot(weights, around.reshape(len(weights), -1)).reshape(sums[part].shape)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from onboard.codec.bounded.model import ONE, Ints
 from onboard.codec.bounded.neighbours import Neighbours, waves
-from onboard.codec.bounded.prediction import Plane
+from onboard.codec.bounded.prediction import Plane, parts, with_base
 
 _HALF, _SHIFT = ONE // 2, ONE.bit_length() - 1
 
@@ -35,7 +35,7 @@ class Loop:
             near: neighbours of the pixels.
             shape: rows and columns of a tile.
             coefficients: (tiles, 11), of the band itself, in 1/256.
-            from_references: (tiles, pixels), what earlier bands give, in 1/256.
+            from_references: (pixels, tiles), what earlier bands give, in 1/256.
             most: (tiles,), largest value.
             bound: (tiles,), by how much values may be off.
             valid: (tiles, pixels), False where a pixel is nodata.
@@ -43,10 +43,9 @@ class Loop:
         pixels = shape[0] * shape[1]
         self._causal = near.causal
         self._waves = waves(*shape)
-        base = ONE - coefficients.sum(axis=1, keepdims=True)
-        weights = np.concatenate([base, coefficients], axis=1).astype(np.int32)
-        self._weights = np.ascontiguousarray(weights.T)[:, None]
-        self._given = np.ascontiguousarray(from_references.T) + np.int32(_HALF)
+        self._weights = with_base(coefficients)
+        self._weights[0] += ONE
+        self._given = from_references + np.int32(_HALF)
         self._most = most.astype(np.int32)
         self._bound = bound.astype(np.int32)
         self._step = 2 * self._bound + 1
@@ -71,6 +70,14 @@ class Loop:
         found = self._without_nodata(found)
         return np.ascontiguousarray(found.T), np.ascontiguousarray(self.values.T)
 
+    def exact(self, originals: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return (tiles, pixels) the residuals of original values that are kept as they are."""
+        self.values[:-1] = originals.T
+        found = np.empty(self.values[:-1].shape, np.int32)
+        for part in parts(len(found)):
+            np.subtract(self.values[:-1][part], self._predict(part), out=found[part])
+        return np.ascontiguousarray(self._without_nodata(found).T)
+
     def decode(self, residuals: NDArray[np.int32]) -> Plane:
         """Return the values of residuals (tiles, pixels)."""
         given = np.ascontiguousarray(residuals.T)
@@ -78,11 +85,11 @@ class Loop:
             self._put(pixels, self._predict(pixels), given.take(pixels, axis=0))
         return np.ascontiguousarray(self.values.T)
 
-    def _predict(self, pixels: NDArray[np.int64]) -> NDArray[np.int32]:
+    def _predict(self, pixels: NDArray[np.int64] | slice) -> NDArray[np.int32]:
         around = self.values.take(self._causal[:, pixels], axis=0)
         around *= self._weights
         found: NDArray[np.int32] = np.add.reduce(around, axis=0, dtype=np.int32)
-        found += self._given.take(pixels, axis=0)
+        found += self._given[pixels]
         found >>= _SHIFT
         np.maximum(found, 0, out=found)
         return np.minimum(found, self._most, out=found)

@@ -33,6 +33,8 @@ PREDICTING = 6
 """Of `AROUND`, the first ones, from which a pixel is predicted."""
 REFERENCES = 2
 """Earlier bands that a band is predicted from, at most: those just before it."""
+SMALL = 1024
+"""Pixels of a tile up to which all count where coefficients are fitted."""
 SLOPE = 3
 """Columns that a wave falls behind from one row to the next."""
 
@@ -72,6 +74,15 @@ def _causal(
         return np.where(col > 0, row * cols + np.maximum(col + right, 0), before)
     inside = np.maximum(row + down, 0) * cols + np.clip(col + right, 0, cols - 1)
     return np.where(row > 0, inside, before)
+
+
+@lru_cache(maxsize=16)
+def sampled(rows: int, cols: int) -> NDArray[np.int64]:
+    """Return the pixels that coefficients are fitted to: all of a small tile, else each second."""
+    row, col = np.divmod(np.arange(rows * cols), cols)
+    if rows * cols <= SMALL:
+        return np.arange(rows * cols)
+    return np.flatnonzero((col + (row >> 1)) % 2 == 0)
 
 
 @lru_cache(maxsize=16)

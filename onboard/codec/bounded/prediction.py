@@ -3,19 +3,19 @@
 Planes are float64 where matrices are multiplied: their sums stay below 2^53, so they are exact.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.codec.bounded.model import ONE, references
+from onboard.codec.bounded.model import references
 from onboard.codec.bounded.neighbours import PREDICTING, Neighbours
 
 Plane = NDArray[np.int32]
 """(tiles, pixels + 1), values of a band; the last is the start."""
 Floats = NDArray[np.float64]
-_HALF = ONE // 2
+_AT_ONCE = 64
 
 
 def plane_of(values: NDArray[Any], most: NDArray[Any]) -> Plane:
@@ -49,18 +49,40 @@ def reference_differences(near: Neighbours, plane: Plane) -> Floats:
     return found
 
 
-def weighted(coefficients: NDArray[np.int64], found: Floats) -> NDArray[np.int32]:
-    """Return (tiles, pixels) the sums of coefficients (tiles, n) times differences, in 1/256."""
-    sums: NDArray[np.float64] = np.matmul(coefficients[:, None].astype(np.float64), found)[:, 0]
-    return sums.astype(np.int32)
-
-
-def predicted(
-    base: NDArray[np.int32], sums: NDArray[np.int32], most: NDArray[np.int32]
+def reference_sums(
+    near: Neighbours, planes: Sequence[Plane], coefficients: NDArray[np.int64]
 ) -> NDArray[np.int32]:
-    """Return the predicted values, from 0 to the largest of each tile."""
-    found: NDArray[np.int32] = sums + np.int32(_HALF)
-    found >>= ONE.bit_length() - 1
-    found += base
-    np.maximum(found, 0, out=found)
-    return np.minimum(found, most[:, None], out=found)
+    """Return (pixels, tiles) what earlier bands add to predictions, in 1/256.
+
+    Args:
+        near: neighbours of the pixels.
+        planes: decoded values of the references.
+        coefficients: (tiles, 6 n), of each reference in turn, in 1/256.
+    """
+    tiles, pixels = len(coefficients), near.causal.shape[1]
+    found = np.zeros((pixels, tiles), np.int32)
+    for number, plane in enumerate(planes):
+        own = coefficients[:, number * PREDICTING : (number + 1) * PREDICTING]
+        weights = with_base(own)
+        places = np.concatenate([near.causal[:1], near.around[:PREDICTING]])
+        values = np.ascontiguousarray(plane.T)
+        for part in parts(pixels):
+            around = values.take(places[:, part], axis=0)
+            around *= weights
+            found[part] += np.add.reduce(around, axis=0, dtype=np.int32)
+    return found
+
+
+def with_base(coefficients: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Return (n + 1, 1, tiles) weights of the base and of others, for coefficients (tiles, n).
+
+    Sums of differences become sums of values, the base counting what the others leave.
+    """
+    weights = np.concatenate([-coefficients.sum(axis=1, keepdims=True), coefficients], axis=1)
+    return np.ascontiguousarray(weights.T.astype(np.int32))[:, None]
+
+
+def parts(pixels: int) -> Iterator[slice]:
+    """Yield pixels in parts whose neighbours fit a cache."""
+    for first in range(0, pixels, _AT_ONCE):
+        yield slice(first, min(first + _AT_ONCE, pixels))

@@ -206,10 +206,10 @@ def choose(samples: Ints, bound: int, root: int, nodata: int | None, lean: bool 
     if least == largest:
         return Steps(least, 0, 0)
     if root:
-        cells_of = Cells.of(root, nodata, least, largest)
-        return (
-            cells_of if cells_of.most else Steps(int(cells_of.samples(np.zeros(1, int))[0]), 0, 0)
-        )
+        found = Cells.of(root, nodata, least, largest)
+        # Of one cell the sample that stands for all is no farther off between those that occur.
+        centre = int(found.samples(np.zeros(1, np.int64))[0])
+        return found if found.most else Steps(min(max(centre, least), largest), 0, 0)
     inside = nodata is not None and least <= nodata <= largest
     if inside and bound:
         if (samples == nodata).any():

@@ -93,10 +93,10 @@ def change_levels(spreads: NDArray[np.uint8], move: int) -> NDArray[np.int64]:
     return np.clip(spreads.astype(np.int64) + MOVE * (move - MOVE_ZERO), 0, LEVELS - 1)
 
 
-def write_changes(side: SideWriter, spreads: NDArray[np.uint8], changes: NDArray[np.int64]) -> None:
-    """Write changes of coefficients, at the levels that take fewest bits."""
-    costs = change_costs(side.tables, spreads, changes[None])[0]
-    move = int(np.argmin(costs))
+def write_changes(
+    side: SideWriter, spreads: NDArray[np.uint8], changes: NDArray[np.int64], move: int
+) -> None:
+    """Write changes of coefficients, at the levels of a move."""
     side.bits(move, MOVE_BITS)
     side.residuals(change_levels(spreads, move), changes)
 

@@ -103,7 +103,7 @@ def _write_mode(
         side.bits(scale, SCALE_BITS)
     if mode == OWN:
         spreads = model.spreads[role(band), : coefficient_count(band)]
-        write_changes(side, spreads, scan.predictor.changes[tile])
+        write_changes(side, spreads, scan.predictor.changes[tile], int(scan.predictor.moves[tile]))
 
 
 def _joined(parts: Sequence[_Part]) -> Symbols:

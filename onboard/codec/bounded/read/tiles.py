@@ -12,7 +12,7 @@ from onboard.codec.bounded.context import CAP, Context, Energies, levels, scaled
 from onboard.codec.bounded.loop import Loop, filled
 from onboard.codec.bounded.model import BoundedModel, coefficient_count, references
 from onboard.codec.bounded.neighbours import CAUSAL, Neighbours, neighbours
-from onboard.codec.bounded.prediction import Plane, plane_of, reference_differences, weighted
+from onboard.codec.bounded.prediction import Plane, plane_of, reference_sums
 from onboard.codec.bounded.read.course import Course, Lane
 from onboard.codec.bounded.read.lane import Ints, SlotTable
 from onboard.codec.bounded.read.side import BandSide, read_side
@@ -152,10 +152,7 @@ class _Reading:
             scaled(self.energies[other][tiles], scales[:, number])
             for number, other in enumerate(references(band))
         ]
-        sums = np.broadcast_to(
-            context.from_references(self.near, given), (len(tiles), self.valid.shape[1])
-        )
-        before = np.array(sums.T, np.float32, order="C")
+        before = context.from_references(self.near, given, len(tiles))
         around = np.zeros((self.valid.shape[1] + 1, len(tiles)), np.float32)
         values = np.zeros((self.valid.shape[1], len(tiles)), np.int32)
         cols = self.shape[1]
@@ -217,12 +214,8 @@ class _Reading:
             if side is not None and not side.raw:
                 most[tile], bound[tile] = side.scale.most, side.scale.bound
                 coefficients[tile] = side.coefficients
-        given = [reference_differences(self.near, self.planes[n]) for n in references(band)]
-        sums = (
-            weighted(coefficients[:, OWN:], np.concatenate(given, axis=1))
-            if given
-            else np.zeros(self.valid.shape, np.int32)
-        )
+        others = [self.planes[other] for other in references(band)]
+        sums = reference_sums(self.near, others, coefficients[:, OWN:])
         loop = Loop(self.near, self.shape, coefficients[:, :OWN], sums, most, bound, self.valid)
         plane = loop.decode(residuals)
         for tile, side in enumerate(sides):

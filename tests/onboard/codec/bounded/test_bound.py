@@ -55,6 +55,16 @@ def test_bounds_that_follow_the_root(root: str, nodata: int | None) -> None:
     assert_within(tiles, Bound.parse(root), nodata)
 
 
+def test_cells_that_reach_beyond_the_samples() -> None:
+    for kind in (np.uint8, np.uint16, np.int16):
+        most = _range(kind)[1]
+        tiles = np.full((1, 2, 4, 4), most, kind)
+        tiles[0, 0, 1, 2:] -= 1
+        tiles[0, 1, 3, 3] = 0
+        for root in ("sqrt:0.7", "sqrt:200"):
+            assert_within(tiles, Bound.parse(root))
+
+
 def test_signed_samples() -> None:
     tiles = (smooth((2, 3, 9, 10)) - 2000).astype(np.int16)
     for bound in (Bound((0,)), Bound((4,)), Bound.parse("sqrt:1")):
