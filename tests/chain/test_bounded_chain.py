@@ -26,15 +26,19 @@ from tests.conftest import Run
 from tests.onboard.codec.bounded.tiles import PART, smooth
 
 
-@pytest.fixture(scope="session")
-def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shipped bundle with a part `bounded`, its decoder beside it."""
+def bounded_bundle(folder: Path) -> Path:
+    """Write the shipped bundle with a part `bounded`, its decoder beside it."""
     made = with_bounded(bundles.load("skybook-s2"), PART.read_bytes())
-    found = tmp_path_factory.mktemp("bounded") / "skybook-s2.skyb"
+    found = folder / "skybook-s2.skyb"
     found.write_bytes(made.pack())
     decoder = (DECODERS / "skybook-s2.onnx").read_bytes()
     found.with_suffix(".onnx").write_bytes(renamed(decoder, made))
     return found
+
+
+@pytest.fixture(scope="session")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return bounded_bundle(tmp_path_factory.mktemp("bounded"))
 
 
 @pytest.fixture(scope="session")
