@@ -1,5 +1,5 @@
-"""Command line of the benchmarks: demo, rd, ablation, resources, link, stream, upsets, fuzz,
-energy, probe, roofline, board-report."""
+"""Command line of the benchmarks: demo, rd, bounded, ablation, resources, link, stream, upsets,
+fuzz, energy, probe, roofline, board-report."""
 
 import argparse
 import sys
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from benchmarks.ablation.command import add_ablation
 from benchmarks.boardreport.command import add_board_report
 from benchmarks.boards.command import add_probe, add_roofline
+from benchmarks.bounded.command import add_bounded
 from benchmarks.energy.command import add_energy
 from benchmarks.faults.command import add_fuzz, add_upsets
 from benchmarks.link.command import add_link
@@ -19,6 +20,7 @@ from onboard.commands.commandline import command_parser, run_command
 def _parser() -> argparse.ArgumentParser:
     parser, commands = command_parser("benchmarks", __doc__)
     add_demo_and_rd(commands)
+    add_bounded(commands)
     add_ablation(commands)
     add_resources(commands)
     add_board_report(commands)

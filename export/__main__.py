@@ -1,9 +1,10 @@
-"""Command line of the export: bundle, verify, c, verify-c, keygen, sign, delta."""
+"""Command line of the export: bundle, bounded, verify, c, verify-c, keygen, sign, delta."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 
+from export.commands.bounded import add_bounded_command
 from export.commands.bundle import add_bundle_command
 from export.commands.c import add_c_commands
 from export.commands.uplink import add_uplink_commands
@@ -14,6 +15,7 @@ from onboard.commands.commandline import command_parser, run_command
 def _parser() -> argparse.ArgumentParser:
     parser, commands = command_parser("export", __doc__)
     add_bundle_command(commands)
+    add_bounded_command(commands)
     add_verify_command(commands)
     add_c_commands(commands)
     add_uplink_commands(commands)

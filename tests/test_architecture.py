@@ -15,6 +15,7 @@ PACKAGES = ("onboard", "ground", "export", "benchmarks")
 FLIGHT = {"numpy", "bitarray", "onboard", "rich"}
 ENGINES = {"onnxruntime", "ai_edge_litert", "tflite_runtime"}
 TORCH = {
+    "ground/train/bounded/contexts.py",
     "ground/train/corsa/losses.py",
     "ground/train/corsa/model.py",
     "ground/train/corsa/quantizer.py",
@@ -31,16 +32,20 @@ ARROWS: dict[str, str] = {
     "onboard.image": "errors",
     "onboard.engine": "errors",
     "onboard.link": "errors image",
-    "onboard.codec.tile": "errors",
+    "onboard.codec.bound": "errors",
+    "onboard.codec.tile": "errors codec.bound",
+    "onboard.codec.rans": "",
     "onboard.codec.bitpack": "errors",
     "onboard.codec.corsa": "errors image engine link codec.tile codec.bitpack",
-    "onboard.codec.lapped": "errors image engine link codec.tile codec.bitpack",
-    "onboard.codec.lapped.read": "errors codec.tile codec.lapped",
-    "onboard.codec.kinds": "codec.tile codec.corsa codec.lapped",
+    "onboard.codec.lapped": "errors image engine link codec.tile codec.bitpack codec.rans",
+    "onboard.codec.lapped.read": "errors codec.tile codec.rans codec.lapped",
+    "onboard.codec.bounded": "errors link codec.tile codec.bound codec.rans",
+    "onboard.codec.bounded.read": "errors codec.bound codec.rans codec.bounded",
+    "onboard.codec.kinds": "errors codec.tile codec.corsa codec.lapped codec.bounded",
     "onboard.bundle": "errors link codec.tile codec.kinds",
-    "onboard.encoder": "errors image link codec.tile bundle",
+    "onboard.encoder": "errors image link codec.bound codec.tile bundle",
     "onboard.downlink": "errors image link bundle",
-    "onboard.commands": "errors outputs image engine link bundle encoder downlink",
+    "onboard.commands": "errors outputs image engine link codec.bound bundle encoder downlink",
     "onboard.__main__": "commands",
     "ground.scene": "onboard",
     "ground.metrics": "onboard",
@@ -63,6 +68,7 @@ ARROWS: dict[str, str] = {
     "benchmarks.codecs": "onboard ground",
     "benchmarks.resources": "onboard ground export codecs scenes machine",
     "benchmarks.quality": "onboard ground codecs scenes",
+    "benchmarks.bounded": "onboard ground codecs",
     "benchmarks.ablation": "onboard ground codecs scenes quality",
     "benchmarks.link": "onboard ground codecs scenes machine",
     "benchmarks.faults": "onboard ground export codecs scenes machine resources",
@@ -70,7 +76,7 @@ ARROWS: dict[str, str] = {
     "benchmarks.boardreport": "onboard codecs machine resources boards",
     "benchmarks.energy": "onboard ground codecs scenes files resources boards",
     "benchmarks.__main__": (
-        "onboard quality ablation link faults resources boards boardreport energy"
+        "onboard quality bounded ablation link faults resources boards boardreport energy"
     ),
 }
 """Wings that each wing may import, its own package's by their names there; so none imports upward.

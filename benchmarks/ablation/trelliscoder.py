@@ -16,7 +16,7 @@ from benchmarks.ablation.trellis import Trellis
 from benchmarks.ablation.variants import SEED
 from ground.scene import Scene
 from ground.train.lapped.fit import draw_codes, start_tables, tables_of
-from onboard.codec.lapped import rans
+from onboard.codec import rans
 from onboard.codec.lapped.context import LEVELS, Ints
 from onboard.codec.lapped.contextstate import ContextState, levels
 from onboard.codec.lapped.model import LappedModel

@@ -10,11 +10,11 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
+from onboard.codec import rans
 from onboard.codec.corsa import codec as corsacodec
 from onboard.codec.corsa import coder as corsa
 from onboard.codec.corsa.frontend import AffineFrontEnd
 from onboard.codec.lapped import codec as lappedcodec
-from onboard.codec.lapped import rans
 from onboard.codec.lapped.coder import LappedTileCoder
 from onboard.codec.lapped.frontends.adaptive import AdaptiveFrontEnd
 from onboard.encoder import encoder, windows

@@ -87,6 +87,8 @@ def _train(arguments: argparse.Namespace) -> int:
         if getattr(arguments, key) is not None
     }
     path = find_recipe(arguments.recipe)
+    if kind_of(path) == "bounded":
+        return _train_bounded(arguments, path, changes)
     if kind_of(path) == "lapped":
         return _train_lapped(arguments, path, changes)
     recipe = Recipe.read(path, **changes)
@@ -144,4 +146,21 @@ def _train_lapped(arguments: argparse.Namespace, path: Path, changes: dict[str, 
 
         train(recipe, train_items(arguments.data)[0], output, report, console.print)
     print(f"{output}: checkpoint.pt, log.jsonl")
+    return 0
+
+
+def _train_bounded(arguments: argparse.Namespace, path: Path, changes: dict[str, Any]) -> int:
+    # torch is loaded only here
+    from ground.scenes.folders import splits_of, train_items  # noqa: PLC0415
+    from ground.train.bounded.recipe import BoundedRecipe  # noqa: PLC0415
+    from ground.train.bounded.train import train  # noqa: PLC0415
+
+    if foreign := sorted(changes.keys() - {"seed"}):
+        options = ", ".join("--" + key.replace("_", "-") for key in foreign)
+        raise UsageError(f"{options}: not of a bounded codec")
+    recipe = BoundedRecipe.read(path, **changes)
+    print(splits_of(arguments.data)[1], flush=True)
+    output = arguments.output or Path("runs") / recipe.name
+    found = train(recipe, train_items(arguments.data)[0], output)
+    print(f"{found}: {found.stat().st_size} bytes")
     return 0

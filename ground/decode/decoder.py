@@ -128,7 +128,7 @@ class Decoder:
             raise UsageError(f"threads: expected 1 or more, found {threads}")
         self.bundle: Bundle = load(str(bundle_path))
         rebuilder = rebuilder_of(self.bundle)
-        self._rebuilders = {(*self._form(self.bundle), False): rebuilder}
+        self._rebuilders = {(*self._form(self.bundle), False, False): rebuilder}
         if linear:
             if not rebuilder.refines:
                 raise UsageError(
@@ -211,9 +211,9 @@ class Decoder:
         image = np.zeros((bundle.bands, grid.height, grid.width), dtype)
         mask = np.zeros(image.shape[1:], np.uint8)
         product = Product(image, mask, header, grid)
-        form = *self._form(bundle), header.bayer is not None
+        form = *self._form(bundle), header.bayer is not None, reception.is_bounded
         if form not in self._rebuilders:
-            rebuilder = rebuilder_of(bundle)
+            rebuilder = rebuilder_of(bundle, reception.is_bounded)
             self._rebuilders[form] = rebuilder.for_mosaic() if header.bayer else rebuilder
         rebuilder = self._rebuilders[form]
         network = self._network(bundle, header)

@@ -40,7 +40,10 @@ of coder rans, by component, frequency (8 u + v), row and column of positions (8
   arrived      bool: whether it is known, read or not coded; where not, its residual counts as 0
 of coder fixed, for each level N from 1, the coarsest, by row and column of positions:
   indexN       i32: index; -1 where it did not arrive
-  codewordN    i16 (dims, rows, columns): its codeword, in half units; 0 where it did not arrive"""
+  codewordN    i16 (dims, rows, columns): its codeword, in half units; 0 where it did not arrive
+of bounded tiles, by band, row and column of the scene:
+  sample       i32: sample, as decoded; 0 where it did not arrive
+  arrived      bool: whether it arrived"""
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ def dump_scene(
     samples = bundle.bands * grid.width * grid.height
     if samples > MOST_SAMPLES:
         raise LimitError(f"dump: expected at most {MOST_SAMPLES} samples, found {samples}")
-    rebuilder = rebuilder_of(bundle)
+    rebuilder = rebuilder_of(bundle, reception.is_bounded)
     tiles = [rebuilder.tile(reception, grid, index) for index in range(grid.count)]
     arrays = {
         "model": np.array(bundle.model_hash.hex()),

@@ -134,7 +134,7 @@ def take_inventory(
     reception = Reception(bundle, scene_id, run)
     reception.add_all(segments)
     grid = reception.grid(width, max_pixels, bands)
-    rebuilder = rebuilder_of(reception.bundle)
+    rebuilder = rebuilder_of(reception.bundle, reception.is_bounded)
     absent = [index for index in range(grid.count) if not reception.arrived(index)]
     by_shape: dict[tuple[int, int], list[int]] = {}
     for index in sorted(set(range(grid.count)).difference(absent)):

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from ground.decode.tile import AnySide, FrontEnd, TileReception
 from onboard.bundle import Bundle
-from onboard.codec.tile import ALL_NODATA
+from onboard.codec.tile import ALL_NODATA, BOUNDED
 from onboard.errors import BundleError, InputError, LimitError, StreamError, UsageError
 from onboard.image.files import is_signed
 from onboard.image.tiles import TileGrid
@@ -190,6 +190,19 @@ class Reception:
         # Only a tile that is cut below is surely in the last row of the scene.
         self.height_known = rows < self.bundle.tile
         return row * self.bundle.tile + rows
+
+    @property
+    def is_bounded(self) -> bool:
+        """Whether its tiles are coded within a bound on their error."""
+        if self.bundle.bounded is None:
+            return False
+        return any(
+            segment.kind == Kind.TILE
+            and segment.layer == 0
+            and segment.body[:1] >= bytes([BOUNDED])
+            for segments in self._tiles.values()
+            for segment in segments
+        )
 
     @property
     def signed(self) -> bool:

@@ -7,7 +7,15 @@ from typing import ClassVar, Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.codec.tile import ALL_NODATA, ALL_VALID, DEPENDENT, FULL, SOME_NODATA, Side
+from onboard.codec.tile import (
+    ALL_NODATA,
+    ALL_VALID,
+    BOUNDED,
+    DEPENDENT,
+    FULL,
+    SOME_NODATA,
+    Side,
+)
 from onboard.errors import StreamError
 from onboard.link.mask import unpack_mask
 from onboard.link.segment import Kind, Segment
@@ -64,8 +72,9 @@ class TileReception(ABC, Generic[AnySide]):
 
     @property
     def state(self) -> int | None:
-        """Tile state without `DEPENDENT` and `FULL`, None until layer 0 has arrived."""
-        return None if self.packed_side is None else self.packed_side[0] & ~(DEPENDENT | FULL)
+        """Tile state without what says how it is coded, None until layer 0 has arrived."""
+        coding = DEPENDENT | FULL | BOUNDED
+        return None if self.packed_side is None else self.packed_side[0] & ~coding
 
     @property
     def lacks_mask(self) -> bool:

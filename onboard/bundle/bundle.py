@@ -22,8 +22,8 @@ from onboard.bundle.container import (
     read_manifest,
     sha256_hex,
 )
-from onboard.codec.kinds import KINDS
-from onboard.codec.tile import Codec
+from onboard.codec.kinds import KINDS, read_bounded
+from onboard.codec.tile import BoundedCodec, Codec
 from onboard.errors import BundleError, InputError
 from onboard.link.segment import TAG_BYTES
 
@@ -42,12 +42,14 @@ class Bundle:
         parts: bytes of the parts by name.
         codec: what its wire description and parts make.
         signature: 64 bytes, not checked here; zero if there is none.
+        bounded: what codes tiles within a bound on their error; None where it has no such part.
     """
 
     manifest: Mapping[str, Any]
     parts: Mapping[str, bytes]
     codec: Codec
     signature: bytes = UNSIGNED
+    bounded: BoundedCodec | None = None
 
     @classmethod
     def assemble(
@@ -72,13 +74,17 @@ class Bundle:
             "model_hash": hashlib.sha256(canonical_json(wire)).hexdigest(),
             "parts": [
                 {"name": part, "bytes": len(parts[part]), "sha256": sha256_hex(parts[part])}
-                for part in KINDS[wire["coder"]["kind"]].parts
+                for part in KINDS[wire["coder"]["kind"]].all_parts
+                if part in parts
             ],
             "wire": wire,
             "encoder": encoder,
             "ground": ground,
         }
-        return _checked(cast(Mapping[str, Any], json.loads(canonical_json(manifest))), parts)
+        ordered = {
+            name: parts[name] for name in KINDS[wire["coder"]["kind"]].all_parts if name in parts
+        }
+        return _checked(cast(Mapping[str, Any], json.loads(canonical_json(manifest))), ordered)
 
     def pack(self) -> bytes:
         """Return the bytes of the bundle file."""
@@ -206,7 +212,7 @@ def _checked(manifest: Mapping[str, Any], parts: Mapping[str, bytes]) -> Bundle:
         if hashlib.sha256(canonical_json(wire)).hexdigest() != manifest["model_hash"]:
             raise BundleError("model hash does not match the wire description")
         kind = wire["coder"]["kind"]
-        if kind not in KINDS or tuple(parts) != KINDS[kind].parts:
+        if kind not in KINDS or not KINDS[kind].allows(tuple(parts)):
             raise BundleError(f"coder: expected one of {sorted(KINDS)}, found {kind!r:.40}")
         tile = wire["tile"]
         if type(tile) is not int or not 8 <= tile <= MAX_TILE:
@@ -219,7 +225,7 @@ def _checked(manifest: Mapping[str, Any], parts: Mapping[str, bytes]) -> Bundle:
                 f"bundle name: expected letters, digits, . _ -, found {manifest['name']!r:.80}"
             )
         codec = KINDS[kind].read(wire, manifest["encoder"], parts)
-        return Bundle(manifest, parts, codec)
+        return Bundle(manifest, parts, codec, bounded=read_bounded(wire, parts))
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         if isinstance(error, (BundleError, InputError)):
             raise

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from onboard.codec.kinds import PARTS
+from onboard.codec.kinds import KINDS
 from onboard.errors import BundleError, reading
 
 MAGIC = b"SKYB"
@@ -70,8 +70,9 @@ def part_table(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
     except (KeyError, TypeError) as error:
         raise BundleError(f"bundle manifest: part table: {error!r}") from error
     found = [e["name"] for e in entries]
-    if tuple(found) not in PARTS.values():
-        raise BundleError(f"bundle parts: expected {PARTS}, found {found!r:.200}")
+    if not any(kind.allows(tuple(found)) for kind in KINDS.values()):
+        wanted = [kind.all_parts for kind in KINDS.values()]
+        raise BundleError(f"bundle parts: expected one of {wanted}, found {found!r:.200}")
     for entry in entries:
         if type(entry["bytes"]) is not int or not 0 <= entry["bytes"] <= MAX_BUNDLE:
             raise BundleError(f"part {entry['name']}: malformed length {entry['bytes']!r:.40}")

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.bundle.bundle import Bundle
-from onboard.bundle.container import HEAD_BYTES, MAX_BUNDLE, canonical_json
+from onboard.bundle.container import HEAD_BYTES, MAX_BUNDLE, canonical_json, part_table
 from onboard.errors import BundleError
 
 MAGIC = b"SKYD"
@@ -80,7 +80,8 @@ def make(old: Bundle, new: bytes) -> bytes:
     Raises:
         BundleError: the new file is damaged.
     """
-    known, wanted = _contents(old), _contents(Bundle.unpack(new))
+    made = Bundle.unpack(new)
+    known, wanted = _before(old, list(made.parts)), _contents(made)
     pieces = [_shortest(before, after) for before, after in zip(known, wanted, strict=True)]
     if pieces[-1].form != Form.SAME and _gives_golden(wanted, old):
         pieces[-1] = Piece(Form.CODED_AGAIN, len(wanted[-1]))
@@ -107,7 +108,9 @@ def apply(packed: bytes, old: Bundle) -> bytes:
         )
     rest = packed[_FIRST_PIECE:-_SUM_BYTES]
     made: list[bytes] = []
-    for before in _contents(old):
+    known = [canonical_json(old.manifest)]
+    while len(made) < len(known):
+        before = known[len(made)]
         piece = Piece.unpack(rest)
         rest = rest[_PIECE.size + len(piece.payload) :]
         if HEAD_BYTES + sum(map(len, made)) + piece.length > MAX_BUNDLE:
@@ -117,6 +120,8 @@ def apply(packed: bytes, old: Bundle) -> bytes:
             raise BundleError(f"delta: expected {piece.length} bytes, made {len(made[-1])}")
         if hashlib.sha256(made[0]).digest() != head[12:44]:
             raise BundleError("delta: SHA-256 of the new manifest does not match")
+        if len(made) == 1:
+            known = _before(old, _names(made[0]))
     if rest:
         raise BundleError(f"delta: {len(rest)} bytes after the last piece")
     return head + b"".join(made)
@@ -148,6 +153,24 @@ def _opening(packed: bytes) -> tuple[bytes, bytes]:
 def _contents(bundle: Bundle) -> list[bytes]:
     """Return all that follows the head of a bundle file: manifest, parts, golden vectors last."""
     return [canonical_json(bundle.manifest), *bundle.parts.values()]
+
+
+def _before(old: Bundle, parts: list[str]) -> list[bytes]:
+    """Return what the old bundle has of each piece of the new one; nothing of a part it lacks."""
+    return [canonical_json(old.manifest), *(old.parts.get(name, b"") for name in parts)]
+
+
+def _names(manifest: bytes) -> list[str]:
+    """Return the names of the parts that a manifest lists.
+
+    Raises:
+        BundleError: they are not those of a bundle.
+    """
+    try:
+        document = json.loads(manifest)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"delta: the new manifest is not JSON: {error}") from error
+    return [entry["name"] for entry in part_table(document)]
 
 
 def _manifest_hash(bundle: Bundle) -> bytes:
@@ -214,7 +237,7 @@ def _golden_coded_again(made: list[bytes], old: Bundle) -> bytes:
     Raises:
         BundleError: the pieces do not make a bundle of entropy-coded symbols.
     """
-    *others, golden = old.parts
+    *others, golden = _names(made[0]) if made else old.parts
     if len(made) != 1 + len(others):
         raise BundleError(f"delta: piece {len(made)} is not the golden vectors")
     parts = dict(zip(others, made[1:], strict=True)) | {golden: old.parts[golden]}

@@ -34,6 +34,8 @@ class Scrub:
                 f"bundle {bundle.name} on {coder.engine}: golden vectors do not pass: "
                 f"{sum(found.agree)} of {sum(found.total)} agree"
             )
+        if bundle.bounded is not None and not bundle.bounded.check().passed:
+            raise BundleError(f"bundle {bundle.name}: golden tiles of `bounded` do not pass")
         self._probe = coder.probe()
         self._sums = dict(self._regions())
 
@@ -45,7 +47,8 @@ class Scrub:
 
     @property
     def _model(self) -> tuple[Any, ...]:
-        return self._coder.memory, _constants()
+        bounded = self._bundle.bounded
+        return self._coder.memory, bounded and bounded.memory, _constants()
 
     def _regions(self) -> Iterator[tuple[str, int]]:
         """Yield the name and the checksum of each piece of memory."""

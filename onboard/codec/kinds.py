@@ -3,10 +3,12 @@
 A family is loaded when a bundle names it: what is not used does not fly.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from onboard.codec.tile import Codec
+from onboard.codec.tile import BoundedCodec, Codec
+from onboard.errors import BundleError
 
 Read = Callable[[Mapping[str, Any], Mapping[str, Any], Mapping[str, bytes]], Codec]
 """Makes a codec of the wire description, the entry `encoder` of the manifest and the parts."""
@@ -17,11 +19,22 @@ class Kind(NamedTuple):
 
     Attributes:
         parts: names of the parts of a bundle, in order.
+        more: names of parts that it may have, too, before the last.
         read: builds the codec; raises BundleError or KeyError for values that do not fit.
     """
 
     parts: tuple[str, ...]
     read: Read
+    more: tuple[str, ...] = ()
+
+    def allows(self, parts: tuple[str, ...]) -> bool:
+        """Return whether a bundle of the family may have these parts, in this order."""
+        return parts in (self.parts, self.all_parts)
+
+    @property
+    def all_parts(self) -> tuple[str, ...]:
+        """All parts that a bundle may have, in order."""
+        return (*self.parts[:-1], *self.more, self.parts[-1])
 
 
 def _corsa(
@@ -40,10 +53,30 @@ def _lapped(
     return LappedCodec.read(wire, encoder, parts)
 
 
+def read_bounded(wire: Mapping[str, Any], parts: Mapping[str, bytes]) -> BoundedCodec | None:
+    """Return what codes tiles within a bound, where a bundle has it.
+
+    Raises:
+        BundleError: the part does not match the wire description, or makes no sense.
+    """
+    wanted, packed = wire.get(BOUNDED_SHA256), parts.get(BOUNDED)
+    if (wanted is None) != (packed is None):
+        raise BundleError(
+            f"part {BOUNDED}: expected it where {BOUNDED_SHA256} is, and nowhere else"
+        )
+    if packed is None:
+        return None
+    if hashlib.sha256(packed).hexdigest() != wanted:
+        raise BundleError(f"part {BOUNDED}: SHA-256 does not match the wire description")
+    from onboard.codec.bounded.codec import BoundedCodec as Bounded  # noqa: PLC0415
+
+    return Bounded.read(packed)
+
+
+BOUNDED, BOUNDED_SHA256 = "bounded", "bounded_sha256"
+"""Name of the part of the codec within a bound, and of its hash in the wire description."""
 KINDS = {
     "fixed": Kind(("encoder.onnx", "encoder.tflite", "codebooks", "golden"), _corsa),
-    "rans": Kind(("encoder.onnx", "encoder.tflite", "lapped", "golden"), _lapped),
+    "rans": Kind(("encoder.onnx", "encoder.tflite", "lapped", "golden"), _lapped, (BOUNDED,)),
 }
 """Families by the kind of coder that a bundle names."""
-PARTS = {kind: entry.parts for kind, entry in KINDS.items()}
-"""Parts of a bundle by kind of coder."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from onboard import bundle as bundles
 from onboard.bundle import Bundle
 from onboard.bundle.bands import trained_bands
+from onboard.codec.bound import Bound
 from onboard.commands.commandline import add_json_option
 from onboard.encoder import Options
 from onboard.encoder.options import WINDOWS
@@ -94,6 +95,12 @@ def add_coding_options(parser: argparse.ArgumentParser) -> None:
     rate.add_argument("--ratio", type=float, help="raw bytes over bytes (default 20.48)")
     rate.add_argument("--psnr", type=float, help="dB, peak 65535, aimed at instead")
     rate.add_argument("--rmse", type=float, help="root mean square error in DN, aimed at instead")
+    rate.add_argument(
+        "--max-error",
+        metavar="D",
+        help="DN that no sample is off by more than: 0 is lossless; D1,D2,... of each band; sqrt:K "
+        "is K times the root of the sample. Any 1 to 16 bands; the rate is what comes of it",
+    )
     add_json_option(parser)
 
 
@@ -149,6 +156,7 @@ def encode_options(arguments: argparse.Namespace, window: str, packets: bool) ->
         _packet_options(arguments) if packets else None,
         trellis=arguments.trellis,
         run=arguments.encoding_run,
+        max_error=None if arguments.max_error is None else Bound.parse(arguments.max_error),
     )
 
 

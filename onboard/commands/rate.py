@@ -47,11 +47,14 @@ def rate_figures(
         "peak": peak,
         "expected_psnr_db": outcome.psnr(peak),
         "expected_rmse_dn": outcome.rmse,
+        "max_error": arguments.max_error,
     }
 
 
 def rate_text(figures: dict[str, Any]) -> str:
     """Return steps and expected error in words; nothing where no step was chosen."""
+    if figures["max_error"] is not None:
+        return f"max error {figures['max_error']} DN"
     if figures["step_codes"] is None:
         return ""
     finest, coarsest = figures["step_codes"]

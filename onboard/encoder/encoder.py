@@ -214,8 +214,7 @@ class Encoder:
         if options.budget is not None and stop == header.height:
             own = min(shares.kept_back, spare)
             budgets[-1], spare = budgets[-1] + own, spare - own
-        coder = self.coder.using(options.quantizer) if options.quantizer else self.coder
-        coder = coder.for_mosaic() if header.bayer else coder
+        coder = self._coder(header, options)
         groups = self.bundle.codec.groups
         analysed = Batches.analyse(coder, batch, header, tile, line // tile, groups)
         windows = RateWindows(coder, framing, analysed)
@@ -223,6 +222,15 @@ class Encoder:
         spare += sum(budgets) - framing.cost(strips)
         segments = done.segments + sum(len(strip.segments) for strip in strips)
         return strips, outcome, stop, Progress(-(-stop // tile), segments, spare)
+
+    def _coder(self, header: SceneHeader, options: Options) -> TileCoder[Any, Any]:
+        """Return what codes the tiles of a scene."""
+        if options.max_error is not None and self.bundle.bounded is not None:
+            if self.bundle.codec.groups > 1:
+                raise UsageError(f"max error: expected at most 16 bands, found {header.bands}")
+            return self.bundle.bounded.open(header.bands, options.max_error, header.nodata)
+        coder = self.coder.using(options.quantizer) if options.quantizer else self.coder
+        return coder.for_mosaic() if header.bayer else coder
 
     def progress(
         self, header: SceneHeader, options: Options, rows: int, segments: int, spent: int
@@ -249,6 +257,12 @@ class Encoder:
 
     def _complete(self, options: Options) -> Options:
         """Fill in the default rate, or refuse a rate that the bundle cannot keep."""
+        if options.max_error is not None:
+            if self.bundle.bounded is None:
+                raise UsageError(
+                    f"max error: bundle {self.bundle.name} has no part `bounded`, so it keeps none"
+                )
+            return options
         if self.bundle.variable_rate:
             return options if options.rates else replace(options, ratio=DEFAULT_RATIO)
         if options.rates or options.trellis:
@@ -272,7 +286,7 @@ class Encoder:
         self, windows: RateWindows, options: Options, budgets: list[int], spare: int, written: int
     ) -> tuple[list[Strip], Outcome]:
         """Return the segments of windows at the rate asked for, and what came of it."""
-        if not self.bundle.variable_rate:
+        if options.max_error is not None or not self.bundle.variable_rate:
             return windows.at_fixed_rate(written), Outcome()
         if options.rmse is not None:
             return windows.for_error(options.rmse, written)

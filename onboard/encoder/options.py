@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from onboard.codec.bound import Bound
 from onboard.errors import UsageError
 from onboard.link.binding import MAX_RUN, NO_RUN
 from onboard.link.packet import PacketOptions
@@ -14,7 +15,7 @@ STRIPS_AT_ONCE = 8
 
 @dataclass(frozen=True)
 class Options:
-    """What the caller chooses. Of budget, ratio and rmse one at most; else ratio 20.48.
+    """What the caller chooses. Of budget, ratio, rmse and max_error one at most; else ratio 20.48.
 
     Attributes:
         scene_id: u16, told apart by the receiver.
@@ -31,6 +32,8 @@ class Options:
         trellis: choose indices along a trellis: fewer bytes at the same quality, for more time.
         run: number that tells the encoding from others of the scene id, 1..2^24 - 1; None chooses
             one by scene and options, 0 is none, as of streams made before there were runs.
+        max_error: most that any sample may be off, instead of a rate; bundles with a part `bounded`
+            only.
     """
 
     scene_id: int = 0
@@ -44,6 +47,7 @@ class Options:
     strips_at_once: int = STRIPS_AT_ONCE
     trellis: bool = False
     run: int | None = None
+    max_error: Bound | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.scene_id <= 65_535:
@@ -57,6 +61,8 @@ class Options:
             raise UsageError(f"run: expected 1..{MAX_RUN}, found {self.run}")
         if self.rates > 1:
             raise UsageError("rate: expected one of a budget, a ratio and an error, found several")
+        if self.max_error is not None and self.trellis:
+            raise UsageError("trellis: tiles within a bound on the error are not quantised so")
         if self.ratio is not None and not 0 < self.ratio < float("inf"):
             raise UsageError(f"ratio: expected more than 0, found {self.ratio}")
         if self.rmse is not None and not 0 < self.rmse < 65_536:
@@ -67,9 +73,13 @@ class Options:
             raise UsageError(f"rate window: expected one of {WINDOWS}, found {self.window!r}")
 
     @property
+    def _rates(self) -> tuple[object, ...]:
+        return self.budget, self.ratio, self.rmse, self.max_error
+
+    @property
     def rates(self) -> int:
         """How many rates are asked for."""
-        return sum(rate is not None for rate in (self.budget, self.ratio, self.rmse))
+        return sum(rate is not None for rate in self._rates)
 
     @property
     def quantizer(self) -> str | None:

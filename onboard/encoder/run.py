@@ -15,7 +15,7 @@ from onboard.link.header import SceneHeader
 from onboard.link.segment import CRC_BYTES, Kind, Segment
 
 _ONE_LAYER, _TRELLIS, _SCENE_WINDOW, _PACKETS, _CONTROL = 1, 2, 4, 8, 16
-_FIXED_RATE, _RATIO, _BUDGET, _RMSE = range(4)
+_FIXED_RATE, _RATIO, _BUDGET, _RMSE, _STEP, _BOUND = range(6)
 _CODING = struct.Struct(">BIB")
 _PACKET_FORM = struct.Struct(">IHIHQ")
 _AT_ONCE = 1 << 16
@@ -100,4 +100,8 @@ def _rate(options: Options) -> tuple[int, bytes]:
         return _BUDGET, struct.pack(">Q", options.budget)
     if options.rmse is not None:
         return _RMSE, struct.pack(">d", options.rmse)
+    if options.max_error is not None:
+        bound = options.max_error
+        each = b"".join(most.to_bytes(2, "big") for most in bound.bands)
+        return _BOUND, struct.pack(">II", bound.root, crc32c(each))
     return _FIXED_RATE, bytes(8)

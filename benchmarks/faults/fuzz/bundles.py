@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.bundle import Bundle
+from onboard.codec import rans
 from onboard.codec.corsa.codebook import Codebook
 from onboard.codec.corsa.golden import GoldenVector
 from onboard.codec.corsa.golden import pack_golden as pack_golden_vectors
 from onboard.codec.corsa.quantizer import Level, pack_levels
 from onboard.codec.lapped import part as lappedpart
-from onboard.codec.lapped import rans
 from onboard.codec.lapped.codec import LappedCodec
 from onboard.codec.lapped.context import (
     BLOCK,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ground.decode.lapped.projection import ANALYSIS_UNIT
 from ground.decode.lapped.synthesis import SYNTHESIS_UNIT
 from ground.train.lapped.steps import codes_of
-from onboard.codec.lapped import rans
+from onboard.codec import rans
 from onboard.codec.lapped.context import BLOCK, FREQUENCIES, LEVELS, ContextModel, ContextWeights
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.prepared import PreparedTiles

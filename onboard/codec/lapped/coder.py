@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.codec.lapped import rans
+from onboard.codec import rans
 from onboard.codec.lapped.context import BLOCK
 from onboard.codec.lapped.errorguess import ErrorGuess
 from onboard.codec.lapped.floors import MOST, FloorChooser, most_floors, pack
@@ -24,10 +24,10 @@ from onboard.codec.lapped.plan import Plan
 from onboard.codec.lapped.prepared import PreparedTiles
 from onboard.codec.lapped.quantizers.kinds import PLAIN, QUANTIZERS
 from onboard.codec.lapped.quantizers.points import Points, points_of
-from onboard.codec.lapped.rans import STATE_BYTES
 from onboard.codec.lapped.scan import Layer, Scanner, Thrift, is_far
 from onboard.codec.lapped.sizeguess import SizeGuess
 from onboard.codec.lapped.symbols import Symbols
+from onboard.codec.rans import STATE_BYTES
 from onboard.codec.tile import DEPENDENT, FULL, MAX_BODY, Agreement, Body, Chosen, Steps
 from onboard.engine.planes import PlaneSession
 from onboard.errors import BundleError, UsageError

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.codec.lapped import rawlane
-from onboard.codec.lapped.rans import STATE_BYTES
 from onboard.codec.lapped.symbols import Symbols
 from onboard.codec.lapped.tables import BIT, Tables
+from onboard.codec.rans import STATE_BYTES
 from onboard.codec.tile import Body, Piece
 from onboard.errors import UsageError
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from onboard.codec.lapped.context import Ints
 from onboard.codec.lapped.quantizers.points import Points
-from onboard.codec.lapped.rans import STATE_BYTES
 from onboard.codec.lapped.scan import Scanner, Thrift, is_far
 from onboard.codec.lapped.tables import BIT, ESCAPE_BITS
 from onboard.codec.lapped.transform import Latents
+from onboard.codec.rans import STATE_BYTES
 from onboard.codec.tile import FULL, Steps
 
 _MORE_THAN_LOW_BITS = 2

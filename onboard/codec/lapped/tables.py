@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.codec.lapped import rans
+from onboard.codec import rans
 from onboard.codec.lapped.context import LEVELS, Ints
 from onboard.errors import BundleError
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.codec.lapped import trellis
-from onboard.codec.lapped.rans import PRECISION, START, STATE_BYTES, TOTAL, WORD
+from onboard.codec.rans import PRECISION, START, STATE_BYTES, TOTAL, WORD
 
 
 class Reader:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.codec.lapped import rans
+from onboard.codec import rans
 from onboard.codec.lapped.context import LEVELS, Ints
 from onboard.codec.lapped.read.run import HOLD, STEERING, Reader, Run, pack_slots
 from onboard.codec.lapped.tables import ESCAPE, LARGEST, RAW_BITS, SYMBOLS, Tables

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from onboard.codec.lapped import rans
+from onboard.codec import rans
 from onboard.codec.lapped.context import LEVELS
 from onboard.codec.lapped.read.run import Reader, Run
 from onboard.codec.lapped.read.tables import TableReader

@@ -1,0 +1,1 @@
+"""Rebuilding scenes of bounded tiles: what was read is final."""

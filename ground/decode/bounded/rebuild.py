@@ -1,0 +1,194 @@
+"""Rebuilding scenes of bounded tiles: no network, no image in between."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ground.decode.bounded.tile import BoundedTile
+from ground.decode.concealment import fill_holes
+from ground.decode.mask import Mask
+from ground.decode.nodata import keep_off_nodata, restore_nodata
+from ground.decode.rebuilder import Network, Product
+from ground.decode.reception import Reception
+from onboard.bundle import Bundle
+from onboard.codec.bounded.codec import BoundedCodec
+from onboard.codec.bounded.read.course import Lane
+from onboard.codec.bounded.read.tiles import Read, TileReader
+from onboard.codec.tile import ALL_NODATA
+from onboard.errors import BundleError
+from onboard.image.tiles import TileGrid
+
+_BAND_ROWS = 16
+_TILES_AT_ONCE = 256
+
+
+class BoundedRebuilder:
+    """Reads tiles of one shape together, some rows of tiles at a time."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        """Take the codec of a bundle.
+
+        Raises:
+            BundleError: it has none.
+        """
+        self._codec = BoundedCodec.of(bundle.bounded)
+        self._bands = bundle.bands
+
+    def for_mosaic(self) -> "BoundedRebuilder":
+        """Return the same: the planes of a Bayer mosaic are as they were."""
+        return self
+
+    @property
+    def layers(self) -> int:
+        """Layers of a tile, layer 0 included."""
+        return 1 + self._bands
+
+    @property
+    def refines(self) -> bool:
+        """Whether the network only refines an image: it does nothing at all."""
+        return True
+
+    def tile(self, reception: Reception, grid: TileGrid, index: int) -> BoundedTile:
+        """Return what arrived of a tile of the grid, as far as it makes sense."""
+        _, _, rows, cols = grid.box(index)
+        tile = BoundedTile(rows, cols, NoFrontEnd(), reception.signed, self._bands)
+        return reception.fill(tile, grid, index)
+
+    def complete(self, tiles: Sequence[BoundedTile]) -> list[int]:
+        """Return how many layers of each tile are whole, from layer 0 on; all are of one shape."""
+        found = [0 if tile.state is None else 1 for tile in tiles]
+        found = [
+            self.layers if tile.state == ALL_NODATA else whole
+            for tile, whole in zip(tiles, found, strict=True)
+        ]
+        readable = [number for number, tile in enumerate(tiles) if tile.readable]
+        if readable:
+            pixels = tiles[0].rows * tiles[0].cols
+            read = self._read([tiles[number] for number in readable])
+            for number, arrived in zip(readable, read.arrived.tolist(), strict=True):
+                found[number] = 1 + arrived // pixels
+        return found
+
+    def dump(self, grid: TileGrid, tiles: Sequence[BoundedTile]) -> dict[str, NDArray[Any]]:
+        """Return what arrived of all tiles of a grid: samples, and which of them arrived."""
+        shape = self._bands, grid.height, grid.width
+        sample, arrived = np.zeros(shape, np.int32), np.zeros(shape, np.bool_)
+        whole = np.zeros(grid.count, np.uint8)
+        for part in _alike(dict(enumerate(tiles))):
+            whole[part] = self.complete([tiles[index] for index in part])
+        for part, read in self._batches(dict(enumerate(tiles))):
+            for number, index in enumerate(part):
+                row, col, rows, cols = grid.box(index)
+                here = slice(None), slice(row, row + rows), slice(col, col + cols)
+                sample[here] = read.samples[number].reshape(-1, rows, cols)
+                arrived[here] = (
+                    _arrived(read, number).reshape(-1, rows, cols) & ~tiles[index].nodata
+                )
+        return {
+            "whole": whole.reshape(grid.rows, grid.columns),
+            "sample": np.where(arrived, sample, 0),
+            "arrived": arrived,
+        }
+
+    def rebuild(
+        self,
+        reception: Reception,
+        product: Product,
+        network: Network,
+        report: Callable[[int, int], None],
+    ) -> None:
+        """Fill a product, as `ground.decode.rebuilder.Rebuilder` promises."""
+        grid = product.grid
+        for first in range(0, grid.rows, _BAND_ROWS):
+            stop = min(first + _BAND_ROWS, grid.rows)
+            numbers = range(first * grid.columns, stop * grid.columns)
+            tiles = {index: self.tile(reception, grid, index) for index in numbers}
+            rows = slice(first * grid.tile, min(stop * grid.tile, grid.height))
+            known = self._put(reception, product, tiles)[:, rows]
+            self._conceal(product, rows, known)
+            for index, tile in tiles.items():
+                restore_nodata(tile, product, index)
+            report(stop * grid.columns, grid.count)
+
+    def _put(
+        self, reception: Reception, product: Product, tiles: Mapping[int, BoundedTile]
+    ) -> NDArray[np.bool_]:
+        """Put what can be read into a product; return (bands, rows, cols) what that is."""
+        known = np.zeros(product.image.shape, np.bool_)
+        low, high = product.header.sample_range
+        for part, read in self._batches(tiles):
+            for lane in read.wrong:
+                reception.refuse(f"tile {part[lane.tile]}: symbols do not end")
+            for number, index in enumerate(part):
+                tile, here = tiles[index], product.area(index)
+                samples = np.clip(read.samples[number], low, high)
+                shape = -1, tile.rows, tile.cols
+                product.image[:, *here] = samples.reshape(shape)
+                known[:, *here] = _arrived(read, number).reshape(shape)
+        for index, tile in tiles.items():
+            here = product.area(index)
+            known[:, *here] &= ~tile.nodata
+            whole = known[:, *here].all(axis=0) | tile.nodata
+            product.mask[here] = np.where(whole, Mask.COMPLETE, Mask.CONCEALED)
+            if tile.state == ALL_NODATA:
+                product.mask[here] = Mask.NODATA
+        return known
+
+    def _conceal(self, product: Product, rows: slice, known: NDArray[np.bool_]) -> None:
+        """Carry what arrived of each band into what did not."""
+        lost = product.mask[rows] == Mask.CONCEALED
+        if not lost.any():
+            return
+        low, high = product.header.sample_range
+        for band, arrived in enumerate(known):
+            holes = lost & ~arrived
+            image = product.image[band, rows].astype(np.float32)[None]
+            fill_holes(image, arrived, holes)
+            samples = np.clip(np.rint(image[0]), low, high).astype(product.image.dtype)
+            samples = keep_off_nodata(samples, product.header)
+            product.image[band, rows][holes] = samples[holes]
+
+    def _batches(self, tiles: Mapping[int, BoundedTile]) -> Iterator[tuple[list[int], Read]]:
+        """Yield tiles of one shape by their keys, and what was read of them."""
+        for part in _alike({key: tile for key, tile in tiles.items() if tile.readable}):
+            yield part, self._read([tiles[key] for key in part])
+
+    def _read(self, tiles: Sequence[BoundedTile]) -> Read:
+        first = tiles[0]
+        valid = np.stack([~tile.nodata.reshape(-1) for tile in tiles])
+        lanes = [
+            Lane(number, *start, body)
+            for number, tile in enumerate(tiles)
+            for start, body in sorted(tile.lanes.items())
+        ]
+        reader = TileReader(self._codec.model, self._bands, first.signed)
+        return reader.read((first.rows, first.cols), valid, lanes)
+
+
+class NoFrontEnd:
+    """Front end of tiles that have none."""
+
+    side_bytes = 0
+
+    def unpack(self, packed: bytes, signed: bool) -> Any:
+        """Refuse."""
+        raise BundleError(f"bounded tile: {len(packed)} bytes of side information, {signed=}")
+
+
+def _arrived(read: Read, tile: int) -> NDArray[np.bool_]:
+    """Return (bands, pixels) which samples of a tile arrived."""
+    bands, pixels = read.samples.shape[1:]
+    found: NDArray[np.bool_] = np.arange(bands * pixels) < read.arrived[tile]
+    return found.reshape(bands, pixels)
+
+
+def _alike(tiles: Mapping[int, BoundedTile]) -> Iterator[list[int]]:
+    """Yield the keys of tiles of one shape, so many together at most."""
+    groups: dict[tuple[int, int], list[int]] = {}
+    for key, tile in tiles.items():
+        groups.setdefault((tile.rows, tile.cols), []).append(key)
+    for members in groups.values():
+        for first in range(0, len(members), _TILES_AT_ONCE):
+            yield members[first : first + _TILES_AT_ONCE]

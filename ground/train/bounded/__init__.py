@@ -1,0 +1,1 @@
+"""Training of the bounded codec: coefficients, context weights and tables."""

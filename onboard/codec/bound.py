@@ -1,0 +1,78 @@
+"""Bounds: by how much samples may be off, as the caller says it (SPEC.md, section 20)."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from onboard.errors import UsageError
+
+MAX_BOUND = 32_767
+ROOT_ONE = 256
+"""A factor of one, of bounds that follow the root of a sample."""
+MAX_ROOT = 65_535
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Most that a sample may be off.
+
+    Attributes:
+        bands: DN, of each band, or one for all.
+        root: in 1/256, factor of the square root of the sample instead; 0 if not.
+    """
+
+    bands: tuple[int, ...] = (0,)
+    root: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.bands or not all(0 <= most <= MAX_BOUND for most in self.bands):
+            raise UsageError(f"max error: expected 0..{MAX_BOUND} DN, found {self}")
+        if not 0 <= self.root <= MAX_ROOT:
+            raise UsageError(f"max error: expected sqrt:0.004 to sqrt:255, found {self}")
+
+    @classmethod
+    def parse(cls, text: str) -> "Bound":
+        """Read `D`, `D1,D2,...` or `sqrt:K`.
+
+        Raises:
+            UsageError: it is none of these, or out of range.
+        """
+        if match := re.fullmatch(r"sqrt:(\d{1,3}(\.\d{1,6})?)", text):
+            root = round(float(match[1]) * ROOT_ONE)
+            if not 1 <= root <= MAX_ROOT:
+                raise UsageError(f"max error: expected sqrt:0.004 to sqrt:255, found {text!r}")
+            return cls((0,), root)
+        if not re.fullmatch(r"\d{1,5}(,\d{1,5})*", text):
+            raise UsageError(f"max error: expected D, D1,D2,... or sqrt:K, found {text!r:.80}")
+        return cls(tuple(map(int, text.split(","))))
+
+    def __str__(self) -> str:
+        return f"sqrt:{self.root / ROOT_ONE:g}" if self.root else ",".join(map(str, self.bands))
+
+    def of_bands(self, bands: int) -> tuple[int, ...]:
+        """Return the bound of each band.
+
+        Raises:
+            UsageError: there is one for each of another number of bands.
+        """
+        if len(self.bands) not in (1, bands):
+            raise UsageError(
+                f"max error: expected one bound or one for each of {bands} bands, found {self}"
+            )
+        return self.bands * (bands if len(self.bands) == 1 else 1)
+
+    def at(self, samples: NDArray[Any]) -> NDArray[np.int64]:
+        """Return (bands, ...) by how much each of some samples (bands, ...) may be off, DN."""
+        if self.root:
+            square = self.root**2 * np.maximum(samples.astype(np.int64), 0)
+            # Below 2^53 the float root is off by less than one.
+            found = np.sqrt(square.astype(np.float64)).astype(np.int64)
+            found -= found * found > square
+            found += (found + 1) ** 2 <= square
+            return np.asarray(found // ROOT_ONE)
+        shape = (-1,) + (1,) * (samples.ndim - 1)
+        each = np.array(self.of_bands(len(samples)), np.int64).reshape(shape)
+        return np.broadcast_to(each, samples.shape)

@@ -1,0 +1,1 @@
+"""Bounded codec: predicts each sample and codes what is left, within a bound on its error."""

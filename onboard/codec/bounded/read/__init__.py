@@ -1,0 +1,1 @@
+"""The reading direction of the bounded codec; it never flies."""
