@@ -6,7 +6,7 @@ _SENTINEL2 = ("B02", "B03", "B04", "B08")
 _TRAINED_ON = {
     bytes.fromhex("dd58444f"): _SENTINEL2,  # corsa-2level-1024
     bytes.fromhex("0e32242b"): _SENTINEL2,  # corsa-3level-1024
-    bytes.fromhex("63e1de8d"): _SENTINEL2,  # skybook
+    bytes.fromhex("6d84c783"): _SENTINEL2,  # skybook
 }
 """Names of bands in their order, by the tag of the model."""
 

@@ -25,18 +25,18 @@ STREAMS = {
 """Options that each stream is encoded with."""
 
 WITH_RUN = {
-    "plain.sky": "b4a77b5c6f3ee976571a56ca2379713bb30e0e0a4d429e0bbd72f21d67507b4d",
-    "trellis.sky": "54957d197736d44e39a5e62726b3f447a3cbeebe2ed1536aab307557589ec2e6",
-    "one-layer.sky": "49a55cfbf70c2f294c8a457f7e13fbb84e45bea421555e758327bf0580a966e3",
-    "packets.pkt": "5fa4a462e19e67a9ad8bea0629156986e280f50a19956f3916a4917f1dcc147c",
+    "plain.sky": "438f58b4cfca8d73e49656d0ac4a34bc0e3a4e6f68f8883b4d94fee927c35dd6",
+    "trellis.sky": "68db96cd4db1fde61be7065f989218b73e389b189192583e2e0685f3c9acab67",
+    "one-layer.sky": "9c0b1ec33bbf5b9a419bf7c04de72cc1d7d140c6ed6e4eace432331d6b46b31d",
+    "packets.pkt": "a597817da7dcb42e929dc0f8c44111687a9886e4e26088ad82a3350bfaec404b",
 }
 """SHA-256 of each stream with the run that is chosen for it."""
 
 WITHOUT_RUN = {
-    "plain.sky": "87ea1f62c6a9b679469b1bd147404041ec8b146c61b49bb0a14d70807ab4500c",
-    "trellis.sky": "c1c3faf2d27a7868a6465c59e3850079625f6734968b422dc23e82265508b028",
-    "one-layer.sky": "1bd61141fde3565e77e25e02a27d839a6d83b48f8bbdb11b41434a0b695d0670",
-    "packets.pkt": "5e29a273ce1b52f8be33e25d028ed82b73d5593f548c4143ab409a05c70d1508",
+    "plain.sky": "c2376f8cfaad6dc92c23c9e22a30fc5068a97b686496e7a31d159b8b37fa12ff",
+    "trellis.sky": "162aa861b308af3b9993ba8db9fa9fdca6778d5d003e4642fecadbe5c03503fd",
+    "one-layer.sky": "98ca4c28628c82a2e728f3ebbfed8cc41b254750adfc33dc36d508517bcf4e6f",
+    "packets.pkt": "6d8575cc2ae4f8fef43214e851d7a71c679f4517ce56f9880a07ec8a7a9a7f65",
 }
 """SHA-256 of each stream without one, as they were before there were runs."""
 

@@ -54,6 +54,7 @@ class BoundedTileCoder:
 
     engine = "numpy"
     tiles_at_once = _TILES_AT_ONCE
+    fraction = 0
 
     def __init__(
         self, model: BoundedModel, bands: int, bound: Bound, nodata: int | None = None
