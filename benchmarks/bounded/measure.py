@@ -12,7 +12,6 @@ from benchmarks.codecs.exactrivals import EXACT_RIVALS, ExactRival
 from ground.decode.decoder import Decoder
 from ground.scene import Scene
 from onboard.codec.bound import Bound
-from onboard.codec.tile import MAX_BOUNDED_BANDS
 from onboard.encoder import Encoder, Options
 from onboard.errors import InputError, UsageError
 from onboard.image.nodata import has_data
@@ -53,8 +52,10 @@ def measure(
     rivals = [rival for rival in EXACT_RIVALS if not rival.reason]
     found: dict[str, dict[str, Any]] = {}
     for name, scene in scenes:
-        if len(scene.image) > MAX_BOUNDED_BANDS:
-            continue
+        try:
+            coders.encoder.for_scene(len(scene.image), scene.header().significant_bits)
+        except InputError:
+            continue  # of more bands than the bundle takes
         bands, rows, cols = scene.image.shape
         of_scene: dict[str, Any] = {"bands": bands, "rows": rows, "columns": cols}
         for bound in bounds:
