@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from ground.decode.tile import AnySide, FrontEnd, TileReception
 from onboard.bundle import Bundle
-from onboard.codec.tile import ALL_NODATA, BOUNDED
+from onboard.codec.bound import BOUNDED
+from onboard.codec.tile import ALL_NODATA
 from onboard.errors import BundleError, InputError, LimitError, StreamError, UsageError
 from onboard.image.files import is_signed
 from onboard.image.tiles import TileGrid

@@ -7,10 +7,10 @@ from typing import ClassVar, Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from onboard.codec.bound import BOUNDED
 from onboard.codec.tile import (
     ALL_NODATA,
     ALL_VALID,
-    BOUNDED,
     DEPENDENT,
     FULL,
     SOME_NODATA,

@@ -22,8 +22,9 @@ from onboard.bundle.container import (
     read_manifest,
     sha256_hex,
 )
+from onboard.codec.bound import BoundedCodec
 from onboard.codec.kinds import KINDS, read_bounded
-from onboard.codec.tile import BoundedCodec, Codec
+from onboard.codec.tile import Codec
 from onboard.errors import BundleError, InputError
 from onboard.link.segment import TAG_BYTES
 

@@ -1,14 +1,20 @@
-"""Bounds: by how much samples may be off, as the caller says it (SPEC.md, section 20)."""
+"""Bounds: by how much samples may be off, as the caller says it, and what keeps to them.
+
+(SPEC.md, section 20.)
+"""
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onboard.codec.tile import Agreement, TileCoder
 from onboard.errors import UsageError
 
+BOUNDED = 16
+"""Added to the state of a tile, not all nodata, whose samples are coded within a bound."""
 MAX_BOUND = 32_767
 ROOT_ONE = 256
 """A factor of one, of bounds that follow the root of a sample."""
@@ -76,3 +82,21 @@ class Bound:
         shape = (-1,) + (1,) * (samples.ndim - 1)
         each = np.array(self.of_bands(len(samples)), np.int64).reshape(shape)
         return np.broadcast_to(each, samples.shape)
+
+
+class BoundedCodec(Protocol):
+    """What the part `bounded` of a bundle makes: a codec for any number of bands."""
+
+    @property
+    def memory(self) -> tuple[Any, ...]:
+        """Everything whose arrays decide bytes."""
+
+    def open(self, bands: int, bound: Bound, nodata: int | None) -> TileCoder[Any, Any]:
+        """Open a coder that keeps within a bound, and off a nodata value.
+
+        Raises:
+            UsageError: there is not one bound for each band.
+        """
+
+    def check(self) -> Agreement:
+        """Code golden tiles; what agrees are whole tiles, and all must."""

@@ -7,7 +7,8 @@ import hashlib
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from onboard.codec.tile import BoundedCodec, Codec
+from onboard.codec.bound import BoundedCodec
+from onboard.codec.tile import Codec
 from onboard.errors import BundleError
 
 Read = Callable[[Mapping[str, Any], Mapping[str, Any], Mapping[str, bytes]], Codec]

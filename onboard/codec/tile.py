@@ -23,16 +23,12 @@ from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.codec.bound import Bound
-
 ALL_VALID, SOME_NODATA, ALL_NODATA = 0, 1, 2
 """Tile states."""
 DEPENDENT = 4
 """Added to the state of a tile, not all nodata, whose indices were chosen along a trellis."""
 FULL = 8
 """Added to the state of a tile, not all nodata, of which every symbol is coded."""
-BOUNDED = 16
-"""Added to the state of a tile, not all nodata, whose samples are coded within a bound."""
 STEPS = 256
 """Step codes."""
 THRIFTIEST = 32
@@ -305,21 +301,3 @@ class Codec(Protocol):
         Raises:
             BundleError: the codec needs an engine for that.
         """
-
-
-class BoundedCodec(Protocol):
-    """What the part `bounded` of a bundle makes: a codec for any number of bands."""
-
-    @property
-    def memory(self) -> tuple[Any, ...]:
-        """Everything whose arrays decide bytes."""
-
-    def open(self, bands: int, bound: Bound, nodata: int | None) -> TileCoder[Any, Any]:
-        """Open a coder that keeps within a bound, and off a nodata value.
-
-        Raises:
-            UsageError: there is not one bound for each band.
-        """
-
-    def check(self) -> Agreement:
-        """Code golden tiles; what agrees are whole tiles, and all must."""

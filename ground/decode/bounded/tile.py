@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ground.decode.tile import TileReception
-from onboard.codec.tile import ALL_NODATA, ALL_VALID, BOUNDED, SOME_NODATA, Side
+from onboard.codec.bound import BOUNDED
+from onboard.codec.tile import ALL_NODATA, ALL_VALID, SOME_NODATA, Side
 from onboard.errors import StreamError
 from onboard.link.segment import Segment
 

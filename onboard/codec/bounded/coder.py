@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.codec import rans
-from onboard.codec.bound import Bound
+from onboard.codec.bound import BOUNDED, Bound
 from onboard.codec.bounded.analysis import Analyser, BandScan
 from onboard.codec.bounded.loop import filled
 from onboard.codec.bounded.model import BoundedModel
 from onboard.codec.bounded.plan import Plan
 from onboard.codec.bounded.scales import Scale, choose
 from onboard.codec.bounded.symbols import symbols_of
-from onboard.codec.tile import BOUNDED, Agreement, Body, Chosen
+from onboard.codec.tile import Agreement, Body, Chosen
 from onboard.codec.tile import Steps as StepCodes
 from onboard.errors import SkybookError, UsageError
 
@@ -53,6 +53,7 @@ class BoundedTileCoder:
     """Codes batches of tiles within a bound on the error of each sample; needs no engine."""
 
     engine = "numpy"
+    fraction = 0
     tiles_at_once = _TILES_AT_ONCE
     fraction = 0
 

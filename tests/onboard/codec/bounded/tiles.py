@@ -5,11 +5,11 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.codec.bound import Bound
+from onboard.codec.bound import BOUNDED, Bound
 from onboard.codec.bounded.codec import BoundedCodec
 from onboard.codec.bounded.read.course import Lane
 from onboard.codec.bounded.read.tiles import Read, TileReader
-from onboard.codec.tile import ALL_VALID, BOUNDED, SOME_NODATA, Body, Chosen
+from onboard.codec.tile import ALL_VALID, SOME_NODATA, Body, Chosen
 from tests.commands import ROOT
 
 PART = ROOT / "onboard" / "bundles" / "skybook.bounded"
