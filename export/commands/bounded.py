@@ -15,7 +15,7 @@ def add_bounded_command(commands: Commands) -> None:
     bounded = commands.add_parser(
         "bounded",
         help="put the part `bounded` into a bundle, for --max-error",
-        epilog="example: python -m export bounded skybook-s2 runs/skybook-bounded/bounded.part "
+        epilog="example: python -m export bounded skybook runs/skybook-bounded/bounded.part "
         "-o mine.skyb. Its streams name another model, so its decoder goes beside it",
     )
     bounded.add_argument("bundle", help="name or path of a model bundle")

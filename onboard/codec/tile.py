@@ -85,10 +85,10 @@ class Chosen(Generic[P]):
 
 
 class Agreement(NamedTuple):
-    """How golden vectors came out.
+    """How golden vectors came out: indices, or whole tiles.
 
     Attributes:
-        agree: how many indices, or whole tiles, agree, by layer.
+        agree: how many agree, by layer.
         total: how many there are, by layer.
         least: the least share that passes.
     """
@@ -99,10 +99,8 @@ class Agreement(NamedTuple):
 
     def __add__(self, other: "Agreement") -> "Agreement":  # type: ignore[override]
         """Return how those of both came out."""
-        agree, total = (
-            [a + b for a, b in zip(one, two, strict=True)]
-            for one, two in zip(self[:2], other[:2], strict=True)
-        )
+        agree = [a + b for a, b in zip(self.agree, other.agree, strict=True)]
+        total = [a + b for a, b in zip(self.total, other.total, strict=True)]
         return Agreement(agree, total, max(self.least, other.least))
 
     @property
@@ -124,7 +122,7 @@ class TileCoder(Protocol[P, Q]):
 
     @property
     def fraction(self) -> int:
-        """Fraction bits that samples get: what is told in DN here is `2^fraction` times as much."""
+        """Fraction bits of samples: what is told in DN here is `2^fraction` times as much."""
 
     @property
     def least_body(self) -> int:
@@ -139,7 +137,7 @@ class TileCoder(Protocol[P, Q]):
         """Everything whose arrays decide bytes: what a flipped bit of would spoil an image."""
 
     def using(self, quantizer: str) -> Self:
-        """Return the coder that chooses indices by another kind of quantizer.
+        """Return the coder that chooses indices by another quantizer.
 
         Raises:
             UsageError: the codec has no such kind.
@@ -220,9 +218,8 @@ class Side(Protocol):
 class Codec(Protocol):
     """What a bundle's wire description and parts make; opens tile coders.
 
-    A capability may be asked (`variable_rate`); which family it is may not, outside of it. One that
-    takes scenes of several numbers of bands is, at first, that of scenes of as many as it has
-    classes of, 16 bits deep.
+    A capability may be asked (`variable_rate`); which family it is may not, outside of it. One for
+    any number of bands is at first that of scenes of as many as its classes, 16 bits deep.
     """
 
     def for_scene(self, bands: int, significant_bits: int) -> Self:

@@ -6,7 +6,6 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from onboard import bundle as bundles
-from onboard.codec.tile import Codec
 from onboard.commands.commandline import Commands, add_json_option, print_result
 from onboard.commands.options import bundle_files
 from onboard.downlink.region import Region
@@ -158,16 +157,16 @@ def _region(arguments: argparse.Namespace, recording: mmap) -> Region | None:
     if header is None:
         raise StreamError(f"{arguments.input}: --region needs a scene header, there is none")
     told = SceneHeader.unpack(header.body)
-    codec = _codec(arguments.bundle, bind(header.binding, told.run), told)
-    return Region.read(arguments.region, told, codec.tile, codec.groups)
+    bundle = _bundle(arguments.bundle, bind(header.binding, told.run), told)
+    return Region.read(arguments.region, told, bundle.tile, bundle.codec.groups)
 
 
-def _codec(name: str | None, model: bytes, header: SceneHeader) -> Codec:
-    """Return the codec of a scene, by the model that its stream names."""
+def _bundle(name: str | None, model: bytes, header: SceneHeader) -> bundles.Bundle:
+    """Return the bundle of a scene, by the model that its stream names."""
     names = [name] if name else [str(path) for path in bundles.known().values()]
     for bundle in map(bundles.load, names):
         if bundle.tag == model:
-            return bundle.for_scene(header.bands, header.significant_bits).codec
+            return bundle.for_scene(header.bands, header.significant_bits)
     raise BundleError(
         f"stream: made by model {model.hex()}, expected that of {name or 'a known bundle'}"
     )

@@ -214,6 +214,6 @@ def test_export_puts_the_part_into_a_bundle(run: Run, tmp_path: Path, path: Path
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "mine.skyb").read_bytes() == path.read_bytes()
     (tmp_path / "bad.part").write_bytes(PART.read_bytes()[:-1])
-    done = run("export", "bounded", "skybook-s2", "bad.part", "-o", "other.skyb")
+    done = run("export", "bounded", "skybook", "bad.part", "-o", "other.skyb")
     assert done.returncode == 5
     assert "part bounded" in done.stderr
