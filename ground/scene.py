@@ -26,7 +26,7 @@ class Scene:
     """An image and what a GeoTIFF says about it.
 
     Attributes:
-        image: uint8, uint16 or int16 (bands, rows, cols), DN.
+        image: uint8, uint16, int16 or int8 (bands, rows, cols), DN.
         nodata: value that marks a pixel without data where every band has it; None without one.
         transform: x0, dx, rx, y0, ry, dy in units of the CRS (GDAL's order); None without one.
         crs: 'EPSG:32633' where there is an EPSG code, else WKT; None without one.

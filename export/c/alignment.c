@@ -4,6 +4,7 @@
 
 #define PLANES 4
 #define PIXELS (SKYBOOK_TILE * SKYBOOK_TILE)
+#define FEW 4 /* rows that are added up together */
 #define SIDE_WEIGHT 40269 /* of a row of any of the matrices: what its magnitudes add up to */
 #define GROWTH 3          /* deviations grow by less when they are moved along one axis */
 #ifndef SKYBOOK_NARROW
@@ -17,18 +18,22 @@ static const int16_t *matrix_of(uint32_t side)
     return &skybook_alignment[64 * ((n - 1) * n * (2 * n - 1) / 6)];
 }
 
-/* Add a weight times a row of numbers to sums. */
-static void add_narrow(int32_t *sums, const int32_t *from, uint32_t count, int32_t weight)
+/* Add FEW rows of `count` numbers each, times a weight each, to sums. */
+static void add_narrow(int32_t *sums, const int32_t *from, uint32_t count, const int32_t weights[FEW])
 {
+    const int32_t *second = from + count, *third = second + count, *fourth = third + count;
     for (uint32_t i = 0; i < count; i++) {
-        sums[i] += weight * from[i];
+        sums[i] += weights[0] * from[i] + weights[1] * second[i] + weights[2] * third[i] +
+                   weights[3] * fourth[i];
     }
 }
 
-static void add_wide(int64_t *sums, const int32_t *from, uint32_t count, int64_t weight)
+static void add_wide(int64_t *sums, const int32_t *from, uint32_t count, const int32_t weights[FEW])
 {
-    for (uint32_t i = 0; i < count; i++) {
-        sums[i] += weight * from[i];
+    for (uint32_t row = 0; row < FEW; row++) {
+        for (uint32_t i = 0; i < count; i++) {
+            sums[i] += (int64_t)weights[row] * from[row * count + i];
+        }
     }
 }
 
@@ -40,12 +45,16 @@ static void move_and_turn(const int32_t *from, int32_t *to, uint32_t rows, uint3
     for (uint32_t i = 0; i < rows; i++) {
         int32_t sums[SKYBOOK_TILE] = {0};
         int64_t wide[SKYBOOK_TILE] = {0};
-        for (uint32_t j = 0; j < rows; j++) {
-            const int32_t weight = matrix[up ? rows * rows - 1 - (i * rows + j) : i * rows + j];
+        for (uint32_t j = 0; j < rows; j += FEW) {
+            int32_t weights[FEW];
+            for (uint32_t k = 0; k < FEW; k++) {
+                const uint32_t place = i * rows + j + k;
+                weights[k] = matrix[up ? rows * rows - 1 - place : place];
+            }
             if (narrow) {
-                add_narrow(sums, &from[j * cols], cols, weight);
+                add_narrow(sums, &from[j * cols], cols, weights);
             } else {
-                add_wide(wide, &from[j * cols], cols, weight);
+                add_wide(wide, &from[j * cols], cols, weights);
             }
         }
         for (uint32_t col = 0; col < cols; col++) {

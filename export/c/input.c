@@ -35,7 +35,7 @@ static uint64_t bytes_of(const struct skybook_command *command, uint64_t samples
     }
 }
 
-/* Sample of a row whose bytes are followed by SLACK others. */
+/* Sample of a row, of a byte or packed; packed ones are followed by SLACK bytes. */
 static uint32_t sample_at(const struct skybook_command *command, uint32_t i)
 {
     const uint32_t bits = skybook_packing_bits(command->packing), group = group_of(command->packing);
@@ -57,14 +57,9 @@ static uint32_t sample_at(const struct skybook_command *command, uint32_t i)
     default:
         break;
     }
-    if (command->options.sample_type == SKYBOOK_U8) {
-        return raw[i];
-    }
-    if (command->options.sample_type == SKYBOOK_I8) {
-        return raw[i] | (raw[i] & 0x80u) * 0x1FEu; /* the sign in all bits above */
-    }
-    const uint8_t *two = &raw[(size_t)2 * i];
-    return command->big_endian ? (uint32_t)two[0] << 8 | two[1] : (uint32_t)two[1] << 8 | two[0];
+    const uint32_t byte = raw[i];
+    const bool below = command->options.sample_type == SKYBOOK_I8 && byte >= 128;
+    return below ? byte + 0xFF00u : byte;
 }
 
 /* Whether bits of a row follow its last sample. */
@@ -116,15 +111,29 @@ static bool seek_row(const struct skybook_input *input, uint64_t line, uint32_t 
     return true;
 }
 
-/* Put the samples of a row where they belong in a line. */
+/* Put samples of two bytes, `apart` bytes from each other; `high` is the place of the high byte. */
+static void put_whole(uint16_t *to, uint32_t count, const uint8_t *from, uint32_t apart,
+                      uint32_t high)
+{
+    for (uint32_t i = 0; i < count; i++, from += apart) {
+        to[i] = (uint16_t)(((uint32_t)from[high] << 8 | from[1 - high]) & 0xFFFFu);
+    }
+}
+
+/* Put the samples of a row where they belong in a line: of a mosaic, those of its two planes. */
 static void put_row(const struct skybook_input *input, uint32_t row, uint16_t *samples)
 {
-    const bool mosaic = input->command->options.bayer != 0;
-    const uint32_t width = input->command->options.width;
-    uint16_t *to = samples + (size_t)row * input->samples;
-    for (uint32_t i = 0; i < input->samples; i++) {
-        const uint32_t place = mosaic ? i % 2 * width + i / 2 : i;
-        to[place] = (uint16_t)(sample_at(input->command, i) & 0xFFFFu);
+    const struct skybook_command *command = input->command;
+    const uint32_t parts = command->options.bayer != 0 ? 2 : 1, count = input->samples / parts;
+    for (uint32_t part = 0; part < parts; part++) {
+        uint16_t *to = samples + (size_t)row * input->samples + (size_t)part * count;
+        if (command->packing == UNPACKED && skybook_sample_bytes(&command->options) == 2) {
+            put_whole(to, count, raw + (size_t)2 * part, 2 * parts, command->big_endian ? 0 : 1);
+            continue;
+        }
+        for (uint32_t i = 0; i < count; i++) {
+            to[i] = (uint16_t)(sample_at(command, i * parts + part) & 0xFFFFu);
+        }
     }
 }
 

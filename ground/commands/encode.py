@@ -45,6 +45,6 @@ def add_encode_command(commands: Commands) -> None:
         help="encode a GeoTIFF with the onboard encoder",
         epilog="example: python -m ground encode scene.tif --bundle corsa-2level-1024 -o scene.sky",
     )
-    encode.add_argument("input", type=Path, help="GeoTIFF, uint8, uint16 or int16")
+    encode.add_argument("input", type=Path, help="GeoTIFF, uint8, uint16, int16 or int8")
     add_encode_options(encode)
     encode.set_defaults(run=_encode)

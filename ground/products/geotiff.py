@@ -95,7 +95,7 @@ def _read_dataset(dataset: Any, name: str, max_pixels: int) -> Scene:
 
 
 def _check(dataset: Any, name: str, max_pixels: int) -> None:
-    """Refuse no bands, too many pixels, and what is not one of the three sample types."""
+    """Refuse no bands, too many pixels, and what is not one of the sample types."""
     if dataset.count < 1:
         raise InputError(f"{name}: expected at least one band, found 0")
     if dataset.width * dataset.height > max_pixels:
@@ -105,15 +105,15 @@ def _check(dataset: Any, name: str, max_pixels: int) -> None:
 
 
 def _check_dtypes(dataset: Any, name: str) -> None:
-    """Refuse what is not one of the three sample types, counting NaN in floating point."""
-    found = sorted(set(dataset.dtypes))
-    if len(found) == 1 and found[0] in SAMPLE_TYPES:
+    """Refuse what is not one of the sample types, counting NaN in floating point."""
+    types = " and ".join(sorted(set(dataset.dtypes)))
+    if types in SAMPLE_TYPES:
         return
     note = ""
-    if any(dtype.startswith(("float", "complex")) for dtype in found):
+    if any(kind in types for kind in ("float", "complex")):
         counts = (int(np.isnan(dataset.read(i)).sum()) for i in dataset.indexes)
         note = f" with {sum(counts)} NaN: scale to integers, mark gaps as nodata"
-    raise InputError(f"{name}: expected uint8, uint16 or int16, found {' and '.join(found)}{note}")
+    raise InputError(f"{name}: expected uint8, uint16, int16 or int8, found {types}{note}")
 
 
 def _crs_text(crs: CRS | None) -> str | None:

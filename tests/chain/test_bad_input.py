@@ -48,7 +48,7 @@ def small(encoder: Encoder) -> bytes:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32, np.uint32, np.bool_])
 def test_wrong_dtype(encoder: Encoder, dtype: type) -> None:
-    with pytest.raises(InputError, match="uint8, uint16 or int16, found"):
+    with pytest.raises(InputError, match="uint8, uint16, int16 or int8, found"):
         list(encoder.encode(np.zeros((4, 8, 8), dtype)))
 
 

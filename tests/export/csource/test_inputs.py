@@ -83,7 +83,9 @@ def mosaic(pattern: str, image: Image, bits: int = 16, nodata: int | None = None
     header = replace(SceneHeader.of(planes, bayer=pattern, nodata=nodata), significant_bits=bits)
     told = ["--width", str(image.shape[2]), "--bayer", pattern, "--significant-bits", str(bits)]
     told += [] if nodata is None else ["--nodata", str(nodata)]
-    return Input(planes, header, image.astype("<u2").tobytes(), told, options(ratio=4.0))
+    told += ["--dtype", header.sample_type]
+    given = image.astype(image.dtype.newbyteorder("<")).tobytes()
+    return Input(planes, header, given, told, options(ratio=4.0))
 
 
 def colours(rows: int, cols: int, gap: bool = False) -> Image:
@@ -119,13 +121,15 @@ INPUTS = {
         for layout in ("bil", "bip")
     },
     "one pixel, mipi": packed("mipi10", "bil", 1, 0.5),
+    "one pixel, be12": packed("be12", "bil", 1, 0.5),
+    "a mosaic of bytes": mosaic("rggb", (scene(6, 38, 54)[:1] >> 6).astype(np.uint8), 8),
     "a mosaic": mosaic("rggb", colours(150, 262)),
     "a mosaic, nodata": mosaic("gbrg", colours(270, 400, gap=True), 14, 0),
     "a mosaic of a cell": mosaic("bggr", colours(2, 2), 16),
     "a mosaic of noise": mosaic("grbg", noise(7, 140, 150, 12)[:1], 12),
     "a steep mosaic": mosaic("grbg", steep()),
 }
-for one in ("a mosaic of a cell", "one pixel, mipi"):
+for one in ("a mosaic of a cell", "one pixel, mipi", "one pixel, be12"):
     INPUTS[one] = replace(INPUTS[one], options=options(ratio=0.05))
 
 
