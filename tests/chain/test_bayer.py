@@ -136,6 +136,12 @@ def test_the_largest_that_alignment_makes() -> None:
     assert metrics.rmse(found, join(planes)) < 100
 
 
+def test_a_mosaic_without_loss(tmp_path: Path) -> None:
+    stream = sent(tmp_path, "--max-error", 0)
+    assert run(ground, "decode", stream, "-o", tmp_path / "d.tif") == 0
+    assert np.array_equal(geotiff.read(tmp_path / "d.tif").image, MOSAIC)
+
+
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_colours(pattern: str) -> None:
     pytest.importorskip("cv2")
