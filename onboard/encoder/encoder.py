@@ -266,9 +266,7 @@ class Encoder:
                     f"max error: bundle {self.bundle.name} has no part `bounded`, so it keeps none"
                 )
             if self.bundle.codec.groups > 1:
-                raise UsageError(
-                    f"max error: expected 16 bands, found {self.bundle.bands} in groups"
-                )
+                raise UsageError("max error: expected at most 16 bands, found more")
             if options.max_error is not None:
                 return options
         if self.bundle.variable_rate:

@@ -277,3 +277,12 @@ def test_a_box_on_the_command_line(run: Run, path: Path, tmp_path: Path) -> None
     done = run(*common, "--max-error", "6", "--region-max-error", "0,0,4,4", "0")
     assert done.returncode == 2
     assert "whole scene" in done.stderr
+
+
+def test_more_bands_than_a_bound_is_kept_of(encoder: Encoder) -> None:
+    for asked in (
+        Options(max_error=Bound((0,))),
+        Options(regions=(BoundedBox((0, 0, 4, 4), Bound((0,))),)),
+    ):
+        with pytest.raises(UsageError, match="at most 16 bands"):
+            list(encoder.encode(scene(20, 8, 8), None, asked))
