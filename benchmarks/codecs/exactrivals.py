@@ -16,7 +16,7 @@ from onboard.image.files import Image
 AEC_BLOCKS, AEC_REFERENCES = (8, 16, 32, 64), (64, 128, 1024, 4096)
 """Samples of a block, and blocks from one reference to the next, of which the best are taken."""
 JXL_EFFORTS = (3, 7)
-GEOZL_GRAPHS = ("planar>zigzag>transpose>entropy", "med>zigzag>transpose>entropy")
+GEOZL_PREDICTORS = ("planar", "med")
 
 
 class JpegLs:
@@ -46,7 +46,7 @@ class Geozl:
             min(
                 (
                     bytes(geozl.compress(band, graph=_graph(band, name, bound)))
-                    for name in GEOZL_GRAPHS
+                    for name in GEOZL_PREDICTORS
                 ),
                 key=len,
             )
@@ -65,7 +65,9 @@ class Geozl:
 def _graph(band: Image, name: str, bound: int) -> Any:
     import geozl  # noqa: PLC0415 (an optional package)
 
-    return geozl.graph(band, name, error=bound or None)
+    # Bytes of wider samples are coded apart.
+    apart = "transpose>" if band.dtype.itemsize > 1 else ""
+    return geozl.graph(band, f"{name}>zigzag>{apart}entropy", error=bound or None)
 
 
 def _aec(image: Image) -> list[bytes]:

@@ -194,15 +194,20 @@ class Reception:
 
     @property
     def is_bounded(self) -> bool:
-        """Whether its tiles are coded within a bound on their error."""
-        if self.bundle.bounded is None:
-            return False
-        return any(
-            segment.kind == Kind.TILE
-            and segment.layer == 0
-            and segment.body[:1] >= bytes([BOUNDED])
-            for segments in self._tiles.values()
-            for segment in segments
+        """Whether all tiles that arrived are coded within a bound on their error."""
+        states = {body[0] & BOUNDED for _, body in self._first_layers() if body[1:]}
+        return self.bundle.bounded is not None and states == {BOUNDED}
+
+    def bounded(self) -> set[int]:
+        """Return the tiles of which it has arrived that they are coded within a bound."""
+        return {index for index in self._tiles if self.says_bounded(index)}
+
+    def says_bounded(self, index: int) -> bool:
+        """Return whether it has arrived of a tile that it is coded within a bound."""
+        return self.bundle.bounded is not None and any(
+            segment.kind == Kind.TILE and segment.layer == 0 and segment.body[0] & BOUNDED
+            for segment in self.arrived(index)
+            if segment.body
         )
 
     @property
@@ -214,8 +219,9 @@ class Reception:
         """Return the side information of each tile of the grid that has any."""
         length = front_end.side_bytes
         found: dict[int, AnySide] = {}
+        bounded = self.bounded()
         for index, body in self._first_layers(grid):
-            if len(body) > length:
+            if len(body) > length and index not in bounded:
                 with suppress(StreamError):
                     side = front_end.unpack(body[1 : 1 + length], self.signed)
                     found.setdefault(index, side)
@@ -225,11 +231,12 @@ class Reception:
         """Return the tiles of the grid of which it has arrived that they are all nodata."""
         return {index for index, body in self._first_layers(grid) if body == bytes([ALL_NODATA])}
 
-    def _first_layers(self, grid: TileGrid) -> Iterator[tuple[int, bytes]]:
-        """Yield tile and body of each segment of the grid that begins with layer 0."""
+    def _first_layers(self, grid: TileGrid | None = None) -> Iterator[tuple[int, bytes]]:
+        """Yield tile and body of each segment, of the grid if told, that begins with layer 0."""
         for index in sorted(self._tiles):
             for segment in self._tiles[index]:
-                if segment.kind == Kind.TILE and segment.layer == 0 and index < grid.count:
+                inside = grid is None or index < grid.count
+                if segment.kind == Kind.TILE and segment.layer == 0 and inside:
                     yield index, segment.body
 
     def arrived(self, index: int) -> list[Segment]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from onboard import bundle as bundles
 from onboard.bundle import Bundle
 from onboard.bundle.bands import trained_bands
-from onboard.codec.bound import Bound
+from onboard.codec.bound import Bound, BoundedBox
 from onboard.commands.commandline import add_json_option
 from onboard.encoder import Options
 from onboard.encoder.options import WINDOWS
@@ -101,6 +101,15 @@ def add_coding_options(parser: argparse.ArgumentParser) -> None:
         help="DN that no sample is off by more than: 0 is lossless; D1,D2,... of each band; sqrt:K "
         "is K times the root of the sample. Any 1 to 16 bands; the rate is what comes of it",
     )
+    parser.add_argument(
+        "--region-max-error",
+        nargs=2,
+        metavar=("BOX", "D"),
+        action="append",
+        default=[],
+        help="a bound as of --max-error for the tiles that touch a box of pixels x0,y0,x1,y1 (x1, "
+        "y1 not included), within the rate of the rest; may be repeated",
+    )
     add_json_option(parser)
 
 
@@ -157,6 +166,7 @@ def encode_options(arguments: argparse.Namespace, window: str, packets: bool) ->
         trellis=arguments.trellis,
         run=arguments.encoding_run,
         max_error=None if arguments.max_error is None else Bound.parse(arguments.max_error),
+        regions=tuple(BoundedBox.parse(*region) for region in arguments.region_max_error),
     )
 
 

@@ -1,6 +1,6 @@
 """Batches: the tiles of some lines, analysed, those of one shape together."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import Any, NamedTuple
@@ -81,6 +81,7 @@ class Batches:
         tile: int,
         first_row: int,
         groups: int = 1,
+        wanted: Callable[[int], bool] = lambda _index: True,
     ) -> "Batches":
         """Analyse all tiles of some windows of lines.
 
@@ -91,6 +92,7 @@ class Batches:
             tile: rows and columns of a tile.
             first_row: rows of tiles before these.
             groups: groups that the bands are coded in.
+            wanted: says of a tile's number in the scene whether it is one of these.
 
         Raises:
             InputError: samples beyond the significant bits.
@@ -104,6 +106,8 @@ class Batches:
         shapes: dict[tuple[tuple[int, int], bool], list[tuple[int, int]]] = {}
         for number, grid in enumerate(grids):
             for index in range(grid.count):
+                if not wanted(firsts[number] + index):
+                    continue
                 like = grid.box(index)[2:], is_wide(firsts[number] + index)
                 shapes.setdefault(like, []).append((number, index))
         for (shape, wide), members in shapes.items():

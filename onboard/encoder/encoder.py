@@ -14,6 +14,7 @@ from onboard.encoder.budget import within
 from onboard.encoder.options import DEFAULT_RATIO, Options
 from onboard.encoder.outcome import Outcome
 from onboard.encoder.progress import Progress
+from onboard.encoder.regions import box_of, exact_windows
 from onboard.encoder.run import frame
 from onboard.encoder.shares import Shares, end_of_scene
 from onboard.encoder.windows import RateWindows
@@ -215,9 +216,13 @@ class Encoder:
             own = min(shares.kept_back, spare)
             budgets[-1], spare = budgets[-1] + own, spare - own
         coder = self._coder(header, options)
-        groups = self.bundle.codec.groups
-        analysed = Batches.analyse(coder, batch, header, tile, line // tile, groups)
-        windows = RateWindows(coder, framing, analysed)
+        place = header, tile, line // tile, self.bundle.codec.groups
+        find = box_of(options.regions, -(-header.width // tile), tile)
+        analysed = Batches.analyse(coder, batch, *place, lambda index: find(index) is None)
+        others = []
+        if options.regions and self.bundle.bounded:
+            others = exact_windows(self.bundle.bounded, options.regions, framing, batch, place[:3])
+        windows = RateWindows(coder, framing, analysed, others)
         strips, outcome = self._code(windows, options, budgets, spare, done.segments)
         spare += sum(budgets) - framing.cost(strips)
         segments = done.segments + sum(len(strip.segments) for strip in strips)
@@ -226,8 +231,6 @@ class Encoder:
     def _coder(self, header: SceneHeader, options: Options) -> TileCoder[Any, Any]:
         """Return what codes the tiles of a scene."""
         if options.max_error is not None and self.bundle.bounded is not None:
-            if self.bundle.codec.groups > 1:
-                raise UsageError(f"max error: expected at most 16 bands, found {header.bands}")
             return self.bundle.bounded.open(header.bands, options.max_error, header.nodata)
         coder = self.coder.using(options.quantizer) if options.quantizer else self.coder
         return coder.for_mosaic() if header.bayer else coder
@@ -257,12 +260,15 @@ class Encoder:
 
     def _complete(self, options: Options) -> Options:
         """Fill in the default rate, or refuse a rate that the bundle cannot keep."""
-        if options.max_error is not None:
+        if options.max_error is not None or options.regions:
             if self.bundle.bounded is None:
                 raise UsageError(
                     f"max error: bundle {self.bundle.name} has no part `bounded`, so it keeps none"
                 )
-            return options
+            if self.bundle.codec.groups > 1:
+                raise UsageError("max error: expected at most 16 bands, found more")
+            if options.max_error is not None:
+                return options
         if self.bundle.variable_rate:
             return options if options.rates else replace(options, ratio=DEFAULT_RATIO)
         if options.rates or options.trellis:

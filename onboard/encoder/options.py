@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from onboard.codec.bound import Bound
+from onboard.codec.bound import Bound, BoundedBox
 from onboard.errors import UsageError
 from onboard.link.binding import MAX_RUN, NO_RUN
 from onboard.link.packet import PacketOptions
@@ -34,6 +34,8 @@ class Options:
             one by scene and options, 0 is none, as of streams made before there were runs.
         max_error: most that any sample may be off, instead of a rate; bundles with a part `bounded`
             only.
+        regions: boxes whose tiles are coded within a bound, in a scene of a rate; of several that a
+            tile touches the first counts.
     """
 
     scene_id: int = 0
@@ -48,6 +50,7 @@ class Options:
     trellis: bool = False
     run: int | None = None
     max_error: Bound | None = None
+    regions: tuple[BoundedBox, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.scene_id <= 65_535:
@@ -61,6 +64,8 @@ class Options:
             raise UsageError(f"run: expected 1..{MAX_RUN}, found {self.run}")
         if self.rates > 1:
             raise UsageError("rate: expected one of a budget, a ratio and an error, found several")
+        if self.max_error is not None and self.regions:
+            raise UsageError("regions: the whole scene is within a bound on the error")
         if self.max_error is not None and self.trellis:
             raise UsageError("trellis: tiles within a bound on the error are not quantised so")
         if self.ratio is not None and not 0 < self.ratio < float("inf"):

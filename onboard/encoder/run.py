@@ -6,6 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from onboard.codec.bound import Bound
 from onboard.encoder.options import Options
 from onboard.errors import UsageError
 from onboard.link.binding import MAX_RUN, NO_RUN, bind
@@ -17,6 +18,7 @@ from onboard.link.segment import CRC_BYTES, Kind, Segment
 _ONE_LAYER, _TRELLIS, _SCENE_WINDOW, _PACKETS, _CONTROL = 1, 2, 4, 8, 16
 _FIXED_RATE, _RATIO, _BUDGET, _RMSE, _STEP, _BOUND = range(6)
 _CODING = struct.Struct(">BIB")
+_BOX = struct.Struct(">4I")
 _PACKET_FORM = struct.Struct(">IHIHQ")
 _AT_ONCE = 1 << 16
 
@@ -86,6 +88,8 @@ def _packed(options: Options) -> bytes:
     )
     kind, rate = _rate(options)
     packed = _CODING.pack(flags, options.segment_limit, kind) + rate
+    for box in options.regions:
+        packed += _BOX.pack(*box.box) + _bound(box.bound)
     if packets is not None:
         form = (packets.packet_bytes, packets.apid, *packets.start_time, packets.line_period)
         packed += _PACKET_FORM.pack(*form)
@@ -101,7 +105,11 @@ def _rate(options: Options) -> tuple[int, bytes]:
     if options.rmse is not None:
         return _RMSE, struct.pack(">d", options.rmse)
     if options.max_error is not None:
-        bound = options.max_error
-        each = b"".join(most.to_bytes(2, "big") for most in bound.bands)
-        return _BOUND, struct.pack(">II", bound.root, crc32c(each))
+        return _BOUND, _bound(options.max_error)
     return _FIXED_RATE, bytes(8)
+
+
+def _bound(bound: Bound) -> bytes:
+    """Return a bound on the error in 8 bytes."""
+    each = b"".join(most.to_bytes(2, "big") for most in bound.bands)
+    return struct.pack(">II", bound.root, crc32c(each))

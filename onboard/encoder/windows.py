@@ -57,11 +57,13 @@ class RateWindows:
         coder: codes tiles.
         framing: what all segments have in common.
         analysed: the tiles.
+        others: tiles of the same windows that are coded otherwise, at no rate.
     """
 
     coder: TileCoder[Any, Any]
     framing: Framing
     analysed: Batches
+    others: Sequence["RateWindows"] = ()
 
     def at_fixed_rate(self, written: int) -> list[Strip]:
         """Return the segments where nothing can be chosen.
@@ -88,10 +90,14 @@ class RateWindows:
                 outcome += replace(own, missed=int(error(step) > most), eased=int(eased))
         return self._at(steps, written), outcome
 
+    def _coded_at(self, steps: Steps) -> Segments:
+        """Return the segments of all tiles at these steps."""
+        every = np.arange(self.analysed.count)
+        return self.write(self.plan(every, steps, np.zeros_like(every)))
+
     def _at(self, steps: Steps, written: int) -> list[Strip]:
         """Return the segments at these steps."""
-        every = np.arange(self.analysed.count)
-        coded = self.write(self.plan(every, steps, np.zeros_like(every)))
+        coded = self._coded_at(steps)
         ranges = self.analysed.ranges
         return self.strips(range(ranges[0].start, ranges[-1].stop), coded, written)
 
@@ -186,7 +192,7 @@ class RateWindows:
 
     @cached_property
     def _fixed(self) -> Segments:
-        """Segments that no step changes: tiles that are all nodata, and masks."""
+        """Segments that no step changes: tiles that are all nodata, masks, tiles of no rate."""
         tile = self.framing.tile
         found = {
             index: [(0, 0, tile(index, edge, 0, 0, bytes([ALL_NODATA])).pack())]
@@ -200,6 +206,10 @@ class RateWindows:
                         (0, first, self.framing.mask(index, batch.edge, first, body))
                         for first, body in pack_mask(gaps, room)
                     ]
+        for other in self.others:
+            coded = other._coded_at(np.zeros(other.analysed.count, np.int64))
+            for index in coded.keys() | other._fixed.keys():
+                found[index] = coded.get(index, []) + other._fixed.get(index, [])
         return found
 
     def strips(self, window: range, coded: Segments, written: int) -> list[Strip]:

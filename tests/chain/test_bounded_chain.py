@@ -16,7 +16,7 @@ from ground.decode.mask import Mask
 from onboard import bundle as bundles
 from onboard.bundle import Bundle, delta
 from onboard.bundle.scrub import Scrub
-from onboard.codec.bound import Bound
+from onboard.codec.bound import Bound, BoundedBox
 from onboard.codec.bounded.model import BoundedModel
 from onboard.encoder import Encoder, Options
 from onboard.errors import BundleError, UsageError
@@ -217,3 +217,72 @@ def test_export_puts_the_part_into_a_bundle(run: Run, tmp_path: Path, path: Path
     done = run("export", "bounded", "skybook", "bad.part", "-o", "other.skyb")
     assert done.returncode == 5
     assert "part bounded" in done.stderr
+
+
+def test_boxes_within_a_bound_in_a_scene_of_a_rate(encoder: Encoder, decoder: Decoder) -> None:
+    image = scene(4, 130, 200)
+    image[:, 20:30, 70:75] = 0
+    header = replace(SceneHeader.of(image), nodata=0)
+    boxes = (BoundedBox.parse("70,0,90,10", "0"), BoundedBox.parse("0,64,130,65", "2"))
+    options = Options(budget=60_000, regions=boxes)
+    segments = list(encoder.encode(image, header, options))
+    assert 55_000 < sum(map(len, segments)) <= 60_000
+    decoded = decoder.decode(b"".join(segments))
+    assert decoded.complete
+    off = np.abs(decoded.scene.image.astype(int) - image)
+    assert off[:, :64, 64:128].max() == 0
+    assert 0 < off[:, 64:128, :192].max() <= 2
+    assert off[:, :64, :64].max() > 2
+    assert ((decoded.scene.image == 0) == (image == 0)).all()
+    assert take_inventory(encoder.bundle, read_segments(b"".join(segments))).complete
+    assert dump_scene(encoder.bundle, read_segments(b"".join(segments))).complete
+
+    lossy = [n for n, s in enumerate(segments) if s[2:4] == b"\x11\x00" and s[6:8] == b"\x00\x00"]
+    left = b"".join(s for n, s in enumerate(segments) if n != lossy[0])
+    decoded = decoder.decode(left)
+    assert not decoded.complete
+    assert (decoded.mask[:64, :64] == Mask.CONCEALED).all()
+    assert (
+        decoded.mask[:64, 64:128] == np.where((image == 0).all(axis=0)[:64, 64:128], 4, 0)
+    ).all()
+    assert (decoded.scene.image == image)[:, :64, 64:128].all()
+
+
+def test_a_box_that_lost_a_segment(encoder: Encoder, decoder: Decoder) -> None:
+    image = scene(4, 64, 128)
+    options = Options(ratio=4, regions=(BoundedBox((0, 0, 9, 9), Bound((1,))),))
+    segments = list(encoder.encode(image, None, options))
+    of_box = [n for n, s in enumerate(segments) if s[2] == 0x11 and s[6:8] == b"\x00\x00"]
+    left = b"".join(s for n, s in enumerate(segments) if n != of_box[-1])
+    decoded = decoder.decode(left)
+    arrived = decoded.mask[:, :64] == Mask.COMPLETE
+    assert 0 < arrived.sum() < arrived.size
+    assert np.abs(decoded.scene.image.astype(int) - image)[:, :, :64][:, arrived].max() <= 1
+    assert (decoded.mask[:, 64:] != Mask.CONCEALED).all()
+    missing = take_inventory(encoder.bundle, read_segments(left))
+    assert [tile.tile for tile in missing.incomplete] == [0]
+
+
+@pytest.mark.parametrize("box", ["1,2,3", "5,0,5,9", "a,b,c,d", "-1,0,2,2"])
+def test_boxes_that_are_none(box: str) -> None:
+    with pytest.raises(UsageError, match="region"):
+        BoundedBox.parse(box, "0")
+
+
+def test_a_box_on_the_command_line(run: Run, path: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", scene(4, 64, 90))
+    common = ("onboard", "encode", "a.npy", "--bundle", path, "-o", "a.sky")
+    done = run(*common, "--ratio", "6", "--region-max-error", "0,0,4,4", "0")
+    assert done.returncode == 0, done.stderr
+    done = run(*common, "--max-error", "6", "--region-max-error", "0,0,4,4", "0")
+    assert done.returncode == 2
+    assert "whole scene" in done.stderr
+
+
+def test_more_bands_than_a_bound_is_kept_of(encoder: Encoder) -> None:
+    for asked in (
+        Options(max_error=Bound((0,))),
+        Options(regions=(BoundedBox((0, 0, 4, 4), Bound((0,))),)),
+    ):
+        with pytest.raises(UsageError, match="at most 16 bands"):
+            list(encoder.encode(scene(20, 8, 8), None, asked))

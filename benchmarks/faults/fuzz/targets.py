@@ -15,6 +15,7 @@ import numpy as np
 from benchmarks.faults.fuzz.bundles import BANDS, TILE, fixed_bundle, lapped_bundle
 from benchmarks.faults.fuzz.seals import seal_bundle, seal_packets, seal_segments
 from ground.decode.kinds import rebuilder_of
+from ground.decode.lapped.lanes import LaneTile
 from ground.decode.lapped.lanes import read_lanes as read_tiles
 from ground.decode.lapped.rebuild import LappedRebuilder
 from ground.decode.reception import Reception
@@ -207,6 +208,8 @@ def read_lanes(packed: bytes) -> None:
     edge = None if rows == cols == TILE else (rows, cols)
     reception.add_all(_tile_segments(packed, bundle.tag, edge))
     tile = LappedRebuilder(bundle).tile(reception, reception.grid(None, TILE * TILE), 0)
+    if not isinstance(tile, LaneTile):
+        raise StreamError("lanes: of a tile within a bound, of which the bundle knows nothing")
     found = read_tiles(LayerReader(model), [tile])
     _refuse_damage(reception)
     if found.wrong or found.complete[0] < model.contexts.layers:

@@ -1,7 +1,7 @@
 """Rebuilding scenes of bounded tiles: no network, no image in between."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,18 @@ from onboard.image.tiles import TileGrid
 
 _BAND_ROWS = 16
 _TILES_AT_ONCE = 256
+
+
+class Exact(NamedTuple):
+    """What arrived of a bounded tile.
+
+    Attributes:
+        samples: int64 (bands, rows, cols), DN.
+        known: bool (rows, cols), pixels of which all bands arrived, or that are nodata.
+    """
+
+    samples: NDArray[np.int64]
+    known: NDArray[np.bool_]
 
 
 class BoundedRebuilder:
@@ -135,6 +147,19 @@ class BoundedRebuilder:
             if tile.state == ALL_NODATA:
                 product.mask[here] = Mask.NODATA
         return known
+
+    def exact(self, reception: Reception, tiles: Mapping[int, BoundedTile]) -> dict[int, Exact]:
+        """Return what arrived of tiles, for a scene that has others, too."""
+        found = {}
+        for part, read in self._batches(tiles):
+            for lane in read.wrong:
+                reception.refuse(f"tile {part[lane.tile]}: symbols do not end")
+            for number, index in enumerate(part):
+                tile = tiles[index]
+                samples = read.samples[number].reshape(-1, tile.rows, tile.cols)
+                arrived = _arrived(read, number).all(axis=0).reshape(tile.rows, tile.cols)
+                found[index] = Exact(samples, arrived | tile.nodata)
+        return found
 
     def _conceal(self, product: Product, rows: slice, known: NDArray[np.bool_]) -> None:
         """Carry what arrived of each band into what did not."""

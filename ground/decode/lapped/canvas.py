@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ground.decode.concealment import fill_holes
-from ground.decode.lapped.lanes import LaneTile
 from ground.decode.lapped.synthesis import CELL
 from ground.decode.mask import Mask
+from ground.decode.tile import TileReception
 from onboard.codec.tile import ALL_NODATA
 from onboard.image.tiles import TileGrid
 
@@ -80,17 +81,29 @@ class Canvas:
         cells = tuple(slice(side.start // CELL, -(-side.stop // CELL)) for side in here)
         self.known[cells], self.step[cells] = patch.known, patch.step
 
-    def conceal(self, tiles: Mapping[int, LaneTile]) -> None:
-        """Carry what arrived into the tiles that are lost."""
+    def conceal(
+        self, tiles: Mapping[int, TileReception[Any]], exact: Mapping[int, NDArray[np.bool_]]
+    ) -> None:
+        """Carry what arrived into the tiles that are lost.
+
+        Args:
+            tiles: all tiles of the canvas.
+            exact: of tiles within a bound the pixels (rows, cols) that arrived or are nodata.
+        """
         height, width = self.mask.shape
+        cut = any(not arrived.all() for arrived in exact.values())
         for group in range(self.grid.groups):
             own = {index: tile for index, tile in tiles.items() if self.grid.group(index) == group}
-            if all(tile.state is not None for tile in own.values()):
+            if all(tile.state is not None for tile in own.values()) and not cut:
                 continue
             known, holes = (np.zeros((height, width), np.bool_) for _ in range(2))
             for index, tile in own.items():
+                here = self.area(index)
+                if index in exact:
+                    known[here], holes[here] = exact[index], ~exact[index]
+                    continue
                 plane = known if tile.side is not None else holes
-                plane[self.area(index)] = tile.state != ALL_NODATA
+                plane[here] = tile.state != ALL_NODATA
             bands = self.grid.bands(next(iter(own)), len(self.image))
             fill_holes(self.image[bands, :height, :width], known, holes)
 

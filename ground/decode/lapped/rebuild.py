@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ground.decode.bounded.rebuild import BoundedRebuilder, Exact
+from ground.decode.bounded.tile import BoundedTile
 from ground.decode.lapped.canvas import Canvas, Patch
 from ground.decode.lapped.dump import dump_symbols
 from ground.decode.lapped.lanes import LaneTile, alike, complete_layers, read_lanes
 from ground.decode.lapped.refinement import refine
 from ground.decode.lapped.standins import StandIns
 from ground.decode.lapped.tiles import linear_tiles
-from ground.decode.mask import of_tile, open_below, with_halo
+from ground.decode.mask import Mask, of_tile, open_below, with_halo
 from ground.decode.nodata import keep_off_nodata, restore_nodata
 from ground.decode.rebuilder import Network, Product
 from ground.decode.reception import Reception
@@ -27,6 +29,8 @@ from onboard.image.tiles import TileGrid
 from onboard.link.header import SceneHeader
 
 _BAND_ROWS = 16
+_FINEST = 0.5
+"""DN; the finest step."""
 _TILES_AT_ONCE = 256
 
 
@@ -36,6 +40,7 @@ class LappedRebuilder:
     def __init__(self, bundle: Bundle) -> None:
         self._coder = LappedCodec.of(bundle.codec).model
         self._reader = LayerReader(self._coder)
+        self._bounded = BoundedRebuilder(bundle) if bundle.bounded else None
 
     def for_mosaic(self) -> "LappedRebuilder":
         """Return what rebuilds the planes of a Bayer mosaic."""
@@ -54,19 +59,40 @@ class LappedRebuilder:
         """Whether the network only refines an image: it does."""
         return True
 
-    def tile(self, reception: Reception, grid: TileGrid, index: int) -> LaneTile:
+    def tile(self, reception: Reception, grid: TileGrid, index: int) -> LaneTile | BoundedTile:
         """Return what arrived of a tile of the grid, as far as it makes sense."""
+        if self._bounded and reception.says_bounded(index):
+            return self._bounded.tile(reception, grid, index)
         _, _, rows, cols = grid.box(index)
         tile = LaneTile(rows, cols, self._coder.front_end, reception.signed)
         return reception.fill(tile, grid, index)
 
-    def complete(self, tiles: Sequence[LaneTile]) -> list[int]:
+    def complete(self, tiles: Sequence[LaneTile | BoundedTile]) -> list[int]:
         """Return how many layers of each tile are whole, from layer 0 on; all are of one shape."""
-        return complete_layers(self._reader, tiles)
+        lossy, exact = _apart(dict(enumerate(tiles)))
+        found = dict(zip(lossy, complete_layers(self._reader, [*lossy.values()]), strict=True))
+        if self._bounded and exact:
+            whole = self._bounded.complete([*exact.values()])
+            every = self._bounded.layers
+            found |= {
+                place: self.layers if layers == every else min(layers, self.layers - 1)
+                for place, layers in zip(exact, whole, strict=True)
+            }
+        return [found[place] for place in range(len(tiles))]
 
-    def dump(self, grid: TileGrid, tiles: Sequence[LaneTile]) -> dict[str, NDArray[Any]]:
+    def dump(
+        self, grid: TileGrid, tiles: Sequence[LaneTile | BoundedTile]
+    ) -> dict[str, NDArray[Any]]:
         """Return what arrived of all tiles of a grid, before it becomes an image."""
-        return dump_symbols(self._reader, grid, tiles)
+        lossy, exact = _apart(dict(enumerate(tiles)))
+        empty = {
+            index: LaneTile(tile.rows, tile.cols, self._coder.front_end, tile.signed)
+            for index, tile in exact.items()
+        }
+        found = dump_symbols(self._reader, grid, [(lossy | empty)[n] for n in range(len(tiles))])
+        for index in exact:
+            found["whole"].reshape(-1)[index] = self.complete([exact[index]])[0]
+        return found
 
     def rebuild(
         self,
@@ -83,7 +109,7 @@ class LappedRebuilder:
             for first in range(0, grid.rows, _BAND_ROWS):
                 stop = min(first + _BAND_ROWS, grid.rows)
                 wide = range(max(first - halo, 0), min(stop + halo, grid.rows))
-                canvas, tiles = self._canvas(reception, grid, wide, stand_ins)
+                canvas, tiles, exact = self._canvas(reception, grid, wide, stand_ins)
                 inner = range(first * grid.tile, min(stop * grid.tile, grid.height))
                 here = slice(inner.start, inner.stop)
                 refined = refine(canvas, inner, pool, network)
@@ -96,24 +122,39 @@ class LappedRebuilder:
                     open_below(mask, network.halo)
                 product.mask[here] = mask[here.start - canvas.first : here.stop - canvas.first]
                 for index in range(first * grid.columns, stop * grid.columns):
+                    if index in exact:
+                        _put_exact(product, index, exact[index])
                     restore_nodata(tiles[index], product, index)
                 report(stop * grid.columns, grid.count)
 
     def _canvas(
         self, reception: Reception, grid: TileGrid, rows: range, stand_ins: StandIns
-    ) -> tuple[Canvas, dict[int, LaneTile]]:
-        """Return some rows of tiles, each tile rebuilt alone, and what arrived of them."""
+    ) -> tuple[Canvas, dict[int, LaneTile | BoundedTile], dict[int, Exact]]:
+        """Return some rows of tiles, each tile rebuilt alone, and what arrived of them.
+
+        Of those within a bound also what that says.
+        """
         numbers = range(rows.start * grid.columns, rows.stop * grid.columns)
         tiles = {index: self.tile(reception, grid, index) for index in numbers}
         canvas = Canvas.blank(grid, rows, self._coder.front_end.bands)
-        for members in alike(tiles, _TILES_AT_ONCE):
-            self._put_tiles(canvas, {index: tiles[index] for index in members}, reception)
+        lossy, bounded = _apart(tiles)
+        for members in alike(lossy, _TILES_AT_ONCE):
+            self._put_tiles(canvas, {index: lossy[index] for index in members}, reception)
+        exact = self._bounded.exact(reception, bounded) if self._bounded and bounded else {}
         for index, tile in tiles.items():
-            if tile.side is None:
+            if index in exact:
+                canvas.put(index, self._patch(exact[index]))
+            elif tile.side is None:
                 canvas.put(index, stand_ins.of(index, tile))
-        canvas.conceal(tiles)
+        canvas.conceal(tiles, {index: found.known for index, found in exact.items()})
         canvas.fill_up()
-        return canvas, tiles
+        return canvas, tiles, exact
+
+    def _patch(self, exact: Exact) -> Patch:
+        """Return what the network sees of a tile within a bound: the finest step."""
+        scale = np.float32(2.0**self._coder.front_end.fraction)
+        value = Mask.COMPLETE if exact.known.all() else Mask.CONCEALED
+        return Patch(exact.samples.astype(np.float32) * scale, _FINEST, 1.0, value)
 
     def _put_tiles(
         self, canvas: Canvas, tiles: Mapping[int, LaneTile], reception: Reception
@@ -142,3 +183,19 @@ def _rounded(
     np.rint(refined, out=refined)
     np.clip(refined, low, high, out=refined)
     return keep_off_nodata(refined.astype(dtype), header)
+
+
+def _put_exact(product: Product, index: int, exact: Exact) -> None:
+    """Put the samples of a tile within a bound that arrived into a product: they are final."""
+    here = product.area(index)
+    samples = np.clip(exact.samples, *product.header.sample_range)
+    product.image[:, *here] = np.where(exact.known, samples, product.image[:, *here])
+    product.mask[here] = np.where(exact.known, Mask.COMPLETE, product.mask[here])
+
+
+def _apart(
+    tiles: Mapping[int, LaneTile | BoundedTile],
+) -> tuple[dict[int, LaneTile], dict[int, BoundedTile]]:
+    """Return the tiles of a rate, and those within a bound."""
+    bounded = {index: tile for index, tile in tiles.items() if isinstance(tile, BoundedTile)}
+    return {n: tile for n, tile in tiles.items() if isinstance(tile, LaneTile)}, bounded

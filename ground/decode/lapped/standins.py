@@ -1,7 +1,8 @@
 """Stand-ins: what takes the place of tiles that are lost, and of tiles without data."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import scipy
@@ -9,9 +10,9 @@ from numpy.typing import NDArray
 
 from ground.decode.concealment import nearest_means
 from ground.decode.lapped.canvas import Patch
-from ground.decode.lapped.lanes import LaneTile
 from ground.decode.mask import LOST, of_empty_tile
 from ground.decode.reception import Reception
+from ground.decode.tile import TileReception
 from onboard.codec.lapped.frontends.frontend import FrontEnd, LappedSide
 from onboard.codec.tile import ALL_NODATA
 from onboard.image.tiles import TileGrid
@@ -42,6 +43,7 @@ class EmptyFill:
         halo: int,
         height_known: bool,
         bands: int,
+        exact: Collection[int] = (),
     ) -> "EmptyFill":
         """Average the side information of the tiles around each.
 
@@ -53,6 +55,7 @@ class EmptyFill:
             height_known: whether the grid ends where the scene ends; if not, there may be lost
                 tiles below it.
             bands: bands of the scene.
+            exact: tiles coded within a bound on their error, which have no side information.
         """
         values = np.zeros((grid.count, bands + 2))
         if not empty:
@@ -61,7 +64,7 @@ class EmptyFill:
         for index, side in sides.items():
             values[index] = (*side.means, side.step, 1.0)
         lost = np.ones(grid.count, np.bool_)
-        lost[[*sides, *empty]] = False
+        lost[[*sides, *empty, *(index for index in exact if index < grid.count)]] = False
         window = np.ones((2 * halo + 1, 2 * halo + 1))
         sums = np.stack(
             [scipy.ndimage.convolve(v.reshape(shape), window, mode="constant") for v in values.T],
@@ -107,10 +110,12 @@ class StandIns:
         return cls(
             nearest_means(sides, grid, bands),
             steps[len(steps) // 2] if steps else 1.0,
-            EmptyFill.around(sides, empty, grid, halo, reception.height_known, bands),
+            EmptyFill.around(
+                sides, empty, grid, halo, reception.height_known, bands, reception.bounded()
+            ),
         )
 
-    def of(self, index: int, tile: LaneTile) -> Patch:
+    def of(self, index: int, tile: TileReception[Any]) -> Patch:
         """Return what takes the place of a tile without side information."""
         if tile.state == ALL_NODATA:
             step = float(self.empty.steps[index]) or self.step

@@ -136,16 +136,26 @@ class Analyser:
             residuals = loop.exact(values)
         residuals = np.where((bound == 0)[:, None], wrapped(residuals), residuals)
         scales, levels, energy = self._context(band, residuals, before)
-        coded = self.valid & (most > 0)[:, None]
-        sizes, costs = np.zeros(coded.shape, np.uint8), np.zeros(coded.shape, np.uint32)
-        symbols, sizes[coded], costs[coded] = self.model.tables.symbols(
-            levels[coded], residuals[coded]
-        )
+        symbols, sizes, costs = self._symbols(levels, residuals, most)
         raw = np.zeros(len(most), np.bool_)
         plain = BandScan(
             predictor, raw, scales, plane, residuals, levels, energy, symbols, sizes, costs
         )
         return self._raw_where_shorter(plain, values, most, bound)
+
+    def _symbols(
+        self, levels: NDArray[np.int32], residuals: NDArray[np.int32], most: Ints
+    ) -> tuple[NDArray[np.uint16], NDArray[np.uint8], NDArray[np.uint32]]:
+        """Return symbols, sizes and costs of a band, as `BandScan` has them."""
+        coded = self.valid & (most > 0)[:, None]
+        if coded.all():
+            flat = levels.reshape(-1), residuals.reshape(-1)
+            symbols, of_each, cost = self.model.tables.symbols(*flat)
+            return symbols, of_each.reshape(coded.shape), cost.reshape(coded.shape)
+        sizes, costs = np.zeros(coded.shape, np.uint8), np.zeros(coded.shape, np.uint32)
+        found = self.model.tables.symbols(levels[coded], residuals[coded])
+        symbols, sizes[coded], costs[coded] = found
+        return symbols, sizes, costs
 
     def _context(
         self, band: int, residuals: NDArray[np.int32], before: Sequence[BandScan]

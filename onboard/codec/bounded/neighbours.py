@@ -78,11 +78,11 @@ def _causal(
 
 @lru_cache(maxsize=16)
 def sampled(rows: int, cols: int) -> NDArray[np.int64]:
-    """Return the pixels that coefficients are fitted to: all of a small tile, else each second."""
+    """Return the pixels that coefficients are fitted to: all of a small tile, else each fourth."""
     row, col = np.divmod(np.arange(rows * cols), cols)
     if rows * cols <= SMALL:
         return np.arange(rows * cols)
-    return np.flatnonzero((col + (row >> 1)) % 2 == 0)
+    return np.flatnonzero((col + (row >> 1)) % 4 == 0)
 
 
 @lru_cache(maxsize=16)
