@@ -21,6 +21,7 @@ TORCH = {
     "ground/train/corsa/quantizer.py",
     "ground/train/corsa/train.py",
     "ground/train/lapped/checkpoint.py",
+    "ground/train/lapped/contexts.py",
     "ground/train/lapped/model.py",
     "ground/train/lapped/train.py",
 }

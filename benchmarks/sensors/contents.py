@@ -69,11 +69,6 @@ class Sample:
     place: str
     scene: Scene
 
-    @property
-    def peak(self) -> float:
-        """Largest sample that the source can make, DN: 255 of 8 bits."""
-        return float((1 << self.scene.header().significant_bits) - 1)
-
     def within(self, side: int) -> "Sample":
         """Return the middle of the scene, of `side` rows and columns at most."""
         rows, cols = (_middle(length, side) for length in self.scene.image.shape[1:])

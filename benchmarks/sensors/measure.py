@@ -93,7 +93,7 @@ def _rivals(sample: Sample) -> dict[str, Points]:
             coded = codec.one_pass(Scene(image), 16 / bits).encode()
             decoded = codec.decode(coded).astype(np.int32) - added
             limits = np.iinfo(sample.scene.image.dtype)
-            most = min(int(sample.peak), limits.max)
+            most = min(int(sample.scene.peak), limits.max)
             found[name].append(_point(sample, coded, np.clip(decoded, limits.min, most)))
     return found
 
@@ -119,7 +119,7 @@ def _point(sample: Sample, coded: Coded, decoded: NDArray[Any]) -> Point:
         "bits": 8 * coded.length / scene.image.size,
         "rmse": rmse,
         "psnr16": _psnr(rmse, metrics.PEAK_16_BIT),
-        "psnr": _psnr(rmse, sample.peak),
+        "psnr": _psnr(rmse, sample.scene.peak),
     }
 
 

@@ -27,7 +27,7 @@ def write_scene(path: Path, scene: Scene) -> None:
 def test_without_data_there_is_a_scene_of_every_content() -> None:
     made = standins(64)
     assert [sample.content for sample in made] == list(KEYS)
-    peaks = {sample.content: sample.peak for sample in made}
+    peaks = {sample.content: sample.scene.peak for sample in made}
     assert (peaks["rgb8"], peaks["rgb11"], peaks["pan"], peaks["bands4"]) == (
         255,
         2047,
