@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.sensors.bayer import PATTERN, planes_of
 from benchmarks.sensors.contents import KEYS, Sample, content_of
 from benchmarks.sensors.standins import SIDE, standins
 from ground.products.geotiff import read
@@ -35,6 +36,7 @@ class Entry:
         white: DN that becomes 255 of 8 bits; None leaves samples as they are.
         shrink: pixels of a side that are averaged to one: undoes that a band was enlarged.
         noise: deviation, DN, of noise that is added.
+        bayer: take the samples that a mosaic has, of red, green and blue.
     """
 
     content: str
@@ -48,6 +50,7 @@ class Entry:
     white: int | None = None
     shrink: int = 1
     noise: float = 0
+    bayer: bool = False
 
     def read(self, folder: Path) -> Sample:
         """Read the scene.
@@ -67,7 +70,10 @@ class Entry:
         if self.white is not None:
             levels = np.rint(image.astype(np.float64) * 255 / self.white)
             image = np.clip(levels, 1, 255).astype(np.uint8)
-        scene = Scene(np.ascontiguousarray(image), significant_bits=self.bits)
+        if self.bayer:
+            image = planes_of(image)
+        pattern = PATTERN if self.bayer else None
+        scene = Scene(np.ascontiguousarray(image), significant_bits=self.bits, bayer=pattern)
         return Sample(self.content, self.name, self.place, scene)
 
     def _as_sensed(self, image: NDArray[Any]) -> NDArray[np.uint16]:
@@ -204,6 +210,35 @@ CATALOGUE = (
         (0, 0),
         (512, 512),
     ),
+    Entry(
+        "bayer",
+        "WorldView RGB, mosaic",
+        "WorldView",
+        (_PAN.format("torchsat_tiff_3channel_uint16"),),
+        (0, 0),
+        (640, 448),
+        bits=11,
+        bayer=True,
+    ),
+    Entry(
+        "bayer",
+        "Landsat RGB, mosaic",
+        "Landsat",
+        (_PAN.format("solaris_sample_geotiff_custom_proj"),),
+        (0, 0),
+        (512, 512),
+        bayer=True,
+    ),
+    Entry(
+        "bayer",
+        "Sentinel-2 RGB, mosaic",
+        "Sentinel-2",
+        ("s2/test/dsen2-T33UUB__S2A_MSIL1C_20170527_T33UUB.tif",),
+        (0, 0),
+        (512, 512),
+        (2, 1, 0),
+        bayer=True,
+    ),
     *(
         Entry("pan", f"WorldView pan {name}", "WorldView", (_PAN.format(name),), (0, 0), shape)
         for name, shape in (
@@ -271,6 +306,8 @@ def _all(folder: Path | None, leave: Callable[[str], None]) -> Iterator[Sample]:
         top = item.path.relative_to(folder).parts[0]
         content = top if top in KEYS else content_of(scene)
         name = item.path.relative_to(folder).as_posix()
+        if content == "bayer":
+            scene = scene.split(PATTERN)
         if not content:
             leave(f"{name}: no content of {len(scene.image)} bands")
             continue

@@ -21,7 +21,7 @@ def add_sensors(commands: Commands) -> None:
         help="cameras that the bundle was not trained on, beside JPEG 2000",
         description="Bytes at equal PSNR against JPEG 2000 per band and after a KLT, for contents "
         f"{', '.join(KEYS)}. A folder of DIR of such a name says what its scenes are; else their "
-        "bands and bits do.",
+        "bands and bits do. Those of `bayer` are mosaics of one band whose cells are rggb.",
         epilog="example: python -m benchmarks sensors --data FOLDER --json sensors.json",
     )
     sensors.add_argument(

@@ -19,7 +19,8 @@ class Content:
     Attributes:
         key: its name in results, and of a folder of such scenes.
         label: its name for people.
-        reference: the rival that counts: `BETTER_KLT`, or `PER_BAND` of one band.
+        reference: the rival that counts: `BETTER_KLT`, or `PER_BAND` of one band. Of a mosaic the
+            KLT is that of its colours, demosaiced, and a band is a plane.
     """
 
     key: str
@@ -34,6 +35,7 @@ CONTENTS = (
     Content("rgb8", "RGB, 8 bits", BETTER_KLT),
     Content("rgb11", "RGB, 11 to 16 bits", BETTER_KLT),
     Content("pan", "panchromatic", PER_BAND),
+    Content("bayer", "Bayer mosaic", BETTER_KLT),
     Content("thermal_noisy", "thermal, noisy", PER_BAND),
     Content("thermal_smooth", "thermal, smooth", PER_BAND),
 )
@@ -61,13 +63,18 @@ class Sample:
         content: key of its content.
         name: name in results.
         place: what it is averaged with first, so that many scenes of one sensor count as one.
-        scene: the scene.
+        scene: the scene as it is coded, of a mosaic the planes.
     """
 
     content: str
     name: str
     place: str
     scene: Scene
+
+    @property
+    def original(self) -> Scene:
+        """What is decoded, if nothing is lost: of planes the mosaic."""
+        return self.scene.joined() if self.scene.bayer else self.scene
 
     def within(self, side: int) -> "Sample":
         """Return the middle of the scene, of `side` rows and columns at most."""

@@ -12,10 +12,12 @@ from benchmarks.codecs.skybook import BundleCodec, bundle_codecs
 from benchmarks.codecs.table import BASELINES, BETTER_KLT, KLTS
 from benchmarks.quality.bdrate import bd_rate
 from benchmarks.quality.figures import mean_over_places
+from benchmarks.sensors.bayer import demosaic, planes_of
 from benchmarks.sensors.contents import CONTENTS, PER_BAND, Content, Sample, for_rivals
 from ground import metrics
 from ground.scene import Scene
 from onboard.errors import LimitError
+from onboard.image.bayer import PLANES, join
 
 BITS = (0.4, 0.6, 0.9, 1.35, 2.0)
 """Bits a sample that rivals are coded at: compression ratios 40 to 8 of 16-bit samples."""
@@ -82,20 +84,36 @@ def measure_scene(codecs: Mapping[str, BundleCodec], sample: Sample) -> dict[str
 
 
 def _rivals(sample: Sample) -> dict[str, Points]:
-    """Return the points of the rivals; of one band there is no KLT."""
+    """Return the points of the rivals; of one band there is no KLT, of a mosaic that of colours."""
     image, added = for_rivals(sample.scene)
     names = (PER_BAND, *KLTS) if len(image) > 1 else (PER_BAND,)
-    found: dict[str, Points] = {}
-    for name in names:
-        codec: Codec = BASELINES[name]
-        found[name] = []
-        for bits in BITS:
-            coded = codec.one_pass(Scene(image), 16 / bits).encode()
-            decoded = codec.decode(coded).astype(np.int32) - added
-            limits = np.iinfo(sample.scene.image.dtype)
-            most = min(int(sample.scene.peak), limits.max)
-            found[name].append(_point(sample, coded, np.clip(decoded, limits.min, most)))
-    return found
+    forms = dict.fromkeys(names, image)
+    if sample.scene.bayer:
+        colours = demosaic(image, np.iinfo(np.uint16).max if added else sample.scene.peak)
+        forms |= dict.fromkeys(KLTS, colours)
+    return {name: _rival(BASELINES[name], form, added, sample) for name, form in forms.items()}
+
+
+def _rival(codec: Codec, image: NDArray[np.uint16], added: int, sample: Sample) -> Points:
+    """Return the points of a rival.
+
+    Args:
+        codec: the rival.
+        image: what it codes, of a mosaic its planes or colours.
+        added: what was added to samples for it.
+        sample: what is measured.
+    """
+    limits = np.iinfo(sample.scene.image.dtype)
+    most = min(sample.scene.peak, limits.max)
+    points = []
+    for bits in BITS:
+        ratio = 8 * image.nbytes / (bits * sample.scene.image.size)
+        coded = codec.one_pass(Scene(image), ratio).encode()
+        decoded = codec.decode(coded).astype(np.int32) - added
+        if sample.scene.bayer:
+            decoded = join(decoded if len(decoded) == PLANES else planes_of(decoded))
+        points.append(_point(sample, coded, np.clip(decoded, limits.min, most)))
+    return points
 
 
 def _points(codec: BundleCodec, sample: Sample, rates: Sequence[float]) -> Points:
@@ -112,11 +130,11 @@ def _points(codec: BundleCodec, sample: Sample, rates: Sequence[float]) -> Point
 
 def _point(sample: Sample, coded: Coded, decoded: NDArray[Any]) -> Point:
     """Return bytes, bits a sample, RMSE, PSNR with a peak of 65535 and with the source's."""
-    scene = sample.scene
-    rmse = metrics.rmse(scene.image, decoded, scene.valid)
+    original = sample.original
+    rmse = metrics.rmse(original.image, decoded, original.valid)
     return {
         "bytes": coded.length,
-        "bits": 8 * coded.length / scene.image.size,
+        "bits": 8 * coded.length / original.image.size,
         "rmse": rmse,
         "psnr16": _psnr(rmse, metrics.PEAK_16_BIT),
         "psnr": _psnr(rmse, sample.scene.peak),

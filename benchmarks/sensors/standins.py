@@ -1,10 +1,12 @@
 """Stand-ins: procedural scenes of every content, for where no data are given."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.sensors.bayer import PATTERN, planes_of
 from benchmarks.sensors.contents import Sample
 from ground.scene import Scene
 from ground.scenes.procedural import procedural
@@ -42,6 +44,11 @@ def _rgb(bits: int) -> Callable[[int, int], Scene]:
     return make
 
 
+def _bayer(seed: int, side: int) -> Scene:
+    colours = _rgb(11)(seed, side)
+    return replace(colours, image=planes_of(colours.image), bayer=PATTERN)
+
+
 def _pan(seed: int, side: int) -> Scene:
     image = procedural(seed, side, side, 4, nodata=False).image
     grey = np.clip(np.rint(image.mean(axis=0, keepdims=True) / 3), 0, 2_047)
@@ -75,6 +82,7 @@ _MAKERS: Mapping[str, Callable[[int, int], Scene]] = {
     "rgb8": _rgb(8),
     "rgb11": _rgb(11),
     "pan": _pan,
+    "bayer": _bayer,
     "thermal_noisy": _thermal(0, _NOISE),
     "thermal_smooth": _thermal(_SMOOTH, 2.0),
 }

@@ -17,7 +17,7 @@ from onboard.codec.lapped import part
 from onboard.codec.lapped.codec import LappedCodec
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.prepared import PreparedTiles
-from onboard.codec.lapped.rans import TOTAL
+from onboard.codec.rans import TOTAL
 from onboard.errors import BundleError, InputError
 
 MOST_SAMPLES = 1 << 23

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.__main__ import main
+from benchmarks.sensors.bayer import demosaic, planes_of
 from benchmarks.sensors.catalogue import CATALOGUE, samples
 from benchmarks.sensors.contents import CONTENTS, KEYS, Sample, content_of, for_rivals
 from benchmarks.sensors.measure import MODES, measure, summarise
@@ -61,7 +62,7 @@ def test_a_folder_of_ones_own_is_told_apart_by_its_folders_then_by_bands(tmp_pat
 def test_a_folder_with_files_of_the_catalogue_gives_those_and_tells_what_it_lacks(
     tmp_path: Path,
 ) -> None:
-    entry = next(entry for entry in CATALOGUE if entry.content == "rgb8")
+    entry = next(entry for entry in CATALOGUE if "ftw" in entry.name)
     rows, cols = entry.shape
     image = procedural(2, rows, cols, 4, nodata=False).image
     write_scene(tmp_path / entry.files[0], Scene(image))
@@ -142,3 +143,33 @@ def test_the_command_prints_and_writes_what_it_found(
     for mode in MODES:
         assert summary[mode]["bd_rate"] < 0
         assert summary[mode]["worst"]["scene"] == "pan/a.tif"
+
+
+def test_a_mosaic_is_demosaiced_without_a_change_to_what_was_sensed() -> None:
+    rgb = procedural(6, 64, 64, 3, nodata=False).image.astype(np.uint16)
+    planes = planes_of(rgb)
+    found = demosaic(planes, 65_535)
+    np.testing.assert_array_equal(planes_of(found), planes)
+    inner = (slice(None), slice(4, -4), slice(4, -4))
+    truth = rgb[inner].astype(int)
+    error, spread = np.abs(found[inner] - truth).mean(), truth.std()
+    assert error < spread / 4
+    flat = np.full((4, 8, 8), 1_000, np.uint16)
+    np.testing.assert_array_equal(demosaic(flat, 65_535), 1_000)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int16])
+def test_a_mosaic_is_measured_as_a_mosaic(tmp_path: Path, dtype: type) -> None:
+    rgb = procedural(6, 128, 128, 3, nodata=False).image
+    mosaic = Scene(planes_of(rgb).astype(dtype), bayer="rggb").joined().image
+    write_scene(tmp_path / "bayer" / "a.tif", Scene(mosaic))
+    (sample,) = samples(tmp_path)
+    assert (sample.content, sample.scene.image.shape) == ("bayer", (4, 64, 64))
+    np.testing.assert_array_equal(sample.original.image, mosaic)
+    document = measure("skybook", [sample])
+    (measured,) = document["rows"]
+    for points in (*measured["rivals"].values(), measured["plain"]["points"]):
+        assert points[-1]["bits"] == pytest.approx(2, rel=0.03)
+        assert points[0]["psnr16"] < points[-1]["psnr16"]
+        assert points[-1]["psnr16"] > 45
+    assert document["summary"]["bayer"]["trellis"]["bd_rate"] is not None
