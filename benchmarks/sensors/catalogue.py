@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import interp1d
 
 from benchmarks.sensors.bayer import PATTERN, planes_of
 from benchmarks.sensors.contents import KEYS, Sample, content_of
@@ -37,6 +38,7 @@ class Entry:
         shrink: pixels of a side that are averaged to one: undoes that a band was enlarged.
         noise: deviation, DN, of noise that is added.
         bayer: take the samples that a mosaic has, of red, green and blue.
+        spectra: bands to make of those there are, between them; 0 leaves them.
     """
 
     content: str
@@ -51,6 +53,7 @@ class Entry:
     shrink: int = 1
     noise: float = 0
     bayer: bool = False
+    spectra: int = 0
 
     def read(self, folder: Path) -> Sample:
         """Read the scene.
@@ -65,6 +68,9 @@ class Entry:
             image = image[list(self.bands)]
         if image.shape[1:] != self.shape:
             raise InputError(f"{self.name}: expected {self.shape} pixels, found {image.shape[1:]}")
+        if self.spectra:
+            at = np.linspace(0, len(image) - 1, self.spectra)
+            image = interp1d(np.arange(len(image)), image, axis=0)(at)
         if self.shrink > 1 or self.noise:
             image = self._as_sensed(image)
         if self.white is not None:
@@ -82,7 +88,7 @@ class Entry:
         n = self.shrink
         small = image.reshape(bands, rows // n, n, cols // n, n).mean(axis=(2, 4))
         small += self.noise * np.random.default_rng(0).standard_normal(small.shape)
-        sensed: NDArray[np.uint16] = np.rint(small).astype(np.uint16)
+        sensed: NDArray[np.uint16] = np.rint(small).clip(0, 65_535).astype(np.uint16)
         return sensed
 
 
@@ -166,6 +172,16 @@ CATALOGUE = (
         "Landsat-8 DN",
         _landsat(*range(1, 8), 9, 10, 11),
         *_MIDDLE,
+    ),
+    Entry(
+        "cube",
+        "Sentinel-2 12 bands made 48, noise of 10 DN",
+        "Sentinel-2",
+        (_STOLARINHOO,),
+        (64, 64),
+        (128, 128),
+        spectra=48,
+        noise=10,
     ),
     *(
         Entry(

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from benchmarks.codecs.table import BETTER_KLT
 from ground.scene import Scene
+from onboard.codec.lapped.codec import MAX_SCENE_BANDS
+from onboard.codec.lapped.part import MAX_BANDS
 from onboard.image.files import Image
 
 PER_BAND = "jp2"
@@ -32,6 +34,7 @@ CONTENTS = (
     Content("bands4", "4 bands", BETTER_KLT),
     Content("bands6_7", "6 and 7 bands", BETTER_KLT),
     Content("bands10_12", "10 to 12 bands", BETTER_KLT),
+    Content("cube", "more than 16 bands", BETTER_KLT),
     Content("rgb8", "RGB, 8 bits", BETTER_KLT),
     Content("rgb11", "RGB, 11 to 16 bits", BETTER_KLT),
     Content("pan", "panchromatic", PER_BAND),
@@ -51,7 +54,13 @@ def content_of(scene: Scene) -> str:
     bands = len(scene.image)
     if bands == 3:
         return "rgb8" if scene.header().significant_bits <= 8 else "rgb11"
-    ranges = {"pan": (1, 1), "bands4": (4, 4), "bands6_7": (5, 8), "bands10_12": (9, 16)}
+    ranges = {
+        "pan": (1, 1),
+        "bands4": (4, 4),
+        "bands6_7": (5, 8),
+        "bands10_12": (9, MAX_BANDS),
+        "cube": (MAX_BANDS + 1, MAX_SCENE_BANDS),
+    }
     return next((key for key, (low, high) in ranges.items() if low <= bands <= high), "")
 
 

@@ -79,6 +79,7 @@ _MAKERS: Mapping[str, Callable[[int, int], Scene]] = {
     "bands4": _bands(4),
     "bands6_7": _bands(6),
     "bands10_12": _bands(12),
+    "cube": _bands(48),
     "rgb8": _rgb(8),
     "rgb11": _rgb(11),
     "pan": _pan,
