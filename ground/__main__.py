@@ -1,4 +1,5 @@
-"""Command line of the ground: encode, decode, receive, merge, missing, scene, train."""
+"""Command line of the ground: encode, decode, receive, merge, missing, scene, fit,
+train."""
 
 import argparse
 import sys
@@ -6,6 +7,7 @@ from collections.abc import Sequence
 
 from ground.commands.decode import add_decode_command
 from ground.commands.encode import add_encode_command
+from ground.commands.fit import add_fit_command
 from ground.commands.merge import add_merge_command
 from ground.commands.missing import add_missing_command
 from ground.commands.receive import add_receive_commands
@@ -22,6 +24,7 @@ def _parser() -> argparse.ArgumentParser:
     add_merge_command(commands)
     add_missing_command(commands)
     add_scene_command(commands)
+    add_fit_command(commands)
     add_train_command(commands)
     return parser
 

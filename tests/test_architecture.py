@@ -21,6 +21,7 @@ TORCH = {
     "ground/train/corsa/quantizer.py",
     "ground/train/corsa/train.py",
     "ground/train/lapped/checkpoint.py",
+    "ground/train/lapped/contexts.py",
     "ground/train/lapped/model.py",
     "ground/train/lapped/train.py",
 }
@@ -69,6 +70,7 @@ ARROWS: dict[str, str] = {
     "benchmarks.resources": "onboard ground export codecs scenes machine",
     "benchmarks.quality": "onboard ground codecs scenes",
     "benchmarks.bounded": "onboard ground codecs",
+    "benchmarks.sensors": "onboard ground codecs machine quality",
     "benchmarks.ablation": "onboard ground codecs scenes quality",
     "benchmarks.link": "onboard ground codecs scenes machine",
     "benchmarks.faults": "onboard ground export codecs scenes machine resources",
@@ -76,7 +78,7 @@ ARROWS: dict[str, str] = {
     "benchmarks.boardreport": "onboard codecs machine resources boards",
     "benchmarks.energy": "onboard ground codecs scenes files resources boards",
     "benchmarks.__main__": (
-        "onboard quality bounded ablation link faults resources boards boardreport energy"
+        "onboard quality bounded sensors ablation link faults resources boards boardreport energy"
     ),
 }
 """Wings that each wing may import, its own package's by their names there; so none imports upward.

@@ -4,8 +4,9 @@ Its basis comes either from the covariance of the scene's values or from that of
 gradients, which is the stronger one. The better of the two is the baseline that counts.
 """
 
+import struct
 from dataclasses import dataclass
-from math import isqrt
+from math import floor, isqrt, log2
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +16,14 @@ from onboard.image.files import Image
 NUMBER_BYTES = 2
 """Bytes of a number of the basis (int16), and of a mean (uint16)."""
 OFFSET = 32_768
+_MOST_SHIFT = 8
 _ONE = 32_767
 """What stands for 1 in the basis."""
 
 
 def side_bytes(bands: int) -> int:
     """Return the bytes of the basis and the means, as `Klt.pack` packs them."""
-    return NUMBER_BYTES * bands * (bands + 1)
+    return NUMBER_BYTES * bands * (bands + 1) + 1
 
 
 @dataclass(frozen=True)
@@ -31,35 +33,42 @@ class Klt:
     Attributes:
         basis: basis, float64 (bands, bands), rounded to what an int16 holds.
         means: means of the bands, float64 (bands, 1), whole DN.
+        shift: rotated bands are coded in units of 2^-shift DN: as fine as 16 bits hold, so that to
+            round them costs nothing, or coarser where they would not fit.
     """
 
     basis: NDArray[np.float64]
     means: NDArray[np.float64]
+    shift: int = 0
 
     @classmethod
     def of(cls, image: NDArray[np.uint16], covariance: NDArray[np.float64]) -> "Klt":
         """Return the KLT of a covariance (bands, bands), about the means of an image."""
         basis = np.linalg.eigh(covariance)[1][:, ::-1].T
+        basis = np.rint(basis * _ONE) / _ONE
         means = np.rint(image.mean(axis=(1, 2)))[:, None]
-        return cls(np.rint(basis * _ONE) / _ONE, means)
+        most = np.abs(basis @ (image.reshape(len(image), -1) - means)).max()
+        shift = min(floor(log2((OFFSET - 1) / max(most, 1))), _MOST_SHIFT)
+        return cls(basis, means, shift)
 
     def rotate(self, image: NDArray[np.uint16]) -> NDArray[np.uint16]:
         """Return the rotated bands (bands, rows, cols), offset by 32768."""
-        flat = image.reshape(len(image), -1).astype(np.float64)
-        rotated = np.clip(np.rint(self.basis @ (flat - self.means)) + OFFSET, 0, 65_535)
+        away = image.reshape(len(image), -1).astype(np.float64) - self.means
+        units = np.rint(self.basis @ away * 2.0**self.shift)
+        rotated = np.clip(units + OFFSET, 0, 65_535)
         planes: NDArray[np.uint16] = rotated.astype(np.uint16).reshape(image.shape)
         return planes
 
     def rotate_back(self, decoded: Image) -> NDArray[np.uint16]:
         """Return the bands in DN of rotated bands that were coded and decoded."""
         flat = decoded.reshape(len(self.basis), -1).astype(np.float64) - OFFSET
-        bands = np.linalg.inv(self.basis) @ flat + self.means
+        bands = np.linalg.inv(self.basis) @ flat / 2.0**self.shift + self.means
         return np.clip(np.rint(bands), 0, 65_535).astype(np.uint16).reshape(decoded.shape)
 
     def pack(self) -> bytes:
-        """Return the side information: basis row by row, then means, big-endian."""
-        basis = np.rint(self.basis * _ONE).astype(">i2")
-        return basis.tobytes() + self.means.astype(">u2").tobytes()
+        """Return the side information: basis row by row, means, then the shift, big-endian."""
+        basis = np.rint(self.basis * _ONE).astype(">i2").tobytes()
+        return basis + self.means.astype(">u2").tobytes() + struct.pack("b", self.shift)
 
     @classmethod
     def unpack(cls, packed: bytes) -> "Klt":
@@ -67,7 +76,8 @@ class Klt:
         bands = isqrt(len(packed) // NUMBER_BYTES)
         basis = np.frombuffer(packed, ">i2", bands * bands).reshape(bands, bands)
         means = np.frombuffer(packed, ">u2", bands, NUMBER_BYTES * bands * bands)
-        return cls(basis / _ONE, means[:, None].astype(np.float64))
+        (shift,) = struct.unpack("b", packed[-1:])
+        return cls(basis / _ONE, means[:, None].astype(np.float64), shift)
 
 
 def scene_covariance(image: NDArray[np.uint16]) -> NDArray[np.float64]:

@@ -54,6 +54,23 @@ class FloatSession:
         return output
 
 
+def for_model(graph: bytes, old: str, new: str) -> bytes:
+    """Return a decoder graph that names another model; no more of the file changes.
+
+    Args:
+        graph: ONNX file.
+        old: model hash that it names, 64 digits.
+        new: model hash to name.
+
+    Raises:
+        BundleError: it does not name the old one, once.
+    """
+    found = graph.count(old.encode())
+    if found != 1 or len(old) != len(new):
+        raise BundleError(f"decoder graph: expected to name model {old[:8]} once, found {found}")
+    return graph.replace(old.encode(), new.encode())
+
+
 def open_float_session(model: bytes, threads: int = 1) -> FloatSession:
     """Open a float ONNX file in onnxruntime.
 

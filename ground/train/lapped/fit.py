@@ -177,6 +177,7 @@ def fit(
     decide: Callable[[Tables, int], Quantisation] = fit_quantizer,
     draw: Callable[[PreparedTiles, np.random.Generator], NDArray[np.int64]] = draw_codes,
     quantizers: Sequence[str] = tuple(QUANTIZERS),
+    before: NDArray[np.float64] | None = None,
 ) -> LappedModel:
     """Fit tables, dead zones and reconstruction codewords to prepared training tiles.
 
@@ -187,10 +188,16 @@ def fit(
         rounds: rounds of fitting, each to what the last one gives.
         decide: function that gives dead zone and rounding for tables and `skip`.
         draw: function that gives the step codes that a batch is coded at.
-        kinds: kinds of tiles to fit to: plain ones (False), dependent ones (True), or both.
+        quantizers: kinds of tiles to fit to.
+        before: counts of symbols that were seen before; None takes a few of a Laplace law, for
+            what is never seen.
     """
     rng = np.random.default_rng(seed)
     start = coder.quantisation.codewords / 256
+    if before is None:
+        laws = _laws(coder.tables.shifts)
+        laws *= _LARGE_SHARE / laws.sum(axis=1, keepdims=True)
+        before = np.tile(laws, (len(coder.tables.frequencies) // LEVELS, 1))
     for _ in range(rounds):
         counts = np.zeros(coder.tables.frequencies.shape)
         numbers = np.full(start.shape, float(_PRIOR))
@@ -200,9 +207,7 @@ def fit(
             for kind in quantizers:
                 layers = Scanner(coder, QUANTIZERS[kind](coder)).scan(batch.latents, steps)
                 _count(coder, layers, counts, sums, numbers)
-        tables = tables_of(
-            _smoothed(counts, coder.tables.shifts), coder.tables.shifts, coder.tables.groups
-        )
+        tables = tables_of(_even(counts) + before, coder.tables.shifts, coder.tables.groups)
         decided = decide(tables, coder.quantisation.skip)
         codewords = np.rint(np.clip(sums / numbers, 0.25, 5) * 256).astype(np.uint16)
         coder = replace(coder, tables=tables, quantisation=replace(decided, codewords=codewords))
@@ -241,10 +246,8 @@ def _count(
         numbers += np.bincount(place, minlength=sums.size).reshape(sums.shape)
 
 
-def _smoothed(counts: NDArray[np.float64], shifts: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Make counts even in sign and mix in a little of a Laplace law for what was not seen."""
+def _even(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Make counts even in sign."""
     even = counts.copy()
     even[:, :ESCAPE] = (counts[:, :ESCAPE] + counts[:, ESCAPE - 1 :: -1]) / 2
-    laws = _laws(shifts)
-    laws /= laws.sum(axis=1, keepdims=True)
-    return even + _LARGE_SHARE * np.tile(laws, (len(counts) // LEVELS, 1))
+    return even

@@ -18,6 +18,7 @@ from ground.decode.lapped.synthesis import CELL, tile_borders
 from ground.scenes.folders import Item, read_tiles
 from ground.train.lapped import fit as lappedfit
 from ground.train.lapped.checkpoint import CHECKPOINT, LOG, Trained, load, save
+from ground.train.lapped.contexts import dead_zone
 from ground.train.lapped.draws import draw_codes, rebuilt, split
 from ground.train.lapped.model import ContextModel, LappedTransform, Refinement, laplace_bits
 from ground.train.lapped.recipe import WINDOW, LappedRecipe
@@ -30,7 +31,6 @@ from onboard.codec.lapped.quantizers.kinds import PLAIN, TRELLIS
 from onboard.errors import UsageError
 
 _STRIDE = 96
-_DEAD, _ROUNDING = 0.64, 0.43
 _LOG_EVERY = 250
 
 Report = Callable[[str, int, int, float], None]
@@ -101,7 +101,7 @@ class _Run:
         def loss(rng: np.random.Generator) -> Tensor:
             planes = self._planes(rng)
             latents = self._latents(transform, planes)
-            symbols = latents + (_dead_zone(latents) - latents).detach()
+            symbols = latents + (dead_zone(latents) - latents).detach()
             scale, mean = contexts(symbols)
             bits = laplace_bits(symbols - mean, scale).mean()
             back = transform.synthesise(symbols.reshape(-1, FREQUENCIES, *symbols.shape[2:]))
@@ -122,7 +122,7 @@ class _Run:
             with torch.no_grad():
                 planes = self._planes(rng)
                 latents = self._latents(transform, planes)
-                symbols = _dead_zone(latents)
+                symbols = dead_zone(latents)
                 symbols[:, ::FREQUENCIES] = latents[:, ::FREQUENCIES].round()
             scale, mean = contexts(symbols)
             return laplace_bits(symbols - mean, scale).mean()
@@ -277,13 +277,6 @@ class _Run:
                 with (self.output / LOG).open("a") as log:
                     log.write(json.dumps(line) + "\n")
                 losses.clear()
-
-
-def _dead_zone(latents: Tensor) -> Tensor:
-    """Round latents, those near 0 to 0."""
-    size = latents.abs()
-    whole = torch.floor(size + _ROUNDING).clamp_min(1)
-    return torch.sign(latents) * torch.where(size < _DEAD, torch.zeros_like(size), whole)
 
 
 def _turned(maps: Tensor, turn: int) -> Tensor:

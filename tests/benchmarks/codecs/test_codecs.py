@@ -65,12 +65,22 @@ def test_samples_are_taken_as_uint16(codec: Codec, image: NDArray[np.uint16]) ->
 def test_side_information_of_a_klt_is_what_it_counts(image: NDArray[np.uint16]) -> None:
     klt = Klt.of(image, scene_covariance(image))
     packed = klt.pack()
-    assert len(packed) == side_bytes(4) == 40
+    assert len(packed) == side_bytes(4) == 41
     again = Klt.unpack(packed)
     np.testing.assert_array_equal(again.basis, klt.basis)
     np.testing.assert_array_equal(again.means, klt.means)
-    there_and_back = again.rotate_back(klt.rotate(image))
-    assert np.abs(there_and_back.astype(int) - image).max() <= 1
+    assert again.shift == klt.shift
+
+
+@pytest.mark.parametrize(("bits", "most"), [(4, 0), (8, 0), (16, 5)])
+def test_rotated_bands_fill_16_bits_so_that_to_round_them_costs_nothing(
+    image: NDArray[np.uint16], bits: int, most: int
+) -> None:
+    scaled = image.astype(np.float64) * ((1 << bits) - 1) / image.max()
+    samples = np.rint(scaled).astype(np.uint16)
+    klt = Klt.of(samples, scene_covariance(samples))
+    there_and_back = klt.rotate_back(klt.rotate(samples)).astype(int)
+    assert np.abs(there_and_back - samples).max() <= most
 
 
 def test_a_rival_without_its_library_says_so() -> None:
