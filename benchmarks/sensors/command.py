@@ -7,10 +7,10 @@ from rich.console import Console
 
 from benchmarks.codecs.skybook import BUNDLE
 from benchmarks.machine import machine
-from benchmarks.sensors.catalogue import samples
 from benchmarks.sensors.contents import KEYS
 from benchmarks.sensors.measure import measure
 from benchmarks.sensors.report import sensors_table
+from benchmarks.sensors.samples import samples
 from onboard.commands.commandline import Commands, add_json_option, print_result
 
 

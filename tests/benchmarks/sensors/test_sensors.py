@@ -9,10 +9,11 @@ import pytest
 
 from benchmarks.__main__ import main
 from benchmarks.sensors.bayer import demosaic, planes_of
-from benchmarks.sensors.catalogue import CATALOGUE, samples
+from benchmarks.sensors.catalogue import CATALOGUE
 from benchmarks.sensors.contents import CONTENTS, KEYS, Sample, content_of, for_rivals
 from benchmarks.sensors.measure import MODES, measure, summarise
 from benchmarks.sensors.report import sensors_table
+from benchmarks.sensors.samples import samples
 from benchmarks.sensors.standins import standins
 from ground.products.geotiff import write
 from ground.scene import Scene
