@@ -554,7 +554,7 @@ def test_selftest_passes_on_every_engine(lapped: Bundle, engine: str) -> None:
 def test_wrong_input(coder: Encoder) -> None:
     from onboard.errors import InputError
 
-    wrong: list[NDArray[np.generic]] = [np.zeros((17, 8, 8), np.uint16), np.zeros((4, 8, 8))]
+    wrong: list[NDArray[np.generic]] = [np.zeros((1025, 8, 8), np.uint16), np.zeros((4, 8, 8))]
     for image in wrong:
         with pytest.raises(InputError):
             list(coder.encode(image))
