@@ -18,8 +18,8 @@ from onboard.commands.commandline import Commands, add_json_option, print_result
 from onboard.errors import BundleError, UsageError
 from onboard.outputs import open_whole, refuse_overwriting
 
-NOT_BETTER = 1
-"""Exit code where nothing was written because nothing was gained."""
+NOT_BETTER = BundleError.exit_code
+"""Exit code where nothing is written because nothing is gained."""
 _MOST_TRIED = 512
 """Rows and columns of a held-back image that are coded."""
 _DEFAULT = "skybook"

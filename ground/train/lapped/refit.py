@@ -95,11 +95,17 @@ def bundle_of(model: LappedModel, bundle: Bundle, name: str, ground: Mapping[str
 def _batches(
     model: LappedModel, scenes: Iterable[Scene], side: int, rng: np.random.Generator
 ) -> list[PreparedTiles]:
-    """Return the tiles of scenes, analysed; a draw of them where there are too many."""
+    """Return the tiles of scenes, analysed; a draw of them where there are too many.
+
+    Of more bands than a model has, each whole group of bands is a tile of its own.
+    """
     cut = [_cut(scene, side) for scene in scenes]
     tiles, present = (np.concatenate(part) for part in zip(*cut, strict=True))
     if not len(tiles):
         raise InputError(f"fit: expected tiles of {side} x {side} pixels with data, found none")
+    groups = tiles.shape[1] // model.bands
+    tiles = tiles[:, : groups * model.bands].reshape(-1, model.bands, side, side)
+    present = np.repeat(present, groups, axis=0)
     of_tile = tiles[0].size
     chosen = rng.permutation(len(tiles))[: max(1, MOST_SAMPLES // of_tile)]
     count = -(-len(chosen) * of_tile // _SAMPLES_AT_ONCE)

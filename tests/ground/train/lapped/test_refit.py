@@ -129,6 +129,13 @@ def test_a_refitted_bundle_is_whole_and_another_model(bundle: Bundle) -> None:
         bundle_of(replace(model, transform=changed), bundle, "mine", {})
 
 
+def test_cubes_are_fitted_group_by_group(bundle: Bundle) -> None:
+    model = fitted(bundle, Camera(35, 16), [procedural(3, 64, 128, 35, nodata=False)])
+    old = LappedCodec.of(bundle.codec).model
+    assert not np.array_equal(model.tables.frequencies, old.tables.frequencies)
+    assert model.bands == old.bands
+
+
 def test_images_without_data_are_refused(bundle: Bundle) -> None:
     empty = Scene(np.zeros((1, 128, 128), np.uint16), nodata=0)
     with pytest.raises(InputError, match="expected tiles of 128 x 128 pixels with data"):
