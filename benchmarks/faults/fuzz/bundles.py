@@ -9,8 +9,10 @@ from hashlib import sha256
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.bundle import Bundle
+from onboard.bundle import Bundle, load
 from onboard.codec import rans
+from onboard.codec.bounded.codec import BoundedCodec
+from onboard.codec.bounded.read.tiles import TileReader
 from onboard.codec.corsa.codebook import Codebook
 from onboard.codec.corsa.golden import GoldenVector
 from onboard.codec.corsa.golden import pack_golden as pack_golden_vectors
@@ -42,6 +44,12 @@ _GRAPHS = {"encoder.onnx": b"", "encoder.tflite": b""}
 _LEVELS = ((8, 8, 200, 2), (4, 10, 24, 2), (2, 3, 5, 1))
 """Reduction, index width, codewords and dimensions, coarse to fine."""
 LEVEL_WIDTHS = tuple(width for _, width, _, _ in _LEVELS)
+
+
+@cache
+def bounded_reader(bands: int, signed: bool) -> TileReader:
+    """Return what reads bounded tiles by the part of the shipped bundle."""
+    return TileReader(BoundedCodec.of(load("skybook").bounded).model, bands, signed)
 
 
 @cache

@@ -20,9 +20,12 @@ from benchmarks.faults.fuzz.bundles import (
 from benchmarks.faults.fuzz.seals import sparse_bundle
 from benchmarks.faults.fuzz.targets import INDEX_HEAD, INDEX_SHAPE, LANE_HEAD
 from ground.scenes.procedural import procedural
+from onboard.bundle import load
+from onboard.codec.bound import Bound
+from onboard.codec.bounded.codec import BoundedCodec
 from onboard.codec.corsa.frontend import AffineSide
 from onboard.codec.corsa.layers import split_layers
-from onboard.codec.tile import ALL_VALID, SOME_NODATA
+from onboard.codec.tile import ALL_VALID, SOME_NODATA, Chosen
 from onboard.encoder import Encoder, Options
 from onboard.image.tiles import TileGrid
 from onboard.link.header import EndOfScene, SceneHeader
@@ -33,6 +36,8 @@ from onboard.link.segment import Kind, Segment
 
 _SEED = 5
 _IDLE_PACKET = bytes.fromhex("07ff c000 0003 00000000")
+_ROOM = 150
+"""Bytes of a body of a bounded tile, so few that it has several."""
 _WKT = 'LOCAL_CS["a field",UNIT["metre",1]]'
 
 
@@ -70,6 +75,13 @@ def seeds() -> dict[str, dict[str, bytes]]:
             "raw.bin": _lanes(_noise(16, 16), Options(rmse=0.1)),
             "trellis.bin": _lanes(_image(16, 16, False), Options(rmse=12.0, trellis=True)),
             "trellis_raw.bin": _lanes(_noise(9, 16), Options(rmse=0.1, trellis=True)),
+        },
+        "bounded": {
+            "exact.bin": _bounded(_image(7, 6, False), "0", False),
+            "bound.bin": _bounded(_image(6, 8, False), "3", True),
+            "root.bin": _bounded(_image(5, 5, False), "sqrt:0.5", False),
+            "noise.bin": _bounded(_noise(8, 8), "0", True),
+            "steps.bin": _bounded(_image(6, 6, False) * 4, "1", False),
         },
     }
 
@@ -159,4 +171,18 @@ def _lanes(image: NDArray[np.uint16], options: Options) -> bytes:
         if isinstance(segment, Segment) and segment.kind == Kind.TILE:
             packed += LANE_HEAD.pack(segment.layer, segment.first, len(segment.body))
             packed += segment.body
+    return packed
+
+
+def _bounded(image: NDArray[np.uint16], bound: str, empty: bool) -> bytes:
+    """Return the segments of one bounded tile as `read_bounded` takes them."""
+    bands, rows, cols = image.shape
+    present = ~np.eye(rows, cols, dtype=np.bool_) if empty else np.ones((rows, cols), np.bool_)
+    coder = BoundedCodec.of(load("skybook").bounded).open(bands, Bound.parse(bound), None)
+    prepared = coder.prepare(image[None], present[None], (rows, cols))
+    chosen = Chosen(prepared, coder.finest(prepared), [ALL_VALID], _ROOM)
+    packed = bytes([(rows - 1) << 4 | (cols - 1), bands - 1 | 8 * empty])
+    for layer, first, body in coder.write(coder.plan(chosen, False))[0]:
+        lane = body if layer else body[1:]
+        packed += LANE_HEAD.pack(max(layer - 1, 0), first, len(lane)) + lane
     return packed

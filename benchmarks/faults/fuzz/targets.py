@@ -12,7 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.faults.fuzz.bundles import BANDS, TILE, fixed_bundle, lapped_bundle
+from benchmarks.faults.fuzz.bundles import (
+    BANDS,
+    TILE,
+    bounded_reader,
+    fixed_bundle,
+    lapped_bundle,
+)
 from benchmarks.faults.fuzz.seals import seal_bundle, seal_packets, seal_segments
 from ground.decode.kinds import rebuilder_of
 from ground.decode.lapped.lanes import LaneTile
@@ -21,6 +27,7 @@ from ground.decode.lapped.rebuild import LappedRebuilder
 from ground.decode.reception import Reception
 from onboard.bundle import Bundle
 from onboard.codec import bitpack
+from onboard.codec.bounded.read.course import Lane as BoundedLane
 from onboard.codec.corsa.codec import CorsaCodec
 from onboard.codec.corsa.golden import pack_golden
 from onboard.codec.corsa.layers import LayerShape, read_pieces
@@ -216,6 +223,24 @@ def read_lanes(packed: bytes) -> None:
         raise StreamError(f"lanes: {found.complete[0]} layers are whole")
 
 
+def read_bounded(packed: bytes) -> None:
+    """Read the segments of one bounded tile as the ground does.
+
+    The first byte is the size of the tile, as of `read_lanes`; the second has its bands less 1 (2
+    bits), whether samples are signed, whether its diagonal has no data. Segments follow as there.
+    """
+    if len(packed) < 2:
+        raise StreamError("bounded: no bytes")
+    rows, cols = 1 + (packed[0] >> 4), 1 + (packed[0] & 15)
+    bands, signed, empty = 1 + (packed[1] & 3), bool(packed[1] & 4), bool(packed[1] & 8)
+    valid = ~np.eye(rows, cols, dtype=np.bool_) if empty else np.ones((rows, cols), np.bool_)
+    segments = _tile_segments(packed[1:], bytes(4), None)
+    lanes = [BoundedLane(0, s.layer % bands, s.first, s.body) for s in segments]
+    found = bounded_reader(bands, signed).read((rows, cols), valid.reshape(1, -1), lanes)
+    if found.wrong or found.arrived[0] < bands * rows * cols:
+        raise StreamError(f"bounded: {found.arrived[0]} samples arrived")
+
+
 def _tile_segments(packed: bytes, model: bytes, edge: tuple[int, int] | None) -> Iterator[Segment]:
     offset = 1
     while offset + LANE_HEAD.size <= len(packed):
@@ -237,5 +262,6 @@ PARSERS: Mapping[str, Parser] = {
     "bundle": Parser(read_bundle, seal_bundle, 4_096, 16 * _MIB),
     "index": Parser(read_index_payload, None, 1_024, 8 * _MIB),
     "entropy": Parser(read_lanes, None, 1_024, 8 * _MIB),
+    "bounded": Parser(read_bounded, None, 1_024, 32 * _MIB),
 }
 """By name, as in `--parser`."""

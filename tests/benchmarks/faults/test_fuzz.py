@@ -21,7 +21,14 @@ from onboard.link.resync import read_segments
 from onboard.link.segment import Segment
 from tests.conftest import Run
 
-CHANGED = {"file": 1_000, "packet": 1_000, "bundle": 1_500, "index": 4_000, "entropy": 700}
+CHANGED = {
+    "file": 1_000,
+    "packet": 1_000,
+    "bundle": 1_500,
+    "index": 4_000,
+    "entropy": 700,
+    "bounded": 120,
+}
 """Changed inputs of each parser."""
 LEAST = 0.02
 """Least share of them that must be accepted, and that must be refused."""
