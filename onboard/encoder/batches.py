@@ -114,13 +114,12 @@ class Batches:
             for first in range(0, len(members), _TILES_AT_ONCE):
                 part = members[first : first + _TILES_AT_ONCE]
                 indices = np.array([firsts[n] + index for n, index in part])
-                whole = [grids[n].cut(windows[n], index) for n, index in part]
-                present = np.stack([has_data(tile, header.nodata) for tile in whole])
-                own = [
-                    _group(tile, grids[n].bands(index, header.bands))
-                    for tile, (n, index) in zip(whole, part, strict=True)
-                ]
-                found._add(coder, np.stack(own), present, indices, shape, wide, header)
+                tiles = np.stack([grids[n].cut(windows[n], index) for n, index in part])
+                present = has_data(tiles, header.nodata, 1)
+                if groups > 1:
+                    own = (grids[n].bands(index, header.bands) for n, index in part)
+                    tiles = np.stack([_group(*pair) for pair in zip(tiles, own, strict=True)])
+                found._add(coder, tiles, present, indices, shape, wide, header)
         return found
 
     def is_first(self, index: int) -> bool:
