@@ -23,7 +23,8 @@ scenes of 1 to 16 bands; trained on Sentinel-2 B02 B03 B04 B08 at 10 m, uint16 d
 - Scenes of 1 to 16 bands, of other sensors too: the band transform adapts; bands past the fourth
   have the weights of the fourth. The refinement network takes part where there are four.
 - At fine steps the ground holds the latents of each tile to the cells of their symbols, so quality
-  goes on rising to near-lossless rates; it is never quite lossless.
+  goes on rising to near-lossless rates. Only a bound on the error makes it lossless (`--max-error
+  0`), in bundles with a part `bounded`.
 - Not for: quantitative work without a check of its own.
 
 ## How it was made
