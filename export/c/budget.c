@@ -5,7 +5,7 @@
 
 #define TRIES 8
 #define LITTLE 6 /* a share of 2^-6 may be left; more is worth another search, or a thrifty tile */
-#define THRIFTIEST 32
+#define THRIFTIEST 1024
 #define MOST_BUDGET ((int64_t)1 << 32) /* no strip takes as much */
 #define TRELLIS_CODES 3
 #define GUESS_SHIFT 11 /* twice what every second position takes, in 1/4096 bit */
@@ -218,50 +218,69 @@ static enum skybook_status halve(struct skybook_encoder *encoder, int64_t budget
     return status;
 }
 
-/* Give a tile the next finer code, with as little thrift as it needs to fit the budget; what it had
- * if none is enough. */
-static enum skybook_status refine_thriftily(struct skybook_encoder *encoder, uint32_t tile,
-                                            int64_t budget)
+/* Take a thrift for a tile; tell what it leaves of the budget. */
+static enum skybook_status take_at(struct skybook_encoder *encoder, uint32_t tile, uint32_t thrift,
+                                   int64_t budget, int64_t *left)
 {
-    struct skybook_search *search = &encoder->search;
-    const uint8_t before = search->thrift[tile];
-    uint32_t low = 0, high = THRIFTIEST;
-    int64_t left = 0;
-    search->codes[tile]--;
-    for (;;) {
-        const uint32_t thrift = (low + high) / 2;
-        search->thrift[tile] = (uint8_t)thrift;
-        const enum skybook_status status = take(encoder, tile);
+    encoder->search.thrift[tile] = (uint16_t)thrift;
+    const enum skybook_status status = take(encoder, tile);
+    *left = budget - skybook_planned_total(encoder, encoder->segments);
+    return status;
+}
+
+/* Give a tile the next finer code, with the thrift of which least is left; what it had if none
+ * leaves less. */
+static enum skybook_status refine_thriftily(struct skybook_encoder *encoder, uint32_t tile,
+                                            int64_t budget, bool *refined)
+{
+    const uint16_t before = encoder->search.thrift[tile];
+    int64_t least = budget - skybook_planned_total(encoder, encoder->segments);
+    int64_t left = least;
+    int32_t low = 0, high = THRIFTIEST, thrift = 0, best = -1;
+    encoder->search.codes[tile]--;
+    while (low <= high && least > budget >> LITTLE) {
+        thrift = (low + high) / 2;
+        const enum skybook_status status =
+            take_at(encoder, tile, (uint32_t)thrift, budget, &left);
         if (status != SKYBOOK_OK) {
             return status;
         }
-        left = budget - skybook_planned_total(encoder, encoder->segments);
-        if (low == high || (left >= 0 && left <= budget >> LITTLE)) {
-            break;
+        if (left >= 0 && left < least) {
+            least = left;
+            best = thrift;
         }
         low = left >= 0 ? low : thrift + 1;
-        high = left >= 0 ? thrift : high;
+        high = left >= 0 ? thrift - 1 : high;
     }
-    if (left >= 0) {
+    *refined = best >= 0;
+    if (best == thrift) {
         return SKYBOOK_OK;
     }
-    search->codes[tile]++;
-    search->thrift[tile] = before;
-    return take(encoder, tile);
+    if (!*refined) {
+        encoder->search.codes[tile]++;
+        best = before;
+    }
+    return take_at(encoder, tile, (uint32_t)best, budget, &left);
 }
 
 /* While much is left, give tiles the next finer code. */
 static enum skybook_status fill(struct skybook_encoder *encoder, int64_t budget)
 {
-    uint16_t tiles[TRIES] = {0};
-    const uint32_t count = skybook_next_finer(&encoder->search, TRIES, tiles);
-    for (uint32_t i = 0; i < count; i++) {
-        if (budget - skybook_planned_total(encoder, encoder->segments) <= budget >> LITTLE) {
+    uint16_t vain[TRIES] = {0};
+    uint32_t count = 0;
+    for (uint32_t tries = 0; tries < TRIES; tries++) {
+        const uint32_t tile = skybook_next_finer(&encoder->search, vain, count);
+        if (tile == encoder->search.count ||
+            budget - skybook_planned_total(encoder, encoder->segments) <= budget >> LITTLE) {
             break;
         }
-        const enum skybook_status status = refine_thriftily(encoder, tiles[i], budget);
+        bool refined = false;
+        const enum skybook_status status = refine_thriftily(encoder, tile, budget, &refined);
         if (status != SKYBOOK_OK) {
             return status;
+        }
+        if (!refined) {
+            vain[count++] = (uint16_t)tile;
         }
     }
     return SKYBOOK_OK;

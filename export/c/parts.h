@@ -206,7 +206,8 @@ uint32_t skybook_choose(struct skybook_search *search, uint32_t first, uint32_t 
 uint32_t skybook_places(const struct skybook_search *search);
 void skybook_go_to(struct skybook_search *search, uint32_t place);
 uint32_t skybook_adjust(struct skybook_search *search, int64_t left, int64_t budget);
-uint32_t skybook_next_finer(const struct skybook_search *search, uint32_t most, uint16_t *tiles);
+uint32_t skybook_next_finer(const struct skybook_search *search, const uint16_t *without,
+                            uint32_t withouts);
 
 /* outcome.c: note the error of the tile in work, and what became of a strip of which so much is
  * left. */

@@ -12,7 +12,7 @@
 #define FARTHEST 112    /* 1/64 steps from 0 from which on no symbol is left out */
 #define BORDER_EASE 2   /* 1/64 steps for each border that a position is next to */
 #define BORDER_WORTH 11 /* sixteenths, the same */
-#define THRIFT_SHARES 4 /* units of thrift in 1/64 step; symbols take turns to be 1/64 step nearer to 0 */
+#define THRIFT_SHARES 64 /* units of thrift in 1/64 step; symbols take turns to be 1/64 step nearer to 0 */
 
 /* What a scan needs at hand. */
 struct scan {

@@ -258,21 +258,20 @@ uint32_t skybook_adjust(struct skybook_search *search, int64_t left, int64_t bud
     return count;
 }
 
-/* Find the tiles that are next to take a finer code, those of the coarsest, in order; return how
- * many, `most` at most. */
-uint32_t skybook_next_finer(const struct skybook_search *search, uint32_t most, uint16_t *tiles)
+/* Find the tile that is next to take a finer code, the first of the coarsest that is none of some;
+ * the number of tiles if there is none. */
+uint32_t skybook_next_finer(const struct skybook_search *search, const uint16_t *without,
+                            uint32_t withouts)
 {
-    uint32_t code = 0, count = 0;
-    for (uint32_t tile = 0; tile < search->count; tile++) {
-        if (search->codes[tile] > search->finest[tile] && search->codes[tile] > code) {
-            code = search->codes[tile];
-        }
-    }
-    for (uint32_t i = 0; i < search->count && count < most && code > 0; i++) {
+    uint32_t found = search->count;
+    for (uint32_t i = 0; i < search->count; i++) {
         const uint32_t tile = search->order[i];
-        if (search->codes[tile] == code && code > search->finest[tile]) {
-            tiles[count++] = (uint16_t)tile;
+        bool is_next = search->codes[tile] > search->finest[tile] &&
+                       (found == search->count || search->codes[tile] > search->codes[found]);
+        for (uint32_t other = 0; other < withouts; other++) {
+            is_next = is_next && without[other] != tile;
         }
+        found = is_next ? tile : found;
     }
-    return count;
+    return found;
 }

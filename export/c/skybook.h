@@ -132,7 +132,7 @@ struct skybook_tile {
     uint8_t shift;       /* octaves by which its planes were scaled down */
     uint8_t finest;      /* step code that it allows */
     uint8_t code;        /* step code chosen */
-    uint8_t thrift;      /* how much nearer to 0 than best it is quantised */
+    uint16_t thrift;     /* how much nearer to 0 than best it is quantised */
     uint32_t samples;    /* that have data */
     uint64_t error;      /* squared, in DN^2, that the code is expected to make */
     uint16_t bits;       /* of all samples and means, so of what deviates at most */
@@ -203,7 +203,7 @@ struct skybook_search {
     uint32_t guess[SKYBOOK_MAX_COLUMNS][256]; /* bits at each step code */
     uint8_t finest[SKYBOOK_MAX_COLUMNS];
     uint8_t codes[SKYBOOK_MAX_COLUMNS];
-    uint8_t thrift[SKYBOOK_MAX_COLUMNS];    /* how thriftily each is quantised at its code */
+    uint16_t thrift[SKYBOOK_MAX_COLUMNS];   /* how thriftily each is quantised at its code */
     int64_t sizes[SKYBOOK_MAX_COLUMNS];     /* bytes at that code, -1 where not known */
     int16_t old_codes[SKYBOOK_MAX_COLUMNS]; /* before the last change, and bytes then */
     int64_t old_sizes[SKYBOOK_MAX_COLUMNS];

@@ -31,7 +31,7 @@ FULL = 8
 """Added to the state of a tile, not all nodata, of which every symbol is coded."""
 STEPS = 256
 """Step codes."""
-THRIFTIEST = 32
+THRIFTIEST = 1024
 """Largest thrift: how much a tile is quantised nearer to 0 than best, to take fewer bytes."""
 MAX_BODY = 65_535
 """Most bytes of a body, whatever its room."""

@@ -197,30 +197,42 @@ class Settling:
             else:
                 low = place + 1
 
-    def _fill(self, written: int, budget: int) -> list[int]:
+    def _fill(self, written: int, budget: int) -> set[int]:
         """Take the next finer step for tiles, thriftily, while much is left; return which."""
-        changed = []
-        for tile in self.search.next_finer[:_TRIES]:
-            if budget - self.cost(written)[0] <= budget >> _LITTLE:
+        changed: set[int] = set()
+        vain: list[int] = []
+        for _ in range(_TRIES):
+            tile = self.search.next_finer(vain)
+            if tile is None or budget - self.cost(written)[0] <= budget >> _LITTLE:
                 break
             before = self.copy()
             if self._refine_thriftily(tile, written, budget):
-                changed.append(tile)
+                changed.add(tile)
             else:
                 self._return_to(before)
+                vain.append(tile)
         return changed
 
     def _refine_thriftily(self, tile: int, written: int, budget: int) -> bool:
-        """Take the next finer step for a tile, with as little thrift as it needs to fit."""
+        """Take the next finer step for a tile, with the thrift of which least is left; if any."""
+        least, best = budget - self.cost(written)[0], None
         self.search.steps[tile] -= 1
         low, high = 0, THRIFTIEST
-        while True:
-            self.search.thrift[tile] = thrift = (low + high) // 2
-            _quantise(self.windows, [(self, np.array([tile]))])
-            left = budget - self.cost(written)[0]
-            if low == high or 0 <= left <= budget >> _LITTLE:
-                return left >= 0
-            low, high = (low, thrift) if left >= 0 else (thrift + 1, high)
+        while low <= high and least > budget >> _LITTLE:
+            thrift = (low + high) // 2
+            left = self._left_at(tile, thrift, written, budget)
+            if 0 <= left < least:
+                least, best = left, thrift
+            low, high = (low, thrift - 1) if left >= 0 else (thrift + 1, high)
+        if best is not None and best != thrift:
+            self._left_at(tile, best, written, budget)
+        return best is not None
+
+    def _left_at(self, tile: int, thrift: int, written: int, budget: int) -> int:
+        """Return what is left if a tile has a thrift, which it gets."""
+        self.search.thrift[tile] = thrift
+        _quantise(self.windows, [(self, np.array([tile]))])
+        return budget - self.cost(written)[0]
 
     def write(self, coded: Segments, written: int, spare: int, strict: bool) -> list[Strip]:
         """Return the segments; where they take more than was planned, coded anew until they fit.
@@ -250,7 +262,7 @@ class Settling:
                 coarser = self.search.adjust(self.budget - total, self.budget)
                 _quantise(self.windows, [(self, coarser)])
                 finer = self._fill(written, self.budget - unforeseen)
-                changed = {*coarser.tolist(), *finer}
+                changed = finer | set(coarser.tolist())
             coded = coded | self.windows.write([self.planned[tile] for tile in changed])
         return strips
 

@@ -5,7 +5,7 @@ are guessed from how large the latents are; the guess is scaled by the sizes of 
 quantised first, and what remains is settled tile by tile (SPEC.md, section 13). All integers.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -142,13 +142,13 @@ class Search:
         self.steps = steps
         return changed
 
-    @property
-    def next_finer(self) -> list[int]:
-        """The tiles that are next to take a finer step, those of the coarsest, in order."""
+    def next_finer(self, without: Sequence[int]) -> int | None:
+        """Return the tile that is next to take a finer step, the first of the coarsest, if any."""
+        free = self.steps > self.finest
+        free[list(without)] = False
         order = _scattered(len(self.steps))
-        order = order[self.steps[order] > self.finest[order]]
-        found: list[int] = order[self.steps[order] == self.steps[order].max(initial=0)].tolist()
-        return found
+        order = order[free[order]]
+        return int(order[np.argmax(self.steps[order])]) if len(order) else None
 
     @property
     def is_finest(self) -> bool:

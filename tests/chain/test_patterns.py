@@ -98,7 +98,7 @@ def rebuilt(
     octave=st.floats(1, 14.9),
     gains=GAINS,
     code=st.integers(32, 200),
-    thrift=st.sampled_from([0, 0, 16, THRIFTIEST]),
+    thrift=st.sampled_from([0, 0, THRIFTIEST // 2, THRIFTIEST]),
 )
 @settings(max_examples=80, deadline=None)
 def test_no_sample_is_many_steps_off(

@@ -20,8 +20,8 @@ from onboard.codec.tile import Steps
 
 _FARTHEST = 112
 """1/64 steps from 0 from which on no symbol is left out."""
-_SHARES = 4
-"""Units of thrift in 1/64 step; channels take turns to be 1/64 step nearer to 0."""
+_SHARES = 64
+"""Units of thrift in 1/64 step; symbols take turns to be 1/64 step nearer to 0."""
 Thrift = NDArray[np.int64]
 """Of each tile, 0 to `THRIFTIEST`."""
 

@@ -77,7 +77,7 @@ def test_thrift_leads_from_one_step_to_the_next(
     coder = lapped.using(kind)
     tile = town(64, 64)[None].astype(np.int32)
     prepared = coder.prepare(tile, np.ones((1, 64, 64), np.bool_), (64, 64))
-    thrift = np.append(np.arange(0, THRIFTIEST + 1, 2), 0)
+    thrift = np.append(np.arange(0, THRIFTIEST + 1, 32), 0)
     steps = np.where(np.arange(len(thrift)) < len(thrift) - 1, code, code + 1)
     copies = prepared.take(np.zeros(len(thrift), np.int64))
     plans = coder.plan(Chosen(copies, steps, [ALL_VALID] * len(thrift), 1_000, thrift))
@@ -95,7 +95,7 @@ def test_the_thrift_of_a_tile_is_its_own(lapped: LappedTileCoder) -> None:
         own = None if thrift is None else np.array(thrift)
         return list(lapped.write(lapped.plan(Chosen(prepared, steps, states, 1_000, own))))
 
-    plain, some = written(None), written([0, 0, 20])
+    plain, some = written(None), written([0, 0, 320])
     assert plain[0] == plain[2]
     assert some[:2] == plain[:2]
     assert some[2] != plain[2]
