@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TORCH := torch==2.13.0
 BENCH := build/bench
-APT := gcc g++ qemu-user clang chromium gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
+APT := gcc g++ qemu-user clang chromium gdal-bin gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
 	gcc-arm-linux-gnueabihf libc6-dev-armhf-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross \
 	gcc-s390x-linux-gnu libc6-dev-s390x-cross
 APT_MCDC := clang-19 llvm-19 libclang-rt-19-dev

@@ -18,6 +18,8 @@ def refuse_overwriting(
 ) -> None:
     """Refuse an output that is an input, by whatever name or link, or another output.
 
+    Nor may it be a folder that holds an input.
+
     Inputs are mapped, and would be lost.
 
     Args:
@@ -28,6 +30,7 @@ def refuse_overwriting(
         UsageError: naming the option, the output and what it is already.
     """
     taken: dict[Path | tuple[int, int], str] = {}
+    inputs = list(inputs)
     for path in inputs:
         if path is not None and (found := _file_of(path)):
             taken[found] = f"the input {path}"
@@ -39,6 +42,12 @@ def refuse_overwriting(
             raise UsageError(
                 f"{option} {output}: is {taken[place]}, expected another place to write to"
             )
+        if isinstance(place, Path) and place.is_dir():
+            for path in inputs:
+                if path is not None and Path(path).resolve().is_relative_to(place):
+                    raise UsageError(
+                        f"{option} {output}: holds the input {path}, expected another place"
+                    )
         if not (isinstance(place, Path) and place.exists()):  # a device loses nothing
             taken[place] = f"the output of {option}"
 

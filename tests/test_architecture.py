@@ -214,9 +214,18 @@ def test_torch_only_where_models_are_trained(path: Path) -> None:
         assert not imports(path) & {"export", "benchmarks"}
 
 
-def test_rasterio_has_one_door() -> None:
+def test_rasterio_has_two_doors() -> None:
     doors = [name_of(path) for path in modules(*PACKAGES) if "rasterio" in imports(path)]
-    assert doors == ["ground/products/geotiff.py"]
+    assert doors == ["ground/products/geotiff.py", "ground/products/jpeg2000.py"]
+
+
+def test_libraries_of_cubes_are_loaded_where_they_are_used() -> None:
+    code = (
+        "import sys, ground.__main__, ground.products.kinds;"
+        "loaded = {name.split('.')[0] for name in sys.modules};"
+        "assert not loaded & {'xarray', 'pandas', 'zarr', 'dask', 'h5py', 'pyproj'}, loaded"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
 @pytest.mark.parametrize("package", ["ground", "benchmarks", "onboard"])

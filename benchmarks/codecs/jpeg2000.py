@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.codecs.codec import Coded, OnePass, budget_of, ratio_of_samples, samples_of
-from ground.products.geotiff import jpeg2000_decode, jpeg2000_encode
-from ground.products.jpeg2000 import jpeg2000_at_bytes
+from ground.products.jpeg2000 import jpeg2000_at_bytes, jpeg2000_decode, jpeg2000_encode
 from ground.scene import Scene
 from onboard.image.files import Image
 

@@ -13,7 +13,7 @@ from resource import RUSAGE_CHILDREN, getrusage
 import numpy as np
 
 from export.csource.build import make
-from ground.products.geotiff import jpeg2000_encode
+from ground.products.jpeg2000 import jpeg2000_encode
 from ground.scenes.procedural import procedural
 from onboard.bundle import Bundle
 from onboard.encoder.options import DEFAULT_RATIO

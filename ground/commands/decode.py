@@ -1,4 +1,4 @@
-"""Command `decode`: recordings of a pass to GeoTIFFs and their masks."""
+"""Command `decode`: recordings of a pass to products, masks included."""
 
 import argparse
 import sys
@@ -17,8 +17,8 @@ from ground.commands.options import (
 )
 from ground.decode.choice import Candidate, best_first
 from ground.decode.dump import KEYS
-from ground.products.geotiff import is_mask, mask_path
 from ground.products.kinds import product_of
+from ground.products.stac import item_path
 from ground.station.recording import Pass, open_recording, read_pass
 from onboard.commands.commandline import Commands, add_json_option, print_result, warn
 from onboard.commands.options import bundle_files
@@ -34,6 +34,7 @@ Outputs = tuple[Path | None, Path | None]
 _EXAMPLES = """\
 examples:
   python -m ground decode scene.sky -o scene.tif --quicklook scene.png
+  python -m ground decode scene.sky -o scene.zarr --stac
   python -m ground decode station1.pkt station2.pkt late.pkt --scene-id 7 -o scene.tif
   python -m ground decode scene.sky --dump symbols.npz"""
 
@@ -42,12 +43,23 @@ def add_decode_command(commands: Commands) -> None:
     """Add `decode`."""
     decode = commands.add_parser(
         "decode",
-        help="decode what was received to a GeoTIFF and a mask band",
+        help="decode what was received to an image and a mask: GeoTIFF, NetCDF or Zarr",
         epilog=f"{_EXAMPLES}\n\n{KEYS}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_recording_options(decode)
-    decode.add_argument("-o", "--output", type=Path, help="GeoTIFF to write")
+    decode.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        help="what to write: a cloud-optimised GeoTIFF (.tif), NetCDF-CF (.nc) or a GeoZarr folder "
+        "(.zarr, Zarr v3)",
+    )
+    decode.add_argument(
+        "--stac",
+        action="store_true",
+        help="write a STAC item beside the output, too: OUTPUT.stac.json",
+    )
     decode.add_argument(
         "--linear",
         action="store_true",
@@ -188,9 +200,11 @@ def _check_outputs(arguments: argparse.Namespace) -> None:
     if arguments.output:
         product_of(arguments.output)
     elif not arguments.dump:
-        raise UsageError("decode: expected -o OUTPUT.tif, --dump FILE.npz or both")
-    elif arguments.linear or arguments.original or arguments.quicklook or arguments.rgb:
+        raise UsageError("decode: expected -o OUTPUT, --dump FILE.npz or both")
+    elif any((arguments.linear, arguments.original, arguments.quicklook, arguments.rgb)):
         raise UsageError("--linear, --original, --quicklook, --rgb: expected -o, too")
+    elif arguments.stac:
+        raise UsageError("--stac: expected -o, too")
     if arguments.rgb:
         product_of(arguments.rgb)
     if arguments.dump and arguments.dump.suffix.lower() != ".npz":
@@ -213,14 +227,17 @@ def _refuse_overwriting(
         UsageError: naming the output.
     """
     images = {option: image for option, image in outputs.items() if image}
-    masks = {f"mask of {option}": mask_path(image) for option, image in images.items()}
+    beside = {
+        f"{what} of {option}": file
+        for option, image in images.items()
+        for what, file in product_of(image).files_of(image).items()
+    }
+    items = {f"--stac, {o}": item_path(image) for o, image in images.items() if arguments.stac}
     others = {"--quicklook": arguments.quicklook, "--json": arguments.json}
     inputs = [*arguments.input, arguments.original, *bundle_files(arguments.bundle)]
-    refuse_overwriting({**images, **masks, **dumps, **others}, inputs)
+    refuse_overwriting({**images, **beside, **items, **dumps, **others}, inputs)
     for image in images.values():
-        mask = mask_path(image)
-        if mask.exists() and not is_mask(mask):
-            raise UsageError(f"-o {image}: its mask {mask} is there and is none, expected no file")
+        product_of(image).check_place(image)
 
 
 def _exit_code(reasons: Sequence[str]) -> int:

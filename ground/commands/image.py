@@ -1,6 +1,7 @@
 """What `decode -o` writes: image, mask and quicklook."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,16 @@ from ground.decode.decoder import Decoded, Decoder
 from ground.decode.mask import Mask
 from ground.products import geotiff
 from ground.products.demosaic import demosaic
-from ground.products.geotiff import mask_path
 from ground.products.kinds import product_of
+from ground.products.origin import Origin
+from ground.products.stac import write_item
 from ground.scene import Scene
 from ground.station.recording import Pass
+from onboard.bundle import Bundle
 from onboard.errors import UsageError
-from onboard.link.binding import Encoding
+from onboard.link.binding import NO_RUN, Encoding
+from onboard.link.resync import Damage
+from onboard.link.segment import Segment
 
 
 def write_image(
@@ -29,21 +34,25 @@ def write_image(
     """Decode and write an encoding; return figures, a text, and why it is not complete."""
     path = bundle_path(arguments, received, encoding)
     decoder = Decoder(path, arguments.threads, arguments.linear)
+    segments = received.of(encoding)
     with progress_bar(f"decoding scene {encoding.scene_id}") as report:
         decoded = decoder.decode_segments(
-            received.of(encoding),
+            segments,
             encoding.scene_id,
             arguments.width,
             arguments.max_pixels,
             report,
             bands=arguments.bands,
         )
-    mask = mask_path(output)
-    reasons = product_of(output)(output, decoded.scene, decoded.mask)
+    product = product_of(output)
+    origin = _origin(decoded, decoder.bundle, segments, arguments.linear)
+    reasons = product.write(output, decoded.scene, decoded.mask, origin)
+    if arguments.stac:
+        reasons += write_item(output, product.files_of(output), decoded.scene, origin, decoded.mask)
     heard = received.heard[encoding].as_dict(encoding, [decoder.bundle.tag])
     result = {**heard, **_result(decoded, decoder.bundle.name, length)}
     result["linear"] = arguments.linear
-    text = _text(result, output, mask)
+    text = _text(result, output, product.files_of(output).get("mask"))
     if arguments.original:
         original = geotiff.read(arguments.original).image
         valid = decoded.mask != Mask.NODATA
@@ -55,7 +64,8 @@ def write_image(
     if arguments.quicklook:
         _quicklook(arguments, decoded, result)
     if arguments.rgb:
-        reasons += product_of(arguments.rgb)(arguments.rgb, rgb_of(decoded), decoded.mask)
+        shown = product_of(arguments.rgb)
+        reasons += shown.write(arguments.rgb, rgb_of(decoded), decoded.mask, origin)
         text += f"\n{arguments.rgb}: red, green, blue, demosaiced by OpenCV"
     if not decoded.complete:
         lost = np.isin(decoded.mask, (Mask.CONCEALED, Mask.FINE_MISSING)).any()
@@ -88,6 +98,21 @@ def rgb_of(decoded: Decoded) -> Scene:
     return replace(scene, image=image, band_ids=names, facts=colours, bayer=None)
 
 
+def _origin(
+    decoded: Decoded, bundle: Bundle, segments: Sequence[Segment | Damage], linear: bool
+) -> Origin:
+    """Return what a product says of the encoding that it was decoded from."""
+    return Origin(
+        bundle.name,
+        bundle.model_hash.hex(),
+        decoded.reception.scene_id or 0,
+        decoded.reception.run or NO_RUN,
+        sum(segment.size for segment in segments if isinstance(segment, Segment)),
+        decoded.complete,
+        linear,
+    )
+
+
 def _result(decoded: Decoded, name: str, length: int) -> dict[str, Any]:
     pixels = decoded.mask.size
     return {
@@ -104,7 +129,7 @@ def _result(decoded: Decoded, name: str, length: int) -> dict[str, Any]:
     }
 
 
-def _text(result: dict[str, Any], output: Path, mask: Path) -> str:
+def _text(result: dict[str, Any], output: Path, mask: Path | None) -> str:
     shares = ", ".join(
         f"{name.replace('_', ' ')} {share:.2f} %"
         for name, share in result["mask_percent"].items()
@@ -116,7 +141,7 @@ def _text(result: dict[str, Any], output: Path, mask: Path) -> str:
     return (
         f"{output}: {bands} bands, {rows} x {cols} ({bundle}, run {result['run']}); "
         f"segments: {segments}\n"
-        f"{mask}: {shares} (ring of {result['ring']} pixels around losses)"
+        f"{mask or 'its mask'}: {shares} (ring of {result['ring']} pixels around losses)"
     )
 
 

@@ -7,6 +7,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
+from ground.products.origin import PREFIX
+from ground.products.utc import utc_of
 from ground.scene import Scene
 from onboard.link.cuc import time_text
 from onboard.link.facts import Facts, Tag
@@ -25,8 +27,12 @@ _OWN_DOMAINS = {
 _UNWRITTEN = ("ns", "bidx")
 """Keys that rasterio takes for arguments of its own."""
 _FIRST = ("AREA_OR_POINT", "TIFFTAG_DATETIME")
+_OF_BANDS = "SKYBOOK_TAGS_OF_BANDS"
+"""Domain in which tags of bands are, until the file is whole."""
 START_TAG = "START_TIME_TAI"
 """Key of the tag that tells the time of line 0."""
+TIME_TAG = "IMAGERY", "ACQUISITIONDATETIME"
+"""Domain and key in which GDAL's readers of satellite imagery tell the time, UTC."""
 _PALETTE = 2
 _COLOURS = {*range(2), *range(3, 6), *range(7, 17)}
 """Numbers of colour interpretations, palette and alpha left out."""
@@ -50,6 +56,7 @@ def read_facts(dataset: Any, indexes: Sequence[int]) -> tuple[Facts, list[str]]:
     colours = [int(dataset.colorinterp[i - 1]) for i in indexes]
     shown = () if set(colours) <= _NO_COLOURS else tuple(c % 256 for c in colours)
     tags = list(_tags(dataset, indexes))
+    tags = [tag for tag in tags if not tag[1].startswith(PREFIX)]
     kept = [tag for tag in tags if not tag[1].startswith("STATISTICS_")]
     remarks += _left(dataset, indexes, colours) + ["statistics"] * (len(kept) < len(tags))
     remarks += [f"tag {key}" for _, key, _ in kept if key in _UNWRITTEN]
@@ -134,11 +141,25 @@ def write_facts(dataset: Any, scene: Scene) -> None:
         if key in _UNWRITTEN:
             continue
         if place in numbers:
-            dataset.update_tags(numbers[place], **{key: value})
+            dataset.update_tags(numbers[place], _OF_BANDS, **{key: value})
         elif not place.isdigit() and (_is_text(place) or not place):
             dataset.update_tags(ns=place or None, **{key: value})
     if scene.start_time is not None:
         dataset.update_tags(**{START_TAG: time_text(scene.start_time)})
+        if not any(place == TIME_TAG[0] and key == TIME_TAG[1] for place, key, _ in facts.tags):
+            time = utc_of(scene.start_time).isoformat(" ", "seconds")
+            dataset.update_tags(ns=TIME_TAG[0], **{TIME_TAG[1]: time})
+
+
+def in_place(file: memoryview) -> bytes | memoryview:
+    """Return a file that GDAL copied with the tags of its bands where readers look for them.
+
+    GDAL copies either no domains of tags, or of bands nothing but domains (findings/gdal_tags.sh).
+    So `write_facts` puts them into a domain, and here its name goes, spaces in its place.
+    """
+    word = f' domain="{_OF_BANDS}"'.encode()
+    whole = bytes(file)
+    return whole.replace(word, b" " * len(word)) if word in whole else file
 
 
 def _for_each(entries: tuple[_Entry, ...], count: int) -> tuple[_Entry, ...]:

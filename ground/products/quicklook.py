@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image as Picture
 from PIL import ImageDraw, ImageFont
 
+from ground.products.legend import LEGEND, NODATA
 from ground.scene import Scene
 from onboard.errors import InputError, UsageError
 from onboard.image.files import Image
@@ -18,15 +19,7 @@ SMALLEST_PANEL = 240
 PERCENTILES = (2, 98)
 MARGIN, LINE, FONT_SIZE = 8, 20, 13
 PAPER, INK = (255, 255, 255), (20, 20, 20)
-NODATA = 4
 GREY = (0, 0, 0)
-LEGEND = (
-    ("0 complete", (38, 110, 62)),
-    ("1 refinement influenced", (132, 186, 91)),
-    ("2 fine layers missing", (244, 196, 66)),
-    ("3 concealed", (200, 52, 44)),
-    ("4 nodata", (120, 120, 120)),
-)
 
 Panel = NDArray[np.uint8]
 
@@ -72,7 +65,7 @@ def quicklook(
         grey = _shrink(_error(original, decoded, high - low) * (mask != NODATA), step)
         panels.insert(0, ("original", _colour(_shrink(original, step), low, high, shown)))
         panels.append((f"|error| x {gain:g}", _colour(grey * gain, np.zeros(1), np.ones(1), GREY)))
-    colours = np.array([colour for _, colour in LEGEND], np.uint8)
+    colours = np.array([entry.colour for entry in LEGEND], np.uint8)
     panels.append(("mask", colours[_blocks(mask[None], step).max(axis=(2, 4))[0]]))
     with open_whole(path) as file:
         _sheet(panels, caption).save(file, "PNG")
@@ -148,8 +141,9 @@ def _sheet(panels: list[tuple[str, Panel]], caption: str) -> Picture.Image:
     below = top + rows + MARGIN
     draw.text((MARGIN, below + LINE * len(LEGEND)), caption, INK, font)
     left = MARGIN + (len(panels) - 1) * pitch
-    for index, (name, colour) in enumerate(LEGEND):
+    for index, entry in enumerate(LEGEND):
         line = below + index * LINE
-        draw.rectangle((left, line, left + FONT_SIZE, line + FONT_SIZE), colour)
-        draw.text((left + FONT_SIZE + MARGIN, line - 1), name, INK, font)
+        draw.rectangle((left, line, left + FONT_SIZE, line + FONT_SIZE), entry.colour)
+        text = f"{entry.value} {entry.meaning}"
+        draw.text((left + FONT_SIZE + MARGIN, line - 1), text, INK, font)
     return sheet

@@ -101,6 +101,13 @@ class Segment:
         """
         return pack_segments([self])[0]
 
+    @property
+    def size(self) -> int:
+        """Bytes that it takes, CRC included."""
+        around = (0 if self.kind in BOUND else TAG_BYTES) + (_EDGE.size if self.edge else 0)
+        sizes = (_WIDE_FLAG if is_wide(self.tile) else 0) | (_FIRST_FLAG if self.first else 0)
+        return _START.size + _REST[sizes].size + around + len(self.body) + CRC_BYTES
+
     def _message(self) -> bytes:
         """Return the bytes before the CRC."""
         self._check()

@@ -28,8 +28,7 @@ from benchmarks.scenes import mosaic
 from ground.decode.decoder import Decoder
 from ground.decode.mask import Mask
 from ground.metrics import psnr
-from ground.products.geotiff import jpeg2000_decode, jpeg2000_encode
-from ground.products.jpeg2000 import jpeg2000_at_bytes
+from ground.products.jpeg2000 import jpeg2000_at_bytes, jpeg2000_decode, jpeg2000_encode
 from ground.scene import Scene
 from onboard.encoder import Encoder, Options
 from onboard.errors import BundleError, InputError, UsageError

@@ -12,14 +12,9 @@ from hypothesis import strategies as st
 from scipy.io import netcdf_file
 
 from ground.metrics import psnr
-from ground.products.geotiff import (
-    jpeg2000_decode,
-    jpeg2000_encode,
-    read,
-    write,
-    write_mask,
-)
-from ground.products.jpeg2000 import jpeg2000_at_bytes
+from ground.products.decoded import write_mask
+from ground.products.geotiff import read, write
+from ground.products.jpeg2000 import jpeg2000_at_bytes, jpeg2000_decode, jpeg2000_encode
 from ground.scene import Scene
 from ground.scenes.procedural import procedural
 from ground.scenes.spyndex import spyndex_scene

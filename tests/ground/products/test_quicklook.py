@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
-from ground.products.quicklook import LEGEND, quicklook
+from ground.products.legend import LEGEND
+from ground.products.quicklook import quicklook
 from ground.scene import Scene
 from ground.scenes.procedural import procedural
 from onboard.errors import InputError, UsageError
@@ -41,7 +42,7 @@ def test_four_panels_show_image_error_and_mask(tmp_path, image):
     assert (shown[~same].astype(int) >= original[~same]).all()
     assert error[same].max() == 0
     assert error[~same].min() == 255
-    for code, (_, colour) in enumerate(LEGEND):
+    for code, colour in enumerate(entry.colour for entry in LEGEND):
         assert tuple(codes[code * 40 + 20, 275]) == colour
 
 
@@ -105,7 +106,7 @@ def test_without_an_original_two_panels_in_grey(tmp_path, image, bands):
     shown, codes = panels(tmp_path / "a.png", 2)
     np.testing.assert_array_equal(shown[..., 0], shown[..., 2])
     assert shown.max() > shown.min()
-    assert (codes == LEGEND[3][1]).all()
+    assert (codes == LEGEND[3].colour).all()
 
 
 def test_large_scenes_shrink_and_a_single_lost_pixel_stays_visible(tmp_path):
@@ -117,7 +118,7 @@ def test_large_scenes_shrink_and_a_single_lost_pixel_stays_visible(tmp_path):
     assert width == 8 + 2 * (434 + 8)
     assert height < 900
     sheet = np.asarray(Picture.open(tmp_path / "a.png"))
-    assert (sheet[TOP : TOP + 700, 450:] == LEGEND[3][1]).all(axis=-1).sum() == 1
+    assert (sheet[TOP : TOP + 700, 450:] == LEGEND[3].colour).all(axis=-1).sum() == 1
 
 
 def test_signed_and_tiny_images_have_a_quicklook(tmp_path):

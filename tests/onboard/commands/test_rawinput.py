@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ground.decode.decoder import Decoder
+from ground.products.decoded import write_product
 from ground.products.geotiff import read as read_tif
-from ground.products.geotiff import write_product
 from ground.scenes.procedural import procedural
 from onboard.__main__ import main
 from onboard.bundle import find

@@ -1,0 +1,41 @@
+"""Legend: what the values of a mask mean, in words and colours, in every product."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Entry(NamedTuple):
+    """One value of a mask.
+
+    Attributes:
+        value: as `ground.decode.mask.Mask` has it.
+        name: one word, or some with `_` between them.
+        colour: red, green and blue, 0 to 255.
+        meaning: in a few words.
+        hidden: whether what stands in the image there is no measurement.
+    """
+
+    value: int
+    name: str
+    colour: tuple[int, int, int]
+    meaning: str
+    hidden: bool
+
+
+LEGEND = (
+    Entry(0, "complete", (38, 110, 62), "complete", False),
+    Entry(1, "influenced", (132, 186, 91), "refinement influenced", False),
+    Entry(2, "fine_missing", (244, 196, 66), "fine layers missing", False),
+    Entry(3, "concealed", (200, 52, 44), "concealed", True),
+    Entry(4, "nodata", (120, 120, 120), "nodata", True),
+)
+CONCEALED, NODATA = 3, 4
+NOT_WRITTEN = 255
+"""Value of pixels of a mask that was never written, as of a chunk that is missing."""
+
+
+def hidden(mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Return where an image holds no measurement: what was lost, and what has no data."""
+    return np.isin(mask, [entry.value for entry in LEGEND if entry.hidden])

@@ -1,0 +1,67 @@
+"""Origin: what a product says of the encoding that it was decoded from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ground.products.legend import LEGEND
+
+PREFIX = "SKYBOOK_"
+"""Of the keys of the tags that tell it."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a product was decoded from.
+
+    Attributes:
+        bundle: name of the model.
+        model_hash: SHA-256 of what its streams depend on, 64 hexadecimal digits.
+        scene_id: id of the scene.
+        run: run of the encoding; 0 for none.
+        received: bytes of its segments that arrived, heads and checks included.
+        complete: whether all of it arrived.
+        linear: whether no decoder network refined it.
+        expected_psnr: expected PSNR in dB; None where nothing tells it.
+        peak: peak of that PSNR.
+    """
+
+    bundle: str
+    model_hash: str
+    scene_id: int
+    run: int
+    received: int
+    complete: bool
+    linear: bool = False
+    expected_psnr: float | None = None
+    peak: int | None = None
+
+    def tags(self, mask: NDArray[np.uint8]) -> dict[str, str]:
+        """Return key and text of each thing that is known, and the shares of the mask in percent.
+
+        Args:
+            mask: uint8 (rows, cols), values of `LEGEND`.
+        """
+        found = {
+            "MODEL": self.bundle,
+            "MODEL_HASH": self.model_hash,
+            "SCENE_ID": str(self.scene_id),
+            "RUN": str(self.run),
+            "BYTES_RECEIVED": str(self.received),
+            "COMPLETE": "yes" if self.complete else "no",
+            "IMAGE": "linear" if self.linear else "refined",
+        }
+        if self.expected_psnr is not None:
+            found["EXPECTED_PSNR_DB"] = f"{self.expected_psnr:.2f}"
+            found["EXPECTED_PSNR_PEAK"] = str(self.peak)
+        for entry in LEGEND:
+            share = 100 * np.count_nonzero(mask == entry.value) / mask.size
+            found[f"PERCENT_{entry.name.upper()}"] = f"{share:.4g}"
+        return {PREFIX + key: text for key, text in found.items()}
+
+
+def is_product(tags: Mapping[str, str]) -> bool:
+    """Return whether the tags of a file say that it was decoded here."""
+    return PREFIX + "MODEL_HASH" in tags

@@ -1,0 +1,60 @@
+"""Overviews: an image and its mask at half the size, without what is no measurement."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ground.products.legend import CONCEALED, NODATA, hidden
+
+_ROWS_AT_ONCE = 512
+
+
+def halved(
+    image: NDArray[Any], mask: NDArray[np.uint8], nodata: int | None
+) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    """Return image (bands, rows, cols) and mask (rows, cols) with pixels of 2 x 2.
+
+    A pixel is the mean of those that hold a measurement, and its mask the highest of theirs. Of
+    none but concealed and nodata ones it is concealed, the mean of the concealed ones; of nodata
+    alone it is nodata.
+
+    Args:
+        image: samples.
+        mask: values of `legend.LEGEND`.
+        nodata: value of samples of nodata; None for 0.
+    """
+    bands, rows, cols = image.shape
+    shape = -(-rows // 2), -(-cols // 2)
+    coarse, worth = np.empty((bands, *shape), image.dtype), np.empty(shape, np.uint8)
+    for first in range(0, shape[0], _ROWS_AT_ONCE):
+        here = slice(first, min(first + _ROWS_AT_ONCE, shape[0]))
+        fine = slice(2 * here.start, 2 * here.stop)
+        codes = _quarters(mask[None, fine])[:, 0]
+        counts, worth[here] = _counting(codes)
+        weights = counts.astype(np.float32)
+        total = np.maximum(weights.sum(axis=0), 1)
+        for band in range(bands):
+            quarters = _quarters(image[band : band + 1, fine])[:, 0].astype(np.float32)
+            mean = (quarters * weights).sum(axis=0) / total
+            coarse[band, here] = np.rint(mean)
+            coarse[band, here][worth[here] == NODATA] = nodata or 0
+    return coarse, worth
+
+
+def _quarters(image: NDArray[Any]) -> NDArray[Any]:
+    """Return (4, bands, rows / 2, cols / 2), the border repeated where a side is odd."""
+    _, rows, cols = image.shape
+    even = np.pad(image, ((0, 0), (0, rows % 2), (0, cols % 2)), "edge")
+    return np.stack([even[:, row::2, col::2] for row in range(2) for col in range(2)])
+
+
+def _counting(codes: NDArray[np.uint8]) -> tuple[NDArray[np.bool_], NDArray[np.uint8]]:
+    """Return which of four pixels count, (4, rows, cols), and the value of them together."""
+    measured = ~hidden(codes)
+    concealed = codes == CONCEALED
+    any_measured, any_concealed = measured.any(axis=0), concealed.any(axis=0)
+    counts = np.where(any_measured, measured, concealed)
+    best = np.where(measured, codes, 0).max(axis=0)
+    rest = np.where(any_concealed, CONCEALED, NODATA)
+    return counts, np.where(any_measured, best, rest).astype(np.uint8)
