@@ -53,6 +53,7 @@ ARROWS: dict[str, str] = {
     "ground.station": "onboard",
     "ground.products": "onboard scene",
     "ground.decode": "onboard scene metrics",
+    "ground.chunks": "onboard decode",
     "ground.scenes": "onboard scene products",
     "ground.train": "onboard metrics scene scenes decode",
     "ground.commands": "onboard metrics scene station products decode scenes train",

@@ -111,7 +111,9 @@ class Decoder:
     Graphs run single-threaded, several at once: pixels do not depend on the number of threads.
     """
 
-    def __init__(self, bundle_path: Path, threads: int = 1, linear: bool = False) -> None:
+    def __init__(
+        self, bundle_path: Path, threads: int = 1, linear: bool = False, exact: bool = False
+    ) -> None:
         """Open a bundle.
 
         Args:
@@ -119,6 +121,8 @@ class Decoder:
             threads: parts of a scene at once.
             linear: leave the image as the bundle alone gives it (SPEC.md, section 12), with no
                 decoder graph.
+            exact: make the exact image (SPEC.md, section 12), which is linear and the same on every
+                machine.
 
         Raises:
             UsageError: only the graph makes an image of what this bundle writes.
@@ -127,9 +131,10 @@ class Decoder:
         if threads < 1:
             raise UsageError(f"threads: expected 1 or more, found {threads}")
         self.bundle: Bundle = load(str(bundle_path))
-        rebuilder = rebuilder_of(self.bundle)
+        self._exact = exact
+        rebuilder = rebuilder_of(self.bundle, exact=exact)
         self._rebuilders = {(*self._form(self.bundle), False, False): rebuilder}
-        if linear:
+        if linear or exact:
             if not rebuilder.refines:
                 raise UsageError(
                     f"linear image: expected a bundle of coder rans; {self.bundle.name} has none, "
@@ -213,7 +218,7 @@ class Decoder:
         product = Product(image, mask, header, grid)
         form = *self._form(bundle), header.bayer is not None, reception.is_bounded
         if form not in self._rebuilders:
-            rebuilder = rebuilder_of(bundle, reception.is_bounded)
+            rebuilder = rebuilder_of(bundle, reception.is_bounded, self._exact)
             self._rebuilders[form] = rebuilder.for_mosaic() if header.bayer else rebuilder
         rebuilder = self._rebuilders[form]
         network = self._network(bundle, header)

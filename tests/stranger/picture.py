@@ -29,12 +29,25 @@ def _turns():
     return cosine, sine
 
 
-def linear_tile(bundle, tile):
-    """Return the linear image of a tile, float64 (bands, rows, cols), whole positions [12]."""
-    image = unheld(bundle, tile)
+def as_it_is(numbers):
+    """Leave numbers of the linear image as they are."""
+    return numbers
+
+
+def settled(numbers):
+    """Return numbers of the exact image as multiples of 1/64 DN, within their limits [12]."""
+    return np.clip(np.rint(numbers * 64) / 64, -(2**22), 2**22)
+
+
+def linear_tile(bundle, tile, settle=as_it_is):
+    """Return the linear image of a tile, float64 (bands, rows, cols), whole positions [12].
+
+    With `settled` it is the exact image.
+    """
+    image = unheld(bundle, tile, settle)
     if not is_held(bundle, tile):
         return image
-    return image + _rebuilt(bundle, tile, _excess(bundle, tile, image)) - _means(tile)
+    return image + _rebuilt(bundle, tile, _excess(bundle, tile, image, settle), 0, settle)
 
 
 def is_held(bundle, tile):
@@ -43,9 +56,14 @@ def is_held(bundle, tile):
     return tile.whole == bundle.layers and (tile.code <= 112 or 2 * ac.sum() >= ac.size)
 
 
-def unheld(bundle, tile):
+def unheld(bundle, tile, settle=as_it_is):
     """Return the linear image of a tile before it is held to its symbols."""
-    return _rebuilt(bundle, tile, _steps(bundle, tile))
+    return _rebuilt(bundle, tile, _steps(bundle, tile), _means(tile), settle)
+
+
+def _step(tile, settle):
+    """Return the step of a tile in DN."""
+    return tile.step if settle is as_it_is else np.rint(tile.step * 4096) / 4096
 
 
 def _means(tile):
@@ -66,11 +84,11 @@ def _steps(bundle, tile):
     return (tile.symbol - points) / 2 + value
 
 
-def _rebuilt(bundle, tile, steps):
+def _rebuilt(bundle, tile, steps, means, settle):
     """Return an image of latents (rows, cols, channels) in steps, channels in order."""
     rows, cols, _ = steps.shape
     latents = np.zeros(steps.shape)
-    latents[..., bundle.order] = steps * tile.step
+    latents[..., bundle.order] = settle(steps * _step(tile, settle))
     latents = latents.reshape(rows, cols, bundle.bands, 8, 8)
     parity = (-1.0) ** np.arange(8)
     wide = np.concatenate(
@@ -83,15 +101,15 @@ def _rebuilt(bundle, tile, steps):
         for col in range(cols + 2):
             laid = np.tensordot(wide[row, col], bundle.synthesis / 2.0**14, 1)
             planes[:, 8 * row : 8 * row + 16, 8 * col : 8 * col + 16] += laid
-    planes = planes[:, 12 : 12 + 8 * rows, 12 : 12 + 8 * cols]
+    planes = settle(planes[:, 12 : 12 + 8 * rows, 12 : 12 + 8 * cols])
     turned = np.tensordot(band_transform(tile.angles, bundle.bands) / 2.0**14, planes, 1)
-    return turned + _means(tile)
+    return settle(turned + means)
 
 
-def _excess(bundle, tile, image):
+def _excess(bundle, tile, image, settle):
     """Return how far latents of an image are outside of the cells of their symbols, in steps."""
     turn = band_transform(tile.angles, bundle.bands).T / 2.0**14
-    planes = np.tensordot(turn, image - _means(tile), 1)
+    planes = settle(np.tensordot(turn, image - _means(tile), 1))
     wide = np.pad(planes, ((0, 0), (4, 4), (4, 4)), mode="symmetric")
     rows, cols, _ = tile.symbol.shape
     sums = np.zeros((rows, cols, bundle.bands, 64))
@@ -101,9 +119,9 @@ def _excess(bundle, tile, image):
             window = wide[:, 8 * row : 8 * row + 16, 8 * col : 8 * col + 16]
             sums[row, col] = window.reshape(bundle.bands, 256) @ filters.T
     latents = sums.reshape(rows, cols, -1)[..., bundle.order]
-    latents = latents * bundle.mantissas[0] / 2.0**20 / tile.step
+    latents = latents * (bundle.mantissas[0] / 2.0**20 / _step(tile, settle))
     symbol = tile.symbol / (2 if tile.dependent else 1)
-    half = np.full(symbol.shape, 0.1)
+    half = np.full(symbol.shape, np.float64(np.float32(0.1)))
     if not tile.dependent:
         half = np.where(symbol == 0, np.maximum(bundle.dead[tile.row] / 64, 0.5), half)
     half[tile.level <= bundle.skip] = np.inf
@@ -111,14 +129,14 @@ def _excess(bundle, tile, image):
     return excess - np.clip(excess, -half, half)
 
 
-def linear_scene(scene):
+def linear_scene(scene, settle=as_it_is):
     """Return the linear image of a scene, float64 (bands, rows, cols), in parts of a DN [12]."""
     bundle = scene.bundle
     image = np.zeros((scene.bands, scene.height, scene.width))
     for row, col, tile in scene.tiles.values():
         if tile.state != ALL_NODATA:
             here = image[:, row : row + bundle.tile, col : col + bundle.tile]
-            found = linear_tile(bundle, tile)
+            found = linear_tile(bundle, tile, settle)
             if scene.is_mosaic:
                 found = moved_back(found, tile)
             here[:] = found[:, : here.shape[1], : here.shape[2]]

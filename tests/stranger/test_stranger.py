@@ -119,6 +119,14 @@ def test_streams(bundle: Any, name: str) -> None:
     assert ((ours.mask == Mask.NODATA) == nodata).all()
 
 
+@pytest.mark.parametrize("name", ["fine", "coarse, dependent"])
+def test_the_exact_image_is_the_same_to_the_last_bit(bundle: Any, name: str) -> None:
+    stream, read = received(name)
+    ours = Decoder(PATH, exact=True).decode(stream).scene.image
+    assert (picture.samples(read, picture.linear_scene(read, picture.settled)) == ours).all()
+    assert (picture.samples(read, picture.linear_scene(read)) != ours).any()
+
+
 def test_the_matrices_of_a_mosaic_are_those_of_the_page() -> None:
     for side, crc in zip(range(8, 65, 8), re.findall(r"\b[0-9A-F]{8}\b", CRC_ROW), strict=True):
         assert crc32c(picture.quarter(side).astype(">i2").tobytes()) == int(crc, 16)

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ground.decode.lapped.synthesis import LinearTiles, linear_bands
+from ground.decode.lapped.synthesis import LinearTiles, Real, linear_bands, settled
 from onboard.codec.lapped import bandtransform
 from onboard.codec.lapped.context import FREQUENCIES, LATTICES, LEVELS, Ints
 from onboard.codec.lapped.model import LappedModel
@@ -30,7 +30,7 @@ ANALYSIS_UNIT = 1 << 20
 """Latents times the first mantissa over this are DN (SPEC.md, section 12)."""
 
 
-def pays(found: Read, steps: NDArray[np.float32]) -> NDArray[np.bool_]:
+def pays(found: Read, steps: Real) -> NDArray[np.bool_]:
     """Return which tiles are held to their symbols, whose steps in DN are given."""
     total, count = np.zeros(len(steps)), 0
     for layer in found.layers[LATTICES:]:
@@ -59,30 +59,29 @@ def half_cells(
     return half
 
 
-def project(
-    coder: LappedModel, bands: NDArray[np.float32], sent: LinearTiles, cells: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def project(coder: LappedModel, bands: Real, sent: LinearTiles, cells: NDArray[np.float32]) -> Real:
     """Return tiles whose latents are in their cells, nearly.
 
     Args:
         coder: lapped codec.
-        bands: float32 (tiles, bands, rows, cols) DN, from `linear_bands`.
+        bands: (tiles, bands, rows, cols) DN, from `linear_bands`.
         sent: symbols of the tiles, predictions included, without codewords.
         cells: float32 (tiles, rows / 8, cols / 8, channels), half the cell of each symbol, see
             `half_cells`.
     """
     count, depth, rows, cols = bands.shape
-    matrix = bandtransform.matrix(sent.angles, depth).astype(np.float32)
-    matrix /= np.float32(1 << bandtransform.SHIFT)
-    flat = bands.reshape(count, depth, -1) - sent.means[:, :, None].astype(np.float32)
-    planes = (matrix @ flat).reshape(-1, rows, cols)
+    kind = bands.dtype
+    matrix = bandtransform.matrix(sent.angles, depth).astype(kind)
+    matrix /= 1 << bandtransform.SHIFT
+    flat = bands.reshape(count, depth, -1) - sent.means[:, :, None].astype(kind)
+    planes = settled(matrix @ flat).reshape(-1, rows, cols)
     latents = coder.transform.analyse(planes)
     latents = latents.reshape(count, depth, *latents.shape[1:]).transpose(0, 2, 3, 1, 4)
     latents = latents.reshape(*cells.shape[:3], depth * FREQUENCIES)[..., coder.contexts.order]
-    unit = np.float32(coder.transform.mantissas[0] / ANALYSIS_UNIT)
+    unit = kind.type(coder.transform.mantissas[0] / ANALYSIS_UNIT)
     latents *= (unit / sent.steps)[:, None, None, None]
-    excess: NDArray[np.float32] = sent.values - latents
+    excess = sent.values - latents
     excess -= np.clip(excess, -cells, cells)
     away = replace(sent, values=excess, means=np.zeros_like(sent.means))
-    moved: NDArray[np.float32] = bands + linear_bands(coder, away)
+    moved: Real = bands + linear_bands(coder, away)
     return moved

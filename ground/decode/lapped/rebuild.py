@@ -25,6 +25,7 @@ from onboard.bundle import Bundle
 from onboard.codec.lapped.codec import LappedCodec
 from onboard.codec.lapped.context import LATTICES
 from onboard.codec.lapped.read.layers import LayerReader
+from onboard.errors import UsageError
 from onboard.image.tiles import TileGrid
 from onboard.link.header import SceneHeader
 
@@ -37,13 +38,21 @@ _TILES_AT_ONCE = 256
 class LappedRebuilder:
     """Works on bands of tile rows, so that memory beyond the image depends on its width."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, exact: bool = False) -> None:
+        """Take the codec of a bundle; `exact`: reckon as for the exact image (SPEC.md, 12)."""
+        self._exact = exact
         self._coder = LappedCodec.of(bundle.codec).model
         self._reader = LayerReader(self._coder)
         self._bounded = BoundedRebuilder(bundle) if bundle.bounded else None
 
     def for_mosaic(self) -> "LappedRebuilder":
-        """Return what rebuilds the planes of a Bayer mosaic."""
+        """Return what rebuilds the planes of a Bayer mosaic.
+
+        Raises:
+            UsageError: the exact image is asked for.
+        """
+        if self._exact:
+            raise UsageError("exact image: expected no Bayer mosaic, whose planes are moved back")
         found = copy(self)
         front_end = self._coder.front_end.for_mosaic()
         found._coder = replace(self._coder, front_end=front_end)
@@ -167,7 +176,7 @@ class LappedRebuilder:
         for lane in found.wrong:
             reception.refuse(f"tile {list(sides)[lane.tile]}: symbols do not end")
         layers = self._coder.contexts.layers
-        rebuilt = linear_tiles(self._coder, found, list(sides.values()))
+        rebuilt = linear_tiles(self._coder, found, list(sides.values()), self._exact)
         for index, pixels, whole in zip(sides, rebuilt, found.complete.tolist(), strict=True):
             inside = pixels[:, : tiles[index].rows, : tiles[index].cols]
             step = sides[index].step * found.points.plain_share

@@ -1,7 +1,12 @@
-"""Linear synthesis: symbols of tiles to digital numbers, each tile alone (SPEC.md, section 12)."""
+"""Linear synthesis: symbols of tiles to digital numbers, each tile alone (SPEC.md, section 12).
+
+In float32, or in float64 for the exact image: there every number is a multiple of a power of two,
+and every sum below 2^53 of them, so that it is the same whatever order a processor adds in.
+"""
 
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +21,14 @@ CELL = 4
 """Pixels of a side of what the refinement network sees as one cell."""
 SYNTHESIS_UNIT = 1 << 14
 """What weights of synthesis filters are divided by (SPEC.md, section 12)."""
+GRID = 64
+"""What numbers of the exact image are multiples of 1 over, in DN."""
+LIMIT = 1 << 22
+"""DN; no number of the exact image is farther from 0."""
+STEP_GRID = 4096
+"""What steps of the exact image are multiples of 1 over, in DN."""
+Real = NDArray[Any]
+"""float32, or float64 for the exact image."""
 _PARITY = np.array([1, -1] * (BLOCK // 2), np.float32)
 _ROW_SIGN = np.repeat(_PARITY, BLOCK)
 _COL_SIGN = np.tile(_PARITY, BLOCK)
@@ -26,15 +39,15 @@ class LinearTiles:
     """Tiles of one shape and all that their linear synthesis takes.
 
     Attributes:
-        values: float32 (tiles, rows, cols, channels), what symbols stand for, in steps; channels in
-            the context model's order.
-        steps: float32 (tiles,), step of each tile, DN.
+        values: (tiles, rows, cols, channels), what symbols stand for, in steps; channels in the
+            context model's order. Its type is that of all that follows.
+        steps: (tiles,), step of each tile, DN.
         angles: uint8 (tiles, angles), angles of each band transform.
         means: int64 (tiles, bands), mean of each band, DN.
     """
 
-    values: NDArray[np.float32]
-    steps: NDArray[np.float32]
+    values: Real
+    steps: Real
     angles: NDArray[np.uint8]
     means: NDArray[np.int64]
 
@@ -68,26 +81,38 @@ def reconstruct(
     return found
 
 
-def synthesise(transform: LappedTransform, latents: NDArray[np.float32]) -> NDArray[np.float32]:
+def settled(numbers: Real) -> Real:
+    """Bring float64 numbers, in place, to the grid and the limits of the exact image."""
+    if numbers.dtype == np.float64:
+        numbers *= GRID
+        np.rint(numbers, out=numbers)
+        np.clip(numbers, -LIMIT * GRID, LIMIT * GRID, out=numbers)
+        numbers /= GRID
+    return numbers
+
+
+def synthesise(transform: LappedTransform, latents: Real) -> Real:
     """Return planes (n, 8 rows, 8 cols) of latents (n, rows, cols, 64), mirrored at the border."""
     count, rows, cols, _ = latents.shape
-    wide = np.empty((count, rows + 2, cols + 2, FREQUENCIES), np.float32)
+    kind = latents.dtype
+    wide = np.empty((count, rows + 2, cols + 2, FREQUENCIES), kind)
     wide[:, 1:-1, 1:-1] = latents
     wide[:, 0, 1:-1], wide[:, -1, 1:-1] = latents[:, 0] * _ROW_SIGN, latents[:, -1] * _ROW_SIGN
     wide[:, :, 0], wide[:, :, -1] = wide[:, :, 1] * _COL_SIGN, wide[:, :, -2] * _COL_SIGN
     # Blocks between the middles of positions: each takes a quarter of four filters.
-    around = np.empty((count, rows + 1, cols + 1, 2, 2, FREQUENCIES), np.float32)
+    around = np.empty((count, rows + 1, cols + 1, 2, 2, FREQUENCIES), kind)
     for row, col in product(range(2), repeat=2):
         around[..., row, col, :] = wide[:, row : row + rows + 1, col : col + cols + 1]
     filters = transform.synthesis.reshape(FREQUENCIES, 2, BLOCK, 2, BLOCK)[:, ::-1, :, ::-1]
-    quarters = filters.transpose(1, 3, 0, 2, 4).reshape(-1, FREQUENCIES).astype(np.float32)
-    quarters /= np.float32(SYNTHESIS_UNIT)
+    quarters = filters.transpose(1, 3, 0, 2, 4).reshape(-1, FREQUENCIES).astype(kind)
+    quarters /= SYNTHESIS_UNIT
     blocks = (around.reshape(-1, len(quarters)) @ quarters).reshape(
         count, rows + 1, cols + 1, BLOCK, BLOCK
     )
     planes = blocks.transpose(0, 1, 3, 2, 4).reshape(count, (rows + 1) * BLOCK, -1)
     half = BLOCK // 2
-    return planes[:, half:-half, half:-half]
+    inner: Real = planes[:, half:-half, half:-half]
+    return inner
 
 
 def tile_borders(tile: int, first_row: int, shape: tuple[int, int]) -> NDArray[np.float32]:
@@ -108,28 +133,26 @@ def tile_borders(tile: int, first_row: int, shape: tuple[int, int]) -> NDArray[n
     return found
 
 
-def to_bands(
-    planes: NDArray[np.float32],
-    angles: NDArray[np.uint8],
-    means: NDArray[np.int64],
-) -> NDArray[np.float32]:
+def to_bands(planes: Real, angles: NDArray[np.uint8], means: NDArray[np.int64]) -> Real:
     """Return bands (tiles, bands, rows, cols) in DN of components (tiles * bands, rows, cols)."""
     count, bands = means.shape
-    matrix = bandtransform.matrix(angles, bands).astype(np.float32)
-    matrix /= np.float32(1 << bandtransform.SHIFT)
+    matrix = bandtransform.matrix(angles, bands).astype(planes.dtype)
+    matrix /= 1 << bandtransform.SHIFT
     flat = planes.reshape(count, bands, -1)
     rotated = matrix.transpose(0, 2, 1) @ flat
-    rotated += means[:, :, None].astype(np.float32)
+    rotated += means[:, :, None].astype(planes.dtype)
     return rotated.reshape(count, bands, *planes.shape[1:])
 
 
-def linear_bands(coder: LappedModel, tiles: LinearTiles) -> NDArray[np.float32]:
+def linear_bands(coder: LappedModel, tiles: LinearTiles) -> Real:
     """Return bands (tiles, bands, rows, cols) in DN of what the symbols of tiles stand for."""
     count, rows, cols, _ = tiles.values.shape
     bands = tiles.means.shape[1]
     place = np.argsort(coder.contexts.order)
     latents = tiles.values.take(place, axis=3)
     latents *= tiles.steps[:, None, None, None]
+    latents = settled(latents)
     planes = latents.reshape(count, rows, cols, bands, FREQUENCIES).transpose(0, 3, 1, 2, 4)
     flat = planes.reshape(-1, rows, cols, FREQUENCIES)
-    return to_bands(synthesise(coder.transform, flat), tiles.angles, tiles.means)
+    back = settled(synthesise(coder.transform, flat))
+    return settled(to_bands(back, tiles.angles, tiles.means))

@@ -8,25 +8,36 @@ from numpy.typing import NDArray
 
 from ground.decode.lapped.mosaic import moved_back
 from ground.decode.lapped.projection import half_cells, pays, project
-from ground.decode.lapped.synthesis import LinearTiles, linear_bands, reconstruct
+from ground.decode.lapped.synthesis import (
+    STEP_GRID,
+    LinearTiles,
+    Real,
+    linear_bands,
+    reconstruct,
+)
 from onboard.codec.lapped.frontends.frontend import LappedSide
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.read.layers import Read
 
 
 def linear_tiles(
-    coder: LappedModel, found: Read, sides: Sequence[LappedSide]
-) -> Iterator[NDArray[np.float32]]:
-    """Yield tile by tile float32 (bands, rows, cols) in DN, whole positions.
+    coder: LappedModel, found: Read, sides: Sequence[LappedSide], exact: bool = False
+) -> Iterator[Real]:
+    """Yield tile by tile (bands, rows, cols) in DN, whole positions.
 
     Args:
         coder: lapped codec.
         found: symbols of the tiles.
         sides: side information of each tile.
+        exact: whether to reckon as for the exact image (SPEC.md, section 12), in float64.
     """
+    steps = np.array([side.step for side in sides])
+    if exact:
+        steps = np.rint(steps * STEP_GRID) / STEP_GRID
+    kind = np.float64 if exact else np.float32
     tiles = LinearTiles(
-        _values(coder, found),
-        np.array([side.step for side in sides], np.float32),
+        _values(coder, found).astype(kind, copy=False),
+        steps.astype(kind),
         np.array([side.angles for side in sides], np.uint8),
         np.array([side.means for side in sides], np.int64),
     )
@@ -37,10 +48,10 @@ def linear_tiles(
         here = slice(number, number + 1)
         bands = linear_bands(coder, tiles.take(here))
         if symbols is not None and fine[number]:
-            sent, cells = replace(tiles, values=symbols[0]), symbols[1]
+            sent, cells = replace(tiles, values=symbols[0].astype(kind, copy=False)), symbols[1]
             bands = project(coder, bands, sent.take(here), cells[here])
         if coder.front_end.aligned:
-            bands = moved_back(bands, tiles.means[here])
+            bands = moved_back(bands.astype(np.float32), tiles.means[here])
         yield from bands
 
 

@@ -61,14 +61,14 @@ class LappedTransform:
         ) >= (1 << 31) - (1 << 16):
             raise BundleError("transform: step mantissas do not fit 32-bit products")
 
-    def analyse(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
+    def analyse(self, planes: NDArray[Any]) -> NDArray[Any]:
         """Return latents (n, rows/8, cols/8, 64) of integer planes (n, rows, cols)."""
         count = len(planes)
         wide = np.pad(planes, ((0, 0), (4, 4), (4, 4)), mode="symmetric")
         windows = sliding_window_view(wide, (2 * BLOCK, 2 * BLOCK), (1, 2))[:, ::BLOCK, ::BLOCK]
-        weights = self.analysis.reshape(FREQUENCIES, TAPS).astype(np.float32).T
-        latents = np.empty((*windows.shape[:3], FREQUENCIES), np.float32)
-        taps = np.empty((min(count, _PLANES_AT_ONCE), *windows.shape[1:]), np.float32)
+        weights = self.analysis.reshape(FREQUENCIES, TAPS).astype(planes.dtype).T
+        latents = np.empty((*windows.shape[:3], FREQUENCIES), planes.dtype)
+        taps = np.empty((min(count, _PLANES_AT_ONCE), *windows.shape[1:]), planes.dtype)
         for first in range(0, count, _PLANES_AT_ONCE):
             part = windows[first : first + _PLANES_AT_ONCE]
             np.copyto(taps[: len(part)], part)
