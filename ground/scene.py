@@ -50,6 +50,22 @@ class Scene:
     bayer: str | None = None
     remarks: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, image: Image, header: SceneHeader) -> "Scene":
+        """Return an image with all that the scene header of a stream says of it."""
+        bits = header.significant_bits
+        return cls(
+            image,
+            header.nodata,
+            header.geotransform,
+            header.crs,
+            header.band_ids,
+            header.facts,
+            bits if bits < 8 * image.dtype.itemsize else None,
+            header.start_time,
+            header.bayer,
+        )
+
     @property
     def valid(self) -> NDArray[np.bool_]:
         """Where there is data, (rows, cols)."""

@@ -54,6 +54,7 @@ ARROWS: dict[str, str] = {
     "ground.products": "onboard scene",
     "ground.decode": "onboard scene metrics",
     "ground.chunks": "onboard decode",
+    "ground.api": "onboard scene station products decode",
     "ground.scenes": "onboard scene products",
     "ground.train": "onboard metrics scene scenes decode",
     "ground.commands": "onboard metrics scene station products decode scenes train",

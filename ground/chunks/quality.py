@@ -11,14 +11,13 @@ import numpy as np
 
 from onboard import bundle as bundles
 from onboard.codec.bound import Bound
-from onboard.encoder.options import Options
+from onboard.encoder.options import Options, rmse_of
 from onboard.errors import BundleError, UsageError
 from onboard.link.segment import MAX_SEGMENT_BYTES
 
 DEFAULT_BUNDLE = "skybook"
 RATES = ("max_error", "rmse", "psnr", "ratio", "bytes")
 """What may be asked for, one at a time."""
-_PSNR_PEAK, _MOST_PSNR = 65_535, 200
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "bundle": (str,),
     "model_hash": (str,),
@@ -79,8 +78,6 @@ class Quality:
             )
         if self.bytes is not None and self.bytes < 1:
             raise UsageError(f"codec skybook, bytes: expected 1 or more, found {self.bytes}")
-        if self.psnr is not None and not 0 <= self.psnr <= _MOST_PSNR:
-            raise UsageError(f"codec skybook, psnr: expected 0..{_MOST_PSNR}, found {self.psnr}")
         self.options()
 
     @classmethod
@@ -110,9 +107,7 @@ class Quality:
         Raises:
             UsageError: the rate is out of range.
         """
-        rmse = self.rmse
-        if self.psnr is not None:
-            rmse = _PSNR_PEAK / 10 ** (self.psnr / 20)
+        rmse = self.rmse if self.psnr is None else rmse_of(self.psnr)
         return Options(
             segment_bytes=MAX_SEGMENT_BYTES,
             budget=self.bytes,

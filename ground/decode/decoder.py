@@ -223,18 +223,7 @@ class Decoder:
         rebuilder = self._rebuilders[form]
         network = self._network(bundle, header)
         rebuilder.rebuild(reception, product, network, report)
-        full = np.iinfo(dtype).bits
-        scene = Scene(
-            image,
-            header.nodata,
-            header.geotransform,
-            header.crs,
-            header.band_ids,
-            header.facts,
-            header.significant_bits if header.significant_bits < full else None,
-            header.start_time,
-            header.bayer,
-        )
+        scene = Scene.of(image, header)
         if header.bayer:
             scene, mask = scene.joined(), mask.repeat(CELL, axis=0).repeat(CELL, axis=1)
         told = reception.end is not None and reception.header is not None

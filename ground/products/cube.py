@@ -72,6 +72,12 @@ def mask_attributes() -> dict[str, Any]:
     }
 
 
+def origin_attributes(origin: Origin, mask: NDArray[np.uint8] | None) -> dict[str, Any]:
+    """Return what a dataset says of what it was decoded from, see `Origin.tags`."""
+    tags = {key.lower(): text for key, text in origin.tags(mask).items()}
+    return {"source": f"skybook stream, model {origin.bundle}", **tags}
+
+
 def acquired(scene: Scene) -> datetime | None:
     """Return the time of line 0, UTC; None where nothing tells it."""
     return None if scene.start_time is None else utc_of(scene.start_time)
@@ -129,7 +135,4 @@ def _attributes(scene: Scene, mask: NDArray[np.uint8], origin: Origin | None) ->
         found[_TEXT_TAGS] = json.dumps(others)
     if (time := acquired(scene)) is not None:
         found["time_coverage_start"] = f"{time.isoformat()}Z"
-    if origin is not None:
-        found["source"] = f"skybook stream, model {origin.bundle}"
-        found |= {key.lower(): text for key, text in origin.tags(mask).items()}
-    return found
+    return found | (origin_attributes(origin, mask) if origin is not None else {})

@@ -22,7 +22,7 @@ class Origin:
         scene_id: id of the scene.
         run: run of the encoding; 0 for none.
         received: bytes of its segments that arrived, heads and checks included.
-        complete: whether all of it arrived.
+        complete: whether all of it arrived; None where nobody looked.
         linear: whether no decoder network refined it.
         expected_psnr: expected PSNR in dB; None where nothing tells it.
         peak: peak of that PSNR.
@@ -33,16 +33,16 @@ class Origin:
     scene_id: int
     run: int
     received: int
-    complete: bool
+    complete: bool | None
     linear: bool = False
     expected_psnr: float | None = None
     peak: int | None = None
 
-    def tags(self, mask: NDArray[np.uint8]) -> dict[str, str]:
+    def tags(self, mask: NDArray[np.uint8] | None) -> dict[str, str]:
         """Return key and text of each thing that is known, and the shares of the mask in percent.
 
         Args:
-            mask: uint8 (rows, cols), values of `LEGEND`.
+            mask: uint8 (rows, cols), values of `LEGEND`; None where nobody looked.
         """
         found = {
             "MODEL": self.bundle,
@@ -50,15 +50,17 @@ class Origin:
             "SCENE_ID": str(self.scene_id),
             "RUN": str(self.run),
             "BYTES_RECEIVED": str(self.received),
-            "COMPLETE": "yes" if self.complete else "no",
             "IMAGE": "linear" if self.linear else "refined",
         }
+        if self.complete is not None:
+            found["COMPLETE"] = "yes" if self.complete else "no"
         if self.expected_psnr is not None:
             found["EXPECTED_PSNR_DB"] = f"{self.expected_psnr:.2f}"
             found["EXPECTED_PSNR_PEAK"] = str(self.peak)
-        for entry in LEGEND:
-            share = 100 * np.count_nonzero(mask == entry.value) / mask.size
-            found[f"PERCENT_{entry.name.upper()}"] = f"{share:.4g}"
+        if mask is not None:
+            for entry in LEGEND:
+                share = 100 * np.count_nonzero(mask == entry.value) / mask.size
+                found[f"PERCENT_{entry.name.upper()}"] = f"{share:.4g}"
         return {PREFIX + key: text for key, text in found.items()}
 
 

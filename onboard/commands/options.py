@@ -10,7 +10,7 @@ from onboard.bundle.bands import trained_bands
 from onboard.codec.bound import Bound, BoundedBox
 from onboard.commands.commandline import add_json_option
 from onboard.encoder import Options
-from onboard.encoder.options import WINDOWS
+from onboard.encoder.options import WINDOWS, rmse_of
 from onboard.engine.engines import ENGINES
 from onboard.errors import UsageError
 from onboard.image.bands import other_order, short_names
@@ -149,11 +149,7 @@ def encode_options(arguments: argparse.Namespace, window: str, packets: bool) ->
     """
     if arguments.encoding_run == NO_RUN:
         raise UsageError(f"--run: expected 1..{MAX_RUN}, found {arguments.encoding_run}")
-    rmse = arguments.rmse
-    if arguments.psnr is not None:
-        if not 0 <= arguments.psnr <= 200:
-            raise UsageError(f"--psnr: expected 0..200 dB, found {arguments.psnr}")
-        rmse = 65_535 / 10 ** (arguments.psnr / 20)
+    rmse = arguments.rmse if arguments.psnr is None else rmse_of(arguments.psnr)
     return Options(
         arguments.scene_id,
         arguments.segment_bytes,

@@ -11,6 +11,19 @@ from onboard.link.segment import DEFAULT_SEGMENT_BYTES, MAX_SEGMENT_BYTES, MIN_S
 DEFAULT_RATIO = 20.48
 WINDOWS = ("scene", "strip")
 STRIPS_AT_ONCE = 8
+PSNR_PEAK, MOST_PSNR = 65_535, 200
+"""Peak of every PSNR that is asked for, and the greatest, dB."""
+
+
+def rmse_of(psnr: float) -> float:
+    """Return the root mean square error, DN, of a PSNR in dB.
+
+    Raises:
+        UsageError: it is out of range.
+    """
+    if not 0 <= psnr <= MOST_PSNR:
+        raise UsageError(f"PSNR: expected 0..{MOST_PSNR} dB, found {psnr}")
+    return float(PSNR_PEAK / 10 ** (psnr / 20))
 
 
 @dataclass(frozen=True)

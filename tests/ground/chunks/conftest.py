@@ -1,22 +1,18 @@
-"""The codecs as this tree has them, whatever is installed."""
+"""The codecs as this tree has them."""
 
 from pathlib import Path
 
 import pytest
 
+pytest.importorskip("zarr")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def registered() -> None:
-    """Let zarr and numcodecs of this process know the codecs without an entry point."""
-    pytest.importorskip("zarr")
-    import numcodecs.registry
-    from zarr.registry import register_codec
+    """Let zarr and numcodecs know the codecs."""
+    from tests.ground.chunks.entrypoints import register
 
-    from ground.chunks.numcodec import Skybook
-    from ground.chunks.serializer import NAME, SkybookCodec
-
-    register_codec(NAME, SkybookCodec)
-    numcodecs.registry.register_codec(Skybook)
+    register()
 
 
 @pytest.fixture

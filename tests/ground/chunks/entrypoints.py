@@ -3,7 +3,18 @@
 import tomllib
 from pathlib import Path
 
+import numcodecs.registry
+from zarr.registry import register_codec
+
+from ground.chunks.numcodec import Skybook
+from ground.chunks.serializer import NAME, SkybookCodec
 from tests.conftest import ROOT
+
+
+def register() -> None:
+    """Let zarr and numcodecs of this process know the codecs, whatever is installed."""
+    register_codec(NAME, SkybookCodec)
+    numcodecs.registry.register_codec(Skybook)
 
 
 def install(folder: Path) -> Path:

@@ -1,0 +1,101 @@
+"""Source: the encoding of a scene that is opened, out of all that recordings hold."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ground.decode.choice import best_first
+from ground.decode.decoder import Decoder, find_bundle
+from ground.products.origin import Origin
+from ground.station.recording import Bytes, read_pass
+from onboard import bundle as bundles
+from onboard.errors import SkybookError
+from onboard.image.tiles import DEFAULT_MAX_PIXELS
+from onboard.link.binding import NO_RUN, Encoding, bind
+from onboard.link.resync import Damage
+from onboard.link.segment import Segment
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the caller chooses.
+
+    Attributes:
+        scene_id: id of the scene; None where there is one alone.
+        run: encoding of the scene; None for the one of which most arrived.
+        bundle: name or path of the bundle; None for the known one that the stream names.
+        linear: whether to leave the image as the bundle alone gives it, without the decoder graph.
+        max_pixels: most pixels (rows x columns) that a scene may have.
+    """
+
+    scene_id: int | None = None
+    run: int | None = None
+    bundle: str | None = None
+    linear: bool = False
+    max_pixels: int = DEFAULT_MAX_PIXELS
+
+
+@dataclass(frozen=True)
+class Source:
+    """An encoding, and what decodes it.
+
+    Attributes:
+        decoder: decoder of its bundle.
+        encoding: which it is.
+        segments: what arrived of it.
+        choice: what the caller chose.
+    """
+
+    decoder: Decoder
+    encoding: Encoding
+    segments: Sequence[Segment | Damage]
+    choice: Choice
+
+    @classmethod
+    def of(cls, recordings: Sequence[Bytes], choice: Choice) -> "Source":
+        """Find the encoding in recordings of one pass.
+
+        Raises:
+            UsageError: there are several scenes, and none was chosen.
+            StreamError: there is none like the chosen one.
+            BundleError: its bundle is not known, or damaged.
+        """
+        tags = _tags(choice.bundle)
+        runs = {bind(tag, choice.run) for tag in tags} if choice.run is not None else set()
+        received = read_pass(recordings, None, tags | runs)
+
+        def bundle_of(encoding: Encoding) -> Path:
+            known = None if choice.bundle is None else bundles.find(choice.bundle)
+            return known or find_bundle(received.of(encoding))
+
+        found = received.of_one_scene(choice.scene_id, choice.run, tags)
+        if len(found) > 1:
+            every = {encoding: received.of(encoding) for encoding in found}
+            found = [best_first(every, bundle_of, None, choice.max_pixels)[0].encoding]
+        decoder = Decoder(bundle_of(found[0]), linear=choice.linear)
+        return cls(decoder, found[0], received.of(found[0]), choice)
+
+    def origin(self, run: int | None, complete: bool | None = None) -> Origin:
+        """Return what a dataset says of it, of a run and of whether all of it arrived."""
+        bundle = self.decoder.bundle
+        return Origin(
+            bundle.name,
+            bundle.model_hash.hex(),
+            self.encoding.scene_id,
+            run or NO_RUN,
+            sum(segment.size for segment in self.segments if isinstance(segment, Segment)),
+            complete,
+            self.choice.linear,
+        )
+
+
+def _tags(bundle: str | None) -> set[bytes]:
+    """Return the tag of the bundle that was chosen, or of all known ones."""
+    if bundle is not None:
+        return {bundles.load(bundle).tag}
+    found = set()
+    for path in bundles.known().values():
+        with suppress(SkybookError):
+            found.add(bundles.load(str(path)).tag)
+    return found

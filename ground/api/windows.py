@@ -1,0 +1,173 @@
+"""Windows: parts of a scene, of which only the tiles there and around are decoded.
+
+A window is decoded as a scene of its own, whose tiles are those inside it and as many around as the
+decoder network sees. So its pixels are those of the whole scene; but for what stands in for tiles
+that are lost, which depends on all that arrived.
+"""
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ground.api.source import Source
+from ground.decode.reception import Reception
+from onboard.image.bayer import CELL
+from onboard.image.files import DTYPES
+from onboard.image.tiles import TileGrid
+from onboard.link.binding import NO_RUN, bind
+from onboard.link.header import SceneHeader
+from onboard.link.segment import Kind, Segment
+
+Window = tuple[NDArray[Any], NDArray[np.uint8]]
+"""Image (bands, rows, cols) and mask (rows, cols) of it."""
+_KEPT = 4
+"""Windows that are kept, so that image and mask of one are decoded once."""
+_FILLED = 2
+"""Tiles around a lost one that are decoded, too, to carry in what stands in for it."""
+
+
+@dataclass(frozen=True)
+class Windows:
+    """A scene that is decoded window by window; several threads may ask.
+
+    Attributes:
+        source: what it is decoded from.
+        reception: what arrived, sorted to its tiles.
+        header: scene header, the height filled in.
+        grid: tiles of the scene.
+    """
+
+    source: Source
+    reception: Reception
+    header: SceneHeader
+    grid: TileGrid
+    _lock: Lock = field(default_factory=Lock)
+
+    @classmethod
+    def of(cls, source: Source) -> "Windows | None":
+        """Sort what arrived to its tiles; None where the size of the scene did not arrive.
+
+        Raises:
+            LimitError: the scene is larger than was chosen.
+        """
+        reception = Reception(source.decoder.bundle, source.encoding.scene_id)
+        reception.add_all(source.segments)
+        if reception.header is None:
+            return None
+        grid = reception.grid(None, source.choice.max_pixels)
+        if not (reception.header.height or reception.end):
+            return None
+        return cls(source, reception, replace(reception.header, height=grid.height), grid)
+
+    @property
+    def cell(self) -> int:
+        """Pixels of a side for each of a tile: a Bayer mosaic has tiles of its planes."""
+        return CELL if self.header.bayer else 1
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Bands, rows and columns of the scene."""
+        bands = 1 if self.header.bayer else self.header.bands
+        return bands, self.cell * self.grid.height, self.cell * self.grid.width
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the samples."""
+        return DTYPES[self.header.sample_type]
+
+    @cached_property
+    def _margin(self) -> int:
+        """Tiles around a window that its pixels depend on."""
+        halo = -(-self.source.decoder.network.halo // self.grid.tile)
+        # What stands in for a tile without data depends on those around it.
+        return 2 * halo if self.reception.empty(self.grid) else halo
+
+    @cached_property
+    def _lost(self) -> NDArray[np.bool_]:
+        """Where nothing of a tile can be shown, (rows, across) of tiles."""
+        lost = np.ones((self.grid.rows, self.grid.groups, self.grid.across), np.bool_)
+        for index in range(self.grid.count):
+            lost.flat[index] = all(s.layer for s in self.reception.arrived(index))
+        return np.asarray(lost.any(axis=1))
+
+    def _wide(self, rows: range, cols: range) -> tuple[range, range]:
+        """Return the tiles that are decoded for some: also those that fill in what is lost."""
+        lost = self._lost[rows.start : rows.stop, cols.start : cols.stop].any()
+        margin = max(self._margin, _FILLED * bool(lost))
+        return (
+            range(max(rows.start - margin, 0), min(rows.stop + margin, self.grid.rows)),
+            range(max(cols.start - margin, 0), min(cols.stop + margin, self.grid.across)),
+        )
+
+    @cached_property
+    def _kept(self) -> dict[tuple[range, range], Window]:
+        return {}
+
+    def read(self, rows: NDArray[np.intp], cols: NDArray[np.intp]) -> Window:
+        """Return the pixels where some rows and columns of the scene meet, of all bands."""
+        size = self.cell * self.grid.tile
+        if not (len(rows) and len(cols)):
+            bands, dtype = self.shape[0], self.dtype
+            shape = len(rows), len(cols)
+            return np.zeros((bands, *shape), dtype), np.zeros(shape, np.uint8)
+        across = [
+            range(int(side.min()) // size, int(side.max()) // size + 1) for side in (rows, cols)
+        ]
+        image, mask = self._tiles(across[0], across[1])
+        row, col = (
+            side - tiles.start * size for side, tiles in zip((rows, cols), across, strict=True)
+        )
+        return image[:, row][:, :, col], mask[row][:, col]
+
+    def _tiles(self, rows: range, cols: range) -> Window:
+        """Return all pixels of some rows and columns of tiles."""
+        with self._lock:
+            found = self._kept.pop((rows, cols), None) or self._decode(rows, cols)
+            self._kept[rows, cols] = found
+            if len(self._kept) > _KEPT:
+                del self._kept[next(iter(self._kept))]
+        return found
+
+    def _decode(self, rows: range, cols: range) -> Window:
+        """Decode some rows and columns of tiles as a scene of its own."""
+        grid, tile = self.grid, self.grid.tile
+        down, across = self._wide(rows, cols)
+        header = replace(
+            self.header,
+            height=min(down.stop * tile, grid.height) - down.start * tile,
+            width=min(across.stop * tile, grid.width) - across.start * tile,
+        )
+        decoded = self.source.decoder.decode_segments(
+            [self._scene(header), *self._moved(down, across)],
+            self.source.encoding.scene_id,
+            max_pixels=self.source.choice.max_pixels,
+        )
+        size = self.cell * tile
+        here = tuple(
+            slice((own.start - wide.start) * size, (own.stop - wide.start) * size)
+            for own, wide in ((rows, down), (cols, across))
+        )
+        return decoded.scene.image[:, *here], decoded.mask[here]
+
+    def _scene(self, header: SceneHeader) -> Segment:
+        """Return the segment of a scene header."""
+        binding = bind(self.reception.bundle.tag, self.reception.run or NO_RUN)
+        scene_id = self.source.encoding.scene_id
+        return Segment(Kind.SCENE, scene_id, binding, 0, 0, 0, None, header.pack())
+
+    def _moved(self, down: range, across: range) -> list[Segment]:
+        """Return the segments of some rows and columns of tiles, numbered as if they were all."""
+        grid, found = self.grid, []
+        number = 0
+        for row in down:
+            for group in range(grid.groups):
+                for col in across:
+                    tile = row * grid.columns + group * grid.across + col
+                    moved = self.reception.arrived(tile)
+                    found += [replace(segment, tile=number) for segment in moved]
+                    number += 1
+        return found

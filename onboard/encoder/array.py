@@ -1,0 +1,57 @@
+"""Array: an image that is all there to the bytes of a stream, for callers in Python."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from onboard import bundle as bundles
+from onboard.codec.bound import Bound
+from onboard.encoder.encoder import Encoder
+from onboard.encoder.options import Options, rmse_of
+from onboard.errors import UsageError
+from onboard.link.header import SceneHeader
+
+
+def encode_array(
+    image: Any,
+    bundle: str = "skybook",
+    *,
+    nodata: int | None = None,
+    header: SceneHeader | None = None,
+    psnr: float | None = None,
+    max_error: int | str | None = None,
+    **options: Any,
+) -> bytes:
+    """Return the segments of an image as one stream.
+
+    Args:
+        image: (bands, rows, cols), or (rows, cols) of one band, of uint8, int8, uint16 or int16,
+            of any byte order: whatever numpy takes for an array.
+        bundle: name or path of the bundle.
+        nodata: value of pixels without data.
+        header: what to say of the scene besides: its place, time, names of bands and so on.
+        psnr: PSNR aimed at, dB of peak 65535.
+        max_error: most that a sample may be off: DN, 0 without loss; `D1,D2,...`; `sqrt:K`.
+        options: as of `Options`: `ratio`, `budget` (bytes), `rmse`, `trellis`, `scene_id` and so
+            on. Of all rates one may be asked for; else the ratio is 20.48.
+
+    Raises:
+        InputError: the image has another dtype or shape.
+        UsageError: an option out of range, or several rates.
+        BundleError: there is no such bundle.
+        LimitError: the coarsest encoding takes more than the budget.
+    """
+    samples = np.asarray(image)
+    samples = samples[None] if samples.ndim == 2 else samples
+    header = header or SceneHeader.of(samples)
+    if nodata is not None:
+        header = replace(header, nodata=nodata)
+    if psnr is not None:
+        if options.get("rmse") is not None:
+            raise UsageError("rate: expected a PSNR or an RMSE, found both")
+        options["rmse"] = rmse_of(psnr)
+    if max_error is not None:
+        options["max_error"] = Bound.parse(str(max_error))
+    encoder = Encoder(bundles.load(bundle))
+    return b"".join(encoder.encode(samples, header, Options(**options)))
