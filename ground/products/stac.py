@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,13 +20,14 @@ from ground.scene import Scene
 from onboard.errors import InputError
 from onboard.outputs import open_whole
 
-EXTENSIONS = (
-    "https://stac-extensions.github.io/projection/v2.0.0/schema.json",
-    "https://stac-extensions.github.io/raster/v2.0.0/schema.json",
-    "https://stac-extensions.github.io/file/v2.1.0/schema.json",
-    "https://stac-extensions.github.io/classification/v2.0.0/schema.json",
-    "https://stac-extensions.github.io/processing/v1.2.0/schema.json",
-)
+EXTENSIONS = {
+    "proj": "projection/v2.0.0",
+    "raster": "raster/v2.0.0",
+    "file": "file/v2.1.0",
+    "classification": "classification/v2.0.0",
+    "processing": "processing/v1.2.0",
+}
+"""Name and version by prefix of its fields; an item names those it has fields of."""
 _MEDIA_TYPES = {
     ".tif": "image/tiff; application=geotiff; profile=cloud-optimized",
     ".tiff": "image/tiff; application=geotiff; profile=cloud-optimized",
@@ -96,13 +97,16 @@ def item_of(
     found: dict[str, Any] = {
         "type": "Feature",
         "stac_version": "1.1.0",
-        "stac_extensions": list(EXTENSIONS),
+        "stac_extensions": [],
         "id": product.stem,
         "geometry": geometry,
         "properties": {
             "datetime": f"{time.isoformat()}Z",
             **_projection(place),
-            "processing:software": {"skybook": _version(), origin.bundle: origin.model_hash},
+            "processing:software": {
+                "skybook": _version(),
+                f"bundle {origin.bundle}": origin.model_hash,
+            },
             **{
                 f"skybook:{key.lower().removeprefix('skybook_')}": text
                 for key, text in origin.tags(mask).items()
@@ -111,7 +115,23 @@ def item_of(
         "links": [],
         "assets": assets,
     }
+    used = {key.partition(":")[0] for key in _keys(found)}
+    found["stac_extensions"] = [
+        f"https://stac-extensions.github.io/{name}/schema.json"
+        for prefix, name in EXTENSIONS.items()
+        if prefix in used
+    ]
     return found | ({"bbox": box} if box else {})
+
+
+def _keys(node: Any) -> Iterator[str]:
+    """Yield the name of every field of an item."""
+    if isinstance(node, dict):
+        yield from node
+        node = list(node.values())
+    if isinstance(node, list):
+        for inner in node:
+            yield from _keys(inner)
 
 
 def _time(scene: Scene) -> datetime | None:

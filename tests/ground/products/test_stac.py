@@ -40,7 +40,8 @@ def test_an_item_is_valid_and_names_its_files(tmp_path: Path, suffix: str) -> No
 
 def test_an_item_says_what_the_extensions_ask_for(tmp_path: Path) -> None:
     found = item_for(tmp_path / "a.tif", *product())
-    assert found["stac_extensions"] == list(EXTENSIONS)
+    assert extensions_of(found) == list(EXTENSIONS)
+    assert found["properties"]["processing:software"].keys() == {"skybook", "bundle skybook"}
     assert found["properties"]["datetime"] == "2026-01-01T00:00:00Z"
     assert found["properties"]["proj:code"] == "EPSG:32633"
     assert found["properties"]["proj:shape"] == [600, 520]
@@ -64,6 +65,31 @@ def test_without_a_place_there_is_no_geometry(tmp_path: Path) -> None:
     found = item_for(tmp_path / "a.tif", bare, mask)
     assert found["geometry"] is None
     assert "bbox" not in found
+
+
+def test_an_item_names_the_extensions_that_it_has_fields_of(tmp_path: Path) -> None:
+    """The schema of `raster`, for one, refuses an item that has none of its fields."""
+    scene, mask = product()
+    bare = Scene(scene.image, start_time=scene.start_time)
+    assert extensions_of(item_for(tmp_path / "a.tif", bare, mask)) == [
+        "proj",
+        "file",
+        "classification",
+        "processing",
+    ]
+    assert extensions_of(item_for(tmp_path / "a.nc", scene, mask)) == [
+        "proj",
+        "raster",
+        "file",
+        "processing",
+    ]
+    assert "file" not in extensions_of(item_for(tmp_path / "a.zarr", scene, mask))
+
+
+def extensions_of(item: dict[str, object]) -> list[str]:
+    """Return the prefixes of the extensions that an item names."""
+    names = {f"https://stac-extensions.github.io/{n}/schema.json": p for p, n in EXTENSIONS.items()}
+    return [names[address] for address in item["stac_extensions"]]
 
 
 def test_a_time_of_acquisition_among_the_tags_will_do(tmp_path: Path) -> None:
