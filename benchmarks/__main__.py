@@ -1,5 +1,5 @@
-"""Command line of the benchmarks: demo, rd, bounded, sensors, ablation, resources, link, stream,
-upsets, fuzz, energy, probe, roofline, board-report."""
+"""Command line of the benchmarks: demo, rd, bounded, sensors, ablation, reproduce, resources, link,
+stream, upsets, fuzz, energy, probe, roofline, board-report."""
 
 import argparse
 import sys
@@ -13,6 +13,7 @@ from benchmarks.energy.command import add_energy
 from benchmarks.faults.command import add_fuzz, add_upsets
 from benchmarks.link.command import add_link
 from benchmarks.quality.command import add_demo_and_rd
+from benchmarks.reproduce.command import add_reproduce
 from benchmarks.resources.command import add_resources, add_stream
 from benchmarks.sensors.command import add_sensors
 from onboard.commands.commandline import command_parser, run_command
@@ -24,6 +25,7 @@ def _parser() -> argparse.ArgumentParser:
     add_bounded(commands)
     add_sensors(commands)
     add_ablation(commands)
+    add_reproduce(commands)
     add_resources(commands)
     add_board_report(commands)
     add_stream(commands)

@@ -16,6 +16,7 @@ FLIGHT = {"numpy", "bitarray", "onboard", "rich"}
 ENGINES = {"onnxruntime", "ai_edge_litert", "tflite_runtime"}
 TORCH = {
     "ground/train/bounded/contexts.py",
+    "ground/train/corsa/components.py",
     "ground/train/corsa/losses.py",
     "ground/train/corsa/model.py",
     "ground/train/corsa/quantizer.py",
@@ -73,6 +74,7 @@ ARROWS: dict[str, str] = {
     "benchmarks.quality": "onboard ground codecs scenes",
     "benchmarks.bounded": "onboard ground codecs",
     "benchmarks.sensors": "onboard ground codecs machine quality",
+    "benchmarks.reproduce": "onboard ground codecs machine quality",
     "benchmarks.ablation": "onboard ground codecs scenes quality",
     "benchmarks.link": "onboard ground codecs scenes machine",
     "benchmarks.faults": "onboard ground export codecs scenes machine resources",
@@ -80,7 +82,8 @@ ARROWS: dict[str, str] = {
     "benchmarks.boardreport": "onboard codecs machine resources boards",
     "benchmarks.energy": "onboard ground codecs scenes files resources boards",
     "benchmarks.__main__": (
-        "onboard quality bounded sensors ablation link faults resources boards boardreport energy"
+        "onboard quality bounded sensors ablation reproduce link faults resources boards "
+        "boardreport energy"
     ),
 }
 """Wings that each wing may import, its own package's by their names there; so none imports upward.

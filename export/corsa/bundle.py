@@ -41,9 +41,9 @@ def quantised_levels(model: VqvaeFpn, latent_scales: Sequence[float]) -> tuple[L
         latent_scales: worth of one int8 unit of each level's latents, coarse to fine.
     """
     levels = []
-    width = (model.shape.codewords - 1).bit_length()
     for number, scale in enumerate(latent_scales):
         level = model.shape.levels - 1 - number
+        width = (model.shape.codewords[level] - 1).bit_length()
         codewords = model.quantizer(level).codebook
         in_units = np.rint(codewords.numpy() * UNITS_PER_LATENT / scale)
         codebook = np.clip(in_units, -CODEWORD_LIMIT, CODEWORD_LIMIT).astype(np.int16)

@@ -10,12 +10,21 @@ from ground.train.corsa.train import LOG
 from onboard.bundle import Bundle
 from onboard.codec.corsa.codec import CorsaCodec
 
+_BANDS = {
+    False: "B02 B03 B04 B08 at 10 m",
+    True: "B02 B03 B04 B08 at 10 m, B05 B06 B07 B8A B11 B12 at 20 m with each pixel repeated 2x2",
+}
+_FIGURES = {False: "rd", True: "reproduce corsa-openeo --bundle NAME"}
+"""Benchmark of quality; both by whether there are coarse bands."""
 _TEXT = """\
 # {name}
 
-VQVAE-FPN of the CORSA paper ({levels} levels, {codewords} codewords each) for Sentinel-2 B02 B03
-B04 B08 at 10 m, uint16 digital numbers (reflectance x 10000), tiles of {tile} pixels. Model hash
+VQVAE-FPN of the CORSA paper for Sentinel-2. Model hash
 `{model_hash}`.
+
+- {levels} levels of {codewords} codewords, coarse to fine; tiles of {tile} pixels.
+- {bands};
+  uint16 digital numbers (reflectance x 10000).
 
 ## What it does
 - Payload of a {tile}x{tile} tile, coarse to fine: {payload} = {total} bytes (ratio {ratio:.2f}).
@@ -42,10 +51,10 @@ B04 B08 at 10 m, uint16 digital numbers (reflectance x 10000), tiles of {tile} p
 Mean PSNR16 over {tiles} validation tiles (fp32: the trained network; ort, litert: the int8 bundle
 and its decoder): {psnr}.
 Indices that agree: {agreement}.
-Decoder weights as float16 cost {half:.3f} dB. `python -m export verify {name}` compares the engines
-on the spyndex scene, against the int8 network with its activations unrounded.
+Decoder weights as float16 cost {half:.3f} dB. `python -m export verify {name} --data FOLDER`
+compares the engines, against the int8 network with its activations unrounded.
 
-PSNR against JPEG 2000 on the same scenes: `python -m benchmarks rd`.
+PSNR against JPEG 2000 on the same scenes: `python -m benchmarks {figures}`.
 """
 
 
@@ -82,19 +91,24 @@ def model_card(
         half_cost_db: what float16 decoder weights cost.
     """
     payload: Sequence[int] = bundle.codec.payload_bytes(bundle.tile, bundle.tile)
+    levels = CorsaCodec.of(bundle.codec).levels
+    coarse = bool(stages[-1][0].coarse_bands)
     commands = [
-        f"  `python -m ground train {recipe.name} --codewords {recipe.codewords} --data FOLDER`"
+        f"  `python -m ground train {recipe.name} --codewords "
+        f"{','.join(map(str, recipe.codewords))} --data FOLDER`"
         for recipe, _ in stages
     ]
     return _TEXT.format(
         name=bundle.name,
         levels=bundle.codec.layers,
-        codewords=CorsaCodec.of(bundle.codec).levels[0].codebook.size,
+        codewords=" + ".join(str(level.codebook.size) for level in levels),
+        bands=_BANDS[coarse],
+        figures=_FIGURES[coarse],
         tile=bundle.tile,
         model_hash=bundle.model_hash.hex(),
         payload=" + ".join(map(str, payload)),
         total=sum(payload),
-        ratio=2 * bundle.bands * bundle.tile**2 / sum(payload),
+        ratio=_raw_bytes(stages[-1][0]) / sum(payload),
         macs=bundle.macs_per_pixel,
         commands="\n".join(commands),
         training=training,
@@ -104,6 +118,11 @@ def model_card(
         agreement=_join(verdict.agreement, "{:.2f} %"),
         half=half_cost_db,
     )
+
+
+def _raw_bytes(recipe: Recipe) -> int:
+    """Return the bytes of a tile as it is sensed: coarse bands have a quarter of the pixels."""
+    return 2 * (4 * recipe.bands - 3 * recipe.coarse_bands) * recipe.tile**2 // 4
 
 
 def _join(figures: Mapping[str, float], form: str) -> str:

@@ -14,10 +14,10 @@ from export.corsa.quantise import quantise
 from export.corsa.verify import Maps, Verdict, Verification
 from export.files import write_files
 from ground.decode.graph import open_float_session
-from ground.scenes.folders import read_item, train_items
+from ground.scenes.folders import train_items
 from ground.train.corsa.model import VqvaeFpn
 from ground.train.corsa.recipe import Recipe
-from ground.train.corsa.train import load
+from ground.train.corsa.train import load, reader_of
 
 LARGEST_HALF_COST_DB = 0.02
 
@@ -54,7 +54,7 @@ def export_checkpoint(checkpoint: Path, output: Path, calibration: Path) -> Expo
     bundle = make_bundle(
         output.stem, recipe, model, encoder, {"recipes": [stage.name for stage, _ in stages]}
     )
-    scenes = [read_item(item) for item in validation]
+    scenes = [reader_of(recipe)(item) for item in validation]
     verdicts, decoders = {}, {}
     for half in (False, True):
         decoders[half] = make_decoder(model, bundle, encoder, half)

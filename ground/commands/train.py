@@ -25,7 +25,12 @@ def add_train_command(commands: Commands) -> None:
     train.add_argument("--data", type=Path, required=True, help="folder of scenes, see datasets")
     train.add_argument("-o", "--output", type=Path, help="folder (default runs/NAME-CODEWORDS)")
     train.add_argument("--start-from", help="checkpoint to take weights from, for the recipe's")
-    train.add_argument("--codewords", type=int, help="codewords a level, instead of the recipe's")
+    train.add_argument(
+        "--codewords",
+        type=_codewords,
+        metavar="N[,N]",
+        help="codewords of each level, the finest first; one number for all",
+    )
     train.add_argument("--steps", type=int, help="steps, instead of the recipe's")
     train.add_argument("--seed", type=int, help="seed, instead of the recipe's")
     train.set_defaults(run=_train)
@@ -93,7 +98,7 @@ def _train(arguments: argparse.Namespace) -> int:
         return _train_lapped(arguments, path, changes)
     recipe = Recipe.read(path, **changes)
     print(splits_of(arguments.data)[1], flush=True)
-    output = arguments.output or Path("runs") / f"{recipe.name}-{recipe.codewords}"
+    output = arguments.output or _folder(recipe.name, recipe.codewords)
     console = Console()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(recipe.name, total=recipe.steps)
@@ -116,6 +121,19 @@ def _train(arguments: argparse.Namespace) -> int:
         train(recipe, arguments.data, output, report, console.print)
     print(f"{output}: checkpoint.pt, log.jsonl")
     return 0
+
+
+def _codewords(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(number) for number in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"expected whole numbers, found {text!r:.40}") from error
+
+
+def _folder(name: str, codewords: tuple[int, ...]) -> Path:
+    """Return the folder of a run: that of levels of one size is named by it."""
+    sizes = codewords[:1] if len(set(codewords)) == 1 else codewords
+    return Path("runs") / "-".join([name, *map(str, sizes)])
 
 
 def _train_lapped(arguments: argparse.Namespace, path: Path, changes: dict[str, Any]) -> int:

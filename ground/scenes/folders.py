@@ -183,6 +183,7 @@ def read_tiles(
     stride: int,
     bands: int = 4,
     tell: Callable[[str], None] = lambda _text: None,
+    read_scene: Callable[[Item], Scene] = read_item,
 ) -> NDArray[np.uint16]:
     """Cut scenes into tiles for training.
 
@@ -197,6 +198,7 @@ def read_tiles(
         stride: step from tile to tile, pixels, at least 1; below `size` tiles overlap.
         bands: number of bands wanted.
         tell: called with the number of tiles and scenes, and with what was left out.
+        read_scene: reads an item.
 
     Returns:
         uint16 (n, bands, size, size), in the order of the items, row by row.
@@ -210,7 +212,7 @@ def read_tiles(
     tiles: list[NDArray[np.uint16]] = []
     others: Counter[int] = Counter()
     for item in items:
-        scene = read_item(item)
+        scene = read_scene(item)
         if len(scene.image) != bands:
             others[len(scene.image)] += 1
             continue

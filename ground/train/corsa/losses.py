@@ -10,7 +10,7 @@ FLOOR_DN = 2.0
 """Errors below this (RMSE in DN) are not worth more effort: it keeps flat tiles from ruling."""
 
 
-def log_mse(decoded: Tensor, target: Tensor, steps: Tensor) -> Tensor:
+def log_mse(decoded: Tensor, target: Tensor, steps: Tensor, coarse: int = 0) -> Tensor:
     """Return the mean over tiles of 10 log10 of the squared error: minus the mean PSNR, in dB.
 
     Reported is the mean PSNR over scenes, so each tile counts by its logarithm, bright or dark.
@@ -19,9 +19,20 @@ def log_mse(decoded: Tensor, target: Tensor, steps: Tensor) -> Tensor:
         decoded: decoded tiles (batch, bands, rows, cols) in int8 units.
         target: tiles of the shape of `decoded`, in int8 units, not rounded or clipped.
         steps: steps (batch,), DN per int8 unit.
+        coarse: how many bands, the last ones, have pixels of twice the size, each repeated 2x2;
+            such a pixel counts once, and is decoded as the mean of the four.
     """
-    squared = (decoded - target).square().mean((1, 2, 3)) * steps.square()
+    squared = _mean_square(decoded - target, coarse) * steps.square()
     return 10 * torch.log10(squared + FLOOR_DN**2).mean()
+
+
+def _mean_square(error: Tensor, coarse: int) -> Tensor:
+    """Return the mean square over the samples of each tile (batch,); `coarse` as `log_mse` has."""
+    if not coarse:
+        return error.square().mean((1, 2, 3))
+    sums = error[:, :-coarse].square().sum((1, 2, 3))
+    sums = sums + functional.avg_pool2d(error[:, -coarse:], 2).square().sum((1, 2, 3))
+    return sums / (error[0, :-coarse].numel() + error[0, -coarse:].numel() / 4)
 
 
 def structure_loss(decoded: Tensor, target: Tensor, steps: Tensor) -> Tensor:

@@ -24,13 +24,13 @@ SAMPLE_SCALE = 1 / 16
 
 @dataclass(frozen=True)
 class Architecture:
-    """Shape of a VQVAE-FPN; `depths` and `dims` run from level 0, the finest, upwards."""
+    """Shape of a VQVAE-FPN; lists run from level 0, the finest, upwards."""
 
     bands: int
     tile: int
     depths: tuple[int, ...]
     dims: tuple[int, ...]
-    codewords: int
+    codewords: tuple[int, ...]
     residual_blocks: int
     residual_depth: int
     decoder_depth: int
@@ -215,7 +215,10 @@ class VqvaeFpn(nn.Module):
         super().__init__()
         self.shape = shape
         self.encoder = Encoder(shape)
-        self.quantizers = nn.ModuleList(VectorQuantizer(shape.codewords, d) for d in shape.dims)
+        self.quantizers = nn.ModuleList(
+            VectorQuantizer(codewords, dims)
+            for codewords, dims in zip(shape.codewords, shape.dims, strict=True)
+        )
         self.predictions = nn.ModuleList(
             nn.ConvTranspose2d(above, below, 2, stride=2, bias=False)
             for below, above in zip(shape.dims[:-1], shape.dims[1:], strict=True)

@@ -1,7 +1,7 @@
 """Recipe of CORSA: all that decides a training run."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,6 +20,7 @@ class Recipe(TomlRecipe, Architecture):
     """All that decides a training run, as a TOML file holds it (recipes/corsa-*.toml)."""
 
     name: str
+    coarse_bands: int
     target_rms: int
     stride: int
     steps: int
@@ -38,15 +39,25 @@ class Recipe(TomlRecipe, Architecture):
     def read(cls, path: Path, **changes: Any) -> Self:
         """Read a recipe; `changes` replace single entries.
 
+        One number of codewords is that of every level.
+
         Raises:
             UsageError: as of every recipe; levels that no bundle can have.
         """
         recipe = super().read(path, **changes)
         levels = len(recipe.depths)
-        if not 1 <= levels <= MOST_LEVELS or len(recipe.dims) != levels:
+        if len(recipe.codewords) == 1:
+            recipe = replace(recipe, codewords=recipe.codewords * levels)
+        found = levels, len(recipe.dims), len(recipe.codewords)
+        if not 1 <= levels <= MOST_LEVELS or set(found) != {levels}:
             raise UsageError(
-                f"recipe {path}: depths, dims: expected 1 to {MOST_LEVELS} of each, as many of the "
-                f"one as of the other, found {levels} and {len(recipe.dims)}"
+                f"recipe {path}: depths, dims, codewords: expected 1 to {MOST_LEVELS} of each, as "
+                f"many of the one as of the others, found {found}"
+            )
+        if recipe.coarse_bands >= recipe.bands:
+            raise UsageError(
+                f"recipe {path}: coarse_bands: expected less than the {recipe.bands} bands, found "
+                f"{recipe.coarse_bands}"
             )
         if recipe.tile % 2**levels:
             raise UsageError(
@@ -62,6 +73,7 @@ class Recipe(TomlRecipe, Architecture):
         rates = ("decoder_rate", "encoder_rate", "linear_rate", "commitment", "structure")
         return {
             "bands": (1, 65_535),
+            "coarse_bands": (0, 65_534),
             "tile": (8, 256),
             "target_rms": (1, 127),
             "dims": (1, MAX_DIMS),

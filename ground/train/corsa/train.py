@@ -14,7 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ground.metrics import PEAK_16_BIT, psnr_of_level
-from ground.scenes.folders import Item, read_tiles, train_items
+from ground.scene import Scene
+from ground.scenes.folders import Item, read_item, read_tiles, train_items
+from ground.scenes.tenbands import read_ten_bands
+from ground.train.corsa.components import start_linear_path
 from ground.train.corsa.losses import log_mse, structure_loss
 from ground.train.corsa.model import SAMPLE_SCALE, VqvaeFpn
 from ground.train.corsa.recipe import Recipe
@@ -44,7 +47,8 @@ class TileSet:
         cls, items: Sequence[Item], recipe: Recipe, tell: Callable[[str], None] = lambda _text: None
     ) -> "TileSet":
         """Cut scenes into tiles and send each through the front end; `tell` what they are."""
-        tiles = read_tiles(items, recipe.tile, recipe.stride, recipe.bands, tell)
+        form = recipe.tile, recipe.stride, recipe.bands
+        tiles = read_tiles(items, *form, tell, reader_of(recipe))
         valid = np.ones(tiles.shape[2:], np.bool_)
         samples = np.empty(tiles.shape, np.int8)
         targets = np.empty(tiles.shape, np.float32)
@@ -115,6 +119,11 @@ def train(
     return model
 
 
+def reader_of(recipe: Recipe) -> Callable[[Item], Scene]:
+    """Return what reads the scenes of a recipe."""
+    return read_ten_bands if recipe.coarse_bands else read_item
+
+
 def load(checkpoint: Path) -> tuple[Recipe, VqvaeFpn]:
     """Return the recipe and the model, in evaluation mode, of a checkpoint.
 
@@ -123,7 +132,9 @@ def load(checkpoint: Path) -> tuple[Recipe, VqvaeFpn]:
     """
     try:
         state = torch.load(checkpoint, weights_only=True)
-        entries = state["recipe"] | {k: tuple(state["recipe"][k]) for k in ("depths", "dims")}
+        entries = state["recipe"] | {
+            k: tuple(state["recipe"][k]) for k in ("depths", "dims", "codewords")
+        }
         recipe = Recipe(**entries)
         model = VqvaeFpn(recipe.architecture)
         model.load_state_dict(state["model"])
@@ -176,7 +187,7 @@ def _step(
     model.predictions.requires_grad_(encoder_learns)
     model.quantizers.train(encoder_learns)
     decoded, made = model(_turn(samples, turn).contiguous(memory_format=torch.channels_last))
-    error = log_mse(decoded, _turn(targets, turn), steps)
+    error = log_mse(decoded, _turn(targets, turn), steps, recipe.coarse_bands)
     loss = error + recipe.commitment * torch.stack([q.commitment for q in made]).sum()
     if recipe.structure:
         loss = loss + recipe.structure * structure_loss(decoded, _turn(targets, turn), steps)
@@ -190,6 +201,8 @@ def _step(
 @torch.no_grad()
 def _start(model: VqvaeFpn, tiles: TileSet, recipe: Recipe) -> None:
     """Take over what fits of another model, then set the codebooks by k-means.
+
+    Where bands have two resolutions, the linear path is made of the tiles at hand.
 
     From a model of the same architecture the codebooks are taken over, too.
     """
@@ -208,7 +221,11 @@ def _start(model: VqvaeFpn, tiles: TileSet, recipe: Recipe) -> None:
         model.load_state_dict(fitting, strict=False)
     index = torch.randperm(len(tiles.steps))[:START_TILES].numpy()
     model.eval()
-    latents = model.encoder(tiles.batch(index)[0] * SAMPLE_SCALE)
+    samples = tiles.batch(index)[0] * SAMPLE_SCALE
+    if recipe.coarse_bands:
+        start_linear_path(model, samples, recipe.coarse_bands)
+        return
+    latents = model.encoder(samples)
     model.quantise(latents, start=range(model.shape.levels))
 
 
@@ -223,7 +240,7 @@ def _progress(
         index = np.arange(first, min(first + recipe.batch, len(tiles.steps)))
         samples, targets, steps = tiles.batch(index)
         decoded, _ = model(samples.contiguous(memory_format=torch.channels_last))
-        errors.append(float(log_mse(decoded, targets, steps)) * len(index))
+        errors.append(float(log_mse(decoded, targets, steps, recipe.coarse_bands)) * len(index))
     model.train()
     psnr16 = psnr_of_level(sum(errors) / len(tiles.steps), PEAK_16_BIT)
     levels = range(model.shape.levels)

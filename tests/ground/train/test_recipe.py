@@ -66,10 +66,13 @@ def test_a_lapped_recipe_out_of_limits(
     [
         ("bands", 0, "bands: expected 1..65535"),
         ("tile", 122, "tile: expected a multiple of 4 for 2 levels, found 122"),
-        ("dims", "[16]", "depths, dims: expected 1 to 3 of each"),
+        ("dims", "[16]", "depths, dims, codewords: expected 1 to 3 of each"),
         ("dims", "[16, 29]", "dims: expected 1..28, found 29"),
         ("depths", "128", "depths: expected a list of whole numbers, found 128"),
-        ("codewords", 65_537, "codewords: expected 1..65536"),
+        ("codewords", "[65537]", "codewords: expected 1..65536"),
+        ("codewords", "[16, 16, 16]", "depths, dims, codewords: expected 1 to 3 of each"),
+        ("codewords", 1024, "codewords: expected a list of whole numbers, found 1024"),
+        ("coarse_bands", 4, "coarse_bands: expected less than the 4 bands, found 4"),
         ("target_rms", 128, "target_rms: expected 1..127"),
     ],
 )

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.reproduce.corsaopeneo import standin
 from export.corsa.pipeline import export_checkpoint
 from ground import metrics
 from ground.decode.decoder import Decoder
 from ground.products import geotiff
+from ground.scene import Scene
 from ground.scenes.procedural import procedural
 from ground.train.corsa.losses import structure_loss
 from ground.train.corsa.model import VqvaeFpn
@@ -30,7 +32,7 @@ TINY = {
     "tile": 24,
     "depths": (8, 16),
     "dims": (8, 8),
-    "codewords": 16,
+    "codewords": (16,),
     "residual_blocks": 1,
     "residual_depth": 4,
     "decoder_depth": 8,
@@ -74,9 +76,10 @@ def test_shipped_recipes(path: Path) -> None:
     recipe = Recipe.read(path)
     assert recipe.name == path.stem
     levels = int(path.stem[len("corsa-")])
+    assert len(recipe.codewords) == levels
     assert recipe.depths == (128, 256, 512)[:levels]
     for codewords in (256, 512, 1024):
-        Recipe.read(path, codewords=codewords)
+        assert Recipe.read(path, codewords=(codewords,)).codewords == (codewords,) * levels
 
 
 def test_a_wrong_key_names_the_nearest(tmp_path: Path) -> None:
@@ -153,7 +156,8 @@ def test_three_levels_start_from_two(
     recipe: Recipe, scenes: Path, trained: Path, tmp_path: Path
 ) -> None:
     start = str(trained / "checkpoint.pt")
-    three = replace(recipe, depths=(8, 16, 8), dims=(8, 8, 8), steps=1, start_from=start)
+    shape = {"depths": (8, 16, 8), "dims": (8, 8, 8), "codewords": (16, 16, 16)}
+    three = replace(recipe, **shape, steps=1, start_from=start)  # type: ignore[arg-type]
     model = train(three, scenes, tmp_path)
     assert model.shape.levels == 3
     deep = model.state_dict()["encoder.blocks.0.down.weight"]
@@ -259,7 +263,7 @@ def test_export_of_a_tiny_model(
 
 def test_train_command(scenes: Path, tmp_path: Path) -> None:
     text = find_recipe("corsa-1level").read_text()
-    for key, value in (TINY | {"depths": [8], "dims": [8], "steps": 2}).items():
+    for key, value in (TINY | {"depths": [8], "dims": [8], "codewords": [16], "steps": 2}).items():
         lines = [f"{key} = {value}" if ln.startswith(f"{key} ") else ln for ln in text.split("\n")]
         text = "\n".join(lines)
     (tmp_path / "tiny.toml").write_text(text)
@@ -270,3 +274,26 @@ def test_train_command(scenes: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "validation PSNR16" in done.stdout
     assert (tmp_path / "run" / "checkpoint.pt").exists()
+
+
+def test_ten_bands_of_two_resolutions(tmp_path: Path) -> None:
+    """From scenes as products have them to a bundle whose levels have codebooks of their own."""
+    (tmp_path / "scenes").mkdir()
+    for seed in range(3):
+        image = standin(48, seed).on_fine_grid
+        geotiff.write(tmp_path / "scenes" / f"place{seed}__a.tif", Scene(image))
+    entries = TINY | {"codewords": (32, 8), "steps": 2, "decoder_steps": 1}
+    recipe = Recipe.read(find_recipe("corsa-2level-10band"), **entries)
+    train(recipe, tmp_path / "scenes", tmp_path / "run")
+    made = export_checkpoint(
+        tmp_path / "run" / "checkpoint.pt", tmp_path / "ten.skyb", tmp_path / "scenes"
+    )
+    bundle = load_bundle(str(made.files[0]))
+    assert list(bundle.codec.payload_bytes(24, 24)) == [14, 90]  # 3 bits of 6 x 6, 5 of 12 x 12
+    card = made.files[2].read_text()
+    assert "8 + 32 codewords, coarse to fine" in card
+    assert f"(ratio {24 * 24 * 88 / 8 / (14 + 90):.2f})" in card
+    scene = Scene(standin(48, 7).on_fine_grid)
+    stream = b"".join(Encoder(bundle).encode(scene.image, scene.header()))
+    decoded = Decoder(made.files[0]).decode(stream).scene.image
+    assert metrics.rmse(scene.image, decoded) < 0.8 * scene.image.std(axis=(1, 2)).mean()

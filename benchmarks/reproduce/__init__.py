@@ -1,0 +1,1 @@
+"""Tables of papers, measured again: the published figures beside ours."""

@@ -1,0 +1,57 @@
+"""A measured table for a terminal."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from benchmarks.reproduce.table import Table
+
+_ABOUT = {
+    "published",
+    "source",
+    "data",
+    "seeds",
+    "notes",
+    "differs",
+    "details",
+    "quick",
+    "seconds",
+}
+
+
+def text(table: Table, document: Mapping[str, Any]) -> str:
+    """Return the published figures, ours below them, and what to know of both."""
+    ours = {name: figures for name, figures in document.items() if name not in _ABOUT}
+    shown = [
+        row for row in table.rows if any(row in f for f in (*ours.values(), *_published(table)))
+    ]
+    width = max(map(len, (*ours, *table.published)), default=0) + 2
+    columns = [max(len(row), 9) + 2 for row in shown]
+    head = "".join(f"{row:>{column}}" for row, column in zip(shown, columns, strict=True))
+    lines = [f"{table.name}: {table.title}", "", " " * width + head]
+    for title, part in (("published", table.published), ("here", ours)):
+        lines.append(f"{title}:")
+        for name, figures in part.items():
+            cells = (_cell(figures.get(row)) for row in shown)
+            row = "".join(f"{cell:>{n}}" for cell, n in zip(cells, columns, strict=True))
+            lines.append(f"{name:<{width}}{row}")
+    lines += ["", *(f"{row}: {table.rows[row]}" for row in shown), ""]
+    lines.append(f"published: {table.source}")
+    seeds = f", seeds {', '.join(map(str, document['seeds']))}" if document["seeds"] else ""
+    quick = "; quick settings" if document["quick"] else ""
+    lines.append(f"data: {document['data']}{seeds}{quick}; {document['seconds']:.0f} s")
+    lines += [f"note: {note}" for note in document["notes"]]
+    lines += [f"differs: {reason}" for reason in document["differs"]]
+    return "\n".join(lines)
+
+
+def _published(table: Table) -> list[Mapping[str, float | None]]:
+    return list(table.published.values())
+
+
+def _cell(value: float | None) -> str:
+    """Return a figure with about four digits."""
+    if value is None:
+        return "-"
+    if value == int(value):
+        return str(int(value))
+    return f"{value:.2f}" if abs(value) >= 10 else f"{value:.3f}"
