@@ -48,7 +48,7 @@ def test_shapes_are_those_of_the_tensors(shape: Architecture) -> None:
 
 
 def test_macs_per_pixel_of_one_level() -> None:
-    shape = Architecture(4, 24, (16,), (8,), 16, 1, 8, 16, 1)
+    shape = Architecture(4, 24, (16,), (8,), (16,), 1, 8, 16, 1)
     down, mix = 4 * 4 * 4 * 8, 3 * 3 * 8 * 16
     residual = 3 * 3 * 16 * 8 + 8 * 16
     embedding, skip = 3 * 3 * 16 * 8, 2 * 2 * 4 * 8
