@@ -1,5 +1,5 @@
 """Command line of the ground: encode, decode, receive, merge, missing, scene, fit,
-train."""
+profile, train."""
 
 import argparse
 import sys
@@ -10,6 +10,7 @@ from ground.commands.encode import add_encode_command
 from ground.commands.fit import add_fit_command
 from ground.commands.merge import add_merge_command
 from ground.commands.missing import add_missing_command
+from ground.commands.profile import add_profile_command
 from ground.commands.receive import add_receive_commands
 from ground.commands.scene import add_scene_command
 from ground.commands.train import add_train_command
@@ -25,6 +26,7 @@ def _parser() -> argparse.ArgumentParser:
     add_missing_command(commands)
     add_scene_command(commands)
     add_fit_command(commands)
+    add_profile_command(commands)
     add_train_command(commands)
     return parser
 

@@ -7,6 +7,7 @@ from benchmarks.codecs.codec import Coded, OnePass
 from ground.decode.decoder import Decoder
 from ground.scene import Scene
 from onboard.bundle import find, load
+from onboard.codec.profile import Profile
 from onboard.encoder import Encoder, Options
 from onboard.image.files import Image
 
@@ -34,14 +35,16 @@ class BundleCodec:
     trellis: bool = False
 
     @classmethod
-    def open(cls, name: str) -> "BundleCodec":
+    def open(cls, name: str, profile: Profile | None = None) -> "BundleCodec":
         """Open a bundle by name or path, to be encoded without trellis.
+
+        With a spectral profile it is for scenes of that profile's bands.
 
         Raises:
             BundleError: there is no such bundle, or it has no decoder.
         """
-        encoder = Encoder(load(name))
-        return cls(encoder.bundle.name, encoder, Decoder(find(name)))
+        encoder = Encoder(load(name), profile=profile)
+        return cls(encoder.bundle.name, encoder, Decoder(find(name), profile=profile))
 
     @property
     def bands(self) -> int:
@@ -76,12 +79,12 @@ class BundleCodec:
         return OnePass("rate: a byte budget", partial(self.encode, scene, budget))
 
 
-def bundle_codecs(name: str) -> list[BundleCodec]:
-    """Return what is measured of a bundle.
+def bundle_codecs(name: str, profile: Profile | None = None) -> list[BundleCodec]:
+    """Return what is measured of a bundle, perhaps with a spectral profile.
 
     That of variable rate is encoded along a trellis and, named `PLAIN`, without.
     """
-    plain = BundleCodec.open(name)
+    plain = BundleCodec.open(name, profile)
     if not plain.variable_rate:
         return [plain]
     return [replace(plain, trellis=True), replace(plain, name=plain.name + PLAIN)]

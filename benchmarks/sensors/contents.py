@@ -73,12 +73,15 @@ class Sample:
         name: name in results.
         place: what it is averaged with first, so that many scenes of one sensor count as one.
         scene: the scene as it is coded, of a mosaic the planes.
+        earlier: images of the same sensor, none of them measured here, that a spectral profile is
+            made of; only of more than 16 bands.
     """
 
     content: str
     name: str
     place: str
     scene: Scene
+    earlier: tuple[Scene, ...] = ()
 
     @property
     def original(self) -> Scene:

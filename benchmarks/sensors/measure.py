@@ -16,7 +16,9 @@ from benchmarks.sensors.bayer import demosaic, planes_of
 from benchmarks.sensors.contents import CONTENTS, PER_BAND, Content, Sample, for_rivals
 from ground import metrics
 from ground.scene import Scene
-from onboard.errors import LimitError
+from ground.train.profile.trial import Trial, learn
+from onboard.bundle import find
+from onboard.errors import InputError, LimitError
 from onboard.image.bayer import PLANES, join
 
 BITS = (0.4, 0.6, 0.9, 1.35, 2.0)
@@ -44,19 +46,34 @@ def measure(
         report: called with the name of each scene before it is measured.
 
     Returns:
-        `rows`, one a scene; `summary` by content, see `summarise`.
+        `rows`, one a scene, with the name of its spectral profile or None; `summary` by content,
+        see `summarise`.
     """
-    trellis, plain = bundle_codecs(bundle)
+    usual = bundle_codecs(bundle)
     rows = []
     for sample in samples:
         report(sample.name)
-        rows.append(measure_scene({"plain": plain, "trellis": trellis}, sample))
+        trial = _profile(bundle, sample)
+        trellis, plain = bundle_codecs(bundle, trial.profile) if trial else usual
+        row = measure_scene({"plain": plain, "trellis": trellis}, sample)
+        rows.append(row | {"profile": trial and trial.profile.digest.hex()})
     summary = {
         content.key: summarise(content, of)
         for content in CONTENTS
         if (of := [row for row in rows if row["content"] == content.key])
     }
     return {"bundle": bundle, "rows": rows, "summary": summary}
+
+
+def _profile(bundle: str, sample: Sample) -> Trial | None:
+    """Return the spectral profile of a sample's sensor; None where none is made, or is better."""
+    if not sample.earlier:
+        return None
+    try:
+        trial = learn(sample.earlier, find(bundle))
+    except InputError:
+        return None  # too few pixels: then a user has none either
+    return trial if trial.better else None
 
 
 def measure_scene(codecs: Mapping[str, BundleCodec], sample: Sample) -> dict[str, Any]:

@@ -1,16 +1,22 @@
 """Samples: the scenes that are measured, of a folder of data or without one."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from benchmarks.sensors.bayer import PATTERN
 from benchmarks.sensors.catalogue import CATALOGUE
 from benchmarks.sensors.contents import KEYS, Sample, content_of
 from benchmarks.sensors.standins import SIDE, standins
-from ground.scenes.folders import find_scenes, read_item
+from ground.scene import Scene
+from ground.scenes.folders import Item, find_scenes, read_item
 
 MOST = 512
 """Rows and columns of a scene that is taken as it lies in a folder."""
+_MOST_OF_CUBE = 256
+_MOST_EARLIER = 4
+"""Images of a folder that a spectral profile is made of."""
 
 
 def samples(
@@ -48,7 +54,8 @@ def _all(folder: Path | None, leave: Callable[[str], None]) -> Iterator[Sample]:
                 leave(f"{entry.name}: not below {folder}")
         yield from (entry.read(folder) for entry in found)
         return
-    for item in find_scenes(folder):
+    items = find_scenes(folder)
+    for item in items:
         scene = read_item(item)
         top = item.path.relative_to(folder).parts[0]
         content = top if top in KEYS else content_of(scene)
@@ -58,4 +65,31 @@ def _all(folder: Path | None, leave: Callable[[str], None]) -> Iterator[Sample]:
         if not content:
             leave(f"{name}: no content of {len(scene.image)} bands")
             continue
-        yield Sample(content, name, item.place, scene).within(MOST)
+        if content == "cube":
+            scene, earlier = _with_earlier(item, scene, items)
+            yield Sample(content, name, item.place, scene, earlier).within(_MOST_OF_CUBE)
+        else:
+            yield Sample(content, name, item.place, scene).within(MOST)
+
+
+def _with_earlier(
+    item: Item, scene: Scene, items: Sequence[Item]
+) -> tuple[Scene, tuple[Scene, ...]]:
+    """Return what is measured of a cube, and what its profile is made of.
+
+    That is others of its sensor in its folder; where there are none, the scene's upper two thirds,
+    and its lower third alone is measured.
+    """
+    beside = [i for i in items if i.path.parent == item.path.parent and i.path != item.path]
+    form = len(scene.image), scene.image.dtype
+    found = (read_item(other) for other in beside)
+    alike = (other for other in found if (len(other.image), other.image.dtype) == form)
+    if earlier := tuple(islice(alike, _MOST_EARLIER)):
+        return scene, earlier
+    lines = scene.image.shape[1]
+    cut = lines - lines // 3
+    upper, lower = (
+        replace(scene, image=part, transform=None)
+        for part in (scene.image[:, :cut], scene.image[:, cut:])
+    )
+    return lower, (upper,)

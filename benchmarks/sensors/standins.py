@@ -12,6 +12,8 @@ from ground.scene import Scene
 from ground.scenes.procedural import procedural
 
 SIDE = 256
+_EARLIER = 100
+"""Added to the seed of a scene for an earlier one of its sensor."""
 _BRIGHT = 3_000
 """DN that 8 bits end at."""
 _SMOOTH = 2.0
@@ -25,7 +27,13 @@ _NOISE = 12.0
 def standins(side: int) -> list[Sample]:
     """Return one scene of each content."""
     return [
-        Sample(key, f"procedural {key}", "procedural", make(seed, side))
+        Sample(
+            key,
+            f"procedural {key}",
+            "procedural",
+            make(seed, side),
+            (make(seed + _EARLIER, side),) if key == "cube" else (),
+        )
         for seed, (key, make) in enumerate(_MAKERS.items(), 1)
     ]
 

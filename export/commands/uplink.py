@@ -7,6 +7,8 @@ from pathlib import Path
 from onboard import bundle as bundles
 from onboard.bundle import Bundle, signature
 from onboard.bundle import delta as bundledelta
+from onboard.bundle.container import PROFILE_MAGIC
+from onboard.bundle.profiles import unpack_profile
 from onboard.commands.commandline import Commands, add_json_option, print_result
 from onboard.errors import UsageError
 from onboard.outputs import open_whole, refuse_overwriting
@@ -23,12 +25,12 @@ def add_uplink_commands(commands: Commands) -> None:
     keygen.set_defaults(run=_keygen)
     sign = commands.add_parser(
         "sign",
-        help="sign a bundle (Ed25519)",
+        help="sign a bundle or a spectral profile (Ed25519)",
         epilog="example: python -m export sign skybook --key flight.pem -o signed.skyb",
     )
-    sign.add_argument("bundle", help="name or path of a model bundle")
+    sign.add_argument("bundle", help="name or path of a model bundle, or path of a profile (.prof)")
     sign.add_argument("--key", type=Path, required=True, help="private key (.pem), no password")
-    sign.add_argument("-o", "--output", type=Path, required=True, help="NAME.skyb")
+    sign.add_argument("-o", "--output", type=Path, required=True, help="NAME.skyb, NAME.prof")
     sign.set_defaults(run=_sign)
     delta = commands.add_parser(
         "delta",
@@ -62,7 +64,10 @@ def _sign(arguments: argparse.Namespace) -> int:
     inputs = [bundles.find(arguments.bundle), arguments.key]
     refuse_overwriting({"-o": arguments.output, "--json": arguments.json}, inputs)
     packed = bundles.read_file(inputs[0])
-    name = Bundle.unpack(packed).name
+    if packed[:4] == PROFILE_MAGIC:
+        name = f"profile of {unpack_profile(packed).bands} bands"
+    else:
+        name = Bundle.unpack(packed).name
     signed = signature.sign(packed, signature.read_key(arguments.key))
     with open_whole(arguments.output) as file:
         file.write(signed)

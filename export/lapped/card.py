@@ -22,6 +22,8 @@ scenes of 1 to 16 bands; trained on Sentinel-2 B02 B03 B04 B08 at 10 m, uint16 d
 - Flight bundle {flight} bytes, decoder {decoder} bytes.
 - Scenes of 1 to 16 bands, of other sensors too: the band transform adapts; bands past the fourth
   have the weights of the fourth. The refinement network takes part where there are four.
+- Scenes of 17 to 1,024 bands in groups, best with a spectral profile of the sensor (`ground
+  profile`).
 - At fine steps the ground holds the latents of each tile to the cells of their symbols, so quality
   goes on rising to near-lossless rates. Only a bound on the error makes it lossless (`--max-error
   0`), in bundles with a part `bounded`.

@@ -21,7 +21,7 @@ from ground.products.kinds import product_of
 from ground.products.stac import item_path
 from ground.station.recording import Pass, open_recording, read_pass
 from onboard.commands.commandline import Commands, add_json_option, print_result, warn
-from onboard.commands.options import bundle_files
+from onboard.commands.options import bundle_files, given_profile
 from onboard.errors import BundleError, LimitError, StreamError, UsageError
 from onboard.link.binding import Encoding
 from onboard.outputs import refuse_overwriting
@@ -131,6 +131,7 @@ def _choose(arguments: argparse.Namespace, received: Pass) -> tuple[Encoding, li
         arguments.width,
         arguments.max_pixels,
         arguments.bands,
+        given_profile(arguments),
     )
     return best.encoding, others
 
@@ -234,7 +235,8 @@ def _refuse_overwriting(
     }
     items = {f"--stac, {o}": item_path(image) for o, image in images.items() if arguments.stac}
     others = {"--quicklook": arguments.quicklook, "--json": arguments.json}
-    inputs = [*arguments.input, arguments.original, *bundle_files(arguments.bundle)]
+    models = [*bundle_files(arguments.bundle), arguments.profile]
+    inputs = [*arguments.input, arguments.original, *models]
     refuse_overwriting({**images, **beside, **items, **dumps, **others}, inputs)
     for image in images.values():
         product_of(image).check_place(image)

@@ -9,6 +9,7 @@ from ground.decode.dump import dump_scene
 from ground.decode.reception import Reception
 from ground.station.recording import Pass
 from onboard.bundle import load
+from onboard.commands.options import given_profile
 from onboard.link.binding import Encoding
 from onboard.outputs import open_whole
 
@@ -26,6 +27,7 @@ def write_dump(
         arguments.width,
         arguments.max_pixels,
         bands=arguments.bands,
+        profile=given_profile(arguments),
     )
     with open_whole(output) as file:
         dump.write(file)

@@ -9,9 +9,15 @@ from ground.scene import fitted
 from onboard import bundle as bundles
 from onboard.commands.commandline import Commands, print_result, warn
 from onboard.commands.encode import encode_text, encode_to_file
-from onboard.commands.options import add_encode_options, cuc_time, encode_options, order_remark
+from onboard.commands.options import (
+    add_encode_options,
+    cuc_time,
+    encode_options,
+    given_profile,
+    order_remark,
+)
 from onboard.encoder import Encoder
-from onboard.link.header import RUN_BYTES
+from onboard.link.header import PROFILE_BYTES, RUN_BYTES
 from onboard.link.segment import LEAST_OVERHEAD, TAG_BYTES
 from onboard.outputs import refuse_overwriting
 
@@ -27,11 +33,13 @@ def _encode(arguments: argparse.Namespace) -> int:
     if arguments.bayer:
         scene = scene.split(arguments.bayer)
     header = replace(scene.header(), start_time=cuc_time(arguments.start_time))
-    bundle = bundle.for_scene(header.bands, header.significant_bits)
-    encoder = Encoder(bundle, arguments.engine, arguments.threads)
+    profile = given_profile(arguments)
+    bundle = bundle.for_scene(header.bands, header.significant_bits, profile)
+    encoder = Encoder(bundle, arguments.engine, arguments.threads, profile)
     packets = arguments.output.suffix == ".pkt"
     limit = encode_options(arguments, arguments.rate_window, packets).segment_limit
-    header, left = fitted(header, limit - LEAST_OVERHEAD - TAG_BYTES - RUN_BYTES)
+    room = limit - LEAST_OVERHEAD - TAG_BYTES - RUN_BYTES - (PROFILE_BYTES if profile else 0)
+    header, left = fitted(header, room)
     remarks = [*scene.remarks, *(f"no room in the scene header: {what}" for what in left)]
     warn(arguments.input, [*remarks, *order_remark(bundle, scene.band_ids)])
     result = encode_to_file(encoder, scene.image, header, arguments)

@@ -22,6 +22,7 @@ from ground.products.stac import write_item
 from ground.scene import Scene
 from ground.station.recording import Pass
 from onboard.bundle import Bundle
+from onboard.commands.options import given_profile
 from onboard.errors import UsageError
 from onboard.link.binding import NO_RUN, Encoding
 from onboard.link.resync import Damage
@@ -33,7 +34,8 @@ def write_image(
 ) -> tuple[dict[str, Any], str, list[str]]:
     """Decode and write an encoding; return figures, a text, and why it is not complete."""
     path = bundle_path(arguments, received, encoding)
-    decoder = Decoder(path, arguments.threads, arguments.linear)
+    profile = given_profile(arguments)
+    decoder = Decoder(path, arguments.threads, arguments.linear, profile=profile)
     segments = received.of(encoding)
     with progress_bar(f"decoding scene {encoding.scene_id}") as report:
         decoded = decoder.decode_segments(

@@ -17,7 +17,7 @@ from ground.station.recording import Bytes, Pass, open_recording, read_pass
 from ground.station.tally import Tally, tally_text
 from onboard.bundle import load
 from onboard.commands.commandline import Commands, add_json_option, print_result
-from onboard.commands.options import bundle_files
+from onboard.commands.options import bundle_files, given_profile
 from onboard.errors import SkybookError, StreamError, UsageError
 from onboard.link.binding import Encoding, bindings_of
 from onboard.outputs import open_whole, refuse_overwriting
@@ -100,6 +100,7 @@ def _inventories(
                 arguments.width,
                 arguments.max_pixels,
                 bands=arguments.bands,
+                profile=given_profile(arguments),
             )
         except SkybookError as error:
             if len(encodings) == 1:

@@ -29,6 +29,12 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
         help="this encoding alone, where a scene has several",
     )
     parser.add_argument("--bundle", help="name or path; default: the known one the stream names")
+    parser.add_argument(
+        "--profile",
+        type=Path,
+        help="spectral profile (.prof) of the scene, or its folder of slots; default: the one that "
+        "the scene header names, in a folder of SKYBOOK_BUNDLES",
+    )
     parser.add_argument("--width", type=int, help="columns, needed only without a scene header")
     parser.add_argument(
         "--bands", type=int, help="bands, without a scene header (default: the bundle's classes)"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ground.decode.inventory import Inventory, take_inventory
 from onboard.bundle import load
+from onboard.codec.profile import Profile
 from onboard.errors import SkybookError
 from onboard.link.binding import Encoding
 from onboard.link.resync import Damage
@@ -49,6 +50,7 @@ def best_first(
     width: int | None,
     max_pixels: int,
     bands: int | None = None,
+    profile: Profile | None = None,
 ) -> list[Candidate]:
     """Return encodings of a scene, the one with the most complete pixels first, then most bytes.
 
@@ -58,6 +60,7 @@ def best_first(
         width: columns of the scene where no header arrived.
         max_pixels: most pixels that a scene may have.
         bands: bands of the scene where no header arrived.
+        profile: spectral profile of the scene, where it is none of the known ones.
     """
     found = []
     for encoding, segments in received.items():
@@ -65,7 +68,13 @@ def best_first(
         try:
             bundle = load(str(bundle_of(encoding)))
             inventory = take_inventory(
-                bundle, segments, encoding.scene_id, width, max_pixels, bands=bands
+                bundle,
+                segments,
+                encoding.scene_id,
+                width,
+                max_pixels,
+                bands=bands,
+                profile=profile,
             )
         except SkybookError:
             pass  # nothing of it can be decoded; who asks for it alone is told why

@@ -15,6 +15,7 @@ from ground.decode.rebuilder import Network, Product
 from ground.decode.reception import Reception
 from ground.scene import Scene
 from onboard.bundle import Bundle, known, load
+from onboard.codec.profile import Profile
 from onboard.errors import BundleError, StreamError, UsageError
 from onboard.image.bayer import CELL
 from onboard.image.files import DTYPES
@@ -112,7 +113,12 @@ class Decoder:
     """
 
     def __init__(
-        self, bundle_path: Path, threads: int = 1, linear: bool = False, exact: bool = False
+        self,
+        bundle_path: Path,
+        threads: int = 1,
+        linear: bool = False,
+        exact: bool = False,
+        profile: Profile | None = None,
     ) -> None:
         """Open a bundle.
 
@@ -123,6 +129,7 @@ class Decoder:
                 decoder graph.
             exact: make the exact image (SPEC.md, section 12), which is linear and the same on every
                 machine.
+            profile: spectral profile of scenes; None takes the known one that a header names.
 
         Raises:
             UsageError: only the graph makes an image of what this bundle writes.
@@ -131,7 +138,7 @@ class Decoder:
         if threads < 1:
             raise UsageError(f"threads: expected 1 or more, found {threads}")
         self.bundle: Bundle = load(str(bundle_path))
-        self._exact = exact
+        self._exact, self.profile = exact, profile
         rebuilder = rebuilder_of(self.bundle, exact=exact)
         self._rebuilders = {(*self._form(self.bundle), False, False): rebuilder}
         if linear or exact:
@@ -153,9 +160,10 @@ class Decoder:
         return found
 
     @staticmethod
-    def _form(bundle: Bundle) -> tuple[int, int]:
+    def _form(bundle: Bundle) -> tuple[int, int, bytes]:
         """Return what tells rebuilders of a bundle's scenes apart."""
-        return bundle.bands, bundle.codec.fraction
+        profile = bundle.profile.digest if bundle.profile else b""
+        return bundle.bands, bundle.codec.fraction, profile
 
     def _network(self, bundle: Bundle, header: SceneHeader) -> Network:
         """Return the network for scenes of a bundle: none where it was trained for others."""
@@ -207,7 +215,7 @@ class Decoder:
             BundleError: the segments are another model's.
             LimitError: the scene is larger than `max_pixels`.
         """
-        reception = Reception(self.bundle, scene_id, run)
+        reception = Reception(self.bundle, scene_id, run, self.profile)
         reception.add_all(segments)
         grid = reception.grid(width, max_pixels, bands)
         bundle = reception.bundle

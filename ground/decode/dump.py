@@ -11,6 +11,7 @@ from ground.decode.kinds import rebuilder_of
 from ground.decode.reception import Reception
 from ground.decode.tile import TileReception
 from onboard.bundle import Bundle
+from onboard.codec.profile import Profile
 from onboard.codec.tile import ALL_NODATA
 from onboard.errors import LimitError, UsageError
 from onboard.image.tiles import DEFAULT_MAX_PIXELS, TileGrid
@@ -80,6 +81,7 @@ def dump_scene(
     max_pixels: int = DEFAULT_MAX_PIXELS,
     run: int | None = None,
     bands: int | None = None,
+    profile: Profile | None = None,
 ) -> Dump:
     """Read all that arrived of a scene.
 
@@ -91,13 +93,14 @@ def dump_scene(
         max_pixels: most pixels that the scene may have.
         run: encoding wanted of that scene; None takes the first.
         bands: bands of the scene, where no scene header arrived.
+        profile: spectral profile of the scene; None takes the known one that its header names.
 
     Raises:
         LimitError: the scene has more than `MOST_SAMPLES`.
         UsageError: its bands are coded in several groups.
         as `Decoder.decode_segments`.
     """
-    reception = Reception(bundle, scene_id, run)
+    reception = Reception(bundle, scene_id, run, profile)
     reception.add_all(segments)
     grid = reception.grid(width, max_pixels, bands)
     bundle = reception.bundle

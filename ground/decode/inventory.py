@@ -10,6 +10,7 @@ from ground.decode.kinds import rebuilder_of
 from ground.decode.reception import Reception
 from ground.decode.tile import TileReception
 from onboard.bundle import Bundle
+from onboard.codec.profile import Profile
 from onboard.image.tiles import DEFAULT_MAX_PIXELS, TileGrid
 from onboard.link.binding import NO_RUN
 from onboard.link.framing import HEADER_EVERY
@@ -116,6 +117,7 @@ def take_inventory(
     max_pixels: int = DEFAULT_MAX_PIXELS,
     run: int | None = None,
     bands: int | None = None,
+    profile: Profile | None = None,
 ) -> Inventory:
     """Say what is missing of a scene.
 
@@ -127,11 +129,12 @@ def take_inventory(
         max_pixels: most pixels that the scene may have.
         run: encoding wanted of that scene; None takes the first.
         bands: bands of the scene, where no scene header arrived.
+        profile: spectral profile of the scene; None takes the known one that its header names.
 
     Raises:
         as `Decoder.decode_segments`.
     """
-    reception = Reception(bundle, scene_id, run)
+    reception = Reception(bundle, scene_id, run, profile)
     reception.add_all(segments)
     grid = reception.grid(width, max_pixels, bands)
     rebuilder = rebuilder_of(reception.bundle, reception.is_bounded)

@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 
 from ground.decode.tile import AnySide, FrontEnd, TileReception
 from onboard.bundle import Bundle
+from onboard.bundle.profiles import profile_of
 from onboard.codec.bound import BOUNDED
+from onboard.codec.profile import Profile
 from onboard.codec.tile import ALL_NODATA
 from onboard.errors import BundleError, InputError, LimitError, StreamError, UsageError
 from onboard.image.files import is_signed
@@ -31,6 +33,7 @@ class Reception:
             header has arrived or a grid was asked for.
         scene_id: scene wanted; None takes that of the first intact segment.
         run: run wanted; None takes that of the first intact segment of the scene.
+        profile: spectral profile of the scene; None takes the known one that its header names.
         header: scene header, None until it has arrived.
         end: end of the scene, None until it has arrived.
         counts: segments by what became of them: 'used', 'damaged', 'other scene', 'other run',
@@ -42,6 +45,7 @@ class Reception:
     bundle: Bundle
     scene_id: int | None = None
     run: int | None = None
+    profile: Profile | None = None
     header: SceneHeader | None = None
     end: EndOfScene | None = None
     height_known: bool = True
@@ -55,6 +59,7 @@ class Reception:
 
         Raises:
             BundleError: every intact segment names another model.
+            BundleError: its spectral profile is not at hand.
             StreamError: there is no intact segment at all.
         """
         segments = list(segments)
@@ -133,8 +138,9 @@ class Reception:
             self.end = end
 
     def _use_header(self, header: SceneHeader) -> None:
+        profile = profile_of(header.profile, self.profile)
         try:
-            bundle = self.bundle.for_scene(header.bands, header.significant_bits)
+            bundle = self.bundle.for_scene(header.bands, header.significant_bits, profile)
         except InputError as error:
             raise StreamError(f"scene header: {error}") from error
         if self.header is not None and replace(self.header, height=header.height) != header:
@@ -157,7 +163,9 @@ class Reception:
             InputError: the bundle takes no so many bands.
             LimitError: the scene would have more than `max_pixels`.
         """
-        if self.header is None and bands is not None:
+        if self.header is None and self.profile is not None:
+            self.bundle = self.bundle.for_scene(self.profile.bands, 16, self.profile)
+        elif self.header is None and bands is not None:
             self.bundle = self.bundle.for_scene(bands, 16)
         width = self.header.width if self.header else width
         if width is None:
@@ -217,11 +225,12 @@ class Reception:
 
     def sides(self, grid: TileGrid, front_end: FrontEnd[AnySide]) -> dict[int, AnySide]:
         """Return the side information of each tile of the grid that has any."""
-        length = front_end.side_bytes
         found: dict[int, AnySide] = {}
         bounded = self.bounded()
         for index, body in self._first_layers(grid):
-            if len(body) > length and index not in bounded:
+            length = front_end.side_length(body[1:])
+            is_told = len(body) > length and body[0] != ALL_NODATA
+            if is_told and index not in bounded:
                 with suppress(StreamError):
                     side = front_end.unpack(body[1 : 1 + length], self.signed)
                     found.setdefault(index, side)

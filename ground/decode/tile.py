@@ -12,6 +12,7 @@ from onboard.codec.tile import (
     ALL_NODATA,
     ALL_VALID,
     DEPENDENT,
+    EMPTY,
     FULL,
     SOME_NODATA,
     Side,
@@ -29,7 +30,10 @@ class FrontEnd(Protocol[AnySide_co]):
 
     @property
     def side_bytes(self) -> int:
-        """Length of the packed side information."""
+        """Most bytes of packed side information."""
+
+    def side_length(self, packed: bytes) -> int:
+        """Return the length of the side information that bytes begin with, if it is whole."""
 
     def unpack(self, packed: bytes, signed: bool) -> AnySide_co:
         """Unpack side information; `signed` says that samples are two's complement.
@@ -73,7 +77,7 @@ class TileReception(ABC, Generic[AnySide]):
     @property
     def state(self) -> int | None:
         """Tile state without what says how it is coded, None until layer 0 has arrived."""
-        coding = DEPENDENT | FULL | BOUNDED
+        coding = DEPENDENT | FULL | EMPTY | BOUNDED
         return None if self.packed_side is None else self.packed_side[0] & ~coding
 
     @property
@@ -124,6 +128,6 @@ class TileReception(ABC, Generic[AnySide]):
         if packed[0] not in self.STATES:
             raise StreamError(f"tile state: expected one of {list(self.STATES)}, found {packed[0]}")
         if packed[0] != ALL_NODATA:
-            side = packed[1 : 1 + self.front_end.side_bytes]
-            self.side = self.front_end.unpack(side, self.signed)
+            length = self.front_end.side_length(packed[1:])
+            self.side = self.front_end.unpack(packed[1 : 1 + length], self.signed)
         self.packed_side = packed

@@ -24,6 +24,7 @@ from onboard.bundle.container import (
 )
 from onboard.codec.bound import BoundedCodec
 from onboard.codec.kinds import KINDS, read_bounded
+from onboard.codec.profile import Profile
 from onboard.codec.tile import Codec
 from onboard.errors import BundleError, InputError
 from onboard.link.segment import TAG_BYTES
@@ -44,6 +45,7 @@ class Bundle:
         codec: what its wire description and parts make.
         signature: 64 bytes, not checked here; zero if there is none.
         bounded: what codes tiles within a bound on their error; None where it has no such part.
+        profile: spectral profile of the scenes that the codec is for; None without one.
     """
 
     manifest: Mapping[str, Any]
@@ -51,6 +53,7 @@ class Bundle:
     codec: Codec
     signature: bytes = UNSIGNED
     bounded: BoundedCodec | None = None
+    profile: Profile | None = None
 
     @classmethod
     def assemble(
@@ -112,14 +115,16 @@ class Bundle:
             raise BundleError(f"bundle parts: expected {position} bytes, found {len(body)}")
         return replace(_checked(manifest, parts), signature=packed[SIGNATURE])
 
-    def for_scene(self, bands: int, significant_bits: int) -> "Bundle":
+    def for_scene(
+        self, bands: int, significant_bits: int, profile: Profile | None = None
+    ) -> "Bundle":
         """Return the bundle with its codec for scenes of so many bands and significant bits.
 
         Raises:
-            InputError: it takes no so many bands.
+            InputError: it takes no so many bands, or no such spectral profile.
         """
-        codec = self.codec.for_scene(bands, significant_bits)
-        return self if codec is self.codec else replace(self, codec=codec)
+        codec = self.codec.for_scene(bands, significant_bits, profile)
+        return self if codec is self.codec else replace(self, codec=codec, profile=profile)
 
     @property
     def name(self) -> str:

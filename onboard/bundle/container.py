@@ -10,6 +10,8 @@ from onboard.codec.kinds import KINDS
 from onboard.errors import BundleError, reading
 
 MAGIC = b"SKYB"
+PROFILE_MAGIC = b"SKYP"
+"""Of a profile file, whose head is like that of a bundle."""
 MAJOR, MINOR = 1, 0
 MAX_MANIFEST = 1 << 20
 MAX_BUNDLE = 1 << 28

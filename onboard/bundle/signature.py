@@ -1,14 +1,14 @@
-"""Signature of a bundle: Ed25519 (RFC 8032) over its head (SPEC.md, section 7), both directions.
+"""Signature of a bundle or profile: Ed25519 (RFC 8032) over its head, both directions.
 
-The head binds the manifest by SHA-256, and the manifest every part, so 44 bytes are signed.
-Keys are PEM files: PKCS #8 without a password, and SubjectPublicKeyInfo.
+(SPEC.md, section 7.) The head binds the manifest by SHA-256, and the manifest every part, so 44
+bytes are signed. Keys are PEM files: PKCS #8 without a password, and SubjectPublicKeyInfo.
 """
 
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from onboard.bundle.container import HEAD_BYTES, MAGIC, SIGNATURE, UNSIGNED
+from onboard.bundle.container import HEAD_BYTES, MAGIC, PROFILE_MAGIC, SIGNATURE, UNSIGNED
 from onboard.errors import BundleError, EngineError, UsageError
 
 
@@ -47,7 +47,7 @@ def sign(packed: bytes, private_key: bytes) -> bytes:
     """Return a bundle file with its signature.
 
     Args:
-        packed: a bundle file that was checked; a signature it has is replaced.
+        packed: a bundle or profile file that was checked; a signature it has is replaced.
         private_key: PEM.
 
     Raises:
@@ -63,7 +63,7 @@ def verify(head: bytes, public_key: bytes) -> None:
     """Check who signed a bundle. What the head binds is for `Bundle.unpack` to check.
 
     Args:
-        head: first 108 bytes of a bundle file, or more.
+        head: first 108 bytes of a bundle or profile file, or more.
         public_key: PEM.
 
     Raises:
@@ -72,8 +72,10 @@ def verify(head: bytes, public_key: bytes) -> None:
         UsageError: not an Ed25519 public key.
     """
     key = _key("public", public_key)
-    if len(head) < HEAD_BYTES or head[:4] != MAGIC:
-        raise BundleError(f"bundle: expected it to begin with {MAGIC!r}, found {head[:4]!r}")
+    if len(head) < HEAD_BYTES or head[:4] not in (MAGIC, PROFILE_MAGIC):
+        raise BundleError(
+            f"bundle: expected it to begin with {MAGIC!r} or {PROFILE_MAGIC!r}, found {head[:4]!r}"
+        )
     if head[SIGNATURE] == UNSIGNED:
         raise BundleError("signature: expected one, since a public key is given; found none")
     try:

@@ -1,4 +1,6 @@
-"""Slots: a folder with two bundles and a pointer to the active one (SPEC.md, section 17).
+"""Slots: a folder with two bundles, or spectral profiles, and a pointer to the active one.
+
+(SPEC.md, section 17.)
 
 Every file is replaced whole, so that after a power cut it is the old one or the new one.
 """
@@ -14,12 +16,13 @@ from typing import TypeVar
 from onboard.errors import BundleError, SkybookError
 
 POINTER = "active"
+BUNDLES = ".skyb"
 _NAMES = ("a", "b")
 _log = logging.getLogger(__name__)
 Content = TypeVar("Content")
 
 
-def by_turn(folder: Path) -> list[Path]:
+def by_turn(folder: Path, suffix: str = BUNDLES) -> list[Path]:
     """Return the paths of both slots, the active one first; without a readable pointer, `a`."""
     try:
         active = (folder / POINTER).read_bytes().decode("ascii", "replace").rstrip("\n")
@@ -27,19 +30,21 @@ def by_turn(folder: Path) -> list[Path]:
         active = _NAMES[0]
     if active not in _NAMES:
         _log.warning("slots %s: expected a pointer to a or b, found %.20r", folder, active)
-    return [folder / f"{name}.skyb" for name in sorted(_NAMES, key=lambda name: name != active)]
+    return [folder / f"{name}{suffix}" for name in sorted(_NAMES, key=lambda name: name != active)]
 
 
-def first_whole(folder: Path, read: Callable[[Path], Content]) -> tuple[Path, Content]:
+def first_whole(
+    folder: Path, read: Callable[[Path], Content], suffix: str = BUNDLES
+) -> tuple[Path, Content]:
     """Return the slot in use and what is in it: the active one, or the other if that is damaged.
 
-    Whatever is wrong with the active one is logged as a warning.
+    What is wrong with the active one is logged as a warning. `suffix` is that of the slots' files.
 
     Raises:
         BundleError: neither can be read.
     """
     problems = []
-    for slot in by_turn(folder):
+    for slot in by_turn(folder, suffix):
         try:
             content = read(slot)
         except SkybookError as error:
@@ -48,7 +53,9 @@ def first_whole(folder: Path, read: Callable[[Path], Content]) -> tuple[Path, Co
         if problems:
             _log.warning("slots %s: using %s; %s", folder, slot.name, problems[0])
         return slot, content
-    raise BundleError(f"slots {folder}: expected a whole bundle, found none: {'; '.join(problems)}")
+    raise BundleError(
+        f"slots {folder}: expected a whole {suffix} file, found none: {'; '.join(problems)}"
+    )
 
 
 @contextmanager

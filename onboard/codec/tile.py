@@ -23,12 +23,16 @@ from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from onboard.codec.profile import Profile
+
 ALL_VALID, SOME_NODATA, ALL_NODATA = 0, 1, 2
 """Tile states."""
 DEPENDENT = 4
 """Added to the state of a tile, not all nodata, whose indices were chosen along a trellis."""
 FULL = 8
 """Added to the state of a tile, not all nodata, of which every symbol is coded."""
+EMPTY = 64
+"""Added to the state of a tile of components, not all nodata, all of which are 0."""
 STEPS = 256
 """Step codes."""
 THRIFTIEST = 1024
@@ -139,13 +143,17 @@ class TileCoder(Protocol[P, Q]):
     def using(self, quantizer: str) -> Self:
         """Return the coder that chooses indices by another quantizer.
 
-        Raises:
-            UsageError: the codec has no such kind.
-            BundleError: the bundle's tables do not allow it.
+        UsageError: there is no such kind; BundleError: the bundle's tables do not allow it.
         """
 
     def for_mosaic(self) -> Self:
         """Return the coder for planes of a Bayer mosaic; UsageError, EngineError: it cannot be."""
+
+    def of_group(self, group: int) -> Self:
+        """Return the coder of a group of the scene's bands, by its number."""
+
+    def components(self, tiles: NDArray[Any]) -> NDArray[Any]:
+        """Return samples (tiles, bands, tile, tile) of a scene, or components with a profile."""
 
     def prepare(
         self, tiles: NDArray[Any], present: NDArray[np.bool_], inside: tuple[int, int]
@@ -153,7 +161,7 @@ class TileCoder(Protocol[P, Q]):
         """Do once what no step changes.
 
         Args:
-            tiles: (tiles, bands, tile, tile) in DN, reflected beyond the scene's border.
+            tiles: (tiles, bands, tile, tile) of its group, reflected beyond the scene's border.
             present: (tiles, tile, tile), False where a pixel is nodata.
             inside: rows and columns of each tile inside the scene.
         """
@@ -164,23 +172,14 @@ class TileCoder(Protocol[P, Q]):
     def guess(self, prepared: P) -> NDArray[np.int64]:
         """Return (tiles, 256) roughly the bits of each tile at each step code, without a look.
 
-        Raises:
-            UsageError: the codec has a fixed rate.
+        This and both that follow: UsageError, if the codec has a fixed rate.
         """
 
     def error(self, prepared: P, steps: Steps) -> NDArray[np.int64]:
-        """Return what the ground's squared error of each tile will be, in DN, from a model.
-
-        Raises:
-            UsageError: the codec has a fixed rate.
-        """
+        """Return what the ground's squared error of each tile will be, in DN, from a model."""
 
     def guess_error(self, prepared: P, steps: Steps) -> NDArray[np.int64]:
-        """Return roughly the same, quickly.
-
-        Raises:
-            UsageError: the codec has a fixed rate.
-        """
+        """Return roughly the same, quickly."""
 
     def plan(self, batch: Chosen[P], one_layer: bool) -> Sequence[Q]:
         """Quantise tiles and cut what is to be coded to segments.
@@ -222,11 +221,11 @@ class Codec(Protocol):
     any number of bands is at first that of scenes of as many as its classes, 16 bits deep.
     """
 
-    def for_scene(self, bands: int, significant_bits: int) -> Self:
-        """Return the codec for scenes of so many bands and significant bits.
+    def for_scene(self, bands: int, significant_bits: int, profile: Profile | None = None) -> Self:
+        """Return the codec for scenes of so many bands and bits, perhaps with a spectral profile.
 
         Raises:
-            InputError: it takes no so many bands.
+            InputError: it takes no so many bands, or no such profile.
         """
 
     @property

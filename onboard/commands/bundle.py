@@ -43,11 +43,14 @@ def add_bundle_commands(commands: Commands) -> None:
 def _add_install_and_rollback(commands: Commands) -> None:
     install = commands.add_parser(
         "install",
-        help="check a bundle or delta that came up, and make it the active one",
+        help="check a bundle, delta or spectral profile that came up, and make it the active one",
         epilog="example: python -m onboard install update.skyd --slots slots "
-        "--public-key flight.pub.pem; then encode with --bundle slots/",
+        "--public-key flight.pub.pem; then encode with --bundle slots/ (a profile: a folder of its "
+        "own, --profile profiles/)",
     )
-    install.add_argument("update", type=Path, help="bundle (.skyb) or delta (.skyd)")
+    install.add_argument(
+        "update", type=Path, help="bundle (.skyb), delta (.skyd), or profile (.prof)"
+    )
     install.add_argument("--public-key", type=Path, metavar="PEM", help="of who must have signed")
     install.set_defaults(run=_install)
     rollback = commands.add_parser(
@@ -67,7 +70,8 @@ def _install(arguments: argparse.Namespace) -> int:
     key = None if arguments.public_key is None else signature.read_key(arguments.public_key)
     with telling_room(arguments.slots):
         done = uplink.install(arguments.update, arguments.slots, key, arguments.engine)
-    outcome = f"self test passed on {done.engine}" if done.changed else "was in use already"
+    test = f"self test passed on {done.engine}" if done.engine else "its matrix checks"
+    outcome = test if done.changed else "was in use already"
     checked = "checked" if done.signature_checked else "not checked (no --public-key)"
     text = f"{done.slot}: {done.name} is active; {outcome}; signature {checked}"
     print_result(asdict(done), text, arguments.json)
@@ -76,7 +80,8 @@ def _install(arguments: argparse.Namespace) -> int:
 
 def _rollback(arguments: argparse.Namespace) -> int:
     done = uplink.rollback(arguments.slots, arguments.engine)
-    text = f"{done.slot}: {done.name} is active again; self test passed on {done.engine}"
+    test = f"self test passed on {done.engine}" if done.engine else "its matrix checks"
+    text = f"{done.slot}: {done.name} is active again; {test}"
     print_result(asdict(done), text, arguments.json)
     return 0
 

@@ -17,6 +17,7 @@ from onboard.commands.options import (
     bundle_files,
     cuc_time,
     encode_options,
+    given_profile,
     order_remark,
 )
 from onboard.commands.rate import rate_figures, rate_remarks, rate_text
@@ -57,7 +58,7 @@ def encode_to_file(
     """
     refuse_overwriting(
         {"-o": arguments.output, "--json": arguments.json},
-        [arguments.input, *bundle_files(arguments.bundle)],
+        [arguments.input, arguments.profile, *bundle_files(arguments.bundle)],
     )
     warn(arguments.input, swap_remark(image))
     raw = image.size * image.dtype.itemsize
@@ -132,8 +133,9 @@ def _encode(arguments: argparse.Namespace) -> int:
         bits = form.significant_bits
     if bits is not None:
         header = replace(header, significant_bits=bits)
-    bundle = bundle.for_scene(header.bands, header.significant_bits)
-    encoder = Encoder(bundle, arguments.engine, arguments.threads)
+    profile = given_profile(arguments)
+    bundle = bundle.for_scene(header.bands, header.significant_bits, profile)
+    encoder = Encoder(bundle, arguments.engine, arguments.threads, profile)
     result = encode_to_file(encoder, image, header, arguments)
     print_result(result, encode_text(result, arguments.output), arguments.json)
     return 0

@@ -7,7 +7,9 @@ from pathlib import Path
 from onboard import bundle as bundles
 from onboard.bundle import Bundle
 from onboard.bundle.bands import trained_bands
+from onboard.bundle.profiles import load_profile
 from onboard.codec.bound import Bound, BoundedBox
+from onboard.codec.profile import Profile
 from onboard.commands.commandline import add_json_option
 from onboard.encoder import Options
 from onboard.encoder.options import WINDOWS, rmse_of
@@ -40,6 +42,11 @@ def add_encode_options(parser: argparse.ArgumentParser) -> None:
 def add_coding_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of every command that encodes."""
     parser.add_argument("--bundle", required=True, help="name or path of a model bundle")
+    parser.add_argument(
+        "--profile",
+        type=Path,
+        help="spectral profile (.prof) for more than 16 bands, or its folder of slots",
+    )
     parser.add_argument(
         "-o",
         "--output",
@@ -111,6 +118,15 @@ def add_coding_options(parser: argparse.ArgumentParser) -> None:
         "y1 not included), within the rate of the rest; may be repeated",
     )
     add_json_option(parser)
+
+
+def given_profile(arguments: argparse.Namespace) -> Profile | None:
+    """Return the spectral profile that the options name.
+
+    Raises:
+        BundleError: it cannot be read, or is damaged.
+    """
+    return None if arguments.profile is None else load_profile(arguments.profile)
 
 
 def bundle_files(name: str | None) -> tuple[Path, ...]:

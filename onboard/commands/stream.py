@@ -20,6 +20,7 @@ from onboard.commands.options import (
     bundle_files,
     cuc_time,
     encode_options,
+    given_profile,
     order_remark,
 )
 from onboard.commands.rate import rate_figures, rate_remarks, rate_text
@@ -89,7 +90,8 @@ def _stream(arguments: argparse.Namespace) -> int:
         "--priority-out": arguments.priority_out,
         "--json": arguments.json,
     }
-    refuse_overwriting(outputs, [arguments.input, *bundle_files(arguments.bundle)])
+    inputs = [arguments.input, arguments.profile, *bundle_files(arguments.bundle)]
+    refuse_overwriting(outputs, inputs)
     bundle = bundles.load(arguments.bundle)
     options = encode_options(arguments, "strip", packets=True)
     options = replace(options, strips_at_once=arguments.strips_at_once)
@@ -97,8 +99,9 @@ def _stream(arguments: argparse.Namespace) -> int:
     form = RawForm.of(arguments, path if path.is_file() else None, bundle.bands)
     refuse_overwriting(outputs, form.files)
     header = _header(arguments, form)
-    bundle = bundle.for_scene(header.bands, header.significant_bits)
-    encoder = Encoder(bundle, arguments.engine, arguments.threads)
+    profile = given_profile(arguments)
+    bundle = bundle.for_scene(header.bands, header.significant_bits, profile)
+    encoder = Encoder(bundle, arguments.engine, arguments.threads, profile)
     scrub = Scrub(bundle, encoder.coder)
     warn(path, [*form.remarks, *order_remark(bundle, header.band_ids)])
     grid = TileGrid(header.width, 1, bundle.tile, bundle.codec.groups)

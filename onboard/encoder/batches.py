@@ -103,23 +103,22 @@ class Batches:
         found = cls(
             columns, tile, grids[0].across, [range(*pair) for pair in pairwise(firsts)], [], {}
         )
-        shapes: dict[tuple[tuple[int, int], bool], list[tuple[int, int]]] = {}
+        shapes: dict[tuple[tuple[int, int], bool, bool], list[tuple[int, int]]] = {}
         for number, grid in enumerate(grids):
             for index in range(grid.count):
-                if not wanted(firsts[number] + index):
-                    continue
-                like = grid.box(index)[2:], is_wide(firsts[number] + index)
+                tile_index = firsts[number] + index
+                if grid.group(index) or not wanted(tile_index):
+                    continue  # further groups of bands come with the first
+                last = tile_index + grid.columns - grid.across
+                like = grid.box(index)[2:], is_wide(tile_index), is_wide(last)
                 shapes.setdefault(like, []).append((number, index))
-        for (shape, wide), members in shapes.items():
-            for first in range(0, len(members), _TILES_AT_ONCE):
-                part = members[first : first + _TILES_AT_ONCE]
+        for (shape, *wide), members in shapes.items():
+            together = max(_TILES_AT_ONCE // groups, 1) if wide[0] == wide[1] else 1
+            for first in range(0, len(members), together):
+                part = members[first : first + together]
                 indices = np.array([firsts[n] + index for n, index in part])
                 tiles = np.stack([grids[n].cut(windows[n], index) for n, index in part])
-                present = has_data(tiles, header.nodata, 1)
-                if groups > 1:
-                    own = (grids[n].bands(index, header.bands) for n, index in part)
-                    tiles = np.stack([_group(*pair) for pair in zip(tiles, own, strict=True)])
-                found._add(coder, tiles, present, indices, shape, wide, header)
+                found._add(coder, tiles, indices, shape, header, groups)
         return found
 
     def is_first(self, index: int) -> bool:
@@ -130,24 +129,28 @@ class Batches:
         self,
         coder: TileCoder[Any, Any],
         tiles: NDArray[Any],
-        present: NDArray[np.bool_],
         indices: NDArray[np.int64],
         shape: tuple[int, int],
-        wide: bool,
         header: SceneHeader,
+        groups: int,
     ) -> None:
-        """Analyse tiles of one shape."""
+        """Analyse tiles of all bands, of one shape; `indices` are those of the first group."""
         rows, cols = shape
         edge = None if rows == cols == self.tile else shape
+        present = has_data(tiles, header.nodata, 1)
         filled = np.asarray(np.any(present[:, :rows, :cols], axis=(1, 2)))
-        self.empty.update(dict.fromkeys(indices[~filled].tolist(), edge))
+        of_groups = indices + self.across * np.arange(groups)[:, None]
+        self.empty.update(dict.fromkeys(of_groups[:, ~filled].reshape(-1).tolist(), edge))
         if not filled.any():
             return
         tiles, present = tiles[filled], present[filled]
         _check_range(tiles, present, header)
-        prepared = coder.prepare(tiles, present, shape)
         nodata = ~present[:, :rows, :cols]
-        self.batches.append(Batch(indices[filled], edge, wide, nodata, prepared))
+        tiles = coder.components(tiles)
+        for group, own in enumerate(of_groups[:, filled]):
+            part = _group(tiles, group, groups)
+            prepared = coder.of_group(group).prepare(part, present, shape)
+            self.batches.append(Batch(own, edge, is_wide(int(own[0])), nodata, prepared))
 
     @property
     def count(self) -> int:
@@ -210,10 +213,12 @@ def in_batches(source: Iterator[NDArray[Any]], together: int) -> Iterator[list[N
             raise failed
 
 
-def _group(tile: NDArray[Any], bands: slice) -> NDArray[Any]:
-    """Return a group of the bands of a tile, filled up with bands of zeros."""
-    found, lacking = tile[bands], bands.stop - len(tile)
-    return found if lacking <= 0 else np.pad(found, ((0, lacking), (0, 0), (0, 0)))
+def _group(tiles: NDArray[Any], group: int, groups: int) -> NDArray[Any]:
+    """Return a group of the bands of tiles, filled up with bands of zeros."""
+    own = -(-tiles.shape[1] // groups)
+    found = tiles[:, group * own : (group + 1) * own]
+    lacking = own - found.shape[1]
+    return found if lacking <= 0 else np.pad(found, ((0, 0), (0, lacking), (0, 0), (0, 0)))
 
 
 def _within(indices: NDArray[np.int64], window: range) -> NDArray[np.bool_]:

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.bundle import Bundle
+from onboard.codec.profile import Profile
 from onboard.codec.tile import TileCoder
 from onboard.encoder.batches import Batches, in_batches
 from onboard.encoder.budget import within
-from onboard.encoder.options import DEFAULT_RATIO, Options
+from onboard.encoder.options import Options, completed
 from onboard.encoder.outcome import Outcome
 from onboard.encoder.progress import Progress
 from onboard.encoder.regions import box_of, exact_windows
@@ -37,8 +38,15 @@ class Encoder:
     With glibc the process keeps memory that it frees, up to 62 MiB, from the first encoder on.
     """
 
-    def __init__(self, bundle: Bundle, engine: str | None = None, threads: int = 1) -> None:
-        self.bundle = bundle
+    def __init__(
+        self,
+        bundle: Bundle,
+        engine: str | None = None,
+        threads: int = 1,
+        profile: Profile | None = None,
+    ) -> None:
+        """Open the encoder; with a spectral profile it encodes scenes of its bands alone."""
+        self.bundle, self.profile = bundle, profile
         self.coder: TileCoder[Any, Any] = bundle.codec.open(engine, threads)
         self._engine = engine, threads
         self._of_scenes: dict[tuple[int, int], Encoder] = {}
@@ -48,14 +56,14 @@ class Encoder:
         """Return the encoder of scenes of so many bands and significant bits.
 
         Raises:
-            InputError: the bundle takes no so many bands.
+            InputError: the bundle takes no so many bands, or the profile was made for others.
         """
-        bundle = self.bundle.for_scene(bands, significant_bits)
+        bundle = self.bundle.for_scene(bands, significant_bits, self.profile)
         if bundle is self.bundle:
             return self
         form = bands, significant_bits
         if form not in self._of_scenes:
-            self._of_scenes[form] = Encoder(bundle, *self._engine)
+            self._of_scenes[form] = Encoder(bundle, *self._engine, self.profile)
         return self._of_scenes[form]
 
     @property
@@ -157,7 +165,7 @@ class Encoder:
         tell: Callable[[Outcome], None],
     ) -> Iterator[Strip]:
         """Yield the segments; as `stream`, of scenes like this."""
-        options = self._complete(options)
+        options, header = completed(options, self.bundle), self._told(header)
         if options.budget is not None and not header.height:
             raise UsageError("budget: expected a ratio or an error, since the height is not known")
         done = done or self.progress(header, options, 0, 0, 0)
@@ -249,7 +257,7 @@ class Encoder:
         """
         if (encoder := self.for_scene(header.bands, header.significant_bits)) is not self:
             return encoder.progress(header, options, rows, segments, spent)
-        options = self._complete(options)
+        options, header = completed(options, self.bundle), self._told(header)
         shares = self._shares(options, header, frame(self.bundle.tag, header, options))
         share = shares.of(0, rows * self.bundle.tile) if rows else 0
         return Progress(rows, segments, max(0, share + shares.kept_back - spent))
@@ -258,22 +266,12 @@ class Encoder:
         """Return what the lines of a scene may take."""
         return Shares(options, header, framing, self.bundle.tile, self.coder.least_body)
 
-    def _complete(self, options: Options) -> Options:
-        """Fill in the default rate, or refuse a rate that the bundle cannot keep."""
-        if options.max_error is not None or options.regions:
-            if self.bundle.bounded is None:
-                raise UsageError(
-                    f"max error: bundle {self.bundle.name} has no part `bounded`, so it keeps none"
-                )
-            if self.bundle.codec.groups > 1:
-                raise UsageError("max error: expected at most 16 bands, found more")
-            if options.max_error is not None:
-                return options
-        if self.bundle.variable_rate:
-            return options if options.rates else replace(options, ratio=DEFAULT_RATIO)
-        if options.rates or options.trellis:
-            raise UsageError(f"rate, trellis: bundle {self.bundle.name} has a fixed rate")
-        return options
+    def _told(self, header: SceneHeader) -> SceneHeader:
+        """Return a header that names the profile, or refuse a scene that it was not made for."""
+        if self.profile is None:
+            return header
+        self.profile.check(header.bands, *header.sample_range)
+        return replace(header, profile=self.profile.digest)
 
     def _check(self, lines: NDArray[Any], header: SceneHeader, line: int) -> None:
         """Refuse lines that do not fit the scene; there are `line` before."""

@@ -1,7 +1,8 @@
 """Options: what the caller of the encoder chooses."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from onboard.bundle import Bundle
 from onboard.codec.bound import Bound, BoundedBox
 from onboard.errors import UsageError
 from onboard.link.binding import MAX_RUN, NO_RUN
@@ -108,3 +109,27 @@ class Options:
     def segment_limit(self) -> int:
         """Most bytes of a segment, so that it fits a packet."""
         return min(self.segment_bytes, self.packets.room if self.packets else MAX_SEGMENT_BYTES)
+
+
+def completed(options: Options, bundle: Bundle) -> Options:
+    """Return options with the default rate filled in, for scenes that a bundle is for.
+
+    Raises:
+        UsageError: the bundle cannot keep the rate.
+    """
+    if options.max_error is not None or options.regions:
+        if bundle.bounded is None:
+            raise UsageError(
+                f"max error: bundle {bundle.name} has no part `bounded`, so it keeps none"
+            )
+        if bundle.profile is not None:
+            raise UsageError("max error: expected no spectral profile, whose scenes keep no bound")
+        if bundle.codec.groups > 1:
+            raise UsageError("max error: expected at most 16 bands, found more")
+        if options.max_error is not None:
+            return options
+    if bundle.variable_rate:
+        return options if options.rates else replace(options, ratio=DEFAULT_RATIO)
+    if options.rates or options.trellis:
+        raise UsageError(f"rate, trellis: bundle {bundle.name} has a fixed rate")
+    return options

@@ -28,10 +28,12 @@ _RUN_AT_END = struct.Struct(">I")
 _NODATA, _GEOTRANSFORM, _EPSG, _WKT, _START, _BANDS, _SENSOR = range(1, 8)
 _BAND_TEXTS = 16
 _RUN = 21
-_BAYER = 23
+_PROFILE, _BAYER = 22, 23
+_DIGEST_BYTES = 8
+PROFILE_BYTES = TLV_BYTES + _DIGEST_BYTES
 RUN_BYTES = TLV_BYTES + _RUN_AT_END.size
-"""Bytes that the run takes in a header."""
-_KNOWN = {*range(_NODATA, _SENSOR + 1), _BAND_TEXTS, *FACT_KINDS, _RUN, _BAYER}
+"""Bytes that these take in a header."""
+_KNOWN = {*range(_NODATA, _SENSOR + 1), _BAND_TEXTS, *FACT_KINDS, _RUN, _PROFILE, _BAYER}
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class SceneHeader:
         facts: what the file that the scene was made of says of its samples.
         run: run of the encoding, 0 for none.
         bayer: pattern of the Bayer mosaic whose planes the bands are, of `PATTERNS`.
+        profile: first 8 bytes of the SHA-256 of the spectral profile whose components are coded.
     """
 
     sample_type: str
@@ -69,6 +72,7 @@ class SceneHeader:
     facts: Facts = NO_FACTS
     run: int = NO_RUN
     bayer: str | None = None
+    profile: bytes | None = None
 
     @classmethod
     def of(cls, image: NDArray[Any], **fields: Any) -> "SceneHeader":
@@ -110,8 +114,8 @@ class SceneHeader:
             back = SceneHeader.unpack(body)
         except (struct.error, ValueError, OverflowError) as error:
             raise InputError(f"scene header: {error}") from error
-        sent = (self.crs, tuple(self.band_ids), self.facts, self.run, self.bayer)
-        told = (back.crs, back.band_ids, back.facts, back.run, back.bayer)
+        sent = (self.crs, tuple(self.band_ids), self.facts, self.run, self.bayer, self.profile)
+        told = (back.crs, back.band_ids, back.facts, back.run, back.bayer, back.profile)
         if told != sent:
             raise InputError(f"scene header: expected to read back {sent}, found {told}")
         return body
@@ -137,6 +141,8 @@ class SceneHeader:
         fields += self.facts.fields()
         if self.run != NO_RUN:
             fields.append((_CRITICAL | _RUN, struct.pack(">I", self.run)))
+        if self.profile is not None:
+            fields.append((_CRITICAL | _PROFILE, self.profile))
         if self.bayer is not None:
             fields.append((_CRITICAL | _BAYER, bytes([PATTERNS.index(self.bayer)])))
         return fields
@@ -220,6 +226,8 @@ def _read_extension(kind: int, value: bytes) -> tuple[str, Any]:
         return "band_ids", unpack_texts(value)
     if kind == _RUN:
         return "run", _known_run(struct.unpack(">I", value)[0])
+    if kind == _PROFILE:
+        return "profile", struct.unpack(f">{_DIGEST_BYTES}s", value)[0]
     if kind == _BAYER:
         return "bayer", _known_pattern(value)
     return "sensor", value.decode()

@@ -36,6 +36,7 @@ class Bundle:
         self.tag, wire, parts = unpack(file)
         self.classes = self.bands = wire["classes"]
         self.tile, self.fraction = wire["tile"], 0
+        self.band_groups, self.profile = 1, None
         self.cuts, self.groups = wire["coder"]["cuts"], wire["coder"]["groups"]
         self.skip = wire["coder"]["skip"]
         self.golden = list(self._golden(parts["golden"]))
@@ -45,8 +46,15 @@ class Bundle:
     def layers(self):
         return 3 + len(self.cuts) - 1
 
-    def scene(self, bands, bits):
-        """Return the bundle for scenes of so many bands and significant bits [1, 9, 10]."""
+    def scene(self, bands, bits, profile=None):
+        """Return the bundle for scenes of so many bands and significant bits [1, 9, 10, 21]."""
+        if bands > 16:
+            count = -(-bands // 16)
+            found = self.scene(-(-bands // count), bits)
+            found.band_groups, found.profile = count, profile
+            if profile:
+                found.fraction = profile.fraction(bits)
+            return found
         found, last = copy.copy(self), self.classes - 1
         found.bands, found.fraction = bands, min(4, 16 - bits)
         found.tile = 2 * self.tile if bands == 1 else self.tile

@@ -3,6 +3,7 @@
 import numpy as np
 
 from tests.stranger.stream import ALL_NODATA
+from tests.stranger.symbols import EMPTY
 
 
 def band_transform(angles, bands):
@@ -134,12 +135,14 @@ def linear_scene(scene, settle=as_it_is):
     bundle = scene.bundle
     image = np.zeros((scene.bands, scene.height, scene.width))
     for row, col, tile in scene.tiles.values():
-        if tile.state != ALL_NODATA:
-            here = image[:, row : row + bundle.tile, col : col + bundle.tile]
+        if tile.state != ALL_NODATA and not tile.state & EMPTY:
+            first = tile.group * bundle.bands
+            own = image[first : first + bundle.bands]
+            here = own[:, row : row + bundle.tile, col : col + bundle.tile]
             found = linear_tile(bundle, tile, settle)
             if scene.is_mosaic:
                 found = moved_back(found, tile)
-            here[:] = found[:, : here.shape[1], : here.shape[2]]
+            here[:] = found[: len(here), : here.shape[1], : here.shape[2]]
     return image
 
 
@@ -176,8 +179,10 @@ def mosaic(planes):
 
 
 def samples(scene, image):
-    """Return the samples (bands, rows, cols) of an image [12]."""
+    """Return the samples (bands, rows, cols) of an image [12, 21]."""
     image = image / 2.0**scene.bundle.fraction
+    if scene.bundle.profile:
+        image = scene.bundle.profile.samples(image)
     found = np.clip(np.rint(image), scene.low, scene.high).astype(np.int64)
     if scene.nodata_value is not None:
         away = -1 if scene.nodata_value == scene.high else 1

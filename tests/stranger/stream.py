@@ -109,7 +109,7 @@ class Scene:
     is_mosaic: bool = False
 
 
-def read_scene(bundle, received, read_tile, scene_id=0):
+def read_scene(bundle, received, read_tile, scene_id=0, profile=None):
     """Read a whole scene, the first encoding of the bundle, tile by tile."""
     told = (s for s in segments(received, ()) if s.kind == SCENE and s.scene == scene_id)
     binding = next(s.binding for s in told if s.binding ^ s.run == bundle.tag)
@@ -127,17 +127,23 @@ def read_scene(bundle, received, read_tile, scene_id=0):
     values = dict(tlvs(header[13:]))
     value = int.from_bytes(values[1], "big", signed=True) if 1 in values else None
     nodata = np.zeros((height, width), bool)
-    bundle = bundle.scene(bands, bits)
+    if 22 in values:
+        assert values[22] == profile.name
+    bundle = bundle.scene(bands, bits, profile if 22 in values else None)
     scene = Scene(bundle, bands, width, height, low, low + (1 << bits) - 1, value, {}, nodata)
     scene.is_mosaic = 23 in values
     columns = -(-width // bundle.tile)
-    for number in range(columns * -(-height // bundle.tile)):
-        row, col = (bundle.tile * place for place in divmod(number, columns))
+    for number in range(bundle.band_groups * columns * -(-height // bundle.tile)):
+        down, right = divmod(number, bundle.band_groups * columns)
+        row, col = bundle.tile * down, bundle.tile * (right % columns)
         here = nodata[row : row + bundle.tile, col : col + bundle.tile]
         own = [s for s in found if s.tile == number and s.kind in (TILE, MASK)]
         bodies = {(s.layer, s.first): s.body for s in own if s.kind == TILE}
         tile = read_tile(bundle, bodies, *here.shape, signed)
         scene.tiles[number] = row, col, tile
+        tile.group = right // columns
+        if tile.group:
+            continue  # the first tells the nodata
         flat = np.zeros(here.size, bool)
         for segment in own:
             if segment.kind == MASK:

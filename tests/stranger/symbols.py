@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tests.stranger import profile
 from tests.stranger.stream import ALL_NODATA
 
-DEPENDENT, FULL = 4, 8
+DEPENDENT, FULL, EMPTY = 4, 8, 64
 SIZES = ((40, 80, 2047), (63, 160, 4094))
 """Most that A, D and features of DC may be, of plain and of dependent tiles (in half steps)."""
 
@@ -77,6 +78,7 @@ class Tile:
     row: np.ndarray = None
     starts: dict = field(default_factory=dict)
     floors: list = field(default_factory=list)
+    group: int = 0
 
     @property
     def dependent(self):
@@ -96,10 +98,18 @@ def read_tile(bundle, bodies, rows, cols, signed=False):
     side, bands = bodies[0, 0], bundle.bands
     if side[0] == ALL_NODATA:
         return Tile(ALL_NODATA)
+    if side[0] & EMPTY:
+        assert len(side) == 1
+        assert bundle.profile
+        return Tile(side[0])
     angles = bands * (bands - 1) // 2
     lane = 2 + angles + 2 * bands
-    means = np.frombuffer(side[2 + angles : lane], ">i2" if signed else ">u2").astype(np.int64)
-    tile = Tile(side[0], side[1], side[2 : 2 + angles], means)
+    if bundle.profile:
+        turns, means, lane = profile.side(side, bands)
+    else:
+        turns = side[2 : 2 + angles]
+        means = np.frombuffer(side[2 + angles : lane], ">i2" if signed else ">u2")
+    tile = Tile(side[0], side[1], turns, means.astype(np.int64))
     if tile.state & FULL:
         count = side[lane]
         floors = np.frombuffer(side, ">u2", count, lane + 1).tolist()

@@ -262,7 +262,7 @@ def test_the_nodata_of_the_vectors() -> None:
 
 
 def test_the_stranger_knows_the_page_alone() -> None:
-    for name in ("bundle", "stream", "symbols", "picture", "corsa"):
+    for name in ("bundle", "stream", "symbols", "picture", "profile", "corsa"):
         source = (ROOT / f"tests/stranger/{name}.py").read_text()
         imported = set(re.findall(r"^\s*(?:from|import) ([\w.]+)", source, re.M))
         own = {module for module in imported if module.startswith("tests.stranger.")}

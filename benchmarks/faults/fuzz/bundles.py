@@ -33,9 +33,12 @@ from onboard.codec.lapped.part import GoldenTile
 from onboard.codec.lapped.quantizers.quantisation import Quantisation
 from onboard.codec.lapped.tables import ESCAPE, LARGEST, SYMBOLS, Tables, rows_of
 from onboard.codec.lapped.transform import SUB_STEPS, LappedTransform
+from onboard.codec.profile import SHIFT as PROFILE_SHIFT
+from onboard.codec.profile import Profile
 from onboard.codec.tile import ALL_VALID
 
 BANDS = 2
+PROFILE_BANDS = 17
 TILE = 16
 _CUTS = (2, 128)
 _CODED_AC = 4
@@ -44,6 +47,15 @@ _GRAPHS = {"encoder.onnx": b"", "encoder.tflite": b""}
 _LEVELS = ((8, 8, 200, 2), (4, 10, 24, 2), (2, 3, 5, 1))
 """Reduction, index width, codewords and dimensions, coarse to fine."""
 LEVEL_WIDTHS = tuple(width for _, width, _, _ in _LEVELS)
+
+
+@cache
+def profile(bands: int = PROFILE_BANDS, seed: int = 3) -> Profile:
+    """Return a spectral profile: an orthonormal matrix at random."""
+    rng = np.random.default_rng(seed)
+    basis = np.linalg.qr(rng.standard_normal((bands, bands)))[0]
+    offsets = rng.integers(-9, 900, bands)
+    return Profile(offsets, np.rint(basis * (1 << PROFILE_SHIFT)).astype(np.int64))
 
 
 @cache

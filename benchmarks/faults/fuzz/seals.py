@@ -101,6 +101,11 @@ def seal_bundle(packed: bytes) -> bytes:
     return _with_head(head, manifest, body)
 
 
+def seal_profile(packed: bytes) -> bytes:
+    """Set length and hash of a profile file."""
+    return _with_head(packed[:HEAD_BYTES], packed[HEAD_BYTES:], b"")
+
+
 def _with_head(head: bytes, manifest: bytes, body: bytes) -> bytes:
     sealed = head[:8] + len(manifest).to_bytes(4, "big") + sha256(manifest).digest()
     return sealed + head[44:] + manifest + body

@@ -12,15 +12,18 @@ from numpy.typing import NDArray
 from benchmarks.faults.fuzz.bundles import (
     BANDS,
     LEVEL_WIDTHS,
+    PROFILE_BANDS,
     TILE,
     fixed_bundle,
     index_maps,
     lapped_bundle,
+    profile,
 )
 from benchmarks.faults.fuzz.seals import sparse_bundle
 from benchmarks.faults.fuzz.targets import INDEX_HEAD, INDEX_SHAPE, LANE_HEAD
 from ground.scenes.procedural import procedural
 from onboard.bundle import load
+from onboard.bundle.profiles import pack_profile
 from onboard.codec.bound import Bound
 from onboard.codec.bounded.codec import BoundedCodec
 from onboard.codec.corsa.frontend import AffineSide
@@ -75,6 +78,15 @@ def seeds() -> dict[str, dict[str, bytes]]:
             "raw.bin": _lanes(_noise(16, 16), Options(rmse=0.1)),
             "trellis.bin": _lanes(_image(16, 16, False), Options(rmse=12.0, trellis=True)),
             "trellis_raw.bin": _lanes(_noise(9, 16), Options(rmse=0.1, trellis=True)),
+        },
+        "components": {
+            "tile.bin": _components(9, 12, Options(rmse=30.0)),
+            "empty.bin": _components(16, 16, Options(rmse=4_000.0)),
+            "layers.bin": _components(5, 7, Options(rmse=30.0, trellis=True, one_layer=True)),
+        },
+        "profile": {
+            "least.prof": pack_profile(profile()),
+            "signed.prof": pack_profile(profile(20, 1), bytes(range(64))),
         },
         "bounded": {
             "exact.bin": _bounded(_image(7, 6, False), "0", False),
@@ -162,13 +174,23 @@ def _index_payloads(room: int) -> list[bytes]:
     ]
 
 
+def _components(rows: int, cols: int, options: Options) -> bytes:
+    """Return the segments of one tile as `read_components` takes them."""
+    image = procedural(_SEED, rows, cols, PROFILE_BANDS, False).image.astype(np.uint16)
+    return _first_tile(Encoder(lapped_bundle(), profile=profile()), image, options)
+
+
 def _lanes(image: NDArray[np.uint16], options: Options) -> bytes:
     """Return the segments of one tile as `read_lanes` takes them."""
+    return _first_tile(Encoder(lapped_bundle()), image, options)
+
+
+def _first_tile(encoder: Encoder, image: NDArray[np.uint16], options: Options) -> bytes:
     _, rows, cols = image.shape
-    stream = b"".join(Encoder(lapped_bundle()).encode(image, SceneHeader.of(image), options))
+    stream = b"".join(encoder.encode(image, SceneHeader.of(image), options))
     packed = bytes([(rows - 1) << 4 | (cols - 1)])
     for segment in read_segments(stream):
-        if isinstance(segment, Segment) and segment.kind == Kind.TILE:
+        if isinstance(segment, Segment) and segment.kind == Kind.TILE and not segment.tile:
             packed += LANE_HEAD.pack(segment.layer, segment.first, len(segment.body))
             packed += segment.body
     return packed

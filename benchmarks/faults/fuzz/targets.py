@@ -7,25 +7,29 @@ that the parsers behind them are reached. What is accepted must pack to the same
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from benchmarks.faults.fuzz.bundles import (
     BANDS,
+    PROFILE_BANDS,
     TILE,
     bounded_reader,
     fixed_bundle,
     lapped_bundle,
+    profile,
 )
-from benchmarks.faults.fuzz.seals import seal_bundle, seal_packets, seal_segments
+from benchmarks.faults.fuzz.seals import seal_bundle, seal_packets, seal_profile, seal_segments
 from ground.decode.kinds import rebuilder_of
 from ground.decode.lapped.lanes import LaneTile
 from ground.decode.lapped.lanes import read_lanes as read_tiles
 from ground.decode.lapped.rebuild import LappedRebuilder
 from ground.decode.reception import Reception
 from onboard.bundle import Bundle
+from onboard.bundle.container import SIGNATURE
+from onboard.bundle.profiles import pack_profile, unpack_profile
 from onboard.codec import bitpack
 from onboard.codec.bounded.read.course import Lane as BoundedLane
 from onboard.codec.corsa.codec import CorsaCodec
@@ -36,7 +40,7 @@ from onboard.codec.lapped import part as lappedpart
 from onboard.codec.lapped.codec import LappedCodec
 from onboard.codec.lapped.read.lanes import Lane
 from onboard.codec.lapped.read.layers import LayerReader
-from onboard.codec.tile import DEPENDENT, FULL, Codec
+from onboard.codec.tile import DEPENDENT, EMPTY, FULL, Codec
 from onboard.errors import SkybookError, StreamError
 from onboard.link.binding import run_of
 from onboard.link.header import SceneHeader
@@ -48,6 +52,10 @@ INDEX_SHAPE = struct.Struct(">HB")
 LANE_HEAD = struct.Struct(">BBH")
 _MAX_PIXELS = 1 << 12
 _MIB = 1 << 20
+_MINOR = slice(5, 6)
+"""Of a version; a newer one is accepted, and not kept."""
+_FAR = 64
+"""DN: more than rounded components may be off by."""
 _USED_LANE = bytes(range(1, 64))
 _USED_LEVELS = 3
 
@@ -149,9 +157,8 @@ def _refuse_damage(reception: Reception) -> None:
 def read_bundle(packed: bytes) -> None:
     """Read a bundle, then use what was accepted."""
     bundle = Bundle.unpack(packed)
-    minor = slice(5, 6)  # a newer one is accepted, and not kept
     again = bytearray(bundle.pack())
-    again[minor] = packed[minor]
+    again[_MINOR] = packed[_MINOR]
     _expect(bytes(again) == packed, "bundle")
     codec = bundle.codec
     golden = _use_lapped(codec) if isinstance(codec, LappedCodec) else _use_corsa(codec)
@@ -187,7 +194,7 @@ def read_index_payload(packed: bytes) -> None:
     count = 1 + count % 15
     start = INDEX_HEAD.size + count * INDEX_SHAPE.size
     if len(packed) < start:
-        raise StreamError("index payload: cut short in its layers")
+        raise StreamError("index payload: layers cut short")
     shapes = [
         LayerShape(max(positions, 1), 1 + width % bitpack.MAX_WIDTH)
         for positions, width in INDEX_SHAPE.iter_unpack(packed[INDEX_HEAD.size : start])
@@ -200,25 +207,49 @@ def read_index_payload(packed: bytes) -> None:
     _expect(again == body, "pieces of layers")
 
 
+def read_profile(packed: bytes) -> None:
+    """Read a spectral profile, then use what was accepted."""
+    found = unpack_profile(packed)
+    again = bytearray(pack_profile(found, packed[SIGNATURE]))
+    again[_MINOR] = packed[_MINOR]
+    _expect(bytes(again) == packed, "profile")
+    samples = np.full((1, found.bands, 1, 2), 65_535, np.uint16)
+    back = found.samples(found.components(samples, 0)[0].astype(np.float32))
+    _expect(bool(np.abs(back - 65_535).max() < _FAR), "samples of a profile")
+
+
 def read_lanes(packed: bytes) -> None:
     """Read the segments of one tile of entropy-coded symbols as the ground does.
 
     The first byte is the size of the tile: valid rows less 1, and valid columns less 1, 4 bits
     each. Segments follow: layer u8, first u8, length u16, body.
     """
+    _read_tile(packed, lapped_bundle(), SceneHeader("u16", 16, BANDS, 0, 0))
+
+
+def read_components(packed: bytes) -> None:
+    """Read the segments of one tile of a scene with a spectral profile, as `read_lanes` does."""
+    bundle = lapped_bundle().for_scene(PROFILE_BANDS, 16, profile())
+    header = SceneHeader("u16", 16, PROFILE_BANDS, 0, 0, profile=profile().digest)
+    _read_tile(packed, bundle, header)
+
+
+def _read_tile(packed: bytes, bundle: Bundle, header: SceneHeader) -> None:
+    """Read the segments of the only tile of a scene of this header, whose size they tell."""
     if not packed:
         raise StreamError("lanes: no bytes")
     rows, cols = 1 + (packed[0] >> 4), 1 + (packed[0] & 15)
-    bundle = lapped_bundle()
     model = LappedCodec.of(bundle.codec).model
-    reception = Reception(bundle, 0, header=SceneHeader("u16", 16, BANDS, cols, rows))
+    reception = Reception(bundle, 0, header=replace(header, width=cols, height=rows))
     edge = None if rows == cols == TILE else (rows, cols)
     reception.add_all(_tile_segments(packed, bundle.tag, edge))
     tile = LappedRebuilder(bundle).tile(reception, reception.grid(None, TILE * TILE), 0)
     if not isinstance(tile, LaneTile):
         raise StreamError("lanes: of a tile within a bound, of which the bundle knows nothing")
-    found = read_tiles(LayerReader(model), [tile])
     _refuse_damage(reception)
+    if tile.coding & EMPTY:
+        return
+    found = read_tiles(LayerReader(model), [tile])
     if found.wrong or found.complete[0] < model.contexts.layers:
         raise StreamError(f"lanes: {found.complete[0]} layers are whole")
 
@@ -262,6 +293,8 @@ PARSERS: Mapping[str, Parser] = {
     "bundle": Parser(read_bundle, seal_bundle, 4_096, 16 * _MIB),
     "index": Parser(read_index_payload, None, 1_024, 8 * _MIB),
     "entropy": Parser(read_lanes, None, 1_024, 8 * _MIB),
+    "components": Parser(read_components, None, 1_024, 16 * _MIB),
+    "profile": Parser(read_profile, seal_profile, 4_096, 8 * _MIB),
     "bounded": Parser(read_bounded, None, 1_024, 32 * _MIB),
 }
 """By name, as in `--parser`."""

@@ -197,6 +197,10 @@ class NoFrontEnd:
 
     side_bytes = 0
 
+    def side_length(self, _packed: bytes) -> int:
+        """Return the length of side information: there is none."""
+        return 0
+
     def unpack(self, packed: bytes, signed: bool) -> Any:
         """Refuse."""
         raise BundleError(f"bounded tile: {len(packed)} bytes of side information, {signed=}")

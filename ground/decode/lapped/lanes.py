@@ -10,7 +10,7 @@ from onboard.codec.lapped.context import BLOCK
 from onboard.codec.lapped.frontends.frontend import FrontEnd, LappedSide
 from onboard.codec.lapped.read.lanes import Lane
 from onboard.codec.lapped.read.layers import LayerReader, Read
-from onboard.codec.tile import ALL_NODATA, ALL_VALID, DEPENDENT, FULL, SOME_NODATA
+from onboard.codec.tile import ALL_NODATA, ALL_VALID, DEPENDENT, EMPTY, FULL, SOME_NODATA
 from onboard.errors import StreamError
 from onboard.link.segment import Segment
 
@@ -34,6 +34,8 @@ class LaneTile(TileReception[LappedSide]):
             for coding in (DEPENDENT, FULL, DEPENDENT | FULL)
             for data in (ALL_VALID, SOME_NODATA)
         ),
+        EMPTY | ALL_VALID,
+        EMPTY | SOME_NODATA,
     )
 
     lanes: dict[tuple[int, int], bytes] = field(default_factory=dict, init=False)
@@ -42,7 +44,7 @@ class LaneTile(TileReception[LappedSide]):
     @property
     def coding(self) -> int:
         """What its tile state says of how its symbols are coded; 0 until layer 0 has arrived."""
-        return 0 if self.packed_side is None else self.packed_side[0] & (DEPENDENT | FULL)
+        return 0 if self.packed_side is None else self.packed_side[0] & (DEPENDENT | FULL | EMPTY)
 
     def place_layers(self, segment: Segment) -> None:
         """Place the lane of symbols that a segment carries, and layer 0 before it."""
@@ -51,8 +53,8 @@ class LaneTile(TileReception[LappedSide]):
         if segment.layer == 0:
             length = self._layer_0_bytes(segment.body)
             side, lane, start = segment.body[:length], segment.body[length:], (1, 0)
-            all_nodata = side == bytes([ALL_NODATA])
-            if segment.first or len(side) < length or (all_nodata and lane):
+            alone = side[:1] == bytes([ALL_NODATA]) or bool(side and side[0] & EMPTY)
+            if segment.first or not side or len(side) < length or (alone and lane):
                 raise StreamError(f"layer 0: {len(segment.body)} bytes, first {segment.first}")
             if self.packed_side not in (None, side):
                 raise StreamError(f"tile {segment.tile}: side information contradicts another")
@@ -65,16 +67,18 @@ class LaneTile(TileReception[LappedSide]):
 
     def _layer_0_bytes(self, body: bytes) -> int:
         """Return the length of layer 0 that a body begins with."""
-        if body[:1] == bytes([ALL_NODATA]):
+        if body[:1] == bytes([ALL_NODATA]) or (body and body[0] & EMPTY):
             return 1
-        length = 1 + self.front_end.side_bytes
+        length = 1 + self.front_end.side_length(body[1:])
         is_full = body and body[0] & FULL
         return length + (floors.packed_bytes(body[length:]) if is_full else 0)
 
     def _place_side(self, packed: bytes) -> None:
         found = {}
+        if packed[0] & EMPTY and not self.front_end.may_be_empty:
+            raise StreamError(f"tile state: {packed[0]}, but no spectral profile is named")
         if packed[0] in self.STATES and packed[0] & FULL:
-            length = 1 + self.front_end.side_bytes
+            length = 1 + self.front_end.side_length(packed[1:])
             found = floors.unpack(packed[length:], self.front_end.bands)
         super()._place_side(packed)
         self.floors = found
@@ -105,8 +109,10 @@ def read_lanes(reader: LayerReader, tiles: Sequence[LaneTile]) -> Read:
 
 def complete_layers(reader: LayerReader, tiles: Sequence[LaneTile]) -> list[int]:
     """Return how many layers of each tile are whole, from layer 0 on; all are of one shape."""
-    found = [1 + reader.model.contexts.layers if tile.state == ALL_NODATA else 0 for tile in tiles]
-    known = {place: tile for place, tile in enumerate(tiles) if tile.side is not None}
+    every = 1 + reader.model.contexts.layers
+    silent = [tile.state == ALL_NODATA or bool(tile.coding & EMPTY) for tile in tiles]
+    found = [every if nothing else 0 for nothing in silent]
+    known = {n: tile for n, tile in enumerate(tiles) if tile.side is not None and not silent[n]}
     for coded in alike(known, len(tiles)):
         whole = read_lanes(reader, [tiles[place] for place in coded]).complete.tolist()
         for place, layers in zip(coded, whole, strict=True):

@@ -25,6 +25,7 @@ from onboard.bundle import Bundle
 from onboard.codec.lapped.codec import LappedCodec
 from onboard.codec.lapped.context import LATTICES
 from onboard.codec.lapped.read.layers import LayerReader
+from onboard.codec.tile import EMPTY
 from onboard.errors import UsageError
 from onboard.image.tiles import TileGrid
 from onboard.link.header import SceneHeader
@@ -33,6 +34,8 @@ _BAND_ROWS = 16
 _FINEST = 0.5
 """DN; the finest step."""
 _TILES_AT_ONCE = 256
+_PROFILE_ROWS = 16
+"""Rows of pixels that become bands at once."""
 
 
 class LappedRebuilder:
@@ -41,7 +44,10 @@ class LappedRebuilder:
     def __init__(self, bundle: Bundle, exact: bool = False) -> None:
         """Take the codec of a bundle; `exact`: reckon as for the exact image (SPEC.md, 12)."""
         self._exact = exact
-        self._coder = LappedCodec.of(bundle.codec).model
+        codec = LappedCodec.of(bundle.codec)
+        self._coder, self._profile = codec.model, codec.profile
+        if exact and codec.profile:
+            raise UsageError("exact image: expected no spectral profile, which is turned back")
         self._reader = LayerReader(self._coder)
         self._bounded = BoundedRebuilder(bundle) if bundle.bounded else None
 
@@ -123,9 +129,9 @@ class LappedRebuilder:
                 here = slice(inner.start, inner.stop)
                 refined = refine(canvas, inner, pool, network)
                 refined *= np.float32(2.0**-self._coder.front_end.fraction)
-                samples = _rounded(refined, product.header, product.image.dtype)
                 bands = len(product.image)
-                product.image[:, here] = samples[:bands, : len(inner), : grid.width]
+                found = refined[:bands, : len(inner), : grid.width]
+                product.image[:, here] = self._samples(found, product)
                 mask = with_halo(canvas.mask, network.halo)
                 if stop == grid.rows and not reception.height_known:
                     open_below(mask, network.halo)
@@ -135,6 +141,18 @@ class LappedRebuilder:
                         _put_exact(product, index, exact[index])
                     restore_nodata(tiles[index], product, index)
                 report(stop * grid.columns, grid.count)
+
+    def _samples(self, found: NDArray[np.float32], product: Product) -> NDArray[Any]:
+        """Return the samples (bands, rows, cols) of bands or components in DN."""
+        dtype = product.image.dtype
+        if self._profile is None:
+            return _rounded(found, product.header, dtype)
+        samples = np.empty(found.shape, dtype)
+        for first in range(0, found.shape[1], _PROFILE_ROWS):
+            rows = slice(first, first + _PROFILE_ROWS)
+            bands = self._profile.samples(found[:, rows])
+            samples[:, rows] = _rounded(bands, product.header, dtype)
+        return samples
 
     def _canvas(
         self, reception: Reception, grid: TileGrid, rows: range, stand_ins: StandIns
@@ -170,6 +188,10 @@ class LappedRebuilder:
     ) -> None:
         """Put tiles of one shape that are coded alike on a canvas, unless lost."""
         sides = {index: tile.side for index, tile in tiles.items() if tile.side is not None}
+        for index in [index for index in sides if tiles[index].coding & EMPTY]:
+            nothing = np.zeros((self._coder.bands, 1, 1), np.float32)
+            canvas.put(index, Patch(nothing, _FINEST, 1.0, Mask.COMPLETE))
+            del sides[index]
         if not sides:
             return
         found = read_lanes(self._reader, [tiles[index] for index in sides])
@@ -185,7 +207,7 @@ class LappedRebuilder:
 
 
 def _rounded(
-    refined: NDArray[np.float32], header: SceneHeader, dtype: np.dtype[Any]
+    refined: NDArray[np.float32] | NDArray[np.float64], header: SceneHeader, dtype: np.dtype[Any]
 ) -> NDArray[Any]:
     """Return samples, none of which has the value of nodata."""
     low, high = header.sample_range

@@ -96,6 +96,14 @@ class BoundedTileCoder:
         """Refuse: indices are not chosen here."""
         raise UsageError(f"quantizer {quantizer}: tiles within a bound are not quantised so")
 
+    def of_group(self, _group: int) -> "BoundedTileCoder":
+        """Return the same: all groups are alike."""
+        return self
+
+    def components(self, tiles: NDArray[Any]) -> NDArray[Any]:
+        """Return samples as they are."""
+        return tiles
+
     def for_mosaic(self) -> "BoundedTileCoder":
         """Return the same: the planes of a Bayer mosaic are coded as they are."""
         return self

@@ -11,6 +11,7 @@ from onboard.codec.corsa.coder import CorsaTileCoder
 from onboard.codec.corsa.frontend import AffineFrontEnd, AffineSide, from_manifest
 from onboard.codec.corsa.golden import GoldenVector, unpack_golden
 from onboard.codec.corsa.quantizer import Level, read_levels
+from onboard.codec.profile import Profile
 from onboard.codec.tile import Codec
 from onboard.engine.network import open_session
 from onboard.errors import BundleError, InputError
@@ -64,12 +65,16 @@ class CorsaCodec:
             raise BundleError("bundle: expected a CORSA codec, found another")
         return codec
 
-    def for_scene(self, bands: int, significant_bits: int) -> "CorsaCodec":
+    def for_scene(
+        self, bands: int, significant_bits: int, profile: Profile | None = None
+    ) -> "CorsaCodec":
         """Return the codec itself, whatever the bits.
 
         Raises:
-            InputError: other bands than it was trained for.
+            InputError: other bands than it was trained for, or a spectral profile.
         """
+        if profile is not None:
+            raise InputError("profile: expected a bundle of coder rans, found one of coder fixed")
         if bands != self.bands:
             raise InputError(
                 f"bands: expected the {self.bands} that the model was trained for, found {bands} "

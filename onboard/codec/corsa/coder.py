@@ -121,6 +121,14 @@ class CorsaTileCoder:
         """Refuse: indices of fixed length are the nearest codewords'."""
         raise UsageError(f"quantizer {quantizer}: the codec has a fixed rate")
 
+    def of_group(self, _group: int) -> "CorsaTileCoder":
+        """Return the same: all groups are alike."""
+        return self
+
+    def components(self, tiles: NDArray[Any]) -> NDArray[Any]:
+        """Return samples as they are."""
+        return tiles
+
     def for_mosaic(self) -> "CorsaTileCoder":
         """Refuse: the network knows no mosaics."""
         raise UsageError("Bayer: expected a bundle of coder rans, found one of coder fixed")

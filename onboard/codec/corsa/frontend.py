@@ -73,6 +73,10 @@ class AffineFrontEnd:
         """Length of the packed side information."""
         return 1 + 2 * self.bands
 
+    def side_length(self, _packed: bytes) -> int:
+        """Return the length of the side information that bytes begin with: always the same."""
+        return self.side_bytes
+
     def unpack(self, packed: bytes, signed: bool) -> AffineSide:
         """Unpack side information; see `AffineSide.unpack`."""
         return AffineSide.unpack(packed, signed)

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 ANGLES = 256
 """Angles of half a circle; angle t is (t - 128) pi / 256."""
+UNTURNED = ANGLES // 2
+"""The angle 0."""
 SHIFT = 14
 _SWEEPS = 4
 _COVARIANCE_BITS = 20
@@ -199,6 +201,8 @@ def matrix(angles: NDArray[np.uint8], bands: int) -> NDArray[np.int64]:
     """Return the band transforms (tiles, components, bands), times 2^14, that the angles name."""
     rows = np.zeros((len(angles), bands, bands), np.int64)
     rows[:, range(bands), range(bands)] = 1 << SHIFT
+    if (angles == UNTURNED).all():
+        return rows
     pairs = list(combinations(range(bands), 2))
     for number, (one, other) in reversed(list(enumerate(pairs))):
         cosine, sine = (t[angles[:, number], None] for t in (_COS, _SIN))

@@ -9,9 +9,11 @@ from typing import Any
 from onboard.codec.lapped import part
 from onboard.codec.lapped.coder import LappedTileCoder
 from onboard.codec.lapped.context import BLOCK
+from onboard.codec.lapped.frontends.components import ComponentFrontEnd
 from onboard.codec.lapped.frontends.kinds import FRONT_ENDS
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.part import MAX_BANDS, GoldenTile
+from onboard.codec.profile import Profile
 from onboard.codec.tile import Codec, Side
 from onboard.engine.planes import open_plane_session
 from onboard.errors import BundleError, InputError, UsageError
@@ -37,6 +39,7 @@ class LappedCodec:
             numpy alone.
         error_permille: squared error on the ground over that of the rounding on board.
         scene_bands: bands of a scene, where they are coded in groups; 0 where they are not.
+        profile: spectral profile that makes components of them.
     """
 
     model: LappedModel
@@ -44,6 +47,7 @@ class LappedCodec:
     parts: Mapping[str, bytes] = field(default_factory=dict)
     error_permille: int = 1000
     scene_bands: int = 0
+    profile: Profile | None = None
 
     @classmethod
     def read(
@@ -91,22 +95,36 @@ class LappedCodec:
             raise BundleError("bundle: expected a lapped codec, found another")
         return codec
 
-    def for_scene(self, bands: int, significant_bits: int) -> "LappedCodec":
-        """Return the codec for scenes of so many bands and bits.
+    def for_scene(
+        self, bands: int, significant_bits: int, profile: Profile | None = None
+    ) -> "LappedCodec":
+        """Return the codec for scenes of so many bands and bits, perhaps with a spectral profile.
 
         Raises:
-            InputError: it takes no so many bands.
+            InputError: it takes no so many bands, or the profile was made for others.
         """
         if not 1 <= bands <= MAX_SCENE_BANDS:
             raise InputError(f"bands: expected 1..{MAX_SCENE_BANDS}, found {bands}")
+        if profile is not None:
+            return self._of_profile(bands, significant_bits, profile)
         return self._of_scene(bands, min(MOST_FRACTION, MOST_BITS - significant_bits))
 
     def _of_scene(self, bands: int, fraction: int) -> "LappedCodec":
-        if (bands, fraction) == (self.bands, self.fraction):
+        if (bands, fraction, None) == (self.bands, self.fraction, self.profile):
             return self
-        own = -(-bands // -(-bands // MAX_BANDS))
-        model = self.model.of_scene(own, fraction)
-        return replace(self, model=model, scene_bands=bands if bands > MAX_BANDS else 0)
+        model = self.model.of_scene(_of_group(bands), fraction)
+        scene_bands = bands if bands > MAX_BANDS else 0
+        return replace(self, model=model, scene_bands=scene_bands, profile=None)
+
+    def _of_profile(self, bands: int, significant_bits: int, profile: Profile) -> "LappedCodec":
+        if bands != profile.bands:
+            raise InputError(f"profile: made for {profile.bands} bands, found {bands}")
+        fraction = profile.fraction(significant_bits)
+        if self.profile is profile and fraction == self.fraction:
+            return self
+        model = self.model.of_scene(_of_group(bands), fraction)
+        model = replace(model, front_end=ComponentFrontEnd(model.bands, fraction))
+        return replace(self, model=model, scene_bands=bands, profile=profile)
 
     @property
     def tile(self) -> int:
@@ -164,7 +182,7 @@ class LappedCodec:
             threads,
         )
         return LappedTileCoder(
-            self.model, session, self.tile, lambda: self.golden, self.error_permille
+            self.model, session, self.tile, lambda: self.golden, self.error_permille, self.profile
         )
 
     def unpack_side(self, packed: bytes, signed: bool) -> Side:
@@ -178,3 +196,8 @@ class LappedCodec:
     def golden_again(self) -> bytes:
         """Return the part `golden` of the same tiles, coded by numpy with this codec."""
         return part.pack_golden(self.open("numpy").coded_anew(self.golden))
+
+
+def _of_group(bands: int) -> int:
+    """Return the bands of a group of a scene of so many."""
+    return -(-bands // -(-bands // MAX_BANDS))

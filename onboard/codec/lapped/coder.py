@@ -27,8 +27,9 @@ from onboard.codec.lapped.quantizers.points import Points, points_of
 from onboard.codec.lapped.scan import Layer, Scanner, Thrift, is_far
 from onboard.codec.lapped.sizeguess import SizeGuess
 from onboard.codec.lapped.symbols import Symbols
+from onboard.codec.profile import Profile
 from onboard.codec.rans import STATE_BYTES
-from onboard.codec.tile import DEPENDENT, FULL, MAX_BODY, Agreement, Body, Chosen, Steps
+from onboard.codec.tile import DEPENDENT, EMPTY, FULL, MAX_BODY, Agreement, Body, Chosen, Steps
 from onboard.engine.planes import PlaneSession
 from onboard.errors import BundleError, UsageError
 
@@ -43,6 +44,7 @@ class LappedTileCoder:
         tile: int,
         golden: Callable[[], Sequence[GoldenTile]] = tuple,
         error_permille: int = 1000,
+        profile: Profile | None = None,
     ) -> None:
         """Open a coder.
 
@@ -52,8 +54,10 @@ class LappedTileCoder:
             tile: rows and columns of a tile.
             golden: gives the golden vectors of the bundle, which are read when they are needed.
             error_permille: squared error on the ground over that of the rounding on board.
+            profile: spectral profile of scenes whose components are coded.
         """
         self.model = model
+        self.profile = profile
         self.engine = session.engine
         self.bands, self.fraction = model.bands, model.front_end.fraction
         self.least_body = 1 + model.front_end.side_bytes + STATE_BYTES + 2
@@ -77,7 +81,7 @@ class LappedTileCoder:
     @property
     def memory(self) -> tuple[Any, ...]:
         """Everything whose arrays decide bytes."""
-        return self.model, self.scanners, self.size_guess
+        return self.model, self.scanners, self.size_guess, self.profile
 
     def using(self, quantizer: str) -> "LappedTileCoder":
         """Return the coder that chooses indices by another kind of quantizer."""
@@ -97,6 +101,19 @@ class LappedTileCoder:
         found.model = replace(self.model, front_end=front_end)
         return found
 
+    def of_group(self, group: int) -> "LappedTileCoder":
+        """Return the coder of a group of the scene's bands."""
+        front_end = self.model.front_end.of_group(group)
+        if front_end == self.model.front_end:
+            return self
+        found = copy(self)
+        found.model = replace(self.model, front_end=front_end)
+        return found
+
+    def components(self, tiles: NDArray[Any]) -> NDArray[Any]:
+        """Return samples (tiles, bands, tile, tile) of a scene, or components with a profile."""
+        return tiles if self.profile is None else self.profile.components(tiles, self.fraction)
+
     def prepare(
         self, tiles: NDArray[Any], present: NDArray[np.bool_], inside: tuple[int, int]
     ) -> PreparedTiles:
@@ -115,10 +132,20 @@ class LappedTileCoder:
         bits = self.size_guess.bits(prepared.latents)
         if finer := self.scanner.quantizer.points.finer:
             bits = bits[:, np.maximum(np.arange(bits.shape[1]) - finer, 0)]
-        return bits + 8 * self.model.front_end.side_bytes
+        bits += 8 * self.model.front_end.usual_bytes(prepared.angles)[:, None]
+        return np.minimum(bits, self.guess(other)) if (other := prepared.untouched) else bits
+
+    def _at(self, prepared: PreparedTiles, steps: Steps) -> PreparedTiles:
+        """Return tiles that may be coded in two ways in the one that takes fewer bits by guess."""
+        if prepared.untouched is None:
+            return prepared
+        place = np.arange(len(steps)), steps
+        turned = self.guess(replace(prepared, untouched=None))[place]
+        return prepared.either(self.guess(prepared.untouched)[place] <= turned)
 
     def error(self, prepared: PreparedTiles, steps: Steps) -> NDArray[np.int64]:
         """Return the squared error of each tile: that of its rounding, corrected at export."""
+        prepared = self._at(prepared, steps)
         error, left_out = self.scanner.error(prepared.latents, steps)
         if len(again := np.flatnonzero(is_far(left_out))):
             latents, steps = prepared.latents.take(again), steps[again]
@@ -128,6 +155,7 @@ class LappedTileCoder:
 
     def guess_error(self, prepared: PreparedTiles, steps: Steps) -> NDArray[np.int64]:
         """Return roughly the squared error of each tile, from how large its latents are."""
+        prepared = self._at(prepared, steps)
         steered = self.scanner.quantizer.points.steered
         return self.error_guess.errors(prepared.latents, steps, steered)
 
@@ -156,20 +184,26 @@ class LappedTileCoder:
 
     def plan(self, batch: Chosen[PreparedTiles], one_layer: bool = False) -> list[Plan]:
         """Quantise tiles and cut their symbols to segments."""
-        least = 1 + self.model.front_end.side_bytes
+        front_end = self.model.front_end
+        least = 1 + front_end.side_bytes
         if batch.room < least:
             raise UsageError(
                 f"segments: side information takes {least} bytes, room for {batch.room}"
             )
         plans = []
         most = most_floors(batch.room - least)
-        found = self.symbols(batch.prepared, batch.steps, most, batch.thrift)
+        prepared = self._at(batch.prepared, batch.steps)
+        found = self.symbols(prepared, batch.steps, most, batch.thrift)
         for tile, (symbols, number) in enumerate(found):
-            side = bytes([batch.states[tile] | symbols.flag])
-            side += batch.prepared.side(tile, int(batch.steps[tile]))
+            step, state = int(batch.steps[tile]), batch.states[tile]
+            side = bytes([state | symbols.flag])
+            side += front_end.pack(step, prepared.angles[tile], prepared.means[tile])
             if symbols.floors is not None:
                 side += pack(symbols.floors[number], self.model.quantisation.skip + 1)
-            plans.append(Plan.cut(self.model.tables, symbols, number, side, batch.room, one_layer))
+            plan = Plan.cut(self.model.tables, symbols, number, side, batch.room, one_layer)
+            if front_end.may_be_empty and plan.is_worth_nothing(prepared.energy(tile), step):
+                plan = plan.emptied(bytes([state | EMPTY]))
+            plans.append(plan)
         return plans
 
     def write(self, plans: Sequence[Plan]) -> list[list[Body]]:

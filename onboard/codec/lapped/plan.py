@@ -1,7 +1,7 @@
 """Plans: the symbols of tiles, cut to segments and not coded yet (SPEC.md, sections 11 and 13)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -10,9 +10,13 @@ from numpy.typing import NDArray
 from onboard.codec.lapped import rawlane
 from onboard.codec.lapped.symbols import Symbols
 from onboard.codec.lapped.tables import BIT, Tables
+from onboard.codec.lapped.transform import in_squared_dn
 from onboard.codec.rans import STATE_BYTES
 from onboard.codec.tile import Body, Piece
 from onboard.errors import UsageError
+
+_UNITS_OF_STEP = 1 << 12
+"""Squares of 1/64 step in that of a step: a byte is worth so much squared error."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,23 @@ class Plan:
                 )
             found.append((*self._start(number), length))
         return found
+
+    def is_worth_nothing(self, energy: int, step: int) -> bool:
+        """Return whether a tile, all of whose residuals are 0, is not worth its bytes.
+
+        Args:
+            energy: squared error that it has without its means, DN^2.
+            step: its step code.
+        """
+        taken = np.array([sum(length for *_, length in self.pieces) * _UNITS_OF_STEP])
+        if energy > int(in_squared_dn(taken, np.array([step]))[0]):
+            return False
+        rows = self.symbols.of_units(self.number, 0, self.symbols.firsts[-1])
+        return not self.tables.residuals(rows).any()
+
+    def emptied(self, body: bytes) -> "Plan":
+        """Return a plan of a tile that is one body, without any symbol."""
+        return replace(self, side=body, cuts=[(0, 0)], raw=[None])
 
     def lanes(self) -> Iterator[NDArray[np.uint16]]:
         """Yield the symbols of each segment that is to be entropy coded."""

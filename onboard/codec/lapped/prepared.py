@@ -1,12 +1,14 @@
 """Prepared tiles: a batch analysed once, to be coded at any step."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onboard.codec.lapped.context import FREQUENCIES
+from onboard.codec.lapped.frontends.frontend import Analysed
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.transform import Latents
 from onboard.codec.tile import Steps
@@ -23,11 +25,13 @@ class PreparedTiles:
         means: int64 (tiles, bands), mean of each band in DN.
         angles: u8 (tiles, angles), parameters of the front end.
         latents: latents of all tiles.
+        untouched: the same tiles with all angles 0, where a step decides which are coded.
     """
 
     means: NDArray[np.int64]
     angles: NDArray[np.uint8]
     latents: Latents
+    untouched: "PreparedTiles | None" = None
 
     @classmethod
     def of(
@@ -45,8 +49,14 @@ class PreparedTiles:
             present: (tiles, rows, cols), False where a pixel is nodata; one of a tile must be True.
             analyse: an engine's transform; None uses numpy.
         """
-        analysed = model.front_end.analyse(tiles, present)
-        latents = (analyse or model.transform.analyse)(analysed.planes)
+        analyse = analyse or model.transform.analyse
+        found = cls._of(model, model.front_end.analyse(tiles, present), analyse)
+        other = model.front_end.untouched(tiles, present)
+        return found if other is None else replace(found, untouched=cls._of(model, other, analyse))
+
+    @classmethod
+    def _of(cls, model: LappedModel, analysed: Analysed, analyse: Analyse) -> "PreparedTiles":
+        latents = analyse(analysed.planes)
         sums = latents.reshape(*analysed.means.shape, *latents.shape[1:])
         contexts = model.contexts
         sorted_ = Latents.of(sums, contexts.order, contexts.cuts, analysed.shifts)
@@ -56,7 +66,8 @@ class PreparedTiles:
         """Return some tiles of the batch."""
         if np.array_equal(tiles, np.arange(len(self.means))):
             return self
-        return PreparedTiles(self.means[tiles], self.angles[tiles], self.latents.take(tiles))
+        other = self.untouched.take(tiles) if self.untouched else None
+        return PreparedTiles(self.means[tiles], self.angles[tiles], self.latents.take(tiles), other)
 
     def join(self, others: Sequence["PreparedTiles"]) -> "PreparedTiles":
         """Return this batch and others of the same shape as one."""
@@ -65,14 +76,26 @@ class PreparedTiles:
         batches = (self, *others)
         means = np.concatenate([batch.means for batch in batches])
         angles = np.concatenate([batch.angles for batch in batches])
-        return PreparedTiles(means, angles, Latents.join([batch.latents for batch in batches]))
+        found = PreparedTiles(means, angles, Latents.join([batch.latents for batch in batches]))
+        if not any(batch.untouched for batch in batches):
+            return found
+        first, *rest = (batch.untouched or batch for batch in batches)
+        return replace(found, untouched=first.join(rest))
+
+    def either(self, are_untouched: NDArray[np.bool_]) -> "PreparedTiles":
+        """Return the batch with each tile as it is or, where that is said, untouched."""
+        if self.untouched is None:
+            return self
+        own = np.arange(len(self.means))
+        both = replace(self, untouched=None).join([self.untouched])
+        return both.take(np.where(are_untouched, len(own) + own, own))
+
+    def energy(self, tile: int) -> int:
+        """Return the squared error that a tile without its means has, in DN^2."""
+        _, rows, cols = self.latents.shape
+        return int((self.means[tile] ** 2).sum()) * rows * cols * FREQUENCIES
 
     def finest(self, model: LappedModel) -> Steps:
         """Return the finest step code that each tile allows."""
-        return self.latents.finest_step(model.transform.mantissas)
-
-    def side(self, tile: int, step: int) -> bytes:
-        """Return the packed side information of one tile."""
-        means = self.means[tile].astype(np.uint16).astype(">u2")
-        packed: bytes = bytes([step]) + self.angles[tile].tobytes() + means.tobytes()
-        return packed
+        own = self.latents.finest_step(model.transform.mantissas)
+        return np.maximum(own, self.untouched.finest(model)) if self.untouched else own

@@ -27,6 +27,8 @@ SYMBOL_LIMIT = 16_382
 """So that a symbol less its prediction, which may have the other sign, is within 16 bits."""
 _FRACTION = 6
 _BASE_SHIFT = 8
+_PRODUCT_LIMIT = (1 << 31) - (1 << 16)
+"""Of latents and mantissas, in 32 bits."""
 # 2^12 * 2^(i/8). The square of the step of code c is 2^(c/8 - 2) DN^2, so errors in (1/64 step)^2
 # times 2^(c/8) are in 2^-14 DN^2.
 _EIGHTH_OCTAVES = np.array([4096, 4467, 4871, 5312, 5793, 6317, 6889, 7512], np.int64)
@@ -56,9 +58,11 @@ class LappedTransform:
         largest = int(np.abs(self.analysis.astype(np.int64)).sum(axis=(1, 2)).max())
         if largest * PLANE_LIMIT >= 1 << 24:
             raise BundleError(f"transform: sums reach {largest} * 2047, not exact in float32")
-        if self.mantissas.min() < 1 or ((largest * PLANE_LIMIT >> LATENT_SHIFT) + 1) * int(
-            self.mantissas.max()
-        ) >= (1 << 31) - (1 << 16):
+        if (
+            self.mantissas.min() < 1
+            or ((largest * PLANE_LIMIT >> LATENT_SHIFT) + 1) * int(self.mantissas.max())
+            >= _PRODUCT_LIMIT
+        ):
             raise BundleError("transform: step mantissas do not fit 32-bit products")
 
     def analyse(self, planes: NDArray[Any]) -> NDArray[Any]:
@@ -90,7 +94,8 @@ class Latents:
         parts: the DC, then the AC channels of each layer, in the context model's order: each
             (tiles, rows, cols, channels), int16 or, where they do not fit, int32.
         largest: int64 (tiles,), largest magnitude.
-        shifts: (tiles,), octaves by which the planes were scaled down to 12 bits.
+        shifts: (tiles,), octaves by which the planes were scaled down to 12 bits; where each was
+            on its own, the fewest of them, and latents of the others are that much larger.
     """
 
     parts: tuple[NDArray[np.int16] | Ints, ...]
@@ -103,12 +108,15 @@ class Latents:
     ) -> "Latents":
         """Divide sums of filters (tiles, bands, rows, cols, frequencies) by 2^5, halves up.
 
-        They are sorted by `order`, and cut to parts.
+        They are sorted by `order`, and cut to parts. `shifts` is (tiles,), or (tiles, bands).
         """
         tiles, _, rows, cols, _ = sums.shape
         rounded = sums + np.float32(1 << (LATENT_SHIFT - 1))
         rounded *= np.float32(1 / (1 << LATENT_SHIFT))
         np.floor(rounded, out=rounded)
+        if shifts.ndim > 1:
+            more, shifts = shifts - shifts.min(axis=1, keepdims=True), shifts.min(axis=1)
+            rounded *= np.exp2(more).astype(np.float32)[:, :, None, None, None]
         sizes = np.maximum(rounded.max(axis=(2, 3)), -rounded.min(axis=(2, 3)))
         fits = sizes.max(axis=0).reshape(-1)[order] <= np.iinfo(np.int16).max
         values = rounded.transpose(0, 2, 3, 1, 4).reshape(tiles, rows, cols, -1)
@@ -155,8 +163,10 @@ class Latents:
         shift = (_BASE_SHIFT + steps // SUB_STEPS - self.shifts).astype(np.int32)
         factor = mantissas[steps % SUB_STEPS].astype(np.int32)
         shift, factor = shift[:, None, None, None], factor[:, None, None, None]
-        found = self.parts[part].astype(np.int32)
+        fits = int(self.largest.max(initial=0)) * int(mantissas.max()) < _PRODUCT_LIMIT
+        found: NDArray[Any] = self.parts[part].astype(np.int32 if fits else np.int64)
         found *= factor
         found += np.int32(1) << (shift - 1)
         found >>= shift
-        return found
+        exact: Ints = found.astype(np.int32, copy=False)
+        return exact

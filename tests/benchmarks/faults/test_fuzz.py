@@ -28,6 +28,8 @@ CHANGED = {
     "index": 4_000,
     "entropy": 700,
     "bounded": 120,
+    "components": 150,
+    "profile": 2_000,
 }
 """Changed inputs of each parser."""
 LEAST = 0.02

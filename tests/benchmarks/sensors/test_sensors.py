@@ -1,6 +1,7 @@
 """Sensors: which scenes are measured, against whom, and what is made of the figures."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks.__main__ import main
+from benchmarks.sensors import measure as measuring
 from benchmarks.sensors.bayer import demosaic, planes_of
 from benchmarks.sensors.catalogue import CATALOGUE
 from benchmarks.sensors.contents import CONTENTS, KEYS, Sample, content_of, for_rivals
@@ -18,7 +20,9 @@ from benchmarks.sensors.standins import standins
 from ground.products.geotiff import write
 from ground.scene import Scene
 from ground.scenes.procedural import procedural
+from ground.train.profile import trial
 from onboard.errors import InputError
+from tests.profiles import cube
 
 
 def write_scene(path: Path, scene: Scene) -> None:
@@ -174,3 +178,27 @@ def test_a_mosaic_is_measured_as_a_mosaic(tmp_path: Path, dtype: type) -> None:
         assert points[0]["psnr16"] < points[-1]["psnr16"]
         assert points[-1]["psnr16"] > 45
     assert document["summary"]["bayer"]["trellis"]["bd_rate"] is not None
+
+
+def test_a_cube_is_measured_with_a_profile_of_other_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of others in its folder, or of the lines above those that are measured."""
+    monkeypatch.setattr(trial, "BITS", (0.2, 0.8))
+    monkeypatch.setattr(trial, "MOST_SIDE", 64)
+    monkeypatch.setattr(measuring, "BITS", (0.4, 0.8))
+    monkeypatch.setattr(measuring, "OUR_BITS", (0.1, 0.3, 0.8))
+    one, other = (Scene(cube(20, 96, 64, seed)) for seed in (1, 2))
+    write_scene(tmp_path / "one.tif", one)
+    (alone,) = samples(tmp_path)
+    np.testing.assert_array_equal(alone.scene.image, one.image[:, 64:])
+    np.testing.assert_array_equal(alone.earlier[0].image, one.image[:, :64])
+    write_scene(tmp_path / "other.tif", other)
+    first, second = samples(tmp_path)
+    np.testing.assert_array_equal(first.earlier[0].image, second.scene.image)
+    np.testing.assert_array_equal(second.earlier[0].image, first.scene.image)
+    with_profile = measure("skybook", [first])["rows"][0]
+    without = measure("skybook", [replace(first, earlier=())])["rows"][0]
+    assert (len(with_profile["profile"]), without["profile"]) == (16, None)
+    last, plain = (row["plain"]["points"][-1] for row in (with_profile, without))
+    assert last["psnr16"] > plain["psnr16"] + 2

@@ -34,11 +34,6 @@ class LappedSide:
         """Step in DN. For the ground."""
         return float(2.0 ** (self.step_code / 16 - 1))
 
-    def pack(self) -> bytes:
-        """Pack as the step code, the angles, and one 16-bit two's complement mean per band."""
-        means = np.array(self.means, np.int64).astype(np.uint16).astype(">u2")
-        return bytes([self.step_code, *self.angles]) + means.tobytes()
-
 
 @dataclass(frozen=True)
 class Analysed:
@@ -47,7 +42,8 @@ class Analysed:
     Attributes:
         means: int64 (tiles, bands), mean of each band in DN.
         angles: u8 (tiles, angles), parameters of the front end.
-        shifts: int64 (tiles,), octaves by which the planes were scaled down.
+        shifts: int64 (tiles,), octaves by which the planes were scaled down, or (tiles, bands),
+            where each was on its own.
         planes: float32 (tiles * bands, rows, cols) of integers within +-2047, components of the
             band transform, sides filled up to multiples of 8.
     """
@@ -74,8 +70,24 @@ class FrontEnd(Protocol):
         """Whether bands are the planes of a Bayer mosaic, moved to the middle of its cells."""
 
     @property
+    def may_be_empty(self) -> bool:
+        """Whether there are tiles of which nothing is coded, not even side information."""
+
+    @property
     def side_bytes(self) -> int:
-        """Length of the packed side information."""
+        """Most bytes of packed side information."""
+
+    def usual_bytes(self, angles: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Return roughly the bytes of packed side information of tiles with these angles."""
+
+    def of_group(self, group: int) -> Self:
+        """Return the front end of a group of the scene's bands."""
+
+    def pack(self, step: int, angles: NDArray[np.uint8], means: NDArray[np.int64]) -> bytes:
+        """Pack the side information of a tile."""
+
+    def side_length(self, packed: bytes) -> int:
+        """Return the length of the side information that bytes begin with, if it is whole."""
 
     def of_scene(self, bands: int, fraction: int) -> "FrontEnd":
         """Return the front end of tiles of so many bands and fraction bits."""
@@ -102,3 +114,6 @@ class FrontEnd(Protocol):
             tiles: (tiles, bands, rows, cols) integer samples in DN.
             present: (tiles, rows, cols), False where a pixel is nodata; one of a tile must be True.
         """
+
+    def untouched(self, tiles: NDArray[Any], present: NDArray[np.bool_]) -> Analysed | None:
+        """Return tiles as `analyse`, but with all angles 0, where those may be the better ones."""

@@ -133,10 +133,12 @@ def test_bytes_of_the_side_information() -> None:
     side = LappedSide((1, 65_535, 258), 112, (0, 128, 255))
     packed = bytes.fromhex("70 0080ff 0001 ffff 0102")
     assert front_end.side_bytes == len(packed)
-    assert side.pack() == packed
+    angles, means = np.array(side.angles, np.uint8), np.array(side.means)
+    assert front_end.pack(112, angles, means) == packed
     assert front_end.unpack(packed, signed=False) == side
     assert front_end.unpack(packed, signed=True).means == (1, -1, 258)
-    assert front_end.unpack(replace(side, means=(-5, 3, -32_768)).pack(), True).means[2] == -32_768
+    negative = front_end.pack(112, angles, np.array([-5, 3, -32_768]))
+    assert front_end.unpack(negative, True).means == (-5, 3, -32_768)
     assert side.step == 64.0
     for wrong in (b"", packed[:-1], packed + b"\0"):
         with pytest.raises(StreamError, match="expected 10 bytes"):

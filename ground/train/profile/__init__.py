@@ -1,0 +1,1 @@
+"""Spectral profiles: made of earlier images of a sensor, tried on others."""
