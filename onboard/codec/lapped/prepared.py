@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onboard.codec.lapped.context import FREQUENCIES
 from onboard.codec.lapped.frontends.frontend import Analysed
 from onboard.codec.lapped.model import LappedModel
-from onboard.codec.lapped.transform import Latents
+from onboard.codec.lapped.transform import BEYOND, Latents
 from onboard.codec.tile import Steps
 
 Analyse = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -57,6 +57,9 @@ class PreparedTiles:
     @classmethod
     def _of(cls, model: LappedModel, analysed: Analysed, analyse: Analyse) -> "PreparedTiles":
         latents = analyse(analysed.planes)
+        if len(analysed.large):
+            latents = latents.astype(np.float64)  # the filters are linear, the sums exact
+            latents[analysed.large] += float(BEYOND) * analyse(analysed.beyond)
         sums = latents.reshape(*analysed.means.shape, *latents.shape[1:])
         contexts = model.contexts
         sorted_ = Latents.of(sums, contexts.order, contexts.cuts, analysed.shifts)

@@ -21,6 +21,8 @@ TAPS = 4 * FREQUENCIES
 _PLANES_AT_ONCE = 16
 """Whose windows are laid out for a product: they stay in the processor's cache."""
 PLANE_LIMIT = 2_047
+BEYOND = 2_048
+"""Of a component that is larger: the unit of its second plane."""
 LATENT_SHIFT = 5
 SUB_STEPS = 16
 SYMBOL_LIMIT = 16_382
@@ -94,8 +96,7 @@ class Latents:
         parts: the DC, then the AC channels of each layer, in the context model's order: each
             (tiles, rows, cols, channels), int16 or, where they do not fit, int32.
         largest: int64 (tiles,), largest magnitude.
-        shifts: (tiles,), octaves by which the planes were scaled down to 12 bits; where each was
-            on its own, the fewest of them, and latents of the others are that much larger.
+        shifts: (tiles,), octaves by which the planes were scaled down to 12 bits.
     """
 
     parts: tuple[NDArray[np.int16] | Ints, ...]
@@ -104,19 +105,16 @@ class Latents:
 
     @classmethod
     def of(
-        cls, sums: NDArray[np.float32], order: NDArray[np.int64], cuts: Sequence[int], shifts: Any
+        cls, sums: NDArray[Any], order: NDArray[np.int64], cuts: Sequence[int], shifts: Any
     ) -> "Latents":
         """Divide sums of filters (tiles, bands, rows, cols, frequencies) by 2^5, halves up.
 
-        They are sorted by `order`, and cut to parts. `shifts` is (tiles,), or (tiles, bands).
+        They are sorted by `order`, and cut to parts.
         """
         tiles, _, rows, cols, _ = sums.shape
         rounded = sums + np.float32(1 << (LATENT_SHIFT - 1))
         rounded *= np.float32(1 / (1 << LATENT_SHIFT))
         np.floor(rounded, out=rounded)
-        if shifts.ndim > 1:
-            more, shifts = shifts - shifts.min(axis=1, keepdims=True), shifts.min(axis=1)
-            rounded *= np.exp2(more).astype(np.float32)[:, :, None, None, None]
         sizes = np.maximum(rounded.max(axis=(2, 3)), -rounded.min(axis=(2, 3)))
         fits = sizes.max(axis=0).reshape(-1)[order] <= np.iinfo(np.int16).max
         values = rounded.transpose(0, 2, 3, 1, 4).reshape(tiles, rows, cols, -1)

@@ -7,10 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from onboard.bundle import load
 from onboard.codec.lapped.bandtransform import UNTURNED, angle_count
+from onboard.codec.lapped.context import FREQUENCIES
 from onboard.codec.lapped.frontends.components import ComponentFrontEnd
 from onboard.codec.profile import SHIFT, Profile
 from onboard.errors import BundleError, InputError, StreamError
+from tests.conftest import model_of
 from tests.profiles import cube, drawn, learnt
 
 BANDS = st.integers(17, 300)
@@ -152,3 +155,30 @@ def test_side_information_has_one_form() -> None:
         with pytest.raises(StreamError):
             front_end.unpack(wrong, False)
     assert front_end.unpack(b"", False).means == (0, 0)
+
+
+@pytest.mark.parametrize("turns", [True, False])
+def test_large_components_are_filtered_exactly(turns: bool) -> None:
+    """What passes 12 bits is two planes, whose latents are those of the component as it is."""
+    rng = np.random.default_rng(8)
+    size = np.array([500_000, 60_000, 2_048, 2_047, 30])[:, None, None]
+    tiles = np.rint(size * rng.uniform(-1, 1, (2, 5, 16, 16))).astype(np.int32)
+    front_end = ComponentFrontEnd(5, turns=turns)
+    found = front_end.analyse(tiles, np.ones((2, 16, 16), np.bool_))
+    assert np.abs(found.planes).max() <= 2_047
+    assert np.abs(found.beyond).max() <= 2_047
+    assert len(found.large)
+    whole = found.planes.astype(np.int64)
+    whole[found.large] += 2_048 * found.beyond.astype(np.int64)
+    away = tiles - found.means[:, :, None, None]
+    if not turns:
+        assert np.array_equal(whole.reshape(tiles.shape), away)
+    energy = (whole.astype(np.float64) ** 2).sum()
+    assert energy == pytest.approx((away.astype(np.float64) ** 2).sum(), rel=0.001)
+    model = model_of(load("skybook"))
+    filters = model.transform.analysis.astype(np.int64).reshape(FREQUENCIES, -1)
+    wide = np.pad(whole, ((0, 0), (4, 4), (4, 4)), mode="symmetric")
+    exact = filters @ wide[:, 8:24, 8:24].reshape(len(wide), -1).T
+    got = model.transform.analyse(found.planes).astype(np.float64)
+    got[found.large] += 2_048.0 * model.transform.analyse(found.beyond)
+    assert np.array_equal(got[:, 1, 1], exact.T)

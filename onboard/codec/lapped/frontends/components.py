@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from onboard.codec.lapped import bandtransform
 from onboard.codec.lapped.bandtransform import UNTURNED
-from onboard.codec.lapped.frontends.adaptive import AdaptiveFrontEnd, deviate, scaled, turned
+from onboard.codec.lapped.frontends.adaptive import AdaptiveFrontEnd, deviate, turned
 from onboard.codec.lapped.frontends.frontend import Analysed, FrontEnd, LappedSide
+from onboard.codec.lapped.transform import BEYOND, PLANE_LIMIT
 from onboard.errors import StreamError, UsageError
 
 _TURNED = 1
@@ -104,22 +105,25 @@ class ComponentFrontEnd:
         means, deviations, filled = deviate(tiles.astype(np.int32), present)
         shape = len(tiles), bandtransform.angle_count(self.bands)
         if not self.turns:
-            return _scaled(means, np.full(shape, UNTURNED, np.uint8), filled.astype(np.float32))
+            return _split(means, np.full(shape, UNTURNED, np.uint8), filled.astype(np.float32))
         angles = bandtransform.choose(bandtransform.measure(deviations, present))
-        return _scaled(means, angles, turned(filled, angles))
+        return _split(means, angles, turned(filled, angles))
 
     def untouched(self, tiles: NDArray[Any], present: NDArray[np.bool_]) -> Analysed | None:
         """Return tiles as `analyse` does, but not turned; None where that does not turn either."""
         return replace(self, turns=False).analyse(tiles, present) if self.turns else None
 
 
-def _scaled(
+def _split(
     means: NDArray[np.int64], angles: NDArray[np.uint8], components: NDArray[np.float32]
 ) -> Analysed:
-    """Return tiles each of whose components is scaled on its own: the first is far larger."""
-    count, bands, rows, cols = components.shape
-    found = scaled(means, angles, components.reshape(count * bands, 1, rows, cols))
-    return replace(found, shifts=found.shifts.reshape(count, bands))
+    """Return tiles whose components are planes of 12 bits, and what large ones are beyond that."""
+    planes = components.reshape(-1, *components.shape[2:])
+    large = np.flatnonzero(np.abs(planes).max(axis=(1, 2)) > PLANE_LIMIT)
+    beyond = np.floor(planes[large] * (1 / BEYOND) + np.float32(0.5))
+    planes[large] -= beyond * BEYOND
+    none = np.zeros(len(components), np.int64)
+    return Analysed(means, angles, none, planes, large, beyond)
 
 
 def _pack_mean(mean: int) -> bytes:

@@ -6,7 +6,7 @@ own parameters a byte each, then one mean per band. Everything that decides a by
 arithmetic, or floating point that is exact.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -42,16 +42,19 @@ class Analysed:
     Attributes:
         means: int64 (tiles, bands), mean of each band in DN.
         angles: u8 (tiles, angles), parameters of the front end.
-        shifts: int64 (tiles,), octaves by which the planes were scaled down, or (tiles, bands),
-            where each was on its own.
+        shifts: int64 (tiles,), octaves by which the planes were scaled down.
         planes: float32 (tiles * bands, rows, cols) of integers within +-2047, components of the
             band transform, sides filled up to multiples of 8.
+        large: numbers of planes that hold the lower bits of a component.
+        beyond: float32 (large, rows, cols), these times 2048, added to the former, are it.
     """
 
     means: NDArray[np.int64]
     angles: NDArray[np.uint8]
     shifts: NDArray[np.int64]
     planes: NDArray[np.float32]
+    large: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    beyond: NDArray[np.float32] = field(default_factory=lambda: np.zeros((0, 0, 0), np.float32))
 
 
 class FrontEnd(Protocol):
