@@ -49,8 +49,9 @@ def load_profile_file(path: Path) -> Profile:
     Raises:
         BundleError: unreadable or damaged; the message names it.
     """
+    packed = read_file(path)
     try:
-        return unpack_profile(read_file(path))
+        return unpack_profile(packed)
     except BundleError as error:
         raise BundleError(f"{path}: {error}") from error
 

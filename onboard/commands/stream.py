@@ -71,7 +71,8 @@ def add_stream_command(commands: Commands) -> None:
         "--strips-at-once",
         type=int,
         default=STRIPS_AT_ONCE,
-        help=f"rows of tiles coded together: speed for latency (default {STRIPS_AT_ONCE})",
+        help=f"rows of tiles coded together: speed for latency (default {STRIPS_AT_ONCE}; of more "
+        "than 16 bands as many times fewer as there are groups of 16)",
     )
     stream.add_argument(
         "--scrub-rows",
@@ -125,7 +126,8 @@ def _stream(arguments: argparse.Namespace) -> int:
         done = encoder.progress(header, options, recorded.rows, recorded.segments, recorded.before)
         outcomes = [Outcome()]
         strips = encoder.stream(lines, header, options, done, outcomes.append)
-        recorder = _recorder(arguments, recorded, options.packets, scrub, files)
+        together = options.together(grid.groups)
+        recorder = _recorder(arguments, recorded, options.packets, scrub, together, files)
         waits = []
         for strip in strips:
             if lines.error and _is_end(strip):
@@ -205,10 +207,11 @@ def _recorder(
     recorded: Recorded,
     packets: PacketOptions | None,
     scrub: Scrub,
+    together: int,
     files: ExitStack,
 ) -> Recorder:
     """Open the output, a new one or to go on with."""
-    rows = arguments.strips_at_once if arguments.scrub_rows is None else arguments.scrub_rows
+    rows = together if arguments.scrub_rows is None else arguments.scrub_rows
     if rows < 1:
         raise UsageError(f"--scrub-rows: expected 1 or more, found {rows}")
     files.enter_context(telling_room(arguments.output))

@@ -173,7 +173,8 @@ class Encoder:
             raise UsageError("run: expected that of the rows of tiles before")
         line = done.rows * self.bundle.tile
         framing: Framing | None = None
-        together = 1 if options.window == "scene" else options.strips_at_once
+        groups = self.bundle.codec.groups
+        together = 1 if options.window == "scene" else options.together(groups)
         for batch in in_batches(iter(windows), together):
             size = len(batch)
             if framing is None:

@@ -42,7 +42,7 @@ class Options:
         window: over what the rate is controlled, 'scene' or 'strip' (one row of tiles).
         packets: how packets are formed; None for bare segments.
         strips_at_once: rows of tiles that are coded together where the window is the strip, for
-            speed; the bytes do not depend on it.
+            speed; of groups of bands so many fewer. The bytes do not depend on it.
         trellis: choose indices along a trellis: fewer bytes at the same quality, for more time.
         run: number that tells the encoding from others of the scene id, 1..2^24 - 1; None chooses
             one by scene and options, 0 is none, as of streams made before there were runs.
@@ -104,6 +104,10 @@ class Options:
     def quantizer(self) -> str | None:
         """Kind of quantizer asked for; None leaves it to the codec."""
         return "trellis" if self.trellis else None
+
+    def together(self, groups: int) -> int:
+        """Return how many rows of tiles are coded together, of bands in so many groups."""
+        return max(self.strips_at_once // groups, 1)
 
     @property
     def segment_limit(self) -> int:

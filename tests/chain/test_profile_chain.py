@@ -1,6 +1,8 @@
 """Scenes with a spectral profile through encoder, link and decoder."""
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -234,3 +236,18 @@ def test_commands(tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> 
     assert run("ground", *back).returncode == 0
     assert run("ground", "missing", out).returncode == 0
     assert geotiff.read(tmp_path / "back.tif").image.shape == image.shape
+
+
+def test_rows_of_tiles_of_a_cube_are_coded_one_at_a_time() -> None:
+    """So memory holds as many samples of a cube as of a few bands, and never more rows."""
+    read: list[int] = []
+
+    def windows() -> Iterator[NDArray[np.uint16]]:
+        for number in range(4):
+            read.append(number)
+            yield cube(224, 64, 16)
+
+    header = replace(SceneHeader.of(cube(224, 64, 16), nodata=0), height=4 * 64)
+    encoder = Encoder(bundles.load(NAME), profile=learnt(224))
+    strips = encoder.stream(windows(), header, Options(ratio=60.0, window="strip"))
+    assert [len(read) for strip in strips][:4] == [1, 2, 3, 4]
