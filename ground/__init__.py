@@ -23,7 +23,7 @@ def open(*paths: Any, **options: Any) -> "Dataset":
 
     Args:
         paths: all that was received of the pass, in any order.
-        options: `scene_id`, `run`, `bundle`, `linear`, `max_pixels`, as of
+        options: `scene_id`, `run`, `bundle`, `linear`, `max_pixels`, `profile`, as of
             `ground.api.opened.open_recordings`.
     """
     return _loaded().open_recordings(*paths, **options)  # type: ignore[no-any-return]

@@ -20,7 +20,7 @@ def encode(image: Any, bundle: str = "skybook", **options: Any) -> bytes:
         image: image, or one band (rows, cols).
         bundle: name or path of the bundle.
         options: one of `ratio`, `budget` (bytes), `rmse`, `psnr` or `max_error`; `nodata`,
-            `header`, `trellis` and so on, as of `onboard.encoder.array.encode_array`.
+            `header`, `trellis`, `profile` and so on, as of `onboard.encoder.array.encode_array`.
     """
     stream: bytes = import_module("onboard.encoder.array").encode_array(image, bundle, **options)
     return stream

@@ -78,6 +78,7 @@ def open_recordings(
     bundle: str | None = None,
     linear: bool = False,
     max_pixels: int = DEFAULT_MAX_PIXELS,
+    profile: str | Path | None = None,
 ) -> Dataset:
     """Open a scene of recordings of a pass, packets or bare segments, as a lazy dataset.
 
@@ -94,17 +95,18 @@ def open_recordings(
         bundle: name or path of the bundle; None takes the known one that the stream names.
         linear: leave the image as the bundle alone gives it, without the decoder graph.
         max_pixels: most pixels (rows x columns) that a scene may have.
+        profile: spectral profile (.prof) of the scene; None takes the known one that it names.
 
     Raises:
         InputError: a file cannot be read.
         UsageError: there are several scenes, and none was chosen.
         StreamError: nothing can be used.
-        BundleError: the bundle is not known, or damaged.
+        BundleError: the bundle, or the spectral profile, is not known, or damaged.
         LimitError: the scene is larger than `max_pixels`.
     """
     if not paths:
         raise UsageError("open: expected a recording, found none")
-    choice = Choice(scene_id, run, bundle, linear, max_pixels)
+    choice = Choice(scene_id, run, bundle, linear, max_pixels, profile)
     files = [Path(path).absolute() for path in paths]
     source = Source.of([open_recording(path) for path in files], choice)
     windows = Windows.of(source)
@@ -127,6 +129,7 @@ def decode_stream(
     bundle: str | None = None,
     linear: bool = False,
     max_pixels: int = DEFAULT_MAX_PIXELS,
+    profile: str | Path | None = None,
 ) -> Dataset:
     """Decode a scene of bytes, packets or bare segments, to a dataset as `open_recordings` gives.
 
@@ -135,14 +138,14 @@ def decode_stream(
 
     Args:
         stream: all that was received.
-        scene_id, run, bundle, linear, max_pixels: as of `open_recordings`.
+        scene_id, run, bundle, linear, max_pixels, profile: as of `open_recordings`.
 
     Raises:
         as `open_recordings`.
     """
     received = bytes(stream)
     received = unframe(received) if is_kiss(received) else received
-    choice = Choice(scene_id, run, bundle, linear, max_pixels)
+    choice = Choice(scene_id, run, bundle, linear, max_pixels, profile)
     return _decoded(Source.of([received], choice))
 
 

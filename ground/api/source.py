@@ -10,6 +10,7 @@ from ground.decode.decoder import Decoder, find_bundle
 from ground.products.origin import Origin
 from ground.station.recording import Bytes, read_pass
 from onboard import bundle as bundles
+from onboard.bundle.profiles import load_profile
 from onboard.errors import SkybookError
 from onboard.image.tiles import DEFAULT_MAX_PIXELS
 from onboard.link.binding import NO_RUN, Encoding, bind
@@ -27,6 +28,7 @@ class Choice:
         bundle: name or path of the bundle; None for the known one that the stream names.
         linear: whether to leave the image as the bundle alone gives it, without the decoder graph.
         max_pixels: most pixels (rows x columns) that a scene may have.
+        profile: spectral profile, or its folder of slots; None for the known one that is named.
     """
 
     scene_id: int | None = None
@@ -34,6 +36,7 @@ class Choice:
     bundle: str | None = None
     linear: bool = False
     max_pixels: int = DEFAULT_MAX_PIXELS
+    profile: str | Path | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class Source:
         Raises:
             UsageError: there are several scenes, and none was chosen.
             StreamError: there is none like the chosen one.
-            BundleError: its bundle is not known, or damaged.
+            BundleError: its bundle or spectral profile is not known, or damaged.
         """
         tags = _tags(choice.bundle)
         runs = {bind(tag, choice.run) for tag in tags} if choice.run is not None else set()
@@ -69,11 +72,13 @@ class Source:
             known = None if choice.bundle is None else bundles.find(choice.bundle)
             return known or find_bundle(received.of(encoding))
 
+        profile = None if choice.profile is None else load_profile(Path(choice.profile))
         found = received.of_one_scene(choice.scene_id, choice.run, tags)
         if len(found) > 1:
             every = {encoding: received.of(encoding) for encoding in found}
-            found = [best_first(every, bundle_of, None, choice.max_pixels)[0].encoding]
-        decoder = Decoder(bundle_of(found[0]), linear=choice.linear)
+            best = best_first(every, bundle_of, None, choice.max_pixels, profile=profile)
+            found = [best[0].encoding]
+        decoder = Decoder(bundle_of(found[0]), linear=choice.linear, profile=profile)
         return cls(decoder, found[0], received.of(found[0]), choice)
 
     def origin(self, run: int | None, complete: bool | None = None) -> Origin:

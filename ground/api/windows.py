@@ -54,7 +54,9 @@ class Windows:
         Raises:
             LimitError: the scene is larger than was chosen.
         """
-        reception = Reception(source.decoder.bundle, source.encoding.scene_id)
+        decoder = source.decoder
+        scene_id = source.encoding.scene_id
+        reception = Reception(decoder.bundle, scene_id, profile=decoder.profile)
         reception.add_all(source.segments)
         if reception.header is None:
             return None

@@ -1,11 +1,13 @@
 """Array: an image that is all there to the bytes of a stream, for callers in Python."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from onboard import bundle as bundles
+from onboard.bundle.profiles import load_profile
 from onboard.codec.bound import Bound
 from onboard.encoder.encoder import Encoder
 from onboard.encoder.options import Options, rmse_of
@@ -21,6 +23,7 @@ def encode_array(
     header: SceneHeader | None = None,
     psnr: float | None = None,
     max_error: int | str | None = None,
+    profile: str | Path | None = None,
     **options: Any,
 ) -> bytes:
     """Return the segments of an image as one stream.
@@ -33,13 +36,14 @@ def encode_array(
         header: what to say of the scene besides: its place, time, names of bands and so on.
         psnr: PSNR aimed at, dB of peak 65535.
         max_error: most that a sample may be off: DN, 0 without loss; `D1,D2,...`; `sqrt:K`.
+        profile: spectral profile (.prof) for more than 16 bands, or its folder of slots.
         options: as of `Options`: `ratio`, `budget` (bytes), `rmse`, `trellis`, `scene_id` and so
             on. Of all rates one may be asked for; else the ratio is 20.48.
 
     Raises:
         InputError: the image has another dtype or shape.
         UsageError: an option out of range, or several rates.
-        BundleError: there is no such bundle.
+        BundleError: there is no such bundle, or spectral profile.
         LimitError: the coarsest encoding takes more than the budget.
     """
     samples = np.asarray(image)
@@ -53,5 +57,6 @@ def encode_array(
         options["rmse"] = rmse_of(psnr)
     if max_error is not None:
         options["max_error"] = Bound.parse(str(max_error))
-    encoder = Encoder(bundles.load(bundle))
+    spectral = None if profile is None else load_profile(Path(profile))
+    encoder = Encoder(bundles.load(bundle), profile=spectral)
     return b"".join(encoder.encode(samples, header, Options(**options)))

@@ -15,10 +15,12 @@ from ground.products.extra import library
 from ground.scene import Scene
 from ground.scenes.procedural import procedural
 from onboard.bundle import load
-from onboard.errors import EngineError, InputError, LimitError, StreamError, UsageError
+from onboard.bundle.profiles import pack_profile
+from onboard.errors import BundleError, EngineError, InputError, LimitError, StreamError, UsageError
 from onboard.link.facts import Facts
 from onboard.link.header import told_run
 from onboard.link.segment import Kind, Segment, unpack_segments
+from tests import profiles as spectral
 from tests.conftest import NAME
 
 pytest.importorskip("xarray")
@@ -208,3 +210,16 @@ def test_bad_input_is_refused_by_name(tmp_path: Path, stream: bytes, path: Path)
             opened()
     with pytest.raises(EngineError, match=r"skybook\[products\]"):
         library("no_such_library")
+
+
+def test_a_cube_is_opened_with_its_profile(tmp_path: Path) -> None:
+    image, profile = spectral.cube(20, 136, 90), tmp_path / "camera.prof"
+    profile.write_bytes(pack_profile(spectral.learnt(20)))
+    stream = onboard.encode(image, nodata=0, ratio=40, profile=profile)
+    (tmp_path / "a.sky").write_bytes(stream)
+    cube = ground.open(tmp_path / "a.sky", profile=profile)
+    whole = ground.decode(stream, profile=profile)
+    assert whole.attrs["skybook_complete"] == "yes"
+    np.testing.assert_array_equal(cube.image[:, 60:70, :30], whole.image[:, 60:70, :30])
+    with pytest.raises(BundleError, match="profile: expected"):
+        ground.decode(stream)
