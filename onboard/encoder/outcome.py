@@ -45,7 +45,7 @@ class Outcome:
             self.windows + other.windows,
             self.missed + other.missed,
             self.eased + other.eased,
-            max(self.fraction, other.fraction),
+            (other if other.steps else self).fraction,
         )
 
     @property

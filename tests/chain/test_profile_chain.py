@@ -108,19 +108,29 @@ def test_fine_steps_come_near_to_lossless(kind: type, most: float) -> None:
     assert rmse(samples, found) < most
 
 
-def test_expected_quality_is_told() -> None:
-    image = cube(40)
-    for options in (Options(rmse=4.0), Options(ratio=30.0), Options(ratio=150.0)):
-        outcomes: list[Outcome] = []
-        encoder = Encoder(bundles.load(NAME), profile=learnt(40))
-        header = SceneHeader.of(image, nodata=0)
-        strips = encoder.strips(image, header, options, outcomes.append)
-        found = decoder(learnt(40)).decode(b"".join(s for strip in strips for s in strip.segments))
-        told = outcomes[0].rmse
-        assert told is not None
-        assert abs(20 * np.log10(told / rmse(image, found))) < 1.5
-        if options.rmse:
-            assert rmse(image, found) < 1.15 * options.rmse
+@pytest.mark.parametrize(
+    ("bands", "options"),
+    [
+        (40, Options(rmse=4.0)),
+        (40, Options(ratio=30.0)),
+        (40, Options(ratio=150.0)),
+        (224, Options(rmse=6.0)),
+        (224, Options(ratio=60.0, window="strip")),
+    ],
+)
+def test_expected_quality_is_told(bands: int, options: Options) -> None:
+    """Of components in parts of a DN and, of 224 bands, in multiples of it."""
+    image, profile = cube(bands, 64, 90), learnt(bands)
+    outcomes: list[Outcome] = []
+    encoder = Encoder(bundles.load(NAME), profile=profile)
+    header = SceneHeader.of(image, nodata=0)
+    strips = encoder.strips(image, header, options, outcomes.append)
+    found = decoder(profile).decode(b"".join(s for strip in strips for s in strip.segments))
+    told = sum(outcomes, Outcome()).rmse
+    assert told is not None
+    assert abs(20 * np.log10(told / rmse(image, found))) < 1.5
+    if options.rmse:
+        assert rmse(image, found) < 1.15 * options.rmse
 
 
 @pytest.mark.parametrize("engine", ["ort", "litert"])
