@@ -8,6 +8,7 @@ from typing import Any
 from onboard import bundle as bundles
 from onboard.bundle import install as uplink
 from onboard.bundle import signature
+from onboard.bundle.profiles import SUFFIX, load_profile
 from onboard.bundle.selftest import run_selftest
 from onboard.commands.commandline import Commands, add_json_option, print_result
 from onboard.commands.options import bundle_files
@@ -21,10 +22,10 @@ def add_bundle_commands(commands: Commands) -> None:
     _add_install_and_rollback(commands)
     info = commands.add_parser(
         "info",
-        help="show what a bundle is",
+        help="show what a bundle or a spectral profile is",
         epilog="example: python -m onboard info corsa-2level-1024 --tile 120 --json",
     )
-    info.add_argument("bundle", help="name or path of a model bundle")
+    info.add_argument("bundle", help="name or path of a model bundle, or path of a profile (.prof)")
     info.add_argument("--tile", type=int, help="size of the tile whose payload is shown")
     add_json_option(info)
     info.set_defaults(run=_info)
@@ -86,8 +87,24 @@ def _rollback(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _profile_info(arguments: argparse.Namespace) -> int:
+    profile = load_profile(Path(arguments.bundle))
+    result = {
+        "bands": profile.bands,
+        "sha256": profile.sha256.hex(),
+        "named": profile.digest.hex(),
+        "offsets": profile.offsets.tolist(),
+    }
+    least, most = profile.offsets.min(), profile.offsets.max()
+    text = f"profile of {profile.bands} bands, {profile.digest.hex()}, means {least}..{most} DN"
+    print_result(result, text, arguments.json)
+    return 0
+
+
 def _info(arguments: argparse.Namespace) -> int:
     refuse_overwriting({"--json": arguments.json}, bundle_files(arguments.bundle))
+    if Path(arguments.bundle).suffix == SUFFIX:
+        return _profile_info(arguments)
     bundle = bundles.load(arguments.bundle)
     result: dict[str, Any] = {
         "name": bundle.name,

@@ -14,7 +14,7 @@ class Bundle:
     def __init__(self, file):
         self.tag, wire, parts = unpack(file)
         self.bands, self.tile, self.levels = wire["bands"], wire["tile"], wire["levels"]
-        self.fraction = 0
+        self.fraction, self.band_groups, self.profile = 0, 1, None
         self.codewords, place, above = [], 0, None
         for level in self.levels:
             count, dims = level["codewords"], level["dims"]

@@ -134,9 +134,10 @@ def linear_scene(scene, settle=as_it_is):
     """Return the linear image of a scene, float64 (bands, rows, cols), in parts of a DN [12]."""
     bundle = scene.bundle
     image = np.zeros((scene.bands, scene.height, scene.width))
-    for row, col, tile in scene.tiles.values():
+    columns = -(-scene.width // bundle.tile)
+    for number, (row, col, tile) in scene.tiles.items():
         if tile.state != ALL_NODATA and not tile.state & EMPTY:
-            first = tile.group * bundle.bands
+            first = number // columns % bundle.band_groups * bundle.bands
             own = image[first : first + bundle.bands]
             here = own[:, row : row + bundle.tile, col : col + bundle.tile]
             found = linear_tile(bundle, tile, settle)

@@ -129,7 +129,9 @@ def read_scene(bundle, received, read_tile, scene_id=0, profile=None):
     nodata = np.zeros((height, width), bool)
     if 22 in values:
         assert values[22] == profile.name
-    bundle = bundle.scene(bands, bits, profile if 22 in values else None)
+        bundle = bundle.scene(bands, bits, profile)
+    else:
+        bundle = bundle.scene(bands, bits)
     scene = Scene(bundle, bands, width, height, low, low + (1 << bits) - 1, value, {}, nodata)
     scene.is_mosaic = 23 in values
     columns = -(-width // bundle.tile)
@@ -141,8 +143,7 @@ def read_scene(bundle, received, read_tile, scene_id=0, profile=None):
         bodies = {(s.layer, s.first): s.body for s in own if s.kind == TILE}
         tile = read_tile(bundle, bodies, *here.shape, signed)
         scene.tiles[number] = row, col, tile
-        tile.group = right // columns
-        if tile.group:
+        if right >= columns:
             continue  # the first tells the nodata
         flat = np.zeros(here.size, bool)
         for segment in own:

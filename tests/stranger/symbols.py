@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tests.stranger import profile
+from tests.stranger.profile import side as side_of_components
 from tests.stranger.stream import ALL_NODATA
 
 DEPENDENT, FULL, EMPTY = 4, 8, 64
@@ -78,7 +78,6 @@ class Tile:
     row: np.ndarray = None
     starts: dict = field(default_factory=dict)
     floors: list = field(default_factory=list)
-    group: int = 0
 
     @property
     def dependent(self):
@@ -105,7 +104,7 @@ def read_tile(bundle, bodies, rows, cols, signed=False):
     angles = bands * (bands - 1) // 2
     lane = 2 + angles + 2 * bands
     if bundle.profile:
-        turns, means, lane = profile.side(side, bands)
+        turns, means, lane = side_of_components(side, bands)
     else:
         turns = side[2 : 2 + angles]
         means = np.frombuffer(side[2 + angles : lane], ">i2" if signed else ">u2")

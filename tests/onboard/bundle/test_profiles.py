@@ -1,5 +1,6 @@
 """Profile files: a head like that of a bundle, signed, and slots of their own."""
 
+import json
 import logging
 from pathlib import Path
 
@@ -133,6 +134,8 @@ def test_commands(tmp_path: Path, run: Run) -> None:
     assert done.returncode == 0, done.stderr
     done = run("export", "sign", "camera.prof", "--key", "k.pem", "-o", "signed.prof")
     assert done.returncode == 0, done.stderr
+    shown = run("onboard", "info", "signed.prof", "--json")
+    assert json.loads(shown.stdout)["sha256"] == drawn(20, 1).sha256.hex()
     form = ("onboard", "install", "signed.prof", "--slots", "profiles", "--public-key", "k.pub.pem")
     done = run(*form)
     assert "profile of 20 bands is active; its matrix checks; signature checked" in done.stdout
