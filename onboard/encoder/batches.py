@@ -103,22 +103,28 @@ class Batches:
         found = cls(
             columns, tile, grids[0].across, [range(*pair) for pair in pairwise(firsts)], [], {}
         )
+        at_once = groups if header.profile else 1  # components are made of all bands
         shapes: dict[tuple[tuple[int, int], bool, bool], list[tuple[int, int]]] = {}
         for number, grid in enumerate(grids):
             for index in range(grid.count):
                 tile_index = firsts[number] + index
-                if grid.group(index) or not wanted(tile_index):
-                    continue  # further groups of bands come with the first
-                last = tile_index + grid.columns - grid.across
+                if (at_once > 1 and grid.group(index)) or not wanted(tile_index):
+                    continue  # further groups of components come with the first
+                last = tile_index + (at_once - 1) * grid.across
                 like = grid.box(index)[2:], is_wide(tile_index), is_wide(last)
                 shapes.setdefault(like, []).append((number, index))
         for (shape, *wide), members in shapes.items():
-            together = max(_TILES_AT_ONCE // groups, 1) if wide[0] == wide[1] else 1
+            together = max(_TILES_AT_ONCE // at_once, 1) if wide[0] == wide[1] else 1
             for first in range(0, len(members), together):
                 part = members[first : first + together]
                 indices = np.array([firsts[n] + index for n, index in part])
                 tiles = np.stack([grids[n].cut(windows[n], index) for n, index in part])
-                found._add(coder, tiles, indices, shape, header, groups)
+                present = has_data(tiles, header.nodata, 1)
+                if at_once < groups:
+                    own = (grids[n].group(index) for n, index in part)
+                    pairs = zip(tiles, own, strict=True)
+                    tiles = np.concatenate([_group(t[None], g, groups) for t, g in pairs])
+                found._add(coder, tiles, present, indices, shape, header, at_once)
         return found
 
     def is_first(self, index: int) -> bool:
@@ -129,15 +135,15 @@ class Batches:
         self,
         coder: TileCoder[Any, Any],
         tiles: NDArray[Any],
+        present: NDArray[np.bool_],
         indices: NDArray[np.int64],
         shape: tuple[int, int],
         header: SceneHeader,
         groups: int,
     ) -> None:
-        """Analyse tiles of all bands, of one shape; `indices` are those of the first group."""
+        """Analyse tiles of one shape, of so many groups; `indices` are those of the first."""
         rows, cols = shape
         edge = None if rows == cols == self.tile else shape
-        present = has_data(tiles, header.nodata, 1)
         filled = np.asarray(np.any(present[:, :rows, :cols], axis=(1, 2)))
         of_groups = indices + self.across * np.arange(groups)[:, None]
         self.empty.update(dict.fromkeys(of_groups[:, ~filled].reshape(-1).tolist(), edge))
