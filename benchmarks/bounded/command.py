@@ -6,7 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from benchmarks.bounded.measure import BOUNDS, Coders, measure
+from benchmarks.bounded.coders import Coders
+from benchmarks.bounded.measure import BOUNDS, measure
 from benchmarks.bounded.report import text
 from benchmarks.codecs.skybook import BUNDLE
 from ground.decode.decoder import Decoder
@@ -31,15 +32,19 @@ def add_bounded(commands: Commands) -> None:
     bounded.add_argument(
         "--bounds", default=",".join(map(str, BOUNDS)), help="DN (default %(default)s)"
     )
+    bounded.add_argument(
+        "--first",
+        default="",
+        metavar="D,...",
+        help="first bounds of scenes in two parts, which together keep the least of --bounds",
+    )
     add_json_option(bounded)
     bounded.set_defaults(run=_bounded)
 
 
 def _bounded(arguments: argparse.Namespace) -> int:
-    try:
-        bounds = sorted({int(bound) for bound in arguments.bounds.split(",")})
-    except ValueError as error:
-        raise UsageError(f"--bounds: expected numbers, found {arguments.bounds!r:.60}") from error
+    bounds = _numbers("--bounds", arguments.bounds)
+    firsts = _numbers("--first", arguments.first) if arguments.first else []
     coders = Coders(
         Encoder(bundles.load(arguments.bundle)), Decoder(bundles.find(arguments.bundle))
     )
@@ -50,9 +55,17 @@ def _bounded(arguments: argparse.Namespace) -> int:
             _scenes(arguments.data),
             bounds,
             lambda scene, bound: status.update(f"{scene}, D {bound}"),
+            firsts,
         )
     print_result(document, text(document), arguments.json)
     return 0
+
+
+def _numbers(option: str, text: str) -> list[int]:
+    try:
+        return sorted({int(number) for number in text.split(",")})
+    except ValueError as error:
+        raise UsageError(f"{option}: expected numbers, found {text!r:.60}") from error
 
 
 def _scenes(folder: Path | None) -> Iterator[tuple[str, Scene]]:

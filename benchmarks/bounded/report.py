@@ -27,6 +27,13 @@ def text(document: Mapping[str, Any]) -> str:
                 worst = figures[f"worst_bytes_over_best_{key}"]
                 words.append(f"{who}: {mean:.3f} ({worst:.3f})")
         lines.append("; ".join(words))
+    for key, figures in document["two_parts"].items():
+        lines.append(
+            f"first within {key.removeprefix('first_D')} DN: "
+            f"{figures['first_bytes_over_at_once']:.3f} of the bytes at once, both parts "
+            f"{figures['bytes_over_at_once']:.3f} ({figures['worst_bytes_over_at_once']:.3f}); "
+            f"largest errors {figures['first_max_error_seen']}, {figures['max_error_seen']}"
+        )
     lines += [f"left out: {key}: {reason}" for key, reason in document["left_out"].items()]
     lines += [f"{rival.key}: {rival.label}" for rival in rivals]
     return "\n".join(lines)

@@ -37,7 +37,7 @@ def _encode(arguments: argparse.Namespace) -> int:
     bundle = bundle.for_scene(header.bands, header.significant_bits, profile)
     encoder = Encoder(bundle, arguments.engine, arguments.threads, profile)
     packets = arguments.output.suffix == ".pkt"
-    limit = encode_options(arguments, arguments.rate_window, packets).segment_limit
+    limit = encode_options(arguments, arguments.rate_window, packets, header).segment_limit
     room = limit - LEAST_OVERHEAD - TAG_BYTES - RUN_BYTES - (PROFILE_BYTES if profile else 0)
     header, left = fitted(header, room)
     remarks = [*scene.remarks, *(f"no room in the scene header: {what}" for what in left)]

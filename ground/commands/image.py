@@ -128,7 +128,38 @@ def _result(decoded: Decoded, name: str, length: int) -> dict[str, Any]:
             m.name.lower(): 100 * np.count_nonzero(decoded.mask == m) / pixels for m in Mask
         },
         "ring": decoded.halo,
+        "parts": _reached(decoded),
     }
+
+
+def _reached(decoded: Decoded) -> dict[str, Any] | None:
+    """Return which bounds on the error are kept where, of a scene in two parts."""
+    header = decoded.reception.header
+    if not decoded.reached:
+        return None
+    told = header.parts if header else None
+    return {
+        "first": str(told.first) if told else None,
+        "both": str(told.both) if told else None,
+        "tiles": len(decoded.reached),
+        "tiles_both": sum(decoded.reached.values()),
+        "first_alone": [tile for tile, both in sorted(decoded.reached.items()) if not both],
+    }
+
+
+def _parts_text(parts: dict[str, Any]) -> str:
+    """Return in words which bounds on the error are kept where."""
+    first, both = (
+        "the first bound" if parts[name] is None else f"{parts[name]} DN"
+        for name in ("first", "both")
+    )
+    alone, tiles = len(parts["first_alone"]), parts["tiles"]
+    if not alone:
+        return f"off by at most {both} in all {tiles} tiles"
+    text = f"off by at most {first} in {alone} of {tiles} tiles"
+    if alone < tiles:
+        text += f", {both} in {tiles - alone}"
+    return f"{text}; `ground missing --rest` asks for the rest"
 
 
 def _text(result: dict[str, Any], output: Path, mask: Path | None) -> str:
@@ -139,11 +170,15 @@ def _text(result: dict[str, Any], output: Path, mask: Path | None) -> str:
     )
     segments = ", ".join(f"{count} {what}" for what, count in result["segments"].items() if count)
     bands, rows, cols = result["shape"]
+    parts = result["parts"]
+    ring = "losses reach no other pixels"
+    if result["ring"]:
+        ring = f"ring of {result['ring']} pixels around losses"
     bundle = result["bundle"] + ", linear" * result["linear"]
     return (
         f"{output}: {bands} bands, {rows} x {cols} ({bundle}, run {result['run']}); "
         f"segments: {segments}\n"
-        f"{mask or 'its mask'}: {shares} (ring of {result['ring']} pixels around losses)"
+        f"{mask or 'its mask'}: {shares} ({ring})" + (f"\n{_parts_text(parts)}" if parts else "")
     )
 
 

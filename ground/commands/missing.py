@@ -12,7 +12,7 @@ from ground.commands.options import (
     given_bindings,
     given_models,
 )
-from ground.decode.inventory import Inventory, take_inventory
+from ground.decode.inventory import ALL, Inventory, take_inventory
 from ground.station.recording import Bytes, Pass, open_recording, read_pass
 from ground.station.tally import Tally, tally_text
 from onboard.bundle import load
@@ -33,6 +33,14 @@ def add_missing_command(commands: Commands) -> None:
     )
     add_recording_options(missing)
     missing.add_argument("--scene-id", type=int, help="this scene alone")
+    missing.add_argument(
+        "--rest",
+        action="append",
+        default=[],
+        metavar="PLACE",
+        help="ask for the rest of tiles in two parts, too (--max-error-first): pixels x0,y0,x1,y1, "
+        f"a GeoJSON file in the CRS of the scene or in pixels, or `{ALL}`; may be repeated",
+    )
     missing.add_argument(
         "--nak",
         type=Path,
@@ -101,6 +109,7 @@ def _inventories(
                 arguments.max_pixels,
                 bands=arguments.bands,
                 profile=given_profile(arguments),
+                rest=arguments.rest,
             )
         except SkybookError as error:
             if len(encodings) == 1:
@@ -118,10 +127,15 @@ def _as_dict(scene: Inventory | SkybookError) -> dict[str, Any]:
 def _inventory_text(scene: Inventory | SkybookError) -> str:
     if isinstance(scene, SkybookError):
         return str(scene)
+    rest = "" if scene.rest is None else f", of {scene.rest.arrived} the rest, too"
     if scene.complete:
-        return f"complete, {scene.tiles} tiles"
+        return f"complete, {scene.tiles} tiles{rest}"
     lost = sum(last - first + 1 for first, last in scene.absent)
-    parts = [f"{lost} of {scene.tiles} tiles absent", f"{len(scene.incomplete)} incomplete"]
+    lacking = sum(tile.lacks_first for tile in scene.incomplete)
+    parts = [f"{lost} of {scene.tiles} tiles absent", f"{lacking} incomplete"]
+    if scene.rest is not None:
+        asked = sum(last - first + 1 for first, last in scene.rest.tiles)
+        parts.append(f"the rest of {scene.rest.arrived} arrived, that of {asked} is asked for")
     if scene.segments is not None:
         parts.append(f"{scene.segments} segments missing")
     parts += [f"no {name}" for name in ("header", "end") if not getattr(scene, name)]

@@ -1,6 +1,6 @@
 """Decoder: what arrived of a scene to digital numbers and a truthful mask. Needs no torch."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +40,7 @@ class Decoded:
         complete: whether a header and the end arrived, nothing was damaged, no pixel misses
             anything, and there was no other encoding of the scene.
         halo: pixels around a loss that the decoder network lets it reach; 0 without one.
+        reached: of each tile in two parts that could be read whether its rest arrived whole.
     """
 
     scene: Scene
@@ -47,6 +48,7 @@ class Decoded:
     reception: Reception
     complete: bool
     halo: int
+    reached: Mapping[int, bool]
 
 
 def find_decoder(bundle: Bundle, path: Path) -> Path:
@@ -165,9 +167,12 @@ class Decoder:
         profile = bundle.profile.digest if bundle.profile else b""
         return bundle.bands, bundle.codec.fraction, profile
 
-    def _network(self, bundle: Bundle, header: SceneHeader) -> Network:
-        """Return the network for scenes of a bundle: none where it was trained for others."""
-        if self._form(bundle) == self._form(self.bundle) and not header.bayer:
+    def _network(self, bundle: Bundle, header: SceneHeader, bounded: bool) -> Network:
+        """Return the network for scenes of a bundle: none where it does nothing.
+
+        It was trained for others, or all tiles are within a bound.
+        """
+        if self._form(bundle) == self._form(self.bundle) and not (header.bayer or bounded):
             return self.network
         return Network(Unrefined(), 0, self.network.threads)
 
@@ -229,7 +234,7 @@ class Decoder:
             rebuilder = rebuilder_of(bundle, reception.is_bounded, self._exact)
             self._rebuilders[form] = rebuilder.for_mosaic() if header.bayer else rebuilder
         rebuilder = self._rebuilders[form]
-        network = self._network(bundle, header)
+        network = self._network(bundle, header, reception.is_bounded)
         rebuilder.rebuild(reception, product, network, report)
         scene = Scene.of(image, header)
         if header.bayer:
@@ -237,4 +242,4 @@ class Decoder:
         told = reception.end is not None and reception.header is not None
         clean = not (reception.counts["damaged"] or reception.counts["other run"])
         complete = told and is_whole(mask) and clean
-        return Decoded(scene, mask, reception, complete, network.halo)
+        return Decoded(scene, mask, reception, complete, network.halo, product.reached)

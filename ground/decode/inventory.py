@@ -1,6 +1,6 @@
 """Inventory: which segments of a scene did not arrive, to ask for them again."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,17 @@ from ground.decode.reception import Reception
 from ground.decode.tile import TileReception
 from onboard.bundle import Bundle
 from onboard.codec.profile import Profile
+from onboard.codec.tile import ALL_NODATA
+from onboard.errors import StreamError, UsageError
+from onboard.image.region import Region
 from onboard.image.tiles import DEFAULT_MAX_PIXELS, TileGrid
 from onboard.link.binding import NO_RUN
 from onboard.link.framing import HEADER_EVERY
 from onboard.link.resync import Damage
 from onboard.link.segment import Kind, Segment
 
+ALL = "all"
+"""In place of places: every tile."""
 _TILES_AT_ONCE = 256
 
 
@@ -33,12 +38,29 @@ class IncompleteTile:
         have: `layer` and `first` of the tile segments that arrived.
         have_masks: `first` of the mask segments that arrived; None if no mask is missing, as far as
             is known.
+        lacks_first: whether anything is missing but what was asked for of its rest.
     """
 
     tile: int
     layers: int
     have: tuple[tuple[int, int], ...]
     have_masks: tuple[int, ...] | None
+    lacks_first: bool = True
+
+
+@dataclass(frozen=True)
+class Rest:
+    """What is asked for of the rest of tiles in two parts.
+
+    Attributes:
+        layer: layer with which it begins.
+        tiles: first and last tile of each run of tiles whose rest is asked for.
+        arrived: tiles whose rest arrived whole.
+    """
+
+    layer: int
+    tiles: tuple[tuple[int, int], ...]
+    arrived: int
 
 
 @dataclass(frozen=True)
@@ -55,7 +77,8 @@ class Inventory:
         end: whether the end arrived.
         absent: first and last tile of each run of tiles of which nothing arrived.
         incomplete: tiles of which something is missing.
-        segments: number of tile and mask segments that did not arrive; None without the end.
+        segments: number of tile and mask segments that did not arrive; None without the end, and
+            where some may be of a rest that nobody asked for.
         whole_pixels: pixels of tiles of which nothing is missing.
     """
 
@@ -70,10 +93,11 @@ class Inventory:
     incomplete: tuple[IncompleteTile, ...]
     segments: int | None
     whole_pixels: int
+    rest: Rest | None = None
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is missing."""
+        """Whether nothing is missing, of the rest nothing that is asked for."""
         return self.header and self.end and not (self.absent or self.incomplete or self.segments)
 
     def as_dict(self) -> dict[str, Any]:
@@ -84,7 +108,9 @@ class Inventory:
         `incomplete_tiles` a list of {"tile", "layers", "have": [[layer, first], ...], "have_masks":
         [first, ...] or null}. The spacecraft sends again: all segments of absent tiles; of
         incomplete ones those that `have` does not name, and if `have_masks` is not null, the masks
-        that it does not name; header and end where they are false.
+        that it does not name; header and end where they are false. `rest` is null or, of tiles in
+        two parts, {"layer", "tiles": [[first, last], ...], "arrived"}: segments from that layer on
+        are sent again of those tiles alone.
         """
         return {
             "scene": self.scene_id,
@@ -96,6 +122,13 @@ class Inventory:
             "header": self.header,
             "end": self.end,
             "segments_missing": self.segments,
+            "rest": None
+            if self.rest is None
+            else {
+                "layer": self.rest.layer,
+                "tiles": [list(run) for run in self.rest.tiles],
+                "arrived": self.rest.arrived,
+            },
             "absent_tiles": [list(run) for run in self.absent],
             "incomplete_tiles": [
                 {
@@ -118,6 +151,7 @@ def take_inventory(
     run: int | None = None,
     bands: int | None = None,
     profile: Profile | None = None,
+    rest: Sequence[str] = (),
 ) -> Inventory:
     """Say what is missing of a scene.
 
@@ -130,15 +164,18 @@ def take_inventory(
         run: encoding wanted of that scene; None takes the first.
         bands: bands of the scene, where no scene header arrived.
         profile: spectral profile of the scene; None takes the known one that its header names.
+        rest: places whose tiles' rest is asked for, as `Region.read` takes them, or `ALL`.
 
     Raises:
-        as `Decoder.decode_segments`.
+        as `Decoder.decode_segments` and `Region.read`; UsageError: the tiles have no rest.
     """
     reception = Reception(bundle, scene_id, run, profile)
     reception.add_all(segments)
     grid = reception.grid(width, max_pixels, bands)
     rebuilder = rebuilder_of(reception.bundle, reception.is_bounded)
     absent = [index for index in range(grid.count) if not reception.arrived(index)]
+    asked = _asked(rest, reception, grid)
+    arrived = 0
     by_shape: dict[tuple[int, int], list[int]] = {}
     for index in sorted(set(range(grid.count)).difference(absent)):
         by_shape.setdefault(grid.box(index)[2:], []).append(index)
@@ -147,10 +184,15 @@ def take_inventory(
         for start in range(0, len(members), _TILES_AT_ONCE):
             part = members[start : start + _TILES_AT_ONCE]
             tiles = [rebuilder.tile(reception, grid, index) for index in part]
-            for index, tile, whole in zip(part, tiles, rebuilder.complete(tiles), strict=True):
-                if whole < rebuilder.layers or tile.lacks_mask:
-                    incomplete.append(_incomplete(reception, index, tile, whole))
-                else:
+            refined = rebuilder.refined(tiles)
+            arrived += sum(refined)
+            complete = rebuilder.complete(tiles)
+            for index, tile, whole, both in zip(part, tiles, complete, refined, strict=True):
+                lacks = whole < rebuilder.layers or tile.lacks_mask
+                empty = tile.state == ALL_NODATA
+                if lacks or (index in asked and not both and not empty):
+                    incomplete.append(_incomplete(reception, index, tile, whole, lacks))
+                if not lacks:
                     whole_pixels += rows * cols
     return Inventory(
         reception.scene_id or 0,
@@ -162,20 +204,35 @@ def take_inventory(
         reception.end is not None,
         tuple(_runs(absent)),
         tuple(sorted(incomplete, key=lambda tile: tile.tile)),
-        _segments_missing(reception, grid),
+        None if reception.parts else _segments_missing(reception, grid),
         whole_pixels,
+        Rest(rebuilder.layers, tuple(_runs(sorted(asked))), arrived) if reception.parts else None,
     )
 
 
+def _asked(rest: Sequence[str], reception: Reception, grid: TileGrid) -> set[int]:
+    """Return the tiles whose rest is asked for."""
+    if not rest:
+        return set()
+    if reception.header is None:
+        raise StreamError("rest: expected a scene header, that tells bounds and places, none came")
+    if not reception.parts:
+        raise UsageError("rest: the tiles of the scene are in one part, there is none")
+    if ALL in rest:
+        return set(range(grid.count))
+    region = Region.read(rest, reception.header, grid.tile, grid.groups)
+    return {index for index in range(grid.count) if region.touches(index)}
+
+
 def _incomplete(
-    reception: Reception, index: int, tile: TileReception[Any], whole: int
+    reception: Reception, index: int, tile: TileReception[Any], whole: int, lacks: bool
 ) -> IncompleteTile:
     arrived = reception.arrived(index)
     have = {(s.layer, s.first) for s in arrived if s.kind == Kind.TILE}
     masks = {s.first for s in arrived if s.kind == Kind.MASK}
     wanted = tile.packed_side is None or tile.lacks_mask
     return IncompleteTile(
-        index, whole, tuple(sorted(have)), tuple(sorted(masks)) if wanted else None
+        index, whole, tuple(sorted(have)), tuple(sorted(masks)) if wanted else None, lacks
     )
 
 

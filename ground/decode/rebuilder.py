@@ -13,7 +13,7 @@ rebuilder serves any number of them.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -37,12 +37,15 @@ class Product:
         mask: uint8 (rows, cols) of `Mask`, to be filled.
         header: scene header, or what is assumed without one.
         grid: tiles of the scene.
+        reached: of each tile in two parts that can be read whether its rest arrived whole, to be
+            filled.
     """
 
     image: NDArray[Any]
     mask: NDArray[np.uint8]
     header: SceneHeader
     grid: TileGrid
+    reached: dict[int, bool] = field(default_factory=dict)
 
     def area(self, index: int) -> tuple[slice, slice]:
         """Return the rows and the columns of a tile."""
@@ -90,6 +93,9 @@ class Rebuilder(Protocol[Tile]):
 
     def complete(self, tiles: Sequence[Tile]) -> list[int]:
         """Return how many layers of each tile are whole, from layer 0 on; all are of one shape."""
+
+    def refined(self, tiles: Sequence[Tile]) -> list[bool]:
+        """Return of which tiles in two parts the rest arrived whole; all are of one shape."""
 
     def dump(self, grid: TileGrid, tiles: Sequence[Tile]) -> dict[str, NDArray[Any]]:
         """Return what arrived of all tiles of a grid, before it becomes an image.

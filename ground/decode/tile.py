@@ -7,7 +7,7 @@ from typing import ClassVar, Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.codec.bound import BOUNDED
+from onboard.codec.bound import BOUNDED, TWO_PARTS
 from onboard.codec.tile import (
     ALL_NODATA,
     ALL_VALID,
@@ -77,7 +77,7 @@ class TileReception(ABC, Generic[AnySide]):
     @property
     def state(self) -> int | None:
         """Tile state without what says how it is coded, None until layer 0 has arrived."""
-        coding = DEPENDENT | FULL | EMPTY | BOUNDED
+        coding = DEPENDENT | FULL | EMPTY | BOUNDED | TWO_PARTS
         return None if self.packed_side is None else self.packed_side[0] & ~coding
 
     @property

@@ -15,6 +15,8 @@ from onboard.errors import UsageError
 
 BOUNDED = 16
 """Added to the state of a tile, not all nodata, whose samples are coded within a bound."""
+TWO_PARTS = 32
+"""Added instead where a rest of a finer bound may follow."""
 MAX_BOUND = 32_767
 ROOT_ONE = 256
 """A factor of one, of bounds that follow the root of a sample."""
@@ -58,6 +60,21 @@ class Bound:
     def __str__(self) -> str:
         return f"sqrt:{self.root / ROOT_ONE:g}" if self.root else ",".join(map(str, self.bands))
 
+    def check_not_finer(self, both: "Bound") -> None:
+        """Refuse to be the first bound of tiles whose rest would not come within a finer one.
+
+        Raises:
+            UsageError: it is finer, of some band; bounds of DN and of a root are not compared.
+        """
+        if bool(self.root) != bool(both.root):
+            return
+        bands = max(len(self.bands), len(both.bands))
+        first, last = (bound.of_bands(bands) for bound in (self, both))
+        if self.root < both.root or any(a < b for a, b in zip(first, last, strict=True)):
+            raise UsageError(
+                f"max error first: expected no bound below that of both parts, {both}, found {self}"
+            )
+
     def of_bands(self, bands: int) -> tuple[int, ...]:
         """Return the bound of each band.
 
@@ -69,6 +86,19 @@ class Bound:
                 f"max error: expected one bound or one for each of {bands} bands, found {self}"
             )
         return self.bands * (bands if len(self.bands) == 1 else 1)
+
+    def of_group(self, group: int, groups: int, bands: int) -> "Bound":
+        """Return the bound of a group of so many bands; 0 for those that fill it up.
+
+        Raises:
+            UsageError: there is one for each of another number of bands.
+        """
+        each = self.of_bands(bands)
+        if len(self.bands) == 1 or groups == 1:
+            return self
+        own = -(-bands // groups)
+        found = each[group * own : (group + 1) * own]
+        return Bound(found + (0,) * (own - len(found)))
 
     def at(self, samples: NDArray[Any]) -> NDArray[np.int64]:
         """Return (bands, ...) by how much each of some samples (bands, ...) may be off, DN."""
@@ -84,38 +114,6 @@ class Bound:
         return np.broadcast_to(each, samples.shape)
 
 
-@dataclass(frozen=True)
-class BoundedBox:
-    """Pixels whose tiles are coded within a bound, whatever the rest of a scene is.
-
-    Attributes:
-        box: first column and row, and the column and row after the last.
-        bound: most that samples of tiles that touch the box may be off.
-    """
-
-    box: tuple[int, int, int, int]
-    bound: Bound
-
-    @classmethod
-    def parse(cls, box: str, bound: str) -> "BoundedBox":
-        """Read `x0,y0,x1,y1` and a bound.
-
-        Raises:
-            UsageError: one is none.
-        """
-        match = re.fullmatch(r"(\d{1,8}),(\d{1,8}),(\d{1,8}),(\d{1,8})", box)
-        sides = tuple(map(int, match.groups())) if match else (0, 0, 0, 0)
-        if not (sides[0] < sides[2] and sides[1] < sides[3]):
-            raise UsageError(f"region: expected x0,y0,x1,y1, x1 and y1 greater, found {box!r:.60}")
-        return cls((sides[0], sides[1], sides[2], sides[3]), Bound.parse(bound))
-
-    def touches(self, index: int, columns: int, tile: int) -> bool:
-        """Say whether a tile of a grid of so many columns has a pixel of the box."""
-        row, column = divmod(index, columns)
-        left, top, right, bottom = (side / tile for side in self.box)
-        return left < column + 1 and column < right and top < row + 1 and row < bottom
-
-
 class BoundedCodec(Protocol):
     """What the part `bounded` of a bundle makes: a codec for any number of bands."""
 
@@ -123,8 +121,12 @@ class BoundedCodec(Protocol):
     def memory(self) -> tuple[Any, ...]:
         """Everything whose arrays decide bytes."""
 
-    def open(self, bands: int, bound: Bound, nodata: int | None) -> TileCoder[Any, Any]:
+    def open(
+        self, bands: int, bound: Bound, nodata: int | None, first: Bound | None = None
+    ) -> TileCoder[Any, Any]:
         """Open a coder that keeps within a bound, and off a nodata value.
+
+        With `first` tiles are in two parts, the first of which is within that bound.
 
         Raises:
             UsageError: there is not one bound for each band.

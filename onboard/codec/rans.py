@@ -21,6 +21,7 @@ TOTAL = 1 << PRECISION
 STATE_BYTES = 4
 START = 1 << 16
 WORD = 16
+_IDLE = TOTAL << PRECISION
 _LOW = np.uint32(TOTAL - 1)
 _SHIFT, _WORD = np.uint32(PRECISION), np.uint32(WORD)
 _STEPS = 256
@@ -47,11 +48,11 @@ class Alphabet:
         return cls(np.append(frequencies, TOTAL).astype(np.uint32) << _SHIFT | starts)
 
 
-def encode(lanes: Sequence[NDArray[np.uint16]], alphabet: Alphabet) -> list[bytes]:
+def encode(lanes: Sequence[NDArray[Any]], alphabet: Alphabet | None) -> list[bytes]:
     """Code lanes.
 
     Args:
-        lanes: rows of the alphabet, in reading order.
+        lanes: u16 rows of the alphabet, in reading order; without one u32 symbols as its rows are.
         alphabet: symbols of all lanes, at most 65,536 rows.
 
     Returns:
@@ -65,10 +66,11 @@ def encode(lanes: Sequence[NDArray[np.uint16]], alphabet: Alphabet) -> list[byte
     return coded
 
 
-def _encode(lanes: Sequence[NDArray[np.uint16]], alphabet: Alphabet) -> list[bytes]:
+def _encode(lanes: Sequence[NDArray[Any]], alphabet: Alphabet | None) -> list[bytes]:
     """Code lanes side by side, the longest first; words take the places of the symbols."""
     longest = len(lanes[0])
-    symbols = np.full((len(lanes), longest), len(alphabet.rows) - 1, np.uint16)
+    kind, idle = (np.uint16, len(alphabet.rows) - 1) if alphabet else (np.uint32, _IDLE)
+    symbols: NDArray[Any] = np.full((len(lanes), longest), idle, kind)
     for row, lane in zip(symbols, lanes, strict=True):
         row[longest - len(lane) :] = lane
     moved = np.zeros(symbols.shape, np.bool_)
@@ -77,7 +79,9 @@ def _encode(lanes: Sequence[NDArray[np.uint16]], alphabet: Alphabet) -> list[byt
     for stop in range(longest, 0, -_STEPS):
         steps = slice(max(stop - _STEPS, 0), stop)
         active = int(np.count_nonzero(lengths > longest - stop))
-        taken = np.take(alphabet.rows, symbols[:active, steps].T[::-1])
+        taken = symbols[:active, steps].T[::-1]
+        if alphabet:
+            taken = np.take(alphabet.rows, taken)
         left, words = _code(state[:active], taken)
         moved[:active, steps], symbols[:active, steps] = left[::-1].T, words[::-1].T
     stops = np.cumsum(np.count_nonzero(moved, axis=1)).tolist()

@@ -19,6 +19,7 @@ from onboard.commands.options import (
     encode_options,
     given_profile,
     order_remark,
+    region_files,
 )
 from onboard.commands.rate import rate_figures, rate_remarks, rate_text
 from onboard.commands.rawinput import RawForm, add_raw_options, raw_words, swap_remark
@@ -58,11 +59,18 @@ def encode_to_file(
     """
     refuse_overwriting(
         {"-o": arguments.output, "--json": arguments.json},
-        [arguments.input, arguments.profile, *bundle_files(arguments.bundle)],
+        [
+            arguments.input,
+            arguments.profile,
+            *region_files(arguments),
+            *bundle_files(arguments.bundle),
+        ],
     )
     warn(arguments.input, swap_remark(image))
     raw = image.size * image.dtype.itemsize
-    options = encode_options(arguments, arguments.rate_window, arguments.output.suffix == ".pkt")
+    packets = arguments.output.suffix == ".pkt"
+    told = header or SceneHeader.of(image)
+    options = encode_options(arguments, arguments.rate_window, packets, told)
     scrub = Scrub(encoder.bundle, encoder.coder)
     begun = time.perf_counter()
     outcomes = [Outcome()]
@@ -77,8 +85,7 @@ def encode_to_file(
     bands, rows, cols = image.shape
     if header and header.bayer:
         bands, rows, cols = 1, CELL * rows, CELL * cols
-    peak = (header or SceneHeader.of(image)).peak
-    figures = rate_figures(arguments, reduce(add, outcomes), raw, recorder.bytes, peak)
+    figures = rate_figures(arguments, reduce(add, outcomes), raw, recorder.bytes, told.peak)
     warn(arguments.output, rate_remarks(figures))
     return {
         "bundle": encoder.bundle.name,

@@ -8,17 +8,20 @@ from onboard import bundle as bundles
 from onboard.bundle import Bundle
 from onboard.bundle.bands import trained_bands
 from onboard.bundle.profiles import load_profile
-from onboard.codec.bound import Bound, BoundedBox
+from onboard.codec.bound import Bound
 from onboard.codec.profile import Profile
 from onboard.commands.commandline import add_json_option
 from onboard.encoder import Options
+from onboard.encoder.boundedplace import BoundedArea, BoundedBox, BoundedPlace
 from onboard.encoder.options import WINDOWS, rmse_of
 from onboard.engine.engines import ENGINES
 from onboard.errors import UsageError
 from onboard.image.bands import other_order, short_names
 from onboard.image.bayer import PATTERNS, cell_of
+from onboard.image.region import read_places
 from onboard.link.binding import MAX_RUN, NO_RUN
 from onboard.link.cuc import parse_time
+from onboard.link.header import SceneHeader
 from onboard.link.packet import (
     CONTROL_BYTES,
     DEFAULT_PACKET_BYTES,
@@ -106,16 +109,23 @@ def add_coding_options(parser: argparse.ArgumentParser) -> None:
         "--max-error",
         metavar="D",
         help="DN that no sample is off by more than: 0 is lossless; D1,D2,... of each band; sqrt:K "
-        "is K times the root of the sample. Any 1 to 16 bands; the rate is what comes of it",
+        "is K times the root of the sample. Any 1 to 1,024 bands; the rate is what comes of it",
+    )
+    parser.add_argument(
+        "--max-error-first",
+        metavar="D",
+        help="with --max-error, a coarser bound that each tile is within at first; what takes it "
+        "from there to --max-error is sent apart, tile by tile as `ground missing --rest` asks",
     )
     parser.add_argument(
         "--region-max-error",
         nargs=2,
-        metavar=("BOX", "D"),
+        metavar=("PLACE", "D"),
         action="append",
         default=[],
         help="a bound as of --max-error for the tiles that touch a box of pixels x0,y0,x1,y1 (x1, "
-        "y1 not included), within the rate of the rest; may be repeated",
+        "y1 not included) or the polygons of a GeoJSON file, within the rate of the rest; may be "
+        "repeated. The file is in the CRS of the scene, or in pixels (CRS named `pixels`)",
     )
     add_json_option(parser)
 
@@ -141,6 +151,11 @@ def bundle_files(name: str | None) -> tuple[Path, ...]:
     return path, path.with_suffix(".onnx")
 
 
+def region_files(arguments: argparse.Namespace) -> list[str]:
+    """Return the files that `--region-max-error` names."""
+    return [place for place, _ in arguments.region_max_error if Path(place).is_file()]
+
+
 def order_remark(bundle: Bundle, band_ids: Sequence[str]) -> list[str]:
     """Return what to say of bands in another order than the model was trained on, if they are."""
     trained = trained_bands(bundle)
@@ -152,16 +167,20 @@ def order_remark(bundle: Bundle, band_ids: Sequence[str]) -> list[str]:
     ]
 
 
-def encode_options(arguments: argparse.Namespace, window: str, packets: bool) -> Options:
+def encode_options(
+    arguments: argparse.Namespace, window: str, packets: bool, header: SceneHeader
+) -> Options:
     """Return the encoder's options from those of the command line.
 
     Args:
         arguments: arguments of the command line.
         window: part of the scene over which the rate is kept, one of `WINDOWS`.
         packets: whether to form packets.
+        header: header of the scene, that places regions.
 
     Raises:
         UsageError: a value out of range.
+        InputError: a region that cannot be read.
     """
     if arguments.encoding_run == NO_RUN:
         raise UsageError(f"--run: expected 1..{MAX_RUN}, found {arguments.encoding_run}")
@@ -177,9 +196,21 @@ def encode_options(arguments: argparse.Namespace, window: str, packets: bool) ->
         _packet_options(arguments) if packets else None,
         trellis=arguments.trellis,
         run=arguments.encoding_run,
-        max_error=None if arguments.max_error is None else Bound.parse(arguments.max_error),
-        regions=tuple(BoundedBox.parse(*region) for region in arguments.region_max_error),
+        max_error=_bound(arguments.max_error),
+        max_error_first=_bound(arguments.max_error_first),
+        regions=tuple(_place(place, bound, header) for place, bound in arguments.region_max_error),
     )
+
+
+def _bound(text: str | None) -> Bound | None:
+    return None if text is None else Bound.parse(text)
+
+
+def _place(place: str, bound: str, header: SceneHeader) -> BoundedPlace:
+    """Return a box of pixels, or polygons, with their bound."""
+    if not Path(place).is_file():
+        return BoundedBox.parse(place, bound)
+    return BoundedArea(read_places([place], header), Bound.parse(bound))
 
 
 def _packet_options(arguments: argparse.Namespace) -> PacketOptions:

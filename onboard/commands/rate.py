@@ -48,11 +48,14 @@ def rate_figures(
         "expected_psnr_db": outcome.psnr(peak),
         "expected_rmse_dn": outcome.rmse,
         "max_error": arguments.max_error,
+        "max_error_first": arguments.max_error_first,
     }
 
 
 def rate_text(figures: dict[str, Any]) -> str:
     """Return steps and expected error in words; nothing where no step was chosen."""
+    if figures["max_error_first"] is not None:
+        return f"max error {figures['max_error_first']} DN first, then {figures['max_error']} DN"
     if figures["max_error"] is not None:
         return f"max error {figures['max_error']} DN"
     if figures["step_codes"] is None:

@@ -8,12 +8,13 @@ from pathlib import Path
 from onboard import bundle as bundles
 from onboard.commands.commandline import Commands, add_json_option, print_result
 from onboard.commands.options import bundle_files
-from onboard.downlink.region import Region
 from onboard.downlink.request import Request
 from onboard.downlink.schedule import Index, Ranking, schedule
 from onboard.errors import BundleError, InputError, StreamError, UsageError
+from onboard.image.region import Region
 from onboard.link.binding import bind
 from onboard.link.header import SceneHeader, told_run
+from onboard.link.parts import rest_layer
 from onboard.link.resync import is_packets, read_stream
 from onboard.link.segment import Kind, Segment
 from onboard.outputs import open_whole, refuse_overwriting
@@ -31,7 +32,9 @@ def add_schedule_command(commands: Commands) -> None:
     command.add_argument("input", type=Path, help="space packets of one scene (.pkt)")
     command.add_argument("-o", "--output", required=True, type=Path, help="packets to write")
     command.add_argument(
-        "--bytes", type=int, help="most bytes of the output; with --request all that is asked for"
+        "--bytes",
+        type=int,
+        help="most bytes of the output; not needed with --request or --first-part",
     )
     command.add_argument(
         "--request",
@@ -39,6 +42,12 @@ def add_schedule_command(commands: Commands) -> None:
         metavar="FILE",
         help="send again what did not arrive: packets with segments that this output of "
         "`ground missing --json` asks for, and no others",
+    )
+    command.add_argument(
+        "--first-part",
+        action="store_true",
+        help="nothing of the rest of tiles in two parts (--max-error-first), which is else sent "
+        "after all first parts",
     )
     command.add_argument(
         "--priority",
@@ -52,7 +61,7 @@ def add_schedule_command(commands: Commands) -> None:
         default=[],
         metavar="PLACE",
         help="tiles to send first: pixels x0,y0,x1,y1 (x1, y1 not included), or a GeoJSON file in "
-        "the CRS of the scene; may be given several times",
+        "the CRS of the scene, or in pixels (CRS named `pixels`); may be given several times",
     )
     command.add_argument(
         "--bundle", help="for --region, name or path; default: the known one the stream names"
@@ -78,11 +87,16 @@ def _schedule(arguments: argparse.Namespace) -> int:
     with source.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as recording:
         if not is_packets(recording):
             raise InputError(f"{source}: expected space packets, found bare segments")
+        header = _header(recording)
         ranking = Ranking(
             _clouds(arguments.priority),
-            _region(arguments, recording),
+            _region(arguments, header),
             _request(arguments, recording),
+            rest_layer(header[1].bands) if header and header[1].parts else None,
+            not arguments.first_part,
         )
+        if arguments.first_part and ranking.rest_layer is None:
+            raise UsageError("--first-part: no scene header tells of tiles in two parts")
         index = Index.read(recording, ranking)
         budget = len(recording) if arguments.bytes is None else arguments.bytes
         asked = len(index.marks)
@@ -125,8 +139,8 @@ def _write_none(output: Path) -> int:
 
 def _request(arguments: argparse.Namespace, recording: mmap) -> Request | None:
     if arguments.request is None:
-        if arguments.bytes is None:
-            raise UsageError("schedule: expected --bytes, or --request")
+        if arguments.bytes is None and not arguments.first_part:
+            raise UsageError("schedule: expected --bytes, --request or --first-part")
         return None
     segments = (found for found in read_stream(recording) if isinstance(found, Segment))
     first = None
@@ -147,17 +161,27 @@ def _clouds(path: Path | None) -> bytes:
     return path.read_bytes()
 
 
-def _region(arguments: argparse.Namespace, recording: mmap) -> Region | None:
+def _header(recording: mmap) -> tuple[bytes, SceneHeader] | None:
+    """Return the model that the first scene header names, and the header, if there is one."""
+    segments = (found for found in read_stream(recording) if isinstance(found, Segment))
+    header = next((segment for segment in segments if segment.kind == Kind.SCENE), None)
+    if header is None:
+        return None
+    told = SceneHeader.unpack(header.body)
+    return bind(header.binding, told.run), told
+
+
+def _region(
+    arguments: argparse.Namespace, header: tuple[bytes, SceneHeader] | None
+) -> Region | None:
     if not arguments.region:
         if arguments.bundle:
             raise UsageError("--bundle: only with --region")
         return None
-    segments = (found for found in read_stream(recording) if isinstance(found, Segment))
-    header = next((segment for segment in segments if segment.kind == Kind.SCENE), None)
     if header is None:
         raise StreamError(f"{arguments.input}: --region needs a scene header, there is none")
-    told = SceneHeader.unpack(header.body)
-    bundle = _bundle(arguments.bundle, bind(header.binding, told.run), told)
+    model, told = header
+    bundle = _bundle(arguments.bundle, model, told)
     return Region.read(arguments.region, told, bundle.tile, bundle.codec.groups)
 
 

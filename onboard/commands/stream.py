@@ -22,6 +22,7 @@ from onboard.commands.options import (
     encode_options,
     given_profile,
     order_remark,
+    region_files,
 )
 from onboard.commands.rate import rate_figures, rate_remarks, rate_text
 from onboard.commands.rawinput import RawForm, add_raw_options, raw_words
@@ -91,15 +92,16 @@ def _stream(arguments: argparse.Namespace) -> int:
         "--priority-out": arguments.priority_out,
         "--json": arguments.json,
     }
-    inputs = [arguments.input, arguments.profile, *bundle_files(arguments.bundle)]
+    named = *region_files(arguments), *bundle_files(arguments.bundle)
+    inputs = [arguments.input, arguments.profile, *named]
     refuse_overwriting(outputs, inputs)
     bundle = bundles.load(arguments.bundle)
-    options = encode_options(arguments, "strip", packets=True)
-    options = replace(options, strips_at_once=arguments.strips_at_once)
     path = Path(arguments.input)
     form = RawForm.of(arguments, path if path.is_file() else None, bundle.bands)
     refuse_overwriting(outputs, form.files)
     header = _header(arguments, form)
+    options = encode_options(arguments, "strip", True, header)
+    options = replace(options, strips_at_once=arguments.strips_at_once)
     profile = given_profile(arguments)
     bundle = bundle.for_scene(header.bands, header.significant_bits, profile)
     encoder = Encoder(bundle, arguments.engine, arguments.threads, profile)

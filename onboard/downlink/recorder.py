@@ -180,7 +180,9 @@ class Recorder:
         if self._options is None:
             parts = strip.segments
         else:
-            parts = self._options.pack(strip.segments, strip.line, self.packets)
+            parts = []
+            for apart in strip.parts:
+                parts += self._options.pack(apart, strip.line, self.packets + len(parts))
             self.packets += len(parts)
         fresh = []
         for part in parts:

@@ -27,6 +27,8 @@ class Request:
         have: of each tile of which something arrived but not all, layer and `first` of the tile
             segments that arrived.
         have_masks: of those tiles `first` of the masks that arrived; None if no mask is missing.
+        rest_layer: layer with which the rest of tiles in two parts begins; None if they are not.
+        rest: first and last tile of each run of tiles whose rest is asked for, rising.
     """
 
     header: bool
@@ -35,6 +37,8 @@ class Request:
     beyond: int | None
     have: Mapping[int, frozenset[tuple[int, int]]]
     have_masks: Mapping[int, frozenset[int] | None]
+    rest_layer: int | None = None
+    rest: tuple[tuple[int, int], ...] = ()
 
     @classmethod
     def read(cls, path: Path, scene_id: int, run: int | None = None) -> "Request":
@@ -75,11 +79,8 @@ class Request:
         Raises:
             ValueError, TypeError or KeyError: it is none.
         """
-        runs = tuple((_number(first), _number(last)) for first, last in scene["absent_tiles"])
-        if any(last < first for first, last in runs) or any(
-            a[1] >= b[0] for a, b in pairwise(runs)
-        ):
-            raise ValueError("absent tiles: expected rising runs")
+        runs = _runs(scene["absent_tiles"])
+        rest = scene.get("rest")
         tiles = {_number(tile["tile"]): tile for tile in scene["incomplete_tiles"]}
         return cls(
             not _truth(scene["header"]),
@@ -96,6 +97,8 @@ class Request:
                 else frozenset(map(_number, tile["have_masks"]))
                 for index, tile in tiles.items()
             },
+            None if rest is None else _number(rest["layer"]),
+            () if rest is None else _runs(rest["tiles"]),
         )
 
     def wants(self, segment: Segment) -> bool:
@@ -106,6 +109,9 @@ class Request:
             return self.end
         if segment.kind not in (Kind.TILE, Kind.MASK):
             return False
+        if self.rest_layer is not None and segment.layer >= self.rest_layer:
+            came = self.have.get(segment.tile, frozenset())
+            return _has(self.rest, segment.tile) and (segment.layer, segment.first) not in came
         if self._is_absent(segment.tile):
             return True
         if segment.kind == Kind.TILE:
@@ -117,8 +123,21 @@ class Request:
     def _is_absent(self, tile: int) -> bool:
         if self.beyond is not None and tile >= self.beyond:
             return True
-        run = bisect_right(self.absent, tile, key=lambda run: run[0])
-        return run > 0 and tile <= self.absent[run - 1][1]
+        return _has(self.absent, tile)
+
+
+def _has(runs: Sequence[tuple[int, int]], tile: int) -> bool:
+    """Return whether one of some rising runs has a tile."""
+    run = bisect_right(runs, tile, key=lambda run: run[0])
+    return run > 0 and tile <= runs[run - 1][1]
+
+
+def _runs(told: Sequence[Sequence[int]]) -> tuple[tuple[int, int], ...]:
+    """Return rising runs of tiles, or refuse them."""
+    runs = tuple((_number(first), _number(last)) for first, last in told)
+    if any(last < first for first, last in runs) or any(a[1] >= b[0] for a, b in pairwise(runs)):
+        raise ValueError("runs of tiles: expected rising ones")
+    return runs
 
 
 def _place_of(

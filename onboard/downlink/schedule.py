@@ -1,16 +1,16 @@
 """Schedule: packets in the order of their worth, cut to a budget (SPEC.md, section 18)."""
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from mmap import mmap
 
 import numpy as np
 
-from onboard.downlink.region import Region
 from onboard.downlink.request import Request
 from onboard.errors import LimitError, StreamError, UsageError
+from onboard.image.region import Region
 from onboard.link.binding import Encoding
 from onboard.link.framing import HEADER_EVERY
 from onboard.link.packet import SpacePacket
@@ -19,11 +19,12 @@ from onboard.link.segment import Kind, Segment, unpack_segments
 
 COARSE_LAYER = 1
 """Segments that start in this layer or before it are coarse."""
-_COARSE_REGION, _COARSE, _FINE_REGION, _FINE = range(1, 5)
+_COARSE_REGION, _COARSE, _FINE_REGION, _FINE, _REST_REGION, _REST = range(1, 7)
 _FRAME = 0
 _SPARE = (1 << 32) - 1
 """Key of a header that is alone in its packet: it waits to be brought forward."""
-_CLASS_BITS = 28
+_CLASS_BITS = 29
+"""Below the class; layer and place take 21, and as many times 256 where all is cloud."""
 _NUMBER_BITS = 32
 _HEADER, _SENT = 1 << 31, 1 << 30
 _LENGTH = _SENT - 1
@@ -44,11 +45,26 @@ class Ranking:
             beyond its end.
         region: tiles that come first.
         request: what is sent at all; None for everything.
+        rest_layer: layer with which the rest of tiles in two parts begins, which comes after all
+            first parts; None if they are not.
+        rest: whether the rest is sent at all.
     """
 
     clouds: bytes = b""
     region: Region | None = None
     request: Request | None = None
+    rest_layer: int | None = None
+    rest: bool = True
+
+    def wants(self, segments: Iterable[Segment]) -> bool:
+        """Return whether a packet of these segments is sent, if there is room."""
+        if not self.rest and any(map(self._is_rest, segments)):
+            return False
+        return self.request is None or any(map(self.request.wants, segments))
+
+    def _is_rest(self, segment: Segment) -> bool:
+        of_tile = segment.kind == Kind.TILE and self.rest_layer is not None
+        return of_tile and segment.layer >= (self.rest_layer or 0)
 
     def key(self, segment: Segment) -> int:
         """Return how late a segment is sent: 32 bits, within a tile rising from coarse to fine."""
@@ -62,6 +78,8 @@ class Ranking:
             return (_COARSE_REGION if chosen else _COARSE) << _CLASS_BITS | depth
         cloud = self.clouds[segment.tile] if segment.tile < len(self.clouds) else 0
         late = depth * _CLEAR // (_CLEAR - cloud)
+        if self._is_rest(segment):
+            return (_REST_REGION if chosen else _REST) << _CLASS_BITS | late
         return (_FINE_REGION if chosen else _FINE) << _CLASS_BITS | late
 
 
@@ -105,7 +123,7 @@ class Index:
             else:
                 encoding = encoding or Encoding.of(found.segments[0])
                 _check(found.segments, encoding)
-                if ranking.request is None or any(map(ranking.request.wants, found.segments)):
+                if ranking.wants(found.segments):
                     index._add(found, ranking)
                 index.packets += 1
         if not index.packets:

@@ -23,6 +23,7 @@ def encode_array(
     header: SceneHeader | None = None,
     psnr: float | None = None,
     max_error: int | str | None = None,
+    max_error_first: int | str | None = None,
     profile: str | Path | None = None,
     **options: Any,
 ) -> bytes:
@@ -36,6 +37,7 @@ def encode_array(
         header: what to say of the scene besides: its place, time, names of bands and so on.
         psnr: PSNR aimed at, dB of peak 65535.
         max_error: most that a sample may be off: DN, 0 without loss; `D1,D2,...`; `sqrt:K`.
+        max_error_first: a coarser bound, of the first part of each tile; its rest is sent apart.
         profile: spectral profile (.prof) for more than 16 bands, or its folder of slots.
         options: as of `Options`: `ratio`, `budget` (bytes), `rmse`, `trellis`, `scene_id` and so
             on. Of all rates one may be asked for; else the ratio is 20.48.
@@ -55,8 +57,9 @@ def encode_array(
         if options.get("rmse") is not None:
             raise UsageError("rate: expected a PSNR or an RMSE, found both")
         options["rmse"] = rmse_of(psnr)
-    if max_error is not None:
-        options["max_error"] = Bound.parse(str(max_error))
+    for name, bound in (("max_error", max_error), ("max_error_first", max_error_first)):
+        if bound is not None:
+            options[name] = Bound.parse(str(bound))
     spectral = None if profile is None else load_profile(Path(profile))
     encoder = Encoder(bundles.load(bundle), profile=spectral)
     return b"".join(encoder.encode(samples, header, Options(**options)))

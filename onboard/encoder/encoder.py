@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from onboard.bundle import Bundle
 from onboard.codec.profile import Profile
 from onboard.codec.tile import TileCoder
-from onboard.encoder.batches import Batches, in_batches
+from onboard.encoder.batches import in_batches
 from onboard.encoder.budget import within
 from onboard.encoder.options import Options, completed
 from onboard.encoder.outcome import Outcome
 from onboard.encoder.progress import Progress
-from onboard.encoder.regions import box_of, exact_windows
-from onboard.encoder.run import frame
+from onboard.encoder.regions import Coding
+from onboard.encoder.run import frame, told_parts
 from onboard.encoder.shares import Shares, end_of_scene
 from onboard.encoder.windows import RateWindows
 from onboard.errors import InputError, SkybookError, UsageError
@@ -165,7 +165,8 @@ class Encoder:
         tell: Callable[[Outcome], None],
     ) -> Iterator[Strip]:
         """Yield the segments; as `stream`, of scenes like this."""
-        options, header = completed(options, self.bundle), self._told(header)
+        options = completed(options, self.bundle)
+        header = told_parts(self._told(header), options)
         if options.budget is not None and not header.height:
             raise UsageError("budget: expected a ratio or an error, since the height is not known")
         done = done or self.progress(header, options, 0, 0, 0)
@@ -224,25 +225,18 @@ class Encoder:
         if options.budget is not None and stop == header.height:
             own = min(shares.kept_back, spare)
             budgets[-1], spare = budgets[-1] + own, spare - own
-        coder = self._coder(header, options)
-        place = header, tile, line // tile, self.bundle.codec.groups
-        find = box_of(options.regions, -(-header.width // tile), tile)
-        analysed = Batches.analyse(coder, batch, *place, lambda index: find(index) is None)
-        others = []
-        if options.regions and self.bundle.bounded:
-            others = exact_windows(self.bundle.bounded, options.regions, framing, batch, place[:3])
-        windows = RateWindows(coder, framing, analysed, others)
+        windows = self._coding(header, options, framing).windows(batch, line // tile)
         strips, outcome = self._code(windows, options, budgets, spare, done.segments)
         spare += sum(budgets) - framing.cost(strips)
         segments = done.segments + sum(len(strip.segments) for strip in strips)
         return strips, outcome, stop, Progress(-(-stop // tile), segments, spare)
 
-    def _coder(self, header: SceneHeader, options: Options) -> TileCoder[Any, Any]:
+    def _coding(self, header: SceneHeader, options: Options, framing: Framing) -> Coding:
         """Return what codes the tiles of a scene."""
-        if options.max_error is not None and self.bundle.bounded is not None:
-            return self.bundle.bounded.open(header.bands, options.max_error, header.nodata)
         coder = self.coder.using(options.quantizer) if options.quantizer else self.coder
-        return coder.for_mosaic() if header.bayer else coder
+        coder = coder.for_mosaic() if header.bayer else coder
+        grid = TileGrid(header.width, 1, self.bundle.tile, self.bundle.codec.groups)
+        return Coding(coder, self.bundle.bounded, header, options, framing, grid)
 
     def progress(
         self, header: SceneHeader, options: Options, rows: int, segments: int, spent: int
@@ -258,7 +252,8 @@ class Encoder:
         """
         if (encoder := self.for_scene(header.bands, header.significant_bits)) is not self:
             return encoder.progress(header, options, rows, segments, spent)
-        options, header = completed(options, self.bundle), self._told(header)
+        options = completed(options, self.bundle)
+        header = told_parts(self._told(header), options)
         shares = self._shares(options, header, frame(self.bundle.tag, header, options))
         share = shares.of(0, rows * self.bundle.tile) if rows else 0
         return Progress(rows, segments, max(0, share + shares.kept_back - spent))

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 
 from onboard.bundle import Bundle
-from onboard.codec.bound import Bound, BoundedBox
+from onboard.codec.bound import Bound
+from onboard.encoder.boundedplace import BoundedPlace
 from onboard.errors import UsageError
 from onboard.link.binding import MAX_RUN, NO_RUN
 from onboard.link.packet import PacketOptions
@@ -48,8 +49,10 @@ class Options:
             one by scene and options, 0 is none, as of streams made before there were runs.
         max_error: most that any sample may be off, instead of a rate; bundles with a part `bounded`
             only.
-        regions: boxes whose tiles are coded within a bound, in a scene of a rate; of several that a
-            tile touches the first counts.
+        regions: places whose tiles are coded within a bound, in a scene of a rate; of several that
+            a tile touches the first counts.
+        max_error_first: bound of a first part of each tile, whose rest, to come within `max_error`,
+            is sent apart.
     """
 
     scene_id: int = 0
@@ -64,7 +67,8 @@ class Options:
     trellis: bool = False
     run: int | None = None
     max_error: Bound | None = None
-    regions: tuple[BoundedBox, ...] = ()
+    regions: tuple[BoundedPlace, ...] = ()
+    max_error_first: Bound | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.scene_id <= 65_535:
@@ -80,6 +84,10 @@ class Options:
             raise UsageError("rate: expected one of a budget, a ratio and an error, found several")
         if self.max_error is not None and self.regions:
             raise UsageError("regions: the whole scene is within a bound on the error")
+        if self.max_error_first is not None:
+            if self.max_error is None:
+                raise UsageError("max error first: expected --max-error, too")
+            self.max_error_first.check_not_finer(self.max_error)
         if self.max_error is not None and self.trellis:
             raise UsageError("trellis: tiles within a bound on the error are not quantised so")
         if self.ratio is not None and not 0 < self.ratio < float("inf"):
@@ -128,8 +136,6 @@ def completed(options: Options, bundle: Bundle) -> Options:
             )
         if bundle.profile is not None:
             raise UsageError("max error: expected no spectral profile, whose scenes keep no bound")
-        if bundle.codec.groups > 1:
-            raise UsageError("max error: expected at most 16 bands, found more")
         if options.max_error is not None:
             return options
     if bundle.variable_rate:

@@ -7,18 +7,21 @@ from typing import Any
 from numpy.typing import NDArray
 
 from onboard.codec.bound import Bound
+from onboard.encoder.boundedplace import BoundedBox, BoundedPlace
 from onboard.encoder.options import Options
 from onboard.errors import UsageError
 from onboard.link.binding import MAX_RUN, NO_RUN, bind
 from onboard.link.crc import crc32c
 from onboard.link.framing import Framing
 from onboard.link.header import SceneHeader
+from onboard.link.parts import Parts, ToldBound, rest_layer
 from onboard.link.segment import CRC_BYTES, Kind, Segment
 
 _ONE_LAYER, _TRELLIS, _SCENE_WINDOW, _PACKETS, _CONTROL = 1, 2, 4, 8, 16
 _FIXED_RATE, _RATIO, _BUDGET, _RMSE, _STEP, _BOUND = range(6)
 _CODING = struct.Struct(">BIB")
 _BOX = struct.Struct(">4I")
+_NO_SIDE = (1 << 32) - 1
 _PACKET_FORM = struct.Struct(">IHIHQ")
 _AT_ONCE = 1 << 16
 
@@ -47,7 +50,22 @@ def frame(
             f"scene header: takes {len(head)} bytes, segments may have {options.segment_limit}"
         )
     shape = options.segment_limit, options.one_layer, options.packets
-    return Framing(options.scene_id, tag, run, head, *shape)
+    rest = rest_layer(header.bands) if header.parts else None
+    return Framing(options.scene_id, tag, run, head, *shape, rest)
+
+
+def told_parts(header: SceneHeader, options: Options) -> SceneHeader:
+    """Return the header with the bounds of tiles in two parts, if they are.
+
+    Raises:
+        UsageError: there is not one bound for each band.
+    """
+    first, both = options.max_error_first, options.max_error
+    if first is None or both is None:
+        return header
+    first.of_bands(header.bands), both.of_bands(header.bands)
+    told = Parts(ToldBound(first.root, first.bands), ToldBound(both.root, both.bands))
+    return replace(header, parts=told)
 
 
 def _scene_segment(tag: bytes, header: SceneHeader, options: Options, run: int) -> bytes:
@@ -88,8 +106,8 @@ def _packed(options: Options) -> bytes:
     )
     kind, rate = _rate(options)
     packed = _CODING.pack(flags, options.segment_limit, kind) + rate
-    for box in options.regions:
-        packed += _BOX.pack(*box.box) + _bound(box.bound)
+    for place in options.regions:
+        packed += _place(place) + _bound(place.bound)
     if packets is not None:
         form = (packets.packet_bytes, packets.apid, *packets.start_time, packets.line_period)
         packed += _PACKET_FORM.pack(*form)
@@ -107,6 +125,14 @@ def _rate(options: Options) -> tuple[int, bytes]:
     if options.max_error is not None:
         return _BOUND, _bound(options.max_error)
     return _FIXED_RATE, bytes(8)
+
+
+def _place(place: BoundedPlace) -> bytes:
+    """Return the sides of a box, or what tells the edges of polygons, in 16 bytes."""
+    if isinstance(place, BoundedBox):
+        return _BOX.pack(*place.box)
+    corners = b"".join(edges[:, :2].astype(">f8").tobytes() for edges in place.polygons)
+    return _BOX.pack(_NO_SIDE, _NO_SIDE, len(corners), crc32c(corners))
 
 
 def _bound(bound: Bound) -> bytes:

@@ -220,8 +220,25 @@ class RateWindows:
             coded: segments of its tiles that have data.
             written: segments of the scene before these.
         """
-        rows = self._rows(window, coded, self._fixed, self.framing.head, written)
-        return [Strip(line, segments) for line, segments in rows.items()]
+        rest = self.framing.rest_layer
+        if rest is None:
+            rows = self._rows(window, coded, self._fixed, self.framing.head, written)
+            return [Strip(line, segments) for line, segments in rows.items()]
+        found = []
+        every = {index: coded.get(index, []) + self._fixed.get(index, []) for index in window}
+        columns = self.analysed.columns
+        for first in range(window.start, window.stop, columns):
+            row = range(first, first + columns)
+            strip = Strip(first // columns * self.analysed.tile, [], 0)
+            for after in (False, True):
+                part = {n: [s for s in every[n] if (s[0] >= rest) == after] for n in row}
+                for segments in self._rows(row, part, {}, self.framing.head, written).values():
+                    strip.segments.extend(segments)
+                    written += len(segments)
+                if not after:
+                    strip = replace(strip, first=len(strip.segments))
+            found.append(strip)
+        return found
 
     def cost(self, window: range, lengths: Lengths, written: int) -> tuple[int, int]:
         """Return the bytes that a window takes, packets included, and its segments, headers too."""

@@ -161,3 +161,14 @@ def _heads(stream: bytes | mmap, wanted: Callable[[Head], bool]) -> Iterator[tup
             if allowed < 0:
                 return
             yield offset, head
+
+
+def known_run(run: int) -> int:
+    """Return a run that a header or end tells, or refuse it.
+
+    Raises:
+        StreamError: it is out of range.
+    """
+    if not NO_RUN < run <= MAX_RUN:
+        raise StreamError(f"run: expected 1..{MAX_RUN}, found {run}")
+    return run

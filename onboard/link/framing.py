@@ -21,10 +21,19 @@ class Strip:
     Attributes:
         line: first line of the row; for the end of a scene, the line after the last.
         segments: packed segments, in the order of sending.
+        first: how many of them are of first parts; those after begin packets of their own. None
+            where there is nothing else.
     """
 
     line: int
     segments: list[bytes]
+    first: int | None = None
+
+    @property
+    def parts(self) -> list[list[bytes]]:
+        """The segments that may share packets."""
+        parts = self.segments[: self.first], self.segments[self.first or len(self.segments) :]
+        return [part for part in parts if part]
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,8 @@ class Framing:
         segment_bytes: most bytes of a segment.
         one_layer: whether a new segment begins at every layer.
         packets: form of the packets, None for bare segments.
+        rest_layer: layer from which on segments are sent apart, in packets of their own, after all
+            others of their row of tiles; None for none.
     """
 
     scene_id: int
@@ -48,6 +59,7 @@ class Framing:
     segment_bytes: int
     one_layer: bool
     packets: PacketOptions | None
+    rest_layer: int | None = None
 
     @property
     def binding(self) -> bytes:
@@ -83,7 +95,9 @@ class Framing:
 
     def cost(self, strips: Iterable[Strip]) -> int:
         """Return the bytes that strips take as a file or on the link, packets included."""
-        return self.bytes_of([len(segment) for segment in strip.segments] for strip in strips)
+        return self.bytes_of(
+            [len(segment) for segment in part] for strip in strips for part in strip.parts
+        )
 
     def bytes_of(self, rows: Iterable[Sequence[int]]) -> int:
         """Return the bytes that rows of segments of these lengths take, packets included."""

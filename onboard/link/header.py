@@ -13,8 +13,9 @@ from onboard.errors import InputError, StreamError
 from onboard.image.bayer import PATTERNS, PLANES
 from onboard.image.files import DTYPES, bits_of, is_signed, sample_type
 from onboard.image.tiles import MAX_SIDE
-from onboard.link.binding import MAX_RUN, NO_RUN
+from onboard.link.binding import NO_RUN, known_run
 from onboard.link.facts import FACT_KINDS, NO_FACTS, Facts, inflate, pack_texts, unpack_texts
+from onboard.link.parts import Parts
 from onboard.link.segment import Kind, Segment
 
 MINOR = 0
@@ -28,12 +29,12 @@ _RUN_AT_END = struct.Struct(">I")
 _NODATA, _GEOTRANSFORM, _EPSG, _WKT, _START, _BANDS, _SENSOR = range(1, 8)
 _BAND_TEXTS = 16
 _RUN = 21
-_PROFILE, _BAYER = 22, 23
+_PROFILE, _BAYER, _PARTS = 22, 23, 24
 _DIGEST_BYTES = 8
 PROFILE_BYTES = TLV_BYTES + _DIGEST_BYTES
 RUN_BYTES = TLV_BYTES + _RUN_AT_END.size
 """Bytes that these take in a header."""
-_KNOWN = {*range(_NODATA, _SENSOR + 1), _BAND_TEXTS, *FACT_KINDS, _RUN, _PROFILE, _BAYER}
+_KNOWN = {*range(_NODATA, _SENSOR + 1), _BAND_TEXTS, *FACT_KINDS, _RUN, _PROFILE, _BAYER, _PARTS}
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class SceneHeader:
         run: run of the encoding, 0 for none.
         bayer: pattern of the Bayer mosaic whose planes the bands are, of `PATTERNS`.
         profile: first 8 bytes of the SHA-256 of the spectral profile whose components are coded.
+        parts: bounds on the error of tiles in two parts, if they are.
     """
 
     sample_type: str
@@ -73,6 +75,7 @@ class SceneHeader:
     run: int = NO_RUN
     bayer: str | None = None
     profile: bytes | None = None
+    parts: Parts | None = None
 
     @classmethod
     def of(cls, image: NDArray[Any], **fields: Any) -> "SceneHeader":
@@ -114,8 +117,9 @@ class SceneHeader:
             back = SceneHeader.unpack(body)
         except (struct.error, ValueError, OverflowError) as error:
             raise InputError(f"scene header: {error}") from error
-        sent = (self.crs, tuple(self.band_ids), self.facts, self.run, self.bayer, self.profile)
-        told = (back.crs, back.band_ids, back.facts, back.run, back.bayer, back.profile)
+        names = ("crs", "facts", "run", "bayer", "profile", "parts")
+        sent, told = ([getattr(one, name) for name in names] for one in (self, back))
+        sent, told = [*sent, tuple(self.band_ids)], [*told, back.band_ids]
         if told != sent:
             raise InputError(f"scene header: expected to read back {sent}, found {told}")
         return body
@@ -145,6 +149,8 @@ class SceneHeader:
             fields.append((_CRITICAL | _PROFILE, self.profile))
         if self.bayer is not None:
             fields.append((_CRITICAL | _BAYER, bytes([PATTERNS.index(self.bayer)])))
+        if self.parts is not None:
+            fields.append((_CRITICAL | _PARTS, self.parts.pack()))
         return fields
 
     @classmethod
@@ -160,12 +166,8 @@ class SceneHeader:
         if kind >= len(_SAMPLE_TYPES):
             raise StreamError(f"sample type: expected 0..{len(_SAMPLE_TYPES) - 1}, found {kind}")
         samples = _SAMPLE_TYPES[kind]
-        if not (
-            1 <= bits <= bits_of(samples)
-            and bands
-            and 1 <= width <= MAX_SIDE
-            and height <= MAX_SIDE
-        ):
+        sizes = bands and 1 <= width <= MAX_SIDE and height <= MAX_SIDE
+        if not (sizes and 1 <= bits <= bits_of(samples)):
             raise StreamError(f"scene header: {bits} bits, {bands} bands, {width} x {height}")
         try:
             fields = _read_tlv(body)
@@ -175,6 +177,8 @@ class SceneHeader:
         if not limits.min <= fields.get("nodata", 0) <= limits.max:
             raise StreamError(f"nodata: expected a {samples}, found {fields['nodata']}")
         fields["facts"].check_bands(bands)
+        if "parts" in fields:
+            fields["parts"].check_bands(bands)
         if "bayer" in fields and bands != PLANES:
             raise StreamError(f"Bayer mosaic: expected {PLANES} planes, found {bands} bands")
         return cls(samples, bits, bands, width, height, **fields)
@@ -225,11 +229,13 @@ def _read_extension(kind: int, value: bytes) -> tuple[str, Any]:
     if kind == _BAND_TEXTS:
         return "band_ids", unpack_texts(value)
     if kind == _RUN:
-        return "run", _known_run(struct.unpack(">I", value)[0])
+        return "run", known_run(struct.unpack(">I", value)[0])
     if kind == _PROFILE:
         return "profile", struct.unpack(f">{_DIGEST_BYTES}s", value)[0]
     if kind == _BAYER:
         return "bayer", _known_pattern(value)
+    if kind == _PARTS:
+        return "parts", Parts.unpack(value)
     return "sensor", value.decode()
 
 
@@ -249,13 +255,6 @@ def _known_pattern(value: bytes) -> str:
     if number >= len(PATTERNS):
         raise StreamError(f"Bayer pattern: expected 0..{len(PATTERNS) - 1}, found {number}")
     return PATTERNS[number]
-
-
-def _known_run(run: int) -> int:
-    """Return a run that a header or end tells, or refuse it."""
-    if not NO_RUN < run <= MAX_RUN:
-        raise StreamError(f"run: expected 1..{MAX_RUN}, found {run}")
-    return run
 
 
 @dataclass(frozen=True)
@@ -296,4 +295,4 @@ class EndOfScene:
             raise StreamError(f"end segment: expected a height of 1..{MAX_SIDE}, found {height}")
         if len(body) == _END.size:
             return cls(height, segments)
-        return cls(height, segments, _known_run(*_RUN_AT_END.unpack_from(body, _END.size)))
+        return cls(height, segments, known_run(*_RUN_AT_END.unpack_from(body, _END.size)))

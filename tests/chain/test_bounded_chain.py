@@ -16,9 +16,10 @@ from ground.decode.mask import Mask
 from onboard import bundle as bundles
 from onboard.bundle import Bundle, delta
 from onboard.bundle.scrub import Scrub
-from onboard.codec.bound import Bound, BoundedBox
+from onboard.codec.bound import Bound
 from onboard.codec.bounded.model import BoundedModel
 from onboard.encoder import Encoder, Options
+from onboard.encoder.boundedplace import BoundedBox
 from onboard.errors import BundleError, UsageError
 from onboard.link.header import SceneHeader
 from onboard.link.resync import read_segments
@@ -277,12 +278,3 @@ def test_a_box_on_the_command_line(run: Run, path: Path, tmp_path: Path) -> None
     done = run(*common, "--max-error", "6", "--region-max-error", "0,0,4,4", "0")
     assert done.returncode == 2
     assert "whole scene" in done.stderr
-
-
-def test_more_bands_than_a_bound_is_kept_of(encoder: Encoder) -> None:
-    for asked in (
-        Options(max_error=Bound((0,))),
-        Options(regions=(BoundedBox((0, 0, 4, 4), Bound((0,))),)),
-    ):
-        with pytest.raises(UsageError, match="at most 16 bands"):
-            list(encoder.encode(scene(20, 8, 8), None, asked))

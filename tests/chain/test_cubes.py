@@ -12,7 +12,9 @@ from ground.decode.inventory import take_inventory
 from ground.decode.mask import Mask
 from ground.scenes.procedural import procedural
 from onboard import bundle as bundles
+from onboard.codec.bound import Bound
 from onboard.encoder import Encoder, Options
+from onboard.encoder.boundedplace import BoundedBox
 from onboard.errors import InputError, UsageError
 from onboard.image.tiles import TileGrid
 from onboard.link.binding import bindings_of
@@ -105,3 +107,43 @@ def test_cubes_have_limits() -> None:
     stream = b"".join(segments(20, Options(ratio=8.0)))
     with pytest.raises(UsageError, match="dump: expected at most 16 bands, found 20"):
         dump_scene(bundle, read_ours(stream, bindings_of(stream)))
+
+
+def bounded(bands: int, options: Options) -> list[bytes]:
+    image = cube(bands, 60, 80)
+    return list(Encoder(bundles.load(NAME)).encode(image, SceneHeader.of(image, nodata=0), options))
+
+
+@pytest.mark.parametrize("bands", [17, 40])
+def test_within_a_bound(bands: int) -> None:
+    image = cube(bands, 60, 80)
+    for text in ("0", ",".join(str(band % 5) for band in range(bands))):
+        bound = Bound.parse(text)
+        found = decoded(b"".join(bounded(bands, Options(max_error=bound))))
+        assert found.complete
+        assert ((found.scene.image == 0) == (image == 0)).all()
+        assert (np.abs(found.scene.image.astype(int) - image) <= bound.at(image)).all()
+    with pytest.raises(UsageError, match=f"one for each of {bands} bands"):
+        bounded(bands, Options(max_error=Bound((1, 2))))
+
+
+def test_a_lost_group_within_a_bound_is_told() -> None:
+    image, sent = cube(20, 60, 80), bounded(20, Options(max_error=Bound((0,))))
+    tiles = [s.tile if isinstance(s, Segment) else -1 for s in read_segments(b"".join(sent))]
+    lost = len(tiles) - 1 - tiles[::-1].index(2)  # of the second group of the first tile
+    found = decoded(b"".join(sent[:lost] + sent[lost + 1 :]))
+    assert not found.complete
+    whole = found.mask == Mask.COMPLETE
+    assert 0 < whole.sum() < whole.size
+    assert (found.scene.image == image)[:, whole].all()
+    assert (found.scene.image == image)[:10].all()
+
+
+def test_boxes_within_a_bound() -> None:
+    image = cube(20, 60, 80)
+    options = Options(ratio=6, regions=(BoundedBox((64, 0, 70, 9), Bound((1,))),))
+    found = decoded(b"".join(bounded(20, options)))
+    assert found.complete
+    off = np.abs(found.scene.image.astype(int) - image)
+    assert off[:, :, 64:].max() == 1
+    assert off[:, :, :64].max() > 1

@@ -57,9 +57,9 @@ def without_run(path: Path, name: str) -> bytes:
     parser = argparse.ArgumentParser()
     add_encode_options(parser)
     arguments = parser.parse_args(["--bundle", "skybook", "-o", name, *STREAMS[name]])
-    options = encode_options(arguments, arguments.rate_window, name.endswith(".pkt"))
     scene = geotiff.read(path)
     header = replace(scene.header(), start_time=cuc_time(arguments.start_time))
+    options = encode_options(arguments, arguments.rate_window, name.endswith(".pkt"), header)
     header, _ = fitted(header, options.segment_limit - LEAST_OVERHEAD - TAG_BYTES)
     stream = path.with_name(f"without-run-{name}")
     with stream.open("wb") as file:

@@ -70,6 +70,42 @@ def test_the_page_is_enough(name: str) -> None:
         assert not off.any()
 
 
+@pytest.mark.parametrize(
+    ("name", "first", "both"),
+    [
+        ("lossless", "8", "0"),
+        ("a bound of each band", "40,2,7,1", "3,2,0,0"),
+        ("nodata within", "9", "2"),
+        ("noise", "30000", "0"),
+        ("noise within a bound", "5", "0"),
+        ("signed", "12", "1"),
+        ("eight bits", "2", "0"),
+        ("gaps", "3", "0"),
+        ("a common divisor", "17", "0"),
+        ("roots", "sqrt:0.8", "1"),
+        ("roots of signed", "sqrt:2", "sqrt:0.5"),
+        ("flat", "2", "0"),
+        ("six bands", "4", "0"),
+    ],
+)
+def test_the_page_is_enough_for_two_parts(name: str, first: str, both: str) -> None:
+    image, _, nodata = SCENES[name]
+    image = image[:, :12, -40:]
+    header = replace(SceneHeader.of(image), nodata=nodata)
+    bounds = Bound.parse(both), Bound.parse(first)
+    options = Options(max_error=bounds[0], max_error_first=bounds[1], segment_bytes=300)
+    segments = list(Encoder(bundles.load("skybook")).encode(image, header, options))
+    packed = PATH.read_bytes()
+    part = bounded.Part(unpack(packed)[2]["bounded"])
+    firsts = [s for s in segments if s[2] & 15 != 1 or s[3] & 31 <= len(image)]
+    assert len(firsts) < len(segments)
+    for stream, bound in ((firsts, bounds[1]), (segments, bounds[0])):
+        read = read_scene(Bundle(packed), b"".join(stream), bounded.tile_of(part))
+        found = bounded.image(read)
+        off = np.abs(found - image.astype(np.int64))[:, ~read.nodata]
+        assert (off <= bound.at(image)[:, ~read.nodata]).all()
+
+
 def test_offsets_of_the_part() -> None:
     part = bounded.Part(unpack(PATH.read_bytes())[2]["bounded"])
     page = (ROOT / "onboard" / "SPEC.md").read_text().split("**Part `bounded`**")[1]

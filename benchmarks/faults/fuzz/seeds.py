@@ -94,6 +94,9 @@ def seeds() -> dict[str, dict[str, bytes]]:
             "root.bin": _bounded(_image(5, 5, False), "sqrt:0.5", False),
             "noise.bin": _bounded(_noise(8, 8), "0", True),
             "steps.bin": _bounded(_image(6, 6, False) * 4, "1", False),
+            "two_parts.bin": _bounded(_image(7, 6, False), "0", False, "8"),
+            "two_roots.bin": _bounded(_image(5, 6, False), "sqrt:0.3", True, "sqrt:2"),
+            "flat_rest.bin": _bounded(_noise(5, 5), "1", False, "3000"),
         },
     }
 
@@ -196,15 +199,19 @@ def _first_tile(encoder: Encoder, image: NDArray[np.uint16], options: Options) -
     return packed
 
 
-def _bounded(image: NDArray[np.uint16], bound: str, empty: bool) -> bytes:
+def _bounded(image: NDArray[np.uint16], bound: str, empty: bool, first: str | None = None) -> bytes:
     """Return the segments of one bounded tile as `read_bounded` takes them."""
     bands, rows, cols = image.shape
     present = ~np.eye(rows, cols, dtype=np.bool_) if empty else np.ones((rows, cols), np.bool_)
-    coder = BoundedCodec.of(load("skybook").bounded).open(bands, Bound.parse(bound), None)
+    bounds = Bound.parse(bound), None, Bound.parse(first) if first else None
+    coder = BoundedCodec.of(load("skybook").bounded).open(bands, *bounds)
     prepared = coder.prepare(image[None], present[None], (rows, cols))
     chosen = Chosen(prepared, coder.finest(prepared), [ALL_VALID], _ROOM)
-    packed = bytes([(rows - 1) << 4 | (cols - 1), bands - 1 | 8 * empty])
-    for layer, first, body in coder.write(coder.plan(chosen, False))[0]:
-        lane = body if layer else body[1:]
-        packed += LANE_HEAD.pack(max(layer - 1, 0), first, len(lane)) + lane
+    packed = bytes([(rows - 1) << 4 | (cols - 1), bands - 1 | 8 * empty | 16 * bool(first)])
+    for layer, place, body in coder.write(coder.plan(chosen, False))[0]:
+        lane, band, pixel = (body if layer else body[1:]), max(layer - 1, 0), place
+        if band == bands:  # of the rest, all bands of which have one layer
+            further, pixel = divmod(place, rows * cols)
+            band += further
+        packed += LANE_HEAD.pack(band, pixel, len(lane)) + lane
     return packed

@@ -32,6 +32,7 @@ from onboard.bundle.container import SIGNATURE
 from onboard.bundle.profiles import pack_profile, unpack_profile
 from onboard.codec import bitpack
 from onboard.codec.bounded.read.course import Lane as BoundedLane
+from onboard.codec.bounded.read.rest import read_rest
 from onboard.codec.corsa.codec import CorsaCodec
 from onboard.codec.corsa.golden import pack_golden
 from onboard.codec.corsa.layers import LayerShape, read_pieces
@@ -258,18 +259,27 @@ def read_bounded(packed: bytes) -> None:
     """Read the segments of one bounded tile as the ground does.
 
     The first byte is the size of the tile, as of `read_lanes`; the second has its bands less 1 (2
-    bits), whether samples are signed, whether its diagonal has no data. Segments follow as there.
+    bits), whether samples are signed, whether its diagonal has no data, and whether there is a
+    rest, whose segments have the numbers of its bands after those of the first part. Segments
+    follow as there.
     """
     if len(packed) < 2:
         raise StreamError("bounded: no bytes")
     rows, cols = 1 + (packed[0] >> 4), 1 + (packed[0] & 15)
     bands, signed, empty = 1 + (packed[1] & 3), bool(packed[1] & 4), bool(packed[1] & 8)
     valid = ~np.eye(rows, cols, dtype=np.bool_) if empty else np.ones((rows, cols), np.bool_)
-    segments = _tile_segments(packed[1:], bytes(4), None)
-    lanes = [BoundedLane(0, s.layer % bands, s.first, s.body) for s in segments]
-    found = bounded_reader(bands, signed).read((rows, cols), valid.reshape(1, -1), lanes)
+    parts: tuple[list[BoundedLane], list[BoundedLane]] = [], []
+    for segment in _tile_segments(packed[1:], bytes(4), None):
+        part, band = divmod(segment.layer, bands)
+        parts[bool(part)].append(BoundedLane(0, band, segment.first, segment.body))
+    reader, flat = bounded_reader(bands, signed), valid.reshape(1, -1)
+    found = reader.read((rows, cols), flat, parts[0])
     if found.wrong or found.arrived[0] < bands * rows * cols:
         raise StreamError(f"bounded: {found.arrived[0]} samples arrived")
+    if packed[1] & 16:
+        rest = read_rest(reader, (rows, cols), flat, found, parts[1])
+        if rest.wrong or not rest.whole[0]:
+            raise StreamError("bounded: the rest did not arrive whole")
 
 
 def _tile_segments(packed: bytes, model: bytes, edge: tuple[int, int] | None) -> Iterator[Segment]:

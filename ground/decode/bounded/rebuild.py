@@ -1,12 +1,13 @@
 """Rebuilding scenes of bounded tiles: no network, no image in between."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ground.decode.bounded.tile import BoundedTile
+from ground.decode.bounded.tile import BoundedTile, Start
 from ground.decode.concealment import fill_holes
 from ground.decode.mask import Mask
 from ground.decode.nodata import keep_off_nodata, restore_nodata
@@ -15,6 +16,7 @@ from ground.decode.reception import Reception
 from onboard.bundle import Bundle
 from onboard.codec.bounded.codec import BoundedCodec
 from onboard.codec.bounded.read.course import Lane
+from onboard.codec.bounded.read.rest import read_rest
 from onboard.codec.bounded.read.tiles import Read, TileReader
 from onboard.codec.tile import ALL_NODATA
 from onboard.errors import BundleError
@@ -36,6 +38,18 @@ class Exact(NamedTuple):
     known: NDArray[np.bool_]
 
 
+class Found(NamedTuple):
+    """What was read of some tiles.
+
+    Attributes:
+        read: what arrived; of tiles whose rest arrived whole the samples are those of both parts.
+        refined: (tiles,), of which that is so.
+    """
+
+    read: Read
+    refined: NDArray[np.bool_]
+
+
 class BoundedRebuilder:
     """Reads tiles of one shape together, some rows of tiles at a time."""
 
@@ -46,7 +60,7 @@ class BoundedRebuilder:
             BundleError: it has none.
         """
         self._codec = BoundedCodec.of(bundle.bounded)
-        self._bands = bundle.bands
+        self._bands = -(-bundle.bands // bundle.codec.groups)
 
     def for_mosaic(self) -> "BoundedRebuilder":
         """Return the same: the planes of a Bayer mosaic are as they were."""
@@ -78,19 +92,28 @@ class BoundedRebuilder:
         readable = [number for number, tile in enumerate(tiles) if tile.readable]
         if readable:
             pixels = tiles[0].rows * tiles[0].cols
-            read = self._read([tiles[number] for number in readable])
+            read = self._first_parts([tiles[number] for number in readable])
             for number, arrived in zip(readable, read.arrived.tolist(), strict=True):
                 found[number] = 1 + arrived // pixels
+        return found
+
+    def refined(self, tiles: Sequence[BoundedTile]) -> list[bool]:
+        """Return whether the rest of each tile arrived whole; all are of one shape."""
+        found = [False] * len(tiles)
+        for part, (_, refined) in self._batches(dict(enumerate(tiles))):
+            for number, whole in zip(part, refined.tolist(), strict=True):
+                found[number] = whole
         return found
 
     def dump(self, grid: TileGrid, tiles: Sequence[BoundedTile]) -> dict[str, NDArray[Any]]:
         """Return what arrived of all tiles of a grid: samples, and which of them arrived."""
         shape = self._bands, grid.height, grid.width
         sample, arrived = np.zeros(shape, np.int32), np.zeros(shape, np.bool_)
-        whole = np.zeros(grid.count, np.uint8)
+        whole, both = np.zeros(grid.count, np.uint8), np.zeros(grid.count, np.bool_)
         for part in _alike(dict(enumerate(tiles))):
             whole[part] = self.complete([tiles[index] for index in part])
-        for part, read in self._batches(dict(enumerate(tiles))):
+        for part, (read, refined) in self._batches(dict(enumerate(tiles))):
+            both[part] = refined
             for number, index in enumerate(part):
                 row, col, rows, cols = grid.box(index)
                 here = slice(None), slice(row, row + rows), slice(col, col + cols)
@@ -100,6 +123,7 @@ class BoundedRebuilder:
                 )
         return {
             "whole": whole.reshape(grid.rows, grid.columns),
+            "refined": both.reshape(grid.rows, grid.columns),
             "sample": np.where(arrived, sample, 0),
             "arrived": arrived,
         }
@@ -128,32 +152,40 @@ class BoundedRebuilder:
         self, reception: Reception, product: Product, tiles: Mapping[int, BoundedTile]
     ) -> NDArray[np.bool_]:
         """Put what can be read into a product; return (bands, rows, cols) what that is."""
-        known = np.zeros(product.image.shape, np.bool_)
+        known, grid = np.zeros(product.image.shape, np.bool_), product.grid
         low, high = product.header.sample_range
-        for part, read in self._batches(tiles):
-            for lane in read.wrong:
-                reception.refuse(f"tile {part[lane.tile]}: symbols do not end")
+        for part, (read, refined) in self._batches(tiles):
+            self._refuse(reception, part, read)
             for number, index in enumerate(part):
                 tile, here = tiles[index], product.area(index)
-                samples = np.clip(read.samples[number], low, high)
+                bands = grid.bands(index, len(product.image))
+                own = product.image[bands, *here]
                 shape = -1, tile.rows, tile.cols
-                product.image[:, *here] = samples.reshape(shape)
-                known[:, *here] = _arrived(read, number).reshape(shape)
+                own[:] = np.clip(read.samples[number], low, high).reshape(shape)[: len(own)]
+                known[bands, *here] = _arrived(read, number).reshape(shape)[: len(own)]
+                if tile.in_two_parts:
+                    product.reached[index] = bool(refined[number])
         for index, tile in tiles.items():
+            known[grid.bands(index, len(product.image)), *product.area(index)] &= ~tile.nodata
+        for index, tile in tiles.items():
+            if grid.first(index) != index:
+                continue
             here = product.area(index)
-            known[:, *here] &= ~tile.nodata
             whole = known[:, *here].all(axis=0) | tile.nodata
             product.mask[here] = np.where(whole, Mask.COMPLETE, Mask.CONCEALED)
             if tile.state == ALL_NODATA:
                 product.mask[here] = Mask.NODATA
         return known
 
+    def _refuse(self, reception: Reception, part: Sequence[int], read: Read) -> None:
+        for lane in read.wrong:
+            reception.refuse(f"tile {part[lane.tile]}: symbols do not end")
+
     def exact(self, reception: Reception, tiles: Mapping[int, BoundedTile]) -> dict[int, Exact]:
         """Return what arrived of tiles, for a scene that has others, too."""
         found = {}
-        for part, read in self._batches(tiles):
-            for lane in read.wrong:
-                reception.refuse(f"tile {part[lane.tile]}: symbols do not end")
+        for part, (read, _) in self._batches(tiles):
+            self._refuse(reception, part, read)
             for number, index in enumerate(part):
                 tile = tiles[index]
                 samples = read.samples[number].reshape(-1, tile.rows, tile.cols)
@@ -175,21 +207,51 @@ class BoundedRebuilder:
             samples = keep_off_nodata(samples, product.header)
             product.image[band, rows][holes] = samples[holes]
 
-    def _batches(self, tiles: Mapping[int, BoundedTile]) -> Iterator[tuple[list[int], Read]]:
+    def _batches(self, tiles: Mapping[int, BoundedTile]) -> Iterator[tuple[list[int], Found]]:
         """Yield tiles of one shape by their keys, and what was read of them."""
         for part in _alike({key: tile for key, tile in tiles.items() if tile.readable}):
             yield part, self._read([tiles[key] for key in part])
 
-    def _read(self, tiles: Sequence[BoundedTile]) -> Read:
-        first = tiles[0]
-        valid = np.stack([~tile.nodata.reshape(-1) for tile in tiles])
-        lanes = [
-            Lane(number, *start, body)
-            for number, tile in enumerate(tiles)
-            for start, body in sorted(tile.lanes.items())
-        ]
-        reader = TileReader(self._codec.model, self._bands, first.signed)
-        return reader.read((first.rows, first.cols), valid, lanes)
+    def _read(self, tiles: Sequence[BoundedTile]) -> Found:
+        """Read tiles of one shape: both parts where the rest arrived whole, else the first."""
+        found = self._first_parts(tiles)
+        refined = np.zeros(len(tiles), np.bool_)
+        whole = found.arrived == found.samples[0].size
+        some = np.array([bool(tile.in_two_parts and tile.rest) for tile in tiles]) & whole
+        if not some.any():
+            return Found(found, refined)
+        own = [tiles[number] for number in np.flatnonzero(some).tolist()]
+        lanes = _lanes([tile.rest for tile in own])
+        shape = own[0].rows, own[0].cols
+        both = read_rest(self._reader(own), shape, _valid(own), found.take(some), lanes)
+        places = np.flatnonzero(some)
+        refined[places] = both.whole
+        samples = found.samples.copy()
+        samples[places[both.whole]] = both.samples[both.whole]
+        wrong = [replace(lane, tile=int(places[lane.tile])) for lane in both.wrong]
+        return Found(replace(found, samples=samples, wrong=found.wrong + wrong), refined)
+
+    def _first_parts(self, tiles: Sequence[BoundedTile]) -> Read:
+        shape = tiles[0].rows, tiles[0].cols
+        lanes = _lanes([tile.lanes for tile in tiles])
+        return self._reader(tiles).read(shape, _valid(tiles), lanes)
+
+    def _reader(self, tiles: Sequence[BoundedTile]) -> TileReader:
+        return TileReader(self._codec.model, self._bands, tiles[0].signed)
+
+
+def _lanes(of_tiles: Sequence[Mapping[Start, bytes]]) -> list[Lane]:
+    """Return the lanes of tiles."""
+    return [
+        Lane(number, *start, body)
+        for number, lanes in enumerate(of_tiles)
+        for start, body in sorted(lanes.items())
+    ]
+
+
+def _valid(tiles: Sequence[BoundedTile]) -> NDArray[np.bool_]:
+    """Return (tiles, pixels), False where a pixel is nodata."""
+    return np.stack([~tile.nodata.reshape(-1) for tile in tiles])
 
 
 class NoFrontEnd:

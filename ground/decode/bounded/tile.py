@@ -4,10 +4,14 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from ground.decode.tile import TileReception
-from onboard.codec.bound import BOUNDED
+from onboard.codec.bound import BOUNDED, TWO_PARTS
+from onboard.codec.bounded.rest import LAYER_BANDS
 from onboard.codec.tile import ALL_NODATA, ALL_VALID, SOME_NODATA, Side
 from onboard.errors import StreamError
 from onboard.link.segment import Segment
+
+Start = tuple[int, int]
+"""Band and pixel at which symbols begin."""
 
 
 @dataclass
@@ -17,12 +21,22 @@ class BoundedTile(TileReception[Side]):
     Attributes:
         bands: bands of the scene.
         lanes: symbols of each segment, by the band and the pixel at which they start.
+        rest: the same of the rest, of a tile in two parts.
     """
 
-    STATES: ClassVar[tuple[int, ...]] = (ALL_NODATA, BOUNDED | ALL_VALID, BOUNDED | SOME_NODATA)
+    STATES: ClassVar[tuple[int, ...]] = (
+        ALL_NODATA,
+        *(part | state for part in (BOUNDED, TWO_PARTS) for state in (ALL_VALID, SOME_NODATA)),
+    )
 
     bands: int = 1
-    lanes: dict[tuple[int, int], bytes] = field(default_factory=dict, init=False)
+    lanes: dict[Start, bytes] = field(default_factory=dict, init=False)
+    rest: dict[Start, bytes] = field(default_factory=dict, init=False)
+
+    @property
+    def in_two_parts(self) -> bool:
+        """Whether it has arrived that a rest of a finer bound may follow."""
+        return self.packed_side is not None and bool(self.packed_side[0] & TWO_PARTS)
 
     @property
     def readable(self) -> bool:
@@ -31,6 +45,9 @@ class BoundedTile(TileReception[Side]):
 
     def place_layers(self, segment: Segment) -> None:
         """Place the lane of symbols that a segment carries, and the tile state before it."""
+        if segment.layer > self.bands:
+            self._place_rest(segment)
+            return
         lane, start = segment.body, (segment.layer - 1, segment.first)
         if segment.layer == 0:
             state, lane, start = segment.body[:1], segment.body[1:], (0, 0)
@@ -49,6 +66,21 @@ class BoundedTile(TileReception[Side]):
             self._place_state(state)
         if lane:
             self.lanes[start] = lane
+
+    def _place_rest(self, segment: Segment) -> None:
+        """Place the lane of symbols of the rest that a segment carries."""
+        place, pixel = divmod(segment.first, self.rows * self.cols)
+        band = LAYER_BANDS * (segment.layer - self.bands - 1) + place
+        start = band, pixel
+        if self.packed_side is not None and not self.in_two_parts:
+            raise StreamError(
+                f"tile {segment.tile}: a rest, but its state is {self.packed_side[0]}"
+            )
+        if place >= LAYER_BANDS or band >= self.bands or not segment.body:
+            raise StreamError(f"tile {segment.tile}: no band {band} of the rest, or no bytes of it")
+        if self.rest.get(start, segment.body) != segment.body:
+            raise StreamError(f"tile {segment.tile}: contradicts an earlier segment")
+        self.rest[start] = segment.body
 
     def _place_state(self, packed: bytes) -> None:
         if packed[0] not in self.STATES:

@@ -56,6 +56,10 @@ class CorsaRebuilder:
         """Return how many layers of each tile are whole, from layer 0 on."""
         return [tile.complete for tile in tiles]
 
+    def refined(self, tiles: Sequence[MapTile]) -> list[bool]:
+        """Return that none is in two parts."""
+        return [False] * len(tiles)
+
     def dump(self, grid: TileGrid, tiles: Sequence[MapTile]) -> dict[str, NDArray[Any]]:
         """Return what arrived of all tiles of a grid, before it becomes an image."""
         return dump_indices(self._levels, grid, tiles)

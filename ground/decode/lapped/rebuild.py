@@ -95,6 +95,10 @@ class LappedRebuilder:
             }
         return [found[place] for place in range(len(tiles))]
 
+    def refined(self, tiles: Sequence[LaneTile | BoundedTile]) -> list[bool]:
+        """Return that none is in two parts: then all tiles of a scene are."""
+        return [False] * len(tiles)
+
     def dump(
         self, grid: TileGrid, tiles: Sequence[LaneTile | BoundedTile]
     ) -> dict[str, NDArray[Any]]:
@@ -138,7 +142,7 @@ class LappedRebuilder:
                 product.mask[here] = mask[here.start - canvas.first : here.stop - canvas.first]
                 for index in range(first * grid.columns, stop * grid.columns):
                     if index in exact:
-                        _put_exact(product, index, exact[index])
+                        _put_exact(product, index, exact)
                     restore_nodata(tiles[index], product, index)
                 report(stop * grid.columns, grid.count)
 
@@ -216,12 +220,16 @@ def _rounded(
     return keep_off_nodata(refined.astype(dtype), header)
 
 
-def _put_exact(product: Product, index: int, exact: Exact) -> None:
+def _put_exact(product: Product, index: int, found: Mapping[int, Exact]) -> None:
     """Put the samples of a tile within a bound that arrived into a product: they are final."""
-    here = product.area(index)
-    samples = np.clip(exact.samples, *product.header.sample_range)
-    product.image[:, *here] = np.where(exact.known, samples, product.image[:, *here])
-    product.mask[here] = np.where(exact.known, Mask.COMPLETE, product.mask[here])
+    here, grid, exact = product.area(index), product.grid, found[index]
+    own = product.image[grid.bands(index, len(product.image)), *here]
+    samples = np.clip(exact.samples, *product.header.sample_range)[: len(own)]
+    own[:] = np.where(exact.known, samples, own)
+    groups = range(grid.first(index), grid.first(index) + grid.columns, grid.across)
+    known = [found[number].known for number in groups if number in found]
+    whole = np.logical_and.reduce(known) & (len(known) == grid.groups)
+    product.mask[here] = np.where(whole, Mask.COMPLETE, product.mask[here])
 
 
 def _apart(

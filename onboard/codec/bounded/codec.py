@@ -7,6 +7,7 @@ from onboard.codec.bound import Bound
 from onboard.codec.bounded import golden, part
 from onboard.codec.bounded.coder import BoundedTileCoder
 from onboard.codec.bounded.model import BoundedModel
+from onboard.codec.bounded.twoparts import TwoPartTileCoder
 from onboard.codec.tile import Agreement
 from onboard.errors import BundleError
 
@@ -49,12 +50,16 @@ class BoundedCodec:
         """Everything whose arrays decide bytes."""
         return (self.model,)
 
-    def open(self, bands: int, bound: Bound, nodata: int | None) -> BoundedTileCoder:
-        """Open a coder for a scene.
+    def open(
+        self, bands: int, bound: Bound, nodata: int | None, first: Bound | None = None
+    ) -> BoundedTileCoder:
+        """Open a coder for a scene; with `first`, within that bound first, and the rest apart.
 
         Raises:
             UsageError: there is not one bound for each band.
         """
+        if first is not None:
+            return TwoPartTileCoder(self.model, bands, (first, bound), nodata)
         return BoundedTileCoder(self.model, bands, bound, nodata)
 
     def check(self) -> Agreement:

@@ -49,13 +49,44 @@ class BoundedTiles:
         )
 
 
+@dataclass(frozen=True)
+class Scanned:
+    """Tiles, predicted and quantised.
+
+    Attributes:
+        tiles: as they came.
+        scans: their bands.
+        scales: of each band the scale of each tile.
+    """
+
+    tiles: BoundedTiles
+    scans: list[BandScan]
+    scales: list[list[Scale]]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of a tile."""
+        rows, cols = self.tiles.samples.shape[2:]
+        return rows, cols
+
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        """(tiles, pixels), False where a pixel is nodata."""
+        return np.ascontiguousarray(self.tiles.present.reshape(len(self.tiles.present), -1))
+
+    def samples(self, band: int) -> NDArray[np.int64]:
+        """Return (tiles, pixels) the samples of a band."""
+        samples = self.tiles.samples[:, band]
+        return samples.reshape(len(samples), -1).astype(np.int64)
+
+
 class BoundedTileCoder:
     """Codes batches of tiles within a bound on the error of each sample; needs no engine."""
 
     engine = "numpy"
     fraction = 0
     tiles_at_once = _TILES_AT_ONCE
-    fraction = 0
+    state = BOUNDED
 
     def __init__(
         self, model: BoundedModel, bands: int, bound: Bound, nodata: int | None = None
@@ -149,37 +180,40 @@ class BoundedTileCoder:
 
     def write(self, plans: Sequence[Plan]) -> list[list[Body]]:
         """Code tiles; all their segments go through the entropy coder side by side."""
-        lanes = [lane for plan in plans for lane in plan.lanes()]
-        coded = iter(rans.encode(lanes, self.model.tables.alphabet))
+        return self._written(plans, self.model.tables.alphabet)
+
+    def _written(self, plans: Sequence[Plan], alphabet: rans.Alphabet | None) -> list[list[Body]]:
+        coded = iter(rans.encode([lane for plan in plans for lane in plan.lanes()], alphabet))
         bodies = [plan.bodies(coded) for plan in plans]
         for number, plan in enumerate(plans):
             if max(len(body) for _, _, body in bodies[number]) > plan.room:
-                (bodies[number],) = self.write([plan.with_margin()])
+                (bodies[number],) = self._written([plan.with_margin()], alphabet)
         return bodies
 
     def _plans(
         self, batch: Chosen[BoundedTiles], one_layer: bool, lean: bool = False
     ) -> list[Plan]:
-        prepared = batch.prepared
-        count, _, rows, cols = prepared.samples.shape
-        valid = np.ascontiguousarray(prepared.present.reshape(count, -1))
-        analyser = Analyser(self.model, (rows, cols), valid, lean)
-        scans: list[BandScan] = []
-        scales: list[list[Scale]] = []
-        for band in range(self.bands):
-            samples = prepared.samples[:, band].reshape(count, -1).astype(np.int64)
-            scales.append(self._scales(band, samples, valid, lean))
-            scans.append(self._scan(analyser, samples, scales[-1], scans))
+        scanned = self.scanned(batch.prepared, lean)
+        found = symbols_of(self.model, scanned.scans, scanned.scales)
         return [
-            Plan(symbols, state | BOUNDED, batch.room, one_layer)
-            for symbols, state in zip(
-                symbols_of(self.model, scans, scales), batch.states, strict=True
-            )
+            Plan(symbols, state | self.state, batch.room, one_layer)
+            for symbols, state in zip(found, batch.states, strict=True)
         ]
 
-    def _scales(
+    def scanned(self, prepared: BoundedTiles, lean: bool) -> Scanned:
+        """Predict and quantise tiles; `lean` so that little is sent beside samples."""
+        found = Scanned(prepared, [], [])
+        analyser = Analyser(self.model, found.shape, found.valid, lean)
+        for band in range(self.bands):
+            samples = found.samples(band)
+            found.scales.append(self.scales(band, samples, analyser.valid, lean))
+            found.scans.append(self._scan(analyser, samples, found.scales[-1], found.scans))
+        return found
+
+    def scales(
         self, band: int, samples: NDArray[np.int64], valid: NDArray[np.bool_], lean: bool
     ) -> list[Scale]:
+        """Return the scale of a band of each tile."""
         return [
             choose(of_tile[here], self._bounds[band], self.bound.root, self.nodata, lean)
             for of_tile, here in zip(samples, valid, strict=True)
@@ -203,10 +237,10 @@ class BoundedTileCoder:
         scan = analyser.scan(whole, most, bound, before)
         decoded = scan.plane[:, :-1]
         back = np.stack([s.samples(part) for s, part in zip(scales, decoded, strict=True)])
-        self._check(len(before), samples, back, valid)
+        self.check(len(before), samples, back, valid)
         return scan
 
-    def _check(
+    def check(
         self,
         band: int,
         samples: NDArray[np.int64],

@@ -51,7 +51,7 @@ class Loop:
         self._step = 2 * self._bound + 1
         self._wrap = np.where(bound == 0, 0xFFFF, -1).astype(np.int32)
         self._nodata = None if valid.all() else np.ascontiguousarray(~valid.T)
-        self._before = _before(*shape)
+        self._before = before(*shape)
         self.values = np.empty((pixels + 1, len(most)), np.int32)
         self.values[-1] = self._most >> 1
 
@@ -60,7 +60,7 @@ class Loop:
         wanted = np.ascontiguousarray(originals.T)
         found = np.empty(wanted.shape, np.int32)
         for pixels in self._waves:
-            predicted = self._predict(pixels)
+            predicted = self.predict(pixels)
             residual = wanted.take(pixels, axis=0)
             residual -= predicted
             residual += self._bound
@@ -75,17 +75,18 @@ class Loop:
         self.values[:-1] = originals.T
         found = np.empty(self.values[:-1].shape, np.int32)
         for part in parts(len(found)):
-            np.subtract(self.values[:-1][part], self._predict(part), out=found[part])
+            np.subtract(self.values[:-1][part], self.predict(part), out=found[part])
         return np.ascontiguousarray(self._without_nodata(found).T)
 
     def decode(self, residuals: NDArray[np.int32]) -> Plane:
         """Return the values of residuals (tiles, pixels)."""
         given = np.ascontiguousarray(residuals.T)
         for pixels in self._waves:
-            self._put(pixels, self._predict(pixels), given.take(pixels, axis=0))
+            self._put(pixels, self.predict(pixels), given.take(pixels, axis=0))
         return np.ascontiguousarray(self.values.T)
 
-    def _predict(self, pixels: NDArray[np.int64] | slice) -> NDArray[np.int32]:
+    def predict(self, pixels: NDArray[np.int64] | slice) -> NDArray[np.int32]:
+        """Return (pixels, tiles) the predicted values of some pixels."""
         around = self.values.take(self._causal[:, pixels], axis=0)
         around *= self._weights
         found: NDArray[np.int32] = np.add.reduce(around, axis=0, dtype=np.int32)
@@ -113,7 +114,7 @@ class Loop:
         return found
 
 
-def _before(rows: int, cols: int) -> NDArray[np.int64]:
+def before(rows: int, cols: int) -> NDArray[np.int64]:
     """Return which pixel stands in for each that is nodata: left of it or, in column 0, above."""
     pixel = np.arange(rows * cols)
     above = np.where(pixel >= cols, pixel - cols, rows * cols)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +21,14 @@ class Plan:
 
     Attributes:
         symbols: its symbols.
-        state: tile state.
+        state: tile state, that stands before the first segment; None of a rest, that has none.
         room: most bytes of a body.
         one_layer: begin a new body at every band.
         margin: what the cuts keep free: so many times 1/500 of the room, and so many bytes.
     """
 
     symbols: Symbols
-    state: int
+    state: int | None
     room: int
     one_layer: bool
     margin: int = 1
@@ -39,7 +40,7 @@ class Plan:
     @cached_property
     def cuts(self) -> list[int]:
         """Unit that each segment begins with, and the number of units."""
-        symbols, cuts = self.symbols, [0, 0] if self.one_layer else [0]
+        symbols, cuts = self.symbols, [0, 0] if self.one_layer and self._head else [0]
         while cuts[-1] < symbols.units:
             first = cuts[-1]
             within = symbols.bits[first] + self._free_bits(first)
@@ -51,7 +52,7 @@ class Plan:
 
     def _free_bits(self, first: int) -> int:
         """Return the cost that a segment may have, in 1/256 bit."""
-        free = self.room - STATE_BYTES - (first == 0)
+        free = self.room - STATE_BYTES - len(self._head) * (first == 0)
         return 8 * BIT * (free * (1000 - 2 * self.margin) // 1000 - self.margin)
 
     @property
@@ -65,11 +66,13 @@ class Plan:
         found = []
         for number, (first, stop) in enumerate(pairwise(self.cuts)):
             bits = int(self.symbols.bits[stop] - self.symbols.bits[first])
-            length = (number == 0) + (STATE_BYTES + bits // (16 * BIT) * 2) * (stop > first)
+            length = len(self._head) * (number == 0) + (STATE_BYTES + bits // (16 * BIT) * 2) * (
+                stop > first
+            )
             found.append((*self._start(number), length))
         return found
 
-    def lanes(self) -> Iterator[NDArray[np.uint16]]:
+    def lanes(self) -> Iterator[NDArray[Any]]:
         """Yield the symbols of each segment."""
         for first, stop in pairwise(self.cuts):
             if stop > first:
@@ -80,9 +83,14 @@ class Plan:
         found = []
         for number, (first, stop) in enumerate(pairwise(self.cuts)):
             lane = next(lanes) if stop > first else b""
-            found.append((*self._start(number), lane if number else bytes([self.state]) + lane))
+            found.append((*self._start(number), lane if number else self._head + lane))
         return found
 
     def _start(self, cut: int) -> tuple[int, int]:
         """Return layer and `first` of a segment; the first begins with layer 0."""
-        return self.symbols.start(self.cuts[cut]) if cut else (0, 0)
+        return self.symbols.start(self.cuts[cut]) if cut or not self._head else (0, 0)
+
+    @property
+    def _head(self) -> bytes:
+        """What stands before the first lane: layer 0."""
+        return b"" if self.state is None else bytes([self.state])

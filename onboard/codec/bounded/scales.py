@@ -152,6 +152,10 @@ class Cells:
     def samples(self, values: Ints) -> Ints:
         return cells(self.root, self.nodata).samples(values + self._first)
 
+    def spans(self, values: Ints) -> tuple[Ints, Ints]:
+        """Return the first and the last samples of the cells of values."""
+        return cells(self.root, self.nodata).spans(values + self._first)
+
 
 class CellTable(NamedTuple):
     """All cells from 0 on; samples below are cells of one, numbered as they are.
@@ -159,10 +163,12 @@ class CellTable(NamedTuple):
     Attributes:
         begins: sample that each cell begins with.
         centres: sample that each stands for.
+        ends: sample that each ends with.
     """
 
     begins: Ints
     centres: Ints
+    ends: Ints
 
     def number(self, samples: Ints) -> Ints:
         """Return the numbers of the cells of samples."""
@@ -173,6 +179,12 @@ class CellTable(NamedTuple):
         """Return what cells stand for."""
         found = self.centres[np.clip(numbers, 0, len(self.centres) - 1)]
         return np.where(numbers < 0, numbers, found)
+
+    def spans(self, numbers: Ints) -> tuple[Ints, Ints]:
+        """Return the first and the last samples of cells."""
+        places = np.clip(numbers, 0, len(self.ends) - 1)
+        first, last = self.begins[places], self.ends[places]
+        return np.where(numbers < 0, numbers, first), np.where(numbers < 0, numbers, last)
 
 
 @lru_cache(maxsize=8)
@@ -186,10 +198,10 @@ def cells(root: int, nodata: int | None) -> CellTable:
         if nodata is not None and first <= nodata <= last and half:
             last = max(nodata - 1, first)  # nodata has a cell for itself
         last = min(last, LARGEST_SAMPLE)
-        found.append((first, (first + last) // 2))
+        found.append((first, (first + last) // 2, last))
         first = last + 1
     table = np.array(found, np.int64)
-    return CellTable(table[:, 0], table[:, 1])
+    return CellTable(*table.T)
 
 
 def choose(samples: Ints, bound: int, root: int, nodata: int | None, lean: bool = False) -> Scale:

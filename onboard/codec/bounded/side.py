@@ -1,6 +1,6 @@
 """Side information of a band of a tile, as symbols of the lane (SPEC.md, section 20)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,6 +86,21 @@ def write_scale(side: SideWriter, scale: Scale) -> None:
         side.bits(scale.nodata is not None, 1)
         if scale.nodata is not None:
             side.bits(scale.nodata & 0xFFFF, SAMPLE_BITS)
+
+
+def write_scale_of_rest(side: SideWriter, scale: Scale, first: Scale) -> None:
+    """Write the scale of the rest of a band, knowing that of its first part."""
+    like_first = with_bound(first, scale.bound) == scale
+    side.bits(like_first, 1)
+    if not like_first:
+        write_scale(side, scale)
+    elif scale.most:
+        side.number(scale.bound)
+
+
+def with_bound(scale: Scale, bound: int) -> Scale | None:
+    """Return a scale with another bound; None of a kind that has none."""
+    return replace(scale, bound=bound) if isinstance(scale, Steps | Hole) else None
 
 
 def change_levels(spreads: NDArray[np.uint8], move: int) -> NDArray[np.int64]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,16 +29,22 @@ class Symbols:
     A unit is a pixel of a band; before the first of each band goes its side information.
 
     Attributes:
-        rows: row of the alphabet of each symbol.
+        rows: u16 row of the alphabet of each symbol; of a rest the symbol itself, u32.
         before: (units + 1,), symbols before each unit.
         bits: (units + 1,), 1/256 bits before each unit.
         pixels: units of a band.
     """
 
-    rows: NDArray[np.uint16]
+    rows: NDArray[Any]
     before: NDArray[np.int64]
     bits: NDArray[np.int64]
     pixels: int
+
+    @classmethod
+    def joined(cls, bands: Sequence["Part"]) -> Self:
+        """Return the symbols of a tile's bands."""
+        rows, sizes, costs = (np.concatenate(part) for part in zip(*bands, strict=True))
+        return cls(rows, _before(sizes), _before(costs), len(bands[0][1]))
 
     @property
     def units(self) -> int:
@@ -49,7 +56,7 @@ class Symbols:
         band, pixel = divmod(unit, self.pixels)
         return band + 1, pixel
 
-    def of_units(self, first: int, stop: int) -> NDArray[np.uint16]:
+    def of_units(self, first: int, stop: int) -> NDArray[Any]:
         """Return the symbols of some units."""
         return self.rows[int(self.before[first]) : int(self.before[stop])]
 
@@ -65,16 +72,16 @@ def symbols_of(
         scales: of each band the scale of each tile.
     """
     parts = [_of_band(model, *of_band) for of_band in enumerate(zip(scans, scales, strict=True))]
-    return [_joined(of_tile) for of_tile in zip(*parts, strict=True)]
+    return [Symbols.joined(of_tile) for of_tile in zip(*parts, strict=True)]
 
 
-_Part = tuple[NDArray[np.uint16], NDArray[np.int64], NDArray[np.int64]]
+Part = tuple[NDArray[Any], NDArray[np.int64], NDArray[np.int64]]
 """Rows, and the symbols and the cost of each unit."""
 
 
 def _of_band(
     model: BoundedModel, band: int, of_band: tuple[BandScan, Sequence[Scale]]
-) -> list[_Part]:
+) -> list[Part]:
     scan, scales = of_band
     sizes, costs = scan.sizes.astype(np.int64), scan.costs.astype(np.int64)
     stops = np.cumsum(sizes.sum(axis=1)).tolist()
@@ -104,12 +111,6 @@ def _write_mode(
     if mode == OWN:
         spreads = model.spreads[role(band), : coefficient_count(band)]
         write_changes(side, spreads, scan.predictor.changes[tile], int(scan.predictor.moves[tile]))
-
-
-def _joined(parts: Sequence[_Part]) -> Symbols:
-    rows, sizes, costs = (np.concatenate(part) for part in zip(*parts, strict=True))
-    pixels = len(parts[0][1])
-    return Symbols(rows, _before(sizes), _before(costs), pixels)
 
 
 def _before(counts: NDArray[np.int64]) -> NDArray[np.int64]:

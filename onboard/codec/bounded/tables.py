@@ -23,6 +23,8 @@ LEAST, MOST = -(1 << 15), (1 << 15) - 1
 """Residuals."""
 RAW_BITS = 8
 """Most raw bits that are written together, but for the rest of a residual."""
+WEIGHT_BITS = 7
+"""Bits that the weight of a residual has beyond its frequency."""
 BIT = 256
 """A cost of one bit."""
 
@@ -79,6 +81,23 @@ class Tables:
             starts.append(np.arange(1 << bits) << width)
             frequencies.append(np.full(1 << bits, 1 << width))
         return rans.Alphabet.of(np.concatenate(starts), np.concatenate(frequencies))
+
+    @cached_property
+    def _weights(self) -> NDArray[np.int32]:
+        """Weight of all residuals below each, of each level, for the rest of tiles; 17 MB."""
+        residuals = np.arange(LEAST, MOST + 1, dtype=np.int32)
+        symbols = self.symbol_of(residuals)
+        rests = REST_BITS[(symbols + 1) >> 1]
+        found = np.zeros((LEVELS, len(residuals) + 1), np.int32)
+        for below, frequencies in zip(found, self.frequencies.astype(np.int32), strict=True):
+            np.cumsum((frequencies[symbols] << WEIGHT_BITS >> rests) + 1, out=below[1:])
+        return found.reshape(-1)
+
+    def below(self, levels: NDArray[np.int64], residuals: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return what all residuals below some weigh together, each at its level."""
+        places = np.clip(residuals, LEAST, MOST + 1)
+        places += levels * (MOST + 2 - LEAST) - LEAST
+        return self._weights.take(places).astype(np.int64)
 
     @cached_property
     def _entries(self) -> NDArray[np.uint32]:

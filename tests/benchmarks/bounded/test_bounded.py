@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks.bounded.measure import Coders, measure
+from benchmarks.bounded.coders import Coders
+from benchmarks.bounded.measure import measure
 from benchmarks.bounded.report import text
 from benchmarks.codecs.exactrivals import EXACT_RIVALS, ExactRival
 from benchmarks.codecs.liftedklt import LiftedKlt
@@ -54,7 +55,7 @@ def test_figures(tmp_path_factory: pytest.TempPathFactory) -> None:
     path = bounded_bundle(tmp_path_factory.mktemp("bounded"))
     coders = Coders(Encoder(bundles.load(str(path))), Decoder(path))
     scenes = [("a", Scene(image_of(np.uint16, 2))), ("b", Scene(image_of(np.uint8, 3)))]
-    document = measure(coders, scenes, (0, 2), lambda _scene, _bound: None)
+    document = measure(coders, scenes, (0, 2), lambda _scene, _bound: None, (8,))
     for bound in (0, 2):
         summary = document["summary"][f"D{bound}"]
         assert summary["max_error_seen"] <= bound
@@ -65,7 +66,13 @@ def test_figures(tmp_path_factory: pytest.TempPathFactory) -> None:
         assert math.isclose(summary["bytes_over_best_rival"], math.sqrt(math.prod(ratios)))
         assert summary["worst_bytes_over_best_rival"] == max(ratios)
         assert summary["bytes_over_best_flying_rival"] <= summary["bytes_over_best_rival"]
-    assert "all but JPEG XL" in text(document)
+    parts = document["two_parts"]["first_D8"]
+    assert (parts["first_max_error_seen"], parts["max_error_seen"]) == (8, 0)
+    assert parts["first_bytes_over_at_once"] < 1 < parts["bytes_over_at_once"] < 1.1
+    for words in ("all but JPEG XL", "first within 8 DN"):
+        assert words in text(document)
+    with pytest.raises(UsageError, match="none below 1"):
+        measure(coders, scenes, (1,), lambda _scene, _bound: None, (0,))
 
 
 def test_a_bundle_without_the_part() -> None:

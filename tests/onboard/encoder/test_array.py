@@ -5,6 +5,7 @@ import pytest
 
 import onboard
 from onboard.bundle import load
+from onboard.codec.bound import Bound
 from onboard.encoder import Encoder, Options
 from onboard.errors import BundleError, InputError, UsageError
 from onboard.link.header import SceneHeader
@@ -32,6 +33,9 @@ def test_every_rate_can_be_asked_for() -> None:
     assert len(onboard.encode(IMAGE, budget=3000)) <= 3000
     assert onboard.encode(IMAGE, psnr=60) == onboard.encode(IMAGE, rmse=65.535)
     assert len(onboard.encode(IMAGE, max_error=9)) < len(onboard.encode(IMAGE, max_error=0))
+    in_two_parts = Options(max_error=Bound((0,)), max_error_first=Bound((9,)))
+    wanted = b"".join(Encoder(load("skybook")).encode(IMAGE, None, in_two_parts))
+    assert onboard.encode(IMAGE, max_error=0, max_error_first=9) == wanted
 
 
 def test_what_makes_no_sense_is_refused() -> None:

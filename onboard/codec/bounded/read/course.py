@@ -83,9 +83,17 @@ class Course:
                 self.fail(tile)
         self.arrived[self.alive] = bands * self._pixels
 
-    def steps(self, band: int, tiles: Ints) -> Iterator[tuple[int, Beside, Ints]]:
-        """Yield each pixel with the lanes of those tiles, by place, that have a symbol there."""
-        valid = np.ascontiguousarray(self._valid[tiles].T)
+    def steps(
+        self, band: int, tiles: Ints, coded: NDArray[np.bool_] | None = None
+    ) -> Iterator[tuple[int, Beside, Ints]]:
+        """Yield each pixel with the lanes of those tiles, by place, that have a symbol there.
+
+        Args:
+            band: band that is read.
+            tiles: numbers of the tiles.
+            coded: (tiles, pixels) of these, which have symbols; None takes all valid ones.
+        """
+        valid = np.ascontiguousarray((self._valid[tiles] if coded is None else coded).T)
         counts = np.count_nonzero(valid, axis=1)
         here = np.arange(len(tiles))
         beside = self._beside(tiles)

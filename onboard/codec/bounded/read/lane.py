@@ -141,6 +141,15 @@ class Beside:
             magnitudes[escaped], signs[escaped] = np.abs(values), np.where(values < 0, -1, 1)
         return magnitudes, signs
 
+    @property
+    def slots(self) -> Ints:
+        """Slot, of 4096, that the next symbol of each lane is found by."""
+        return self.states & (TOTAL - 1)
+
+    def take(self, starts: Ints, frequencies: Ints) -> None:
+        """Go past the symbol of each lane that begins with these slots and has so many."""
+        self._go_on(frequencies * (self.states >> PRECISION) + self.slots - starts)
+
     def raw(self, bits: Ints | int) -> Ints:
         """Read a number of 0..12 raw bits from each lane."""
         rests = PRECISION - bits

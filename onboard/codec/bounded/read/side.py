@@ -33,6 +33,7 @@ from onboard.codec.bounded.side import (
     STEPS,
     STRETCHES,
     change_levels,
+    with_bound,
 )
 from onboard.errors import StreamError
 
@@ -85,6 +86,43 @@ def read_side(cursor: Cursor, model: BoundedModel, band: int, signed: bool) -> B
     return BandSide(scale, False, scales, own)
 
 
+@dataclass(frozen=True)
+class RestSide:
+    """What was sent of a band of the rest of a tile beside its samples.
+
+    Attributes:
+        scale: its values.
+        scales: how energies of references are scaled; None where places are told flat.
+    """
+
+    scale: Scale
+    scales: tuple[int, ...] | None
+
+
+def read_side_of_rest(cursor: Cursor, band: int, first: Scale, signed: bool) -> RestSide:
+    """Read the side information of a band of the rest, knowing the scale of its first part.
+
+    Raises:
+        StreamError: it makes no sense.
+    """
+    if cursor.bits(1):
+        scale = with_bound(first, _bound(cursor) if first.most else 0)
+        if scale is None:
+            raise StreamError("bounded tile: a bound on a scale that has none")
+    else:
+        scale = _read_scale(cursor, signed)
+    if not scale.most or not cursor.bits(1):
+        return RestSide(scale, None)
+    return RestSide(scale, tuple(cursor.bits(SCALE_BITS) for _ in references(band)))
+
+
+def _bound(cursor: Cursor) -> int:
+    found = cursor.number()
+    if found > MAX_BOUND:
+        raise StreamError(f"bounded tile: expected a bound of at most {MAX_BOUND}, found {found}")
+    return found
+
+
 def _read_scale(cursor: Cursor, signed: bool) -> Scale:
     kind = cursor.bits(KIND_BITS)
     least = _sample(cursor, signed)
@@ -93,9 +131,7 @@ def _read_scale(cursor: Cursor, signed: bool) -> Scale:
         if kind != PLAIN:
             raise StreamError(f"bounded tile: one value on a scale of kind {kind}")
         return Steps(least, 0, 0)
-    bound = cursor.number() if kind in (PLAIN, STEPS, HOLE) else 0
-    if bound > MAX_BOUND:
-        raise StreamError(f"bounded tile: expected a bound of at most {MAX_BOUND}, found {bound}")
+    bound = _bound(cursor) if kind in (PLAIN, STEPS, HOLE) else 0
     if kind == PLAIN:
         return Steps(least, most, bound)
     if kind == STEPS:

@@ -33,6 +33,8 @@ class Read:
         arrived: (tiles,), pixels that arrived, band by band, from the first on.
         bounds: (tiles, bands), by how much values may be off.
         wrong: lanes that do not end where their writer began, or make no sense.
+        sides: of each band what was sent of each tile beside its samples.
+        planes: values of each band.
     """
 
     samples: Ints
@@ -40,6 +42,15 @@ class Read:
     arrived: Ints
     bounds: Ints
     wrong: list[Lane]
+    sides: list[list[BandSide | None]]
+    planes: list[Plane]
+
+    def take(self, some: NDArray[np.bool_]) -> "Read":
+        """Return some of the tiles, what was wrong left aside."""
+        sides = [[side for side, one in zip(own, some, strict=True) if one] for own in self.sides]
+        planes = [plane[some] for plane in self.planes]
+        arrived, bounds = self.arrived[some], self.bounds[some]
+        return Read(self.samples[some], self.known[some], arrived, bounds, [], sides, planes)
 
 
 @dataclass(frozen=True)
@@ -94,8 +105,10 @@ class _Reading:
         samples = np.zeros((tiles, bands, self.valid.shape[1]), np.int64)
         known = np.zeros((tiles, bands), np.bool_)
         bounds = np.zeros((tiles, bands), np.int64)
+        every = []
         for band in range(bands):
             sides = self._sides(band)
+            every.append(sides)
             known[:, band] = [side is not None for side in sides]
             residuals = self._residuals(band, sides)
             plane = self._plane(band, sides, residuals)
@@ -104,7 +117,8 @@ class _Reading:
                     samples[tile, band] = side.scale.samples(plane[tile, :-1].astype(np.int64))
                     bounds[tile, band] = side.scale.bound
         self.course.finish(bands)
-        return Read(samples, known, self.course.arrived, bounds, self.course.wrong)
+        wrong = self.course.wrong
+        return Read(samples, known, self.course.arrived, bounds, wrong, every, self.planes)
 
     def _sides(self, band: int) -> list[BandSide | None]:
         """Read the side information of a band, of all tiles of which all before arrived."""

@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.codec.bound import BOUNDED, Bound
+from onboard.codec.bound import BOUNDED, TWO_PARTS, Bound
 from onboard.codec.bounded.codec import BoundedCodec
 from onboard.codec.bounded.read.course import Lane
 from onboard.codec.bounded.read.tiles import Read, TileReader
@@ -42,6 +42,46 @@ def coded(
         assert of_tile[0][2][0] == state | BOUNDED
         assert all(len(body) <= room for _, _, body in of_tile)
     return bodies, present.reshape(len(tiles), -1)
+
+
+def coded_twice(
+    tiles: NDArray[np.generic],
+    bounds: tuple[Bound, Bound],
+    nodata: int | None = None,
+    room: int = 65_535,
+    one_layer: bool = False,
+) -> tuple[list[list[Body]], NDArray[np.bool_]]:
+    """Return the bodies of tiles in two parts, of a first bound and both, and what is valid."""
+    coder = codec().open(tiles.shape[1], bounds[1], nodata, bounds[0])
+    present = np.ones(tiles[:, 0].shape, np.bool_)
+    if nodata is not None:
+        present = (tiles != nodata).any(axis=1)
+    states = [ALL_VALID if here.all() else SOME_NODATA for here in present]
+    prepared = coder.prepare(tiles, present, (tiles.shape[2], tiles.shape[3]))
+    chosen = Chosen(prepared, coder.finest(prepared), states, room)
+    plans = coder.plan(chosen, one_layer)
+    bodies = coder.write(plans)
+    for state, of_tile, plan in zip(states, bodies, plans, strict=True):
+        assert of_tile[0][2][0] == state | TWO_PARTS
+        assert all(len(body) <= room for _, _, body in of_tile)
+        assert [piece[:2] for piece in plan.pieces] == [body[:2] for body in of_tile]
+    return bodies, present.reshape(len(tiles), -1)
+
+
+def rest_lanes_of(bodies: list[list[Body]], tiles: NDArray[np.generic]) -> list[Lane]:
+    """Return the lanes of the rest of tiles of these bands and pixels."""
+    bands, pixels = tiles.shape[1], tiles[0, 0].size
+    return [
+        Lane(tile, 4 * (layer - bands - 1) + first // pixels, first % pixels, body)
+        for tile, of_tile in enumerate(bodies)
+        for layer, first, body in of_tile
+        if layer > bands
+    ]
+
+
+def first_parts(bodies: list[list[Body]], bands: int) -> list[list[Body]]:
+    """Return the bodies of first parts alone."""
+    return [[body for body in of_tile if body[0] <= bands] for of_tile in bodies]
 
 
 def lanes_of(bodies: list[list[Body]]) -> list[Lane]:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from onboard.downlink.region import Region
 from onboard.errors import InputError, UsageError
+from onboard.image.region import Region
 from onboard.link.header import SceneHeader
 
 WIDTH, LINES, TILES = 330, 300, 30

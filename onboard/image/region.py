@@ -5,25 +5,42 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onboard.errors import InputError, UsageError
 from onboard.image.tiles import MAX_SIDE
-from onboard.link.header import SceneHeader
 
 MAX_GEOJSON = 1 << 20
 _FARTHEST = float(1 << 32)
 _BOX = re.compile(r"(\d+),(\d+),(\d+),(\d+)")
 _EPSG = re.compile(r"(?:urn:ogc:def:crs:)?EPSG:[\d.]*:?(\d+)")
+PIXELS = "pixels"
+"""Named as `crs`: coordinates are columns and rows, of the corner of the first pixel 0, 0."""
 _LON_LAT = ("urn:ogc:def:crs:OGC:1.3:CRS84", "urn:ogc:def:crs:OGC::CRS84", "OGC:CRS84")
 
 Ring = NDArray[np.float64]
 """Corners (corners, 2) of a closed line: column and row, pixels."""
 Edges = NDArray[np.float64]
 """Edges (edges, 4) of a polygon and its holes: from column and row to column and row, pixels."""
+
+
+class Placed(Protocol):
+    """What of a scene header tells where a scene is."""
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+
+    @property
+    def geotransform(self) -> tuple[float, ...] | None:
+        """Place of the pixels on the map, x0, dx, rx, y0, ry, dy."""
+
+    @property
+    def crs(self) -> str | None:
+        """Reference system of the map, 'EPSG:n' or WKT."""
 
 
 @dataclass
@@ -45,27 +62,9 @@ class Region:
     _touched: NDArray[np.bool_] = field(init=False)
 
     @classmethod
-    def read(
-        cls, places: Sequence[str], header: SceneHeader, tile: int, groups: int = 1
-    ) -> "Region":
-        """Read pixel boxes `x0,y0,x1,y1` (the last column and row not included) and GeoJSON files.
-
-        Raises:
-            UsageError: not a box, or coordinates that the scene header does not place.
-            InputError: a file that is no GeoJSON of polygons.
-        """
-        polygons: list[list[Ring]] = []
-        for place in places:
-            box = _BOX.fullmatch(place)
-            if box:
-                polygons.append([_box(*map(int, box.groups()))])
-            else:
-                polygons += _read_geojson(Path(place), header)
-        edges = [
-            np.concatenate([np.hstack([ring, np.roll(ring, -1, axis=0)]) for ring in rings])
-            for rings in polygons
-        ]
-        return cls(edges, -(-header.width // tile), tile, groups)
+    def read(cls, places: Sequence[str], header: Placed, tile: int, groups: int = 1) -> "Region":
+        """Read places, as `read_places`."""
+        return cls(read_places(places, header), -(-header.width // tile), tile, groups)
 
     def touches(self, index: int) -> bool:
         """Say whether a tile has a point of the region. Tiles of one row are found together."""
@@ -103,6 +102,26 @@ class Region:
         return np.asarray(np.searchsorted(crossings, centres) % 2 == 1)
 
 
+def read_places(places: Sequence[str], header: Placed) -> list[Edges]:
+    """Read pixel boxes `x0,y0,x1,y1` (the last column and row not included) and GeoJSON files.
+
+    Raises:
+        UsageError: not a box, or coordinates that the scene header does not place.
+        InputError: a file that is no GeoJSON of polygons.
+    """
+    polygons: list[list[Ring]] = []
+    for place in places:
+        box = _BOX.fullmatch(place)
+        if box:
+            polygons.append([_box(*map(int, box.groups()))])
+        else:
+            polygons += _read_geojson(Path(place), header)
+    return [
+        np.concatenate([np.hstack([ring, np.roll(ring, -1, axis=0)]) for ring in rings])
+        for rings in polygons
+    ]
+
+
 def _box(x0: int, y0: int, x1: int, y1: int) -> Ring:
     """Return the ring through the centres of the corner pixels of a box."""
     if not (x0 < x1 <= MAX_SIDE and y0 < y1 <= MAX_SIDE):
@@ -110,7 +129,7 @@ def _box(x0: int, y0: int, x1: int, y1: int) -> Ring:
     return np.array([[x0, y0], [x1 - 1, y0], [x1 - 1, y1 - 1], [x0, y1 - 1]]) + 0.5
 
 
-def _read_geojson(path: Path, header: SceneHeader) -> list[list[Ring]]:
+def _read_geojson(path: Path, header: Placed) -> list[list[Ring]]:
     if not path.is_file():
         raise UsageError(f"region: expected x0,y0,x1,y1 or a GeoJSON file, found {path}")
     if path.stat().st_size > MAX_GEOJSON:
@@ -153,21 +172,27 @@ def _polygons(entry: Any) -> Iterator[Any]:
         raise ValueError(f"expected Polygon or MultiPolygon, found {kind}")
 
 
-def _to_pixels(ring: Ring, path: str, named: str, header: SceneHeader) -> Ring:
+def _to_pixels(ring: Ring, path: str, named: str, header: Placed) -> Ring:
     """Return a ring of map coordinates in pixels."""
+    if named == PIXELS:
+        return _within_reach(ring, path)
     epsg = _EPSG.fullmatch(named)
     crs = "EPSG:4326" if named in _LON_LAT else f"EPSG:{epsg[1]}" if epsg else named
     if header.crs is None or header.geotransform is None or crs != header.crs:
         where = header.crs if header.geotransform else "no geotransform"
         raise UsageError(
             f"region {path}: its coordinates are {crs}, but the scene header has {where}; nothing "
-            "is reprojected on board"
+            f"is reprojected here (`ogr2ogr -t_srs` does it), pixels have the CRS {PIXELS!r}"
         )
     x0, dx, rx, y0, ry, dy = header.geotransform
     scale = dx * dy - rx * ry
     x, y = (ring - (x0, y0)).T
     with np.errstate(all="ignore"):
         pixels = np.stack([(dy * x - rx * y), (dx * y - ry * x)], axis=1) / scale
+    return _within_reach(pixels, path)
+
+
+def _within_reach(pixels: Ring, path: str) -> Ring:
     if not (np.abs(pixels) < _FARTHEST).all():
         raise UsageError(f"region {path}: coordinates beyond 2^32 pixels of the scene")
     return pixels
