@@ -3,13 +3,21 @@
 import argparse
 import math
 import time
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from onboard.commands.commandline import Commands
+from onboard.bundle.bundle import NAME
+from onboard.commands.commandline import Commands, peak_rss_mb
 from onboard.errors import UsageError
 
+if TYPE_CHECKING:
+    from ground.scenes.folders import Item
+    from ground.train.lapped.recipe import LappedRecipe
+
+_SHORT = Path("runs/mine")
 _SAY_EVERY = 60.0
 """Seconds between lines of a stage, on a terminal or not."""
 
@@ -19,11 +27,23 @@ def add_train_command(commands: Commands) -> None:
     train = commands.add_parser(
         "train",
         help="train a model from a recipe; goes on where it was stopped",
-        epilog="example: python -m ground train corsa-2level --data FOLDER -o runs/mine",
+        epilog="example: python -m ground train --data FOLDER -o runs/mine",
     )
-    train.add_argument("recipe", help="name of a shipped recipe, or path of a .toml")
+    train.add_argument(
+        "recipe",
+        nargs="?",
+        help="name of a shipped recipe, or path of a .toml; default: that of skybook for the bands "
+        "that most scenes have, named like the output folder, once it was said what to expect",
+    )
     train.add_argument("--data", type=Path, required=True, help="folder of scenes, see datasets")
-    train.add_argument("-o", "--output", type=Path, help="folder (default runs/NAME-CODEWORDS)")
+    train.add_argument(
+        "-o", "--output", type=Path, help=f"folder (default runs/NAME; {_SHORT} without a recipe)"
+    )
+    train.add_argument(
+        "--expect",
+        action="store_true",
+        help="say what time and memory it will take here, from a few steps of each stage, and end",
+    )
     train.add_argument("--start-from", help="checkpoint to take weights from, for the recipe's")
     train.add_argument(
         "--codewords",
@@ -68,10 +88,15 @@ class _Pace:
         if step - self.first < 2 or step == steps:
             return ""
         seconds = taken / (step - self.first) * (steps - step)
-        for unit, length in (("h", 3600), ("min", 60)):
-            if seconds >= 2 * length:
-                return f", about {seconds / length:.0f} {unit} to go"
-        return f", about {seconds:.0f} s to go"
+        return f", about {_in_words(seconds)} to go"
+
+
+def _in_words(seconds: float) -> str:
+    """Return a time in the unit that leaves a number worth reading."""
+    for unit, length in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _train(arguments: argparse.Namespace) -> int:
@@ -91,7 +116,9 @@ def _train(arguments: argparse.Namespace) -> int:
         for key in ("codewords", "steps", "seed", "start_from")
         if getattr(arguments, key) is not None
     }
-    path = find_recipe(arguments.recipe)
+    path = find_recipe(arguments.recipe or "skybook")
+    if arguments.expect and kind_of(path) != "lapped":
+        raise UsageError(f"--expect: of lapped recipes alone, found {kind_of(path)}")
     if kind_of(path) == "bounded":
         return _train_bounded(arguments, path, changes)
     if kind_of(path) == "lapped":
@@ -142,12 +169,20 @@ def _train_lapped(arguments: argparse.Namespace, path: Path, changes: dict[str, 
     from rich.progress import Progress, TaskID  # noqa: PLC0415
 
     from ground.scenes.folders import splits_of, train_items  # noqa: PLC0415
+    from ground.train.lapped.checkpoint import CHECKPOINT  # noqa: PLC0415
     from ground.train.lapped.recipe import LappedRecipe  # noqa: PLC0415
     from ground.train.lapped.train import train  # noqa: PLC0415
 
     recipe = LappedRecipe.read(path, **changes)
     print(splits_of(arguments.data)[1], flush=True)
-    output = arguments.output or Path("runs") / recipe.name
+    training = train_items(arguments.data)[0]
+    if arguments.recipe is None:
+        recipe = LappedRecipe.read(path, **changes, **_short_form(arguments, training))
+    output = arguments.output or (Path("runs") / recipe.name if arguments.recipe else _SHORT)
+    if arguments.expect or (arguments.recipe is None and not (output / CHECKPOINT).exists()):
+        _say_what_to_expect(recipe, training, output)
+    if arguments.expect:
+        return 0
     console = Console()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         tasks: dict[str, TaskID] = {}
@@ -162,9 +197,34 @@ def _train_lapped(arguments: argparse.Namespace, path: Path, changes: dict[str, 
                 left = pace.left(step, steps)
                 console.print(f"{stage}: step {step} of {steps}, loss {loss:.4f}{left}")
 
-        train(recipe, train_items(arguments.data)[0], output, report, console.print)
+        train(recipe, training, output, report, console.print)
     print(f"{output}: checkpoint.pt, log.jsonl")
     return 0
+
+
+def _short_form(arguments: argparse.Namespace, training: Sequence["Item"]) -> dict[str, Any]:
+    """Return what is not as in the recipe of skybook: the name, and the bands of most scenes."""
+    from ground.scenes.folders import read_item  # noqa: PLC0415
+
+    name = (arguments.output or _SHORT).resolve().name
+    if not NAME.fullmatch(name):
+        raise UsageError(f"-o: names the bundle, expected letters, digits, . _ -, found {name!r}")
+    bands = Counter(len(read_item(item).image) for item in training)
+    return {"name": name, "bands": bands.most_common(1)[0][0]}
+
+
+def _say_what_to_expect(recipe: "LappedRecipe", training: Sequence["Item"], output: Path) -> None:
+    from ground.train.lapped.expect import expect  # noqa: PLC0415 (torch is loaded only here)
+
+    print(f"{recipe.name}: {recipe.bands} bands; a few steps of each stage are tried first")
+    found = expect(recipe, training, lambda text: print(text, flush=True))
+    stages = ", ".join(f"{stage} {_in_words(seconds)}" for stage, seconds in found.items())
+    print(
+        f"to expect here, as busy as it is: about {_in_words(sum(found.values()))} ({stages}), "
+        f"{peak_rss_mb():.0f} MiB of memory; each stage that ends is kept in "
+        f"{output / 'checkpoint.pt'}",
+        flush=True,
+    )
 
 
 def _train_bounded(arguments: argparse.Namespace, path: Path, changes: dict[str, Any]) -> int:

@@ -31,6 +31,8 @@ from onboard.link.segment import TAG_BYTES
 
 MAX_TILE = 256
 """Rows and columns of a tile at most."""
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""Names that a bundle may have."""
 _FORMER_NAMES = {"skybook-s2": "skybook"}
 """Present names of bundles by those that they had."""
 
@@ -226,7 +228,7 @@ def _checked(manifest: Mapping[str, Any], parts: Mapping[str, bytes]) -> Bundle:
         macs = manifest["encoder"]["macs_per_pixel"]
         if type(macs) is not int or macs < 0:
             raise BundleError(f"macs_per_pixel: expected 0 or more, found {macs!r:.40}")
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", manifest["name"]):
+        if not NAME.fullmatch(manifest["name"]):
             raise BundleError(
                 f"bundle name: expected letters, digits, . _ -, found {manifest['name']!r:.80}"
             )

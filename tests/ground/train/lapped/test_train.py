@@ -1,5 +1,6 @@
 """Training of the lapped codec: one seed one result, finished stages, refused recipes."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -7,11 +8,13 @@ import pytest
 import torch
 
 from export.lapped.pipeline import export_lapped
+from ground.__main__ import main
 from ground.decode.decoder import Decoder
 from ground.products import geotiff
 from ground.scenes.folders import Item
 from ground.scenes.procedural import procedural
 from ground.train.lapped.checkpoint import is_lapped, load
+from ground.train.lapped.expect import expect
 from ground.train.lapped.recipe import LappedRecipe
 from ground.train.lapped.train import train
 from ground.train.recipe import find_recipe
@@ -107,3 +110,51 @@ def test_what_is_no_checkpoint_or_recipe_is_refused(tmp_path: Path) -> None:
         load(tmp_path / "x.pt")
     with pytest.raises(UsageError, match="nearest is 'depth'"):
         recipe(deptth=3)
+
+
+def test_what_to_expect_grows_with_the_steps(items: list[Item], tmp_path: Path) -> None:
+    told: list[str] = []
+    few, many = (
+        expect(recipe(context_steps=steps, polish_steps=0), items, told.append)
+        for steps in (3, 30_000)
+    )
+    assert list(few) == list(many) == ["transform", "contexts", "refinement"]
+    assert all(seconds > 0 for seconds in few.values())
+    assert many["contexts"] > 100 * few["contexts"]
+    assert told[0] == told[1]
+    assert "2 scenes" in told[0]
+
+
+def test_the_command_says_what_to_expect(
+    items: list[Item], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = find_recipe("skybook").read_text()
+    for key, value in SMALL.items():
+        text = re.sub(rf"^{key} = .*", f"{key} = {value}", text, flags=re.MULTILINE)
+    (tmp_path / "small.toml").write_text(text)
+    data, output = str(items[0].path.parent), str(tmp_path / "run")
+    command = ["train", str(tmp_path / "small.toml"), "--data", data, "-o", output]
+    assert main([*command, "--expect"]) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"about .* s \(transform .*, polish \d+ s\), \d+ MiB of memory", said)
+    assert not (tmp_path / "run").exists()
+    assert main(["train", "corsa-2level", "--data", data, "--expect"]) == 2
+    assert "--expect: of lapped recipes alone" in capsys.readouterr().err
+
+
+def test_without_a_recipe_the_bands_are_those_of_most_scenes(
+    items: list[Item], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[LappedRecipe] = []
+    monkeypatch.setattr(
+        "ground.train.lapped.expect.expect", lambda recipe, *_: seen.append(recipe) or {}
+    )
+    monkeypatch.setattr("ground.train.lapped.train.train", lambda recipe, *_: seen.append(recipe))
+    data = tmp_path / "data"
+    data.mkdir()
+    for number, bands in enumerate((3, 4, 3, 3, 3, 3)):
+        scene = procedural(number, 130, 130, bands, nodata=False)
+        geotiff.write(data / f"place{number}_x.tif", scene)
+    assert main(["train", "--data", str(data), "-o", str(tmp_path / "cam")]) == 0
+    assert [(one.name, one.bands, one.transform_steps) for one in seen] == [("cam", 3, 22_000)] * 2
+    assert main(["train", "--data", str(data), "-o", str(tmp_path / "my cam")]) == 2
