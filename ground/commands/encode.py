@@ -17,6 +17,7 @@ from onboard.commands.options import (
     order_remark,
 )
 from onboard.encoder import Encoder
+from onboard.encoder.run import told_parts
 from onboard.link.header import PROFILE_BYTES, RUN_BYTES
 from onboard.link.segment import LEAST_OVERHEAD, TAG_BYTES
 from onboard.outputs import refuse_overwriting
@@ -37,9 +38,9 @@ def _encode(arguments: argparse.Namespace) -> int:
     bundle = bundle.for_scene(header.bands, header.significant_bits, profile)
     encoder = Encoder(bundle, arguments.engine, arguments.threads, profile)
     packets = arguments.output.suffix == ".pkt"
-    limit = encode_options(arguments, arguments.rate_window, packets, header).segment_limit
-    room = limit - LEAST_OVERHEAD - TAG_BYTES - RUN_BYTES - (PROFILE_BYTES if profile else 0)
-    header, left = fitted(header, room)
+    options = encode_options(arguments, arguments.rate_window, packets, header)
+    taken = LEAST_OVERHEAD + TAG_BYTES + RUN_BYTES + (PROFILE_BYTES if profile else 0)
+    header, left = fitted(told_parts(header, options), options.segment_limit - taken)
     remarks = [*scene.remarks, *(f"no room in the scene header: {what}" for what in left)]
     warn(arguments.input, [*remarks, *order_remark(bundle, scene.band_ids)])
     result = encode_to_file(encoder, scene.image, header, arguments)

@@ -64,8 +64,8 @@ def told_parts(header: SceneHeader, options: Options) -> SceneHeader:
     if first is None or both is None:
         return header
     first.of_bands(header.bands), both.of_bands(header.bands)
-    told = Parts(ToldBound(first.root, first.bands), ToldBound(both.root, both.bands))
-    return replace(header, parts=told)
+    told = (ToldBound.of(bound.root, bound.bands) for bound in (first, both))
+    return replace(header, parts=Parts(*told))
 
 
 def _scene_segment(tag: bytes, header: SceneHeader, options: Options, run: int) -> bytes:

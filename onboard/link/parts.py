@@ -24,6 +24,11 @@ class ToldBound:
     root: int
     bands: tuple[int, ...]
 
+    @classmethod
+    def of(cls, root: int, bands: tuple[int, ...]) -> "ToldBound":
+        """Return a bound, one for all bands where all have the same."""
+        return cls(root, bands[:1] if len(set(bands)) == 1 else bands)
+
     def __str__(self) -> str:
         return f"sqrt:{self.root / ROOT_ONE:g}" if self.root else ",".join(map(str, self.bands))
 
@@ -57,8 +62,7 @@ class Parts:
         told = []
         for part in (value[:half], value[half:]):
             bands = struct.unpack(f">{half // 2 - 2}H", part[_ROOT.size :])
-            same = len(set(bands)) == 1
-            told.append(ToldBound(_ROOT.unpack_from(part)[0], bands[:1] if same else bands))
+            told.append(ToldBound.of(_ROOT.unpack_from(part)[0], bands))
         return cls(*told)
 
     def check_bands(self, bands: int) -> None:

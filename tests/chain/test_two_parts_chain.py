@@ -241,6 +241,33 @@ def test_a_scene_in_one_part_has_no_first_part(run: Run, tmp_path: Path) -> None
     assert "two parts" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("first", "both"), [("8,8,8,8", "0"), ("9,8,7,6", "1,1,1,1"), ("sqrt:2", "0,1,0,2")]
+)
+def test_bounds_of_bands(first: str, both: str) -> None:
+    image = scene(4, 9, 40)
+    bounds = Bound.parse(first), Bound.parse(both)
+    options = Options(max_error=bounds[1], max_error_first=bounds[0])
+    found = decoded(b"".join(Encoder(bundles.load(NAME)).encode(image, header_of(image), options)))
+    assert found.reached == {0: True}
+    off = np.abs(found.scene.image.astype(np.int64) - image)
+    assert (off <= bounds[1].at(image)).all()
+
+
+def test_an_interrupted_stream_goes_on(run: Run, tmp_path: Path) -> None:
+    scene(4, 70, 90).transpose(1, 0, 2).tofile(tmp_path / "a.bil")
+    form = ("--layout", "bil", "--bands", 4, "--width", 90, "--bundle", NAME, "--packet-bytes", 700)
+    bounds = ("--max-error", 0, "--max-error-first", 8)
+    command = ("onboard", "stream", "--input", "a.bil", *form, *bounds, "-o", "a.pkt")
+    assert run(*command).returncode == 0
+    whole = (tmp_path / "a.pkt").read_bytes()
+    for share in (0.3, 0.7):  # within the first part of the first row, within its rest
+        (tmp_path / "a.pkt").write_bytes(whole[: int(share * len(whole))])
+        done = run(*command, "--resume")
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / "a.pkt").read_bytes() == whole
+
+
 @pytest.mark.parametrize("bands", [(8,), (1, 2, 3, 4)])
 def test_bounds_in_the_scene_header(bands: tuple[int, ...]) -> None:
     parts = Parts(ToldBound(0, bands), ToldBound(300, (0,)))
