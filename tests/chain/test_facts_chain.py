@@ -1,5 +1,6 @@
 """What a GeoTIFF says comes back through a stream, or is named on the way; no file is lost."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from ground.scenes.procedural import procedural
 from onboard import bundle as bundles
 from onboard.encoder import Encoder
 from onboard.link.facts import Facts
+from onboard.link.segment import LEAST_OVERHEAD, TAG_BYTES
 from tests.conftest import Run
 
 PLACE = Affine(10, 0, 500000, 0, -10, 5100000)
@@ -46,6 +48,20 @@ def test_a_geotiff_comes_back_with_all_it_says(run: Run, tmp_path: Path) -> None
     assert ("", "AREA_OR_POINT", "Point") in two.facts.tags
     assert two.facts.calibration == ((1e-4, -0.1),)
     assert (one.facts.units, one.facts.colours) == (two.facts.units, two.facts.colours)
+
+
+def test_tags_make_room_for_the_bounds_of_two_parts(run: Run, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).bytes(70).hex()
+    scene = Scene(IMAGE[:4], facts=Facts(tags=(("", "LONG", noise),)))
+    geotiff.write(tmp_path / "in.tif", scene)
+    header = replace(geotiff.read(tmp_path / "in.tif").header(), run=1)
+    room = str(len(header.pack()) + LEAST_OVERHEAD + TAG_BYTES)
+    bounds = ("--max-error", "3", "--segment-bytes", room)
+    command = ("ground", "encode", "in.tif", "--bundle", "skybook", "-o", "x.sky", *bounds)
+    done = run(*command)
+    assert (done.returncode, "no room" in done.stderr) == (0, False)
+    done = run(*command, "--max-error-first", "9")
+    assert (done.returncode, "no room" in done.stderr) == (0, True)
 
 
 def test_what_is_left_behind_is_one_warning(run: Run, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -184,7 +184,7 @@ def test_damaged_rests_never_crash() -> None:
         assert turn % 2 or not found.whole[lanes[number].tile]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_whatever_the_samples(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from([np.uint8, np.uint16, np.int16]))
