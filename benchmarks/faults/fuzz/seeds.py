@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.faults.fuzz.bounded import LANE_HEAD
 from benchmarks.faults.fuzz.bundles import (
     BANDS,
     LEVEL_WIDTHS,
@@ -20,7 +21,7 @@ from benchmarks.faults.fuzz.bundles import (
     profile,
 )
 from benchmarks.faults.fuzz.seals import sparse_bundle
-from benchmarks.faults.fuzz.targets import INDEX_HEAD, INDEX_SHAPE, LANE_HEAD
+from benchmarks.faults.fuzz.targets import INDEX_HEAD, INDEX_SHAPE
 from ground.scenes.procedural import procedural
 from onboard.bundle import load
 from onboard.bundle.profiles import pack_profile

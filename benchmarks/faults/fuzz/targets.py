@@ -5,18 +5,18 @@ that the parsers behind them are reached. What is accepted must pack to the same
 """
 
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from benchmarks.faults.fuzz.bounded import read_bounded, tile_segments
 from benchmarks.faults.fuzz.bundles import (
     BANDS,
     PROFILE_BANDS,
     TILE,
-    bounded_reader,
     fixed_bundle,
     lapped_bundle,
     profile,
@@ -31,8 +31,6 @@ from onboard.bundle import Bundle
 from onboard.bundle.container import SIGNATURE
 from onboard.bundle.profiles import pack_profile, unpack_profile
 from onboard.codec import bitpack
-from onboard.codec.bounded.read.course import Lane as BoundedLane
-from onboard.codec.bounded.read.rest import read_rest
 from onboard.codec.corsa.codec import CorsaCodec
 from onboard.codec.corsa.golden import pack_golden
 from onboard.codec.corsa.layers import LayerShape, read_pieces
@@ -46,11 +44,10 @@ from onboard.errors import SkybookError, StreamError
 from onboard.link.binding import run_of
 from onboard.link.header import SceneHeader
 from onboard.link.resync import Damage, read_packets, read_segments
-from onboard.link.segment import MAX_LAYERS, Kind, Segment
+from onboard.link.segment import MAX_LAYERS, Segment
 
 INDEX_HEAD = struct.Struct(">BHBB")
 INDEX_SHAPE = struct.Struct(">HB")
-LANE_HEAD = struct.Struct(">BBH")
 _MAX_PIXELS = 1 << 12
 _MIB = 1 << 20
 _MINOR = slice(5, 6)
@@ -243,7 +240,7 @@ def _read_tile(packed: bytes, bundle: Bundle, header: SceneHeader) -> None:
     model = LappedCodec.of(bundle.codec).model
     reception = Reception(bundle, 0, header=replace(header, width=cols, height=rows))
     edge = None if rows == cols == TILE else (rows, cols)
-    reception.add_all(_tile_segments(packed, bundle.tag, edge))
+    reception.add_all(tile_segments(packed, bundle.tag, edge))
     tile = LappedRebuilder(bundle).tile(reception, reception.grid(None, TILE * TILE), 0)
     if not isinstance(tile, LaneTile):
         raise StreamError("lanes: of a tile within a bound, of which the bundle knows nothing")
@@ -253,43 +250,6 @@ def _read_tile(packed: bytes, bundle: Bundle, header: SceneHeader) -> None:
     found = read_tiles(LayerReader(model), [tile])
     if found.wrong or found.complete[0] < model.contexts.layers:
         raise StreamError(f"lanes: {found.complete[0]} layers are whole")
-
-
-def read_bounded(packed: bytes) -> None:
-    """Read the segments of one bounded tile as the ground does.
-
-    The first byte is the size of the tile, as of `read_lanes`; the second has its bands less 1 (2
-    bits), whether samples are signed, whether its diagonal has no data, and whether there is a
-    rest, whose segments have the numbers of its bands after those of the first part. Segments
-    follow as there.
-    """
-    if len(packed) < 2:
-        raise StreamError("bounded: no bytes")
-    rows, cols = 1 + (packed[0] >> 4), 1 + (packed[0] & 15)
-    bands, signed, empty = 1 + (packed[1] & 3), bool(packed[1] & 4), bool(packed[1] & 8)
-    valid = ~np.eye(rows, cols, dtype=np.bool_) if empty else np.ones((rows, cols), np.bool_)
-    parts: tuple[list[BoundedLane], list[BoundedLane]] = [], []
-    for segment in _tile_segments(packed[1:], bytes(4), None):
-        part, band = divmod(segment.layer, bands)
-        parts[bool(part)].append(BoundedLane(0, band, segment.first, segment.body))
-    reader, flat = bounded_reader(bands, signed), valid.reshape(1, -1)
-    found = reader.read((rows, cols), flat, parts[0])
-    if found.wrong or found.arrived[0] < bands * rows * cols:
-        raise StreamError(f"bounded: {found.arrived[0]} samples arrived")
-    if packed[1] & 16:
-        rest = read_rest(reader, (rows, cols), flat, found, parts[1])
-        if rest.wrong or not rest.whole[0]:
-            raise StreamError("bounded: the rest did not arrive whole")
-
-
-def _tile_segments(packed: bytes, model: bytes, edge: tuple[int, int] | None) -> Iterator[Segment]:
-    offset = 1
-    while offset + LANE_HEAD.size <= len(packed):
-        layer, first, length = LANE_HEAD.unpack_from(packed, offset)
-        offset += LANE_HEAD.size
-        body = packed[offset : offset + length]
-        yield Segment(Kind.TILE, 0, model, 0, layer % MAX_LAYERS, first, edge, body)
-        offset += length
 
 
 def _expect(promise: bool, what: str) -> None:
