@@ -26,7 +26,7 @@ from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.part import MAX_BANDS
 from onboard.codec.lapped.quantizers.quantisation import LARGEST_WORD
 from onboard.codec.lapped.quantizers.trellis import Trellis
-from onboard.codec.lapped.sizeguess import SizeGuess
+from onboard.codec.lapped.sizeguess import FIRST_BIN, SizeGuess
 from onboard.codec.lapped.tables import ESCAPE, Tables
 from onboard.codec.lapped.transform import LATENT_SHIFT, PLANE_LIMIT, SUB_STEPS, LappedTransform
 from onboard.codec.lapped.trellis import SETS
@@ -272,7 +272,7 @@ def _guess(lapped: LappedModel) -> NDArray[np.int64]:
     bits = np.zeros(_GUESS_ORIGIN + STEPS, np.int64)
     guess = SizeGuess.of(lapped.transform)
     for shift in range(_GUESS_SHIFTS + 1):
-        by_bin = guess.bits_at(shift)[-_GUESS_BINS:]
+        by_bin = guess.bits_at(shift)[FIRST_BIN : FIRST_BIN + _GUESS_BINS]
         for number, by_code in enumerate(by_bin):
             first = _GUESS_ORIGIN - 4 * number - SUB_STEPS * shift
             bits[first : first + STEPS] = by_code

@@ -13,8 +13,10 @@ from onboard.codec.lapped.transform import SUB_STEPS, LappedTransform, Latents
 from onboard.codec.tile import STEPS
 
 _BIN_SHIFT = 21
-_BINS = 4 * (127 + 30)
-"""Quarter octaves of the bits of a float32, up to 2^30."""
+FIRST_BIN = 4 * 127
+"""Quarter octaves of the bits of a float32, less its sign: that of 1."""
+_BINS = FIRST_BIN + 4 * 30
+"""Those up to 2^30."""
 _BITS_OF_SIZE = (
     144, 144, 171, 1334, 4006, 7917, 12356, 16564, 19917, 22112, 23185, 23471, 23471, 23471, 23471,
     23471, 23471, 23471, 23471, 23542, 23742, 24113, 24692, 25514, 26606, 27987, 29673, 31670,
