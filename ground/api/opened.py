@@ -154,7 +154,7 @@ def _decoded(source: Source) -> Dataset:
     decoded = source.decoder.decode_segments(
         source.segments, source.encoding.scene_id, max_pixels=source.choice.max_pixels
     )
-    origin = source.origin(decoded.reception.run, decoded.complete)
+    origin = source.origin(decoded.reception.run, decoded)
     cube: Dataset = cube_of(decoded.scene, decoded.mask, origin)
     return cube
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ground.decode.choice import best_first
-from ground.decode.decoder import Decoder, find_bundle
+from ground.decode.decoder import Decoded, Decoder, find_bundle
 from ground.products.origin import Origin
 from ground.station.recording import Bytes, read_pass
 from onboard import bundle as bundles
@@ -81,17 +81,22 @@ class Source:
         decoder = Decoder(bundle_of(found[0]), linear=choice.linear, profile=profile)
         return cls(decoder, found[0], received.of(found[0]), choice)
 
-    def origin(self, run: int | None, complete: bool | None = None) -> Origin:
-        """Return what a dataset says of it, of a run and of whether all of it arrived."""
-        bundle = self.decoder.bundle
+    def origin(self, run: int | None, decoded: Decoded | None = None) -> Origin:
+        """Return what a dataset says of it and its run, and of what it was decoded to."""
+        bundle, psnr, peak = self.decoder.bundle, None, None
+        if decoded is not None:
+            peak = decoded.scene.peak
+            psnr = decoded.expected_psnr(peak)
         return Origin(
             bundle.name,
             bundle.model_hash.hex(),
             self.encoding.scene_id,
             run or NO_RUN,
             sum(segment.size for segment in self.segments if isinstance(segment, Segment)),
-            complete,
+            None if decoded is None else decoded.complete,
             self.choice.linear,
+            psnr,
+            peak,
         )
 
 

@@ -112,6 +112,8 @@ def _origin(
         sum(segment.size for segment in segments if isinstance(segment, Segment)),
         decoded.complete,
         linear,
+        decoded.expected_psnr(decoded.scene.peak),
+        decoded.scene.peak,
     )
 
 
@@ -129,6 +131,9 @@ def _result(decoded: Decoded, name: str, length: int) -> dict[str, Any]:
         },
         "ring": decoded.halo,
         "parts": _reached(decoded),
+        "expected_psnr16_db": decoded.expected_psnr(metrics.PEAK_16_BIT),
+        "expected_psnr_db": decoded.expected_psnr(decoded.scene.peak),
+        "peak": decoded.scene.peak,
     }
 
 
@@ -175,9 +180,11 @@ def _text(result: dict[str, Any], output: Path, mask: Path | None) -> str:
     if result["ring"]:
         ring = f"ring of {result['ring']} pixels around losses"
     bundle = result["bundle"] + ", linear" * result["linear"]
+    psnr = result["expected_psnr16_db"]
+    expected = "" if psnr is None else f"; expected PSNR16 about {psnr:.0f} dB"
     return (
         f"{output}: {bands} bands, {rows} x {cols} ({bundle}, run {result['run']}); "
-        f"segments: {segments}\n"
+        f"segments: {segments}{expected}\n"
         f"{mask or 'its mask'}: {shares} ({ring})" + (f"\n{_parts_text(parts)}" if parts else "")
     )
 

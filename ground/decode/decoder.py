@@ -41,6 +41,8 @@ class Decoded:
             anything, and there was no other encoding of the scene.
         halo: pixels around a loss that the decoder network lets it reach; 0 without one.
         reached: of each tile in two parts that could be read whether its rest arrived whole.
+        expected_error: mean squared error to expect where all arrived, DN^2; None where nothing
+            tells it.
     """
 
     scene: Scene
@@ -49,6 +51,12 @@ class Decoded:
     complete: bool
     halo: int
     reached: Mapping[int, bool]
+    expected_error: float | None = None
+
+    def expected_psnr(self, peak: float) -> float | None:
+        """Return the PSNR to expect of a peak, dB, as `ground.decode.lapped.errorguess` guesses."""
+        error = self.expected_error
+        return None if error is None else float(10 * np.log10(peak**2 / error))
 
 
 def find_decoder(bundle: Bundle, path: Path) -> Path:
@@ -242,4 +250,5 @@ class Decoder:
         told = reception.end is not None and reception.header is not None
         clean = not (reception.counts["damaged"] or reception.counts["other run"])
         complete = told and is_whole(mask) and clean
-        return Decoded(scene, mask, reception, complete, network.halo, product.reached)
+        told = product.reached, product.expected_error
+        return Decoded(scene, mask, reception, complete, network.halo, *told)

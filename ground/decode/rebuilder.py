@@ -39,6 +39,8 @@ class Product:
         grid: tiles of the scene.
         reached: of each tile in two parts that can be read whether its rest arrived whole, to be
             filled.
+        errors: mean squared error to expect of the samples of tiles, DN^2, where something tells
+            it; to be filled.
     """
 
     image: NDArray[Any]
@@ -46,6 +48,14 @@ class Product:
     header: SceneHeader
     grid: TileGrid
     reached: dict[int, bool] = field(default_factory=dict)
+    errors: dict[int, float] = field(default_factory=dict)
+
+    @property
+    def expected_error(self) -> float | None:
+        """Mean squared error to expect of the tiles that tell one, DN^2; None if none does."""
+        sizes = {index: np.prod(self.grid.box(index)[2:]) for index in self.errors}
+        total = sum(error * sizes[index] for index, error in self.errors.items())
+        return float(total / sum(sizes.values())) if sizes else None
 
     def area(self, index: int) -> tuple[slice, slice]:
         """Return the rows and the columns of a tile."""

@@ -13,6 +13,7 @@ from ground.decode.bounded.rebuild import BoundedRebuilder, Exact
 from ground.decode.bounded.tile import BoundedTile
 from ground.decode.lapped.canvas import Canvas, Patch
 from ground.decode.lapped.dump import dump_symbols
+from ground.decode.lapped.errorguess import ErrorGuess
 from ground.decode.lapped.lanes import LaneTile, alike, complete_layers, read_lanes
 from ground.decode.lapped.refinement import refine
 from ground.decode.lapped.standins import StandIns
@@ -49,6 +50,7 @@ class LappedRebuilder:
         if exact and codec.profile:
             raise UsageError("exact image: expected no spectral profile, which is turned back")
         self._reader = LayerReader(self._coder)
+        self._guess = ErrorGuess.of(self._coder)
         self._bounded = BoundedRebuilder(bundle) if bundle.bounded else None
 
     def for_mosaic(self) -> "LappedRebuilder":
@@ -128,7 +130,7 @@ class LappedRebuilder:
             for first in range(0, grid.rows, _BAND_ROWS):
                 stop = min(first + _BAND_ROWS, grid.rows)
                 wide = range(max(first - halo, 0), min(stop + halo, grid.rows))
-                canvas, tiles, exact = self._canvas(reception, grid, wide, stand_ins)
+                canvas, tiles, exact = self._canvas(reception, product, wide, stand_ins)
                 inner = range(first * grid.tile, min(stop * grid.tile, grid.height))
                 here = slice(inner.start, inner.stop)
                 refined = refine(canvas, inner, pool, network)
@@ -159,18 +161,20 @@ class LappedRebuilder:
         return samples
 
     def _canvas(
-        self, reception: Reception, grid: TileGrid, rows: range, stand_ins: StandIns
+        self, reception: Reception, product: Product, rows: range, stand_ins: StandIns
     ) -> tuple[Canvas, dict[int, LaneTile | BoundedTile], dict[int, Exact]]:
         """Return some rows of tiles, each tile rebuilt alone, and what arrived of them.
 
-        Of those within a bound also what that says.
+        Of those within a bound also what that says. Errors to expect go to the product.
         """
+        grid = product.grid
         numbers = range(rows.start * grid.columns, rows.stop * grid.columns)
         tiles = {index: self.tile(reception, grid, index) for index in numbers}
         canvas = Canvas.blank(grid, rows, self._coder.front_end.bands)
         lossy, bounded = _apart(tiles)
         for members in alike(lossy, _TILES_AT_ONCE):
-            self._put_tiles(canvas, {index: lossy[index] for index in members}, reception)
+            part = {index: lossy[index] for index in members}
+            self._put_tiles(canvas, part, reception, product.errors)
         exact = self._bounded.exact(reception, bounded) if self._bounded and bounded else {}
         for index, tile in tiles.items():
             if index in exact:
@@ -188,9 +192,13 @@ class LappedRebuilder:
         return Patch(exact.samples.astype(np.float32) * scale, _FINEST, 1.0, value)
 
     def _put_tiles(
-        self, canvas: Canvas, tiles: Mapping[int, LaneTile], reception: Reception
+        self,
+        canvas: Canvas,
+        tiles: Mapping[int, LaneTile],
+        reception: Reception,
+        errors: dict[int, float],
     ) -> None:
-        """Put tiles of one shape that are coded alike on a canvas, unless lost."""
+        """Put tiles of one shape, coded alike, on a canvas, unless lost; note their errors."""
         sides = {index: tile.side for index, tile in tiles.items() if tile.side is not None}
         for index in [index for index in sides if tiles[index].coding & EMPTY]:
             nothing = np.zeros((self._coder.bands, 1, 1), np.float32)
@@ -202,6 +210,10 @@ class LappedRebuilder:
         for lane in found.wrong:
             reception.refuse(f"tile {list(sides)[lane.tile]}: symbols do not end")
         layers = self._coder.contexts.layers
+        steps = np.array([side.step for side in sides.values()])
+        guessed = self._guess.errors(found, steps).tolist()
+        whole = found.complete == layers
+        errors |= {index: guessed[number] for number, index in enumerate(sides) if whole[number]}
         rebuilt = linear_tiles(self._coder, found, list(sides.values()), self._exact)
         for index, pixels, whole in zip(sides, rebuilt, found.complete.tolist(), strict=True):
             inside = pixels[:, : tiles[index].rows, : tiles[index].cols]
