@@ -1,4 +1,4 @@
-"""Command line of the ground: encode, decode, receive, merge, missing, scene, fit,
+"""Command line of the ground: encode, decode, receive, ingest, merge, missing, scene, fit,
 profile, train."""
 
 import argparse
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ground.commands.decode import add_decode_command
 from ground.commands.encode import add_encode_command
 from ground.commands.fit import add_fit_command
+from ground.commands.ingest import add_ingest_command
 from ground.commands.merge import add_merge_command
 from ground.commands.missing import add_missing_command
 from ground.commands.profile import add_profile_command
@@ -22,6 +23,7 @@ def _parser() -> argparse.ArgumentParser:
     add_encode_command(commands)
     add_decode_command(commands)
     add_receive_commands(commands)
+    add_ingest_command(commands)
     add_merge_command(commands)
     add_missing_command(commands)
     add_scene_command(commands)
