@@ -250,5 +250,5 @@ class Decoder:
         told = reception.end is not None and reception.header is not None
         clean = not (reception.counts["damaged"] or reception.counts["other run"])
         complete = told and is_whole(mask) and clean
-        told = product.reached, product.expected_error
-        return Decoded(scene, mask, reception, complete, network.halo, *told)
+        error = product.expected_error
+        return Decoded(scene, mask, reception, complete, network.halo, product.reached, error)
