@@ -14,6 +14,7 @@ from benchmarks.quality.figures import figures
 from benchmarks.quality.report import codec_table
 from ground.products import geotiff
 from ground.scene import Scene, raw_bytes
+from ground.scenes.folders import PATCH_BANDS
 from onboard import bundle as bundles
 
 
@@ -58,5 +59,5 @@ def _run(*command: str) -> None:
 
 
 def default_names() -> list[str]:
-    """Return the shipped bundles, the one with fewest levels first."""
-    return sorted(bundles.known())
+    """Return the shipped bundles for the bands of the spyndex scene, sorted."""
+    return sorted(n for n in bundles.known() if bundles.load(n).bands == len(PATCH_BANDS))

@@ -72,6 +72,16 @@ class PatchModel:
         decoded = front_end.denormalise(self.decoder.run(inputs)[0], side)
         return np.rint(decoded).clip(0, 65_535).astype(np.uint16)
 
+    def through(self, image: Patch) -> Patch:
+        """Code and decode an image tile by tile; what tiles lack at the border repeats its edge."""
+        tile, (rows, cols) = self.codec.tile, image.shape[1:]
+        padded = np.pad(image, [(0, 0), (0, -rows % tile), (0, -cols % tile)], "edge")
+        for row in range(0, rows, tile):
+            for col in range(0, cols, tile):
+                place = np.s_[:, row : row + tile, col : col + tile]
+                padded[place] = self.round_trip(padded[place])
+        return padded[:, :rows, :cols]
+
     def refitted(self, name: str, codewords: int, patches: Sequence[Patch], seed: int) -> Self:
         """Return the same networks with codebooks of another size, found by k-means.
 

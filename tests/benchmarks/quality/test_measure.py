@@ -8,12 +8,14 @@ import pytest
 
 from benchmarks.codecs.codec import round_trip
 from benchmarks.codecs.table import BASELINES
+from benchmarks.quality.demo import default_names
 from benchmarks.quality.figures import figures
 from benchmarks.quality.measure import summarise
 from ground import metrics
 from ground.products import geotiff
 from ground.scene import Scene
 from ground.scenes.procedural import procedural
+from onboard import bundle as bundles
 from tests.conftest import NAME, Run
 
 
@@ -64,6 +66,12 @@ def test_rd_command(run: Run, tmp_path: Path) -> None:
         assert document[group][NAME]["jp2"]["bytes"] <= document[group][NAME]["bytes"]
         assert f"{document[group][NAME]['psnr16']:.2f}" in done.stdout
     assert len(document["rows"]) == 3
+
+
+def test_without_a_name_bundles_for_the_scene_are_taken() -> None:
+    names = default_names()
+    assert {NAME, "skybook"} <= set(names)
+    assert {bundles.load(name).bands for name in names} == {4}
 
 
 def test_demo(run: Run, tmp_path: Path) -> None:
