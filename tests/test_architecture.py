@@ -15,6 +15,7 @@ PACKAGES = ("onboard", "ground", "export", "benchmarks")
 FLIGHT = {"numpy", "bitarray", "onboard", "rich"}
 ENGINES = {"onnxruntime", "ai_edge_litert", "tflite_runtime"}
 TORCH = {
+    "benchmarks/reproduce/segmentation/unet.py",
     "ground/train/bounded/contexts.py",
     "ground/train/corsa/components.py",
     "ground/train/corsa/losses.py",

@@ -28,8 +28,9 @@ INDEX_BITS = 9 / 4 + 7 / 16
 """Bits of a pixel of 10 m: 512 codewords for each of 20 m, 128 for each of 40 m."""
 RATIO = BITS / INDEX_BITS
 CORSA = "corsa-2level-10band"
+SIDE = 240
+"""Most rows and columns of a scene, whole tiles of CORSA."""
 QUICK_SCENES, QUICK_SIDE = 3, 120
-STANDIN_SIDE = 240
 _PEAKS = {"psnr16": PEAK_16_BIT, "psnr10k": 10_000.0}
 
 
@@ -64,14 +65,15 @@ def _measure(settings: Settings) -> Measured:
 
 def _scenes(settings: Settings, left_out: list[str]) -> Iterator[tuple[str, str, TenBands]]:
     """Yield place, name and scene; without a folder one that was drawn."""
+    side = QUICK_SIDE if settings.quick else SIDE
     if settings.data is None:
-        yield "procedural", "procedural", standin(QUICK_SIDE if settings.quick else STANDIN_SIDE)
+        yield "procedural", "procedural", standin(side)
         return
     found = held_out(settings.data, left_out.append)
     for number, (item, scene) in enumerate(found):
         if settings.quick and number == QUICK_SCENES:
             return
-        yield item.place, item.path.stem, scene.within(QUICK_SIDE) if settings.quick else scene
+        yield item.place, item.path.stem, scene.within(side)
 
 
 def standin(side: int, seed: int = 7) -> TenBands:

@@ -122,7 +122,8 @@ def _with_codebook(
 ) -> Level:
     """Return a level with a codebook fitted to residuals (n, dims, rows, cols)."""
     vectors = residual.transpose(0, 2, 3, 1).reshape(-1, residual.shape[1])
-    drawn = rng.permutation(len(vectors))[:_VECTORS]
+    wanted = max(codewords, min(len(vectors), _VECTORS))
+    drawn = np.resize(rng.permutation(len(vectors)), wanted)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a codeword that nothing chooses stays
         found, _ = kmeans2(

@@ -1,0 +1,102 @@
+"""Study: a network for each fold of places and seed, scored on what codecs leave of others."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from benchmarks.reproduce.segmentation.scores import Counts, figures
+from benchmarks.reproduce.segmentation.tasks import Sample
+from benchmarks.reproduce.segmentation.ways import ORIGINAL, Image, Way, original
+from onboard.errors import LimitError, UsageError
+
+FOLDS = 3
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is trained.
+
+    Attributes:
+        steps: of each network.
+        seeds: number of networks of each fold.
+        samples: most samples, evenly spread.
+        side: most rows and columns of each.
+    """
+
+    steps: int
+    seeds: int
+    samples: int
+    side: int
+
+
+FULL = Effort(steps=600, seeds=3, samples=200, side=1024)
+QUICK = Effort(steps=150, seeds=1, samples=36, side=256)
+
+
+def folds(places: Sequence[str], count: int = FOLDS) -> list[set[str]]:
+    """Part places into sets, in an order of chance that depends on their names alone.
+
+    Raises:
+        UsageError: fewer than two places.
+    """
+    drawn = sorted(set(places), key=lambda place: sha256(place.encode()).digest())
+    if len(drawn) < 2:
+        raise UsageError(f"segmentation: expected samples of two places, found {drawn}")
+    return [set(drawn[first::count]) for first in range(min(count, len(drawn)))]
+
+
+def study(
+    samples: Sequence[Sample],
+    ways: Mapping[str, Way],
+    effort: Effort,
+    report: Callable[[str], None],
+    leave: Callable[[str], None],
+) -> dict[str, dict[str, float]]:
+    """Return the figures of each way, see `figures`, the originals among them.
+
+    Networks see originals alone. A way that cannot code a sample in its bytes is left out.
+
+    Raises:
+        UsageError: samples of one place, or no torch.
+    """
+    try:
+        from benchmarks.reproduce.segmentation.unet import predict, train  # noqa: PLC0415 (torch)
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"segmentation needs torch: pip install 'skybook[train]' ({error})"
+        ) from error
+
+    count = min(len(samples), effort.samples)
+    chosen = [samples[i * len(samples) // count].within(effort.side) for i in range(count)]
+    parts = folds([sample.place for sample in chosen])
+    decoded = _decoded(chosen, {ORIGINAL: original, **ways}, report, leave)
+    counts: dict[str, list[Counts]] = {name: [] for name in decoded}
+    places: list[str] = []
+    for number, part in enumerate(parts):
+        training = [sample for sample in chosen if sample.place not in part]
+        for seed in range(effort.seeds):
+            report(f"network {number + 1} of {len(parts)}, seed {seed}")
+            network = train(training, effort.steps, seed)
+            for index, sample in enumerate(chosen):
+                if sample.place in part:
+                    places.append(sample.place)
+                    for name, images in decoded.items():
+                        found = predict(network, images[index])
+                        counts[name].append(Counts.of(sample.mask, found))
+    return figures(counts, places, ORIGINAL)
+
+
+def _decoded(
+    samples: Sequence[Sample],
+    ways: Mapping[str, Way],
+    report: Callable[[str], None],
+    leave: Callable[[str], None],
+) -> dict[str, list[Image]]:
+    found: dict[str, list[Image]] = {}
+    for name, way in ways.items():
+        report(f"{name}: {len(samples)} images")
+        try:
+            found[name] = [way(sample.image) for sample in samples]
+        except LimitError as error:
+            leave(f"{name}: {error}")
+    return found
