@@ -371,9 +371,15 @@ enum skybook_status skybook_front_end(struct skybook_encoder *encoder, uint32_t 
         most = ALIGNED * most + ALIGNED;
     }
     if (!tile->measured) {
-        skybook_square covariance;
+        skybook_square covariance, basis;
         measure(form, work, tile, covariance);
-        skybook_choose_angles(covariance, form->bands, tile->angles);
+        skybook_find_basis(covariance, form->bands, basis);
+#if SKYBOOK_MAX_BANDS >= 8
+        if (form->bands >= SKYBOOK_MANY_BANDS) {
+            skybook_refine(form, work, tile, basis);
+        }
+#endif
+        skybook_name_angles(basis, form->bands, tile->angles);
         tile->measured = true;
     }
     return rotate(form, work, tile, most) ? SKYBOOK_OK : SKYBOOK_ERROR_MEMORY;

@@ -4,6 +4,7 @@
 #include "parts.h"
 
 #define SWEEPS 4
+#define SWEEPS_OF_MANY 2
 #define COVARIANCE_BITS 20
 
 static int64_t round14(int64_t product)
@@ -40,29 +41,13 @@ static uint32_t first_greatest(const int64_t scores[256])
     return best;
 }
 
-/* Columns `one` and `other` of the basis: their product with the covariance, in 1/2^28. */
-static int64_t product(skybook_square covariance, skybook_square basis, uint32_t bands, uint32_t one,
-                       uint32_t other)
+void skybook_turn(skybook_square basis, uint32_t bands, uint32_t one, uint32_t other,
+                  const int64_t form[3])
 {
-    int64_t sum = 0;
-    for (uint32_t i = 0; i < bands; i++) {
-        for (uint32_t j = 0; j < bands; j++) {
-            sum += basis[i][one] * covariance[i][j] * basis[j][other];
-        }
-    }
-    return sum >> 28;
-}
-
-static void rotate_columns(skybook_square covariance, skybook_square basis, uint32_t bands,
-                           uint32_t one, uint32_t other)
-{
-    const int64_t pp = product(covariance, basis, bands, one, one);
-    const int64_t pq = product(covariance, basis, bands, one, other);
-    const int64_t qq = product(covariance, basis, bands, other, other);
     int64_t scores[256];
     for (uint32_t t = 0; t < 256; t++) {
         const int64_t c = skybook_cosines[t], s = skybook_sines[t];
-        scores[t] = pp * (c * c) + pq * (2 * c * s) + qq * (s * s);
+        scores[t] = form[0] * (c * c) + form[1] * (2 * c * s) + form[2] * (s * s);
     }
     const uint32_t t = first_greatest(scores);
     const int64_t c = skybook_cosines[t], s = skybook_sines[t];
@@ -73,6 +58,25 @@ static void rotate_columns(skybook_square covariance, skybook_square basis, uint
     }
 }
 
+/* Turn columns `one` and `other` of the basis to where the variance of the first is greatest. */
+static void turn_to_greatest(skybook_square covariance, skybook_square basis, uint32_t bands,
+                             uint32_t one, uint32_t other)
+{
+    int64_t pp = 0, pq = 0, qq = 0;
+    for (uint32_t i = 0; i < bands; i++) {
+        int64_t with_p = 0, with_q = 0;
+        for (uint32_t j = 0; j < bands; j++) {
+            with_p += covariance[i][j] * basis[j][one];
+            with_q += covariance[i][j] * basis[j][other];
+        }
+        pp += basis[i][one] * with_p;
+        pq += basis[i][one] * with_q;
+        qq += basis[i][other] * with_q;
+    }
+    const int64_t form[3] = {pp >> 28, pq >> 28, qq >> 28};
+    skybook_turn(basis, bands, one, other, form);
+}
+
 static void identity(skybook_square matrix, uint32_t bands)
 {
     memset(matrix, 0, sizeof(skybook_square));
@@ -81,20 +85,22 @@ static void identity(skybook_square matrix, uint32_t bands)
     }
 }
 
-/* Angles of the basis that makes a covariance diagonal, by Jacobi rotations. */
-void skybook_choose_angles(skybook_square covariance, uint32_t bands,
-                           uint8_t angles[SKYBOOK_ANGLES])
+void skybook_find_basis(skybook_square covariance, uint32_t bands, skybook_square basis)
 {
-    skybook_square basis;
     scale(covariance, bands);
     identity(basis, bands);
-    for (uint32_t sweep = 0; sweep < SWEEPS; sweep++) {
+    const uint32_t sweeps = bands < SKYBOOK_MANY_BANDS ? SWEEPS : SWEEPS_OF_MANY;
+    for (uint32_t sweep = 0; sweep < sweeps; sweep++) {
         for (uint32_t one = 0; one < bands; one++) {
             for (uint32_t other = one + 1; other < bands; other++) {
-                rotate_columns(covariance, basis, bands, one, other);
+                turn_to_greatest(covariance, basis, bands, one, other);
             }
         }
     }
+}
+
+void skybook_name_angles(skybook_square basis, uint32_t bands, uint8_t angles[SKYBOOK_ANGLES])
+{
     uint32_t number = 0;
     for (uint32_t one = 0; one < bands; one++) {
         for (uint32_t other = one + 1; other < bands; other++) {

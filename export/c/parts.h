@@ -81,11 +81,23 @@ static inline const uint16_t *skybook_line(const struct skybook_encoder *encoder
     return encoder->samples[band * encoder->form.tile + row];
 }
 
-/* bandtransform.c: angles of a covariance; the matrix that they name, bands by components. */
+/* bandtransform.c: the basis, bands by components, that makes a covariance diagonal; two components
+ * turned towards each other, to where a form pp cos^2 + 2 pq cos sin + qq sin^2 is greatest; the angles
+ * of a basis, which is used up; the matrix that they name, bands by components. */
+#define SKYBOOK_MANY_BANDS 8u /* from so many on the basis is refined */
 typedef int64_t skybook_square[SKYBOOK_MAX_BANDS][SKYBOOK_MAX_BANDS];
-void skybook_choose_angles(skybook_square covariance, uint32_t bands,
-                           uint8_t angles[SKYBOOK_ANGLES]);
+void skybook_find_basis(skybook_square covariance, uint32_t bands, skybook_square basis);
+void skybook_turn(skybook_square basis, uint32_t bands, uint32_t one, uint32_t other,
+                  const int64_t form[3]);
+void skybook_name_angles(skybook_square basis, uint32_t bands, uint8_t angles[SKYBOOK_ANGLES]);
 void skybook_make_matrix(const uint8_t angles[SKYBOOK_ANGLES], uint32_t bands, skybook_square rows);
+
+#if SKYBOOK_MAX_BANDS >= 8
+/* bandrefine.c: a basis of many bands turned on, so that the components of the deviations in work take
+ * fewer bits. */
+void skybook_refine(const struct skybook_form *form, struct skybook_work *work,
+                    const struct skybook_tile *tile, skybook_square basis);
+#endif
 
 /* adaptive.c: a tile's nodata, means, angles; leaves the components and their shift. */
 enum skybook_status skybook_front_end(struct skybook_encoder *encoder, uint32_t column);

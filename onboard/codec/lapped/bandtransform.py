@@ -4,7 +4,7 @@ Encoder and decoder derive the same matrix from the angles. Arrays hold many til
 float64 is used it carries integers below 2^53, so its sums and products are exact.
 """
 
-from itertools import combinations
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,9 @@ ANGLES = 256
 UNTURNED = ANGLES // 2
 """The angle 0."""
 SHIFT = 14
-_SWEEPS = 4
+MANY = 8
+"""From so many bands on what a KLT gives is refined, see `bandrefine`."""
+_SWEEPS, _SWEEPS_OF_MANY = 4, 2
 _COVARIANCE_BITS = 20
 _GRADIENT_BITS = 8
 _SOME = 4
@@ -44,6 +46,7 @@ def _circle() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
 
 
 _COS, _SIN = _circle()
+_TURNS = np.stack([_COS * _COS, 2 * _COS * _SIN, _SIN * _SIN]).astype(np.float64)
 
 
 def angle_count(bands: int) -> int:
@@ -155,21 +158,44 @@ def _pairs(values: NDArray[Any], axis: int) -> tuple[NDArray[Any], NDArray[Any]]
 
 def choose(covariance: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Return the angles (tiles, angles) of the KLT of each covariance."""
-    basis = _eigenvectors(covariance)
+    return angles_of(klt(covariance))
+
+
+def angles_of(basis: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Return the angles (tiles, angles) of each basis (tiles, bands, components), to be used up."""
     bands = basis.shape[1]
     angles = np.empty((len(basis), angle_count(bands)), np.uint8)
-    for number, (one, other) in enumerate(combinations(range(bands), 2)):
-        upper, lower = basis[:, one, one, None], basis[:, other, one, None]
-        chosen = np.abs(upper * _COS + lower * _SIN).argmax(axis=1)
-        angles[:, number] = chosen
+    for first, second in rounds(bands):
+        upper, lower = basis[:, first, first, None], basis[:, second, first, None]
+        chosen = np.abs(upper * _COS + lower * _SIN).argmax(axis=2)
+        angles[:, _numbers(first, second, bands)] = chosen
         cosine, sine = _COS[chosen, None], _SIN[chosen, None]
-        upper, lower = basis[:, one].copy(), basis[:, other].copy()
-        basis[:, one] = _round(cosine * upper + sine * lower)
-        basis[:, other] = _round(cosine * lower - sine * upper)
+        upper, lower = basis[:, first], basis[:, second]
+        basis[:, first] = _round(cosine * upper + sine * lower)
+        basis[:, second] = _round(cosine * lower - sine * upper)
     return angles
 
 
-def _eigenvectors(covariance: NDArray[np.int64]) -> NDArray[np.int64]:
+def _numbers(first: NDArray[np.intp], second: NDArray[np.intp], bands: int) -> NDArray[np.intp]:
+    """Return the numbers of pairs in the order (0, 1), (0, 2), ..., (1, 2), ..."""
+    return first * (2 * bands - 1 - first) // 2 + second - first - 1
+
+
+@cache
+def rounds(bands: int) -> tuple[tuple[NDArray[np.intp], NDArray[np.intp]], ...]:
+    """Return all pairs p < q of bands, (first, second), in rounds that are turned at once.
+
+    What comes out is that of the order (0, 1), (0, 2), ..., (1, 2), ...: pairs of a round have no
+    band in common, and two that have one stand in that order.
+    """
+    found = []
+    for total in range(1, 2 * bands - 2):
+        first = np.arange(max(total - bands + 1, 0), (total + 1) // 2)
+        found.append((first, total - first))
+    return tuple(found)
+
+
+def klt(covariance: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the basis (tiles, bands, components), the strongest first, by Jacobi rotations."""
     tiles, bands, _ = covariance.shape
     largest = np.maximum(np.einsum("tbb->tb", covariance).max(axis=1), 1)
@@ -177,19 +203,40 @@ def _eigenvectors(covariance: NDArray[np.int64]) -> NDArray[np.int64]:
     scaled = covariance >> np.maximum(bits - _COVARIANCE_BITS, 0)[:, None, None]
     basis = np.zeros((tiles, bands, bands), np.int64)
     basis[:, range(bands), range(bands)] = 1 << SHIFT
-    # Variances have 24 bits at most, and 28 of fraction: exact in float64.
-    turns = np.stack([_COS * _COS, 2 * _COS * _SIN, _SIN * _SIN]).astype(np.float64)
-    for _ in range(_SWEEPS):
-        for one, other in combinations(range(bands), 2):
-            pair = basis[:, :, (one, other)]
-            within = (pair.transpose(0, 2, 1) @ scaled @ pair) >> (2 * SHIFT)
-            three = within.reshape(tiles, 4)[:, (0, 1, 3)].astype(np.float64)
-            chosen = (three @ turns).argmax(axis=1)
-            cosine, sine = _COS[chosen, None], _SIN[chosen, None]
-            p, q = pair[..., 0], pair[..., 1]
-            basis[:, :, one] = _round(cosine * p + sine * q)
-            basis[:, :, other] = _round(cosine * q - sine * p)
+    exact = scaled.astype(np.float64)  # products with two components stay below 2^53
+    for _ in range(_SWEEPS if bands < MANY else _SWEEPS_OF_MANY):
+        for first, second in rounds(bands):
+            columns = basis.astype(np.float64)
+            with_all = exact @ columns
+            form = np.stack(
+                [
+                    (columns[:, :, one] * with_all[:, :, other]).sum(axis=1)
+                    for one, other in ((first, first), (first, second), (second, second))
+                ],
+                axis=-1,
+            )
+            turn(basis, first, second, best(np.floor(form * 2.0 ** (-2 * SHIFT))))
     return basis
+
+
+def best(form: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return the turn at which each quadratic form (..., 3), of at most 24 bits, is greatest."""
+    # With 28 bits of fraction: exact in float64.
+    found: NDArray[np.intp] = (form @ _TURNS).argmax(axis=-1)
+    return found
+
+
+def turn(
+    basis: NDArray[np.int64],
+    first: NDArray[np.intp],
+    second: NDArray[np.intp],
+    chosen: NDArray[np.intp],
+) -> None:
+    """Turn pairs of components of each basis, in place; `chosen` is (tiles, pairs)."""
+    cosine, sine = _COS[chosen][:, None], _SIN[chosen][:, None]
+    p, q = basis[:, :, first], basis[:, :, second]
+    basis[:, :, first] = _round(cosine * p + sine * q)
+    basis[:, :, second] = _round(cosine * q - sine * p)
 
 
 def _round(products: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -203,10 +250,10 @@ def matrix(angles: NDArray[np.uint8], bands: int) -> NDArray[np.int64]:
     rows[:, range(bands), range(bands)] = 1 << SHIFT
     if (angles == UNTURNED).all():
         return rows
-    pairs = list(combinations(range(bands), 2))
-    for number, (one, other) in reversed(list(enumerate(pairs))):
-        cosine, sine = (t[angles[:, number], None] for t in (_COS, _SIN))
-        upper, lower = rows[:, one].copy(), rows[:, other].copy()
-        rows[:, one] = _round(cosine * upper - sine * lower)
-        rows[:, other] = _round(cosine * lower + sine * upper)
+    for first, second in reversed(rounds(bands)):
+        chosen = angles[:, _numbers(first, second, bands), None]
+        cosine, sine = _COS[chosen], _SIN[chosen]
+        upper, lower = rows[:, first], rows[:, second]
+        rows[:, first] = _round(cosine * upper - sine * lower)
+        rows[:, second] = _round(cosine * lower + sine * upper)
     return rows.transpose(0, 2, 1)

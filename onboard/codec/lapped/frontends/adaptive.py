@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.codec.lapped import bandtransform
+from onboard.codec.lapped import bandrefine, bandtransform
 from onboard.codec.lapped.context import BLOCK
 from onboard.codec.lapped.frontends import alignment
 from onboard.codec.lapped.frontends.frontend import Analysed, LappedSide
@@ -95,7 +95,7 @@ class AdaptiveFrontEnd:
         if self.aligned:
             filled = alignment.align(filled)
             deviations = np.ascontiguousarray(filled[:, :, :rows, :cols])
-        angles = bandtransform.choose(bandtransform.measure(deviations, present))
+        angles = bandrefine.angles(deviations, present)
         return scaled(means, angles, turned(filled, angles))
 
     def untouched(self, tiles: NDArray[Any], present: NDArray[np.bool_]) -> None:
