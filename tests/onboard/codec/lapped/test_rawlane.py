@@ -39,6 +39,7 @@ def planned(lapped: LappedTileCoder, tile: NDArray[np.uint16], finer: int, one_l
 
 
 @given(st.lists(st.integers(-32_768, 32_767), max_size=70))
+@settings(deadline=None)
 def test_residuals_come_back(values: list[int]) -> None:
     residuals = np.array(values, np.int32)
     packed = rawlane.pack(residuals)
