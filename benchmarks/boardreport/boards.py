@@ -110,9 +110,9 @@ def _measured(resources: Sequence[Found]) -> Iterator[Speed]:
 
 
 def _on_boards(boards: Sequence[Found]) -> Iterator[Speed]:
-    """Yield what the C encoder did on boards, plain and along a trellis."""
+    """Yield what the C encoder did on boards: plain, along a trellis, and lossless if it can."""
     for found in boards:
-        for how in ("plain", "trellis"):
+        for how in ("plain", "trellis", *(("lossless",) if "lossless" in found else ())):
             speed, stack = found[how], found["peak_stack_bytes"]
             note = f"median {speed['mpixel_per_s']:.2f} Mpixel/s, {found['state_bytes']:,} B state"
             if stack is not None:

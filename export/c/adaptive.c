@@ -17,12 +17,13 @@ static int64_t round14(int64_t product)
     return (product + 8192) >> 14;
 }
 
-/* Mark the pixels of which all bands are nodata; return how many are not. */
-static uint32_t find_nodata(struct skybook_encoder *encoder, uint32_t column)
+/* Mark the pixels of which all bands are nodata, say so of the tile; return how many are not. */
+uint32_t skybook_find_nodata(struct skybook_encoder *encoder, uint32_t column)
 {
-    const struct skybook_tile *tile = &encoder->tiles[column];
+    struct skybook_tile *tile = &encoder->tiles[column];
     uint8_t *nodata = encoder->work.nodata;
     const uint32_t pixels = (uint32_t)tile->rows * tile->cols;
+    tile->state = SKYBOOK_ALL_VALID;
     if (!encoder->options.has_nodata) {
         memset(nodata, 0, pixels);
         return pixels;
@@ -42,6 +43,9 @@ static uint32_t find_nodata(struct skybook_encoder *encoder, uint32_t column)
     uint32_t valid = 0;
     for (uint32_t i = 0; i < pixels; i++) {
         valid += nodata[i] == 0;
+    }
+    if (valid < pixels) {
+        tile->state = valid > 0 ? SKYBOOK_SOME_NODATA : SKYBOOK_ALL_NODATA;
     }
     return valid;
 }
@@ -348,13 +352,10 @@ enum skybook_status skybook_front_end(struct skybook_encoder *encoder, uint32_t 
     struct skybook_tile *tile = &encoder->tiles[column];
     struct skybook_work *work = &encoder->work;
     const struct skybook_form *form = &encoder->form;
-    const uint32_t valid = find_nodata(encoder, column);
+    const uint32_t valid = skybook_find_nodata(encoder, column);
     if (valid == 0) {
-        tile->state = SKYBOOK_ALL_NODATA;
         return SKYBOOK_OK;
     }
-    const bool gaps = valid < (uint32_t)tile->rows * tile->cols;
-    tile->state = gaps ? SKYBOOK_SOME_NODATA : SKYBOOK_ALL_VALID;
     for (uint32_t band = 0; band < form->bands; band++) {
         if (!tile->measured && !find_mean(encoder, column, band, valid)) {
             return SKYBOOK_ERROR_INPUT;

@@ -39,9 +39,12 @@ struct counter {
     int file;
 };
 
+enum how { PLAIN, TRELLIS, LOSSLESS };
+
 static uint16_t *image;
 static struct skybook_encoder *tested;
-static bool along, encoded;
+static enum how signalled;
+static bool encoded;
 
 static int discard(void *user, const uint8_t *bytes, size_t length)
 {
@@ -51,13 +54,14 @@ static int discard(void *user, const uint8_t *bytes, size_t length)
 }
 
 /* Encode the image once; its bytes, 0 if it fails. */
-static unsigned long encode(bool trellis)
+static unsigned long encode(enum how how)
 {
     struct skybook_options options;
     unsigned long bytes = 0;
     skybook_defaults(&options, WIDTH);
     options.packets = true;
-    options.trellis = trellis;
+    options.trellis = how == TRELLIS;
+    options.max_error.count = how == LOSSLESS ? 1 : 0;
     skybook_init(tested, &options, discard, &bytes);
     skybook_push(tested, image, LINES, WIDTH, (size_t)BANDS * WIDTH, 1);
     return skybook_finish(tested) == SKYBOOK_OK ? bytes : 0;
@@ -68,7 +72,8 @@ static bool make_image(void)
 {
     image = malloc(sizeof(*image) * BANDS * WIDTH * LINES);
     size_t alike = 0; /* golden tiles of so many bands, which come first */
-    while (alike < SKYBOOK_GOLDENS && skybook_goldens[alike].bands == BANDS) {
+    while (alike < SKYBOOK_GOLDENS && skybook_goldens[alike].bands == BANDS &&
+           skybook_goldens[alike].max_error < 0) {
         alike++;
     }
     for (size_t i = 0; image != NULL && i < (size_t)BANDS * WIDTH * LINES; i++) {
@@ -122,14 +127,14 @@ static double count(const struct counter *counter)
 }
 
 /* Encode again and again for some time. */
-static struct cost run(bool trellis, const struct counter *counter, double least)
+static struct cost run(enum how how, const struct counter *counter, double least)
 {
     struct cost cost = {0, 0};
     const double first = count(counter);
     const clock_t begun = clock();
     unsigned long times = 0;
     do {
-        encode(trellis);
+        encode(how);
         times++;
         cost.seconds = (double)(clock() - begun) / CLOCKS_PER_SEC;
     } while (cost.seconds < least);
@@ -145,12 +150,12 @@ static int by_seconds(const void *one, const void *other)
     return (a > b) - (a < b);
 }
 
-static void print_speed(const char *name, bool trellis, const struct counter *counter, bool quick)
+static void print_speed(const char *name, enum how how, const struct counter *counter, bool quick)
 {
     struct cost costs[RUNS];
     const int runs = quick ? 1 : RUNS;
     for (int i = 0; i < runs; i++) {
-        costs[i] = run(trellis, counter, quick ? 0 : LEAST_SECONDS);
+        costs[i] = run(how, counter, quick ? 0 : LEAST_SECONDS);
     }
     qsort(costs, (size_t)runs, sizeof(costs[0]), by_seconds);
     const struct cost *middle = &costs[runs / 2];
@@ -161,7 +166,7 @@ static void print_speed(const char *name, bool trellis, const struct counter *co
     } else {
         printf("\"cycles_per_pixel\": null, ");
     }
-    printf("\"bytes\": %lu},\n", encode(trellis));
+    printf("\"bytes\": %lu},\n", encode(how));
 }
 
 #if defined(SKYBOOK_POSIX) && defined(SA_ONSTACK)
@@ -169,13 +174,13 @@ static void on_stack(int number)
 {
     (void)number;
     if (encoded) {
-        encode(along);
+        encode(signalled);
     }
 }
 
 /* Bytes of stack that a handler of signals touches which encodes, or does not, on a stack that is
  * painted. */
-static long touched(uint8_t *stack, bool encodes, bool trellis)
+static long touched(uint8_t *stack, bool encodes, enum how how)
 {
     struct sigaction action, before;
     stack_t own, former;
@@ -187,7 +192,7 @@ static long touched(uint8_t *stack, bool encodes, bool trellis)
     action.sa_handler = on_stack;
     action.sa_flags = SA_ONSTACK;
     encoded = encodes;
-    along = trellis;
+    signalled = how;
     if (sigaltstack(&own, &former) != 0 || sigaction(SIGUSR1, &action, &before) != 0) {
         return -1;
     }
@@ -207,9 +212,11 @@ static long peak_stack(void)
     uint8_t *stack = malloc(STACK_BYTES);
     long most = -1;
     if (stack != NULL) {
-        const long empty = touched(stack, false, false);
-        const long plain = touched(stack, true, false), trellis = touched(stack, true, true);
-        most = empty < 0 ? -1 : (plain > trellis ? plain : trellis) - empty;
+        const long empty = touched(stack, false, PLAIN);
+        for (enum how how = PLAIN; how <= (SKYBOOK_BOUNDED ? LOSSLESS : TRELLIS); how++) {
+            const long found = touched(stack, true, how);
+            most = empty >= 0 && found - empty > most ? found - empty : most;
+        }
     }
     free(stack);
     return most;
@@ -286,8 +293,11 @@ int skybook_bench_command(struct skybook_encoder *encoder, bool quick)
     } else {
         puts("  \"cycles\": null,");
     }
-    print_speed("plain", false, &counter, quick);
-    print_speed("trellis", true, &counter, quick);
+    print_speed("plain", PLAIN, &counter, quick);
+    print_speed("trellis", TRELLIS, &counter, quick);
+    if (SKYBOOK_BOUNDED) {
+        print_speed("lossless", LOSSLESS, &counter, quick);
+    }
     const long stack = peak_stack();
     if (stack >= 0) {
         printf("  \"peak_stack_bytes\": %ld,\n", stack);

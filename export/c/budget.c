@@ -71,7 +71,7 @@ static enum skybook_status open_search(struct skybook_encoder *encoder)
     for (uint32_t column = 0; column < encoder->columns && status == SKYBOOK_OK; column++) {
         status = skybook_analyse(encoder, column);
         const struct skybook_tile *tile = &encoder->tiles[column];
-        if (status == SKYBOOK_OK && tile->state != SKYBOOK_ALL_NODATA) {
+        if (status == SKYBOOK_OK && skybook_has_step(tile)) {
             guess(&encoder->form, &encoder->work, tile, encoder->options.trellis,
                   search->guess[search->count]);
             search->finest[search->count] = tile->finest;

@@ -28,7 +28,8 @@ static enum skybook_status load(struct skybook_encoder *encoder, uint32_t column
                : skybook_transform(&encoder->form, &encoder->work, tile);
 }
 
-/* Analyse a tile for the first time, and add the segments that no step changes. */
+/* Analyse a tile for the first time, and add the segments that no step changes: all of one within a
+ * bound. */
 enum skybook_status skybook_analyse(struct skybook_encoder *encoder, uint32_t column)
 {
     struct skybook_tile *tile = &encoder->tiles[column];
@@ -36,7 +37,13 @@ enum skybook_status skybook_analyse(struct skybook_encoder *encoder, uint32_t co
     memset(tile, 0, sizeof(*tile));
     tile->rows = (uint16_t)encoder->held;
     tile->cols = (uint16_t)(left < encoder->form.tile ? left : encoder->form.tile);
-    enum skybook_status status = load(encoder, column);
+    tile->bounded = skybook_bound_of(encoder, column) != NULL;
+    enum skybook_status status = SKYBOOK_OK;
+    if (tile->bounded) {
+        skybook_find_nodata(encoder, column);
+    } else {
+        status = load(encoder, column);
+    }
     if (status != SKYBOOK_OK) {
         return status;
     }
@@ -47,7 +54,9 @@ enum skybook_status skybook_analyse(struct skybook_encoder *encoder, uint32_t co
         status = skybook_code_mask(encoder, column);
     }
     tile->fixed_stop = encoder->strip_used;
-    return status;
+    return status == SKYBOOK_OK && tile->bounded && tile->state != SKYBOOK_ALL_NODATA
+               ? skybook_code_bounded(encoder, column)
+               : status;
 }
 
 /* The bytes that the lane of some units will take, as a rule at most, and whether it is raw. */
@@ -282,6 +291,9 @@ static enum skybook_status code(struct skybook_encoder *encoder, uint32_t column
 enum skybook_status skybook_code(struct skybook_encoder *encoder, uint32_t column)
 {
     struct skybook_tile *tile = &encoder->tiles[column];
+    if (!skybook_has_room_for_side(encoder)) { /* of a scene that has tiles within a bound beside it */
+        return SKYBOOK_ERROR_USAGE;
+    }
     enum skybook_status status = load(encoder, column);
     if (status != SKYBOOK_OK) {
         return status;
@@ -305,7 +317,7 @@ enum skybook_status skybook_code_missing(struct skybook_encoder *encoder)
     enum skybook_status status = SKYBOOK_OK;
     for (uint32_t column = 0; column < encoder->columns && status == SKYBOOK_OK; column++) {
         struct skybook_tile *tile = &encoder->tiles[column];
-        if (tile->state != SKYBOOK_ALL_NODATA && tile->coded == tile->coded_stop) {
+        if (skybook_has_step(tile) && tile->coded == tile->coded_stop) {
             status = skybook_code(encoder, column);
             if (status == SKYBOOK_OK && tile->coded == tile->coded_stop) {
                 status = SKYBOOK_ERROR_LIMIT;

@@ -8,6 +8,9 @@
 #define CONTROL_BYTES 2
 #define WORD 8 /* a word that an option takes, at most, and its end */
 #define MOST_BYTES ((uint64_t)1 << 40)
+#define MOST_BOUND 32767
+#define ROOT_DIGITS 6 /* after the point */
+#define MILLION 1000000u
 
 const char *const skybook_usage =
     "usage: skybook INPUT -o OUTPUT --width N [options]\n"
@@ -33,6 +36,11 @@ const char *const skybook_usage =
     "  --ratio R               raw bytes over bytes (20.48)\n"
     "  --bytes N --lines N     bytes of the whole stream, of so many lines, instead\n"
     "  --step-code N           one step, 0..255, for all tiles instead\n"
+    "  --max-error D           DN that no sample is off by more than, instead: 0 is lossless; D1,D2,...\n"
+    "                          of each band; sqrt:K is K times the root of the sample\n"
+    "  --region-max-error X0,Y0,X1,Y1 D\n"
+    "                          such a bound for the tiles that touch a box of pixels (of a mosaic: of\n"
+    "                          cells; X1, Y1 not included), within the rate of the rest; up to 8\n"
     "  --segment-bytes N       most bytes of a segment (1000)\n"
     "  --one-layer             one layer to a segment\n"
     "  --trellis               choose indices along a trellis: smaller, but slower\n"
@@ -69,6 +77,95 @@ static bool number(const char *text, uint64_t least, uint64_t most, uint64_t *va
         *value = 10 * *value + (uint64_t)(*c - '0');
     }
     return *value >= least && *value <= most;
+}
+
+/* Read numbers of up to `digits` digits with commas between; how many there are, 0 if that is not what it
+ * is or there are more than `most`. */
+static uint32_t read_numbers(const char *text, uint32_t digits, uint32_t most, uint32_t *values)
+{
+    uint32_t count = 0;
+    for (;;) {
+        uint32_t length = 0, value = 0;
+        for (; *text >= '0' && *text <= '9' && length < digits; text++, length++) {
+            value = 10 * value + (uint32_t)(*text - '0');
+        }
+        if (length == 0 || count == most) {
+            return 0;
+        }
+        values[count++] = value;
+        if (*text != ',') {
+            return *text == '\0' ? count : 0;
+        }
+        text++;
+    }
+}
+
+/* Read K of sqrt:K, in 1/256, rounded: up to three digits, and six after a point. */
+static bool read_root(const char *text, struct skybook_bound *bound)
+{
+    char whole[4] = {0};
+    uint32_t value = 0, part = 0, length = 0;
+    while (length < 3 && text[length] >= '0' && text[length] <= '9') {
+        whole[length] = text[length];
+        length++;
+    }
+    if (read_numbers(whole, 3, 1, &value) == 0) {
+        return false;
+    }
+    text += length;
+    if (*text == '.') {
+        const size_t digits = strlen(text + 1);
+        if (read_numbers(text + 1, ROOT_DIGITS, 1, &part) == 0) {
+            return false;
+        }
+        for (size_t i = digits; i < ROOT_DIGITS; i++) {
+            part *= 10;
+        }
+    } else if (*text != '\0') {
+        return false;
+    }
+    const uint64_t millionths = (uint64_t)value * MILLION + part;
+    const uint64_t root = (2 * 256 * millionths + MILLION) / (2 * MILLION);
+    bound->count = 1;
+    bound->root = (uint16_t)(root & 0xFFFFu);
+    return root >= 1 && root <= 65535;
+}
+
+/* Read a bound: D, D1,D2,... or sqrt:K. */
+static bool read_bound(const char *text, struct skybook_bound *bound)
+{
+    uint32_t each[SKYBOOK_MAX_BANDS] = {0};
+    memset(bound, 0, sizeof(*bound));
+    if (strncmp(text, "sqrt:", 5) == 0) {
+        return read_root(text + 5, bound);
+    }
+    bound->count = (uint16_t)read_numbers(text, 5, SKYBOOK_MAX_BANDS, each);
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < bound->count; i++) {
+        bound->each[i] = (uint16_t)(each[i] & 0xFFFFu);
+        most = each[i] > most ? each[i] : most;
+    }
+    return bound->count > 0 && most <= MOST_BOUND;
+}
+
+/* Read a box and its bound. */
+static bool read_box(const char *box, const char *bound, struct skybook_options *options)
+{
+    uint32_t sides[4] = {0};
+    if (options->boxes == SKYBOOK_MAX_BOXES) {
+        fputs("--region-max-error: more boxes than this build takes; make MACROS=-DSKYBOOK_MAX_BOXES=N\n",
+              stderr);
+        return false;
+    }
+    struct skybook_box *found = &options->box[options->boxes++];
+    if (read_numbers(box, 8, 4, sides) != 4) {
+        return false;
+    }
+    found->left = sides[0];
+    found->top = sides[1];
+    found->right = sides[2];
+    found->bottom = sides[3];
+    return found->left < found->right && found->top < found->bottom && read_bound(bound, &found->bound);
 }
 
 static bool read_time(const char *text, struct skybook_options *options)
@@ -222,6 +319,8 @@ static bool take_option(struct skybook_command *command, const char *name, const
         options->height = (uint32_t)n;
     } else if (strcmp(name, "--step-code") == 0 && number(value, 0, 255, &n)) {
         options->step_code = (int16_t)n;
+    } else if (strcmp(name, "--max-error") == 0 && read_bound(value, &options->max_error)) {
+        return true;
     } else if (strcmp(name, "--segment-bytes") == 0 && number(value, 0, 65551, &n)) {
         options->segment_bytes = (uint32_t)n;
     } else if (strcmp(name, "--scene-id") == 0 && number(value, 0, 65535, &n)) {
@@ -252,7 +351,7 @@ static bool ends_in_pkt(const char *name)
 static bool is_rate(const char *name)
 {
     return strcmp(name, "--ratio") == 0 || strcmp(name, "--bytes") == 0 ||
-           strcmp(name, "--step-code") == 0;
+           strcmp(name, "--step-code") == 0 || strcmp(name, "--max-error") == 0;
 }
 
 /* Fill in the bits of samples, and the `usual` bands; from what is told of a mosaic to what is told of its planes. False
@@ -316,7 +415,7 @@ bool skybook_parse(struct skybook_command *command, int count, char **arguments)
         }
         if (is_rate(name)) {
             if (rate != NULL && strcmp(rate, name) != 0) {
-                fprintf(stderr, "rate: expected one of a ratio, bytes and a step, found several\n");
+                fprintf(stderr, "rate: expected one of a ratio, bytes, a step and a bound, found several\n");
                 return false;
             }
             rate = name;
@@ -331,6 +430,9 @@ bool skybook_parse(struct skybook_command *command, int count, char **arguments)
             command->input = name;
         } else if (i + 1 < count && take_option(command, name, arguments[i + 1])) {
             i++;
+        } else if (i + 2 < count && strcmp(name, "--region-max-error") == 0 &&
+                   read_box(arguments[i + 1], arguments[i + 2], &command->options)) {
+            i += 2;
         } else {
             fprintf(stderr, "option %s: unknown, or its value is\n", name);
             return false;

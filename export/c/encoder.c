@@ -8,6 +8,7 @@
 #define MIN_PACKET_BYTES 128
 #define MAX_PACKET_BYTES 65535
 #define MAX_LINE_PERIOD ((uint64_t)1 << 40)
+#define MAX_BOUND 32767u
 #define END_BYTES 12
 
 void skybook_defaults(struct skybook_options *options, uint32_t width)
@@ -24,6 +25,11 @@ void skybook_defaults(struct skybook_options *options, uint32_t width)
     options->step_code = -1;
 }
 
+static bool has_bounds(const struct skybook_options *options)
+{
+    return options->max_error.count > 0 || options->boxes > 0;
+}
+
 /* Whether samples are of a type, of as many bits, and no data a value of it. */
 static bool samples_fit(const struct skybook_options *o)
 {
@@ -34,6 +40,37 @@ static bool samples_fit(const struct skybook_options *o)
                                                       : (o->nodata + 128u) % 65536 < 256);
     return o->sample_type <= SKYBOOK_I8 && o->significant_bits >= 1 && o->significant_bits <= bits &&
            nodata && o->bayer <= SKYBOOK_PATTERNS && (o->bayer == 0 || o->bands == 4);
+}
+
+/* Whether a bound is one for all bands or one for each, or a root. */
+static bool bound_fits(const struct skybook_bound *bound, uint32_t bands)
+{
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < bound->count && i < SKYBOOK_MAX_BANDS; i++) {
+        most = bound->each[i] > most ? bound->each[i] : most;
+    }
+    return (bound->count == 1 || bound->count == bands) && most <= MAX_BOUND &&
+           (bound->root == 0 || most == 0);
+}
+
+static bool box_fits(const struct skybook_box *box, uint32_t bands)
+{
+    return box->left < box->right && box->top < box->bottom && bound_fits(&box->bound, bands);
+}
+
+/* Whether bounds are none, or of all samples and the only rate, or of boxes. */
+static bool bounds_fit(const struct skybook_options *o)
+{
+    bool boxes = o->boxes <= SKYBOOK_MAX_BOXES;
+    if (!has_bounds(o)) {
+        return true;
+    }
+    for (uint32_t i = 0; i < o->boxes && boxes; i++) {
+        boxes = box_fits(&o->box[i], o->bands);
+    }
+    const bool alone = o->boxes == 0 && o->budget == 0 && o->step_code < 0 && !o->trellis;
+    const bool fit = o->max_error.count > 0 ? alone && bound_fits(&o->max_error, o->bands) : boxes;
+    return SKYBOOK_BOUNDED ? fit : false;
 }
 
 static bool fits(const struct skybook_options *o)
@@ -52,7 +89,8 @@ static bool fits(const struct skybook_options *o)
     const bool bands = o->bands >= 1 && o->bands <= SKYBOOK_MAX_BANDS;
     return o->width >= 1 && bands && samples_fit(o) &&
            o->step_code <= SKYBOOK_COARSEST && o->height <= MAX_LINES &&
-           o->run <= SKYBOOK_MAX_RUN && segments && packets && rate && budget && before;
+           o->run <= SKYBOOK_MAX_RUN && segments && packets && rate && budget && before &&
+           bounds_fit(o);
 }
 
 /* Bytes kept back for a last row of tiles that may be short, at the coarsest step. */
@@ -117,10 +155,17 @@ static void go_on(struct skybook_encoder *encoder)
     encoder->packets = options->first_packet;
     encoder->bytes = options->spent;
     encoder->spare = kept_back(encoder) - (int64_t)options->spent;
-    if (encoder->lines > 0 && options->step_code < 0) {
+    if (encoder->lines > 0 && options->step_code < 0 && options->max_error.count == 0) {
         encoder->spare += budget_of(encoder, 0, encoder->lines);
     }
     encoder->spare = encoder->spare > 0 ? encoder->spare : 0;
+}
+
+/* Whether a segment has room for what is sent of a tile beside its symbols, where a step is chosen. */
+bool skybook_has_room_for_side(const struct skybook_encoder *encoder)
+{
+    return encoder->limit >= SKYBOOK_SEGMENT_OVERHEAD + SKYBOOK_WIDE_BYTES + SKYBOOK_EDGE_BYTES + 1 +
+                                 encoder->form.side_bytes;
 }
 
 /* Fill in what follows from the options. */
@@ -139,8 +184,7 @@ static enum skybook_status begin(struct skybook_encoder *encoder)
     if (options->packets && room < encoder->limit) {
         encoder->limit = room;
     }
-    if (encoder->limit < SKYBOOK_SEGMENT_OVERHEAD + SKYBOOK_WIDE_BYTES + SKYBOOK_EDGE_BYTES + 1 +
-                             encoder->form.side_bytes) {
+    if (!has_bounds(options) && !skybook_has_room_for_side(encoder)) {
         return SKYBOOK_ERROR_USAGE;
     }
     encoder->columns = (options->width + encoder->form.tile - 1) / encoder->form.tile;
@@ -172,7 +216,7 @@ static enum skybook_status code_at_step(struct skybook_encoder *encoder)
     enum skybook_status status = SKYBOOK_OK;
     for (uint32_t column = 0; column < encoder->columns && status == SKYBOOK_OK; column++) {
         status = skybook_analyse(encoder, column);
-        if (status == SKYBOOK_OK && encoder->tiles[column].state != SKYBOOK_ALL_NODATA) {
+        if (status == SKYBOOK_OK && skybook_has_step(&encoder->tiles[column])) {
             encoder->tiles[column].code = (uint8_t)encoder->options.step_code;
             status = skybook_code(encoder, column);
         }
@@ -185,9 +229,13 @@ static enum skybook_status code_at_step(struct skybook_encoder *encoder)
 }
 
 /* Whether all that stays as it is for a scene did. */
-static bool is_whole(const struct skybook_encoder *encoder)
+bool skybook_is_whole(const struct skybook_encoder *encoder)
 {
-    return skybook_tables_are_whole() && skybook_scene_is_whole(encoder);
+    bool tables = skybook_tables_are_whole();
+#if SKYBOOK_BOUNDED
+    tables = tables && (!has_bounds(&encoder->options) || skybook_bounded_tables_are_whole());
+#endif
+    return tables && skybook_scene_is_whole(encoder);
 }
 
 /* Make the scene header where it is not made yet. */
@@ -199,21 +247,29 @@ static void begin_scene(struct skybook_encoder *encoder)
     }
 }
 
+static enum skybook_status code_tiles(struct skybook_encoder *encoder)
+{
+    if (encoder->options.max_error.count > 0) {
+        return skybook_code_strip_bounded(encoder);
+    }
+    return encoder->options.step_code >= 0 ? code_at_step(encoder)
+                                           : skybook_code_within(encoder, take_budget(encoder));
+}
+
 /* Code and send the lines that are held. Tables are checked before they are used, as some are where
  * others are to be found, and before what they made is written. */
 static enum skybook_status code_strip(struct skybook_encoder *encoder)
 {
-    if (!is_whole(encoder)) {
+    if (!skybook_is_whole(encoder)) {
         return SKYBOOK_ERROR_MEMORY;
     }
     begin_scene(encoder);
     encoder->strip_used = 0;
     encoder->pieces_used = 0;
-    enum skybook_status status = encoder->options.step_code >= 0
-                                     ? code_at_step(encoder)
-                                     : skybook_code_within(encoder, take_budget(encoder));
+    encoder->packet_used = 0;
+    enum skybook_status status = code_tiles(encoder);
     if (status == SKYBOOK_OK) {
-        status = is_whole(encoder) ? skybook_send_strip(encoder, encoder->lines - encoder->held)
+        status = skybook_is_whole(encoder) ? skybook_send_strip(encoder, encoder->lines - encoder->held)
                                    : SKYBOOK_ERROR_MEMORY;
     }
     encoder->held = 0;

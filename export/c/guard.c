@@ -59,19 +59,37 @@ static bool same(struct skybook_check one, struct skybook_check other)
     return one.sum == other.sum && one.sums == other.sums;
 }
 
-/* Whether all tables are as they were emitted. */
+static bool is_little(void)
+{
+    const uint16_t one = 1;
+    uint8_t first = 0;
+    memcpy(&first, &one, 1);
+    return first == 1;
+}
+
+#define ADD(name) add(&check, skybook_##name, sizeof(skybook_##name));
+
+/* Whether all tables are as they were emitted, those for tiles within a bound left aside. */
 bool skybook_tables_are_whole(void)
 {
     static const struct skybook_check little = SKYBOOK_CHECK_LITTLE, big = SKYBOOK_CHECK_BIG;
-    const uint16_t one = 1;
-    uint8_t first = 0;
     struct skybook_check check = {0, 0};
-    memcpy(&first, &one, 1);
-#define ADD(name) add(&check, skybook_##name, sizeof(skybook_##name));
     SKYBOOK_TABLES(ADD)
-#undef ADD
-    return same(check, first == 1 ? little : big);
+    return same(check, is_little() ? little : big);
 }
+
+#if SKYBOOK_BOUNDED
+/* Whether those are. */
+bool skybook_bounded_tables_are_whole(void)
+{
+    static const struct skybook_check little = SKYBOOK_BOUNDED_CHECK_LITTLE;
+    static const struct skybook_check big = SKYBOOK_BOUNDED_CHECK_BIG;
+    struct skybook_check check = {0, 0};
+    SKYBOOK_BOUNDED_TABLES(ADD)
+    return same(check, is_little() ? little : big);
+}
+#endif
+#undef ADD
 
 static struct skybook_check of_scene(const struct skybook_encoder *encoder)
 {

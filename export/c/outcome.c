@@ -48,7 +48,7 @@ void skybook_note_strip(struct skybook_encoder *encoder, int64_t budget, int64_t
     uint32_t tiles = 0, finest = 0;
     for (uint32_t column = 0; column < encoder->columns; column++) {
         const struct skybook_tile *tile = &encoder->tiles[column];
-        if (tile->state == SKYBOOK_ALL_NODATA) {
+        if (!skybook_has_step(tile)) {
             continue;
         }
         const bool first = outcome->samples == 0;
@@ -59,7 +59,8 @@ void skybook_note_strip(struct skybook_encoder *encoder, int64_t budget, int64_t
         finest += tile->code <= tile->finest;
         tiles++;
     }
-    outcome->strips += tiles > 0;
-    outcome->missed += tiles > 0 && left < 0 && encoder->options.budget == 0;
+    const bool missed = left < 0 && encoder->options.budget == 0; /* tiles within a bound may take all */
+    outcome->strips += tiles > 0 || missed;
+    outcome->missed += missed;
     outcome->eased += tiles > 0 && finest == tiles && left > budget >> 6;
 }

@@ -32,8 +32,9 @@ static void begin_walk(struct walk *walk, struct skybook_encoder *encoder, bool 
     walk->list = 0;
     for (uint32_t column = 0; column < encoder->columns; column++) {
         const struct skybook_tile *tile = &encoder->tiles[column];
-        walk->next[2 * column] = planned ? tile->planned : tile->coded;
-        walk->stop[2 * column] = planned ? tile->planned_stop : tile->coded_stop;
+        const bool as_planned = planned && !tile->bounded;
+        walk->next[2 * column] = as_planned ? tile->planned : tile->coded;
+        walk->stop[2 * column] = as_planned ? tile->planned_stop : tile->coded_stop;
         walk->next[2 * column + 1] = tile->fixed;
         walk->stop[2 * column + 1] = tile->fixed_stop;
     }
@@ -42,7 +43,7 @@ static void begin_walk(struct walk *walk, struct skybook_encoder *encoder, bool 
 static struct item item_of(const struct walk *walk, uint32_t list)
 {
     struct item item;
-    if (walk->planned && list % 2 == 0) {
+    if (walk->planned && list % 2 == 0 && !walk->encoder->tiles[list / 2].bounded) {
         const struct skybook_piece *piece = &walk->encoder->pieces[walk->next[list]];
         item.place = (uint32_t)piece->layer << 16 | piece->first;
         item.length = piece->length;
@@ -209,13 +210,13 @@ enum skybook_status skybook_send(struct skybook_encoder *encoder, uint32_t line,
     return status == SKYBOOK_OK ? end_packet(encoder) : status;
 }
 
-enum skybook_status skybook_send_strip(struct skybook_encoder *encoder, uint32_t line)
+/* Send what is coded; the last packet stays to be filled up. */
+enum skybook_status skybook_send_part(struct skybook_encoder *encoder, uint32_t line)
 {
     struct walk walk;
     struct item item = {0, 0, NULL};
     enum skybook_status status = SKYBOOK_OK;
     begin_walk(&walk, encoder, false);
-    encoder->packet_used = 0;
     while (status == SKYBOOK_OK && next_item(&walk, &item)) {
         if (encoder->segments % HEADER_EVERY == 0) {
             status = add(encoder, line, encoder->head, encoder->head_length);
@@ -224,5 +225,11 @@ enum skybook_status skybook_send_strip(struct skybook_encoder *encoder, uint32_t
             status = add(encoder, line, item.bytes, item.length);
         }
     }
+    return status;
+}
+
+enum skybook_status skybook_send_strip(struct skybook_encoder *encoder, uint32_t line)
+{
+    const enum skybook_status status = skybook_send_part(encoder, line);
     return status == SKYBOOK_OK ? end_packet(encoder) : status;
 }

@@ -99,7 +99,9 @@ void skybook_refine(const struct skybook_form *form, struct skybook_work *work,
                     const struct skybook_tile *tile, skybook_square basis);
 #endif
 
-/* adaptive.c: a tile's nodata, means, angles; leaves the components and their shift. */
+/* adaptive.c: marks a tile's nodata, how many pixels are none; its means, angles; leaves the components
+ * and their shift. */
+uint32_t skybook_find_nodata(struct skybook_encoder *encoder, uint32_t column);
 enum skybook_status skybook_front_end(struct skybook_encoder *encoder, uint32_t column);
 
 /* alignment.c: the deviations of the planes of a Bayer mosaic, filled up and moved. */
@@ -110,6 +112,7 @@ uint64_t skybook_words(const void *memory, size_t length);
 uint64_t skybook_words_of_line(const struct skybook_encoder *encoder, uint32_t column,
                              const uint16_t *line);
 bool skybook_tables_are_whole(void);
+bool skybook_bounded_tables_are_whole(void);
 void skybook_seal_scene(struct skybook_encoder *encoder);
 void skybook_seal_progress(struct skybook_encoder *encoder);
 bool skybook_scene_is_whole(const struct skybook_encoder *encoder);
@@ -190,8 +193,25 @@ void skybook_close_piece_gaps(struct skybook_encoder *encoder);
 void skybook_end_segment(struct skybook_encoder *encoder, const struct skybook_segment *segment,
                          size_t length);
 
+/* bounded.c: by how much the samples of a tile may be off, NULL where a step is chosen; codes a tile that
+ * has data, or a whole strip, within its bound. */
+const struct skybook_bound *skybook_bound_of(const struct skybook_encoder *encoder, uint32_t column);
+enum skybook_status skybook_code_bounded(struct skybook_encoder *encoder, uint32_t column);
+enum skybook_status skybook_code_strip_bounded(struct skybook_encoder *encoder);
+
+/* Whether a step is chosen for a tile. */
+static inline bool skybook_has_step(const struct skybook_tile *tile)
+{
+    return tile->state != SKYBOOK_ALL_NODATA && !tile->bounded;
+}
+
 /* mask.c: the mask segments of the tile in work. */
 enum skybook_status skybook_code_mask(struct skybook_encoder *encoder, uint32_t column);
+
+/* encoder.c: whether all that stays as it is for a scene did; whether a segment has room for what is sent
+ * of a tile beside its symbols, where a step is chosen. */
+bool skybook_is_whole(const struct skybook_encoder *encoder);
+bool skybook_has_room_for_side(const struct skybook_encoder *encoder);
 
 /* coder.c: analyse a tile, with its fixed segments; plan and code it at its step. */
 enum skybook_status skybook_analyse(struct skybook_encoder *encoder, uint32_t column);
@@ -206,6 +226,7 @@ void skybook_begin_scene(struct skybook_encoder *encoder);
 uint32_t skybook_packet_overhead(const struct skybook_options *options);
 int64_t skybook_planned_total(struct skybook_encoder *encoder, uint32_t written);
 int64_t skybook_coded_total(struct skybook_encoder *encoder);
+enum skybook_status skybook_send_part(struct skybook_encoder *encoder, uint32_t line);
 enum skybook_status skybook_send_strip(struct skybook_encoder *encoder, uint32_t line);
 enum skybook_status skybook_send(struct skybook_encoder *encoder, uint32_t line,
                                  const uint8_t *segment, size_t length);

@@ -4,10 +4,13 @@
 #include "parts.h"
 
 #define CRITICAL 0x80u
+#define RATE_BYTES 14u /* of flags, limit and rate, as they count for the run */
+#define BOX_BYTES 24u
+#define PACKET_BYTES 20u
 
 /* What shapes the stream, as it counts for the run. */
 enum { ONE_LAYER = 1, TRELLIS = 2, PACKETS = 8, PACKET_CONTROL = 16 };
-enum { RATE_RATIO = 1, RATE_BUDGET = 2, RATE_STEP_CODE = 4 };
+enum { RATE_RATIO = 1, RATE_BUDGET = 2, RATE_STEP_CODE = 4, RATE_BOUND = 5 };
 
 /* The value of no data as 32 bits of two's complement. */
 static uint32_t nodata_of(const struct skybook_options *options)
@@ -64,11 +67,27 @@ static void put64(uint8_t *bytes, uint64_t value)
     skybook_put32(bytes + 4, (uint32_t)(value & 0xFFFFFFFFu));
 }
 
+/* A bound in 8 bytes: its root, and a CRC of the others. */
+static void put_bound(const struct skybook_bound *bound, uint8_t *bytes)
+{
+    uint8_t each[2 * SKYBOOK_MAX_BANDS];
+    for (uint32_t i = 0; i < bound->count; i++) {
+        skybook_put16(each + (size_t)2 * i, bound->each[i]);
+    }
+    skybook_put32(bytes, bound->root);
+    skybook_put32(bytes + 4, skybook_crc32c(each, (size_t)2 * bound->count));
+}
+
 /* Kind and value of the rate; the number of a ratio as IEEE 754 has it. */
 static void put_rate(const struct skybook_options *options, uint8_t *bytes)
 {
     uint64_t value = options->budget;
     bytes[0] = RATE_BUDGET;
+    if (options->max_error.count > 0) {
+        bytes[0] = RATE_BOUND;
+        put_bound(&options->max_error, bytes + 1);
+        return;
+    }
     if (options->step_code >= 0) {
         bytes[0] = RATE_STEP_CODE;
         value = (uint64_t)options->step_code;
@@ -83,22 +102,31 @@ static void put_rate(const struct skybook_options *options, uint8_t *bytes)
 static uint32_t crc_of_options(const struct skybook_encoder *encoder, uint32_t crc)
 {
     const struct skybook_options *options = &encoder->options;
-    uint8_t packed[34];
-    size_t length = 14;
+    uint8_t packed[BOX_BYTES];
     packed[0] = (uint8_t)((options->one_layer ? ONE_LAYER : 0) | (options->trellis ? TRELLIS : 0) |
                           (options->packets ? PACKETS : 0) |
                           (options->packets && options->packet_control ? PACKET_CONTROL : 0));
     skybook_put32(packed + 1, encoder->limit);
     put_rate(options, packed + 5);
-    if (options->packets) {
-        skybook_put32(packed + length, options->packet_bytes);
-        skybook_put16(packed + length + 4, options->apid);
-        skybook_put32(packed + length + 6, options->start_seconds);
-        skybook_put16(packed + length + 10, options->start_fraction);
-        put64(packed + length + 12, options->line_period);
-        length += 20;
+    crc = skybook_crc32c_on(crc, packed, RATE_BYTES);
+    for (uint32_t i = 0; i < options->boxes; i++) {
+        const struct skybook_box *box = &options->box[i];
+        skybook_put32(packed, box->left);
+        skybook_put32(packed + 4, box->top);
+        skybook_put32(packed + 8, box->right);
+        skybook_put32(packed + 12, box->bottom);
+        put_bound(&box->bound, packed + 16);
+        crc = skybook_crc32c_on(crc, packed, BOX_BYTES);
     }
-    return skybook_crc32c_on(crc, packed, length);
+    if (options->packets) {
+        skybook_put32(packed, options->packet_bytes);
+        skybook_put16(packed + 4, options->apid);
+        skybook_put32(packed + 6, options->start_seconds);
+        skybook_put16(packed + 10, options->start_fraction);
+        put64(packed + 12, options->line_period);
+        crc = skybook_crc32c_on(crc, packed, PACKET_BYTES);
+    }
+    return crc;
 }
 
 /* Go on with a CRC by samples as they came in. */

@@ -3,6 +3,7 @@
 #include "parts.h"
 
 #define HEAD_BYTES 10u /* of the segment of tile 0 */
+#define EDGE_FLAG 0x80u /* in its fourth byte: sides of the tile follow the head */
 
 /* What is left to be seen of a golden tile. */
 struct watch {
@@ -16,9 +17,10 @@ static int compare(void *user, const uint8_t *bytes, size_t length)
     struct watch *watch = user;
     const struct skybook_golden *golden = watch->golden;
     if (watch->segments++ == 1) {
-        watch->same = length == HEAD_BYTES + golden->length + SKYBOOK_CRC_BYTES;
+        const uint32_t head = HEAD_BYTES + ((bytes[3] & EDGE_FLAG) != 0 ? SKYBOOK_EDGE_BYTES : 0u);
+        watch->same = length == head + golden->length + SKYBOOK_CRC_BYTES;
         for (uint32_t i = 0; i < golden->length && watch->same; i++) {
-            watch->same = bytes[HEAD_BYTES + i] == golden->body[i];
+            watch->same = bytes[head + i] == golden->body[i];
         }
     }
     return 0;
@@ -35,6 +37,10 @@ static bool passes(struct skybook_encoder *encoder, const struct skybook_golden 
     options.segment_bytes = SKYBOOK_PACKET_BYTES;
     options.step_code = golden->step_code;
     options.trellis = golden->trellis;
+    if (golden->max_error >= 0) {
+        options.max_error.count = 1;
+        options.max_error.each[0] = (uint16_t)golden->max_error;
+    }
     enum skybook_status status = skybook_init(encoder, &options, compare, &watch);
     if (status == SKYBOOK_OK) {
         status =

@@ -14,7 +14,8 @@ struct skybook_golden {
     uint32_t length;
     uint16_t rows, cols;
     uint8_t bands, significant_bits;
-    int16_t step_code;
+    int16_t step_code; /* -1: within a bound instead */
+    int32_t max_error; /* DN; -1: at a step instead */
     bool trellis;
 };
 

@@ -34,6 +34,9 @@ extern "C" {
 #ifndef SKYBOOK_MAX_BANDS
 #define SKYBOOK_MAX_BANDS 4 /* bands of a scene, at most; 16 at most */
 #endif
+#ifndef SKYBOOK_MAX_BOXES
+#define SKYBOOK_MAX_BOXES 8 /* boxes of a scene that have a bound of their own, at most */
+#endif
 
 /* Scenes of several bands have tiles of SKYBOOK_TILE pixels a side, of one band twice as many. What
  * a tile takes is that of so many bands, or of the one. */
@@ -55,6 +58,12 @@ extern "C" {
 #define SKYBOOK_UNITS                                                      \
     SKYBOOK_MOST((1 + SKYBOOK_AC_LAYERS) * SKYBOOK_POSITIONS_OF_SEVERAL,   \
                  (1 + SKYBOOK_AC_LAYERS_OF_ONE) * SKYBOOK_POSITIONS)
+#define SKYBOOK_PADDED(tile) (((tile) + 3) * ((tile) + 8)) /* values of a band and around it */
+#define SKYBOOK_BOUNDED_VALUES \
+    (SKYBOOK_MOST(3 * SKYBOOK_PADDED(SKYBOOK_TILE), SKYBOOK_PADDED(SKYBOOK_LARGEST_TILE)) + 16)
+#define SKYBOOK_ENERGY_ROWS SKYBOOK_MOST(10 * (SKYBOOK_TILE + 24), 4 * (SKYBOOK_LARGEST_TILE + 24))
+#define SKYBOOK_MOST_STRETCHES 330 /* of 64 samples, with which a scale is worth its bits */
+#define SKYBOOK_FITTED 128         /* pixels that are fitted to at once */
 #define SKYBOOK_PACKET_BYTES 65551 /* the longest segment or packet */
 #define SKYBOOK_HEAD_BYTES 64      /* the longest scene header, as a segment */
 
@@ -74,6 +83,19 @@ typedef int (*skybook_write)(void *user, const uint8_t *bytes, size_t length);
 
 /* Types of samples, as the scene header numbers them. */
 enum skybook_type { SKYBOOK_U8, SKYBOOK_U16, SKYBOOK_I16, SKYBOOK_I8 };
+
+/* By how much samples may be off. */
+struct skybook_bound {
+    uint16_t count;                   /* of `each`: 1 for all bands, or one for each; 0: no bound */
+    uint16_t each[SKYBOOK_MAX_BANDS]; /* DN, at most 32767; all 0 where `root` is not */
+    uint16_t root;                    /* in 1/256, times the root of a sample instead; 0: not */
+};
+
+/* Pixels whose tiles are within a bound in a scene of a rate; of a mosaic, cells of it. */
+struct skybook_box {
+    uint32_t left, top, right, bottom; /* first column and row, and those after the last */
+    struct skybook_bound bound;
+};
 
 struct skybook_options {
     uint32_t width;            /* columns, 1..SKYBOOK_MAX_WIDTH */
@@ -106,6 +128,9 @@ struct skybook_options {
     uint32_t first_row;        /* to go on after a reset, with the same run, which must be given: */
     uint32_t first_segment;    /* rows of tiles of the scene that were written, their segments */
     uint64_t spent;            /* and their bytes, packets included */
+    struct skybook_bound max_error; /* of all samples, instead of a rate */
+    uint32_t boxes;                 /* 0..SKYBOOK_MAX_BOXES; of those that a tile touches the first counts */
+    struct skybook_box box[SKYBOOK_MAX_BOXES];
 };
 
 /* How a scene of so many bands is coded; its channels are of components. */
@@ -128,6 +153,7 @@ struct skybook_form {
 struct skybook_tile {
     uint16_t rows, cols; /* inside the scene */
     bool measured;       /* whether means and angles are known */
+    bool bounded;        /* whether its samples are within a bound, at no step */
     uint8_t state;       /* 0 all valid, 1 some nodata, 2 all nodata */
     uint8_t shift;       /* octaves by which its planes were scaled down */
     uint8_t finest;      /* step code that it allows */
@@ -164,6 +190,49 @@ struct skybook_path {
     skybook_sum sums[SKYBOOK_STEPS]; /* of all, coded or not, channel by channel */
 };
 
+/* Values that stand for the samples of a band of a bounded tile. */
+struct skybook_scale {
+    uint8_t kind;
+    int32_t least;              /* sample; of cells, that which the first is named by */
+    int32_t first, last;        /* samples that cells begin and end with */
+    uint32_t most;              /* largest value */
+    uint32_t bound;             /* by how much values may be off */
+    int32_t parameter;          /* step, nodata, or root */
+    uint32_t marks;             /* samples of stretches, or from least to largest of cells; else 0 */
+    uint8_t patterns[SKYBOOK_MOST_STRETCHES];
+};
+
+/* How a band of a bounded tile was coded. */
+struct skybook_band {
+    uint32_t most, bound;
+    uint8_t mode;
+    uint8_t width;     /* bits of a number in mode 2 */
+    uint16_t side;     /* symbols of side information */
+    uint32_t side_cost; /* in 1/256 bit */
+    uint64_t energies; /* sum of them */
+    uint64_t sum;      /* of its values in memory, as they were put */
+};
+
+/* Room to work on one bounded tile. Values are less 32768. */
+struct skybook_bounded {
+    int16_t values[SKYBOOK_BOUNDED_VALUES]; /* of a band and the two before, as their numbers mod 3 */
+    union {
+        int16_t narrow[26][SKYBOOK_FITTED + 16]; /* differences by unknown, then what they give */
+        int32_t wide[26][SKYBOOK_FITTED / 2 + 8];
+        uint16_t before[2048]; /* marks before each word of them */
+    } fit;
+    int64_t equations[25][26];
+    int16_t energies[SKYBOOK_ENERGY_ROWS]; /* rows of the band and of its references */
+    int16_t coefficients[25];
+    int16_t changes[25];
+    uint8_t move;
+    uint8_t scales[2]; /* of the energies of references */
+    uint32_t valid;    /* pixels */
+    struct skybook_scale scale;
+    struct skybook_band bands[SKYBOOK_MAX_BANDS];
+    uint64_t symbols_sum; /* of symbols and side information, as they were put */
+};
+
 /* Room to work on one tile. Positions are row-major, of the blocks that touch valid pixels. */
 struct skybook_work {
     int32_t latents[SKYBOOK_SAMPLES];                   /* first deviations, then components */
@@ -175,6 +244,7 @@ struct skybook_work {
     union {
         int16_t plane[(SKYBOOK_LARGEST_TILE + 8) * (SKYBOOK_LARGEST_TILE + 8)]; /* then: */
         struct skybook_path path;
+        struct skybook_bounded bounded;
     } scratch;
     uint32_t symbols[SKYBOOK_SAMPLES]; /* of the tile, in reading order */
     uint32_t costs[SKYBOOK_UNITS];      /* of a position of a layer, in 1/256 bit */

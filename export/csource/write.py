@@ -7,8 +7,9 @@ made here.
 from importlib.resources import files
 from pathlib import Path
 
+from export.csource.boundedtables import SMALL, bounded_constants
 from export.csource.bounds import check_bounds
-from export.csource.golden import golden_source
+from export.csource.golden import Golden, golden_source, goldens
 from export.csource.tables import (
     Order,
     Table,
@@ -19,6 +20,7 @@ from export.csource.tables import (
     widest_layers,
 )
 from onboard.bundle import Bundle
+from onboard.codec.bounded.codec import BoundedCodec
 from onboard.codec.lapped.codec import LappedCodec
 from onboard.errors import BundleError, UsageError
 
@@ -43,11 +45,12 @@ def write(bundle: Bundle, folder: Path) -> list[Path]:
             f"{bundle.kind!r}: its networks run on an inference engine only"
         )
     tables = constants(bundle)
-    golden = LappedCodec.of(bundle.codec).golden
-    check_bounds(bundle, tables)
+    bounded = bounded_constants(BoundedCodec.of(bundle.bounded)) if bundle.bounded else []
+    check_bounds(bundle, [*tables, *bounded])
+    golden = goldens(bundle)
     contents = {
-        "tables.h": _header(bundle, tables),
-        "tables.c": '#include "tables.h"\n\n' + "\n".join(table.definition for table in tables),
+        "tables.h": _header(bundle, tables, bounded, golden),
+        "tables.c": _source(tables, bounded),
         "golden.c": golden_source(golden),
     }
     for source in files("export").joinpath("c").iterdir():
@@ -62,7 +65,16 @@ def write(bundle: Bundle, folder: Path) -> list[Path]:
     return [folder / name for name in sorted(contents)]
 
 
-def _header(bundle: Bundle, tables: list[Table]) -> str:
+def _source(tables: list[Table], bounded: list[Table]) -> str:
+    """Return `tables.c`."""
+    parts = ['#include "tables.h"\n', *(table.definition for table in tables)]
+    if bounded:
+        definitions = (table.definition for table in bounded)
+        parts += ["#if SKYBOOK_BOUNDED", *definitions, "#endif\n"]
+    return "\n".join(parts)
+
+
+def _header(bundle: Bundle, tables: list[Table], bounded: list[Table], golden: list[Golden]) -> str:
     """Return `tables.h`."""
     lines = [
         f"/* Constants of bundle {_plain(bundle.name)}, model {bundle.model_hash.hex()[:16]}. */",
@@ -82,18 +94,44 @@ def _header(bundle: Bundle, tables: list[Table]) -> str:
         *(f"extern {table.declaration};" for table in tables),
         "",
         "/* All of them, and what they come to in memory of either order of bytes: see guard.c. */",
-        "#define SKYBOOK_TABLES(X) " + " ".join(f"X({table.name})" for table in tables),
-        f"#define SKYBOOK_CHECK_LITTLE {_check(tables, '<')}",
-        f"#define SKYBOOK_CHECK_BIG {_check(tables, '>')}",
+        *_guard("", tables),
         "",
+        *_bounded(bounded),
         "/* The bundle's name, and its golden tiles: see selftest.h. */",
         f'#define SKYBOOK_NAME "{_plain(bundle.name)}"',
-        f"#define SKYBOOK_GOLDENS ({_count_goldens(bundle)})",
+        f"#define SKYBOOK_GOLDENS ({_count(golden)})",
         "",
         "#endif",
         "",
     ]
     return "\n".join(lines)
+
+
+def _guard(name: str, tables: list[Table]) -> list[str]:
+    """Return what goes over tables, and their checks."""
+    return [
+        f"#define SKYBOOK_{name}TABLES(X) " + " ".join(f"X({table.name})" for table in tables),
+        f"#define SKYBOOK_{name}CHECK_LITTLE {_check(tables, '<')}",
+        f"#define SKYBOOK_{name}CHECK_BIG {_check(tables, '>')}",
+    ]
+
+
+def _bounded(tables: list[Table]) -> list[str]:
+    """Return what there is for tiles within a bound on their error."""
+    if not tables:
+        return [
+            "/* The bundle has nothing for tiles within a bound on their error. */",
+            *("#undef SKYBOOK_BOUNDED", "#define SKYBOOK_BOUNDED 0", ""),
+        ]
+    return [
+        "/* Tiles within a bound on their error: 0 leaves them out. */",
+        *("#ifndef SKYBOOK_BOUNDED", "#define SKYBOOK_BOUNDED 1", "#endif"),
+        *(f"extern {table.declaration};" for table in tables),
+        *_guard("BOUNDED_", tables),
+        "/* Residuals from minus this to below it have their symbols in a table. */",
+        f"#define SKYBOOK_BOUNDED_SMALL {SMALL}",
+        "",
+    ]
 
 
 def _chosen(values: list[int]) -> str:
@@ -103,10 +141,9 @@ def _chosen(values: list[int]) -> str:
     return f"({asked}{last})"
 
 
-def _count_goldens(bundle: Bundle) -> str:
+def _count(golden: list[Golden]) -> str:
     """Return how many golden tiles a build takes, as a C expression."""
-    bands = [tile.form[0] for tile in LappedCodec.of(bundle.codec).golden]
-    return " + ".join(f"(SKYBOOK_MAX_BANDS >= {count})" for count in bands) or "0"
+    return " + ".join(tile.needs for tile in golden) or "0"
 
 
 def _check(tables: list[Table], order: Order) -> str:

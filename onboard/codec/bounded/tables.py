@@ -113,6 +113,12 @@ class Tables:
         entries: NDArray[np.uint32] = (sent | more << 8 | cost << 10).astype(np.uint32)
         return entries.reshape(-1)
 
+    @property
+    def symbol_costs(self) -> NDArray[np.int64]:
+        """Return (64, 122) what a residual costs, in 1/256 bit, by its symbol."""
+        costs = (self._entries >> np.uint32(10)).astype(np.int64)
+        return costs.reshape(LEVELS, SYMBOLS)
+
     @staticmethod
     def symbol_of(residuals: NDArray[Any]) -> NDArray[np.int32]:
         """Return the symbol of each residual, if its table has it."""

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from export.csource import write as csource
+from export.csource.boundedtables import bounded_constants
+from export.csource.randomscene import bil
 from export.csource.tables import Table, constants
 from ground.decode.decoder import Decoder
 from onboard import bundle as bundles
@@ -251,9 +253,13 @@ def variant(folder: Path, change: Callable[[Table], Any]) -> None:
         change: the values of a table.
     """
     bundle = bundles.load("skybook")
-    tables = [replace(table, values=change(table)) for table in constants(bundle)]
+
+    def changed(tables: list[Table]) -> list[Table]:
+        return [replace(table, values=change(table)) for table in tables]
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(csource, "constants", lambda _: tables)
+        patch.setattr(csource, "constants", lambda one: changed(constants(one)))
+        patch.setattr(csource, "bounded_constants", lambda one: changed(bounded_constants(one)))
         csource.write(bundle, folder)
 
 
@@ -261,7 +267,7 @@ def costs_times(factor: float) -> Callable[[Table], Any]:
     """Return a change of what symbols are told to cost."""
 
     def change(table: Table) -> Any:
-        if table.name != "costs":
+        if table.name not in ("costs", "bounded_costs"):
             return table.values
         return np.minimum(table.values * factor, 65_535).astype(np.int64)
 
@@ -303,6 +309,12 @@ def test_segments_hold_what_was_told_to_take_less_or_more(factor: float, tmp_pat
         decoded = Decoder(bundles.find("skybook")).decode(done.stdout)
         assert decoded.complete
         assert np.abs(decoded.scene.image.astype(int) - image).mean() < 250
+    for more in ([], ["--segment-bytes", "114"], ["--one-layer"]):
+        command = [tmp_path / "skybook", "-", "-o", "-", "--width", "150", "--max-error", "0"]
+        done = subprocess.run([*command, *more], input=bil(image), capture_output=True, check=True)
+        decoded = Decoder(bundles.find("skybook")).decode(done.stdout)
+        assert decoded.complete
+        assert (decoded.scene.image == image).all()
 
 
 @pytest.mark.slow

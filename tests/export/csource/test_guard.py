@@ -56,7 +56,7 @@ int refused(void)
 }
 """
 
-FLIPS = """
+FLIP = """
 static uint32_t tried, found;
 
 /* Flip some bits of memory, one at a time, before the last line of a row of tiles. */
@@ -72,7 +72,9 @@ static void flip(void *memory, size_t size, size_t step)
         tried++;
     }
 }
+"""
 
+FLIPS = """
 int main(void)
 {
     prepare();
@@ -129,7 +131,7 @@ def told(parts: list[Path], folder: Path, text: str, tables: str | None = None) 
 
 def test_no_flip_before_a_row_is_written_gets_by(parts: list[Path], tmp_path: Path) -> None:
     variable = "#define const\n" + (parts[0].parent / "tables.c").read_text()
-    found = told(parts, tmp_path, HEAD + FLIPS, variable)
+    found = told(parts, tmp_path, HEAD + FLIP + FLIPS, variable)
     missed, _, _, tried, *after = found.replace(",", "").split()
     assert int(missed) == 0
     assert int(tried) > 200
@@ -290,6 +292,84 @@ int main(void)
 
 def test_each_option_out_of_range_is_refused(parts: list[Path], tmp_path: Path) -> None:
     assert told(parts, tmp_path, HEAD + REFUSALS).split() == ["0", "200", "600", *["200"] * 24]
+
+
+BOUND_REFUSALS = """
+#define REFUSE(change) skybook_defaults(&options, 8); change; printf("%d ", begin());
+int main(void)
+{
+    struct skybook_bound two = {2, {0}, 0}, root = {1, {1}, 1}, far = {1, {32768}, 0};
+    struct skybook_box good = {0, 0, 1, 1, {1, {0}, 0}}, other = good;
+    REFUSE(options.max_error.count = 1)
+    REFUSE(options.boxes = 1; options.box[0] = good)
+    REFUSE(options.max_error.count = 99)
+    REFUSE(options.max_error = two)
+    REFUSE(options.max_error = root)
+    REFUSE(options.max_error = far)
+    REFUSE(options.max_error.count = 1; options.trellis = true)
+    REFUSE(options.max_error.count = 1; options.step_code = 1)
+    REFUSE(options.max_error.count = 1; options.budget = 99; options.height = 9)
+    REFUSE(options.max_error.count = 1; options.boxes = 1; options.box[0] = good)
+    REFUSE(options.boxes = SKYBOOK_MAX_BOXES + 1)
+    REFUSE(options.boxes = 1)
+    other.bound = two;
+    REFUSE(options.boxes = 2; options.box[0] = good; options.box[1] = other)
+    other = good;
+    other.right = 0;
+    REFUSE(options.boxes = 1; options.box[0] = other)
+    other = good;
+    other.bottom = 0;
+    REFUSE(options.boxes = 1; options.box[0] = other)
+    return 0;
+}
+"""
+
+
+def test_each_bound_out_of_range_is_refused(parts: list[Path], tmp_path: Path) -> None:
+    assert told(parts, tmp_path, HEAD + BOUND_REFUSALS).split() == ["0", "0", *["200"] * 13]
+
+
+BOUND_FLIPS = """
+static void prepare_bounded(void)
+{
+    prepare();
+    first.used = 0;
+    options.max_error.count = 1;
+    options.max_error.each[0] = 1;
+    skybook_init(&encoder, &options, skybook_to_buffer, &first);
+    push(0, 64);
+    first_row = first.used;
+    push(64, 128);
+    skybook_finish(&encoder);
+}
+
+int main(void)
+{
+    prepare_bounded();
+#define FLIP(name) flip((void *)(uintptr_t)skybook_##name, sizeof(skybook_##name), \\
+                        sizeof(skybook_##name) / 5 + 1);
+    SKYBOOK_BOUNDED_TABLES(FLIP)
+    flip(&encoder.options.max_error, sizeof(encoder.options.max_error), 1);
+    flip(&encoder.options.boxes, sizeof(encoder.options.boxes), 1);
+    flip(encoder.samples[0], 2 * WIDTH, 31);
+    flip(encoder.sums, sizeof(encoder.sums[0]), 7);
+    begin();
+    push(0, 128);
+    skybook_finish(&encoder);
+    printf("%u missed of %u, same %d", (unsigned)(tried - found), (unsigned)tried,
+           buffer.used == first.used && memcmp(bytes, whole, first.used) == 0);
+    return 0;
+}
+"""
+
+
+def test_no_flip_before_a_row_within_a_bound_is_written_gets_by(
+    parts: list[Path], tmp_path: Path
+) -> None:
+    variable = "#define const\n" + (parts[0].parent / "tables.c").read_text()
+    words = told(parts, tmp_path, HEAD + FLIP + BOUND_FLIPS, variable).replace(",", "").split()
+    assert (words[0], words[-1]) == ("0", "1")
+    assert int(words[3]) > 50
 
 
 COUNTS = """

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from export.csource.randomscene import bil
 from ground.scenes.procedural import procedural
 from onboard import bundle as bundles
 from onboard.codec.lapped.codec import LappedCodec
 from onboard.codec.tile import DEPENDENT
+from tests.export.csource import test_bounded as within
 from tests.export.csource.mcdc import COVERAGE, JUSTIFIED, Tools, read
 from tests.export.csource.test_csource import CASES, Case, extremes, holes, noise, options, scene
 from tests.export.csource.test_edges import (
@@ -27,7 +29,16 @@ from tests.export.csource.test_edges import (
     resumed,
     variant,
 )
-from tests.export.csource.test_guard import COUNTS, FLIPS, HEAD, MISUSE, REFUSALS
+from tests.export.csource.test_guard import (
+    BOUND_FLIPS,
+    BOUND_REFUSALS,
+    COUNTS,
+    FLIP,
+    FLIPS,
+    HEAD,
+    MISUSE,
+    REFUSALS,
+)
 from tests.export.csource.test_inputs import INPUTS, beyond_its_end, packed
 from tests.export.csource.test_inputs import commands as more_commands
 
@@ -177,10 +188,13 @@ def exercise_command(runs: Runs, folder: Path) -> Path:
         variant(folder / f"costs{factor}", costs_times(factor))
         other = runs.build(f"other{factor}", folder=folder / f"costs{factor}")
         runs.run_all(other, own)
+        for case in (*within.CASES.values(), replace(within.CASES["off by 2"], **within.SHORT)):
+            runs.run(other, ["-", "-o", "-", *case.arguments], case.given)
         for arguments, given in too_fine():
             more = ["--segment-bytes", "114"]
             runs.run(other, ["-", "-o", "-", *arguments, *more], given)
     exercise_inputs(runs, program, folder)
+    exercise_bounds(runs, program)
     exercise_bands(runs, program)
     variant(folder / "bounds", no_latents)
     bounded = runs.build("bounded", folder=folder / "bounds")
@@ -214,7 +228,9 @@ def exercise_command(runs: Runs, folder: Path) -> Path:
 
 def exercise_bands(runs: Runs, program: Path) -> None:
     """Run the command on scenes of other numbers of bands than four."""
-    many = runs.build("many", "-DSKYBOOK_MAX_BANDS=16")
+    many = runs.build("many", *within.MANY)
+    crowd = np.concatenate([noise(seed, 64, 64) for seed in range(4)])
+    runs.run(many, ["-", "-o", "-", *within.Case(crowd).arguments], bil(crowd))
     runs.run(many, ["selftest"])
     for bands in (1, 2, 6, 16):
         image = procedural(bands, 90, 150, bands).image.astype(np.uint16)
@@ -224,6 +240,18 @@ def exercise_bands(runs: Runs, program: Path) -> None:
     for wrong in ("0", "9", "17"):
         runs.run(program, ["-", "-o", "-", "--width", "8", "--bands", wrong])
     runs.run(program, ["-", "-o", "-", "--width", "8", "--segment-bytes", "1"])
+
+
+def exercise_bounds(runs: Runs, program: Path) -> None:
+    """Run the command on all that the tests have for tiles within a bound."""
+    for case in within.CASES.values():
+        runs.run(program, ["-", "-o", "-", *case.arguments, "--json"], case.given)
+    for arguments in within.BAD:
+        runs.run(program, ["-", "-o", "-", "--width", "8", *arguments], bytes(64))
+    wide = within.CASES["a row that takes more than there is room for"]
+    runs.run(program, ["-", "-o", "-", *wide.arguments, "--one-layer"], wide.given)
+    few = within.Case(within.CASES["lossless"].image, more=("--significant-bits", "7"))
+    runs.run(program, ["-", "-o", "-", *few.arguments], few.given)
 
 
 def exercise_inputs(runs: Runs, program: Path, folder: Path) -> None:
@@ -242,9 +270,11 @@ def exercise_library(runs: Runs) -> None:
     """Run callers of the library."""
     variable = "#define const\n" + (runs.sources / "tables.c").read_text()
     callers = {"misuse": MISUSE, "refusals": REFUSALS, "counts": COUNTS, **EDGES}
+    callers |= {"bounds": BOUND_REFUSALS}
     for name, text in callers.items():
         runs.run(runs.build(name, *NARROW, caller=HEAD + text), [])
-    runs.run(runs.build("flips", *NARROW, caller=HEAD + FLIPS, tables=variable), [])
+    for name, flips in {"flips": FLIPS, "flips within": BOUND_FLIPS}.items():
+        runs.run(runs.build(name, *NARROW, caller=HEAD + FLIP + flips, tables=variable), [])
 
 
 @pytest.mark.slow

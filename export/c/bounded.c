@@ -1,0 +1,256 @@
+/* Tiles within a bound on the error of each sample: predicted, quantised, coded (SPEC.md, section 20). */
+#include <string.h>
+
+#include "bounded.h"
+
+#if SKYBOOK_BOUNDED
+
+#define STATE 16u /* added to that of a tile within a bound */
+#define MOST_MARGIN 100
+
+static bool touches(const struct skybook_box *box, uint32_t row, uint32_t column, uint32_t tile)
+{
+    return box->left < (column + 1) * tile && column * tile < box->right &&
+           box->top < (row + 1) * tile && row * tile < box->bottom;
+}
+
+const struct skybook_bound *skybook_bound_of(const struct skybook_encoder *encoder, uint32_t column)
+{
+    const struct skybook_options *options = &encoder->options;
+    const uint32_t tile = encoder->form.tile, row = (encoder->lines - encoder->held) / tile;
+    if (options->max_error.count > 0) {
+        return &options->max_error;
+    }
+    for (uint32_t i = 0; i < options->boxes; i++) {
+        if (touches(&options->box[i], row, column, tile)) {
+            return &options->box[i].bound;
+        }
+    }
+    return NULL;
+}
+
+/* The sum of the symbols of a band, and of its side information. */
+static uint64_t sum_of_symbols(const struct skybook_work *work, uint32_t pixels, uint32_t band)
+{
+    const uint32_t side = work->scratch.bounded.bands[band].side;
+    return skybook_words(&work->symbols[band * pixels], pixels * sizeof(work->symbols[0])) +
+           skybook_words(&work->owners[band * SKYBOOK_MOST_SIDE], side * sizeof(work->owners[0]));
+}
+
+/* Whether the values of a band are those that were compared with the samples. */
+static bool is_whole(struct skybook_bounded *own, const struct skybook_plane *plane, uint32_t band)
+{
+    uint64_t sum = 0;
+    for (uint32_t row = 0; row < plane->rows; row++) {
+        sum += skybook_words(skybook_row(own, plane, band, row), 2 * (size_t)plane->cols);
+    }
+    return sum == own->bands[band].sum;
+}
+
+/* Predict a band and find its symbols. */
+static enum skybook_status code_band(struct skybook_encoder *encoder, const struct skybook_plane *plane,
+                                     const struct skybook_bound *bound, bool lean)
+{
+    struct skybook_work *work = &encoder->work;
+    struct skybook_bounded *own = &work->scratch.bounded;
+    struct skybook_band *band = &own->bands[plane->band];
+    const uint32_t pixels = plane->rows * plane->cols;
+    enum skybook_status status = skybook_choose_scale(encoder, plane, bound, lean);
+    if (status != SKYBOOK_OK) {
+        return status;
+    }
+    memset(band, 0, sizeof(*band));
+    band->most = own->scale.most;
+    band->bound = own->scale.bound;
+    status = skybook_put_values(encoder, plane);
+    if (status == SKYBOOK_OK && band->most > 0) {
+        skybook_fit_and_predict(work, plane, lean);
+        status = skybook_find_levels(encoder, plane);
+    } else {
+        for (uint32_t i = 0; i < pixels; i++) {
+            work->symbols[plane->band * pixels + i] = SKYBOOK_NO_SYMBOL << SKYBOOK_ROW_PLACE;
+        }
+    }
+    if (status == SKYBOOK_OK) {
+        skybook_put_side_of(work, plane);
+        status = skybook_check_values(encoder, plane, bound);
+    }
+    for (uint32_t i = 1; i <= skybook_references(plane->band) && status == SKYBOOK_OK; i++) {
+        status = is_whole(own, plane, plane->band - i) ? SKYBOOK_OK : SKYBOOK_ERROR_MEMORY;
+    }
+    return status;
+}
+
+/* Find the symbols of a tile whose pixels without data are known. */
+static enum skybook_status find_symbols(struct skybook_encoder *encoder, uint32_t column, bool lean)
+{
+    const struct skybook_tile *tile = &encoder->tiles[column];
+    struct skybook_work *work = &encoder->work;
+    const uint32_t pixels = (uint32_t)tile->rows * tile->cols;
+    const struct skybook_bound *bound = skybook_bound_of(encoder, column);
+    enum skybook_status status = SKYBOOK_OK;
+    work->scratch.bounded.valid = 0;
+    work->scratch.bounded.symbols_sum = 0;
+    for (uint32_t i = 0; i < pixels; i++) {
+        work->scratch.bounded.valid += work->nodata[i] == 0;
+    }
+    for (uint32_t band = 0; band < encoder->form.bands && status == SKYBOOK_OK; band++) {
+        const struct skybook_plane plane = {encoder,    column,     band,
+                                            tile->rows, tile->cols, encoder->form.tile + 8};
+        status = code_band(encoder, &plane, bound, lean);
+        work->scratch.bounded.symbols_sum += sum_of_symbols(work, pixels, band);
+    }
+    return status;
+}
+
+/* Bits, in 1/256, that a segment beginning with a unit may take. */
+static int64_t bits_of(uint32_t room, uint32_t first, uint32_t margin)
+{
+    const int64_t free = (int64_t)room - SKYBOOK_STATE_BYTES - (first == 0 ? 1 : 0);
+    const int64_t most = free * (1000 - 2 * (int64_t)margin);
+    return 8 * (int64_t)SKYBOOK_BIT * (most / 1000 - (int64_t)margin);
+}
+
+/* What became of an attempt to code a tile. */
+enum outcome { DONE, TOO_LONG, NO_ROOM };
+
+static enum outcome code_segments(struct skybook_encoder *encoder, uint32_t column, uint32_t margin)
+{
+    const struct skybook_tile *tile = &encoder->tiles[column];
+    const uint32_t pixels = (uint32_t)tile->rows * tile->cols, units = encoder->form.bands * pixels;
+    const uint32_t room = skybook_room(encoder, column);
+    uint32_t first = 0;
+    for (bool is_first = true; is_first || first < units; is_first = false) {
+        struct skybook_segment segment = {SKYBOOK_KIND_TILE, 0, 0, column};
+        uint32_t last = units, stop = first;
+        size_t length = is_first ? 1 : 0;
+        if (!is_first) {
+            segment.layer = (uint8_t)(first / pixels + 1);
+            segment.first = (uint16_t)(first % pixels);
+        }
+        if (encoder->options.one_layer) {
+            last = is_first ? 0 : (first / pixels + 1) * pixels;
+        }
+        if (first < last) {
+            stop = skybook_stop_of_units(&encoder->work, pixels, first, last,
+                                         bits_of(room, first, margin));
+            stop = stop > first ? stop : first + 1;
+        }
+        uint8_t *body = skybook_begin_segment(encoder, &segment);
+        if (body == NULL) {
+            return NO_ROOM;
+        }
+        body[0] = (uint8_t)(tile->state + STATE); /* of a later segment, written over */
+        if (stop > first) {
+            const size_t size = room - length;
+            const size_t lane = skybook_bounded_lane(&encoder->work, pixels, first, stop,
+                                                     body + length, size);
+            if (lane == 0) {
+                return TOO_LONG;
+            }
+            memmove(body + length, body + length + size - lane, lane);
+            length += lane;
+        }
+        skybook_end_segment(encoder, &segment, length);
+        first = stop;
+    }
+    return DONE;
+}
+
+/* Code the tile whose symbols are known. */
+static enum skybook_status code_symbols(struct skybook_encoder *encoder, uint32_t column)
+{
+    struct skybook_tile *tile = &encoder->tiles[column];
+    const uint32_t pixels = (uint32_t)tile->rows * tile->cols;
+    enum outcome outcome = TOO_LONG;
+    uint64_t sum = 0;
+    tile->coded = tile->coded_stop = encoder->strip_used;
+    for (uint32_t margin = 1; outcome == TOO_LONG && margin < MOST_MARGIN; margin++) {
+        encoder->strip_used = tile->coded;
+        outcome = code_segments(encoder, column, margin);
+    }
+    if (outcome != DONE) {
+        return outcome == NO_ROOM ? SKYBOOK_ERROR_LIMIT : SKYBOOK_ERROR_USAGE;
+    }
+    tile->coded_stop = encoder->strip_used;
+    for (uint32_t band = 0; band < encoder->form.bands; band++) {
+        sum += sum_of_symbols(&encoder->work, pixels, band);
+    }
+    return sum == encoder->work.scratch.bounded.symbols_sum ? SKYBOOK_OK : SKYBOOK_ERROR_MEMORY;
+}
+
+/* Whether the largest unit, side information before it, fits a segment, as a rule. */
+static bool units_fit(const struct skybook_encoder *encoder, uint32_t column)
+{
+    const struct skybook_tile *tile = &encoder->tiles[column];
+    const uint32_t pixels = (uint32_t)tile->rows * tile->cols;
+    const uint32_t most = skybook_largest_unit(&encoder->work, pixels, encoder->form.bands);
+    return SKYBOOK_STATE_BYTES + 2 + most / (8 * SKYBOOK_BIT) <= skybook_room(encoder, column);
+}
+
+/* Code a tile, that has data, within its bound. */
+enum skybook_status skybook_code_bounded(struct skybook_encoder *encoder, uint32_t column)
+{
+    enum skybook_status status = find_symbols(encoder, column, false);
+    if (status == SKYBOOK_OK && !units_fit(encoder, column)) {
+        status = find_symbols(encoder, column, true);
+        if (status == SKYBOOK_OK && !units_fit(encoder, column)) {
+            return SKYBOOK_ERROR_USAGE; /* one sample takes more than a segment */
+        }
+    }
+    return status == SKYBOOK_OK ? code_symbols(encoder, column) : status;
+}
+
+/* Send the tiles that are coded; their bytes are free again. */
+static enum skybook_status flush(struct skybook_encoder *encoder)
+{
+    const enum skybook_status status = skybook_send_part(encoder, encoder->lines - encoder->held);
+    for (uint32_t column = 0; column < encoder->columns; column++) {
+        struct skybook_tile *tile = &encoder->tiles[column];
+        tile->coded = tile->coded_stop = tile->fixed = tile->fixed_stop = 0;
+    }
+    encoder->strip_used = 0;
+    return status;
+}
+
+/* Code a strip of which all samples are within a bound. Where its bytes have no room for a tile, those
+ * before it are sent first, unless a row goes layer by layer. */
+enum skybook_status skybook_code_strip_bounded(struct skybook_encoder *encoder)
+{
+    enum skybook_status status = SKYBOOK_OK;
+    memset(encoder->tiles, 0, sizeof(encoder->tiles));
+    for (uint32_t column = 0; column < encoder->columns && status == SKYBOOK_OK; column++) {
+        struct skybook_tile *tile = &encoder->tiles[column];
+        const uint32_t before = encoder->strip_used;
+        status = skybook_analyse(encoder, column);
+        if (status == SKYBOOK_ERROR_LIMIT && before > 0 && !encoder->options.one_layer) {
+            tile->fixed = tile->fixed_stop = tile->coded = tile->coded_stop = 0;
+            status = skybook_is_whole(encoder) ? flush(encoder) : SKYBOOK_ERROR_MEMORY;
+            status = status == SKYBOOK_OK ? skybook_analyse(encoder, column) : status;
+        }
+    }
+    return status;
+}
+
+#else
+
+/* There are no bounds in this build. */
+const struct skybook_bound *skybook_bound_of(const struct skybook_encoder *encoder, uint32_t column)
+{
+    (void)encoder, (void)column;
+    return NULL;
+}
+
+enum skybook_status skybook_code_bounded(struct skybook_encoder *encoder, uint32_t column)
+{
+    (void)encoder, (void)column;
+    return SKYBOOK_ERROR_INTERNAL;
+}
+
+enum skybook_status skybook_code_strip_bounded(struct skybook_encoder *encoder)
+{
+    (void)encoder;
+    return SKYBOOK_ERROR_INTERNAL;
+}
+
+#endif

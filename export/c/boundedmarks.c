@@ -1,0 +1,78 @@
+/* Marks of samples of a range, a bit each: which occur, or begin a cell. */
+#include "bounded.h"
+
+#if SKYBOOK_BOUNDED
+
+#define WORD 32u
+
+void skybook_clear_marks(struct skybook_work *work, uint32_t count)
+{
+    for (uint32_t i = 0; i < (count + WORD - 1) / WORD; i++) {
+        work->found[i] = 0;
+    }
+}
+
+void skybook_mark(struct skybook_work *work, uint32_t place)
+{
+    work->found[place / WORD] |= (uint32_t)1 << place % WORD;
+}
+
+bool skybook_is_marked(const struct skybook_work *work, uint32_t place)
+{
+    return (work->found[place / WORD] >> place % WORD & 1u) != 0;
+}
+
+/* The last mark up to a place; the first place is marked. */
+uint32_t skybook_mark_up_to(const struct skybook_work *work, uint32_t place)
+{
+    uint32_t number = place / WORD, word = work->found[number] & (0xFFFFFFFFu >> (WORD - 1 - place % WORD));
+    while (word == 0) {
+        number--;
+        word = work->found[number];
+    }
+    return WORD * number + skybook_highest_bit(word);
+}
+
+/* The first mark from a place on, of `count` places; `count` if there is none. */
+uint32_t skybook_mark_from(const struct skybook_work *work, uint32_t place, uint32_t count)
+{
+    const uint32_t words = (count + WORD - 1) / WORD;
+    uint32_t number = place / WORD;
+    if (place >= count) {
+        return count;
+    }
+    uint32_t word = work->found[number] & (0xFFFFFFFFu << place % WORD);
+    while (word == 0 && number + 1 < words) {
+        number++;
+        word = work->found[number];
+    }
+    return word == 0 ? count : WORD * number + skybook_highest_bit(word & (0u - word));
+}
+
+uint32_t skybook_marks_of_word(uint32_t word)
+{
+    word -= word >> 1 & 0x55555555u;
+    word = (word & 0x33333333u) + (word >> 2 & 0x33333333u);
+    word = (word + (word >> 4)) & 0x0F0F0F0Fu;
+    return word * 0x01010101u >> 24;
+}
+
+/* Count the marks before each word of `count` marks; in all there are fewer than 65,537. */
+void skybook_count_marks(struct skybook_work *work, uint32_t count)
+{
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < (count + WORD - 1) / WORD; i++) {
+        work->scratch.bounded.fit.before[i] = (uint16_t)(sum & 0xFFFFu);
+        sum += skybook_marks_of_word(work->found[i]);
+    }
+}
+
+/* Marks before a place. */
+uint32_t skybook_marks_before(const struct skybook_work *work, uint32_t place)
+{
+    const uint32_t below = ((uint32_t)1 << place % WORD) - 1u;
+    return work->scratch.bounded.fit.before[place / WORD] +
+           skybook_marks_of_word(work->found[place / WORD] & below);
+}
+
+#endif

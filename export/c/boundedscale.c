@@ -1,0 +1,486 @@
+/* Scales: from the samples of a band of a tile to values from 0 on, and back (SPEC.md, section 20). */
+#include <string.h>
+
+#include "bounded.h"
+
+#if SKYBOOK_BOUNDED
+
+#define STRETCH 64u
+#define PATTERNS 11u
+#define HEAD_BITS 64u
+#define PATTERN_BITS 6u
+#define MOST_BITS 400u
+#define LARGEST_SAMPLE 65535
+
+/* Steps of patterns of a stretch, and where they begin: none, each fourth, third, second, all. */
+static const uint8_t steps[PATTERNS] = {0, 4, 4, 4, 4, 3, 3, 3, 2, 2, 1};
+static const uint8_t firsts[PATTERNS] = {0, 0, 1, 2, 3, 0, 1, 2, 0, 1, 0};
+static const uint16_t saved_by_step[5] = {0, 0, 256, 406, 512}; /* bits of a sample, in 1/256 */
+
+static const uint16_t *samples_of(const struct skybook_plane *plane, uint32_t row)
+{
+    const uint32_t first = plane->column * plane->encoder->form.tile;
+    return &skybook_line(plane->encoder, plane->band, row)[first];
+}
+
+static const uint8_t *gaps_of(const struct skybook_plane *plane, uint32_t row)
+{
+    return &plane->encoder->work.nodata[row * plane->cols];
+}
+
+static int32_t lift_of(const struct skybook_plane *plane)
+{
+    return (int32_t)skybook_lift(&plane->encoder->options);
+}
+
+static bool is_whole(const struct skybook_bounded *own, const struct skybook_plane *plane)
+{
+    return own->valid == plane->rows * plane->cols;
+}
+
+static int32_t nodata_of(const struct skybook_options *options)
+{
+    const bool below = skybook_lift(options) > 0 && options->nodata >= 0x8000u;
+    return (int32_t)options->nodata - (below ? 65536 : 0);
+}
+
+/* The least and the largest sample, as they are held, and the bits of all. */
+struct range {
+    uint32_t least, largest, bits;
+};
+
+static void add_sample(struct range *range, uint32_t sample)
+{
+    range->least = sample < range->least ? sample : range->least;
+    range->largest = sample > range->largest ? sample : range->largest;
+    range->bits |= sample;
+}
+
+/* Go over a row of which all samples have data; values are less 32768, as wide as they are held. */
+static void add_samples(struct range *range, const uint16_t *restrict samples, uint32_t count)
+{
+    int16_t least[SKYBOOK_BLOCK], largest[SKYBOOK_BLOCK];
+    uint16_t bits[SKYBOOK_BLOCK];
+    uint32_t first = 0;
+    for (uint32_t i = 0; i < SKYBOOK_BLOCK; i++) {
+        least[i] = INT16_MAX;
+        largest[i] = INT16_MIN;
+        bits[i] = 0;
+    }
+    for (; first + SKYBOOK_BLOCK <= count; first += SKYBOOK_BLOCK) {
+        for (uint32_t i = 0; i < SKYBOOK_BLOCK; i++) {
+            const int16_t sample = (int16_t)(samples[first + i] ^ 0x8000u);
+            least[i] = sample < least[i] ? sample : least[i];
+            largest[i] = sample > largest[i] ? sample : largest[i];
+            bits[i] |= samples[first + i];
+        }
+    }
+    for (uint32_t i = 0; i < SKYBOOK_BLOCK && first > 0; i++) {
+        add_sample(range, (uint32_t)(least[i] + 32768));
+        add_sample(range, (uint32_t)(largest[i] + 32768));
+        range->bits |= bits[i];
+    }
+    for (; first < count; first++) {
+        add_sample(range, samples[first]);
+    }
+}
+
+static struct range range_of(const struct skybook_bounded *own, const struct skybook_plane *plane)
+{
+    struct range range = {65535, 0, 0};
+    for (uint32_t row = 0; row < plane->rows; row++) {
+        const uint16_t *samples = samples_of(plane, row);
+        const uint8_t *gaps = gaps_of(plane, row);
+        if (is_whole(own, plane)) {
+            add_samples(&range, samples, plane->cols);
+            continue;
+        }
+        for (uint32_t col = 0; col < plane->cols; col++) {
+            if (gaps[col] == 0) {
+                add_sample(&range, samples[col]);
+            }
+        }
+    }
+    return range;
+}
+
+/* The largest number that divides all distances of samples from `least`; soon found to be 1. */
+static uint32_t common_step(const struct skybook_plane *plane, uint32_t least)
+{
+    uint32_t found = 0;
+    for (uint32_t row = 0; row < plane->rows && found != 1; row++) {
+        const uint16_t *samples = samples_of(plane, row);
+        const uint8_t *gaps = gaps_of(plane, row);
+        for (uint32_t col = 0; col < plane->cols && found != 1; col++) {
+            uint32_t rest = gaps[col] == 0 ? samples[col] - least : 0;
+            while (rest != 0) {
+                const uint32_t divisor = rest;
+                rest = found % divisor;
+                found = divisor;
+            }
+        }
+    }
+    return found;
+}
+
+static bool occurs(const struct skybook_plane *plane, uint32_t sample)
+{
+    bool found = false;
+    for (uint32_t row = 0; row < plane->rows; row++) {
+        const uint16_t *samples = samples_of(plane, row);
+        const uint8_t *gaps = gaps_of(plane, row);
+        for (uint32_t col = 0; col < plane->cols; col++) {
+            found = found | (gaps[col] == 0 && samples[col] == sample);
+        }
+    }
+    return found;
+}
+
+/* The samples of a stretch that a pattern has: bits 0..31, or 32..63. */
+static uint32_t pattern_of(uint32_t pattern, uint32_t half)
+{
+    static const uint32_t each[5] = {0, 0xFFFFFFFFu, 0x55555555u, 0x49249249u, 0x11111111u};
+    const uint32_t step = steps[pattern], first = firsts[pattern];
+    /* The second half of each third goes on with bit 33: one beyond the first. */
+    const uint32_t shift = half == 1 && step == 3 ? (first + 1) % 3 : first;
+    return step == 0 ? 0 : each[step] << shift;
+}
+
+/* The first pattern that has all samples of a stretch which occur. */
+static uint8_t fitting(const struct skybook_work *work, uint32_t stretch)
+{
+    const uint32_t low = work->found[2 * stretch], high = work->found[2 * stretch + 1];
+    uint8_t pattern = 0;
+    while ((low & ~pattern_of(pattern, 0)) != 0 || (high & ~pattern_of(pattern, 1)) != 0) {
+        pattern++;
+    }
+    return pattern;
+}
+
+/* Leave out what does not occur, where that saves bits. */
+static void leave_gaps(struct skybook_work *work, const struct skybook_plane *plane, uint32_t least)
+{
+    struct skybook_scale *scale = &work->scratch.bounded.scale;
+    const uint32_t count = scale->most / STRETCH + 1;
+    if (count > SKYBOOK_MOST_STRETCHES) {
+        return;
+    }
+    skybook_clear_marks(work, count * STRETCH);
+    for (uint32_t row = 0; row < plane->rows; row++) {
+        const uint16_t *samples = samples_of(plane, row);
+        const uint8_t *gaps = gaps_of(plane, row);
+        for (uint32_t col = 0; col < plane->cols; col++) {
+            if (gaps[col] == 0) {
+                skybook_mark(work, samples[col] - least);
+            }
+        }
+    }
+    uint32_t present = 0;
+    for (uint32_t i = 0; i < 2 * count; i++) {
+        present += skybook_marks_of_word(work->found[i]);
+    }
+    if (8 * present >= 7 * count * STRETCH) {
+        return;
+    }
+    uint32_t need = HEAD_BITS + PATTERN_BITS + count, saved = 0, most_saved = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        scale->patterns[i] = fitting(work, i);
+        need += i > 0 && scale->patterns[i] != scale->patterns[i - 1] ? PATTERN_BITS : 0;
+        const uint32_t of_sample = saved_by_step[steps[scale->patterns[i]]];
+        most_saved = of_sample > most_saved ? of_sample : most_saved;
+    }
+    if (need > MOST_BITS || most_saved == 0) {
+        return;
+    }
+    for (uint32_t row = 0; row < plane->rows; row++) {
+        const uint16_t *samples = samples_of(plane, row);
+        const uint8_t *gaps = gaps_of(plane, row);
+        for (uint32_t col = 0; col < plane->cols; col++) {
+            if (gaps[col] == 0) {
+                const uint32_t stretch = (samples[col] - least) / STRETCH;
+                saved += saved_by_step[steps[scale->patterns[stretch]]];
+            }
+        }
+    }
+    if (saved < 256 * need) {
+        return;
+    }
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < 2 * count; i++) {
+        work->found[i] = pattern_of(scale->patterns[i / 2], i % 2);
+        most += skybook_marks_of_word(work->found[i]);
+    }
+    scale->kind = SCALE_STRETCHES;
+    scale->marks = count * STRETCH;
+    scale->most = most - 1;
+}
+
+/* Whether a sample may be off by so much: no more than the root of the sample allows. */
+static bool is_within_root(int32_t sample, int32_t off, uint32_t root)
+{
+    const uint64_t square = (uint64_t)root * root * (uint64_t)(sample > 0 ? sample : 0);
+    const uint64_t own = (uint64_t)(off < 0 ? -off : off) * 256u;
+    return own * own <= square;
+}
+
+/* Cells of the samples from `least` to `largest`, marked where they begin. Below 0, and as long as the
+ * root allows nothing, they are of one sample. */
+static void mark_cells(struct skybook_work *work, int32_t least, int32_t largest, uint32_t root,
+                       bool has_nodata, int32_t nodata)
+{
+    struct skybook_scale *scale = &work->scratch.bounded.scale;
+    const uint32_t count = (uint32_t)(largest - least) + 1;
+    const uint64_t square = (uint64_t)root * root;
+    const int32_t single = (int32_t)((65536u + square - 1) / square); /* below it are cells of one */
+    int32_t first = least < 0 ? least : least < single ? least : single, half = 0;
+    skybook_clear_marks(work, count);
+    scale->first = scale->last = least;
+    while (first <= largest) {
+        int32_t last = first;
+        if (first >= single) {
+            while (is_within_root(first, half + 1, root)) {
+                half++;
+            }
+            last += 2 * half;
+            if (has_nodata && first <= nodata && nodata <= last) {
+                last = nodata - 1 > first ? nodata - 1 : first;
+            }
+            last = last < LARGEST_SAMPLE ? last : LARGEST_SAMPLE;
+        }
+        if (last >= least) {
+            scale->first = first <= least ? first : scale->first;
+            scale->last = last;
+            skybook_mark(work, (uint32_t)(first > least ? first - least : 0));
+        }
+        first = last + 1;
+    }
+    scale->marks = count;
+    skybook_count_marks(work, count);
+}
+
+/* The number of the cell of a sample, counted from that of the least. */
+static uint32_t cell_of(const struct skybook_work *work, uint32_t place)
+{
+    return skybook_marks_before(work, place) + (skybook_is_marked(work, place) ? 1u : 0u) - 1u;
+}
+
+/* What a cell stands for that has the sample of this place. */
+static int32_t centre_of(const struct skybook_work *work, uint32_t place)
+{
+    const struct skybook_scale *scale = &work->scratch.bounded.scale;
+    const uint32_t first = skybook_mark_up_to(work, place);
+    const uint32_t stop = skybook_mark_from(work, place + 1, scale->marks);
+    const int32_t begins = first == 0 ? scale->first : scale->least + (int32_t)first;
+    const int32_t ends = stop == scale->marks ? scale->last : scale->least + (int32_t)stop - 1;
+    return (begins + ends) >> 1;
+}
+
+static void choose_cells(struct skybook_work *work, const struct skybook_options *options,
+                         int32_t least, int32_t largest, uint32_t root)
+{
+    struct skybook_scale *scale = &work->scratch.bounded.scale;
+    mark_cells(work, least, largest, root, options->has_nodata, nodata_of(options));
+    scale->parameter = (int32_t)root;
+    scale->most = cell_of(work, (uint32_t)(largest - least));
+    scale->kind = SCALE_CELLS;
+    if (scale->most == 0) { /* what stands for all is no farther off between those that occur */
+        const int32_t centre = (scale->first + scale->last) >> 1;
+        scale->kind = SCALE_PLAIN;
+        scale->least = centre < least ? least : centre > largest ? largest : centre;
+    }
+}
+
+/* The scale of samples from `least` to `largest`, as they are held, that may be off by `bound`. */
+static void choose(struct skybook_work *work, const struct skybook_plane *plane, int32_t least,
+                   int32_t largest, uint32_t bound, bool lean)
+{
+    const struct skybook_options *options = &plane->encoder->options;
+    struct skybook_scale *scale = &work->scratch.bounded.scale;
+    const int32_t nodata = nodata_of(options) + lift_of(plane);
+    scale->most = (uint32_t)(largest - least);
+    if (options->has_nodata && bound > 0 && least <= nodata && nodata <= largest) {
+        if (!occurs(plane, (uint32_t)nodata)) {
+            scale->kind = SCALE_HOLE;
+            scale->most--;
+            scale->bound = bound - 1;
+            scale->parameter = nodata_of(options);
+            return;
+        }
+        bound = 0;
+    }
+    const uint32_t step = common_step(plane, (uint32_t)least);
+    if (step > 1) {
+        scale->kind = SCALE_STEPS;
+        scale->most /= step;
+        scale->bound = bound / step;
+        scale->parameter = (int32_t)step;
+        return;
+    }
+    scale->bound = bound;
+    if (bound == 0 && !lean) {
+        leave_gaps(work, plane, (uint32_t)least);
+    }
+}
+
+enum skybook_status skybook_choose_scale(struct skybook_encoder *encoder,
+                                         const struct skybook_plane *plane,
+                                         const struct skybook_bound *bound, bool lean)
+{
+    struct skybook_work *work = &encoder->work;
+    struct skybook_scale *scale = &work->scratch.bounded.scale;
+    const struct range range = range_of(&work->scratch.bounded, plane);
+    const int32_t least = (int32_t)range.least, largest = (int32_t)range.largest;
+    if (range.bits >> encoder->options.significant_bits != 0) {
+        return SKYBOOK_ERROR_INPUT;
+    }
+    memset(scale, 0, offsetof(struct skybook_scale, patterns));
+    scale->least = least - lift_of(plane);
+    if (least == largest) {
+        return SKYBOOK_OK;
+    }
+    if (bound->root > 0) {
+        choose_cells(work, &encoder->options, scale->least, largest - lift_of(plane), bound->root);
+    } else {
+        const uint32_t each = bound->each[bound->count > 1 ? plane->band : 0];
+        choose(work, plane, least, largest, each, lean);
+    }
+    return SKYBOOK_OK;
+}
+
+/* The values of `count` samples of a row that have data. */
+static void put_row(const struct skybook_work *work, const struct skybook_plane *plane,
+                    const uint16_t *samples, int16_t *values)
+{
+    const struct skybook_scale *scale = &work->scratch.bounded.scale;
+    const uint32_t least = (uint32_t)(scale->least + lift_of(plane)) & 0xFFFFu;
+    const uint32_t step = scale->kind == SCALE_STEPS ? (uint32_t)scale->parameter : 1;
+    const int32_t hole = scale->kind == SCALE_HOLE ? scale->parameter - scale->least : 65536;
+    if (scale->kind == SCALE_PLAIN) {
+        const int32_t base = (int32_t)least + 32768;
+        for (uint32_t col = 0; col < plane->cols; col++) {
+            values[col] = (int16_t)((uint32_t)(samples[col] - base) & 0xFFFFu);
+        }
+        return;
+    }
+    for (uint32_t col = 0; col < plane->cols; col++) {
+        const uint32_t away = (samples[col] - least) & 0xFFFFu;
+        uint32_t value = 0;
+        if (scale->kind == SCALE_STRETCHES) {
+            value = skybook_marks_before(work, away % scale->marks);
+        } else if (scale->kind == SCALE_CELLS) {
+            value = cell_of(work, away);
+        } else {
+            value = away / step - ((int32_t)away > hole ? 1u : 0u);
+        }
+        values[col] = (int16_t)((int32_t)(value & 0xFFFFu) - 32768);
+    }
+}
+
+enum skybook_status skybook_put_values(struct skybook_encoder *encoder,
+                                       const struct skybook_plane *plane)
+{
+    struct skybook_work *work = &encoder->work;
+    struct skybook_bounded *own = &work->scratch.bounded;
+    uint64_t lines = 0;
+    skybook_count_marks(work, own->scale.marks);
+    for (uint32_t row = 0; row < plane->rows; row++) {
+        const uint16_t *line = skybook_line(encoder, plane->band, row);
+        int16_t *values = skybook_row(own, plane, plane->band, row);
+        if (own->scale.most == 0) {
+            for (uint32_t col = 0; col < plane->cols; col++) {
+                values[col] = -32768;
+            }
+        } else {
+            put_row(work, plane, samples_of(plane, row), values);
+        }
+        lines += skybook_words_of_line(encoder, plane->column, line);
+        if (!is_whole(own, plane)) {
+            skybook_fill(work, plane, row);
+        }
+    }
+    skybook_close_rows(work, plane, plane->band);
+    return lines == encoder->sums[plane->column][plane->band] ? SKYBOOK_OK : SKYBOOK_ERROR_MEMORY;
+}
+
+/* The sample that a value stands for, of one that should be `sample`; far from it where that has
+ * another value. */
+static int32_t sample_of(const struct skybook_work *work, int32_t value, int32_t sample)
+{
+    const struct skybook_scale *scale = &work->scratch.bounded.scale;
+    const int32_t found = scale->least + value, away = sample - scale->least;
+    switch ((enum skybook_kind_of_scale)scale->kind) {
+    case SCALE_STEPS:
+        return scale->least + value * scale->parameter;
+    case SCALE_HOLE:
+        return found + (found >= scale->parameter ? 1 : 0);
+    case SCALE_STRETCHES:
+        return skybook_is_marked(work, (uint32_t)away) &&
+                       skybook_marks_before(work, (uint32_t)away) == (uint32_t)value
+                   ? sample
+                   : sample + LARGEST_SAMPLE;
+    case SCALE_CELLS:
+        return cell_of(work, (uint32_t)away) == (uint32_t)value
+                   ? centre_of(work, (uint32_t)away)
+                   : sample + LARGEST_SAMPLE;
+    case SCALE_PLAIN:
+    default:
+        return found;
+    }
+}
+
+/* How many of a row's samples are off by more than `most`, if values of them are so much less. */
+static uint32_t count_beyond(const uint16_t *samples, const int16_t *values, uint32_t count,
+                             int32_t less, int32_t most)
+{
+    uint32_t found = 0;
+    for (uint32_t col = 0; col < count; col++) {
+        const int32_t off = values[col] + less - samples[col];
+        found += (off > most) | (off < -most);
+    }
+    return found;
+}
+
+enum skybook_status skybook_check_values(struct skybook_encoder *encoder,
+                                         const struct skybook_plane *plane,
+                                         const struct skybook_bound *bound)
+{
+    struct skybook_work *work = &encoder->work;
+    struct skybook_bounded *own = &work->scratch.bounded;
+    const struct skybook_scale *scale = &own->scale;
+    const struct skybook_options *options = &encoder->options;
+    const int32_t lift = lift_of(plane), nodata = nodata_of(options);
+    const int32_t most = bound->root > 0 ? 0 : bound->each[bound->count > 1 ? plane->band : 0];
+    const bool plain = scale->kind == SCALE_PLAIN && bound->root == 0 && is_whole(own, plane) &&
+                       (!options->has_nodata || most == 0);
+    uint64_t lines = 0, sum = 0;
+    uint32_t wrong = 0;
+    skybook_count_marks(work, scale->marks);
+    for (uint32_t row = 0; row < plane->rows; row++) {
+        const uint16_t *samples = samples_of(plane, row);
+        const int16_t *values = skybook_row(own, plane, plane->band, row);
+        lines += skybook_words_of_line(encoder, plane->column,
+                                       skybook_line(encoder, plane->band, row));
+        sum += skybook_words(values, 2 * (size_t)plane->cols);
+        if (plain) {
+            wrong += count_beyond(samples, values, plane->cols, scale->least + lift + 32768, most);
+            continue;
+        }
+        const uint8_t *gaps = gaps_of(plane, row);
+        for (uint32_t col = 0; col < plane->cols; col++) {
+            const int32_t sample = samples[col] - lift;
+            if (gaps[col] != 0) {
+                continue;
+            }
+            const int32_t found = sample_of(work, values[col] + 32768, sample);
+            const int32_t off = found - sample;
+            wrong += bound->root > 0 ? !is_within_root(sample, off, bound->root)
+                                     : (off > most) | (off < -most);
+            wrong += options->has_nodata && (found == nodata) != (sample == nodata);
+        }
+    }
+    own->bands[plane->band].sum = sum;
+    const bool kept = wrong == 0 && lines == encoder->sums[plane->column][plane->band];
+    return kept ? SKYBOOK_OK : SKYBOOK_ERROR_MEMORY;
+}
+
+#endif

@@ -1,0 +1,41 @@
+"""Constants of the C encoder for bounded tiles: the integers of a part `bounded`."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.csource.tables import Table
+from onboard.codec.bounded.analysis import LOG2
+from onboard.codec.bounded.codec import BoundedCodec
+from onboard.codec.bounded.tables import Tables
+from onboard.codec.rans import PRECISION
+
+SMALL = 512
+"""Residuals from minus this to below it have their symbols in a table."""
+_ROW = 128
+"""Symbols of a level, those in use and others."""
+
+
+def bounded_constants(codec: BoundedCodec) -> list[Table]:
+    """Return every constant array, names without `bounded_`.
+
+    Rows of 128 symbols: a symbol has its frequency above its start, of 12 bits, or is 0 if its
+    table has none; costs are those of the residuals that it begins, raw bits and escapes included.
+    """
+    model, tables = codec.model, codec.model.tables
+    frequencies = tables.frequencies.astype(np.int64)
+    starts = np.where(frequencies > 0, tables.starts.astype(np.int64), 0)
+    return [
+        Table("bounded_coefficients", "int16_t", model.coefficients),
+        Table("bounded_spreads", "uint8_t", model.spreads),
+        Table("bounded_weights", "int16_t", model.weights),
+        Table("bounded_bias", "uint16_t", model.bias),
+        Table("bounded_symbols", "uint32_t", _in_rows(frequencies << PRECISION | starts)),
+        Table("bounded_costs", "uint16_t", _in_rows(tables.symbol_costs)),
+        Table("bounded_small", "uint8_t", Tables.symbol_of(np.arange(-SMALL, SMALL))),
+        Table("bounded_logarithms", "uint8_t", LOG2),
+    ]
+
+
+def _in_rows(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return what stands for the symbols of each level, in rows of 128, one after the other."""
+    return np.pad(values, ((0, 0), (0, _ROW - values.shape[1]))).reshape(-1)
