@@ -62,6 +62,12 @@ def _verify_c(arguments: argparse.Namespace) -> int:
         **asdict(taken),
         **asdict(timed),
     }
+    lossless = ""
+    if timed.mpixel_per_s_lossless is not None:
+        lossless = (
+            f"lossless {timed.mpixel_per_s_lossless:.2f} Mpixel/s (-O3 -march=native), "
+            f"{timed.lossless_over_plain:.2f} times as fast as at a rate\n"
+        )
     text = (
         f"{compared.mismatching_packets} of {compared.packets} packets and "
         f"{compared.mismatching_golden} of {compared.golden} golden vectors differ from Python\n"
@@ -70,6 +76,7 @@ def _verify_c(arguments: argparse.Namespace) -> int:
         f"{timed.speed_over_openjpeg:.1f} and {timed.portable_over_openjpeg:.1f} times as fast\n"
         f"along a trellis {timed.mpixel_per_s_trellis:.2f} Mpixel/s (-O3 -march=native), "
         f"{timed.speed_over_openjpeg_trellis:.1f} times as fast\n"
+        f"{lossless}"
         f"{taken.code_bytes} bytes of code and constants, {taken.static_bytes} of static RAM, "
         f"stack at most {taken.stack_bound_bytes}"
     )

@@ -53,6 +53,8 @@ class Speed:
         speed_over_openjpeg: speed of the native build over that of OpenJPEG.
         portable_over_openjpeg: speed of the portable build over that of OpenJPEG.
         speed_over_openjpeg_trellis: that speed along a trellis.
+        mpixel_per_s_lossless: the native build, within a bound of 0; None if the bundle cannot.
+        lossless_over_plain: that speed over the one at a rate.
         spread: largest over smallest time of the native build.
     """
 
@@ -63,6 +65,8 @@ class Speed:
     speed_over_openjpeg: float
     portable_over_openjpeg: float
     speed_over_openjpeg_trellis: float
+    mpixel_per_s_lossless: float | None
+    lossless_over_plain: float | None
     spread: float
 
 
@@ -91,7 +95,9 @@ def speed(bundle: Bundle, folder: Path, runs: int = _RUNS, side: int = _MOSAIC) 
     """
     scene = procedural(1, side, side, bundle.bands, nodata=False)
     image = scene.image.astype(np.uint16)
-    programs = (("skybook-native",), ("skybook",), ("skybook-native", "--trellis"))
+    programs: list[tuple[str, ...]] = [("skybook-native",), ("skybook",)]
+    programs += [("skybook-native", "--trellis")]
+    programs += [("skybook-native", "--max-error", "0")] if bundle.bounded else []
     times: list[list[float]] = [[] for _ in (*programs, "openjpeg")]
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {max(before)})
@@ -109,9 +115,11 @@ def speed(bundle: Bundle, folder: Path, runs: int = _RUNS, side: int = _MOSAIC) 
         os.sched_setaffinity(0, before)
     rates = [image[0].size / 1e6 / statistics.median(found) for found in times]
     spread = max(times[0]) / min(times[0])
-    native, portable, along, openjpeg = rates
+    native, portable, along, *lossless, openjpeg = rates
     over = native / openjpeg, portable / openjpeg, along / openjpeg
-    return Speed(native, portable, along, openjpeg, *over, spread)
+    exact = lossless[0] if lossless else None
+    over_plain = exact / native if exact else None
+    return Speed(native, portable, along, openjpeg, *over, exact, over_plain, spread)
 
 
 def _timed(program: Path, raw: Path, arguments: list[str]) -> float:

@@ -7,7 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ground.scenes.procedural import procedural
+from onboard.codec.bound import Bound
 from onboard.encoder import Encoder, Options
+from onboard.encoder.boundedplace import BoundedBox
 from onboard.image.bayer import PATTERNS, PLANES, cell_of, join
 from onboard.image.files import DTYPES, bits_of, is_signed
 from onboard.link.header import SceneHeader
@@ -19,6 +21,8 @@ _EVERY_MOSAIC = 3
 """Of four bands one scene in so many is a Bayer mosaic."""
 _DEPTH = 13
 """Bits that a procedural scene fills."""
+_BOUNDS = ("0", "2", "sqrt:1.5", "0", "each", "16")
+"""On the error of samples, in turn."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,38 @@ class RandomScene:
         return replace(self, options=replace(self.options, trellis=True))
 
     @property
+    def content(self) -> str:
+        """What its samples are: a sample type, or `bayer`."""
+        return "bayer" if self.header.bayer else self.header.sample_type
+
+    @property
+    def bound(self) -> Bound:
+        """What its samples, or some of them, are off by at most in the two that follow."""
+        text = _BOUNDS[self.options.scene_id // 2 % len(_BOUNDS)]
+        return Bound.parse(text if text != "each" else ",".join(map(str, range(len(self.image)))))
+
+    @property
+    def within_bound(self) -> "RandomScene":
+        """The same within a bound on its error, every second one with a corner of nodata."""
+        free = replace(self.options, ratio=None, budget=None, max_error=self.bound)
+        if self.options.scene_id % 2:
+            return replace(self, options=free)
+        image, rows = self.image.copy(), self.image.shape[1] // 2
+        least = int(image.min())
+        image[:, rows:, :rows] = least
+        return replace(self, image=image, header=replace(self.header, nodata=least), options=free)
+
+    @property
+    def with_box(self) -> "RandomScene":
+        """The same with a box of pixels that are within a bound, in twice the bytes."""
+        height, width = self.image.shape[1:]
+        inside = BoundedBox((width // 2, height // 3, width // 2 + 9, height // 3 + 40), self.bound)
+        ratio = self.options.ratio and self.options.ratio / 2
+        budget = self.options.budget and self.options.budget * 2
+        more = replace(self.options, ratio=ratio, budget=budget, regions=(inside,))
+        return replace(self, options=more)
+
+    @property
     def raw(self) -> bytes:
         """Lines as the program reads them."""
         return bil(join(self.image) if self.header.bayer else self.image)
@@ -87,8 +123,18 @@ class RandomScene:
         found += ["--dtype", header.sample_type]
         found += ["--bayer", header.bayer] if header.bayer else ["--bands", str(header.bands)]
         found += ["--significant-bits", str(header.significant_bits)]
-        within = ["--bytes", str(options.budget), "--lines", str(cell * header.height)]
-        found += ["--ratio", repr(options.ratio)] if options.budget is None else within
+        if header.nodata is not None:
+            found += ["--nodata", str(header.nodata)]
+        if options.max_error is not None:
+            found += ["--max-error", str(options.max_error)]
+        elif options.budget is not None:
+            found += ["--bytes", str(options.budget), "--lines", str(cell * header.height)]
+        else:
+            found += ["--ratio", repr(options.ratio)]
+        for place in options.regions:
+            if isinstance(place, BoundedBox):
+                sides = ",".join(map(str, place.box))
+                found += ["--region-max-error", sides, str(place.bound)]
         found += [] if options.run is None else ["--run", str(options.run)]
         found += ["--packets", "--packet-bytes", str(packets.packet_bytes)]
         found += ["--packet-control"] if packets.control else []

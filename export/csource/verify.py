@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -28,14 +29,17 @@ class Comparison:
     """What of the C encoder differs from the Python runtime.
 
     Attributes:
-        scenes: random ones of all sample types, and Bayer mosaics, encoded by both, plain and along
-            a trellis; those that Python refuses come on top.
+        scenes: random ones of all sample types, and Bayer mosaics, encoded by both, plain, along a
+            trellis, and, if the bundle can, within a bound and with a box that is; those that
+            Python refuses come on top.
         packets: packets that the Python runtime made of them.
         mismatching_packets: packets that C did not make, made otherwise, or made beyond them; a
             scene that Python refuses counts as one where the C encoder has another exit code.
         golden: golden vectors of the bundle.
         mismatching_golden: golden vectors that the C encoder codes otherwise.
         packets_by_bands: packets of scenes of so many bands.
+        packets_by_content: packets of scenes of a sample type or of mosaics (`bayer`), and of all
+            scenes encoded in one way: `plain`, `trellis`, `bounded`, `box`.
     """
 
     scenes: int
@@ -44,6 +48,7 @@ class Comparison:
     golden: int
     mismatching_golden: int
     packets_by_bands: dict[int, int]
+    packets_by_content: dict[str, int]
 
     @property
     def passed(self) -> bool:
@@ -61,20 +66,32 @@ def compare(bundle: Bundle, folder: Path, most: int, scenes: int = SCENES) -> Co
         scenes: how many.
     """
     encoder = Encoder(bundle)
-    total, wrong = dict.fromkeys(range(1, most + 1), 0), 0
-    seed = encoded = 0
+    by_bands: Counter[int] = Counter()
+    by_content: Counter[str] = Counter()
+    wrong = seed = encoded = 0
     while encoded < scenes:
         seed += 1
         scene = RandomScene.of(1 + (seed + 2) % most, seed)
-        counts = [
-            _compare(encoder, folder / "skybook", one) for one in (scene, scene.along_trellis)
-        ]
-        encoded += all(packets for packets, _ in counts)
-        total[len(scene.image)] += sum(packets for packets, _ in counts)
-        wrong += sum(different for _, different in counts)
+        encoded_all = True
+        for way, one in _ways(scene, bundle.bounded is not None).items():
+            packets, different = _compare(encoder, folder / "skybook", one)
+            encoded_all = encoded_all and packets > 0
+            wrong += different
+            by_bands[len(scene.image)] += packets
+            by_content.update({scene.content: packets, way: packets})
+        encoded += encoded_all
     vectors = [v for v in LappedCodec.of(bundle.codec).golden if v.form[0] <= most]
     differ = sum(_golden_body(folder, vector) != vector.body for vector in vectors)
-    return Comparison(scenes, sum(total.values()), wrong, len(vectors), differ, total)
+    total = by_bands.total()
+    return Comparison(scenes, total, wrong, len(vectors), differ, dict(by_bands), dict(by_content))
+
+
+def _ways(scene: RandomScene, bounded: bool) -> dict[str, RandomScene]:
+    """Return a scene in all ways to encode it."""
+    ways = {"plain": scene, "trellis": scene.along_trellis}
+    if bounded:
+        ways |= {"bounded": scene.within_bound, "box": scene.with_box}
+    return ways
 
 
 def most_bands(folder: Path) -> int:
