@@ -174,7 +174,7 @@ class Packets:
         if frame == last:
             self.counts["repeated"] += 1
             return
-        self.counts["used"] += 1
+        self.counts["used" if frame.body else "idle"] += 1
         missed = 0 if last is None else (frame.count - last.count - 1) % frame.modulus
         self._last[channel] = frame
         begun = self._begun.pop(channel, b"")

@@ -139,6 +139,21 @@ def test_damaged_repeated_and_idle_frames_do_no_harm() -> None:
     assert reader.counts["idle"] == reader.counts["repeated"] == reader.counts["damaged"] == 1
 
 
+def test_frames_of_idle_data_alone_lose_nothing_of_their_channel() -> None:
+    sent, frames = packets(40), frames_of(packets(40), TM)
+    idle = bytearray(frames[5])
+    idle[4:6] = (0x1FFE).to_bytes(2, "big")  # only idle data
+    late = [bytearray(frame) for frame in frames[5:]]
+    for frame in late:
+        frame[3] = (frame[3] + 1) % 256
+    for frame in (idle, *late):
+        frame[-2:] = crc16(bytes(frame[:-2])).to_bytes(2, "big")
+    reader = Packets(TM)
+    assert list(reader.read(cadus([*frames[:5], bytes(idle), *map(bytes, late)]))) == sent
+    assert reader.counts["idle"] == 1
+    assert reader.counts["lost"] == reader.counts["cut"] == 0
+
+
 def test_randomised_frames_are_read_as_the_standard_has_them() -> None:
     form = FrameForm("tm", 300, crc=True, randomised=True)
     bits, state = [], [1] * 8
