@@ -38,7 +38,7 @@ def encode_chunk(chunk: NDArray[Any], quality: Quality, fill_value: int | None) 
         BundleError: the bundle is not here.
         LimitError: the bytes asked for are not enough.
     """
-    check_shape(chunk.shape, chunk.dtype, quality)
+    check_shape(chunk.shape, chunk.dtype)
     image = np.ascontiguousarray(chunk, chunk.dtype.newbyteorder("="))
     image = image.reshape(-1, *chunk.shape[-2:])
     encoder = _mine("encoders", quality, lambda path: Encoder(bundles.load(str(path))))
@@ -61,7 +61,7 @@ def decode_chunk(
         StreamError: the stream is damaged, cut short or of another chunk.
         BundleError: the bundle is not here.
     """
-    check_shape(shape, dtype, quality)
+    check_shape(shape, dtype)
     rows, cols = shape[-2:]
     wanted = int(np.prod(shape[:-2], dtype=np.int64)), rows, cols
     header = header_of(stream)

@@ -16,6 +16,7 @@ from onboard.errors import BundleError, UsageError
 from onboard.link.segment import MAX_SEGMENT_BYTES
 
 DEFAULT_BUNDLE = "skybook"
+_MOST_BANDS = 1_024
 RATES = ("max_error", "rmse", "psnr", "ratio", "bytes")
 """What may be asked for, one at a time."""
 _TYPES: Mapping[str, tuple[type, ...]] = {
@@ -160,7 +161,7 @@ def path_of(model_hash: str) -> Path:
     )
 
 
-def check_shape(shape: tuple[int, ...], dtype: np.dtype[Any], quality: Quality) -> None:
+def check_shape(shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
     """Refuse chunks that are no images of samples of a type of ours.
 
     Raises:
@@ -174,9 +175,8 @@ def check_shape(shape: tuple[int, ...], dtype: np.dtype[Any], quality: Quality) 
     if len(shape) < 2:
         raise UsageError(f"codec skybook: expected chunks (..., y, x), found {shape}")
     bands = int(np.prod(shape[:-2], dtype=np.int64))
-    most = 1024 if quality.max_error is None else 16
-    if not 1 <= bands <= most:
+    if not 1 <= bands <= _MOST_BANDS:
         raise UsageError(
-            f"codec skybook: expected 1 to {most} bands in a chunk, which all dimensions before "
-            f"the last two make, found {bands} of {shape}"
+            f"codec skybook: expected 1 to {_MOST_BANDS} bands in a chunk, which all dimensions "
+            f"before the last two make, found {bands} of {shape}"
         )

@@ -44,7 +44,7 @@ class SkybookCodec(ArrayBytesCodec):
     def validate(self, *, shape: Any, dtype: Any, chunk_grid: Any) -> None:
         """Refuse an array whose chunks this codec cannot take."""
         chunk = getattr(chunk_grid, "chunk_shape", shape)
-        check_shape(tuple(chunk), dtype.to_native_dtype(), self.quality)
+        check_shape(tuple(chunk), dtype.to_native_dtype())
 
     def compute_encoded_size(self, input_byte_length: int, chunk_spec: Any) -> int:
         """Refuse: how long a stream gets depends on what is in it."""

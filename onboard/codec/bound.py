@@ -58,7 +58,9 @@ class Bound:
         return cls(tuple(map(int, text.split(","))))
 
     def __str__(self) -> str:
-        return f"sqrt:{self.root / ROOT_ONE:g}" if self.root else ",".join(map(str, self.bands))
+        if self.root:
+            return f"sqrt:{self.root / ROOT_ONE:.6f}".rstrip("0").rstrip(".")
+        return ",".join(map(str, self.bands))
 
     def check_not_finer(self, both: "Bound") -> None:
         """Refuse to be the first bound of tiles whose rest would not come within a finer one.

@@ -2,7 +2,7 @@
 
 A sent symbol of 0 is taken for a latent of a Laplacian whose share within the dead zone is what its
 table says of 0; a symbol that is not sent for a fixed part of that of the lowest level that is. It
-is for whoever has no original: within 2 dB at ratios of 3 to 20 of 14 scenes that were looked at,
+is for whoever has no original: mostly within 2 dB at ratios of 3 to 20 of 14 scenes looked at,
 and up to 4 dB below the error of smooth ones at a ratio of 60.
 """
 

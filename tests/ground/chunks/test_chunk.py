@@ -59,9 +59,10 @@ def test_layout_does_not_matter(quality: Quality) -> None:
 
 
 @pytest.mark.parametrize("bands", [1, 4, 17])
-def test_a_rate_takes_any_number_of_bands(bands: int) -> None:
+def test_rates_and_bounds_take_any_number_of_bands(bands: int) -> None:
     chunk = samples(bands, 64, 70)
     assert np.sqrt(np.mean((back(chunk, RATE) - chunk) ** 2)) < 4
+    assert np.abs(back(chunk, BOUND) - chunk).max() <= BOUND.max_error
 
 
 def test_fill_values_are_pixels_without_data_and_no_others_are() -> None:
@@ -114,7 +115,7 @@ def test_a_stream_of_another_chunk_is_refused(shape: tuple[int, ...], dtype: str
         (np.zeros((3, 8, 8), np.float32), "store digital numbers"),
         (np.zeros((8, 8), np.uint32), "store digital numbers"),
         (np.zeros(8, np.uint16), "expected chunks"),
-        (np.zeros((17, 8, 8), np.uint16), "1 to 16 bands"),
+        (np.zeros((1_025, 1, 1), np.uint16), "1 to 1024 bands"),
     ],
 )
 def test_what_is_no_image_is_refused(chunk: NDArray[np.generic], why: str) -> None:

@@ -72,7 +72,7 @@ def test_of_a_damaged_chunk_nothing_is_read_and_of_others_all(store: Path) -> No
     [
         ({"dtype": "f4"}, "u8, i8, u16 or i16, found float32"),
         ({"shape": (99,), "chunks": (9,)}, r"chunks \(..., y, x\)"),
-        ({"shape": (17, 9, 9), "chunks": (17, 9, 9)}, "1 to 16 bands"),
+        ({"shape": (1_025, 9, 9), "chunks": (1_025, 9, 9)}, "1 to 1024 bands"),
     ],
 )
 def test_what_is_no_image_is_refused_when_it_is_made(

@@ -178,7 +178,7 @@ def test_bounds_that_make_no_sense(text: str) -> None:
 
 
 def test_bounds_are_told_as_they_were_given() -> None:
-    for text in ("0", "3,0,12", "sqrt:0.5"):
+    for text in ("0", "3,0,12", "sqrt:0.5", "sqrt:10", "sqrt:0.011719"):
         assert str(Bound.parse(text)) == text
     with pytest.raises(UsageError, match="each of 4 bands"):
         Bound((1, 2)).of_bands(4)
