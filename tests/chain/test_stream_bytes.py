@@ -5,6 +5,7 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ground.products import geotiff
@@ -12,7 +13,7 @@ from ground.scene import fitted
 from onboard.bundle import load
 from onboard.commands.options import add_encode_options, cuc_time, encode_options
 from onboard.downlink.recorder import Recorder
-from onboard.encoder import Encoder
+from onboard.encoder import Encoder, Options
 from onboard.link.segment import LEAST_OVERHEAD, TAG_BYTES
 from tests.conftest import Run
 
@@ -50,6 +51,17 @@ def test_demo_scene_has_the_same_bytes(run: Run, tmp_path: Path, name: str) -> N
     assert hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() == WITH_RUN[name]
     stream = without_run(tmp_path / "scene.tif", name)
     assert hashlib.sha256(stream).hexdigest() == WITHOUT_RUN[name]
+
+
+GROUPS = "d1eb23641f7a7a77b738b266bf8455064ffc23ecb01d2521387ddfcc689fc61e"
+"""SHA-256 of the segments of a scene of 20 bands."""
+
+
+def test_bands_in_groups_have_the_same_bytes() -> None:
+    band, row, col = np.indices((20, 100, 150))
+    image = (1_000 + 60 * band + (row * (band + 3) >> 2) + (row * col >> 5) % 90).astype(np.uint16)
+    segments = Encoder(load("skybook")).encode(image, options=Options(budget=20_000, run=0))
+    assert hashlib.sha256(b"".join(segments)).hexdigest() == GROUPS
 
 
 def without_run(path: Path, name: str) -> bytes:
