@@ -270,7 +270,7 @@ def exercise_library(runs: Runs) -> None:
     """Run callers of the library."""
     variable = "#define const\n" + (runs.sources / "tables.c").read_text()
     callers = {"misuse": MISUSE, "refusals": REFUSALS, "counts": COUNTS, **EDGES}
-    callers |= {"bounds": BOUND_REFUSALS}
+    callers |= {"bounds refused": BOUND_REFUSALS}
     for name, text in callers.items():
         runs.run(runs.build(name, *NARROW, caller=HEAD + text), [])
     for name, flips in {"flips": FLIPS, "flips within": BOUND_FLIPS}.items():
