@@ -38,7 +38,7 @@ METHOD = (
     f"the same quality is all there is to it; of these, gross if a tile has {GROSS_DB:.0f} dB more "
     "error than undisturbed, against the scene; else marked: the decoder tells what is wrong"
 )
-PROGRAM = ("main.c", "bench.c", "command.c", "input.c", "recorded.c", "report.c")
+PROGRAM = ("main.c", "bench.c", "command.c", "input.c", "recorded.c", "report.c", "threads.c")
 """Sources of the command, which are no part of the library."""
 _KINDS = {"state": "s", "constants": "t"}
 _TILE = 64

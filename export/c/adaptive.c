@@ -75,25 +75,34 @@ static bool find_mean(struct skybook_encoder *encoder, uint32_t column, uint32_t
     return bits >> encoder->options.significant_bits == 0;
 }
 
+/* Take a mean off samples, 0 at nodata; the sum of what is left. */
+static uint32_t take_off(uint32_t mean, uint32_t fraction, const uint16_t *restrict samples,
+                         const uint8_t *restrict marks, uint32_t count, int32_t *restrict out)
+{
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t kept = marks[i] == 0;
+        const uint32_t deviation = (((uint32_t)samples[i] << fraction) - mean) * kept;
+        out[i] = (int32_t)deviation;
+        sum += deviation;
+    }
+    return sum;
+}
+
 /* Take the mean off a band, 0 at nodata; note the sum of what is left. False if the lines are not
  * those that were pushed. */
 static bool deviate(struct skybook_encoder *encoder, uint32_t column, uint32_t band,
                     int32_t *deviations)
 {
     const struct skybook_tile *tile = &encoder->tiles[column];
-    const int32_t mean = tile->means[band];
-    const unsigned fraction = encoder->form.fraction;
     uint64_t lines = 0;
     uint32_t sum = 0;
     for (uint32_t row = 0; row < tile->rows; row++) {
-        const uint16_t *line = &skybook_line(encoder, band, row)[column * encoder->form.tile];
-        const uint8_t *marks = &encoder->work.nodata[row * tile->cols];
-        int32_t *out = &deviations[row * tile->cols];
-        for (uint32_t col = 0; col < tile->cols; col++) {
-            out[col] = marks[col] ? 0 : (int32_t)((uint32_t)line[col] << fraction) - mean;
-            sum += (uint32_t)out[col];
-        }
-        lines += skybook_words_of_line(encoder, column, skybook_line(encoder, band, row));
+        const uint16_t *line = skybook_line(encoder, band, row);
+        sum += take_off(tile->means[band], encoder->form.fraction, &line[column * encoder->form.tile],
+                        &encoder->work.nodata[row * tile->cols], tile->cols,
+                        &deviations[row * tile->cols]);
+        lines += skybook_words_of_line(encoder, column, line);
     }
     encoder->work.sums[band] = sum;
     return lines == encoder->sums[column][band];
@@ -169,19 +178,24 @@ static void add_some(struct differences *all, uint32_t some, skybook_square cova
     }
 }
 
+/* Sum pixels of two rows by twos. */
+static void add_by_4(const int32_t *restrict upper, const int32_t *restrict lower, uint32_t count,
+                     int32_t *restrict out)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        out[i] = upper[2 * i] + upper[2 * i + 1] + lower[2 * i] + lower[2 * i + 1];
+    }
+}
+
 static void add_up(const struct skybook_form *form, const struct skybook_work *work,
                    const struct skybook_tile *tile, int32_t *sums)
 {
-    const uint32_t rows = tile->rows / 2u, cols = tile->cols / 2u;
+    const uint32_t rows = tile->rows / 2u, cols = tile->cols / 2u, pitch = work->sides[1];
     const uint32_t pixels = form->tile * form->tile;
     for (uint32_t band = 0; band < form->bands; band++) {
         for (uint32_t row = 0; row < rows; row++) {
-            const int32_t *upper = &work->latents[band * pixels + 2 * row * work->sides[1]];
-            const int32_t *lower = upper + work->sides[1];
-            int32_t *out = &sums[band * (pixels / 4) + row * cols];
-            for (uint32_t col = 0; col < cols; col++) {
-                out[col] = upper[2 * col] + upper[2 * col + 1] + lower[2 * col] + lower[2 * col + 1];
-            }
+            const int32_t *upper = &work->room.latents[band * pixels + 2 * row * pitch];
+            add_by_4(upper, upper + pitch, cols, &sums[band * (pixels / 4) + row * cols]);
         }
     }
 }
@@ -204,7 +218,7 @@ static void measure(const struct skybook_form *form, struct skybook_work *work,
     }
     add_up(form, work, tile, sums);
     struct differences gradients = {sums, gaps, rows, cols, form->bands, cols, apart / 4, 2, 0, 0};
-    struct differences pixels = {work->latents, work->nodata, tile->rows,    tile->cols, form->bands,
+    struct differences pixels = {work->room.latents, work->nodata, tile->rows,    tile->cols, form->bands,
                                  work->sides[1], apart,       1,             0,          0};
     add_some(&gradients, 1, covariance);
     add_some(&pixels, SOME, covariance);
@@ -307,7 +321,7 @@ static bool rotate(const struct skybook_form *form, struct skybook_work *work,
     const uint32_t bands = form->bands, apart = form->tile * form->tile;
     skybook_square matrix;
     skybook_make_matrix(tile->angles, bands, matrix);
-    int32_t *pixels = work->latents;
+    int32_t *pixels = work->room.latents;
     const uint32_t count = (uint32_t)work->sides[0] * work->sides[1];
     int64_t weight = 0;
     for (uint32_t component = 0; component < bands; component++) {
@@ -356,11 +370,12 @@ enum skybook_status skybook_front_end(struct skybook_encoder *encoder, uint32_t 
     if (valid == 0) {
         return SKYBOOK_OK;
     }
+    tile->samples = form->bands * valid;
     for (uint32_t band = 0; band < form->bands; band++) {
         if (!tile->measured && !find_mean(encoder, column, band, valid)) {
             return SKYBOOK_ERROR_INPUT;
         }
-        if (!deviate(encoder, column, band, work->latents + band * form->tile * form->tile)) {
+        if (!deviate(encoder, column, band, work->room.latents + band * form->tile * form->tile)) {
             return SKYBOOK_ERROR_MEMORY;
         }
     }

@@ -85,7 +85,7 @@ void skybook_align(struct skybook_work *work, const struct skybook_tile *tile)
     const uint32_t rows = work->sides[0], cols = work->sides[1];
     const bool narrow = (int64_t)GROWTH * SIDE_WEIGHT * tile->bits + 8192 <= SKYBOOK_NARROW;
     for (uint32_t plane = 0; plane < PLANES; plane++) {
-        int32_t *deviations = work->latents + plane * PIXELS;
+        int32_t *deviations = work->room.latents + plane * PIXELS;
         uint32_t sum = 0;
         fill_up(deviations, filled, tile, work);
         move_and_turn(filled, filled + PIXELS, rows, cols, plane / 2 % 2 != 0, narrow);

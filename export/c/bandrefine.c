@@ -69,7 +69,7 @@ static uint64_t find_details(const struct skybook_form *form, const struct skybo
     uint64_t total = 0;
     for (uint32_t band = 0; band < form->bands; band++) {
         int32_t *out = &all->values[band * all->apart + all->count];
-        const int32_t *in = &work->latents[band * pixels + row * pitch + col];
+        const int32_t *in = &work->room.latents[band * pixels + row * pitch + col];
         int32_t rows[DETAILS];
         for (uint32_t i = 0; i < BLOCK; i++) {
             mix(&in[i * pitch], 1, &rows[i * BLOCK], 1);

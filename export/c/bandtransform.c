@@ -34,9 +34,13 @@ static void scale(skybook_square covariance, uint32_t bands)
 
 static uint32_t first_greatest(const int64_t scores[256])
 {
-    uint32_t best = 0;
+    int64_t most = scores[0];
     for (uint32_t t = 1; t < 256; t++) {
-        best = scores[t] > scores[best] ? t : best;
+        most = scores[t] > most ? scores[t] : most;
+    }
+    uint32_t best = 0;
+    while (scores[best] != most) {
+        best++;
     }
     return best;
 }
@@ -46,7 +50,7 @@ void skybook_turn(skybook_square basis, uint32_t bands, uint32_t one, uint32_t o
 {
     int64_t scores[256];
     for (uint32_t t = 0; t < 256; t++) {
-        const int64_t c = skybook_cosines[t], s = skybook_sines[t];
+        const int32_t c = skybook_cosines[t], s = skybook_sines[t];
         scores[t] = form[0] * (c * c) + form[1] * (2 * c * s) + form[2] * (s * s);
     }
     const uint32_t t = first_greatest(scores);
@@ -105,9 +109,9 @@ void skybook_name_angles(skybook_square basis, uint32_t bands, uint8_t angles[SK
     for (uint32_t one = 0; one < bands; one++) {
         for (uint32_t other = one + 1; other < bands; other++) {
             int64_t scores[256];
+            const int32_t p = (int32_t)basis[one][one], q = (int32_t)basis[other][one];
             for (uint32_t t = 0; t < 256; t++) {
-                const int64_t sum = basis[one][one] * skybook_cosines[t] +
-                                    basis[other][one] * skybook_sines[t];
+                const int32_t sum = p * skybook_cosines[t] + q * skybook_sines[t];
                 scores[t] = sum < 0 ? -sum : sum;
             }
             const uint32_t t = first_greatest(scores);

@@ -8,27 +8,27 @@
 void skybook_clear_marks(struct skybook_work *work, uint32_t count)
 {
     for (uint32_t i = 0; i < (count + WORD - 1) / WORD; i++) {
-        work->found[i] = 0;
+        work->layer.found[i] = 0;
     }
 }
 
 void skybook_mark(struct skybook_work *work, uint32_t place)
 {
-    work->found[place / WORD] |= (uint32_t)1 << place % WORD;
+    work->layer.found[place / WORD] |= (uint32_t)1 << place % WORD;
 }
 
 bool skybook_is_marked(const struct skybook_work *work, uint32_t place)
 {
-    return (work->found[place / WORD] >> place % WORD & 1u) != 0;
+    return (work->layer.found[place / WORD] >> place % WORD & 1u) != 0;
 }
 
 /* The last mark up to a place; the first place is marked. */
 uint32_t skybook_mark_up_to(const struct skybook_work *work, uint32_t place)
 {
-    uint32_t number = place / WORD, word = work->found[number] & (0xFFFFFFFFu >> (WORD - 1 - place % WORD));
+    uint32_t number = place / WORD, word = work->layer.found[number] & (0xFFFFFFFFu >> (WORD - 1 - place % WORD));
     while (word == 0) {
         number--;
-        word = work->found[number];
+        word = work->layer.found[number];
     }
     return WORD * number + skybook_highest_bit(word);
 }
@@ -41,10 +41,10 @@ uint32_t skybook_mark_from(const struct skybook_work *work, uint32_t place, uint
     if (place >= count) {
         return count;
     }
-    uint32_t word = work->found[number] & (0xFFFFFFFFu << place % WORD);
+    uint32_t word = work->layer.found[number] & (0xFFFFFFFFu << place % WORD);
     while (word == 0 && number + 1 < words) {
         number++;
-        word = work->found[number];
+        word = work->layer.found[number];
     }
     return word == 0 ? count : WORD * number + skybook_highest_bit(word & (0u - word));
 }
@@ -63,7 +63,7 @@ void skybook_count_marks(struct skybook_work *work, uint32_t count)
     uint32_t sum = 0;
     for (uint32_t i = 0; i < (count + WORD - 1) / WORD; i++) {
         work->scratch.bounded.fit.before[i] = (uint16_t)(sum & 0xFFFFu);
-        sum += skybook_marks_of_word(work->found[i]);
+        sum += skybook_marks_of_word(work->layer.found[i]);
     }
 }
 
@@ -72,7 +72,7 @@ uint32_t skybook_marks_before(const struct skybook_work *work, uint32_t place)
 {
     const uint32_t below = ((uint32_t)1 << place % WORD) - 1u;
     return work->scratch.bounded.fit.before[place / WORD] +
-           skybook_marks_of_word(work->found[place / WORD] & below);
+           skybook_marks_of_word(work->layer.found[place / WORD] & below);
 }
 
 #endif

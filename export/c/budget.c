@@ -10,33 +10,49 @@
 #define TRELLIS_CODES 3
 #define GUESS_SHIFT 11 /* twice what every second position takes, in 1/4096 bit */
 
-/* Quarter octaves of a latent from 1 on. */
+/* Quarter octaves of a latent from 1 on; 0 of 0. */
 static uint32_t bin_of(uint32_t size)
 {
     const uint32_t bit = skybook_highest_bit(size);
     return 4 * bit + (((size << 2) >> bit) & 3u);
 }
 
-/* Count the latents of every second position of the tile in work by quarter octaves. */
+/* Count the latents of every second position of the tile in work, but for those of 0, by quarter
+ * octaves. */
 static void count_bins(const struct skybook_form *form, const struct skybook_work *work,
                        uint32_t counts[SKYBOOK_GUESS_BINS])
 {
-    uint32_t small[4][256] = {{0}}; /* four, so that equal neighbours need not wait */
+    uint32_t parts[4][SKYBOOK_GUESS_BINS] = {{0}}; /* so that equal neighbours need not wait */
     const uint32_t positions = (uint32_t)work->positions[0] * work->positions[1];
+    uint32_t zeros = 0; /* in the bin of 1 */
     for (uint32_t channel = 0; channel < form->channels; channel++) {
-        const int32_t *latents = &work->latents[channel * form->positions];
+        const int32_t *latents = &work->room.latents[channel * form->positions];
         for (uint32_t i = 0; i < positions; i += 2) {
             const int32_t latent = latents[i];
             const uint32_t size = (uint32_t)(latent < 0 ? -latent : latent);
-            if (size < 256) {
-                small[(i >> 1) & 3u][size]++;
-            } else {
-                counts[bin_of(size)]++;
-            }
+            zeros += size == 0;
+            parts[(i >> 1) & 3u][bin_of(size)]++;
         }
     }
-    for (uint32_t size = 1; size < 256; size++) {
-        counts[bin_of(size)] += small[0][size] + small[1][size] + small[2][size] + small[3][size];
+    for (uint32_t bin = 0; bin < SKYBOOK_GUESS_BINS; bin++) {
+        counts[bin] = parts[0][bin] + parts[1][bin] + parts[2][bin] + parts[3][bin];
+    }
+    counts[0] -= zeros;
+}
+
+/* Add what so many latents take at each step code; 32 bits hold that of SKYBOOK_GUESS_AT_ONCE. */
+static void add_guess(const uint32_t *restrict at, uint32_t count, uint32_t parts[256])
+{
+    for (uint32_t code = 0; code < 256; code++) {
+        parts[code] += count * at[code];
+    }
+}
+
+static void move_up(uint32_t parts[256], uint64_t sums[256])
+{
+    for (uint32_t code = 0; code < 256; code++) {
+        sums[code] += parts[code];
+        parts[code] = 0;
     }
 }
 
@@ -45,16 +61,23 @@ static void count_bins(const struct skybook_form *form, const struct skybook_wor
 static void guess(const struct skybook_form *form, const struct skybook_work *work,
                   const struct skybook_tile *tile, bool dependent, uint32_t bits[256])
 {
-    uint32_t counts[SKYBOOK_GUESS_BINS] = {0};
+    uint32_t counts[SKYBOOK_GUESS_BINS], parts[256] = {0}, added = 0;
     uint64_t sums[256] = {0};
     count_bins(form, work, counts);
     for (uint32_t bin = 0; bin < SKYBOOK_GUESS_BINS; bin++) {
-        const uint64_t count = counts[bin];
         const uint32_t *at = &skybook_guess[SKYBOOK_GUESS_ORIGIN - 4 * bin - 16u * tile->shift];
-        for (uint32_t code = 0; code < 256 && count > 0; code++) {
-            sums[code] += count * at[code];
+        for (uint32_t left = counts[bin]; left > 0;) {
+            const uint32_t room = SKYBOOK_GUESS_AT_ONCE - added, count = left < room ? left : room;
+            add_guess(at, count, parts);
+            left -= count;
+            added += count;
+            if (added == SKYBOOK_GUESS_AT_ONCE) {
+                move_up(parts, sums);
+                added = 0;
+            }
         }
     }
+    move_up(parts, sums);
     for (uint32_t code = 0; code < 256; code++) {
         const uint32_t finer = dependent ? TRELLIS_CODES : 0;
         const uint32_t at = code > finer ? code - finer : 0;
@@ -62,18 +85,32 @@ static void guess(const struct skybook_form *form, const struct skybook_work *wo
     }
 }
 
+/* Analyse a tile; guess its bits if it has data. */
+static enum skybook_status analyse(struct skybook_encoder *encoder, struct skybook_encoder *by,
+                                   uint32_t column)
+{
+    const struct skybook_tile *tile = &by->tiles[column];
+    const enum skybook_status status = skybook_analyse(by, column);
+    if (status == SKYBOOK_OK && skybook_has_step(tile)) {
+        guess(&by->form, &by->work, tile, by->options.trellis, encoder->search.guess[column]);
+    }
+    return status;
+}
+
 /* Analyse all tiles; those that have data take part in the search. */
 static enum skybook_status open_search(struct skybook_encoder *encoder)
 {
     struct skybook_search *search = &encoder->search;
-    enum skybook_status status = SKYBOOK_OK;
+    for (uint32_t column = 0; column < encoder->columns; column++) {
+        search->columns[column] = (uint16_t)column;
+    }
+    const enum skybook_status status =
+        skybook_do_all(encoder, analyse, search->columns, encoder->columns);
     search->count = 0;
     for (uint32_t column = 0; column < encoder->columns && status == SKYBOOK_OK; column++) {
-        status = skybook_analyse(encoder, column);
         const struct skybook_tile *tile = &encoder->tiles[column];
-        if (status == SKYBOOK_OK && skybook_has_step(tile)) {
-            guess(&encoder->form, &encoder->work, tile, encoder->options.trellis,
-                  search->guess[search->count]);
+        if (skybook_has_step(tile)) {
+            memmove(search->guess[search->count], search->guess[column], sizeof(search->guess[0]));
             search->finest[search->count] = tile->finest;
             search->columns[search->count++] = (uint16_t)column;
         }
@@ -82,32 +119,46 @@ static enum skybook_status open_search(struct skybook_encoder *encoder)
     return status;
 }
 
-/* Plan and code a tile at its code; learn its size. */
-static enum skybook_status take(struct skybook_encoder *encoder, uint32_t number)
+static enum skybook_status code(struct skybook_encoder *encoder, struct skybook_encoder *by,
+                                uint32_t column)
+{
+    (void)encoder;
+    return skybook_code(by, column);
+}
+
+/* Plan and code some tiles at their codes; learn their sizes. */
+static enum skybook_status take(struct skybook_encoder *encoder, const uint16_t *numbers,
+                                uint32_t count)
 {
     struct skybook_search *search = &encoder->search;
-    const uint32_t column = search->columns[number];
-    struct skybook_tile *tile = &encoder->tiles[column];
-    tile->code = search->codes[number];
-    tile->thrift = search->thrift[number];
-    const enum skybook_status status = skybook_code(encoder, column);
-    int64_t size = 0;
-    for (uint32_t i = tile->planned; i < tile->planned_stop; i++) {
-        size += encoder->pieces[i].length;
+    uint16_t columns[SKYBOOK_MAX_COLUMNS] = {0};
+    for (uint32_t i = 0; i < count; i++) {
+        columns[i] = search->columns[numbers[i]];
+        encoder->tiles[columns[i]].code = search->codes[numbers[i]];
+        encoder->tiles[columns[i]].thrift = search->thrift[numbers[i]];
     }
-    search->sizes[number] = size;
+    const enum skybook_status status = skybook_do_all(encoder, code, columns, count);
+    for (uint32_t i = 0; i < count && status == SKYBOOK_OK; i++) {
+        const struct skybook_tile *tile = &encoder->tiles[columns[i]];
+        int64_t size = 0;
+        for (uint32_t piece = tile->planned; piece < tile->planned_stop; piece++) {
+            size += encoder->pieces[piece].length;
+        }
+        search->sizes[numbers[i]] = size;
+    }
     return status;
 }
 
 static enum skybook_status take_changed(struct skybook_encoder *encoder)
 {
-    enum skybook_status status = SKYBOOK_OK;
-    for (uint32_t i = 0; i < encoder->search.count && status == SKYBOOK_OK; i++) {
+    uint16_t numbers[SKYBOOK_MAX_COLUMNS] = {0};
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < encoder->search.count; i++) {
         if (encoder->search.changed[i]) {
-            status = take(encoder, i);
+            numbers[count++] = (uint16_t)i;
         }
     }
-    return status;
+    return take(encoder, numbers, count);
 }
 
 static enum skybook_status take_coarsest(struct skybook_encoder *encoder)
@@ -150,12 +201,13 @@ static enum skybook_status take_parts(struct skybook_encoder *encoder, int64_t b
         }
         const uint32_t before = stop;
         stop = skybook_part(search, part);
-        for (uint32_t i = skybook_choose(search, before, stop, share);
-             i < stop && status == SKYBOOK_OK; i++) {
-            const uint32_t tile = search->order[i];
-            known -= i < before ? search->sizes[tile] : 0;
-            status = take(encoder, tile);
-            known += search->sizes[tile];
+        const uint32_t first = skybook_choose(search, before, stop, share);
+        for (uint32_t i = first; i < before; i++) {
+            known -= search->sizes[search->order[i]];
+        }
+        status = status == SKYBOOK_OK ? take(encoder, &search->order[first], stop - first) : status;
+        for (uint32_t i = first; i < stop; i++) {
+            known += search->sizes[search->order[i]];
         }
     }
     if (status == SKYBOOK_OK) {
@@ -222,8 +274,9 @@ static enum skybook_status halve(struct skybook_encoder *encoder, int64_t budget
 static enum skybook_status take_at(struct skybook_encoder *encoder, uint32_t tile, uint32_t thrift,
                                    int64_t budget, int64_t *left)
 {
+    const uint16_t number = (uint16_t)tile;
     encoder->search.thrift[tile] = (uint16_t)thrift;
-    const enum skybook_status status = take(encoder, tile);
+    const enum skybook_status status = take(encoder, &number, 1);
     *left = budget - skybook_planned_total(encoder, encoder->segments);
     return status;
 }

@@ -48,6 +48,9 @@ enum skybook_status skybook_analyse(struct skybook_encoder *encoder, uint32_t co
         return status;
     }
     tile->fixed = encoder->strip_used;
+    if (skybook_has_step(tile)) {
+        skybook_keep(encoder, column);
+    }
     if (tile->state == SKYBOOK_ALL_NODATA) {
         status = add_empty(encoder, column);
     } else if (tile->state == SKYBOOK_SOME_NODATA) {
@@ -167,11 +170,11 @@ static size_t put_body(struct skybook_encoder *encoder, uint32_t column, uint32_
                                                         work->before[stop] - start, body + side);
     }
     const size_t length = skybook_lane(&work->symbols[start], work->before[stop] - start,
-                                       encoder->packet, room);
+                                       encoder->work.room.packet, room);
     if (length == 0 || length == SKYBOOK_NO_LANE) {
         return length;
     }
-    memcpy(body + side, encoder->packet + room - length, length);
+    memcpy(body + side, encoder->work.room.packet + room - length, length);
     return side + length;
 }
 
@@ -294,7 +297,12 @@ enum skybook_status skybook_code(struct skybook_encoder *encoder, uint32_t colum
     if (!skybook_has_room_for_side(encoder)) { /* of a scene that has tiles within a bound beside it */
         return SKYBOOK_ERROR_USAGE;
     }
-    enum skybook_status status = load(encoder, column);
+    enum skybook_status status = SKYBOOK_OK;
+    if (tile->kept) {
+        skybook_recall(encoder, column);
+    } else {
+        status = load(encoder, column);
+    }
     if (status != SKYBOOK_OK) {
         return status;
     }
@@ -303,10 +311,8 @@ enum skybook_status skybook_code(struct skybook_encoder *encoder, uint32_t colum
     const bool named = encoder->options.step_code >= 0 && tile->finest >= 16;
     const uint8_t finest = (uint8_t)(tile->finest - (named ? 16 : 0));
     tile->code = tile->code < finest ? finest : tile->code;
-    skybook_note_tile(encoder, column);
     const uint32_t most_floors = skybook_most_floors(&encoder->form, skybook_room(encoder, column));
-    status = skybook_scan(&encoder->form, &encoder->work, tile, tile->code,
-                          encoder->options.trellis, most_floors);
+    status = skybook_find_symbols(encoder, column, most_floors);
     status = status == SKYBOOK_OK ? plan(encoder, column) : status;
     return status == SKYBOOK_OK ? code(encoder, column) : status;
 }

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "threads.h"
+
 #define PROTECT_ROOM 42 /* bytes by which protect makes the longest packet longer */
 #define CONTROL_BYTES 2
 #define WORD 8 /* a word that an option takes, at most, and its end */
@@ -54,6 +56,7 @@ const char *const skybook_usage =
     "  --packet-control        end packets in a CRC-16\n"
     "  --apid N                application process (1)\n"
     "  --line-period N         nanoseconds from a line to the next (0)\n"
+    "  --threads N             code tiles of a row in N threads, 1..64: the same bytes, sooner (1)\n"
     "  --json                  say what came of it as JSON: bytes, steps, expected PSNR\n"
     "  --first-packet N        packets formed before with this application process (0)\n"
     "  --resume                go on in OUTPUT, packets of the same scene, after a reset: the input\n"
@@ -329,6 +332,8 @@ static bool take_option(struct skybook_command *command, const char *name, const
         options->run = (uint32_t)n;
     } else if (strcmp(name, "--packet-bytes") == 0 && number(value, 0, 65535, &n)) {
         options->packet_bytes = (uint32_t)n;
+    } else if (strcmp(name, "--threads") == 0 && number(value, 1, SKYBOOK_MOST_THREADS, &n)) {
+        command->threads = (uint32_t)n;
     } else if (strcmp(name, "--apid") == 0 && number(value, 0, 2046, &n)) {
         options->apid = (uint16_t)n;
     } else if (strcmp(name, "--first-packet") == 0 && number(value, 0, 0x7FFFFFFFu, &n)) {

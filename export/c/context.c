@@ -9,21 +9,31 @@
 #define SLOPE_CAP 80
 #define DC_CAP 2047 /* both, like sums, are twice as large where symbols are in half steps */
 #define PART 64 /* positions that are added up at once */
+#define TOGETHER 4     /* planes that are added at once */
+#define MOST_TERMS 64  /* planes that are noted before they are added */
+#define ROW 8   /* positions of a row of a whole tile, and bytes of a word */
 
 static int32_t magnitude(int32_t value)
 {
     return value < 0 ? -value : value;
 }
 
-/* Four levels per octave of a sum, from 4 on. */
-uint32_t skybook_level(uint32_t sum)
+/* Sum sizes over the four neighbours, where a row is a word of 8 bytes. None passes 4 times 63, so
+ * bytes do not carry, and both neighbours in the row come in whichever order a word has its bytes. */
+static void add_rows_of_8(const uint8_t *size, uint8_t *near, uint32_t rows)
 {
-    if (sum < 4) {
-        return 0;
+    uint64_t above = 0, own, below;
+    memcpy(&own, size, sizeof(own));
+    for (uint32_t row = 0; row < rows; row++) {
+        below = 0;
+        if (row + 1 < rows) {
+            memcpy(&below, &size[ROW * row + ROW], sizeof(below));
+        }
+        const uint64_t sum = above + below + (own << ROW) + (own >> ROW);
+        memcpy(&near[ROW * row], &sum, sizeof(sum));
+        above = own;
+        own = below;
     }
-    const uint32_t bit = skybook_highest_bit(sum);
-    const uint32_t level = 4 * bit + (sum >> (bit - 2) & 3u) - 8;
-    return level < SKYBOOK_LEVELS ? level : SKYBOOK_LEVELS - 1;
 }
 
 /* Sum the sizes of a channel's symbols over the four neighbours. */
@@ -33,7 +43,11 @@ static void add_neighbours(const struct skybook_form *form, struct skybook_work 
     const uint8_t *size = &work->known[channel * form->positions];
     uint8_t *near = &work->known[(form->channels + channel) * form->positions];
     const uint32_t cols = work->positions[1], count = work->positions[0] * cols;
-    memset(near, 0, form->positions);
+    work->active[form->channels + channel] = true;
+    if (cols == ROW) {
+        add_rows_of_8(size, near, work->positions[0]);
+        return;
+    }
     for (uint32_t i = cols; i < count; i++) {
         near[i] = size[i - cols];
     }
@@ -46,7 +60,6 @@ static void add_neighbours(const struct skybook_form *form, struct skybook_work 
             near[i] = (uint8_t)(near[i] + size[i + 1]);
         }
     }
-    work->active[form->channels + channel] = true;
 }
 
 static uint8_t at_most(int32_t size, int32_t cap)
@@ -100,21 +113,54 @@ void skybook_know_channel(const struct skybook_form *form, struct skybook_work *
     }
 }
 
-/* Add the weighted plane of a channel, or of slopes, to sums, if any of it is not 0. */
-static void add_plane(const struct skybook_form *form, const struct skybook_work *work,
-                      uint32_t number, skybook_sum weight, skybook_sum *restrict sums)
+/* Weighted planes that are not all 0, to be added to the sums of a channel. */
+struct terms {
+    uint32_t count;
+    uint32_t numbers[MOST_TERMS + TOGETHER];
+    skybook_sum weights[MOST_TERMS + TOGETHER];
+};
+
+/* Add a part of four weighted planes to sums. */
+static void add_four(const skybook_sum weights[TOGETHER], const uint8_t *restrict one,
+                     const uint8_t *restrict two, const uint8_t *restrict three,
+                     const uint8_t *restrict four, skybook_sum *restrict sums)
 {
-    if (!work->active[number]) {
-        return;
+    const skybook_sum a = weights[0], b = weights[1], c = weights[2], d = weights[3];
+    for (uint32_t i = 0; i < PART; i++) {
+        skybook_sum sum = (skybook_sum)(sums[i] + a * one[i]);
+        sum = (skybook_sum)(sum + b * two[i]);
+        sum = (skybook_sum)(sum + c * three[i]);
+        sums[i] = (skybook_sum)(sum + d * four[i]);
     }
-    const uint8_t *restrict plane = &work->known[number * form->positions];
-    for (uint32_t left = form->positions; left > 0; left -= PART) {
-        for (uint32_t i = 0; i < PART; i++) {
-            sums[i] = (skybook_sum)(sums[i] + weight * plane[i]);
+}
+
+/* Add weighted planes to sums, TOGETHER at a time. */
+static void add_planes(const struct skybook_form *form, const struct skybook_work *work,
+                       struct terms *terms, skybook_sum *sums)
+{
+    const uint32_t positions = form->positions;
+    for (uint32_t i = 0; i < TOGETHER; i++) { /* to fill up the last ones */
+        terms->numbers[terms->count + i] = 0;
+        terms->weights[terms->count + i] = 0;
+    }
+    for (uint32_t n = 0; n < terms->count; n += TOGETHER) {
+        const uint32_t *numbers = &terms->numbers[n];
+        for (uint32_t first = 0; first < positions; first += PART) {
+            const uint8_t *known = &work->known[first];
+            add_four(&terms->weights[n], known + numbers[0] * positions, known + numbers[1] * positions,
+                     known + numbers[2] * positions, known + numbers[3] * positions, sums + first);
         }
-        sums += PART;
-        plane += PART;
     }
+    terms->count = 0;
+}
+
+/* Note a plane of a channel, or of slopes, if any of it is not 0. */
+static inline void add_term(struct terms *restrict terms, const bool *restrict active,
+                            uint32_t number, skybook_sum weight)
+{
+    terms->numbers[terms->count] = number;
+    terms->weights[terms->count] = weight;
+    terms->count += active[number];
 }
 
 /* Sums of a channel of AC at all positions. Of the components of the last class a channel of that
@@ -127,21 +173,24 @@ void skybook_ac_context(const struct skybook_form *form, const struct skybook_wo
     const uint32_t bias = work->dependent ? 2u * skybook_bias[ac] : skybook_bias[ac];
     const uint32_t own = component < last ? 0 : component - last;
     const uint32_t some = component < last ? form->alike : 1;
+    struct terms terms;
+    terms.count = 0;
     for (uint32_t i = 0; i < form->positions; i++) {
         sums[i] = (skybook_sum)bias;
     }
     for (uint32_t term = skybook_terms[ac]; term < skybook_terms[ac + 1]; term++) {
         const uint32_t plane = form->planes[skybook_planes[term]];
         const skybook_sum weight = (skybook_sum)skybook_weights[term];
-        const uint32_t of_last = plane & SKYBOOK_OF_LAST, first = plane & ~SKYBOOK_OF_LAST;
-        if (of_last == 0) {
-            add_plane(form, work, first, weight, sums);
-            continue;
+        const uint32_t first = plane & ~SKYBOOK_OF_LAST, of_last = (plane & SKYBOOK_OF_LAST) != 0;
+        add_term(&terms, work->active, first + of_last * own, weight);
+        for (uint32_t i = 1; i < (of_last == 0 ? 1 : some); i++) {
+            add_term(&terms, work->active, first + i, weight);
         }
-        for (uint32_t i = own; i < own + some; i++) {
-            add_plane(form, work, first + i, weight, sums);
+        if (terms.count >= MOST_TERMS - SKYBOOK_MAX_BANDS) {
+            add_planes(form, work, &terms, sums);
         }
     }
+    add_planes(form, work, &terms, sums);
 }
 
 /* Where a place next to the border is mirrored; `size` where there is nothing to mirror. */
@@ -193,15 +242,17 @@ void skybook_dc_context(const struct skybook_form *form, const struct skybook_wo
         predicted[band] = (a + b + c + d + 2) >> 2;
     }
     for (uint32_t from = 0; from < bands; from++) {
-        const uint16_t(*weights)[SKYBOOK_CLASSES] =
-            &skybook_dc[lattice - 1][4 * (from < last ? from : last)];
+        /* The last class: a component of it heeds those before and itself. */
+        const bool is_last = from >= last;
+        const uint16_t(*weights)[SKYBOOK_CLASSES] = &skybook_dc[lattice - 1][4 * (is_last ? last : from)];
+        const uint32_t first = is_last ? from : last, stop = is_last ? from + 1 : bands;
         for (uint32_t i = 0; i < 4; i++) {
             const uint32_t feature = features[4 * from + i];
             for (uint32_t band = 0; band < last; band++) {
                 sums[band] += feature * weights[i][band];
             }
-            for (uint32_t band = last; band < bands; band++) {
-                sums[band] += from < last || from == band ? feature * weights[i][last] : 0;
+            for (uint32_t band = first; band < stop; band++) {
+                sums[band] += feature * weights[i][last];
             }
         }
     }

@@ -210,17 +210,27 @@ enum skybook_status skybook_init_sized(struct skybook_encoder *encoder, size_t s
     return encoder->status;
 }
 
-/* Code all tiles of the strip at the step that the options name. */
+/* Analyse a tile and code it at the step that the options name. */
+static enum skybook_status code_named(struct skybook_encoder *encoder, struct skybook_encoder *by,
+                                      uint32_t column)
+{
+    struct skybook_tile *tile = &by->tiles[column];
+    const enum skybook_status status = skybook_analyse(by, column);
+    if (status != SKYBOOK_OK || !skybook_has_step(tile)) {
+        return status;
+    }
+    tile->code = (uint8_t)encoder->options.step_code;
+    return skybook_code(by, column);
+}
+
+/* Code all tiles of the strip at that step. */
 static enum skybook_status code_at_step(struct skybook_encoder *encoder)
 {
-    enum skybook_status status = SKYBOOK_OK;
-    for (uint32_t column = 0; column < encoder->columns && status == SKYBOOK_OK; column++) {
-        status = skybook_analyse(encoder, column);
-        if (status == SKYBOOK_OK && skybook_has_step(&encoder->tiles[column])) {
-            encoder->tiles[column].code = (uint8_t)encoder->options.step_code;
-            status = skybook_code(encoder, column);
-        }
+    uint16_t columns[SKYBOOK_MAX_COLUMNS] = {0};
+    for (uint32_t column = 0; column < encoder->columns; column++) {
+        columns[column] = (uint16_t)column;
     }
+    enum skybook_status status = skybook_do_all(encoder, code_named, columns, encoder->columns);
     status = status == SKYBOOK_OK ? skybook_code_missing(encoder) : status;
     if (status == SKYBOOK_OK) {
         skybook_note_strip(encoder, 0, 0);
@@ -267,6 +277,7 @@ static enum skybook_status code_strip(struct skybook_encoder *encoder)
     encoder->strip_used = 0;
     encoder->pieces_used = 0;
     encoder->packet_used = 0;
+    memset(encoder->tiles, 0, sizeof(encoder->tiles));
     enum skybook_status status = code_tiles(encoder);
     if (status == SKYBOOK_OK) {
         status = skybook_is_whole(encoder) ? skybook_send_strip(encoder, encoder->lines - encoder->held)
@@ -385,6 +396,20 @@ static enum skybook_status end(struct skybook_encoder *encoder, bool cut)
         encoder->status = send_end(encoder);
     }
     encoder->ended = true;
+    return leave(encoder);
+}
+
+enum skybook_status skybook_share(struct skybook_encoder *encoder, const struct skybook_crew *crew)
+{
+    if (!enter(encoder)) {
+        return SKYBOOK_ERROR_USAGE;
+    }
+    if (encoder->status == SKYBOOK_OK && crew != NULL &&
+        (crew->members == NULL || crew->count == 0 || crew->run == NULL)) {
+        encoder->status = SKYBOOK_ERROR_USAGE;
+    }
+    encoder->crew = crew;
+    skybook_seal_scene(encoder);
     return leave(encoder);
 }
 

@@ -32,35 +32,37 @@ static inline size_t skybook_end_lane(struct skybook_lane *lane, size_t size)
     return size - lane->free + SKYBOOK_STATE_BYTES;
 }
 
-static inline void skybook_make_room(struct skybook_lane *lane)
+/* Write the low bytes of a state that would become too large. Which symbol makes it so is hard to foretell,
+ * so they are written in any case. */
+static inline void skybook_make_room(struct skybook_lane *lane, uint32_t frequency)
 {
-    if (lane->free < 2) {
-        lane->full = true;
-        return;
+    const uint32_t spills = lane->state >> 20 >= frequency, fits = lane->free >= 2;
+    const uint32_t moved = 2 * (spills & fits);
+    if (fits) {
+        lane->first[-2] = (uint8_t)(lane->state >> 8 & 255u);
+        lane->first[-1] = (uint8_t)(lane->state & 255u);
     }
-    lane->first -= 2;
-    lane->free -= 2;
-    lane->first[0] = (uint8_t)(lane->state >> 8 & 255u);
-    lane->first[1] = (uint8_t)(lane->state & 255u);
-    lane->state >>= 16;
+    lane->full |= (spills & (fits ^ 1u)) != 0;
+    lane->first -= moved;
+    lane->free -= moved;
+    lane->state >>= 16 * spills;
 }
 
-/* Put a symbol, before all that were put before. */
+/* Put a symbol, before all that were put before. The state is below 2^20 times its frequency f, so its
+ * product with the inverse of f, 2^44 / f rounded up, fits 64 bits. Above bit 44 that is the quotient: it
+ * is too large by less than f / 2^24, so by less than 1 / f. */
 static inline void skybook_put_symbol(struct skybook_lane *lane, uint32_t start, uint32_t frequency)
 {
-    if (lane->state >> 20 >= frequency) {
-        skybook_make_room(lane);
-    }
-    lane->state += lane->state / frequency * (4096u - frequency) + start;
+    skybook_make_room(lane, frequency);
+    const uint32_t quotient = (uint32_t)((uint64_t)lane->state * skybook_inverses[frequency] >> 44);
+    lane->state += quotient * (4096u - frequency) + start;
 }
 
 /* Put a number of 1 to 12 bits. */
 static inline void skybook_put_raw(struct skybook_lane *lane, uint32_t value, uint32_t bits)
 {
     const uint32_t width = 12u - bits, frequency = 1u << width;
-    if (lane->state >> 20 >= frequency) {
-        skybook_make_room(lane);
-    }
+    skybook_make_room(lane, frequency);
     lane->state = (lane->state >> width << 12 | (lane->state & (frequency - 1u))) + (value << width);
 }
 

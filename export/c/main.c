@@ -15,6 +15,7 @@
 #include "input.h"
 #include "parts.h"
 #include "recorded.h"
+#include "threads.h"
 
 static struct skybook_encoder encoder;
 static uint16_t samples[SKYBOOK_MAX_BANDS * SKYBOOK_MAX_WIDTH];
@@ -155,6 +156,19 @@ static bool is_input(FILE *input, const char *name)
 #endif
 }
 
+/* Have more threads code tiles, if that was asked for. */
+static enum skybook_status share(uint32_t threads)
+{
+    if (threads <= 1) {
+        return SKYBOOK_OK;
+    }
+    const struct skybook_crew *crew = skybook_start_threads(threads);
+    if (crew == NULL) {
+        fputs("warning: --threads: no more can be started, so one does it all\n", stderr);
+    }
+    return skybook_share(&encoder, crew);
+}
+
 /* Encode; close the output. */
 static int run(const struct skybook_command *command, FILE *input, FILE *output)
 {
@@ -251,5 +265,6 @@ int main(int count, char **arguments)
     if (command.resume) {
         status = skybook_init(&encoder, &command.options, write_bytes, &output);
     }
+    status = status == SKYBOOK_OK ? share(command.threads) : status;
     return status == SKYBOOK_OK ? run(&command, input, output) : fail(status, meaning(status));
 }

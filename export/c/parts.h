@@ -47,6 +47,15 @@ static inline uint32_t skybook_highest_bit(uint32_t value)
 #endif
 }
 
+/* Four levels per octave of a sum, from 4 on. */
+static inline uint32_t skybook_level(uint32_t sum)
+{
+    const uint32_t at_least_4 = sum < 4 ? 4 : sum;
+    const uint32_t bit = skybook_highest_bit(at_least_4);
+    const uint32_t level = 4 * bit + (at_least_4 >> (bit - 2) & 3u) - 8;
+    return level < SKYBOOK_LEVELS ? level : SKYBOOK_LEVELS - 1;
+}
+
 /* Where a place beyond `size` lies when it is mirrored at the end, again and again. */
 static inline uint32_t skybook_mirrored(uint32_t place, uint32_t size)
 {
@@ -72,13 +81,17 @@ uint32_t skybook_crc32c(const uint8_t *bytes, size_t length);
 uint32_t skybook_crc32c_on(uint32_t crc, const uint8_t *bytes, size_t length);
 uint16_t skybook_crc16(const uint8_t *bytes, size_t length);
 
-/* form.c: how a scene of so many bands and bits is coded; a line of a band of the strip. */
+/* form.c: how a scene of so many bands and bits is coded; who holds the strip's lines, one of a band. */
 #define SKYBOOK_OF_LAST 0x8000u /* added to planes of the last class: others follow */
 void skybook_make_form(struct skybook_form *form, uint32_t bands, uint32_t significant_bits);
+static inline const struct skybook_encoder *skybook_holder(const struct skybook_encoder *encoder)
+{
+    return encoder->owner != NULL ? encoder->owner : encoder;
+}
 static inline const uint16_t *skybook_line(const struct skybook_encoder *encoder, uint32_t band,
                                            uint32_t row)
 {
-    return encoder->samples[band * encoder->form.tile + row];
+    return skybook_holder(encoder)->samples[band * encoder->form.tile + row];
 }
 
 /* bandtransform.c: the basis, bands by components, that makes a covariance diagonal; two components
@@ -122,9 +135,8 @@ bool skybook_progress_is_whole(const struct skybook_encoder *encoder);
 enum skybook_status skybook_transform(const struct skybook_form *form, struct skybook_work *work,
                                       struct skybook_tile *tile);
 
-/* context.c: four levels per octave of a sum; sums of all components of a position's DC and of a
- * channel of AC; taking note of symbols. */
-uint32_t skybook_level(uint32_t sum);
+/* context.c: sums of all components of a position's DC and of a channel of AC; taking note of
+ * symbols. */
 void skybook_dc_context(const struct skybook_form *form, const struct skybook_work *work,
                         uint32_t lattice, uint32_t row, uint32_t col,
                         int32_t predicted[SKYBOOK_MAX_BANDS], uint32_t sums[SKYBOOK_MAX_BANDS]);
@@ -134,11 +146,23 @@ void skybook_ac_context(const struct skybook_form *form, const struct skybook_wo
 void skybook_know_channel(const struct skybook_form *form, struct skybook_work *work,
                           uint32_t channel, bool any);
 
-/* scan.c: the tile's symbols at a step, and their bits in 1/256; makes it full if it must be, with at
- * most so many floors. */
-enum skybook_status skybook_scan(const struct skybook_form *form, struct skybook_work *work,
-                                 const struct skybook_tile *tile, unsigned code, bool dependent,
-                                 uint32_t most_floors);
+/* latents.c: keep the latents of the tile in work in place of its samples, if they fit; get ready to
+ * code a tile whose latents are kept; the latents of a channel, in the order of the form, in 1/64 step,
+ * and their sum. */
+struct skybook_per_step {
+    int32_t half, shift;
+    int16_t mantissa;
+};
+void skybook_keep(struct skybook_encoder *encoder, uint32_t column);
+void skybook_recall(struct skybook_encoder *encoder, uint32_t column);
+void skybook_fetch(const struct skybook_encoder *encoder, uint32_t column, uint32_t channel);
+uint32_t skybook_scaled(const struct skybook_encoder *encoder, uint32_t column, uint32_t channel,
+                        const struct skybook_per_step *by, int32_t *restrict out);
+
+/* scan.c: the tile's symbols at its step, and their bits in 1/256; makes it full if it must be, with
+ * at most so many floors. */
+enum skybook_status skybook_find_symbols(struct skybook_encoder *encoder, uint32_t column,
+                                         uint32_t most_floors);
 
 /* floors.c: the most floors of a tile in bodies of so many bytes; those that save most; what layer 0
  * says of them, nothing if the tile is not full. */
@@ -231,6 +255,13 @@ enum skybook_status skybook_send_strip(struct skybook_encoder *encoder, uint32_t
 enum skybook_status skybook_send(struct skybook_encoder *encoder, uint32_t line,
                                  const uint8_t *segment, size_t length);
 
+/* batch.c: do a task with the tiles in some columns, in any order; the first error in theirs. `by` is the
+ * encoder that does it, with the tile, which may be a member of the crew of the one whose strip it is. */
+typedef enum skybook_status skybook_task(struct skybook_encoder *encoder, struct skybook_encoder *by,
+                                         uint32_t column);
+enum skybook_status skybook_do_all(struct skybook_encoder *encoder, skybook_task *task,
+                                   const uint16_t *columns, uint32_t count);
+
 /* search.c: chooses step codes. */
 void skybook_begin_search(struct skybook_search *search);
 uint32_t skybook_part(const struct skybook_search *search, uint32_t part);
@@ -242,9 +273,10 @@ uint32_t skybook_adjust(struct skybook_search *search, int64_t left, int64_t bud
 uint32_t skybook_next_finer(const struct skybook_search *search, const uint16_t *without,
                             uint32_t withouts);
 
-/* outcome.c: note the error of the tile in work, and what became of a strip of which so much is
- * left. */
-void skybook_note_tile(struct skybook_encoder *encoder, uint32_t column);
+/* outcome.c: note the error of a tile, from what is lost of the positions looked at, and what became of
+ * a strip of which so much is left. */
+void skybook_note_error(struct skybook_encoder *encoder, uint32_t column, uint64_t lost,
+                        uint32_t positions, uint32_t looked_at);
 void skybook_note_strip(struct skybook_encoder *encoder, int64_t budget, int64_t left);
 
 /* budget.c: codes the strip's tiles at the finest steps within a budget of bytes. */

@@ -11,14 +11,14 @@ static int32_t residual_of(uint32_t symbol)
 }
 
 /* Put a residual; false if it is so large that no escape can tell it. */
-static bool put_residual(struct skybook_lane *lane, int32_t residual, uint32_t row)
+static inline bool put_residual(struct skybook_lane *lane, int32_t residual, uint32_t row)
 {
     const unsigned shift = skybook_shifts[row % SKYBOOK_LEVELS];
     const int32_t high = residual >> shift;
-    uint32_t symbol = ESCAPE;
-    if (high >= -LARGEST && high <= LARGEST && skybook_frequencies[row][high + LARGEST] != 0) {
-        symbol = (uint32_t)(high + LARGEST);
-    }
+    const uint32_t place = (uint32_t)(high + LARGEST);
+    const uint16_t *starts = skybook_starts[row];
+    uint32_t symbol = place < ESCAPE ? place : ESCAPE;
+    symbol = starts[symbol] == starts[symbol + 1] ? ESCAPE : symbol;
     if (shift > 0) {
         skybook_put_raw(lane, (uint32_t)residual & ((1u << shift) - 1u), shift);
     }
@@ -30,7 +30,7 @@ static bool put_residual(struct skybook_lane *lane, int32_t residual, uint32_t r
         skybook_put_raw(lane, (uint32_t)(value & 255), 8);
         skybook_put_raw(lane, (uint32_t)(value >> 8), 8);
     }
-    skybook_put_symbol(lane, skybook_starts[row][symbol], skybook_frequencies[row][symbol]);
+    skybook_put_symbol(lane, starts[symbol], (uint32_t)starts[symbol + 1] - starts[symbol]);
     return true;
 }
 

@@ -42,7 +42,8 @@ extern "C" {
  * a tile takes is that of so many bands, or of the one. */
 #define SKYBOOK_MOST(a, b) ((a) > (b) ? (a) : (b))
 #define SKYBOOK_LARGEST_TILE (2 * SKYBOOK_TILE)
-#define SKYBOOK_MAX_COLUMNS ((SKYBOOK_MAX_WIDTH + SKYBOOK_TILE - 1) / SKYBOOK_TILE)
+#define SKYBOOK_MAX_COLUMNS ((SKYBOOK_MAX_WIDTH + SKYBOOK_LARGEST_TILE - 1) / SKYBOOK_LARGEST_TILE * 2)
+#define SKYBOOK_PITCH (SKYBOOK_MAX_COLUMNS * SKYBOOK_TILE) /* samples of a line, whole tiles */
 #define SKYBOOK_POSITIONS (SKYBOOK_LARGEST_TILE / 8 * (SKYBOOK_LARGEST_TILE / 8))
 #define SKYBOOK_POSITIONS_OF_SEVERAL (SKYBOOK_POSITIONS / 4)
 #define SKYBOOK_STEPS                                                                    \
@@ -64,6 +65,9 @@ extern "C" {
 #define SKYBOOK_ENERGY_ROWS SKYBOOK_MOST(10 * (SKYBOOK_TILE + 24), 4 * (SKYBOOK_LARGEST_TILE + 24))
 #define SKYBOOK_MOST_STRETCHES 330 /* of 64 samples, with which a scale is worth its bits */
 #define SKYBOOK_FITTED 128         /* pixels that are fitted to at once */
+/* Planes of upper bits of latents that a tile may have, for each of its bands. */
+#define SKYBOOK_UPPER_PLANES 4
+#define SKYBOOK_UPPER_BYTES (SKYBOOK_UPPER_PLANES * SKYBOOK_MOST(SKYBOOK_MAX_BANDS, 4) * SKYBOOK_POSITIONS_OF_SEVERAL)
 #define SKYBOOK_PACKET_BYTES 65551 /* the longest segment or packet */
 #define SKYBOOK_HEAD_BYTES 64      /* the longest scene header, as a segment */
 
@@ -154,6 +158,7 @@ struct skybook_tile {
     uint16_t rows, cols; /* inside the scene */
     bool measured;       /* whether means and angles are known */
     bool bounded;        /* whether its samples are within a bound, at no step */
+    bool kept;           /* whether latents stand in place of its samples */
     uint8_t state;       /* 0 all valid, 1 some nodata, 2 all nodata */
     uint8_t shift;       /* octaves by which its planes were scaled down */
     uint8_t finest;      /* step code that it allows */
@@ -164,6 +169,8 @@ struct skybook_tile {
     uint16_t bits;       /* of all samples and means, so of what deviates at most */
     uint8_t angles[SKYBOOK_ANGLES];
     uint16_t means[SKYBOOK_MAX_BANDS];
+    uint32_t latents_sum;              /* of all latents, as they were put */
+    uint8_t wide[SKYBOOK_CHANNELS / 8]; /* a bit for each channel of which upper bits are kept */
     uint32_t fixed, fixed_stop;     /* in the strip's bytes: mask segments, or that of no data */
     uint32_t coded, coded_stop;     /* in the strip's bytes: its segments; the same if not coded */
     uint32_t planned, planned_stop; /* in the strip's pieces: its segments as planned */
@@ -235,11 +242,18 @@ struct skybook_bounded {
 
 /* Room to work on one tile. Positions are row-major, of the blocks that touch valid pixels. */
 struct skybook_work {
-    int32_t latents[SKYBOOK_SAMPLES];                   /* first deviations, then components */
+    union {
+        int32_t latents[SKYBOOK_SAMPLES]; /* first deviations, then components */
+        uint8_t packet[SKYBOOK_PACKET_BYTES]; /* being formed, or a lane */
+    } room;
     int32_t dc[SKYBOOK_SAMPLES / 64];
     uint8_t known[SKYBOOK_KNOWN]; /* sizes, sums of neighbours, DC slopes */
+    uint8_t wide[SKYBOOK_CHANNELS]; /* number from 1 of a channel that has upper bits, else 0 */
     bool active[SKYBOOK_PLANES + 1]; /* whether any of a plane is not 0; the last never is */
-    uint32_t found[SKYBOOK_STEPS];  /* symbols of a layer by channel */
+    union {
+        uint32_t found[SKYBOOK_STEPS]; /* symbols of a layer by channel */
+        int32_t aways[SKYBOOK_STEPS];  /* of a layer of a dependent tile, in 1/64 step, by channel */
+    } layer;
     uint16_t owners[SKYBOOK_STEPS]; /* their positions */
     union {
         int16_t plane[(SKYBOOK_LARGEST_TILE + 8) * (SKYBOOK_LARGEST_TILE + 8)]; /* then: */
@@ -260,7 +274,6 @@ struct skybook_work {
     uint8_t wanted_floors[SKYBOOK_CHANNELS]; /* of AC, where they pay; with bits saved, in 1/256 */
     int32_t saved[SKYBOOK_CHANNELS];
     uint32_t sums[SKYBOOK_MAX_BANDS]; /* of the components, as they were put */
-    uint32_t latents_sum;         /* of all latents, as they were put */
     uint8_t states[SKYBOOK_UNITS]; /* of the trellis before the next symbol of the layer */
 };
 
@@ -303,10 +316,25 @@ struct skybook_check {
     uint64_t sums; /* of that sum after each word */
 };
 
+struct skybook_encoder;
+
+/* Codes tiles of a row at once: members, as many as threads, and how they are set to work. `run` calls
+ * `work` with the job and each number below `count` once, and with the member, below `members`, that does
+ * it, which does no other meanwhile; it returns when all is done. */
+struct skybook_crew {
+    struct skybook_encoder *members; /* room to work in; nothing of it is to be filled in */
+    uint32_t count;
+    void (*run)(void *user, void (*work)(void *job, uint32_t number, uint32_t member), void *job,
+                uint32_t count);
+    void *user;
+};
+
 struct skybook_encoder {
     struct skybook_options options; /* from here to the check: the same for the whole scene */
     skybook_write write;
     void *user;
+    const struct skybook_crew *crew; /* NULL if there is none */
+    struct skybook_encoder *owner;   /* of a member: who holds lines and latents; else NULL */
     struct skybook_form form;
     uint32_t limit;    /* bytes of a segment, so that it fits a packet */
     uint32_t columns;  /* tiles in a row */
@@ -328,7 +356,8 @@ struct skybook_encoder {
     bool busy;                           /* whether a call is under way */
     uint64_t sums[SKYBOOK_MAX_COLUMNS][SKYBOOK_MAX_BANDS]; /* of the lines held, by tile */
     struct skybook_tile tiles[SKYBOOK_MAX_COLUMNS];
-    uint16_t samples[SKYBOOK_LINES][SKYBOOK_MAX_WIDTH]; /* band by band */
+    uint16_t samples[SKYBOOK_LINES][SKYBOOK_PITCH]; /* band by band; then latents of tiles */
+    uint8_t upper[SKYBOOK_MAX_COLUMNS * SKYBOOK_UPPER_BYTES]; /* bits of latents beyond 16 */
     struct skybook_work work;
     struct skybook_search search;
     uint32_t pieces_used;
@@ -336,7 +365,6 @@ struct skybook_encoder {
     uint32_t strip_used;
     uint8_t strip[SKYBOOK_STRIP_BYTES];
     uint32_t packet_used; /* bytes of the packet being formed */
-    uint8_t packet[SKYBOOK_PACKET_BYTES];
 };
 
 /* Fill in the defaults: ratio 20.48, segments of at most 1,000 bytes, no packets. */
@@ -350,6 +378,10 @@ void skybook_defaults(struct skybook_options *options, uint32_t width);
 enum skybook_status skybook_init_sized(struct skybook_encoder *encoder, size_t size,
                                        const struct skybook_options *options, skybook_write write,
                                        void *user);
+
+/* Have a crew code the tiles of each row, in place of the caller alone; the bytes stay the same. After
+ * skybook_init, before lines come; the crew must last as long as the encoder. NULL: no crew. */
+enum skybook_status skybook_share(struct skybook_encoder *encoder, const struct skybook_crew *crew);
 
 /* Take lines; samples of other types than u16 as they are, modulo 2^16. Sample of band b, row r, column c is samples[b * band + r * line + c * pixel]:
  * line by line (BIL) band = width, line = bands * width, pixel = 1. A line beyond `height` is

@@ -4,7 +4,7 @@
  * four times 8x8 sums and differences, and a filter takes 64 products instead of 256. */
 #include <string.h>
 
-#include "parts.h"
+#include "vectors.h"
 
 #define WIDE (SKYBOOK_LARGEST_TILE + 8) /* a row of a plane; those in use may be shorter */
 #define SYMBOL_LIMIT (16382 * 64) /* so that a residual of two symbols is within 16 bits */
@@ -65,38 +65,6 @@ static void fold_columns(int16_t rows[8][WIDE], uint32_t col, int16_t sums[64],
     }
 }
 
-#if defined(__AVX512BW__)
-#include <immintrin.h>
-
-/* The 16 filters of a parity at once: each step takes two pixels times two weights of each. */
-static void filter_block(const int16_t pixels[64], uint32_t parity, int32_t sums[16])
-{
-    const int16_t *weights = skybook_pairs[parity][0][0];
-    __m512i sum = _mm512_setzero_si512(), other = _mm512_setzero_si512();
-    for (uint32_t i = 0; i < 32; i += 2) {
-        int32_t pair[2];
-        memcpy(pair, &pixels[2 * i], sizeof(pair));
-        const __m512i one = _mm512_loadu_si512(weights + 32 * i);
-        const __m512i two = _mm512_loadu_si512(weights + 32 * i + 32);
-        sum = _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_set1_epi32(pair[0]), one));
-        other = _mm512_add_epi32(other, _mm512_madd_epi16(_mm512_set1_epi32(pair[1]), two));
-    }
-    _mm512_storeu_si512(sums, _mm512_add_epi32(sum, other));
-}
-#else
-static void filter_block(const int16_t pixels[64], uint32_t parity, int32_t sums[16])
-{
-    for (uint32_t filter = 0; filter < 16; filter++) {
-        const int16_t *weights = skybook_filters[parity][filter];
-        int32_t sum = 0;
-        for (uint32_t i = 0; i < 64; i++) {
-            sum += pixels[i] * weights[i];
-        }
-        sums[filter] = sum;
-    }
-}
-#endif
-
 /* Latents of the blocks of a row; `latents` is those of frequency 0 of the row's first block. Returns
  * their sum. */
 static uint32_t filter_row(const struct skybook_form *form, struct skybook_work *work,
@@ -120,7 +88,7 @@ static uint32_t filter_row(const struct skybook_form *form, struct skybook_work 
             if (parity % 2 == 0) {
                 fold_columns(folded[parity / 2], 8 * col, parts[0], parts[1]);
             }
-            filter_block(parts[parity % 2], parity, sums);
+            skybook_filter(parts[parity % 2], parity, sums);
             /* Filters of a parity are every second one along both axes. */
             int32_t *to = &latents[(8 * (parity / 2) + parity % 2) * form->positions + col];
             for (uint32_t filter = 0; filter < 16; filter += 4) {
@@ -145,7 +113,7 @@ static bool find_finest(const struct skybook_form *form, const struct skybook_wo
     int32_t largest = 0;
     bool possible = true;
     for (uint32_t channel = 0; channel < form->channels; channel++) {
-        const int32_t *latents = &work->latents[channel * form->positions];
+        const int32_t *latents = &work->room.latents[channel * form->positions];
         int32_t of_channel = 0;
         for (uint32_t i = 0; i < count; i++) {
             const int32_t latent = latents[i];
@@ -171,15 +139,18 @@ enum skybook_status skybook_transform(const struct skybook_form *form, struct sk
 {
     work->positions[0] = (uint8_t)((tile->rows + 7) / 8);
     work->positions[1] = (uint8_t)((tile->cols + 7) / 8);
-    work->latents_sum = 0;
+    tile->latents_sum = 0;
     for (uint32_t band = 0; band < form->bands; band++) {
-        int32_t *latents = &work->latents[64 * band * form->positions];
+        int32_t *latents = &work->room.latents[64 * band * form->positions];
         if (!make_plane(work, tile, latents, work->sums[band])) {
             return SKYBOOK_ERROR_MEMORY;
         }
         const uint64_t plane = sum_of_plane(work);
+        if ((uint32_t)work->positions[0] * work->positions[1] < form->positions) {
+            memset(latents, 0, 64 * form->positions * sizeof(*latents));
+        }
         for (uint32_t row = 0; row < work->positions[0]; row++) {
-            work->latents_sum += filter_row(form, work, row, latents + row * work->positions[1]);
+            tile->latents_sum += filter_row(form, work, row, latents + row * work->positions[1]);
         }
         if (sum_of_plane(work) != plane) {
             return SKYBOOK_ERROR_MEMORY;

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.bundle import Bundle
+from onboard.codec import rans
 from onboard.codec.lapped import bandtransform
 from onboard.codec.lapped.codec import MOST_BITS, LappedCodec
 from onboard.codec.lapped.context import (
@@ -104,6 +105,7 @@ def numbers(bundle: Bundle) -> dict[str, int]:
         "ERROR_WEIGHT": ErrorGuess.of(lapped, codec.error_permille).weight,
         "GUESS_BINS": _GUESS_BINS,
         "GUESS_ORIGIN": _GUESS_ORIGIN,
+        "GUESS_AT_ONCE": (2**32 - 1) // int(_guess(lapped).max()),
     }
 
 
@@ -145,8 +147,8 @@ def constants(bundle: Bundle) -> list[Table]:
         Table("rounding", "uint16_t", quantizer.rounding),
         Table("shifts", "uint8_t", tables.shifts),
         Table("first_rows", "uint16_t", _first_rows(lapped)),
-        Table("frequencies", "uint16_t", tables.frequencies),
         Table("starts", "uint16_t", _starts(tables)),
+        Table("inverses", "uint64_t", -(-(1 << 44) // np.maximum(np.arange(rans.TOTAL + 1), 1))),
         Table("costs", "uint16_t", _costs(tables)),
         *_choosing(bundle),
         Table("guess", "uint32_t", _guess(lapped)),
@@ -219,9 +221,8 @@ def _least_sum(skip: int) -> int:
 
 
 def _starts(tables: Tables) -> NDArray[np.int64]:
-    """Return where the slots of each symbol begin, by row."""
-    frequencies = tables.frequencies.astype(np.int64)
-    return np.cumsum(frequencies, axis=1) - frequencies
+    """Return where the slots of each symbol begin, by row, and where those of the last end."""
+    return np.pad(np.cumsum(tables.frequencies.astype(np.int64), axis=1), ((0, 0), (1, 0)))
 
 
 def _costs(tables: Tables) -> NDArray[np.int64]:

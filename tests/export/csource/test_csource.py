@@ -34,18 +34,21 @@ from onboard.link.header import SceneHeader
 from onboard.link.packet import PacketOptions
 from onboard.link.segment import Kind, Segment
 
+_CPU = Path("/proc/cpuinfo")
+_HAS_AVX2 = _CPU.exists() and "avx2" in _CPU.read_text().split()
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic")
 BUILDS = {
     "gcc": ("gcc", "-O2"),
-    "clang": ("clang", "-O2"),
+    "clang": ("clang", "-O2", *(("-mavx2",) if _HAS_AVX2 else ())),
     "native": ("gcc", "-O3", "-march=native"),
     "sanitize": (
         *("gcc", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
-        *("-DSKYBOOK_STRIP_BYTES=160000", "-DSKYBOOK_STRIP_SEGMENTS=2000"),
+        *("-DSKYBOOK_STRIP_BYTES=160000", "-DSKYBOOK_STRIP_SEGMENTS=2000", "-DSKYBOOK_PLAIN_C"),
     ),
 }
-"""The last has little room for a strip, so that gaps are closed; the native one has vectors."""
-PROGRAM = ("main.c", "bench.c", "command.c", "input.c", "recorded.c", "report.c")
+"""The last has little room for a strip, so that gaps are closed, and no vectors. The first has
+those of gcc, clang's those of AVX2, the native one the widest of this machine."""
+PROGRAM = ("main.c", "bench.c", "command.c", "input.c", "recorded.c", "report.c", "threads.c")
 """Sources of the command, which are no part of the library."""
 MOST_BANDS = 4
 """Of scenes that a build takes unless it is told otherwise."""
@@ -110,6 +113,12 @@ def extremes() -> Image:
     image = np.zeros((4, 64, 1024), np.uint16)
     image[:, :, :64] = np.where((row // 8 + col // 8) % 2, 4_095, 0)
     return image
+
+
+def blocks() -> Image:
+    """Return black and white blocks of 4 x 4 pixels: many latents take more than 16 bits."""
+    few = np.random.default_rng(3).integers(0, 2, (4, 17, 40), np.uint16)
+    return few.repeat(4, axis=1).repeat(4, axis=2) * np.uint16(65_535)
 
 
 def with_noise() -> Image:
@@ -206,6 +215,7 @@ CASES = {
     "full range": Case(noise(2, 70, 200), options(ratio=2.5)),
     "black and white": Case(noise(3, 64, 64, 1) * np.uint16(65_535), options(ratio=2.0)),
     "a tile of extremes": Case(extremes()),
+    "blocks of 4 x 4 pixels": Case(blocks(), options(ratio=4.0)),
     "a row of noise": Case(with_noise(), options(ratio=20.0)),
     "a row of noise in packets": Case(
         with_noise(), options(ratio=100.0, packets=PacketOptions(200))

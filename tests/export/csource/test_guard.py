@@ -103,6 +103,47 @@ int main(void)
 """
 
 
+LATENTS = """
+#include "parts.h"
+
+/* Flip a bit of the latents of a tile that are kept, if there are; what coding it says. */
+static int flipped(uint8_t *byte)
+{
+    begin();
+    push(0, 63);
+    skybook_analyse(&encoder, 0);
+    encoder.tiles[0].code = 120;
+    *byte ^= 16;
+    return encoder.tiles[0].kept ? (int)skybook_code(&encoder, 0) : -1;
+}
+
+int main(void)
+{
+    uint8_t other = 0;
+    int found = 0, tried = 0;
+    for (uint32_t b = 0; b < SKYBOOK_MAX_BANDS; b++) { /* so that latents take more than 16 bits */
+        for (uint32_t i = 0; i < 64 * WIDTH; i++) {
+            image[i / WIDTH][b * WIDTH + i % WIDTH] = i % WIDTH < 40 ? 100 : 50000;
+        }
+    }
+    skybook_defaults(&options, WIDTH);
+    printf("%d ", flipped(&other));
+    for (uint32_t line = 0; line < 64 * SKYBOOK_MAX_BANDS; line += 17, tried++) {
+        found += flipped((uint8_t *)&encoder.samples[line][line % 64]) == SKYBOOK_ERROR_MEMORY;
+    }
+    printf("%d ", tried - found);
+    printf("%d %d", encoder.work.wide[0], flipped(&encoder.upper[5]));
+    return 0;
+}
+"""
+
+
+def test_latents_that_change_while_they_are_kept_are_found(
+    parts: list[Path], tmp_path: Path
+) -> None:
+    assert told(parts, tmp_path, HEAD + LATENTS).split() == ["0", "0", "1", "500"]
+
+
 CHECKED = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 BUILD = ("gcc", *STRICT, "-O1", "-DSKYBOOK_MAX_WIDTH=128", *CHECKED)
 

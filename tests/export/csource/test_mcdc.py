@@ -41,6 +41,7 @@ from tests.export.csource.test_guard import (
 )
 from tests.export.csource.test_inputs import INPUTS, beyond_its_end, packed
 from tests.export.csource.test_inputs import commands as more_commands
+from tests.export.csource.test_threads import CREW, SHARED, beyond_its_bits
 
 LEAST_PERCENT = 95
 MOST_BANDS = 4
@@ -196,6 +197,7 @@ def exercise_command(runs: Runs, folder: Path) -> Path:
     exercise_inputs(runs, program, folder)
     exercise_bounds(runs, program)
     exercise_bands(runs, program)
+    exercise_threads(runs, program, small)
     variant(folder / "bounds", no_latents)
     bounded = runs.build("bounded", folder=folder / "bounds")
     wide = runs.build("wide", "-DSKYBOOK_NARROW=0")
@@ -224,6 +226,18 @@ def exercise_command(runs: Runs, folder: Path) -> Path:
             line = [program, *command]
             subprocess.run(line, stdout=full, check=False, env=runs.environment(), cwd=folder)
     return program
+
+
+def exercise_threads(runs: Runs, program: Path, small: Path) -> None:
+    """Run the command on scenes whose tiles are coded at once."""
+    tiny = runs.build("few", "-DSKYBOOK_STRIP_SEGMENTS=40")
+    for one in (program, small, tiny):
+        for case in SHARED.values():
+            runs.run(one, ["-", "-o", "-", *case.arguments, "--threads", "3"], lines(case.image))
+    told = ["-", "-o", "-", "--width", "512", "--threads", "2", "--significant-bits", "12"]
+    for more in ([], ["--step-code", "70"]):
+        runs.run(program, [*told, *more], lines(beyond_its_bits()))
+    runs.run(program, ["-", "-o", "-", "--width", "8", "--threads", "65"])
 
 
 def exercise_bands(runs: Runs, program: Path) -> None:
@@ -269,7 +283,7 @@ def exercise_inputs(runs: Runs, program: Path, folder: Path) -> None:
 def exercise_library(runs: Runs) -> None:
     """Run callers of the library."""
     variable = "#define const\n" + (runs.sources / "tables.c").read_text()
-    callers = {"misuse": MISUSE, "refusals": REFUSALS, "counts": COUNTS, **EDGES}
+    callers = {"misuse": MISUSE, "refusals": REFUSALS, "counts": COUNTS, "crew": CREW, **EDGES}
     callers |= {"bounds refused": BOUND_REFUSALS}
     for name, text in callers.items():
         runs.run(runs.build(name, *NARROW, caller=HEAD + text), [])

@@ -1,0 +1,93 @@
+/* What the files of the quantizer know of each other: a tile's symbols at a step, layer by layer. */
+#ifndef SKYBOOK_SCAN_H
+#define SKYBOOK_SCAN_H
+
+#include "parts.h"
+
+#define SKYBOOK_LARGEST 31      /* magnitude of symbols; beyond it is the escape */
+#define SKYBOOK_BIT 256         /* units of costs */
+#define SKYBOOK_RAW_BITS 16     /* after an escape */
+#define SKYBOOK_THRIFT_SHARES 64 /* units of thrift in 1/64 step; symbols take turns to be nearer to 0 */
+
+/* What a scan needs at hand. */
+struct skybook_scan {
+    struct skybook_encoder *encoder;
+    const struct skybook_form *form;
+    struct skybook_work *work;
+    uint32_t column;
+    struct skybook_per_step scale;
+    uint32_t rows, cols, count; /* positions */
+    uint32_t unit;              /* the layer's first */
+    uint32_t found;             /* symbols of the layer */
+    uint32_t written;           /* symbols of earlier layers */
+    uint32_t row;               /* the layer's first table */
+    bool measures;              /* whether to find the floors of the channels */
+    uint32_t thrift;            /* how much nearer to 0 symbols of AC are taken */
+    int32_t least_sum;          /* of which a symbol is coded */
+    bool far;                   /* whether one was left out that is too far from 0 for that */
+    uint32_t escapes;           /* residuals that have no symbol of their own */
+    uint32_t sum;               /* of the latents as they are read */
+    uint64_t lost;              /* squared error that is expected, of some positions */
+};
+
+static inline int32_t skybook_magnitude(int32_t value)
+{
+    return value < 0 ? -value : value;
+}
+
+/* The sizes of the symbols of a channel. */
+static inline uint8_t *skybook_sizes(const struct skybook_scan *scan, uint32_t channel)
+{
+    return &scan->work->known[channel * scan->form->positions];
+}
+
+/* What is left of a latent of AC, nearer to 0 by thrift, so that it takes fewer bits. */
+static inline int32_t skybook_nearer(uint32_t thrift, uint32_t turn, int32_t away)
+{
+    const int32_t less =
+        (int32_t)((thrift + turn % SKYBOOK_THRIFT_SHARES) / SKYBOOK_THRIFT_SHARES);
+    const int32_t size = skybook_magnitude(away) > less ? skybook_magnitude(away) - less : 0;
+    return away < 0 ? -size : size;
+}
+
+/* The cost of a residual in a row of the tables. */
+static inline uint32_t skybook_cost(uint32_t row, int32_t residual)
+{
+    const int32_t high = residual >> skybook_shifts[row % SKYBOOK_LEVELS];
+    const uint32_t place = (uint32_t)(high + SKYBOOK_LARGEST);
+    return skybook_costs[row][place > 2 * SKYBOOK_LARGEST ? 2 * SKYBOOK_LARGEST + 1 : place];
+}
+
+/* Whether a cost is that of an escape; no other symbol takes 16 bits besides low ones. */
+static inline bool skybook_is_escape(uint32_t row, uint32_t cost)
+{
+    const uint32_t low = skybook_shifts[row % SKYBOOK_LEVELS];
+    return cost >= SKYBOOK_BIT * (SKYBOOK_RAW_BITS + low);
+}
+
+/* scan.c: latents of a channel in 1/64 step; of AC, whose sums are known, note if one that is left
+ * out is too far from 0. */
+void skybook_scan_latents(struct skybook_scan *scan, uint32_t channel, int32_t *restrict aways);
+void skybook_look_for_far(struct skybook_scan *scan, const skybook_sum *restrict sums,
+                          const int32_t *restrict aways);
+
+/* deadzone.c: take the residual of a symbol of a plain tile; put those of a layer in order; code a
+ * channel of AC. */
+int32_t skybook_quantise(int32_t away, uint32_t row, int32_t ease);
+void skybook_take(struct skybook_scan *scan, uint32_t place, uint32_t row, int32_t residual);
+void skybook_sort_layer(struct skybook_scan *scan, uint32_t places);
+void skybook_scan_channel(struct skybook_scan *scan, uint32_t channel);
+
+/* path.c: the same of a dependent tile: a symbol of the DC; a layer whose steps are known; one of AC.
+ * What the index of a step stands for, in half steps. */
+void skybook_add_step(struct skybook_scan *scan, uint32_t channel, uint32_t position, uint32_t level,
+                      int32_t away);
+void skybook_take_path(struct skybook_scan *scan, uint32_t places);
+void skybook_scan_layer(struct skybook_scan *scan, uint32_t first, uint32_t stop);
+static inline int32_t skybook_point(const struct skybook_path *path, uint32_t step)
+{
+    const int32_t index = path->away[step], odd = path->states[step] & 1;
+    return 2 * index - (index > 0 ? odd : index < 0 ? -odd : 0);
+}
+
+#endif
