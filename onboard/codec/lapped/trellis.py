@@ -29,15 +29,43 @@ _FEW_LANES = 24
 """Lanes up to which paths are traced back faster one by one than all together."""
 FAR = 1 << 29
 """Cost of the states in which no path begins."""
-_EVEN, _ODD = (
-    np.array([before for before, after in _pairs])
-    for _pairs in (
-        sorted(((s, FOLLOWING[s][parity]) for s in range(STATES)), key=lambda pair: pair[1])
-        for parity in range(2)
-    )
-)
-"""State before each state, if the index was even, and if it was odd."""
-_BEFORE = np.concatenate([_EVEN, _ODD])
+_AT_ONCE = 1024
+"""Steps times lanes whose branches are priced at once, so that they stay in a cache."""
+
+
+def _register() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the machine as a shift register: its state, and what is fed back, by what it holds.
+
+    A bit comes in below and all move up: the parity of the index, and what is fed back. So the two
+    places from which the register comes to another are half of all apart, and no sums need moving.
+    """
+    for taps in range(STATES):
+        fed = [(taps & held).bit_count() & 1 for held in range(STATES)]
+        states = {0: 0}
+        for held in range(STATES):  # what goes before a number is below it
+            for bit in range(2):
+                after = FOLLOWING[states[held]][bit ^ fed[held]] if held in states else None
+                if after is None or states.setdefault(2 * held % STATES + bit, after) != after:
+                    break
+        if sorted(states.values()) == list(range(STATES)) and all(
+            states[2 * held % STATES + bit] == FOLLOWING[states[held]][bit ^ fed[held]]
+            for held in range(STATES)
+            for bit in range(2)
+        ):
+            return np.array([states[held] for held in range(STATES)]), np.array(fed)
+    raise AssertionError("no shift register is this machine")
+
+
+_STATE, _FED = _register()
+_HELD = np.argsort(_STATE)
+"""What the register holds in each state."""
+_BRANCH = (2 * (_STATE & 1) + _FED)[:, None] ^ np.arange(2)
+"""2 set + parity of the branch by what the register held, and by the bit that came in."""
+_TIE = np.where(_FED[: STATES // 2, None] ^ np.arange(2), -1, 0).reshape(1, STATES, 1)
+"""What the branch from the lower half must cost more than the other, less 1, to be left: of two
+that cost the same the one of the even index is taken."""
+_PREVIOUS = np.arange(STATES)[:, None] // 2 + STATES // 2 * np.arange(2)
+"""What the register held before, by what it holds and whether that was in the upper half."""
 
 
 def points(indices: Ints, odd: NDArray[Any]) -> Ints:
@@ -72,53 +100,71 @@ def best_path(
     Source: G. D. Forney, "The Viterbi algorithm", Proceedings of the IEEE 61 (1973).
     """
     steps, *_, count = costs.shape
+    upper = np.zeros((steps, STATES, count), np.bool_)
+    active = np.searchsorted(-lengths, -np.arange(steps + 1), side="left").tolist()
     sums = np.full((STATES, count), FAR, np.int32)
     sums[0] = 0
-    second = np.zeros((steps, STATES, count), np.bool_)
-    active = np.searchsorted(-lengths, -np.arange(steps), side="left").tolist()
-    by_parity = costs.transpose(0, 2, 1, 3)[:, :, :, None]
-    for cost, chosen, many in zip(by_parity, second, active, strict=True):
-        here = sums[:, :many]
-        both = here.take(_BEFORE, axis=0)
-        halves = both.reshape(2, SETS, STATES // SETS, many)
-        np.add(halves, cost[..., :many], out=halves)
-        even, odd = both[:STATES], both[STATES:]
-        np.less(odd, even, out=chosen[:, :many])
-        np.minimum(even, odd, out=here)
-    state = sums.argmin(axis=0)
-    if count <= _FEW_LANES:
-        return _traced_singly(second, state.tolist(), lengths.tolist())
-    before = np.stack([_EVEN, _ODD], axis=1).reshape(-1)
-    places = np.arange(count)
-    states, parities = (np.zeros((steps, count), np.int64) for _ in range(2))
-    flat = second.reshape(steps, STATES * count)
-    for step in range(steps - 1, -1, -1):
-        many = active[step]
-        here = state[:many]
-        parity = flat[step].take(here * count + places[:many]).astype(np.int64)
-        state[:many] = before.take(2 * here + parity)
-        parities[step, :many], states[step, :many] = parity, state[:many]
-    return states, parities
+    ended = sums.copy()
+    stop = 0
+    while stop < steps:
+        first = stop
+        many = going = active[first]
+        stop = min(first + _AT_ONCE // many + 1, steps)
+        sums = np.ascontiguousarray(sums[:, :many])
+        flat = costs[first:stop, :, :, :many].reshape(stop - first, -1, many)
+        branches = flat.take(_BRANCH, axis=1).reshape(-1, 2, STATES // 2, 2, many)
+        apart = np.empty((stop - first, STATES // 2, 2, many), np.int32)
+        before, after = sums.reshape(2, -1, 1, many), sums.reshape(-1, 2, many)
+        for step, (branch, difference) in enumerate(zip(branches, apart, strict=True), first + 1):
+            np.add(branch, before, out=branch)
+            low, high = branch
+            np.subtract(low, high, out=difference)
+            np.minimum(low, high, out=after)
+            if active[step] < going:
+                ended[:, active[step] : going] = sums[:, active[step] : going]
+                going = active[step]
+        np.greater(apart.reshape(-1, STATES, many), _TIE, out=upper[first:stop, :, :many])
+    return _traced(upper, _HELD[ended[_HELD].argmin(axis=0)], lengths, active)
 
 
-def _traced_singly(
-    second: NDArray[np.bool_], last: Sequence[int], lengths: Sequence[int]
+def _traced(
+    upper: NDArray[np.bool_],
+    last: NDArray[np.int64],
+    lengths: NDArray[np.int64],
+    active: list[int],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return states and parities of the paths that end in the states `last`, lane by lane.
+    """Return states and parities of paths, from what the register holds at their ends.
 
     Args:
-        second: (steps, states, lanes), whether the path into a state came after an odd index.
-        last: state in which each lane ends.
-        lengths: steps of each lane.
+        upper: (steps, states, lanes), whether it came from the upper half, by what it holds.
+        last: what it holds at the end of each lane.
+        lengths: steps of each lane, longest first.
+        active: lanes that have not ended before each step.
     """
-    states, parities = (np.zeros((len(second), len(last)), np.int64) for _ in range(2))
-    before = list(zip(_EVEN.tolist(), _ODD.tolist(), strict=True))
-    for lane, (state, length) in enumerate(zip(last, lengths, strict=True)):
-        chosen = second[:length, :, lane].tobytes()
-        path, odd = [0] * length, [0] * length
-        for step in range(length - 1, -1, -1):
-            parity = chosen[STATES * step + state]
-            state = before[state][parity]  # noqa: PLW2901
-            path[step], odd[step] = state, parity
-        states[:length, lane], parities[:length, lane] = path, odd
+    steps, _, count = upper.shape
+    held = np.zeros((steps + 1, count), np.int64)
+    held[lengths, np.arange(count)] = last
+    if count <= _FEW_LANES:
+        for lane, length in enumerate(lengths.tolist()):
+            held[: length + 1, lane] = _traced_singly(upper[:length, :, lane], int(last[lane]))
+    else:
+        places = np.arange(count)
+        for step in range(steps - 1, -1, -1):
+            many = active[step]
+            here = held[step + 1, :many]
+            halves = upper[step].reshape(-1).take(here * count + places[:many])
+            held[step, :many] = (here >> 1) + STATES // 2 * halves
+    states, parities = _STATE[held[:-1]], (held[1:] & 1) ^ _FED[held[:-1]]
+    short = np.flatnonzero(lengths < steps)
+    states[lengths[short], short] = parities[lengths[short], short] = 0
     return states, parities
+
+
+def _traced_singly(upper: NDArray[np.bool_], last: int) -> list[int]:
+    """Return what the register holds before each step and at the end, of one lane."""
+    chosen, previous = upper.tobytes(), _PREVIOUS.tolist()
+    held = [last] * (len(upper) + 1)
+    for step in range(len(upper) - 1, -1, -1):
+        last = previous[last][chosen[STATES * step + last]]
+        held[step] = last
+    return held
