@@ -29,6 +29,7 @@ def resources(bundle: str, folder: Path) -> dict[str, Any]:
         file.seek(0)
         if known := file.read():
             return dict(json.loads(known))
-        found = measure_resources(bundle, SCALE, side=192, strip=(128, 256))
+        against = Path(__file__).parents[1] if bundle == FLAGSHIP else None
+        found = measure_resources(bundle, SCALE, side=192, strip=(128, 256), against=against)
         json.dump(found, file)
     return found

@@ -66,6 +66,9 @@ def add_resources(commands: Commands) -> None:
     resources.add_argument("--quick", action="store_true", help=quick)
     python = f"Python that has tflite-runtime (default: {TFLITE_PYTHON}, if it is there)"
     resources.add_argument("--tflite-python", type=Path, metavar="FILE", help=python)
+    resources.add_argument(
+        "--against", type=Path, metavar="FOLDER", help="a checkout of an older version: its C, too"
+    )
     add_json_option(resources)
     resources.set_defaults(run=_resources)
 
@@ -73,6 +76,11 @@ def add_resources(commands: Commands) -> None:
 def _resources(arguments: argparse.Namespace) -> int:
     scale = QUICK if arguments.quick else FULL
     with Console(stderr=True).status(f"{arguments.bundle}: {scale.runs} runs"):
-        found = measure_resources(arguments.bundle, scale, tflite_python=arguments.tflite_python)
+        found = measure_resources(
+            arguments.bundle,
+            scale,
+            tflite_python=arguments.tflite_python,
+            against=arguments.against,
+        )
     print_result(found, resources_text(found), arguments.json)
     return 0

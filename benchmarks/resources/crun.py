@@ -18,7 +18,7 @@ from onboard.bundle import Bundle
 from onboard.errors import EngineError, SkybookError
 
 PROGRAM = "skybook-native"
-BUILD_LIMIT, RUN_LIMIT = 120, 600
+BUILD_LIMIT, RUN_LIMIT = 600, 600
 
 
 def build(bundle: Bundle, folder: Path) -> Path:
@@ -37,6 +37,15 @@ def build(bundle: Bundle, folder: Path) -> Path:
     from export.csource.write import write  # noqa: PLC0415 (not needed for the other runtimes)
 
     write(bundle, folder)
+    return make(folder)
+
+
+def make(folder: Path) -> Path:
+    """Build the sources in a folder for this machine; return the program.
+
+    Raises:
+        SkybookError: the build fails.
+    """
     done = run(["make", "-s", "-C", str(folder), "native"], BUILD_LIMIT)
     if done.returncode:
         raise SkybookError(f"C encoder: does not build: {last_line(done.stderr)}")

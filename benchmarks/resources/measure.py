@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.machine import machine
+from benchmarks.resources.against import build_previous, of_c, previous_tasks
 from benchmarks.resources.crun import build
 from benchmarks.resources.runtimes import (
     TFLITE_PYTHON,
@@ -48,6 +49,7 @@ def measure_resources(
     side: int = SIDE,
     strip: tuple[int, int] = (STRIP_ROWS, STRIP_COLS),
     tflite_python: Path | None = None,
+    against: Path | None = None,
 ) -> dict[str, Any]:
     """Measure speed on a square mosaic and memory on a strip.
 
@@ -58,8 +60,10 @@ def measure_resources(
         strip: rows and columns of the strip.
         tflite_python: Python of an environment with tflite-runtime; None looks for one in
             `TFLITE_PYTHON`.
+        against: checkout of an older version whose C encoder is measured, too.
 
     Raises:
+        UsageError: `against` is no such checkout.
         BundleError: no such bundle, or not of the bands of the scene.
         SkybookError: a measurement failed.
     """
@@ -71,7 +75,10 @@ def measure_resources(
         tflite_python = TFLITE_PYTHON.absolute()
     with _arrays(whole, image) as (square, line):
         program = _program(bundle, Path(square).parent / "c")
-        job = Job(name, square, side * side / 1e6, bundle.bands, tflite_python, program, scale)
+        older = Path(square).parent / "older"
+        previous = build_previous(against, bundle.name, older) if against else None
+        mpixel = side * side / 1e6
+        job = Job(name, square, mpixel, bundle.bands, tflite_python, program, scale, previous)
         speed = _measure_speed(job, bundle)
         runtimes = speed["runtimes"]
         for engine in (each for each in runtimes if "reason" not in runtimes[each]):
@@ -88,6 +95,7 @@ def measure_resources(
         "encode_speed_over_openjpeg": medians["encode"] / medians["openjpeg"],
         "encoder_mac_per_pixel": bundle.macs_per_pixel,
         **{f"{task}_mpixel_per_s": medians[task] for task in SPEEDS},
+        "decode": {"standard": {"mpixel_per_s": medians["decode"]}},
         **{key: memory[key] for key in ("peak_rss_mb", "rss_over_loaded_mb")},
         "encode_state_bytes": memory["encode_state_bytes"],
         "bundle_bytes": find(name).stat().st_size,
@@ -130,6 +138,7 @@ def _measure_speed(job: Job, bundle: Bundle) -> dict[str, Any]:
     with (
         open_runtimes(job) as (workers, runtimes),
         Worker("resources.rivals", "open_rivals", [job.name, job.image, cpus()[-1]]) as rivals,
+        previous_tasks(job) as previous,
     ):
         default, codecs = rivals.hello["engine"], rivals.hello["codecs"]
         tasks = {engine: partial(worker.run, "encode") for engine, worker in workers.items()}
@@ -143,7 +152,7 @@ def _measure_speed(job: Job, bundle: Bundle) -> dict[str, Any]:
                 if engine in workers
             }
         rival_tasks = {other: partial(rivals.run, other) for other in others}
-        seconds = seconds_interleaved(tasks | along | rival_tasks, job.scale.runs)
+        seconds = seconds_interleaved(tasks | along | previous | rival_tasks, job.scale.runs)
         for engine, worker in workers.items():
             runtimes[engine] |= _speeds(job, seconds, engine)
             runtimes[engine] |= measure_runtime(job, engine, worker)
@@ -153,6 +162,7 @@ def _measure_speed(job: Job, bundle: Bundle) -> dict[str, Any]:
     speeds = {task: speeds_of(seconds[task], job.mpixel) for task in others}
     speeds |= {task: _speeds(job, seconds, task) for task in along}
     return {
+        **of_c(seconds),
         "engine": default,
         "encode_ratio": codecs[bundle.name]["ratio"],
         "tasks": {"encode": speeds_of(seconds[default], job.mpixel)} | speeds,

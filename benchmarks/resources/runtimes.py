@@ -59,6 +59,7 @@ class Job:
         tflite_python: Python that has tflite-runtime, None for this one.
         program: C encoder of the bundle, or the reason why there is none.
         scale: how much is measured.
+        previous: C encoder of an older version, if there is to be one.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Job:
     tflite_python: Path | None
     program: Path | str
     scale: Scale
+    previous: Path | None = None
 
     def python(self, engine: str) -> str:
         """Return the Python to run an engine on."""

@@ -84,6 +84,27 @@ def test_c_encoder_is_built_and_measured(flagship: dict[str, Any], found: dict[s
     assert "expected a bundle of the lapped codec" in found["runtimes"]["c"]["reason"]
 
 
+def test_c_encoder_is_set_beside_htj2k_and_an_older_version(
+    flagship: dict[str, Any], found: dict[str, Any]
+) -> None:
+    if "reason" in flagship["runtimes"]["c"]:
+        pytest.skip("no C compiler is installed: the C encoder is not measured")
+    assert flagship["c"]["speed_over_htj2k"] > 0
+    assert flagship["c"]["speed_over_previous"] > 0
+    assert flagship["c_trellis"]["speed_over_previous"] > 0
+    assert (found["c"], found["c_trellis"]) == ({}, {})
+    decode = flagship["decode"]["standard"]["mpixel_per_s"]
+    assert decode == flagship["decode_mpixel_per_s"]
+
+
+def test_a_folder_that_is_no_checkout_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["resources", "--bundle", FLAGSHIP, "--against", str(tmp_path)]
+    assert main(asked) == 2
+    assert "expected a checkout of skybook with export, found none" in capsys.readouterr().err
+
+
 def test_weights_and_tables_are_those_of_the_bundle(flagship: dict[str, Any]) -> None:
     parts = bundles.load("skybook").parts
     runtimes = flagship["runtimes"]

@@ -1,0 +1,78 @@
+"""An older version: the C encoder of another checkout, run in turn with ours."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.machine import last_line, run
+from benchmarks.resources.crun import BUILD_LIMIT, make
+from benchmarks.resources.runtimes import C, Job
+from benchmarks.resources.timing import RATIO, Task
+from benchmarks.resources.worker import Worker, cpus
+from onboard.errors import SkybookError, UsageError
+
+_EARLIER_NAMES = ("skybook-s2",)
+"""Names that the bundle has had."""
+_IN_CHECKOUT = (
+    "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); del sys.argv[0]; "
+    "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
+)
+PREVIOUS = "previous"
+TRELLIS = f"trellis_{C}"
+
+
+def build_previous(checkout: Path, bundle: str, folder: Path) -> Path:
+    """Have an older checkout write the C sources of a bundle, and build them for this machine.
+
+    Args:
+        checkout: folder that has `export`.
+        bundle: name of the bundle today.
+        folder: for sources and program.
+
+    Raises:
+        UsageError: the folder is no checkout that writes C.
+        SkybookError: it writes none of the bundle, or what it writes does not build.
+    """
+    if not (checkout / "export" / "__main__.py").exists():
+        raise UsageError(f"{checkout}: expected a checkout of skybook with export, found none")
+    for name in (bundle, *_EARLIER_NAMES):
+        asked = [str(checkout.absolute()), "export", "c", name, "-o", str(folder)]
+        done = run([sys.executable, "-c", _IN_CHECKOUT, *asked], BUILD_LIMIT)
+        if done.returncode == 0:
+            return make(folder)
+    raise SkybookError(f"{checkout}: writes no C encoder: {last_line(done.stderr)}")
+
+
+@contextmanager
+def previous_tasks(job: Job) -> Iterator[dict[str, Task]]:
+    """Yield what the older C encoder does, by the name of ours after `previous_`."""
+    if job.previous is None:
+        yield {}
+        return
+    given = [str(job.previous), job.image, RATIO, cpus()[-1]]
+    with Worker("resources.crun", "open_c", given) as worker:
+        tasks = {C: "encode", TRELLIS: "trellis"}
+        yield {f"{PREVIOUS}_{name}": partial(worker.run, task) for name, task in tasks.items()}
+
+
+def of_c(seconds: Mapping[str, Sequence[float]]) -> dict[str, dict[str, Any]]:
+    """Return how fast the C encoder is beside HTJ2K and its older version.
+
+    Args:
+        seconds: seconds of the runs of each task, in turn.
+
+    Returns:
+        Of `c` and `c_trellis`, as far as measured: the medians of ratios run by run.
+    """
+    found: dict[str, dict[str, Any]] = {"c": {}, "c_trellis": {}}
+    for key, task in (("c", C), ("c_trellis", TRELLIS)):
+        rivals = {"speed_over_htj2k": "htj2k", "speed_over_previous": f"{PREVIOUS}_{task}"}
+        for name, rival in rivals.items():
+            if task in seconds and rival in seconds:
+                pairs = zip(seconds[rival], seconds[task], strict=True)
+                found[key][name] = median(other / own for other, own in pairs)
+    return found
