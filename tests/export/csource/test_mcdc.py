@@ -212,7 +212,7 @@ def exercise_command(runs: Runs, folder: Path) -> Path:
     runs.run(runs.build("narrow", "-DSKYBOOK_MAX_WIDTH=32"), ["selftest"])
     for command in (["selftest"], ["bench"], ["bench", "--quick"]):
         runs.run(program, command)
-    for masked in ([], ["--one-layer", "--nodata", "0"]):
+    for masked in ([], ["--one-layer", "--nodata", "0"], ["--max-error", "2"]):
         whole, given = folder / "whole.pkt", lines(holes()[:, :140, :150])
         runs.run(program, ["-", "-o", str(whole), *RESUMED, *masked], given)
         folder = folder / f"masked{len(masked)}"
@@ -248,7 +248,8 @@ def exercise_bands(runs: Runs, program: Path) -> None:
     runs.run(many, ["selftest"])
     for bands in (1, 2, 6, 16):
         image = procedural(bands, 90, 150, bands).image.astype(np.uint16)
-        for how in ([], ["--trellis"]):
+        short = ["--segment-bytes", "160"]
+        for how in ([], ["--trellis"], short, ["--max-error", "2", *short]):
             told = ["--width", "150", "--bands", str(bands), "--significant-bits", "14", *how]
             runs.run(many, ["-", "-o", "-", *told], lines(image))
     for wrong in ("0", "9", "17"):
@@ -260,8 +261,12 @@ def exercise_bounds(runs: Runs, program: Path) -> None:
     """Run the command on all that the tests have for tiles within a bound."""
     for case in within.CASES.values():
         runs.run(program, ["-", "-o", "-", *case.arguments, "--json"], case.given)
-    for arguments in within.BAD:
+    for arguments in (*within.BAD, ["--none", "1", "2"]):
         runs.run(program, ["-", "-o", "-", "--width", "8", *arguments], bytes(64))
+    tight = runs.build("tight", "-DSKYBOOK_STRIP_BYTES=65600")  # has no room for a second mask
+    ragged = holes()[:, :64, :128] * (noise(3, 64, 128)[:1] % 2)
+    told = ["--width", "128", "--nodata", "0", "--region-max-error", "64,0,128,64", "0"]
+    runs.run(tight, ["-", "-o", "-", *told, "--segment-bytes", "65551"], lines(ragged))
     wide = within.CASES["a row that takes more than there is room for"]
     runs.run(program, ["-", "-o", "-", *wide.arguments, "--one-layer"], wide.given)
     few = within.Case(within.CASES["lossless"].image, more=("--significant-bits", "7"))
