@@ -9,9 +9,10 @@ BENCH := build/bench
 APT := gcc g++ qemu-user clang chromium gdal-bin gcc-aarch64-linux-gnu libc6-dev-arm64-cross \
 	gcc-arm-linux-gnueabihf libc6-dev-armhf-cross gcc-riscv64-linux-gnu libc6-dev-riscv64-cross \
 	gcc-s390x-linux-gnu libc6-dev-s390x-cross
+NPM := kaitai-struct-compiler@0.11.0
 APT_MCDC := clang-19 llvm-19 libclang-rt-19-dev
 
-.PHONY: apt demo bench test test-all mcdc lint clean
+.PHONY: apt npm demo bench test test-all mcdc lint clean
 
 $(VENV)/.base: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -41,6 +42,18 @@ $(VENV)/.apt: Makefile | $(VENV)/.dev
 		echo "apt-get failed, some tests will be skipped: see $@.log"; \
 	fi
 
+# The compiler of onboard/skybook.ksy; its tests skip without.
+npm: $(VENV)/.npm
+
+$(VENV)/.npm: Makefile | $(VENV)/.dev
+	@if ! command -v npm >/dev/null; then \
+		echo "no npm here, tests of onboard/skybook.ksy will be skipped; they need: $(NPM)"; \
+	elif npm install --no-save --prefix $(VENV) $(NPM) >$@.log 2>&1; then \
+		touch $@; \
+	else \
+		echo "npm failed, tests of onboard/skybook.ksy will be skipped: see $@.log"; \
+	fi
+
 demo: $(VENV)/.base
 	$(BIN)/python -m benchmarks demo --output demo
 
@@ -63,10 +76,10 @@ test test-all: export OPENBLAS_NUM_THREADS = 1
 # Hundreds of processes would each compile all that they load.
 test test-all: export PYTHONDONTWRITEBYTECODE =
 
-test: lint apt
+test: lint apt npm
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow'
 
-test-all: lint apt
+test-all: lint apt npm
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Conditions of the C encoder that no test lets decide alone, against tests/export/csource/unreached.txt.

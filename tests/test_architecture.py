@@ -264,10 +264,11 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wheel_holds_every_module(wheel: Path) -> None:
     held = set(zipfile.ZipFile(wheel).namelist())
     assert {name_of(path) for path in modules(*PACKAGES)} <= held
-    for folder, suffix in (("onboard", "skyb"), ("ground", "onnx"), ("ground", "toml")):
-        files = {name_of(path) for path in (ROOT / folder).rglob(f"*.{suffix}")}
-        assert files
-        assert files <= held
+    files = ("onboard", "skyb"), ("onboard", "ksy"), ("ground", "onnx"), ("ground", "toml")
+    for folder, suffix in files:
+        found = {name_of(path) for path in (ROOT / folder).rglob(f"*.{suffix}")}
+        assert found
+        assert found <= held
 
 
 def test_flight_environment_runs_onboard(wheel: Path, tmp_path: Path) -> None:
