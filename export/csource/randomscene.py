@@ -100,12 +100,14 @@ class RandomScene:
 
     @property
     def with_box(self) -> "RandomScene":
-        """The same with a box of pixels that are within a bound, in twice the bytes."""
+        """The same with a box of pixels that are within a bound, or two, in twice the bytes."""
         height, width = self.image.shape[1:]
         inside = BoundedBox((width // 2, height // 3, width // 2 + 9, height // 3 + 40), self.bound)
+        first = BoundedBox((0, 0, width // 2, 3), self.bound)
+        boxes = (inside, first) if self.options.scene_id % 2 else (inside,)
         ratio = self.options.ratio and self.options.ratio / 2
         budget = self.options.budget and self.options.budget * 2
-        more = replace(self.options, ratio=ratio, budget=budget, regions=(inside,))
+        more = replace(self.options, ratio=ratio, budget=budget, regions=boxes)
         return replace(self, options=more)
 
     @property

@@ -108,11 +108,13 @@ class Batches:
         for number, grid in enumerate(grids):
             for index in range(grid.count):
                 tile_index = firsts[number] + index
-                if (at_once > 1 and grid.group(index)) or not wanted(tile_index):
+                if at_once > 1 and grid.group(index):
                     continue  # further groups of components come with the first
                 last = tile_index + (at_once - 1) * grid.across
                 like = grid.box(index)[2:], is_wide(tile_index), is_wide(last)
-                shapes.setdefault(like, []).append((number, index))
+                members = shapes.setdefault(like, [])  # in this order whichever are wanted
+                if wanted(tile_index):
+                    members.append((number, index))
         for (shape, *wide), members in shapes.items():
             together = max(_TILES_AT_ONCE // at_once, 1) if wide[0] == wide[1] else 1
             for first in range(0, len(members), together):
