@@ -30,7 +30,12 @@ def _running(arguments: argparse.Namespace) -> int:
     flips = _flips(arguments, RUNNING_FLIPS)
     with Console(stderr=True).status("starting") as status:
         found = measure_running(
-            arguments.bundle, flips, arguments.seed, arguments.trellis, status.update
+            arguments.bundle,
+            flips,
+            arguments.seed,
+            arguments.trellis,
+            status.update,
+            bound=arguments.max_error,
         )
     print_result(found, running_text(found), arguments.json)
     return int(found["constants_silent_percent"] > 0)
@@ -70,6 +75,8 @@ def add_upsets(commands: Commands) -> None:
     upsets.add_argument("--bundle", default=BUNDLE, help="name or path (default: %(default)s)")
     upsets.add_argument("--c", action="store_true", help="in the C encoder as it runs (needs cc)")
     upsets.add_argument("--trellis", action="store_true", help="with --c: along a trellis")
+    bound = "with --c: within so many DN, in place of a ratio"
+    upsets.add_argument("--max-error", type=int, metavar="D", help=bound)
     flips = f"of each kind; default: {FLIPS:,}, with --c {RUNNING_FLIPS:,} (some minutes)"
     upsets.add_argument("--flips", type=int, help=flips)
     upsets.add_argument("--quick", action="store_true", help=f"{QUICK_FLIPS} flips")

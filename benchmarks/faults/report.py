@@ -26,6 +26,7 @@ def running_text(found: Mapping[str, Any]) -> str:
     """Return what `upsets --c` prints."""
     names = ("same", "reported", "marked", "silent", "gross", "crash", "hang")
     how = "along a trellis" if found["trellis"] else "plain"
+    how = how if found["max_error"] is None else f"within {found['max_error']} DN"
     lines = [
         f"{found['bundle']} in C, {how}: bits flipped at any of {found['basic_blocks']:,} blocks",
         f"{'of flips in':<12}{'bytes':>10}" + "".join(f"{name:>10}" for name in names),

@@ -18,6 +18,7 @@ from export.csource.write import write
 from ground.decode.decoder import Decoder
 from ground.decode.mask import Mask
 from onboard import bundle as bundles
+from onboard.codec.bound import MAX_BOUND
 from onboard.encoder.options import DEFAULT_RATIO
 from onboard.errors import EngineError, SkybookError, UsageError
 
@@ -31,17 +32,21 @@ METHOD = (
     f"{DEFAULT_RATIO}, in a process for each flip. An instant is the number of basic blocks of the "
     "encoder begun before (gcc or clang, -O2 -fsanitize-coverage=trace-pc), drawn evenly: a seed "
     "gives the same flips again. State: struct skybook_encoder, in a build as wide as the "
-    "scene; the stack and registers are left out. Constants: all tables, which stay flipped. "
+    "scene; the stack and registers are left out. Constants: all tables, which stay flipped, "
+    "those of bounded tiles where there is a bound. "
     "same: no byte changed. reported: the encoder returned an error, and what it had written "
     "until then was right. crash, hang: loud. Any other stream is decoded: silent if a pixel of "
     f"mask 0 is more than {LEAST_DN:.0f} DN from the undisturbed decode, even if another step of "
     f"the same quality is all there is to it; of these, gross if a tile has {GROSS_DB:.0f} dB more "
-    "error than undisturbed, against the scene; else marked: the decoder tells what is wrong"
+    "error than undisturbed, against the scene; else marked: the decoder tells what is wrong. "
+    "Within a bound, silent if a pixel of mask 0 is off by more than that"
 )
 PROGRAM = ("main.c", "bench.c", "command.c", "input.c", "recorded.c", "report.c", "threads.c")
 """Sources of the command, which are no part of the library."""
 _KINDS = {"state": "s", "constants": "t"}
 _TILE = 64
+_LEAST_ERROR = 1.0
+"""DN squared, of a tile that has less: one within a bound may have none."""
 
 Image = NDArray[np.uint16]
 
@@ -62,12 +67,13 @@ class Flip:
 class Judge:
     """Tells what a stream shows from what it should."""
 
-    def __init__(self, bundle: str, image: Image, reference: bytes) -> None:
+    def __init__(self, bundle: str, image: Image, reference: bytes, bound: int | None) -> None:
         """Decode the undisturbed stream."""
+        self._bound = bound
         self._decoder = Decoder(bundles.find(bundle))
         self._image = image.astype(np.float64)
         self._wanted = self._decoder.decode(reference).scene.image.astype(np.float64)
-        self._usual = self._errors(self._wanted)
+        self._usual = np.maximum(self._errors(self._wanted), _LEAST_ERROR)
 
     def outcome(self, stream: bytes) -> str:
         """Return `marked`, `silent` or `gross`."""
@@ -82,7 +88,10 @@ class Judge:
         trusted = self._wanted.copy()
         good = found.mask[:rows] == Mask.COMPLETE
         trusted[:, :rows][:, good] = shown[:, :rows][:, good]
-        if np.abs(trusted - self._wanted).max() <= LEAST_DN:
+        wanted, most = (
+            (self._wanted, LEAST_DN) if self._bound is None else (self._image, self._bound)
+        )
+        if np.abs(trusted - wanted).max() <= most:
             return "marked"
         worst = (self._errors(trusted) / self._usual).max()
         return "gross" if worst > 10 ** (GROSS_DB / 10) else "silent"
@@ -102,6 +111,7 @@ def measure_running(
     trellis: bool,
     report: Callable[[str], None],
     shape: tuple[int, int] = SHAPE,
+    bound: int | None = None,
 ) -> dict[str, Any]:
     """Flip bits of the running C encoder; see `METHOD`.
 
@@ -112,6 +122,7 @@ def measure_running(
         trellis: whether indices are chosen along a trellis.
         report: function called with what is being done.
         shape: rows and columns of the scene, multiples of a tile.
+        bound: DN that samples may be off by at most, in place of a ratio.
 
     Returns:
         `silent_gross_percent` and `silent_percent`, those with gross ones, of flips in the state;
@@ -119,18 +130,20 @@ def measure_running(
         outcome, and those by region.
 
     Raises:
-        UsageError: fewer than one flip.
+        UsageError: fewer than one flip, or a bound that there is not, or is not along a trellis.
         EngineError: there is no C compiler, or it cannot build the encoder.
     """
     if flips < 1:
         raise UsageError(f"--flips: expected 1 or more, found {flips}")
+    if bound is not None and (trellis or not 0 <= bound <= MAX_BOUND):
+        raise UsageError(f"--max-error: expected 0..{MAX_BOUND} and no --trellis, found {bound}")
     image = mosaic(*shape)
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:
         report("building")
-        harness = Harness(Path(name), bundle, image, trellis)
+        harness = Harness(Path(name), bundle, image, trellis, bound)
         blocks, *sizes = harness.run("")[0].split()
-        judge = Judge(bundle, image, harness.stream("reference"))
+        judge = Judge(bundle, image, harness.stream("reference"), bound)
         rng = np.random.default_rng(seed)
         for (kind, letter), size in zip(_KINDS.items(), sizes, strict=True):
             places, bits = rng.integers(int(size), size=flips), rng.integers(8, size=flips)
@@ -147,6 +160,7 @@ def measure_running(
         "flips": flips,
         "seed": seed,
         "trellis": trellis,
+        "max_error": bound,
         "shape": shape,
         "basic_blocks": int(blocks),
         "silent_gross_percent": 100 * found["state"]["gross"] / flips,
@@ -160,7 +174,9 @@ def measure_running(
 class Harness:
     """The encoder in a folder, built such that its basic blocks are counted: see upset.c."""
 
-    def __init__(self, folder: Path, bundle: str, image: Image, trellis: bool) -> None:
+    def __init__(
+        self, folder: Path, bundle: str, image: Image, trellis: bool, bound: int | None
+    ) -> None:
         """Build it.
 
         Raises:
@@ -180,7 +196,8 @@ class Harness:
         ]
         _cc([*parts, _compile(harness, macros), "-o", folder / "upset"])
         self._command = [str(folder / "upset"), str(folder / "image.bil"), str(cols), str(rows)]
-        self._command += [str(DEFAULT_RATIO), str(int(trellis)), str(folder)]
+        self._command += [str(DEFAULT_RATIO), str(int(trellis))]
+        self._command += [str(-1 if bound is None else bound), str(folder)]
 
     def run(self, flips: str) -> list[str]:
         """Return the lines that it prints of flips."""

@@ -1,8 +1,9 @@
 /* A bit flipped in the running encoder, again and again: what became of each stream.
  *
- * usage: upset IMAGE WIDTH LINES RATIO TRELLIS FOLDER < FLIPS
- * IMAGE: raw u16 lines (BIL). FLIPS: lines of `KIND PLACE BIT INSTANT`, KIND s for the state of the
- * encoder or t for its tables, PLACE a byte of that. The encoder's sources are built with
+ * usage: upset IMAGE WIDTH LINES RATIO TRELLIS BOUND FOLDER < FLIPS
+ * IMAGE: raw u16 lines (BIL). BOUND: DN that samples may be off instead of a ratio, or -1. FLIPS: lines
+ * of `KIND PLACE BIT INSTANT`, KIND s for the state of the encoder or t for its tables, PLACE a byte
+ * of that. The encoder's sources are built with
  * -fsanitize-coverage=trace-pc, so that each basic block of them calls __sanitizer_cov_trace_pc: an
  * instant is the number of such blocks begun before. So the same flip comes to the same again.
  *
@@ -43,15 +44,21 @@ static struct skybook_encoder encoder;
 
 #define STATE(field) {#field, &encoder.field, sizeof(encoder.field)},
 static const struct region state[] = {
-    STATE(options) STATE(form) STATE(head) STATE(tiles) STATE(samples) STATE(sums) STATE(work.latents)
-    STATE(work.scratch.plane) STATE(work.dc) STATE(work.known) STATE(work.found) STATE(work.owners)
-    STATE(work.scratch.path) STATE(work.symbols) STATE(work.costs) STATE(work.before) STATE(work.nodata)
-    STATE(work) STATE(search) STATE(pieces) STATE(strip) STATE(packet)
+    STATE(options) STATE(form) STATE(head) STATE(tiles) STATE(samples) STATE(upper) STATE(sums)
+    STATE(work.room) STATE(work.scratch) STATE(work.dc) STATE(work.known) STATE(work.layer)
+    STATE(work.owners) STATE(work.symbols) STATE(work.costs) STATE(work.before) STATE(work.nodata)
+    STATE(work) STATE(search) STATE(pieces) STATE(strip)
     {"other", &encoder, sizeof(encoder)}};
 
 #define TABLE(name) {#name, skybook_##name, sizeof(skybook_##name)},
-static const struct region tables[] = {SKYBOOK_TABLES(TABLE)};
-#define TABLES (sizeof(tables) / sizeof(tables[0]))
+static const struct region lossy[] = {SKYBOOK_TABLES(TABLE)};
+static const struct region tables[] = {
+    SKYBOOK_TABLES(TABLE)
+#if SKYBOOK_BOUNDED
+    SKYBOOK_BOUNDED_TABLES(TABLE)
+#endif
+};
+#define COUNT(regions) (sizeof(regions) / sizeof((regions)[0]))
 
 static uint64_t blocks, instant, last;
 static volatile uint8_t *target;
@@ -73,6 +80,7 @@ static uint16_t *image;
 static uint32_t width, lines;
 static double ratio;
 static bool trellis;
+static long bound;
 
 static int keep(void *user, const uint8_t *bytes, size_t length)
 {
@@ -93,6 +101,10 @@ static void encode(struct outcome *outcome)
     options.packet_control = true;
     options.ratio = ratio;
     options.trellis = trellis;
+    if (bound >= 0) {
+        options.max_error.count = 1;
+        options.max_error.each[0] = (uint16_t)bound;
+    }
     options.scene_id = 7;
     outcome->length = 0;
     blocks = 0;
@@ -165,13 +177,14 @@ int main(int count, char **arguments)
     unsigned bit = 0;
     unsigned long long when = 0;
     char kind = 0, name[32];
-    if (count != 7 || outcome == MAP_FAILED) {
+    if (count != 8 || outcome == MAP_FAILED) {
         return 2;
     }
     width = (uint32_t)strtoul(arguments[2], NULL, 10);
     lines = (uint32_t)strtoul(arguments[3], NULL, 10);
     ratio = strtod(arguments[4], NULL);
     trellis = strcmp(arguments[5], "1") == 0;
+    bound = strtol(arguments[6], NULL, 10);
     const size_t samples = (size_t)SKYBOOK_MAX_BANDS * width * lines;
     FILE *file = fopen(arguments[1], "rb");
     image = malloc(samples * sizeof(*image));
@@ -181,10 +194,11 @@ int main(int count, char **arguments)
     fclose(file);
     last = UINT64_MAX;
     encode(&reference);
-    if (reference.status != SKYBOOK_OK || !save(arguments[6], "reference", &reference)) {
+    if (reference.status != SKYBOOK_OK || !save(arguments[7], "reference", &reference)) {
         return 1;
     }
-    for (size_t i = 0; i < TABLES; i++) {
+    const size_t used = bound >= 0 ? COUNT(tables) : COUNT(lossy);
+    for (size_t i = 0; i < used; i++) {
         in_tables += tables[i].size;
     }
     printf("%llu %zu %zu\n", (unsigned long long)blocks, sizeof(encoder), in_tables);
@@ -212,7 +226,7 @@ int main(int count, char **arguments)
         } else {
             snprintf(name, sizeof(name), "%zu", number);
             printf("differs %d\n", (int)outcome->status);
-            if (!save(arguments[6], name, outcome)) {
+            if (!save(arguments[7], name, outcome)) {
                 return 1;
             }
         }

@@ -26,6 +26,28 @@ static int fail(enum skybook_status status, const char *text)
     return status == SKYBOOK_ERROR_INTERNAL ? 1 : (int)status / 100;
 }
 
+/* Whether a bound is of each band, but of more or fewer than there are. */
+static bool miscounts(const struct skybook_bound *bound)
+{
+    return bound->count > 1 && bound->count != encoder.options.bands;
+}
+
+/* What is wrong with bounds on the error, NULL if it is not they. */
+static const char *fault_of_bounds(void)
+{
+    const struct skybook_options *options = &encoder.options;
+    bool wrong = miscounts(&options->max_error);
+    for (uint32_t i = 0; i < options->boxes && i < SKYBOOK_MAX_BOXES; i++) {
+        wrong = wrong || miscounts(&options->box[i].bound);
+    }
+    if (wrong) {
+        return "bound: expected one, or one for each of --bands (of a mosaic: of its four planes)";
+    }
+    return options->max_error.count > 0 && (options->boxes > 0 || options->trellis)
+               ? "--max-error: expected neither --trellis nor --region-max-error beside it"
+               : NULL;
+}
+
 static const char *meaning(enum skybook_status status)
 {
     if (status == SKYBOOK_ERROR_LIMIT && encoder.options.width > SKYBOOK_MAX_WIDTH) {
@@ -33,6 +55,9 @@ static const char *meaning(enum skybook_status status)
     }
     if (status == SKYBOOK_ERROR_USAGE && encoder.options.bands > SKYBOOK_MAX_BANDS) {
         return "options: more bands than this build takes; make MACROS=-DSKYBOOK_MAX_BANDS=N";
+    }
+    if (status == SKYBOOK_ERROR_USAGE && fault_of_bounds() != NULL) {
+        return fault_of_bounds();
     }
     if (status == SKYBOOK_ERROR_LIMIT && encoder.options.budget > 0) {
         return "limit: --bytes are too few for the coarsest step, or a strip is too large";

@@ -27,6 +27,18 @@ def test_every_flip_is_counted() -> None:
     assert seen[0] == "building"
 
 
+def test_flips_within_a_bound_are_counted() -> None:
+    if shutil.which("cc") is None:
+        pytest.skip("no C compiler is installed")
+    found = measure_running("skybook", 30, 5, False, lambda _: None, (64, 64), 2)
+    hit = found["constants"]["by_region"]
+    assert any(name.startswith("bounded_") for name in hit)
+    assert found["constants"]["reported"] > 20
+    assert found["constants_silent_percent"] == 0
+    assert found["silent_gross_percent"] <= found["silent_percent"] <= 5
+    assert "within 2 DN" in running_text(found)
+
+
 @pytest.mark.slow
 def test_flips_come_to_the_same_again() -> None:
     if shutil.which("cc") is None:
@@ -40,3 +52,9 @@ def test_flips_come_to_the_same_again() -> None:
 def test_no_flips_are_refused() -> None:
     with pytest.raises(UsageError, match="expected 1 or more"):
         measure_running("skybook", 0, 1, False, lambda _: None)
+
+
+def test_bounds_that_are_none_are_refused() -> None:
+    for trellis, bound in ((True, 2), (False, -1), (False, 32768)):
+        with pytest.raises(UsageError, match="expected 0"):
+            measure_running("skybook", 1, 1, trellis, lambda _: None, bound=bound)

@@ -302,6 +302,24 @@ def test_bounds_that_make_no_sense_are_usage(build: Callable[[str], Path]) -> No
         assert done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--max-error", "1,2"], "one for each of --bands"),
+        (["--region-max-error", "0,0,1,1", "1,2"], "one for each of --bands"),
+        (["--max-error", "1", "--trellis"], "neither --trellis nor --region-max-error"),
+        (["--max-error", "1", "--region-max-error", "0,0,1,1", "0"], "neither --trellis nor"),
+    ],
+)
+def test_what_is_wrong_with_a_bound_is_told(
+    arguments: list[str], told: str, build: Callable[[str], Path]
+) -> None:
+    command = [build("sanitize"), "-", "-o", "-", "--width", "8", "--bands", "4", *arguments]
+    done = subprocess.run(command, input=bytes(64), capture_output=True, check=False)
+    assert done.returncode == 2
+    assert told in done.stderr.decode()
+
+
 def test_a_row_in_layers_must_fit(build: Callable[[str], Path]) -> None:
     wide = replace(CASES["a row that takes more than there is room for"], **ONE_LAYER)
     done = run(build("sanitize"), wide)
