@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
-from ground.products.origin import PREFIX
+from ground.products.origin import DOMAIN
 from ground.products.utc import utc_of
 from ground.scene import Scene
 from onboard.link.cuc import time_text
@@ -56,7 +56,7 @@ def read_facts(dataset: Any, indexes: Sequence[int]) -> tuple[Facts, list[str]]:
     colours = [int(dataset.colorinterp[i - 1]) for i in indexes]
     shown = () if set(colours) <= _NO_COLOURS else tuple(c % 256 for c in colours)
     tags = list(_tags(dataset, indexes))
-    tags = [tag for tag in tags if not tag[1].startswith(PREFIX)]
+    tags = [tag for tag in tags if tag[0] != DOMAIN]
     kept = [tag for tag in tags if not tag[1].startswith("STATISTICS_")]
     remarks += _left(dataset, indexes, colours) + ["statistics"] * (len(kept) < len(tags))
     remarks += [f"tag {key}" for _, key, _ in kept if key in _UNWRITTEN]

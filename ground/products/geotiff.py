@@ -17,6 +17,7 @@ from rasterio.shutil import copy
 from rasterio.transform import Affine
 
 from ground.products.filefacts import in_place, read_facts, significant_bits, write_facts
+from ground.products.origin import DOMAIN
 from ground.products.validity import alpha_bands, nodata_value, validated
 from ground.scene import Scene
 from onboard.errors import InputError, LimitError
@@ -146,7 +147,7 @@ def write(
         scene: image and what is said of it.
         hidden: bool (rows, cols), pixels that the file's mask hides; None, or none of them, for a
             file without a mask.
-        tags: further tags of the file.
+        tags: what tells where it comes from.
 
     Raises:
         InputError: image, nodata, band ids or CRS do not fit a GeoTIFF.
@@ -158,7 +159,7 @@ def write(
         if hidden is not None and hidden.any():
             dataset.write_mask(~hidden)
         write_facts(dataset, scene)
-        dataset.update_tags(**tags)
+        dataset.update_tags(ns=DOMAIN, **tags)
         bits = _bits(scene)
         predictor = "NO" if "nbits" in bits else "YES"
         write_cog(path, source, dataset, OVERVIEW_RESAMPLING="AVERAGE", PREDICTOR=predictor, **bits)

@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 
 from ground.products.legend import LEGEND
 
+DOMAIN = "SKYBOOK"
+"""Of the tags of a GeoTIFF that tell it: those without a domain stay the original's."""
 PREFIX = "SKYBOOK_"
-"""Of the keys of the tags that tell it."""
+"""Of the keys of these tags."""
 
 
 @dataclass(frozen=True)

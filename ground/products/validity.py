@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ground.products.origin import is_product
+from ground.products.origin import DOMAIN, is_product
 from ground.scene import Scene
 from onboard.errors import InputError
 
@@ -54,7 +54,7 @@ def validated(dataset: Any, scene: Scene, alpha: Sequence[int]) -> Scene:
         return _without_alpha(scene, dataset.read(alpha[0]))
     flags = [{int(flag) for flag in flags} for flags in dataset.mask_flag_enums]
     if all(flag == {_OF_DATASET} for flag in flags):
-        if is_product(dataset.tags()):
+        if is_product(dataset.tags(ns=DOMAIN)):
             return scene  # it hides what was lost, too, which is not nodata
         return with_validity(scene, dataset.read_masks(1) > 0, "mask")
     if not all(flag & {_ALL_VALID, _OF_NODATA} for flag in flags):
