@@ -98,6 +98,8 @@ def _decode(arguments: argparse.Namespace) -> int:
     _check_outputs(arguments)
     images = {"-o": arguments.output, "--rgb": arguments.rgb}
     _refuse_overwriting(arguments, images, {"--dump": arguments.dump})
+    _check_suffix("--dump", arguments.dump, ".npz")
+    _check_suffix("--quicklook", arguments.quicklook, ".png")
     if arguments.all_scenes and (arguments.original or arguments.quicklook or arguments.rgb):
         raise UsageError("--all-scenes: expected neither --original, --quicklook nor --rgb")
     if arguments.all_scenes and arguments.scene_id is not None:
@@ -208,8 +210,12 @@ def _check_outputs(arguments: argparse.Namespace) -> None:
         raise UsageError("--stac: expected -o, too")
     if arguments.rgb:
         product_of(arguments.rgb)
-    if arguments.dump and arguments.dump.suffix.lower() != ".npz":
-        raise UsageError(f"--dump {arguments.dump}: expected a file name in .npz")
+
+
+def _check_suffix(option: str, path: Path | None, suffix: str) -> None:
+    """Refuse a name that says the file is of another kind than it will be."""
+    if path and path.suffix.lower() != suffix:
+        raise UsageError(f"{option} {path}: expected a file name in {suffix}")
 
 
 def _refuse_overwriting(

@@ -105,7 +105,7 @@ class RawForm:
             options = ", ".join(f"--{key}" for key in lacking)
             raise UsageError(
                 f"{path or 'stdin'}: a raw image does not tell its geometry: expected {options} "
-                "(or an ENVI header beside it, or an .npy file)"
+                "(or an ENVI header beside it, or an .npy file; `ground encode` takes GeoTIFFs)"
             )
         if arguments.packed and (header or arguments.byte_order):
             told = f"{header.path} says {header.dtype}" if header else "found --byte-order, too"

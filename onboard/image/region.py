@@ -16,10 +16,19 @@ from onboard.image.tiles import MAX_SIDE
 MAX_GEOJSON = 1 << 20
 _FARTHEST = float(1 << 32)
 _BOX = re.compile(r"(\d+),(\d+),(\d+),(\d+)")
-_EPSG = re.compile(r"(?:urn:ogc:def:crs:)?EPSG:[\d.]*:?(\d+)")
+_EPSG = re.compile(
+    r"(?:(?:urn:(?:x-)?ogc:def:crs:)?EPSG:(?:[\d.]*:)?"
+    r"|https?://www\.opengis\.net/def/crs/EPSG/[\d.]+/)(\d+)",
+    re.IGNORECASE,
+)
 PIXELS = "pixels"
 """Named as `crs`: coordinates are columns and rows, of the corner of the first pixel 0, 0."""
-_LON_LAT = ("urn:ogc:def:crs:OGC:1.3:CRS84", "urn:ogc:def:crs:OGC::CRS84", "OGC:CRS84")
+_LON_LAT = (
+    "urn:ogc:def:crs:OGC:1.3:CRS84",
+    "urn:ogc:def:crs:OGC::CRS84",
+    "OGC:CRS84",
+    "http://www.opengis.net/def/crs/OGC/1.3/CRS84",
+)
 
 Ring = NDArray[np.float64]
 """Corners (corners, 2) of a closed line: column and row, pixels."""

@@ -115,6 +115,17 @@ def test_an_output_that_is_no_product_is_refused(
     assert not (tmp_path / name).exists()
 
 
+@pytest.mark.parametrize("options", [("--quicklook", "other.tif"), ("--dump", "other.tif")])
+def test_a_picture_is_no_image_of_another_name(
+    run: Run, tmp_path: Path, stream: Path, options: tuple[str, str]
+) -> None:
+    (tmp_path / "other.tif").write_bytes(b"of the user")
+    done = run("ground", "decode", stream, "-o", "x.tif", *options)
+    assert done.returncode == 2
+    assert "other.tif: expected a file name in ." in done.stderr
+    assert (tmp_path / "other.tif").read_bytes() == b"of the user"
+
+
 def test_files_beside_the_product_are_guarded(run: Run, tmp_path: Path, stream: Path) -> None:
     for name, options in (
         ("scene.mask.tif", ("-o", "scene.tif", "--original", "scene.mask.tif")),

@@ -51,6 +51,29 @@ def test_polygons_on_the_map(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("named", "crs"),
+    [
+        ("EPSG:32633", "EPSG:32633"),
+        ("epsg:4326", "EPSG:4326"),
+        ("urn:ogc:def:crs:EPSG::32633", "EPSG:32633"),
+        ("urn:ogc:def:crs:EPSG:6.9:32633", "EPSG:32633"),
+        ("urn:x-ogc:def:crs:EPSG:32633", "EPSG:32633"),
+        ("http://www.opengis.net/def/crs/EPSG/0/32633", "EPSG:32633"),
+        ("http://www.opengis.net/def/crs/OGC/1.3/CRS84", "EPSG:4326"),
+    ],
+)
+def test_all_ways_to_name_a_crs(named: str, crs: str, tmp_path: Path) -> None:
+    square = [[0, 0], [70, 0], [70, -10], [0, 0]]
+    shape = {"type": "Polygon", "coordinates": [square]}
+    told = {"crs": {"type": "name", "properties": {"name": named}}}
+    here = SceneHeader("u16", 16, 4, WIDTH, LINES, geotransform=(0, 1, 0, 0, 0, -1), crs=crs)
+    assert touched(shape, here, tmp_path, **told) == {0, 1}
+    other = SceneHeader("u16", 16, 4, WIDTH, LINES, geotransform=(0, 1, 0, 0, 0, -1), crs="EPSG:3")
+    with pytest.raises(UsageError, match=f"are {crs}, but"):
+        touched(shape, other, tmp_path, **told)
+
+
+@pytest.mark.parametrize(
     "text",
     ["", "[]", "{", "7", "[" * 100_000, '{"type": "Polygon", "coordinates": [[[0, 1], [2]]]}',
      '{"type": "Polygon", "coordinates": []}', '{"type": "Polygon", "coordinates": [[0, 1, 2]]}',
