@@ -56,7 +56,7 @@ def test_each_kind_holds_the_same_and_tells_lost_from_nodata(
     np.testing.assert_array_equal(scene.valid, mask != 4)
     with rasterio.open(tmp_path / "a.tif") as dataset:
         np.testing.assert_array_equal(dataset.read_masks(1) > 0, mask < 3)
-        assert dataset.tags()["SKYBOOK_SCENE_ID"] == "9"
+        assert dataset.tags(ns="SKYBOOK")["SKYBOOK_SCENE_ID"] == "9"
     with (
         xarray.open_dataset(tmp_path / "a.nc", engine="h5netcdf", mask_and_scale=False) as file,
         xarray.open_zarr(tmp_path / "a.zarr", group="0", mask_and_scale=False) as folder,
