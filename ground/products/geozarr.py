@@ -21,9 +21,9 @@ from ground.products.extra import library
 from ground.products.legend import NOT_WRITTEN
 from ground.products.origin import Origin
 from ground.products.overview import halved
-from ground.products.place import Place
+from ground.products.place import Place, placed
 from ground.scene import Scene
-from onboard.errors import InputError, UsageError
+from onboard.errors import UsageError
 from onboard.outputs import telling_room
 
 _CHUNK = 512
@@ -57,12 +57,7 @@ def write_product(
         EngineError: a library is not installed.
     """
     library("zarr")
-    reasons = []
-    try:
-        Place.of(scene)
-    except InputError as error:
-        reasons.append(f"written without CRS: {error}")
-        scene = replace(scene, crs=None)
+    scene, place, reasons = placed(scene)
     try:
         folder = Path(mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     except OSError as error:
@@ -72,7 +67,7 @@ def write_product(
             # Names of bands are strings, whose data type has no final specification yet.
             warnings.filterwarnings("ignore", ".*does not have a Zarr V3 spec.*")
             warnings.filterwarnings("ignore", "Consolidated metadata is currently not part")
-            _write(folder, scene, mask, origin)
+            _write(folder, scene, mask, origin, place)
             folder.chmod(0o755)
             if path.exists():
                 shutil.rmtree(path)
@@ -92,9 +87,10 @@ def check_place(path: Path) -> None:
         raise UsageError(f"-o {path}: is there and is no Zarr v3, expected another place")
 
 
-def _write(folder: Path, scene: Scene, mask: NDArray[np.uint8], origin: Origin | None) -> None:
+def _write(
+    folder: Path, scene: Scene, mask: NDArray[np.uint8], origin: Origin | None, place: Place
+) -> None:
     """Write the levels, and what is said of all of them."""
-    place = Place.of(scene)
     layout: list[dict[str, Any]] = []
     while True:
         level = len(layout)

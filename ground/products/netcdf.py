@@ -1,6 +1,5 @@
 """NetCDF: a decoded scene and its mask in one file, in the words of CF."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +8,8 @@ from numpy.typing import NDArray
 from ground.products.cube import IMAGE, MASK, cube_of
 from ground.products.extra import library
 from ground.products.origin import Origin
+from ground.products.place import placed
 from ground.scene import Scene
-from onboard.errors import InputError
 from onboard.outputs import open_whole
 
 _CHUNK = 512
@@ -29,12 +28,8 @@ def write_product(
         EngineError: a library is not installed.
     """
     library("h5netcdf")
-    reasons = []
-    try:
-        cube = cube_of(scene, mask, origin)
-    except InputError as error:
-        reasons.append(f"written without CRS: {error}")
-        cube = cube_of(replace(scene, crs=None), mask, origin)
+    scene, place, reasons = placed(scene)
+    cube = cube_of(scene, mask, origin, place)
     sides = tuple(min(_CHUNK, side) for side in mask.shape)
     packed = {"zlib": True, "complevel": 4, "shuffle": True}
     encoding = {

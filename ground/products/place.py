@@ -1,6 +1,6 @@
 """Place: where on Earth a scene lies, in the words of CF, STAC and GeoZarr. The door to pyproj."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ground.products.extra import library
@@ -123,3 +123,16 @@ def _box(corners: list[tuple[float, float]]) -> list[float]:
         return []
     x, y = zip(*corners, strict=True)
     return [min(x), min(y), max(x), max(y)]
+
+
+def placed(scene: Scene) -> tuple[Scene, Place, list[str]]:
+    """Return a scene with a reference system that makes sense or none, its place, what is left out.
+
+    Raises:
+        EngineError: pyproj is not installed.
+    """
+    try:
+        return scene, Place.of(scene), []
+    except InputError as error:
+        scene = replace(scene, crs=None)
+        return scene, Place.of(scene), [f"written without CRS: {error}"]

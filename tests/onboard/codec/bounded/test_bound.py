@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from onboard.codec.bound import Bound
 from onboard.errors import UsageError
-from tests.onboard.codec.bounded.tiles import assert_within, coded, size_of, smooth
+from tests.onboard.codec.bounded.tiles import assert_within, coded, hard_tiles, size_of, smooth
 
 
 @pytest.mark.parametrize("bound", [0, 1, 2, 7, 40, 3000, 32_767])
@@ -153,18 +153,8 @@ def _range(kind: type[np.integer]) -> tuple[int, int]:
 def test_sweep(kind: type[np.integer], bands: int) -> None:
     """Mixed bounds, nodata at all places, shifted samples, extremes, in tiles of many shapes."""
     generator = np.random.default_rng(bands)
-    low, high = _range(kind)
     for _ in range(10):
-        rows, cols = generator.integers(1, 25, 2)
-        top = int(generator.integers(1, high + 1))
-        tiles = smooth((2, bands, rows, cols), int(generator.integers(1 << 30)), top, top / 99)
-        tiles = tiles * int(generator.choice([1, 1, 4])) + int(generator.integers(low, 1))
-        tiles = np.clip(tiles, low, high).astype(kind)
-        tiles[generator.random(tiles.shape) < 0.002] = generator.choice([low, high])
-        nodata = int(generator.choice([low, high, int(tiles[0, 0, 0, 0])]))
-        tiles[:, :, generator.random((rows, cols)) < 0.1] = nodata
-        tiles[0, 0, 0, 0] = low if nodata != low else high
-        tiles[1, 0, -1, -1] = low if nodata != low else high
+        tiles, nodata = hard_tiles(generator, kind, bands, 25)
         bounds = tuple(generator.choice([0, 0, 1, 2, 5, 100], bands).tolist())
         for bound in (Bound(bounds), Bound.parse("sqrt:0.7")):
             room = int(generator.choice([94, 1000, 65_535]))

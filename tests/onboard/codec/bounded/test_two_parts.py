@@ -17,6 +17,7 @@ from tests.onboard.codec.bounded.tiles import (
     codec,
     coded_twice,
     first_parts,
+    hard_tiles,
     lanes_of,
     read,
     rest_lanes_of,
@@ -209,18 +210,8 @@ def test_whatever_the_samples(data: st.DataObject) -> None:
 def test_sweep(kind: type[np.integer], bands: int) -> None:
     """Mixed bounds, nodata at all places, shifted samples, extremes, in tiles of many shapes."""
     generator = np.random.default_rng(bands)
-    low, high = int(np.iinfo(kind).min), int(np.iinfo(kind).max)
     for _ in range(5):
-        rows, cols = generator.integers(1, 20, 2)
-        top = int(generator.integers(1, high + 1))
-        tiles = smooth((2, bands, rows, cols), int(generator.integers(1 << 30)), top, top / 99)
-        tiles = tiles * int(generator.choice([1, 1, 4])) + int(generator.integers(low, 1))
-        tiles = np.clip(tiles, low, high).astype(kind)
-        tiles[generator.random(tiles.shape) < 0.002] = generator.choice([low, high])
-        nodata = int(generator.choice([low, high, int(tiles[0, 0, 0, 0])]))
-        tiles[:, :, generator.random((rows, cols)) < 0.1] = nodata
-        tiles[0, 0, 0, 0] = low if nodata != low else high
-        tiles[1, 0, -1, -1] = low if nodata != low else high
+        tiles, nodata = hard_tiles(generator, kind, bands, 20)
         both = generator.choice([0, 0, 1, 2, 5], bands)
         first = both + generator.choice([0, 1, 8, 8, 200], bands)
         room = int(generator.choice([94, 1000, 65_535]))

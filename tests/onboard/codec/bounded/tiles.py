@@ -140,3 +140,24 @@ def smooth(
     gain = generator.uniform(0.2, 1, (count, bands, 1, 1))
     found = top * (0.45 + 0.3 * gain * base) + generator.normal(0, noise, shape)
     return np.clip(np.rint(found), 0, top).astype(np.int64)
+
+
+def hard_tiles(
+    generator: np.random.Generator, kind: type[np.integer], bands: int, most: int
+) -> tuple[NDArray[np.generic], int]:
+    """Return two tiles of a sweep, of sides below `most`, and their nodata.
+
+    They have nodata at all places, shifted samples and extremes.
+    """
+    low, high = int(np.iinfo(kind).min), int(np.iinfo(kind).max)
+    rows, cols = generator.integers(1, most, 2)
+    top = int(generator.integers(1, high + 1))
+    tiles = smooth((2, bands, rows, cols), int(generator.integers(1 << 30)), top, top / 99)
+    tiles = tiles * int(generator.choice([1, 1, 4])) + int(generator.integers(low, 1))
+    tiles = np.clip(tiles, low, high).astype(kind)
+    tiles[generator.random(tiles.shape) < 0.002] = generator.choice([low, high])
+    nodata = int(generator.choice([low, high, int(tiles[0, 0, 0, 0])]))
+    tiles[:, :, generator.random((rows, cols)) < 0.1] = nodata
+    tiles[0, 0, 0, 0] = low if nodata != low else high
+    tiles[1, 0, -1, -1] = low if nodata != low else high
+    return tiles, nodata
