@@ -377,6 +377,7 @@ types:
             kind::profile: profile
             kind::bayer: bayer
             kind::bounds: bounds(length)
+            kind::tile_size: tile_size
     enums:
       kind:
         1: nodata
@@ -401,6 +402,7 @@ types:
         22: profile
         23: bayer
         24: bounds
+        27: tile_size
 
   nodata:
     seq:
@@ -532,6 +534,12 @@ types:
         1: bggr
         2: grbg
         3: gbrg
+
+  tile_size:
+    seq:
+      - id: eighths
+        type: u1
+        doc: Rows and columns of tiles, in 8 pixels.
 
   bounds:
     doc: Bounds on the error of tiles in two parts.

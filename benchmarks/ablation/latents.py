@@ -11,8 +11,8 @@ from ground.scene import Scene
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.prepared import PreparedTiles
 from onboard.image.tiles import TileGrid
+from onboard.link.end import EndOfScene
 from onboard.link.framing import EDGE_BYTES, HEADER_EVERY
-from onboard.link.header import EndOfScene
 from onboard.link.segment import (
     DEFAULT_SEGMENT_BYTES,
     LEAST_OVERHEAD,

@@ -46,7 +46,7 @@ def measure(
     found: dict[str, dict[str, Any]] = {}
     for name, scene in scenes:
         try:
-            coders.encoder.for_scene(len(scene.image), scene.header().significant_bits)
+            coders.encoder.for_scene(scene.header())
         except InputError:
             continue  # of more bands than the bundle takes
         bands, rows, cols = scene.image.shape

@@ -27,12 +27,14 @@ class BundleCodec:
         encoder: encoder with the bundle, on the engine of a caller who names none.
         decoder: decoder of the bundle's streams, on one thread.
         trellis: whether indices are chosen along a trellis.
+        asked_tile: rows and columns of tiles; None for those that the encoder gives a scene.
     """
 
     name: str
     encoder: Encoder
     decoder: Decoder
     trellis: bool = False
+    asked_tile: int | None = None
 
     @classmethod
     def open(cls, name: str, profile: Profile | None = None) -> "BundleCodec":
@@ -64,7 +66,8 @@ class BundleCodec:
     def encode(self, scene: Scene, budget: int | None = None) -> Coded:
         """Return the stream of segments, see `Codec`."""
         options = Options(budget=budget, trellis=self.trellis)
-        stream = b"".join(self.encoder.encode(scene.image, scene.header(), options))
+        header = replace(scene.header(), tile=self.asked_tile)
+        stream = b"".join(self.encoder.encode(scene.image, header, options))
         return Coded((stream,), scene.image.shape)
 
     def decode(self, coded: Coded) -> Image:

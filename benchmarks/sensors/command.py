@@ -31,6 +31,9 @@ def add_sensors(commands: Commands) -> None:
     sensors.add_argument(
         "--only", action="append", choices=KEYS, metavar="CONTENT", help="may be repeated"
     )
+    sensors.add_argument(
+        "--tile", type=int, choices=(64, 128), help="of scenes of two to four bands, no mosaics"
+    )
     sensors.add_argument("--quick", action="store_true", help="one small scene of each content")
     add_json_option(sensors)
     sensors.set_defaults(run=_sensors)
@@ -44,7 +47,7 @@ def _sensors(arguments: argparse.Namespace) -> int:
         if not arguments.only or sample.content in arguments.only
     )
     with Console(stderr=True).status("starting") as status:
-        document = measure(arguments.bundle, chosen, status.update)
+        document = measure(arguments.bundle, chosen, status.update, arguments.tile)
     document |= {"left_out": left_out, "machine": machine()}
     print_result(document, sensors_table(document), arguments.json)
     return 0

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from ground import metrics
 from ground.scene import Scene
 from ground.train.profile.trial import Trial, learn
 from onboard.bundle import find
+from onboard.codec.lapped.codec import WIDE_BANDS
 from onboard.errors import InputError, LimitError
 from onboard.image.bayer import PLANES, join
 
@@ -37,6 +39,7 @@ def measure(
     bundle: str,
     samples: Iterable[Sample],
     report: Callable[[str], None] = lambda _text: None,
+    tile: int | None = None,
 ) -> dict[str, Any]:
     """Measure a bundle on scenes.
 
@@ -44,6 +47,7 @@ def measure(
         bundle: name or path of a bundle of variable rate.
         samples: scenes.
         report: called with the name of each scene before it is measured.
+        tile: rows and columns of tiles of scenes of two to four bands, other than usual.
 
     Returns:
         `rows`, one a scene, with the name of its spectral profile or None; `summary` by content,
@@ -55,7 +59,10 @@ def measure(
         report(sample.name)
         trial = _profile(bundle, sample)
         trellis, plain = bundle_codecs(bundle, trial.profile) if trial else usual
-        row = measure_scene({"plain": plain, "trellis": trellis}, sample)
+        codecs = {"plain": plain, "trellis": trellis}
+        if 1 < len(sample.scene.image) <= WIDE_BANDS and not sample.scene.bayer:
+            codecs = {mode: replace(codec, asked_tile=tile) for mode, codec in codecs.items()}
+        row = measure_scene(codecs, sample)
         rows.append(row | {"profile": trial and trial.profile.digest.hex()})
     summary = {
         content.key: summarise(content, of)

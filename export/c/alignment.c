@@ -2,7 +2,7 @@
  * section 9). */
 #include "parts.h"
 
-#define PLANES 4
+#define PLANES (SKYBOOK_MAX_BANDS < 4 ? 1u : 4u) /* a build for fewer bands codes no mosaic */
 #define PIXELS (SKYBOOK_TILE * SKYBOOK_TILE)
 #define FEW 4 /* rows that are added up together */
 #define SIDE_WEIGHT 40269 /* of a row of any of the matrices: what its magnitudes add up to */

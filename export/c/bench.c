@@ -263,7 +263,8 @@ static void print_head(const char *command)
 /* End the JSON; the exit code. */
 static int finish(bool passed)
 {
-    printf("  \"most_bands\": %d,\n  \"golden_tiles\": %d,\n", SKYBOOK_MAX_BANDS, SKYBOOK_GOLDENS);
+    printf("  \"most_bands\": %d,\n  \"large_bands\": %d,\n  \"golden_tiles\": %d,\n", SKYBOOK_MAX_BANDS,
+           SKYBOOK_LARGE_BANDS, SKYBOOK_GOLDENS);
     printf("  \"passed\": %s\n}\n",
            passed ? "true" : "false");
     return fflush(stdout) != 0 ? 1 : passed ? 0 : SKYBOOK_ERROR_MEMORY / 100;

@@ -29,6 +29,8 @@ const char *const skybook_usage =
     "                          as CSI-2 RAW10 and RAW12: high 8 bits of each, then a byte of low ones\n"
     "  --bayer rggb|bggr|grbg|gbrg\n"
     "                          the one band is a mosaic of such cells of 2 x 2 samples\n"
+    "  --tile N                rows and columns of tiles where up to 4 bands leave a choice, 64 or 128\n"
+    "                          (of 2 and 3 bands 128 if this build has room for them)\n"
     "  --skip-bytes N          bytes before the first line (0)\n"
     "  --line-skip N           bytes at the start of each line (0)\n"
     "  --line-bytes N          bytes from the start of a line (of one band; in bip of all) to that of\n"
@@ -306,6 +308,8 @@ static bool take_option(struct skybook_command *command, const char *name, const
         options->width = (uint32_t)n;
     } else if (strcmp(name, "--bands") == 0 && number(value, 1, 16, &n)) {
         options->bands = (uint8_t)n;
+    } else if (strcmp(name, "--tile") == 0 && number(value, 8, 256, &n)) {
+        options->tile = (uint16_t)n;
     } else if (strcmp(name, "--nodata") == 0) {
         return read_nodata(value, options);
     } else if (strcmp(name, "--skip-bytes") == 0 && number(value, 0, MOST_BYTES, &n)) {

@@ -10,6 +10,7 @@
 #define MAX_LINE_PERIOD ((uint64_t)1 << 40)
 #define MAX_BOUND 32767u
 #define END_BYTES 12
+#define MOST_LARGE 4u /* bands of a scene with large tiles */
 
 void skybook_defaults(struct skybook_options *options, uint32_t width)
 {
@@ -82,8 +83,10 @@ static bool fits(const struct skybook_options *o)
                          o->line_period < MAX_LINE_PERIOD;
     const bool rate = o->step_code >= 0 || o->budget > 0 || (o->ratio > 0 && o->ratio < 1e300);
     const bool budget = o->budget == 0 || (o->height > 0 && o->budget <= INT64_MAX / MAX_LINES);
-    const uint32_t tile = o->bands == 1 ? SKYBOOK_LARGEST_TILE : SKYBOOK_TILE;
-    const bool before = o->first_row < MAX_LINES / tile && o->spent <= INT64_MAX / 2 &&
+    const uint32_t tile = skybook_tile_of(o);
+    const bool tiles = tile == SKYBOOK_LARGEST_TILE ? o->bands <= MOST_LARGE && o->bayer == 0
+                                                    : tile == SKYBOOK_TILE && o->bands > 1;
+    const bool before = tiles && o->first_row < MAX_LINES / tile && o->spent <= INT64_MAX / 2 &&
                         (o->height == 0 || o->first_row * tile < o->height) &&
                         (o->first_row == 0 || o->run > 0);
     const bool bands = o->bands >= 1 && o->bands <= SKYBOOK_MAX_BANDS;
@@ -175,10 +178,11 @@ static enum skybook_status begin(struct skybook_encoder *encoder)
     if (!fits(options) || encoder->write == NULL) {
         return SKYBOOK_ERROR_USAGE;
     }
-    if (options->width > SKYBOOK_MAX_WIDTH) {
+    const bool large = skybook_tile_of(options) == SKYBOOK_LARGEST_TILE;
+    if (options->width > SKYBOOK_MAX_WIDTH || (large && options->bands > SKYBOOK_LARGE_BANDS)) {
         return SKYBOOK_ERROR_LIMIT;
     }
-    skybook_make_form(&encoder->form, options->bands, options->significant_bits);
+    skybook_make_form(&encoder->form, options);
     encoder->limit = options->segment_bytes;
     const uint32_t room = options->packet_bytes - skybook_packet_overhead(options);
     if (options->packets && room < encoder->limit) {

@@ -4,6 +4,7 @@
 #include "parts.h"
 
 #define MOST_BITS 16 /* of a sample with its fraction */
+#define BEST_LARGE 3u /* bands that have large tiles where nobody asks for others, at most */
 #define MOST_FRACTION 4
 #define MODEL_CHANNELS (64u * SKYBOOK_CLASSES)
 #define NO_PLANE ((uint16_t)SKYBOOK_PLANES)
@@ -47,13 +48,24 @@ static void place_planes(struct skybook_form *form)
     }
 }
 
-void skybook_make_form(struct skybook_form *form, uint32_t bands, uint32_t significant_bits)
+uint32_t skybook_tile_of(const struct skybook_options *options)
 {
+    const uint32_t bands = options->bands;
+    const uint32_t most = SKYBOOK_LARGE_BANDS < BEST_LARGE ? SKYBOOK_LARGE_BANDS : BEST_LARGE;
+    if (options->tile > 0) {
+        return options->tile;
+    }
+    return bands == 1 || bands <= most ? SKYBOOK_LARGEST_TILE : SKYBOOK_TILE;
+}
+
+void skybook_make_form(struct skybook_form *form, const struct skybook_options *options)
+{
+    const uint32_t bands = options->bands;
     memset(form, 0, sizeof(*form));
     form->bands = bands;
-    form->fraction = MOST_BITS - significant_bits;
+    form->fraction = MOST_BITS - options->significant_bits;
     form->fraction = form->fraction < MOST_FRACTION ? form->fraction : MOST_FRACTION;
-    form->tile = bands == 1 ? SKYBOOK_LARGEST_TILE : SKYBOOK_TILE;
+    form->tile = skybook_tile_of(options);
     form->positions = form->tile / 8 * (form->tile / 8);
     form->side_bytes = 1 + bands * (bands - 1) / 2 + 2 * bands;
     form->alike = bands > SKYBOOK_CLASSES ? bands - SKYBOOK_CLASSES + 1 : 1;

@@ -83,7 +83,9 @@ uint16_t skybook_crc16(const uint8_t *bytes, size_t length);
 
 /* form.c: how a scene of so many bands and bits is coded; who holds the strip's lines, one of a band. */
 #define SKYBOOK_OF_LAST 0x8000u /* added to planes of the last class: others follow */
-void skybook_make_form(struct skybook_form *form, uint32_t bands, uint32_t significant_bits);
+/* Rows and columns of the tiles of a scene. */
+uint32_t skybook_tile_of(const struct skybook_options *options);
+void skybook_make_form(struct skybook_form *form, const struct skybook_options *options);
 static inline const struct skybook_encoder *skybook_holder(const struct skybook_encoder *encoder)
 {
     return encoder->owner != NULL ? encoder->owner : encoder;
@@ -98,7 +100,8 @@ static inline const uint16_t *skybook_line(const struct skybook_encoder *encoder
  * turned towards each other, to where a form pp cos^2 + 2 pq cos sin + qq sin^2 is greatest; the angles
  * of a basis, which is used up; the matrix that they name, bands by components. */
 #define SKYBOOK_MANY_BANDS 8u /* from so many on the basis is refined */
-typedef int64_t skybook_square[SKYBOOK_MAX_BANDS][SKYBOOK_MAX_BANDS];
+/* Of at least two bands: else compilers warn of what a build for one band never runs. */
+typedef int64_t skybook_square[SKYBOOK_MOST(SKYBOOK_MAX_BANDS, 2)][SKYBOOK_MOST(SKYBOOK_MAX_BANDS, 2)];
 void skybook_find_basis(skybook_square covariance, uint32_t bands, skybook_square basis);
 void skybook_turn(skybook_square basis, uint32_t bands, uint32_t one, uint32_t other,
                   const int64_t form[3]);

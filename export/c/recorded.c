@@ -46,7 +46,7 @@ static bool read_segments(FILE *file, uint64_t place, uint64_t stop,
                           struct skybook_options *options, struct extent *here, uint32_t *row,
                           bool *ended)
 {
-    const uint32_t tile = options->bands == 1 ? SKYBOOK_LARGEST_TILE : SKYBOOK_TILE;
+    const uint32_t tile = skybook_tile_of(options);
     const uint32_t columns = (options->width + tile - 1) / tile;
     uint8_t bytes[SKYBOOK_NAMED_HEAD];
     *row = NO_ROW;

@@ -174,6 +174,7 @@ static void print_json(const struct skybook_encoder *encoder, FILE *to, double r
     fprintf(to, "{\"schema\": 1, \"lines\": %" PRIu32 ", \"bands\": %" PRIu32
                 ", \"columns\": %" PRIu32, cell * encoder->lines, bands_of(encoder),
             cell * encoder->options.width);
+    fprintf(to, ", \"tile\": %" PRIu32, encoder->form.tile);
     fprintf(to, ", \"bytes\": %" PRIu64 ", \"packets\": %" PRIu32 ", \"raw_bytes\": %.0f",
             encoder->bytes, encoder->packets, raw_bytes(encoder));
     if (encoder->options.step_code >= 0) {

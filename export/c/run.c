@@ -56,6 +56,12 @@ static void make_head(struct skybook_encoder *encoder, uint32_t run)
         body[length + 3] = (uint8_t)(options->bayer - 1u);
         length += 4;
     }
+    if (options->bands > 1 && encoder->form.tile == SKYBOOK_LARGEST_TILE) {
+        body[length] = CRITICAL | 27u;
+        skybook_put16(body + length + 1, 1);
+        body[length + 3] = SKYBOOK_LARGEST_TILE / 8;
+        length += 4;
+    }
     skybook_bind(encoder, run);
     encoder->head_length =
         (uint32_t)skybook_pack_segment(encoder, SKYBOOK_KIND_SCENE, encoder->head, length);

@@ -38,8 +38,13 @@ extern "C" {
 #define SKYBOOK_MAX_BOXES 8 /* boxes of a scene that have a bound of their own, at most */
 #endif
 
-/* Scenes of several bands have tiles of SKYBOOK_TILE pixels a side, of one band twice as many. What
- * a tile takes is that of so many bands, or of the one. */
+#ifndef SKYBOOK_LARGE_BANDS
+/* Bands of a scene whose tiles have SKYBOOK_LARGEST_TILE pixels a side, at most; 4 at most. */
+#define SKYBOOK_LARGE_BANDS (SKYBOOK_MAX_BANDS < 8 ? 1 : SKYBOOK_MAX_BANDS / 4)
+#endif
+
+/* Tiles have SKYBOOK_TILE pixels a side or, always of one band, SKYBOOK_LARGEST_TILE. What a tile
+ * takes is that of so many bands, or of those that may have large ones. */
 #define SKYBOOK_MOST(a, b) ((a) > (b) ? (a) : (b))
 #define SKYBOOK_LARGEST_TILE (2 * SKYBOOK_TILE)
 #define SKYBOOK_MAX_COLUMNS ((SKYBOOK_MAX_WIDTH + SKYBOOK_LARGEST_TILE - 1) / SKYBOOK_LARGEST_TILE * 2)
@@ -48,26 +53,35 @@ extern "C" {
 #define SKYBOOK_POSITIONS_OF_SEVERAL (SKYBOOK_POSITIONS / 4)
 #define SKYBOOK_STEPS                                                                    \
     SKYBOOK_MOST(SKYBOOK_WIDEST_LAYER(SKYBOOK_MAX_BANDS) * SKYBOOK_POSITIONS_OF_SEVERAL, \
-                 SKYBOOK_WIDEST_LAYER(1) * SKYBOOK_POSITIONS) /* symbols of a layer */
+                 SKYBOOK_WIDEST_LAYER(SKYBOOK_LARGE_BANDS) * SKYBOOK_POSITIONS) /* symbols of a layer */
 #define SKYBOOK_CHANNELS (64 * SKYBOOK_MAX_BANDS)
-#define SKYBOOK_SAMPLES (SKYBOOK_MOST(SKYBOOK_MAX_BANDS, 4) * SKYBOOK_TILE * SKYBOOK_TILE) /* of a tile */
-#define SKYBOOK_LINES (SKYBOOK_MOST(SKYBOOK_MAX_BANDS, 2) * SKYBOOK_TILE) /* of all bands, in a strip */
+/* Usual tiles of a band that a tile of all bands is as large as, at most. */
+#define SKYBOOK_USUAL_TILES SKYBOOK_MOST(SKYBOOK_MAX_BANDS, 4 * SKYBOOK_LARGE_BANDS)
+#define SKYBOOK_SAMPLES (SKYBOOK_USUAL_TILES * SKYBOOK_TILE * SKYBOOK_TILE) /* of a tile */
+#define SKYBOOK_LINES (SKYBOOK_MOST(SKYBOOK_MAX_BANDS, 2 * SKYBOOK_LARGE_BANDS) * SKYBOOK_TILE) /* of a strip */
 #define SKYBOOK_ANGLES (SKYBOOK_MAX_BANDS * (SKYBOOK_MAX_BANDS - 1) / 2 + 1)
 #define SKYBOOK_PLANES (2 * SKYBOOK_CHANNELS + 2 * SKYBOOK_MAX_BANDS)
 #define SKYBOOK_MODEL_PLANES (2 * 64 * SKYBOOK_CLASSES + 2 * SKYBOOK_CLASSES)
-#define SKYBOOK_KNOWN SKYBOOK_MOST(SKYBOOK_PLANES * SKYBOOK_POSITIONS_OF_SEVERAL, 130 * SKYBOOK_POSITIONS)
-#define SKYBOOK_UNITS                                                      \
-    SKYBOOK_MOST((1 + SKYBOOK_AC_LAYERS) * SKYBOOK_POSITIONS_OF_SEVERAL,   \
-                 (1 + SKYBOOK_AC_LAYERS_OF_ONE) * SKYBOOK_POSITIONS)
+#define SKYBOOK_KNOWN                                        \
+    SKYBOOK_MOST(SKYBOOK_PLANES *SKYBOOK_POSITIONS_OF_SEVERAL, \
+                 130 * SKYBOOK_LARGE_BANDS * SKYBOOK_POSITIONS)
+#define SKYBOOK_LARGE_LAYERS (1 + (SKYBOOK_LARGE_BANDS > 1 ? SKYBOOK_AC_LAYERS : SKYBOOK_AC_LAYERS_OF_ONE))
+#define SKYBOOK_UNITS                                                    \
+    SKYBOOK_MOST((1 + SKYBOOK_AC_LAYERS) * SKYBOOK_POSITIONS_OF_SEVERAL, \
+                 SKYBOOK_LARGE_LAYERS * SKYBOOK_POSITIONS)
 #define SKYBOOK_PADDED(tile) (((tile) + 3) * ((tile) + 8)) /* values of a band and around it */
 #define SKYBOOK_BOUNDED_VALUES \
-    (SKYBOOK_MOST(3 * SKYBOOK_PADDED(SKYBOOK_TILE), SKYBOOK_PADDED(SKYBOOK_LARGEST_TILE)) + 16)
-#define SKYBOOK_ENERGY_ROWS SKYBOOK_MOST(10 * (SKYBOOK_TILE + 24), 4 * (SKYBOOK_LARGEST_TILE + 24))
+    (SKYBOOK_MOST(3 * SKYBOOK_PADDED(SKYBOOK_TILE),                                            \
+                  (SKYBOOK_LARGE_BANDS > 1 ? 3 : 1) * SKYBOOK_PADDED(SKYBOOK_LARGEST_TILE)) +  \
+     16)
+#define SKYBOOK_ENERGY_ROWS                   \
+    SKYBOOK_MOST(10 * (SKYBOOK_TILE + 24),    \
+                 (SKYBOOK_LARGE_BANDS > 1 ? 10 : 4) * (SKYBOOK_LARGEST_TILE + 24))
 #define SKYBOOK_MOST_STRETCHES 330 /* of 64 samples, with which a scale is worth its bits */
 #define SKYBOOK_FITTED 128         /* pixels that are fitted to at once */
 /* Planes of upper bits of latents that a tile may have, for each of its bands. */
 #define SKYBOOK_UPPER_PLANES 4
-#define SKYBOOK_UPPER_BYTES (SKYBOOK_UPPER_PLANES * SKYBOOK_MOST(SKYBOOK_MAX_BANDS, 4) * SKYBOOK_POSITIONS_OF_SEVERAL)
+#define SKYBOOK_UPPER_BYTES (SKYBOOK_UPPER_PLANES * SKYBOOK_USUAL_TILES * SKYBOOK_POSITIONS_OF_SEVERAL)
 #define SKYBOOK_PACKET_BYTES 65551 /* the longest segment or packet */
 #define SKYBOOK_HEAD_BYTES 64      /* the longest scene header, as a segment */
 
@@ -109,6 +123,9 @@ struct skybook_options {
     uint8_t significant_bits;  /* of a sample, 1..16, or 1..8 of those of 8 bits */
     uint8_t bayer;             /* 1 RGGB, 2 BGGR, 3 GRBG, 4 GBRG: bands, four, are the planes of such
                                 * a mosaic: rows and columns of its cells, row by row; 0: no mosaic */
+    uint16_t tile;             /* rows and columns of tiles: SKYBOOK_TILE or SKYBOOK_LARGEST_TILE (one
+                                * band: that alone); 0: of 2 and 3 bands the larger where there is
+                                * room (SKYBOOK_LARGE_BANDS), of more the smaller */
     bool one_layer;            /* begin a segment at each layer; send a row layer by layer */
     bool trellis;              /* choose indices along a trellis: fewer bytes, for more time */
     bool has_nodata;           /* whether `nodata`, in all bands, means that there are no data */

@@ -52,7 +52,7 @@ def _c(arguments: argparse.Namespace) -> int:
 def _verify_c(arguments: argparse.Namespace) -> int:
     bundle = bundles.load(arguments.bundle)
     build(arguments.folder)
-    compared = compare(bundle, arguments.folder, most_bands(arguments.folder))
+    compared = compare(bundle, arguments.folder, *most_bands(arguments.folder))
     taken = footprint(arguments.folder)
     timed = speed(bundle, arguments.folder)
     result = {

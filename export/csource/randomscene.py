@@ -21,6 +21,8 @@ _EVERY_MOSAIC = 3
 """Of four bands one scene in so many is a Bayer mosaic."""
 _DEPTH = 13
 """Bits that a procedural scene fills."""
+_USUAL, _CHOICE = 64, 4
+"""Rows and columns of tiles, and bands that may have tiles of twice as many."""
 _BOUNDS = ("0", "2", "sqrt:1.5", "0", "each", "16")
 """On the error of samples, in turn."""
 
@@ -40,10 +42,11 @@ class RandomScene:
     options: Options
 
     @classmethod
-    def of(cls, bands: int, seed: int) -> "RandomScene":
+    def of(cls, bands: int, seed: int, large: int = 1) -> "RandomScene":
         """Return one; every fourth in layers, every fifth within bytes.
 
-        Most of the samples of 16 bits have 16 significant ones, every third 12.
+        Most of the samples of 16 bits have 16 significant ones, every third 12. Every second of up
+        to `large` bands, but no mosaic and none of one, has the larger tiles.
         """
         rng = np.random.default_rng(seed)
         rows, cols = (int(side) for side in rng.integers(40, 200, 2))
@@ -56,7 +59,10 @@ class RandomScene:
         samples = np.minimum(drawn, (1 << _DEPTH) - 1).astype(np.int64) >> max(_DEPTH - bits, 0)
         low = 1 << (bits - 1) if is_signed(kind) else 0
         image = (samples - low).astype(DTYPES[kind])
-        header = replace(SceneHeader.of(image, bayer=bayer), significant_bits=bits)
+        tile = 2 * _USUAL if seed % 2 and bands <= large else _USUAL
+        choice = 1 < bands <= _CHOICE and not bayer
+        header = SceneHeader.of(image, bayer=bayer, tile=tile if choice else None)
+        header = replace(header, significant_bits=bits)
         one_layer, in_bytes = seed % 4 == 0, seed % 5 == 0
         ratio = float(rng.uniform(3, 12)) / (4 if one_layer else 1)
         budget = int(image.nbytes / ratio * rng.uniform(0.02, 1)) if in_bytes else None
@@ -125,6 +131,7 @@ class RandomScene:
         found += ["--dtype", header.sample_type]
         found += ["--bayer", header.bayer] if header.bayer else ["--bands", str(header.bands)]
         found += ["--significant-bits", str(header.significant_bits)]
+        found += ["--tile", str(header.tile)] if header.tile is not None else []
         if header.nodata is not None:
             found += ["--nodata", str(header.nodata)]
         if options.max_error is not None:

@@ -22,6 +22,8 @@ SCENES = 100
 _DEPTH = 14
 """Bits that samples of procedural scenes fit."""
 _LONGEST_RUN = 120
+_USUAL = 64
+"""Rows and columns of golden tiles of several bands, at most."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +58,16 @@ class Comparison:
         return not self.mismatching_packets and not self.mismatching_golden
 
 
-def compare(bundle: Bundle, folder: Path, most: int, scenes: int = SCENES) -> Comparison:
+def compare(
+    bundle: Bundle, folder: Path, most: int, large: int = 1, scenes: int = SCENES
+) -> Comparison:
     """Encode random scenes and the golden vectors with the C encoder and with Python.
 
     Args:
         bundle: bundle that the sources were made of.
         folder: folder of the C encoder, built.
         most: bands that it takes at most.
+        large: bands that it gives the larger tiles at most.
         scenes: how many.
     """
     encoder = Encoder(bundle)
@@ -71,7 +76,7 @@ def compare(bundle: Bundle, folder: Path, most: int, scenes: int = SCENES) -> Co
     wrong = seed = encoded = 0
     while encoded < scenes:
         seed += 1
-        scene = RandomScene.of(1 + (seed + 2) % most, seed)
+        scene = RandomScene.of(1 + (seed + 2) % most, seed, large)
         encoded_all = True
         for way, one in _ways(scene, bundle.bounded is not None).items():
             packets, different = _compare(encoder, folder / "skybook", one)
@@ -94,11 +99,12 @@ def _ways(scene: RandomScene, bounded: bool) -> dict[str, RandomScene]:
     return ways
 
 
-def most_bands(folder: Path) -> int:
-    """Return how many bands a scene may have at most that the C encoder of a folder takes."""
+def most_bands(folder: Path) -> tuple[int, int]:
+    """Return the bands that the C encoder of a folder takes at most, and gives larger tiles."""
     command = [str(folder / "skybook"), "selftest"]
     told = subprocess.run(command, capture_output=True, check=False, timeout=_LONGEST_RUN)
-    return int(json.loads(told.stdout)["most_bands"])
+    found = json.loads(told.stdout)
+    return int(found["most_bands"]), int(found["large_bands"])
 
 
 def _compare(encoder: Encoder, program: Path, scene: RandomScene) -> tuple[int, int]:
@@ -134,6 +140,7 @@ def _golden_body(folder: Path, vector: GoldenTile) -> bytes:
     """Return the body of the only tile segment, empty if there is none."""
     bands, width, fraction = vector.form
     arguments = ["--width", str(width), "--segment-bytes", str(MAX_SEGMENT_BYTES)]
+    arguments += ["--tile", str(_USUAL)] if bands > 1 else []
     arguments += ["--bands", str(bands), "--significant-bits", str(MOST_BITS - fraction)]
     arguments += ["--step-code", str(vector.step)]
     arguments += ["--trellis"] if vector.body[0] & DEPENDENT else []

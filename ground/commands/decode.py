@@ -133,6 +133,7 @@ def _choose(arguments: argparse.Namespace, received: Pass) -> tuple[Encoding, li
         arguments.width,
         arguments.max_pixels,
         arguments.bands,
+        arguments.tile,
         given_profile(arguments),
     )
     return best.encoding, others

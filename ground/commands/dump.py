@@ -27,6 +27,7 @@ def write_dump(
         arguments.width,
         arguments.max_pixels,
         bands=arguments.bands,
+        tile=arguments.tile,
         profile=given_profile(arguments),
     )
     with open_whole(output) as file:

@@ -33,9 +33,10 @@ def _encode(arguments: argparse.Namespace) -> int:
     scene = geotiff.read(arguments.input)
     if arguments.bayer:
         scene = scene.split(arguments.bayer)
-    header = replace(scene.header(), start_time=cuc_time(arguments.start_time))
+    start = cuc_time(arguments.start_time)
+    header = replace(scene.header(), start_time=start, tile=arguments.tile)
     profile = given_profile(arguments)
-    bundle = bundle.for_scene(header.bands, header.significant_bits, profile)
+    bundle = bundle.to_encode(header, profile)
     encoder = Encoder(bundle, arguments.engine, arguments.threads, profile)
     packets = arguments.output.suffix == ".pkt"
     options = encode_options(arguments, arguments.rate_window, packets, header)

@@ -45,6 +45,7 @@ def write_image(
             arguments.max_pixels,
             report,
             bands=arguments.bands,
+            tile=arguments.tile,
         )
     product = product_of(output)
     origin = _origin(decoded, decoder.bundle, segments, arguments.linear)

@@ -108,6 +108,7 @@ def _inventories(
                 arguments.width,
                 arguments.max_pixels,
                 bands=arguments.bands,
+                tile=arguments.tile,
                 profile=given_profile(arguments),
                 rest=arguments.rest,
             )

@@ -39,6 +39,12 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bands", type=int, help="bands, without a scene header (default: the bundle's classes)"
     )
+    parser.add_argument(
+        "--tile",
+        type=int,
+        help="rows and columns of tiles, without a scene header (default: those that the encoder "
+        "gives so many bands)",
+    )
     parser.add_argument("--max-pixels", type=int, default=DEFAULT_MAX_PIXELS)
 
 

@@ -50,6 +50,7 @@ def best_first(
     width: int | None,
     max_pixels: int,
     bands: int | None = None,
+    tile: int | None = None,
     profile: Profile | None = None,
 ) -> list[Candidate]:
     """Return encodings of a scene, the one with the most complete pixels first, then most bytes.
@@ -60,6 +61,7 @@ def best_first(
         width: columns of the scene where no header arrived.
         max_pixels: most pixels that a scene may have.
         bands: bands of the scene where no header arrived.
+        tile: rows and columns of its tiles where no header arrived.
         profile: spectral profile of the scene, where it is none of the known ones.
     """
     found = []
@@ -74,6 +76,7 @@ def best_first(
                 width,
                 max_pixels,
                 bands=bands,
+                tile=tile,
                 profile=profile,
             )
         except SkybookError:

@@ -21,8 +21,9 @@ from onboard.image.bayer import CELL
 from onboard.image.files import DTYPES
 from onboard.image.tiles import DEFAULT_MAX_PIXELS
 from onboard.link.binding import NO_RUN, bind, bindings_of, run_of
+from onboard.link.end import told_run
 from onboard.link.foreign import read_ours
-from onboard.link.header import SceneHeader, told_run
+from onboard.link.header import SceneHeader
 from onboard.link.resync import Damage
 from onboard.link.segment import Buffer, Segment
 
@@ -170,17 +171,19 @@ class Decoder:
         return found
 
     @staticmethod
-    def _form(bundle: Bundle) -> tuple[int, int, bytes]:
+    def _form(bundle: Bundle) -> tuple[int, int, bytes, int]:
         """Return what tells rebuilders of a bundle's scenes apart."""
         profile = bundle.profile.digest if bundle.profile else b""
-        return bundle.bands, bundle.codec.fraction, profile
+        return bundle.bands, bundle.codec.fraction, profile, bundle.tile
 
     def _network(self, bundle: Bundle, header: SceneHeader, bounded: bool) -> Network:
         """Return the network for scenes of a bundle: none where it does nothing.
 
         It was trained for others, or all tiles are within a bound.
         """
-        if self._form(bundle) == self._form(self.bundle) and not (header.bayer or bounded):
+        if self._form(bundle)[:-1] == self._form(self.bundle)[:-1] and not (
+            header.bayer or bounded
+        ):
             return self.network
         return Network(Unrefined(), 0, self.network.threads)
 
@@ -193,11 +196,12 @@ class Decoder:
         report: Callable[[int, int], None] = lambda _done, _of: None,
         run: int | None = None,
         bands: int | None = None,
+        tile: int | None = None,
     ) -> Decoded:
         """Decode one scene of a stream of segments, bare or in packets, as `decode_segments`."""
         known = bindings_of(stream) | {self.bundle.tag, bind(self.bundle.tag, run or NO_RUN)}
         segments = read_ours(stream, known)
-        return self.decode_segments(segments, scene_id, width, max_pixels, report, run, bands)
+        return self.decode_segments(segments, scene_id, width, max_pixels, report, run, bands, tile)
 
     def decode_segments(
         self,
@@ -208,6 +212,7 @@ class Decoder:
         report: Callable[[int, int], None] = lambda _done, _of: None,
         run: int | None = None,
         bands: int | None = None,
+        tile: int | None = None,
     ) -> Decoded:
         """Decode one scene from what arrived of it. To add what arrives late, decode all again.
 
@@ -221,16 +226,18 @@ class Decoder:
             run: encoding wanted of that scene; None takes the first. Others are left out.
             bands: bands of the scene, where no scene header arrived; None takes as many as the
                 bundle has classes of.
+            tile: rows and columns of its tiles, where no scene header arrived; None takes those
+                that the encoder gives so many bands.
 
         Raises:
             StreamError: nothing can be used.
-            InputError: the bundle takes no so many bands.
+            InputError: the bundle takes no so many bands, or no such tiles.
             BundleError: the segments are another model's.
             LimitError: the scene is larger than `max_pixels`.
         """
         reception = Reception(self.bundle, scene_id, run, self.profile)
         reception.add_all(segments)
-        grid = reception.grid(width, max_pixels, bands)
+        grid = reception.grid(width, max_pixels, bands, tile)
         bundle = reception.bundle
         header = reception.header or SceneHeader("u16", 16, bundle.bands, grid.width, grid.height)
         dtype = DTYPES[header.sample_type]

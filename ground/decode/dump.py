@@ -81,6 +81,7 @@ def dump_scene(
     max_pixels: int = DEFAULT_MAX_PIXELS,
     run: int | None = None,
     bands: int | None = None,
+    tile: int | None = None,
     profile: Profile | None = None,
 ) -> Dump:
     """Read all that arrived of a scene.
@@ -93,6 +94,7 @@ def dump_scene(
         max_pixels: most pixels that the scene may have.
         run: encoding wanted of that scene; None takes the first.
         bands: bands of the scene, where no scene header arrived.
+        tile: rows and columns of its tiles, where no scene header arrived.
         profile: spectral profile of the scene; None takes the known one that its header names.
 
     Raises:
@@ -102,7 +104,7 @@ def dump_scene(
     """
     reception = Reception(bundle, scene_id, run, profile)
     reception.add_all(segments)
-    grid = reception.grid(width, max_pixels, bands)
+    grid = reception.grid(width, max_pixels, bands, tile)
     bundle = reception.bundle
     if grid.groups > 1:
         raise UsageError(f"dump: expected at most 16 bands, found {bundle.bands}")

@@ -150,6 +150,7 @@ def take_inventory(
     max_pixels: int = DEFAULT_MAX_PIXELS,
     run: int | None = None,
     bands: int | None = None,
+    tile: int | None = None,
     profile: Profile | None = None,
     rest: Sequence[str] = (),
 ) -> Inventory:
@@ -163,6 +164,7 @@ def take_inventory(
         max_pixels: most pixels that the scene may have.
         run: encoding wanted of that scene; None takes the first.
         bands: bands of the scene, where no scene header arrived.
+        tile: rows and columns of its tiles, where no scene header arrived.
         profile: spectral profile of the scene; None takes the known one that its header names.
         rest: places whose tiles' rest is asked for, as `Region.read` takes them, or `ALL`.
 
@@ -171,7 +173,7 @@ def take_inventory(
     """
     reception = Reception(bundle, scene_id, run, profile)
     reception.add_all(segments)
-    grid = reception.grid(width, max_pixels, bands)
+    grid = reception.grid(width, max_pixels, bands, tile)
     rebuilder = rebuilder_of(reception.bundle, reception.is_bounded)
     absent = [index for index in range(grid.count) if not reception.arrived(index)]
     asked = _asked(rest, reception, grid)
@@ -187,11 +189,11 @@ def take_inventory(
             refined = rebuilder.refined(tiles)
             arrived += sum(refined)
             complete = rebuilder.complete(tiles)
-            for index, tile, whole, both in zip(part, tiles, complete, refined, strict=True):
-                lacks = whole < rebuilder.layers or tile.lacks_mask
-                empty = tile.state == ALL_NODATA
+            for index, of_tile, whole, both in zip(part, tiles, complete, refined, strict=True):
+                lacks = whole < rebuilder.layers or of_tile.lacks_mask
+                empty = of_tile.state == ALL_NODATA
                 if lacks or (index in asked and not both and not empty):
-                    incomplete.append(_incomplete(reception, index, tile, whole, lacks))
+                    incomplete.append(_incomplete(reception, index, of_tile, whole, lacks))
                 if not lacks:
                     whole_pixels += rows * cols
     return Inventory(

@@ -16,7 +16,8 @@ from onboard.errors import BundleError, InputError, LimitError, StreamError, Usa
 from onboard.image.files import is_signed
 from onboard.image.tiles import TileGrid
 from onboard.link.binding import run_of
-from onboard.link.header import EndOfScene, SceneHeader, told_run
+from onboard.link.end import EndOfScene, told_run
+from onboard.link.header import SceneHeader
 from onboard.link.resync import Damage
 from onboard.link.segment import Kind, Segment
 
@@ -141,7 +142,9 @@ class Reception:
     def _use_header(self, header: SceneHeader) -> None:
         profile = profile_of(header.profile, self.profile)
         try:
-            bundle = self.bundle.for_scene(header.bands, header.significant_bits, profile)
+            bundle = self.bundle.for_scene(
+                header.bands, header.significant_bits, profile, header.tile
+            )
         except InputError as error:
             raise StreamError(f"scene header: {error}") from error
         if self.header is not None and replace(self.header, height=header.height) != header:
@@ -150,7 +153,13 @@ class Reception:
             raise StreamError(f"scene header: height {header.height} contradicts an earlier one")
         self.header, self.bundle = header, bundle
 
-    def grid(self, width: int | None, max_pixels: int, bands: int | None = None) -> TileGrid:
+    def grid(
+        self,
+        width: int | None,
+        max_pixels: int,
+        bands: int | None = None,
+        tile: int | None = None,
+    ) -> TileGrid:
         """Return the tile grid; tiles beyond it are counted as damaged.
 
         Args:
@@ -158,16 +167,20 @@ class Reception:
             max_pixels: most pixels (width x height) to make.
             bands: bands of the scene, where no header has arrived; None takes as many as the bundle
                 has classes of.
+            tile: rows and columns of its tiles, where no header has arrived; None takes those that
+                the encoder gives so many bands.
 
         Raises:
             StreamError: no header and no width, or no way to know the height.
-            InputError: the bundle takes no so many bands.
+            InputError: the bundle takes no so many bands, or no such tiles.
             LimitError: the scene would have more than `max_pixels`.
         """
         if self.header is None and self.profile is not None:
             self.bundle = self.bundle.for_scene(self.profile.bands, 16, self.profile)
-        elif self.header is None and bands is not None:
-            self.bundle = self.bundle.for_scene(bands, 16)
+        elif self.header is None:
+            bands = self.bundle.bands if bands is None else bands
+            tile = self.bundle.codec.best_tile(bands) if tile is None else tile
+            self.bundle = self.bundle.for_scene(bands, 16, tile=tile)
         width = self.header.width if self.header else width
         if width is None:
             raise StreamError("stream: no scene header arrived; give the width (--width)")

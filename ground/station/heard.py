@@ -7,7 +7,8 @@ from typing import Any
 from onboard.errors import StreamError
 from onboard.link.binding import Encoding, run_of
 from onboard.link.cuc import time_text
-from onboard.link.header import SceneHeader, told_run
+from onboard.link.end import told_run
+from onboard.link.header import SceneHeader
 from onboard.link.packet import SpacePacket
 from onboard.link.segment import Kind, Segment
 

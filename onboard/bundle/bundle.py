@@ -27,6 +27,7 @@ from onboard.codec.kinds import KINDS, read_bounded
 from onboard.codec.profile import Profile
 from onboard.codec.tile import Codec
 from onboard.errors import BundleError, InputError
+from onboard.link.header import SceneHeader
 from onboard.link.segment import TAG_BYTES
 
 MAX_TILE = 256
@@ -118,15 +119,32 @@ class Bundle:
         return replace(_checked(manifest, parts), signature=packed[SIGNATURE])
 
     def for_scene(
-        self, bands: int, significant_bits: int, profile: Profile | None = None
+        self,
+        bands: int,
+        significant_bits: int,
+        profile: Profile | None = None,
+        tile: int | None = None,
     ) -> "Bundle":
         """Return the bundle with its codec for scenes of so many bands and significant bits.
 
         Raises:
-            InputError: it takes no so many bands, or no such spectral profile.
+            InputError: it takes no so many bands, no such spectral profile or no such tiles.
         """
-        codec = self.codec.for_scene(bands, significant_bits, profile)
+        codec = self.codec.for_scene(bands, significant_bits, profile, tile)
         return self if codec is self.codec else replace(self, codec=codec, profile=profile)
+
+    def to_encode(self, header: SceneHeader, profile: Profile | None = None) -> "Bundle":
+        """Return the bundle as it encodes scenes of such a header.
+
+        Raises:
+            InputError: as `for_scene`.
+        """
+        if header.bayer and header.tile not in (None, self.codec.tile):
+            raise InputError(
+                f"tile: expected {self.codec.tile} for a Bayer mosaic, found {header.tile}"
+            )
+        tile = self.codec.best_tile(header.bands) if header.tile is None else header.tile
+        return self.for_scene(header.bands, header.significant_bits, profile, tile)
 
     @property
     def name(self) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 from onboard.bundle.bundle import Bundle
 from onboard.bundle.scrub import Scrub
-from onboard.codec.tile import Agreement, Codec
+from onboard.codec.agreement import Agreement
+from onboard.codec.tile import Codec
 
 
 def golden_agreement(codec: Codec, engine: str | None = None) -> Agreement:

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.codec.tile import Agreement, TileCoder
+from onboard.codec.agreement import Agreement
+from onboard.codec.tile import TileCoder
 from onboard.errors import UsageError
 
 BOUNDED = 16

@@ -18,11 +18,12 @@ state, then side information.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onboard.codec.agreement import Agreement
 from onboard.codec.profile import Profile
 
 ALL_VALID, SOME_NODATA, ALL_NODATA = 0, 1, 2
@@ -86,31 +87,6 @@ class Chosen(Generic[P]):
     states: Sequence[int]
     room: int
     thrift: NDArray[np.int64] | None = None
-
-
-class Agreement(NamedTuple):
-    """How golden vectors came out: indices, or whole tiles.
-
-    Attributes:
-        agree: how many agree, by layer.
-        total: how many there are, by layer.
-        least: the least share that passes.
-    """
-
-    agree: list[int]
-    total: list[int]
-    least: float
-
-    def __add__(self, other: "Agreement") -> "Agreement":  # type: ignore[override]
-        """Return how those of both came out."""
-        agree = [a + b for a, b in zip(self.agree, other.agree, strict=True)]
-        total = [a + b for a, b in zip(self.total, other.total, strict=True)]
-        return Agreement(agree, total, max(self.least, other.least))
-
-    @property
-    def passed(self) -> bool:
-        """Whether there are any, and enough agree."""
-        return sum(self.total) > 0 and sum(self.agree) >= self.least * sum(self.total)
 
 
 class TileCoder(Protocol[P, Q]):
@@ -221,12 +197,23 @@ class Codec(Protocol):
     any number of bands is at first that of scenes of as many as its classes, 16 bits deep.
     """
 
-    def for_scene(self, bands: int, significant_bits: int, profile: Profile | None = None) -> Self:
+    def for_scene(
+        self,
+        bands: int,
+        significant_bits: int,
+        profile: Profile | None = None,
+        tile: int | None = None,
+    ) -> Self:
         """Return the codec for scenes of so many bands and bits, perhaps with a spectral profile.
 
+        `tile` is the rows and columns of tiles, None those usual for so many bands.
+
         Raises:
-            InputError: it takes no so many bands, or no such profile.
+            InputError: it takes no so many bands, no such profile, or no such tiles.
         """
+
+    def best_tile(self, bands: int) -> int | None:
+        """Return the `tile` that scenes of so many bands are given where nobody asks for one."""
 
     @property
     def golden_views(self) -> Sequence[Self]:

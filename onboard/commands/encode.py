@@ -141,7 +141,7 @@ def _encode(arguments: argparse.Namespace) -> int:
     if bits is not None:
         header = replace(header, significant_bits=bits)
     profile = given_profile(arguments)
-    bundle = bundle.for_scene(header.bands, header.significant_bits, profile)
+    bundle = bundle.to_encode(header, profile)
     encoder = Encoder(bundle, arguments.engine, arguments.threads, profile)
     result = encode_to_file(encoder, image, header, arguments)
     print_result(result, encode_text(result, arguments.output), arguments.json)

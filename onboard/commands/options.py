@@ -78,6 +78,12 @@ def add_coding_options(parser: argparse.ArgumentParser) -> None:
         choices=PATTERNS,
         help="the one band is a mosaic of colour filters, in cells of 2 x 2 so, row by row",
     )
+    parser.add_argument(
+        "--tile",
+        type=int,
+        help="rows and columns of tiles, where up to 4 bands leave a choice: 64, or 128 for fewer "
+        "bytes and twice the lines in memory (default: 128 for up to 3 bands)",
+    )
     parser.add_argument("--start-time", help="of line 0, ISO 8601 in TAI (packets: 1958-01-01)")
     packets = parser.add_argument_group("packets, for .pkt")
     packets.add_argument(

@@ -173,7 +173,7 @@ def raw_words(
     if form:
         names, nodata = names or form.band_ids, form.nodata if nodata is None else nodata
     told: dict[str, Any] = {"band_ids": () if arguments.bayer else names, "nodata": nodata}
-    told |= {"bayer": arguments.bayer}
+    told |= {"bayer": arguments.bayer, "tile": arguments.tile}
     scale, offset = arguments.scale, arguments.offset
     if (scale is None) != (offset is None):
         raise UsageError("--scale, --offset: expected both, found one alone")

@@ -13,7 +13,8 @@ from onboard.downlink.schedule import Index, Ranking, schedule
 from onboard.errors import BundleError, InputError, StreamError, UsageError
 from onboard.image.region import Region
 from onboard.link.binding import bind
-from onboard.link.header import SceneHeader, told_run
+from onboard.link.end import told_run
+from onboard.link.header import SceneHeader
 from onboard.link.parts import rest_layer
 from onboard.link.resync import is_packets, read_stream
 from onboard.link.segment import Kind, Segment
@@ -190,7 +191,7 @@ def _bundle(name: str | None, model: bytes, header: SceneHeader) -> bundles.Bund
     names = [name] if name else [str(path) for path in bundles.known().values()]
     for bundle in map(bundles.load, names):
         if bundle.tag == model:
-            return bundle.for_scene(header.bands, header.significant_bits)
+            return bundle.for_scene(header.bands, header.significant_bits, tile=header.tile)
     raise BundleError(
         f"stream: made by model {model.hex()}, expected that of {name or 'a known bundle'}"
     )

@@ -103,7 +103,7 @@ def _stream(arguments: argparse.Namespace) -> int:
     options = encode_options(arguments, "strip", True, header)
     options = replace(options, strips_at_once=arguments.strips_at_once)
     profile = given_profile(arguments)
-    bundle = bundle.for_scene(header.bands, header.significant_bits, profile)
+    bundle = bundle.to_encode(header, profile)
     encoder = Encoder(bundle, arguments.engine, arguments.threads, profile)
     scrub = Scrub(bundle, encoder.coder)
     warn(path, [*form.remarks, *order_remark(bundle, header.band_ids)])

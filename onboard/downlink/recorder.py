@@ -9,8 +9,8 @@ from typing import BinaryIO
 
 from onboard.bundle.scrub import Scrub
 from onboard.errors import StreamError
+from onboard.link.end import told_run
 from onboard.link.framing import Strip
-from onboard.link.header import told_run
 from onboard.link.packet import MAX_PACKET_BYTES, PacketOptions
 from onboard.link.resync import Damage, read_packets
 from onboard.link.segment import Kind, Segment

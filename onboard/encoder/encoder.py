@@ -49,19 +49,20 @@ class Encoder:
         self.bundle, self.profile = bundle, profile
         self.coder: TileCoder[Any, Any] = bundle.codec.open(engine, threads)
         self._engine = engine, threads
-        self._of_scenes: dict[tuple[int, int], Encoder] = {}
+        self._of_scenes: dict[tuple[int, int, int], Encoder] = {}
         np.empty(_GIVEN_BACK, np.uint8)  # and is given back at once
 
-    def for_scene(self, bands: int, significant_bits: int) -> "Encoder":
-        """Return the encoder of scenes of so many bands and significant bits.
+    def for_scene(self, header: SceneHeader) -> "Encoder":
+        """Return the encoder of scenes of such bands, significant bits and tiles.
 
         Raises:
-            InputError: the bundle takes no so many bands, or the profile was made for others.
+            InputError: the bundle takes no so many bands or no such tiles, or the profile was made
+                for others.
         """
-        bundle = self.bundle.for_scene(bands, significant_bits, self.profile)
+        bundle = self.bundle.to_encode(header, self.profile)
         if bundle is self.bundle:
             return self
-        form = bands, significant_bits
+        form = header.bands, header.significant_bits, bundle.tile
         if form not in self._of_scenes:
             self._of_scenes[form] = Encoder(bundle, *self._engine, self.profile)
         return self._of_scenes[form]
@@ -120,10 +121,10 @@ class Encoder:
         if header.sample_type != kind:
             raise InputError(f"image: header says {header.sample_type}, found {kind}")
         bands, height, width = image.shape
-        if (encoder := self.for_scene(bands, header.significant_bits)) is not self:
+        header = replace(header, bands=bands, width=width, height=height)
+        if (encoder := self.for_scene(header)) is not self:
             return encoder.strips(image, header, options, tell)
         TileGrid(width, height, self.bundle.tile)
-        header = replace(header, bands=bands, width=width, height=height)
         if options.window == "scene":
             return self.stream([image], header, options, tell=tell)
         step = self.bundle.tile
@@ -153,7 +154,7 @@ class Encoder:
         Raises:
             as `strips`; also UsageError: a budget for a scene of unknown height.
         """
-        encoder = self.for_scene(header.bands, header.significant_bits)
+        encoder = self.for_scene(header)
         return encoder._stream(windows, header, options, done, tell)
 
     def _stream(
@@ -250,7 +251,7 @@ class Encoder:
             segments: written for them.
             spent: bytes that those took, packets included.
         """
-        if (encoder := self.for_scene(header.bands, header.significant_bits)) is not self:
+        if (encoder := self.for_scene(header)) is not self:
             return encoder.progress(header, options, rows, segments, spent)
         options = completed(options, self.bundle)
         header = told_parts(self._told(header), options)
@@ -263,7 +264,9 @@ class Encoder:
         return Shares(options, header, framing, self.bundle.tile, self.coder.least_body)
 
     def _told(self, header: SceneHeader) -> SceneHeader:
-        """Return a header that names the profile, or refuse a scene that it was not made for."""
+        """Return a header that tells profile and tiles, or refuse a scene not made for it."""
+        usual = self.bundle.for_scene(header.bands, header.significant_bits, self.profile).tile
+        header = replace(header, tile=None if self.bundle.tile == usual else self.bundle.tile)
         if self.profile is None:
             return header
         self.profile.check(header.bands, *header.sample_range)

@@ -6,8 +6,9 @@ import numpy as np
 
 from onboard.encoder.options import Options
 from onboard.image.files import DTYPES
+from onboard.link.end import EndOfScene
 from onboard.link.framing import EDGE_BYTES, Framing, Strip
-from onboard.link.header import EndOfScene, SceneHeader
+from onboard.link.header import SceneHeader
 from onboard.link.segment import Kind, Segment
 
 

@@ -1,8 +1,9 @@
-"""Scene header and end of scene: bodies of segments of kind 0 and 3 (SPEC.md, section 2)."""
+"""Scene header: body of a segment of kind 0 (SPEC.md, section 2)."""
 
 import math
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,6 @@ from onboard.image.tiles import MAX_SIDE
 from onboard.link.binding import NO_RUN, known_run
 from onboard.link.facts import FACT_KINDS, NO_FACTS, Facts, inflate, pack_texts, unpack_texts
 from onboard.link.parts import Parts
-from onboard.link.segment import Kind, Segment
 
 MINOR = 0
 _SAMPLE_TYPES = tuple(DTYPES)
@@ -24,17 +24,15 @@ _CRITICAL = 0x80
 TLV_BYTES = 3
 """Bytes of type and length of an extension."""
 _HEADER = struct.Struct(">BBBHII")
-_END = struct.Struct(">II")
-_RUN_AT_END = struct.Struct(">I")
 _NODATA, _GEOTRANSFORM, _EPSG, _WKT, _START, _BANDS, _SENSOR = range(1, 8)
 _BAND_TEXTS = 16
 _RUN = 21
-_PROFILE, _BAYER, _PARTS = 22, 23, 24
+_PROFILE, _BAYER, _PARTS, _TILE = 22, 23, 24, 27
 _DIGEST_BYTES = 8
 PROFILE_BYTES = TLV_BYTES + _DIGEST_BYTES
-RUN_BYTES = TLV_BYTES + _RUN_AT_END.size
+RUN_BYTES = TLV_BYTES + 4
 """Bytes that these take in a header."""
-_KNOWN = {*range(_NODATA, _SENSOR + 1), _BAND_TEXTS, *FACT_KINDS, _RUN, _PROFILE, _BAYER, _PARTS}
+_TILE_UNIT = 8
 
 
 @dataclass(frozen=True)
@@ -58,6 +56,7 @@ class SceneHeader:
         bayer: pattern of the Bayer mosaic whose planes the bands are, of `PATTERNS`.
         profile: first 8 bytes of the SHA-256 of the spectral profile whose components are coded.
         parts: bounds on the error of tiles in two parts, if they are.
+        tile: rows and columns of tiles, where they are not those usual for so many bands.
     """
 
     sample_type: str
@@ -76,6 +75,7 @@ class SceneHeader:
     bayer: str | None = None
     profile: bytes | None = None
     parts: Parts | None = None
+    tile: int | None = None
 
     @classmethod
     def of(cls, image: NDArray[Any], **fields: Any) -> "SceneHeader":
@@ -117,7 +117,7 @@ class SceneHeader:
             back = SceneHeader.unpack(body)
         except (struct.error, ValueError, OverflowError) as error:
             raise InputError(f"scene header: {error}") from error
-        names = ("crs", "facts", "run", "bayer", "profile", "parts")
+        names = ("crs", "facts", "run", "bayer", "profile", "parts", "tile")
         sent, told = ([getattr(one, name) for name in names] for one in (self, back))
         sent, told = [*sent, tuple(self.band_ids)], [*told, back.band_ids]
         if told != sent:
@@ -142,7 +142,10 @@ class SceneHeader:
             fields.append((_BANDS, ",".join(self.band_ids).encode()))
         if self.sensor is not None:
             fields.append((_SENSOR, self.sensor.encode()))
-        fields += self.facts.fields()
+        return fields + self.facts.fields() + self._critical_fields()
+
+    def _critical_fields(self) -> list[tuple[int, bytes]]:
+        fields = []
         if self.run != NO_RUN:
             fields.append((_CRITICAL | _RUN, struct.pack(">I", self.run)))
         if self.profile is not None:
@@ -151,6 +154,8 @@ class SceneHeader:
             fields.append((_CRITICAL | _BAYER, bytes([PATTERNS.index(self.bayer)])))
         if self.parts is not None:
             fields.append((_CRITICAL | _PARTS, self.parts.pack()))
+        if self.tile is not None:
+            fields.append((_CRITICAL | _TILE, struct.pack(">B", self.tile // _TILE_UNIT)))
         return fields
 
     @classmethod
@@ -181,6 +186,8 @@ class SceneHeader:
             fields["parts"].check_bands(bands)
         if "bayer" in fields and bands != PLANES:
             raise StreamError(f"Bayer mosaic: expected {PLANES} planes, found {bands} bands")
+        if "bayer" in fields and "tile" in fields:
+            raise StreamError(f"Bayer mosaic: expected usual tiles, found {fields['tile']}")
         return cls(samples, bits, bands, width, height, **fields)
 
 
@@ -196,57 +203,18 @@ def _read_tlv(body: bytes) -> dict[str, Any]:
             raise StreamError("scene header: extension cut short")
         position += 3 + length
         known = kind & ~_CRITICAL
-        if known not in _KNOWN:
+        if known not in FACT_KINDS and known not in _EXTENSIONS:
             if kind & _CRITICAL:
                 raise StreamError(f"scene header: critical extension {kind} is unknown")
             continue
         if known in FACT_KINDS:
             facts = facts.add(known, value)
             continue
-        name, content = _read_extension(known, value)
+        name, read = _EXTENSIONS[known]
         if name in fields:
             raise StreamError(f"scene header: {name} is given twice")
-        fields[name] = content
+        fields[name] = read(value)
     return {**fields, "facts": facts}
-
-
-def _read_extension(kind: int, value: bytes) -> tuple[str, Any]:
-    if kind == _NODATA:
-        return "nodata", struct.unpack(">i", value)[0]
-    if kind == _GEOTRANSFORM:
-        numbers = struct.unpack(">6d", value)
-        if not all(map(math.isfinite, numbers)):
-            raise StreamError("geotransform: expected finite numbers")
-        return "geotransform", numbers
-    if kind == _EPSG:
-        return "crs", f"EPSG:{struct.unpack('>I', value)[0]}"
-    if kind == _WKT:
-        return "crs", inflate(value).decode()
-    if kind == _START:
-        return "start_time", struct.unpack(">IH", value)
-    if kind == _BANDS:
-        return "band_ids", tuple(value.decode().split(","))
-    if kind == _BAND_TEXTS:
-        return "band_ids", unpack_texts(value)
-    if kind == _RUN:
-        return "run", known_run(struct.unpack(">I", value)[0])
-    if kind == _PROFILE:
-        return "profile", struct.unpack(f">{_DIGEST_BYTES}s", value)[0]
-    if kind == _BAYER:
-        return "bayer", _known_pattern(value)
-    if kind == _PARTS:
-        return "parts", Parts.unpack(value)
-    return "sensor", value.decode()
-
-
-def told_run(segment: Segment) -> int | None:
-    """Return the run that a scene header or end tells, 0 for none; None if it cannot be read."""
-    try:
-        if segment.kind == Kind.SCENE:
-            return SceneHeader.unpack(segment.body).run
-        return EndOfScene.unpack(segment.body).run if segment.kind == Kind.END else None
-    except StreamError:
-        return None
 
 
 def _known_pattern(value: bytes) -> str:
@@ -257,42 +225,32 @@ def _known_pattern(value: bytes) -> str:
     return PATTERNS[number]
 
 
-@dataclass(frozen=True)
-class EndOfScene:
-    """Body of an end segment.
+def _known_geotransform(value: bytes) -> tuple[float, ...]:
+    """Return the geotransform that a header tells, or refuse it."""
+    numbers = struct.unpack(">6d", value)
+    if not all(map(math.isfinite, numbers)):
+        raise StreamError("geotransform: expected finite numbers")
+    return numbers
 
-    Attributes:
-        height: number of rows of the scene, 1..2^24.
-        segments: number of segments written before this one.
-        run: run of the encoding, 0 for none.
-    """
 
-    height: int
-    segments: int
-    run: int = NO_RUN
+def _number(form: str) -> Callable[[bytes], int]:
+    """Return what reads one number of a struct form."""
+    return lambda value: int(struct.unpack(form, value)[0])
 
-    def pack(self) -> bytes:
-        """Return the body; a height outside 1..2^24 is an InputError."""
-        if not 1 <= self.height <= MAX_SIDE:
-            raise InputError(f"height: expected 1..{MAX_SIDE} rows, found {self.height}")
-        body = _END.pack(self.height, self.segments & 0xFFFF_FFFF)
-        return body if self.run == NO_RUN else body + _RUN_AT_END.pack(self.run)
 
-    @classmethod
-    def unpack(cls, body: bytes) -> "EndOfScene":
-        """Read the body.
-
-        Raises:
-            StreamError: wrong length, or a height outside 1..2^24.
-        """
-        if len(body) not in (_END.size, _END.size + _RUN_AT_END.size):
-            raise StreamError(
-                f"end segment: expected {_END.size} bytes or {_RUN_AT_END.size} more, "
-                f"found {len(body)}"
-            )
-        height, segments = _END.unpack_from(body)
-        if not 1 <= height <= MAX_SIDE:
-            raise StreamError(f"end segment: expected a height of 1..{MAX_SIDE}, found {height}")
-        if len(body) == _END.size:
-            return cls(height, segments)
-        return cls(height, segments, known_run(*_RUN_AT_END.unpack_from(body, _END.size)))
+_EXTENSIONS: dict[int, tuple[str, Callable[[bytes], Any]]] = {
+    _NODATA: ("nodata", _number(">i")),
+    _GEOTRANSFORM: ("geotransform", _known_geotransform),
+    _EPSG: ("crs", lambda value: f"EPSG:{_number('>I')(value)}"),
+    _WKT: ("crs", lambda value: inflate(value).decode()),
+    _START: ("start_time", lambda value: struct.unpack(">IH", value)),
+    _BANDS: ("band_ids", lambda value: tuple(value.decode().split(","))),
+    _SENSOR: ("sensor", bytes.decode),
+    _BAND_TEXTS: ("band_ids", unpack_texts),
+    _RUN: ("run", lambda value: known_run(_number(">I")(value))),
+    _PROFILE: ("profile", lambda value: struct.unpack(f">{_DIGEST_BYTES}s", value)[0]),
+    _BAYER: ("bayer", _known_pattern),
+    _PARTS: ("parts", Parts.unpack),
+    _TILE: ("tile", lambda value: _TILE_UNIT * _number(">B")(value)),
+}
+"""Field of a header, and what reads it, by type."""

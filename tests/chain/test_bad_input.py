@@ -28,7 +28,8 @@ from onboard.errors import (
     StreamError,
 )
 from onboard.image.files import check_image, read_npy
-from onboard.link.header import EndOfScene, SceneHeader
+from onboard.link.end import EndOfScene
+from onboard.link.header import SceneHeader
 from onboard.link.resync import read_segments
 from onboard.link.segment import Kind, Segment
 from tests.conftest import NAME, Run

@@ -19,7 +19,8 @@ from ground.scenes.spyndex import spyndex_scene
 from onboard import bundle as bundles
 from onboard.bundle import Bundle
 from onboard.encoder import Encoder, Options
-from onboard.link.header import EndOfScene, SceneHeader
+from onboard.link.end import EndOfScene
+from onboard.link.header import SceneHeader
 from onboard.link.resync import read_segments
 from onboard.link.segment import Segment
 from tests.conftest import NAME, Run

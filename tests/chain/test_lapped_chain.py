@@ -17,7 +17,8 @@ from onboard import bundle as bundles
 from onboard.bundle import Bundle
 from onboard.encoder import Encoder, Options
 from onboard.errors import BundleError, LimitError, StreamError, UsageError
-from onboard.link.header import EndOfScene, SceneHeader
+from onboard.link.end import EndOfScene
+from onboard.link.header import SceneHeader
 from onboard.link.resync import read_segments
 from onboard.link.segment import Kind, Segment
 from tests.conftest import Run

@@ -132,6 +132,8 @@ def read_scene(bundle, received, read_tile, scene_id=0, profile=None):
         bundle = bundle.scene(bands, bits, profile)
     else:
         bundle = bundle.scene(bands, bits)
+    if 27 in values:
+        bundle.tile = 8 * values[27][0]
     scene = Scene(bundle, bands, width, height, low, low + (1 << bits) - 1, value, {}, nodata)
     scene.is_mosaic = 23 in values
     columns = -(-width // bundle.tile)

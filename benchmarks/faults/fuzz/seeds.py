@@ -32,7 +32,8 @@ from onboard.codec.corsa.layers import split_layers
 from onboard.codec.tile import ALL_VALID, SOME_NODATA, Chosen
 from onboard.encoder import Encoder, Options
 from onboard.image.tiles import TileGrid
-from onboard.link.header import EndOfScene, SceneHeader
+from onboard.link.end import EndOfScene
+from onboard.link.header import SceneHeader
 from onboard.link.mask import pack_mask
 from onboard.link.packet import PacketOptions
 from onboard.link.resync import read_segments

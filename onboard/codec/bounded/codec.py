@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
+from onboard.codec.agreement import Agreement
 from onboard.codec.bound import Bound
 from onboard.codec.bounded import golden, part
 from onboard.codec.bounded.coder import BoundedTileCoder
 from onboard.codec.bounded.model import BoundedModel
 from onboard.codec.bounded.twoparts import TwoPartTileCoder
-from onboard.codec.tile import Agreement
 from onboard.errors import BundleError
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.codec import rans
+from onboard.codec.agreement import Agreement
 from onboard.codec.bound import BOUNDED, Bound
 from onboard.codec.bounded.analysis import Analyser, BandScan
 from onboard.codec.bounded.loop import filled
@@ -15,7 +16,7 @@ from onboard.codec.bounded.model import BoundedModel
 from onboard.codec.bounded.plan import Plan
 from onboard.codec.bounded.scales import Scale, choose
 from onboard.codec.bounded.symbols import symbols_of
-from onboard.codec.tile import Agreement, Body, Chosen
+from onboard.codec.tile import Body, Chosen
 from onboard.codec.tile import Steps as StepCodes
 from onboard.errors import SkybookError, UsageError
 

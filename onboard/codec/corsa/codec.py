@@ -66,12 +66,16 @@ class CorsaCodec:
         return codec
 
     def for_scene(
-        self, bands: int, significant_bits: int, profile: Profile | None = None
+        self,
+        bands: int,
+        significant_bits: int,
+        profile: Profile | None = None,
+        tile: int | None = None,
     ) -> "CorsaCodec":
         """Return the codec itself, whatever the bits.
 
         Raises:
-            InputError: other bands than it was trained for, or a spectral profile.
+            InputError: other bands or tiles than it was trained for, or a spectral profile.
         """
         if profile is not None:
             raise InputError("profile: expected a bundle of coder rans, found one of coder fixed")
@@ -80,7 +84,12 @@ class CorsaCodec:
                 f"bands: expected the {self.bands} that the model was trained for, found {bands} "
                 f"(of {significant_bits} bits)"
             )
+        if tile not in (None, self.tile):
+            raise InputError(f"tile: expected the {self.tile} of the model, found {tile}")
         return self
+
+    def best_tile(self, bands: int) -> None:
+        """Return None: tiles are those of the model, whatever the bands."""
 
     @property
     def golden_views(self) -> "tuple[CorsaCodec, ...]":

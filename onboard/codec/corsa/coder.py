@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from onboard.codec.agreement import Agreement
 from onboard.codec.corsa.frontend import AffineFrontEnd
 from onboard.codec.corsa.golden import GoldenVector
 from onboard.codec.corsa.layers import split_layers
 from onboard.codec.corsa.quantizer import Level, quantise
-from onboard.codec.tile import Agreement, Body, Chosen, Piece, Steps
+from onboard.codec.tile import Body, Chosen, Piece, Steps
 from onboard.engine.network import Session
 from onboard.errors import BundleError, UsageError
 from onboard.image.tiles import positions

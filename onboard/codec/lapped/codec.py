@@ -19,7 +19,10 @@ from onboard.engine.planes import open_plane_session
 from onboard.errors import BundleError, InputError, UsageError
 
 MAX_TILE = 128
-"""Rows of a tile of several bands at most; one band has tiles of twice as many."""
+"""Rows of a usual tile of several bands at most; one band has tiles of twice as many."""
+WIDE_BANDS = 4
+"""Bands of a scene with tiles of twice as many rows and columns as usual, at most."""
+_BEST_WIDE = 3
 MAX_SCENE_BANDS = 1_024
 """In groups of up to 16."""
 MOST_FRACTION = 4
@@ -34,12 +37,14 @@ class LappedCodec:
 
     Attributes:
         model: all integers of the codec, of scenes of so many bands and fraction bits.
-        usual_tile: rows and columns of a tile of scenes of several bands, a multiple of 8.
+        usual_tile: rows and columns of a tile of scenes of several bands, a multiple of 8, as a
+            rule.
         parts: bytes of the bundle's parts by name; empty where there is only a model, which runs on
             numpy alone.
         error_permille: squared error on the ground over that of the rounding on board.
         scene_bands: bands of a scene, where they are coded in groups; 0 where they are not.
         profile: spectral profile that makes components of them.
+        wide: whether tiles of several bands have twice as many rows and columns as usual.
     """
 
     model: LappedModel
@@ -48,6 +53,7 @@ class LappedCodec:
     error_permille: int = 1000
     scene_bands: int = 0
     profile: Profile | None = None
+    wide: bool = False
 
     @classmethod
     def read(
@@ -96,25 +102,41 @@ class LappedCodec:
         return codec
 
     def for_scene(
-        self, bands: int, significant_bits: int, profile: Profile | None = None
+        self,
+        bands: int,
+        significant_bits: int,
+        profile: Profile | None = None,
+        tile: int | None = None,
     ) -> "LappedCodec":
         """Return the codec for scenes of so many bands and bits, perhaps with a spectral profile.
 
         Raises:
-            InputError: it takes no so many bands, or the profile was made for others.
+            InputError: it takes no so many bands, the profile was made for others, or tiles are
+                neither the usual ones nor, of up to 4 bands, of twice as many rows and columns.
         """
         if not 1 <= bands <= MAX_SCENE_BANDS:
             raise InputError(f"bands: expected 1..{MAX_SCENE_BANDS}, found {bands}")
+        usual, wide = self.usual_tile, 2 * self.usual_tile
+        known = (wide,) if bands == 1 else (usual, wide) if bands <= WIDE_BANDS else (usual,)
+        if tile not in (None, *known):
+            sides = " or ".join(map(str, known))
+            raise InputError(f"tile: expected {sides} for {bands} bands, found {tile}")
         if profile is not None:
             return self._of_profile(bands, significant_bits, profile)
-        return self._of_scene(bands, min(MOST_FRACTION, MOST_BITS - significant_bits))
+        fraction = min(MOST_FRACTION, MOST_BITS - significant_bits)
+        return self._of_scene(bands, fraction, bands > 1 and tile == wide)
 
-    def _of_scene(self, bands: int, fraction: int) -> "LappedCodec":
-        if (bands, fraction, None) == (self.bands, self.fraction, self.profile):
+    def best_tile(self, bands: int) -> int | None:
+        """Return the tiles that scenes of so many bands are given where nobody asks for others."""
+        return 2 * self.usual_tile if 1 < bands <= _BEST_WIDE else None
+
+    def _of_scene(self, bands: int, fraction: int, wide: bool) -> "LappedCodec":
+        form = self.bands, self.fraction, self.profile, self.wide
+        if form == (bands, fraction, None, wide):
             return self
         model = self.model.of_scene(_of_group(bands), fraction)
         scene_bands = bands if bands > MAX_BANDS else 0
-        return replace(self, model=model, scene_bands=scene_bands, profile=None)
+        return replace(self, model=model, scene_bands=scene_bands, profile=None, wide=wide)
 
     def _of_profile(self, bands: int, significant_bits: int, profile: Profile) -> "LappedCodec":
         if bands != profile.bands:
@@ -124,18 +146,18 @@ class LappedCodec:
             return self
         model = self.model.of_scene(_of_group(bands), fraction)
         model = replace(model, front_end=ComponentFrontEnd(model.bands, fraction))
-        return replace(self, model=model, scene_bands=bands, profile=profile)
+        return replace(self, model=model, scene_bands=bands, profile=profile, wide=False)
 
     @property
     def tile(self) -> int:
-        """Rows and columns of a tile, in pixels: of one band twice as many."""
-        return 2 * self.usual_tile if self.bands == 1 else self.usual_tile
+        """Rows and columns of a tile, in pixels."""
+        return 2 * self.usual_tile if self.wide or self.bands == 1 else self.usual_tile
 
     @property
     def golden_views(self) -> tuple["LappedCodec", ...]:
         """The codec of each kind of scene that there are golden vectors of."""
         forms = dict.fromkeys((tile.form[0], tile.fraction) for tile in self.golden)
-        return tuple(self._of_scene(*form) for form in forms)
+        return tuple(self._of_scene(*form, wide=False) for form in forms)
 
     @property
     def bands(self) -> int:

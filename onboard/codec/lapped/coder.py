@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.codec import rans
+from onboard.codec.agreement import Agreement
 from onboard.codec.lapped.context import BLOCK
 from onboard.codec.lapped.errorguess import ErrorGuess
 from onboard.codec.lapped.floors import MOST, FloorChooser, most_floors, pack
@@ -29,7 +30,7 @@ from onboard.codec.lapped.sizeguess import SizeGuess
 from onboard.codec.lapped.symbols import Symbols
 from onboard.codec.profile import Profile
 from onboard.codec.rans import STATE_BYTES
-from onboard.codec.tile import DEPENDENT, EMPTY, FULL, MAX_BODY, Agreement, Body, Chosen, Steps
+from onboard.codec.tile import DEPENDENT, EMPTY, FULL, MAX_BODY, Body, Chosen, Steps
 from onboard.engine.planes import PlaneSession
 from onboard.errors import BundleError, UsageError
 

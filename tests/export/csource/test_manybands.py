@@ -1,5 +1,6 @@
 """The C encoder built for 16 bands: the same bytes as the Python runtime, nodata and edges too."""
 
+import json
 import shutil
 import subprocess
 from dataclasses import replace
@@ -38,3 +39,38 @@ def test_scenes_have_the_same_bytes(program: Path, bands: int, seed: int) -> Non
     assert done.returncode == 0, done.stderr
     expected = b"".join(scene.packets(Encoder(bundles.load("skybook"))))
     assert done.stdout == expected
+
+
+@pytest.mark.parametrize(("bands", "seed"), [(2, 11), (3, 13), (4, 9)])
+def test_large_tiles_have_the_same_bytes(program: Path, bands: int, seed: int) -> None:
+    scene = RandomScene.of(bands, seed, bands)
+    assert scene.header.tile == 128
+    encoder = Encoder(bundles.load("skybook"))
+    for one in (scene, scene.along_trellis, scene.within_bound, scene.with_box):
+        command = [str(program), "-", "-o", "-", *one.arguments]
+        done = subprocess.run(command, input=one.raw, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == b"".join(one.packets(encoder))
+
+
+def test_two_and_three_bands_have_large_tiles_where_there_is_room(program: Path) -> None:
+    scene = RandomScene.of(3, 13)
+    told = subprocess.run(
+        [str(program), "-", "-o", "-", "--json", "--bands", "3", "--width", "160"],
+        input=scene.raw[: 3 * 160 * 2 * 70],
+        capture_output=True,
+        check=True,
+    )
+    assert json.loads(told.stderr)["tile"] == 128
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bands", [1, 2, 3])
+def test_it_builds_for_few_bands(c_sources: Path, bands: int) -> None:
+    if shutil.which("gcc") is None:
+        pytest.skip("gcc is not installed")
+    sources = sorted(str(path) for path in c_sources.glob("*.c"))
+    for large in (1, bands):
+        macros = [f"-DSKYBOOK_MAX_BANDS={bands}", f"-DSKYBOOK_LARGE_BANDS={large}"]
+        build = ["gcc", *STRICT, "-O2", *macros, "-o", "/dev/null", *sources]
+        subprocess.run(build, check=True)

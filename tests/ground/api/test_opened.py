@@ -17,8 +17,8 @@ from ground.scenes.procedural import procedural
 from onboard.bundle import load
 from onboard.bundle.profiles import pack_profile
 from onboard.errors import BundleError, EngineError, InputError, LimitError, StreamError, UsageError
+from onboard.link.end import told_run
 from onboard.link.facts import Facts
-from onboard.link.header import told_run
 from onboard.link.segment import Kind, Segment, unpack_segments
 from tests import profiles as spectral
 from tests.conftest import NAME

@@ -16,7 +16,8 @@ from onboard import bundle as bundles
 from onboard.__main__ import main as onboard
 from onboard.encoder import Encoder, Options
 from onboard.link.binding import bind
-from onboard.link.header import EndOfScene, SceneHeader
+from onboard.link.end import EndOfScene
+from onboard.link.header import SceneHeader
 from onboard.link.packet import PacketOptions, SpacePacket
 from onboard.link.resync import read_segments
 from onboard.link.segment import Kind, Segment

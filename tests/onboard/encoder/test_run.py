@@ -14,7 +14,8 @@ from onboard.encoder.run import choose_run, frame
 from onboard.errors import UsageError
 from onboard.link.binding import MAX_RUN, bind
 from onboard.link.crc import crc32c
-from onboard.link.header import EndOfScene, SceneHeader
+from onboard.link.end import EndOfScene
+from onboard.link.header import SceneHeader
 from onboard.link.packet import PacketOptions
 from onboard.link.resync import read_segments
 from onboard.link.segment import Kind, Segment

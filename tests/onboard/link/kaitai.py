@@ -17,8 +17,9 @@ import yaml
 from numpy.typing import NDArray
 
 from onboard.link.crc import crc32c
+from onboard.link.end import EndOfScene
 from onboard.link.facts import Facts
-from onboard.link.header import EndOfScene, SceneHeader
+from onboard.link.header import SceneHeader
 from onboard.link.packet import SpacePacket, crc16
 from onboard.link.parts import Parts, ToldBound
 from onboard.link.repair import Repair
@@ -122,6 +123,7 @@ FIELDS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "run": ("run", lambda told: told.run),
     "profile": ("profile", lambda told: told.digest),
     "bayer": ("bayer", lambda told: told.pattern.name),
+    "tile_size": ("tile", lambda told: 8 * told.eighths),
     "bounds": ("parts", lambda told: Parts(bound_of(told.first_part), bound_of(told.both_parts))),
 }
 FACTS: dict[str, Callable[[Any], Any]] = {

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from onboard.errors import InputError, StreamError
 from onboard.link.binding import MAX_RUN, Encoding, bind, bindings_of, run_of
-from onboard.link.header import RUN_BYTES, EndOfScene, SceneHeader, told_run
+from onboard.link.end import EndOfScene, told_run
+from onboard.link.header import RUN_BYTES, SceneHeader
 from onboard.link.resync import Damage, read_segments
 from onboard.link.segment import Kind, Segment
 

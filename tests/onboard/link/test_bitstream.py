@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from onboard.codec.corsa.layers import LayerShape, read_pieces, split_layers
 from onboard.errors import InputError, StreamError, UsageError
 from onboard.link.crc import crc32c
+from onboard.link.end import EndOfScene
 from onboard.link.facts import Facts
-from onboard.link.header import EndOfScene, SceneHeader
+from onboard.link.header import SceneHeader
 from onboard.link.mask import pack_mask, unpack_mask
 from onboard.link.resync import Damage, read_segments
 from onboard.link.segment import Kind, Segment

@@ -14,8 +14,9 @@ import onboard
 from ground.scenes.procedural import procedural
 from onboard.downlink.protect import protect
 from onboard.image.tiles import MAX_SIDE
+from onboard.link.end import EndOfScene
 from onboard.link.facts import Facts
-from onboard.link.header import EndOfScene, SceneHeader
+from onboard.link.header import SceneHeader
 from onboard.link.mask import pack_mask, unpack_mask
 from onboard.link.packet import PacketOptions, SpacePacket
 from onboard.link.parts import Parts, ToldBound
