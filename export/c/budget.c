@@ -5,7 +5,9 @@
 
 #define TRIES 8
 #define LITTLE 6 /* a share of 2^-6 may be left; more is worth another search, or a thrifty tile */
-#define THRIFTIEST 1024
+#define THRIFTIEST 1536
+#define USUAL_THRIFT 1024 /* more is tried only where this does not do */
+#define TILES 32          /* that are given a finer code, thriftily, at most */
 #define MOST_BUDGET ((int64_t)1 << 32) /* no strip takes as much */
 #define TRELLIS_CODES 3
 #define GUESS_SHIFT 11 /* twice what every second position takes, in 1/4096 bit */
@@ -289,7 +291,7 @@ static enum skybook_status refine_thriftily(struct skybook_encoder *encoder, uin
     const uint16_t before = encoder->search.thrift[tile];
     int64_t least = budget - skybook_planned_total(encoder, encoder->segments);
     int64_t left = least;
-    int32_t low = 0, high = THRIFTIEST, thrift = 0, best = -1;
+    int32_t low = 0, high = USUAL_THRIFT, thrift = 0, best = -1;
     encoder->search.codes[tile]--;
     while (low <= high && least > budget >> LITTLE) {
         thrift = (low + high) / 2;
@@ -304,6 +306,7 @@ static enum skybook_status refine_thriftily(struct skybook_encoder *encoder, uin
         }
         low = left >= 0 ? low : thrift + 1;
         high = left >= 0 ? thrift - 1 : high;
+        high = low > high && high == USUAL_THRIFT ? THRIFTIEST : high;
     }
     *refined = best >= 0;
     if (best == thrift) {
@@ -319,9 +322,9 @@ static enum skybook_status refine_thriftily(struct skybook_encoder *encoder, uin
 /* While much is left, give tiles the next finer code. */
 static enum skybook_status fill(struct skybook_encoder *encoder, int64_t budget)
 {
-    uint16_t vain[TRIES] = {0};
+    uint16_t vain[TILES] = {0};
     uint32_t count = 0;
-    for (uint32_t tries = 0; tries < TRIES; tries++) {
+    for (uint32_t tries = 0; tries < TILES; tries++) {
         const uint32_t tile = skybook_next_finer(&encoder->search, vain, count);
         if (tile == encoder->search.count ||
             budget - skybook_planned_total(encoder, encoder->segments) <= budget >> LITTLE) {

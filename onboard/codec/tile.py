@@ -36,7 +36,7 @@ EMPTY = 64
 """Added to the state of a tile of components, not all nodata, all of which are 0."""
 STEPS = 256
 """Step codes."""
-THRIFTIEST = 1024
+THRIFTIEST = 1536
 """Largest thrift: how much a tile is quantised nearer to 0 than best, to take fewer bytes."""
 MAX_BODY = 65_535
 """Most bytes of a body, whatever its room."""

@@ -19,6 +19,10 @@ from onboard.errors import LimitError
 from onboard.link.framing import Strip
 
 _TRIES = 8
+_TILES = 32
+"""Tiles that are given a finer step, thriftily, at most."""
+_USUAL_THRIFT = 1024
+"""More is tried only where this does not do."""
 _LITTLE = 6
 """A share of 2^-6 may be left of any budget; more is worth another search, or a thrifty tile."""
 
@@ -201,7 +205,7 @@ class Settling:
         """Take the next finer step for tiles, thriftily, while much is left; return which."""
         changed: set[int] = set()
         vain: list[int] = []
-        for _ in range(_TRIES):
+        for _ in range(_TILES):
             tile = self.search.next_finer(vain)
             if tile is None or budget - self.cost(written)[0] <= budget >> _LITTLE:
                 break
@@ -217,13 +221,15 @@ class Settling:
         """Take the next finer step for a tile, with the thrift of which least is left; if any."""
         least, best = budget - self.cost(written)[0], None
         self.search.steps[tile] -= 1
-        low, high = 0, THRIFTIEST
+        low, high = 0, _USUAL_THRIFT
         while low <= high and least > budget >> _LITTLE:
             thrift = (low + high) // 2
             left = self._left_at(tile, thrift, written, budget)
             if 0 <= left < least:
                 least, best = left, thrift
             low, high = (low, thrift - 1) if left >= 0 else (thrift + 1, high)
+            if low > high == _USUAL_THRIFT:
+                high = THRIFTIEST
         if best is not None and best != thrift:
             self._left_at(tile, best, written, budget)
         return best is not None

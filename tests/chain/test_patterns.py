@@ -150,8 +150,24 @@ def test_a_pattern_is_there_or_the_budget_is_spent_on_it(
     off = np.abs(decoder.decode(stream).scene.image.astype(int) - image)
     spent = len(stream) / (image.nbytes / ratio)
     assert spent <= 1
-    assert spent > 0.9 or off.max() <= 1
+    assert spent >= 0.98 or off.max() <= 1
     assert np.sqrt(np.square(off).mean()) < PATTERNS[name].std() / 2
+
+
+@pytest.mark.parametrize(
+    ("period", "side", "budget", "trellis"), [(1, 65, 563, False), (8, 64, 1092, True)]
+)
+def test_a_budget_that_few_steps_come_near_is_spent(
+    coder: Encoder, period: int, side: int, budget: int, trellis: bool
+) -> None:
+    """Of checks and bars all symbols change at once, and edge tiles of little weigh little."""
+    rows, cols = np.indices((side, side))
+    place = rows + cols if period == 1 else cols // period
+    pattern = 3_000 + (300 if period == 1 else 400) * (2 * (place % 2) - 1)
+    image = np.rint(np.multiply.outer((1, 0.9, 0.8, 1.3), pattern)).astype(np.uint16)
+    options = Options(budget=budget, trellis=trellis)
+    spent = sum(map(len, coder.encode(image, options=options)))
+    assert 0.98 * budget <= spent <= budget
 
 
 @pytest.mark.parametrize("trellis", [False, True], ids=["plain", "trellis"])
