@@ -1,10 +1,11 @@
-"""Command line of the ground: encode, decode, receive, ingest, merge, missing, scene, fit,
-profile, train."""
+"""Command line of the ground: encode, decode, convert, serve, receive, ingest, merge, missing,
+scene, fit, profile, train."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 
+from ground.commands.convert import add_convert_command
 from ground.commands.decode import add_decode_command
 from ground.commands.encode import add_encode_command
 from ground.commands.fit import add_fit_command
@@ -14,6 +15,7 @@ from ground.commands.missing import add_missing_command
 from ground.commands.profile import add_profile_command
 from ground.commands.receive import add_receive_commands
 from ground.commands.scene import add_scene_command
+from ground.commands.serve import add_serve_command
 from ground.commands.train import add_train_command
 from onboard.commands.commandline import command_parser, run_command
 
@@ -22,6 +24,8 @@ def _parser() -> argparse.ArgumentParser:
     parser, commands = command_parser("ground", __doc__)
     add_encode_command(commands)
     add_decode_command(commands)
+    add_convert_command(commands)
+    add_serve_command(commands)
     add_receive_commands(commands)
     add_ingest_command(commands)
     add_merge_command(commands)

@@ -1,7 +1,6 @@
 """Opened: a scene as a lazy xarray dataset, and one of bytes that is decoded at once."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from xarray.core import indexing
 from ground.api.source import Choice, Source
 from ground.api.windows import Windows
 from ground.products.cube import IMAGE, MASK, cube_of, origin_attributes
-from ground.scene import Scene
 from ground.station.kiss import is_kiss, unframe
 from ground.station.recording import open_recording
 from onboard.errors import InputError, UsageError
@@ -114,7 +112,7 @@ def open_recordings(
         return _decoded(source)
     scene = _Scene(files, choice, windows)
     unread = np.broadcast_to(np.uint8(0), windows.shape[1:])
-    cube: Dataset = cube_of(_unread(windows), unread)
+    cube: Dataset = cube_of(windows.unread(), unread)
     cube.attrs |= origin_attributes(source.origin(windows.header.run), None)
     for part, name in enumerate((IMAGE, MASK)):
         array = indexing.LazilyIndexedArray(_Lazy(scene, part))
@@ -157,12 +155,3 @@ def _decoded(source: Source) -> Dataset:
     origin = source.origin(decoded.reception.run, decoded)
     cube: Dataset = cube_of(decoded.scene, decoded.mask, origin)
     return cube
-
-
-def _unread(windows: Windows) -> Scene:
-    """Return what is said of a scene, with an image that takes no memory."""
-    header = windows.header
-    small = np.zeros((header.bands, 1, 1), windows.dtype)
-    scene = Scene.of(small, header)
-    scene = scene.joined() if header.bayer else scene
-    return replace(scene, image=np.broadcast_to(windows.dtype.type(0), windows.shape))

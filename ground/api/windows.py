@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ground.api.source import Source
 from ground.decode.reception import Reception
+from ground.scene import Scene
 from onboard.image.bayer import CELL
 from onboard.image.files import DTYPES
 from onboard.image.tiles import TileGrid
@@ -80,6 +81,13 @@ class Windows:
     def dtype(self) -> np.dtype[Any]:
         """Type of the samples."""
         return DTYPES[self.header.sample_type]
+
+    def unread(self) -> Scene:
+        """Return what is said of the scene, with an image that takes no memory."""
+        small = np.zeros((self.header.bands, 1, 1), self.dtype)
+        scene = Scene.of(small, self.header)
+        scene = scene.joined() if self.header.bayer else scene
+        return replace(scene, image=np.broadcast_to(self.dtype.type(0), self.shape))
 
     @cached_property
     def _margin(self) -> int:

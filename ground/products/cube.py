@@ -17,7 +17,7 @@ from ground.scene import Scene
 IMAGE, MASK, MAPPING = "image", "mask", "spatial_ref"
 """Names of the variables."""
 CONVENTIONS = "CF-1.11"
-_TEXT_TAGS = "tags_of_bands_and_domains"
+TEXT_TAGS = "tags_of_bands_and_domains"
 
 
 def cube_of(
@@ -132,7 +132,7 @@ def _attributes(scene: Scene, mask: NDArray[np.uint8], origin: Origin | None) ->
         else:
             found[key] = value
     if others:
-        found[_TEXT_TAGS] = json.dumps(others)
+        found[TEXT_TAGS] = json.dumps(others)
     if (time := acquired(scene)) is not None:
         found["time_coverage_start"] = f"{time.isoformat()}Z"
     return found | (origin_attributes(origin, mask) if origin is not None else {})

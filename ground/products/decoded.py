@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -16,6 +17,8 @@ from onboard.outputs import open_whole
 
 MASK_NAME = "mask"
 """Description of the one band of a mask file."""
+PALETTE = {"photometric": "palette"}
+MASK_OPTIONS = {"OVERVIEW_RESAMPLING": "MODE"}
 _NAMES = (
     '<PAMDataset><PAMRasterBand band="1"><CategoryNames>{}</CategoryNames></PAMRasterBand>'
     "</PAMDataset>\n"
@@ -35,11 +38,21 @@ def write_mask(path: Path, mask: NDArray[np.uint8], scene: Scene) -> None:
         expected = f"uint8 {scene.image.shape[1:]}"
         raise InputError(f"mask: expected {expected}, found {mask.dtype} {mask.shape}")
     profile = profile_of(Scene(mask[None], None, scene.transform, scene.crs))
-    with new_source(profile | {"photometric": "palette"}) as (source, dataset):
+    with new_source(profile | PALETTE) as (source, dataset):
         dataset.write(mask, 1)
-        dataset.descriptions = (MASK_NAME,)
-        dataset.write_colormap(1, {entry.value: (*entry.colour, 255) for entry in LEGEND})
-        write_cog(path, source, dataset, OVERVIEW_RESAMPLING="MODE")
+        name_values(dataset)
+        write_cog(path, source, dataset, **MASK_OPTIONS)
+    write_names(path)
+
+
+def name_values(dataset: Any) -> None:
+    """Say of a mask's dataset, open for writing, what it is, and give its values colours."""
+    dataset.descriptions = (MASK_NAME,)
+    dataset.write_colormap(1, {entry.value: (*entry.colour, 255) for entry in LEGEND})
+
+
+def write_names(path: Path) -> None:
+    """Write the names of a mask's values beside it."""
     names = "".join(f"<Category>{escape(entry.meaning)}</Category>" for entry in LEGEND)
     with open_whole(names_path(path)) as file:
         file.write(_NAMES.format(names).encode())

@@ -5,6 +5,8 @@ The datasets are rasterio's, opened by `ground.products.geotiff`.
 
 import math
 from collections.abc import Iterator, Sequence
+from mmap import mmap
+from pathlib import Path
 from typing import Any, TypeVar
 
 from ground.products.origin import DOMAIN
@@ -29,6 +31,7 @@ _UNWRITTEN = ("ns", "bidx")
 _FIRST = ("AREA_OR_POINT", "TIFFTAG_DATETIME")
 _OF_BANDS = "SKYBOOK_TAGS_OF_BANDS"
 """Domain in which tags of bands are, until the file is whole."""
+_WORD = f' domain="{_OF_BANDS}"'.encode()
 START_TAG = "START_TIME_TAI"
 """Key of the tag that tells the time of line 0."""
 TIME_TAG = "IMAGERY", "ACQUISITIONDATETIME"
@@ -157,9 +160,15 @@ def in_place(file: memoryview) -> bytes | memoryview:
     GDAL copies either no domains of tags, or of bands nothing but domains (findings/gdal_tags.sh).
     So `write_facts` puts them into a domain, and here its name goes, spaces in its place.
     """
-    word = f' domain="{_OF_BANDS}"'.encode()
     whole = bytes(file)
-    return whole.replace(word, b" " * len(word)) if word in whole else file
+    return whole.replace(_WORD, b" " * len(_WORD)) if _WORD in whole else file
+
+
+def put_in_place(path: Path) -> None:
+    """Do the same with a file on the disk."""
+    with path.open("r+b") as file, mmap(file.fileno(), 0) as whole:
+        while (place := whole.find(_WORD)) >= 0:
+            whole[place : place + len(_WORD)] = b" " * len(_WORD)
 
 
 def _for_each(entries: tuple[_Entry, ...], count: int) -> tuple[_Entry, ...]:

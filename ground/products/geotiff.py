@@ -1,7 +1,7 @@
 """GeoTIFF files as plain arrays, cloud-optimised where written: the door to rasterio."""
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.env import Env
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
@@ -20,7 +21,7 @@ from ground.products.filefacts import in_place, read_facts, significant_bits, wr
 from ground.products.origin import DOMAIN
 from ground.products.validity import alpha_bands, nodata_value, validated
 from ground.scene import Scene
-from onboard.errors import InputError, LimitError
+from onboard.errors import InputError, LimitError, UsageError
 from onboard.image.files import DTYPES, sample_type
 from onboard.image.tiles import DEFAULT_MAX_PIXELS
 from onboard.outputs import open_whole
@@ -44,6 +45,8 @@ _SOURCE_OPTIONS = {
     "BIGTIFF": "IF_SAFER",
 }
 """Of the file in memory that a cloud-optimised one is made of."""
+_CACHE_BYTES = 64 << 20
+_UPRIGHT = Affine.scale(2, -2)
 NO_TAGS: Mapping[str, str] = {}
 
 
@@ -185,6 +188,59 @@ def write_cog(path: Path, source: MemoryFile, dataset: Any, **options: Any) -> N
             copy(filled, target.name, **COG_OPTIONS, **options)
         with open_whole(path) as file:
             file.write(in_place(target.getbuffer()))
+
+
+@contextmanager
+def telling_raster(path: Path) -> Iterator[None]:
+    """Say of a file that GDAL cannot write, or read back, which one it is.
+
+    Raises:
+        UsageError: naming it.
+    """
+    try:
+        yield
+    except (RasterioError, CPLE_BaseError) as error:
+        raise UsageError(
+            f"{path}: expected a place to write to, and room: {error.__cause__ or error}"
+        ) from error
+
+
+@contextmanager
+def new_file(path: Path, profile: Mapping[str, Any]) -> Iterator[Any]:
+    """Open a file on the disk, to be filled by windows, of which a cloud-optimised one is made."""
+    with (
+        no_georeference_warning(),
+        Env(GDAL_TIFF_INTERNAL_MASK=True, GDAL_CACHEMAX=_CACHE_BYTES),
+        rasterio.open(path, "w+", **profile) as dataset,
+    ):
+        yield dataset
+
+
+def write_cog_of(path: Path, source: Path, **options: Any) -> None:
+    """Write a cloud-optimised GeoTIFF of a file, in little memory."""
+    with no_georeference_warning(), Env(GDAL_CACHEMAX=_CACHE_BYTES):
+        copy(source, path, **COG_OPTIONS, **options)
+
+
+@contextmanager
+def windows_of(path: Path) -> Iterator[Callable[[slice, slice], NDArray[Any]]]:
+    """Open a GeoTIFF, and give what reads all bands of some rows and columns of it."""
+    with (
+        no_georeference_warning(),
+        Env(GDAL_CACHEMAX=_CACHE_BYTES),
+        rasterio.open(path) as dataset,
+    ):
+        yield lambda *window: dataset.read(window=tuple((s.start, s.stop) for s in window))
+
+
+def packed(image: NDArray[Any]) -> bytes:
+    """Return a small GeoTIFF of an image alone, compressed without loss."""
+    # With a transform nobody warns, and threads would undo each other's filters of warnings.
+    profile = {"driver": "GTiff", "compress": "deflate", "zlevel": 1, "transform": _UPRIGHT}
+    with MemoryFile(ext=".tif") as memory:
+        with memory.open(**profile, **size_of(image)) as dataset:
+            dataset.write(image)
+        return bytes(memory.getbuffer())
 
 
 def profile_of(scene: Scene) -> dict[str, Any]:

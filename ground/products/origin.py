@@ -1,5 +1,6 @@
 """Origin: what a product says of the encoding that it was decoded from."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -60,10 +61,22 @@ class Origin:
             found["EXPECTED_PSNR_DB"] = f"{self.expected_psnr:.2f}"
             found["EXPECTED_PSNR_PEAK"] = str(self.peak)
         if mask is not None:
-            for entry in LEGEND:
-                share = 100 * np.count_nonzero(mask == entry.value) / mask.size
-                found[f"PERCENT_{entry.name.upper()}"] = f"{share:.4g}"
+            found |= shares(counts_of(mask))
         return {PREFIX + key: text for key, text in found.items()}
+
+
+def counts_of(mask: NDArray[np.uint8]) -> Counter[int]:
+    """Return how many pixels have each value of `LEGEND`."""
+    return Counter({e.value: int(np.count_nonzero(mask == e.value)) for e in LEGEND})
+
+
+def shares(counts: Mapping[int, int]) -> dict[str, str]:
+    """Return key and text of the share of each value of a mask, in percent of all that have one."""
+    pixels = sum(counts.values())
+    return {
+        f"PERCENT_{entry.name.upper()}": f"{100 * counts[entry.value] / pixels:.4g}"
+        for entry in LEGEND
+    }
 
 
 def is_product(tags: Mapping[str, str]) -> bool:

@@ -1,4 +1,4 @@
-"""Stop: how `stream` is told to end, so that what it holds is coded and written first."""
+"""Stop: how a long command is told to end, so that what it holds is written first."""
 
 import os
 import select
@@ -44,6 +44,11 @@ class Stop:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until it is asked to end, or for some seconds; say whether it is."""
+        select.select([self._hears], [], [], None if self.asked else seconds)
+        return self.asked
 
     def ends(self, source: Any) -> "EndingSource":
         """Return a source that ends where it does, or where it is asked to.

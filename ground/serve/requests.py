@@ -1,0 +1,182 @@
+"""Requests: what a path asks for, and the answer; anything that is asked wrongly is told so."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote
+
+from ground.serve.descriptions import as_dict, of_all, of_mask, of_tiles
+from ground.serve.images import BLANK, samples, shown, worth
+from ground.serve.library import Library, NotThereError, Wanted
+from ground.serve.mercator import mercator_tile
+from ground.serve.pyramid import Pyramid
+from onboard.errors import EngineError, SkybookError, UsageError
+
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_MOST_PATH = 4_096
+_XML, _JSON = "application/xml; charset=utf-8", "application/json; charset=utf-8"
+_PNG, _TIFF = "image/png", "image/tiff"
+_QUERY = ("scene", "run", "array")
+_DESCRIPTIONS = {"gdal.xml": of_tiles, "mask.xml": of_mask, "scene.vrt": of_all}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is sent back.
+
+    Attributes:
+        status: HTTP status.
+        kind: media type.
+        body: content.
+    """
+
+    status: HTTPStatus
+    kind: str
+    body: bytes
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any], status: HTTPStatus = HTTPStatus.OK) -> "Answer":
+        """Return an answer in JSON."""
+        return cls(status, _JSON, json.dumps(document, indent=2).encode() + b"\n")
+
+    @classmethod
+    def refusal(cls, status: HTTPStatus, reason: str) -> "Answer":
+        """Return an answer that says why there is no other."""
+        return cls.of({"error": reason}, status)
+
+
+def answer(library: Library, target: str, origin: str) -> Answer:
+    """Answer a request.
+
+    Args:
+        library: what is served.
+        target: path and query as they came.
+        origin: 'http://HOST:PORT', by which whoever asks knows us.
+    """
+    try:
+        return _answer(library, target, origin)
+    except NotThereError as error:
+        return Answer.refusal(HTTPStatus.NOT_FOUND, str(error))
+    except UsageError as error:
+        return Answer.refusal(HTTPStatus.BAD_REQUEST, str(error))
+    except EngineError as error:
+        return Answer.refusal(HTTPStatus.NOT_IMPLEMENTED, str(error))
+    except SkybookError as error:
+        return Answer.refusal(HTTPStatus.UNPROCESSABLE_ENTITY, str(error))
+
+
+def _answer(library: Library, target: str, origin: str) -> Answer:
+    parts, wanted = _read(target)
+    if not parts:
+        return _index(library, origin)
+    for length, make in ((1, _description), (4, _tile)):
+        name, rest = parts[:-length], parts[-length:]
+        made = make(library, rest, name, wanted, origin) if name else None
+        if made is not None:
+            return made
+    raise NotThereError(
+        "path: expected NAME/scene.json, gdal.xml, mask.xml, scene.vrt, tiles/Z/X/Y.tif or .png, "
+        "mask/Z/X/Y.tif or xyz/Z/X/Y.png, see /"
+    )
+
+
+def _read(target: str) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Return the parts of the path, decoded once, and the query.
+
+    Raises:
+        UsageError: they are no text, or ask for what there is not.
+    """
+    path, _, query = target.partition("?")
+    if len(target) > _MOST_PATH or not path.startswith("/"):
+        raise UsageError(f"path: expected '/' and at most {_MOST_PATH} characters")
+    try:
+        parts = tuple(unquote(part, errors="strict") for part in path.split("/")[1:])
+        pairs = parse_qsl(query, strict_parsing=bool(query), errors="strict", max_num_fields=8)
+    except ValueError as error:
+        raise UsageError("path: expected UTF-8, and NAME=VALUE behind '?'") from error
+    if len(dict(pairs)) < len(pairs) or not dict(pairs).keys() <= set(_QUERY):
+        raise UsageError(f"query: expected {', '.join(_QUERY)}, each once")
+    found: dict[str, Any] = dict(pairs)
+    for key in found.keys() & {"scene", "run"}:
+        found[key] = _number(found[key], key)
+    return (parts if parts != ("",) else ()), found
+
+
+def _number(text: str, what: str) -> int:
+    if not _NUMBER.fullmatch(text):
+        raise UsageError(f"{what}: expected a number, found {text!r:.40}")
+    return int(text)
+
+
+def _index(library: Library, origin: str) -> Answer:
+    pictures = {name: f"{origin}/{quote(name)}/scene.json" for name in library.names()}
+    return Answer.of({"pictures": pictures})
+
+
+def _open(library: Library, name: tuple[str, ...], query: Mapping[str, Any]) -> Pyramid:
+    wanted = Wanted(name, query.get("scene"), query.get("run"), query.get("array"))
+    return library.picture(wanted)
+
+
+def _description(
+    library: Library,
+    rest: tuple[str, ...],
+    name: tuple[str, ...],
+    query: Mapping[str, Any],
+    origin: str,
+) -> Answer | None:
+    (what,) = rest
+    if what != "scene.json" and what not in _DESCRIPTIONS:
+        return None
+    pyramid = _open(library, name, query)
+    url = f"{origin}/{quote('/'.join(name))}"
+    more = "&".join(f"{key}={quote(str(value), safe='')}" for key, value in query.items())
+    more = f"?{more}" if more else ""
+    if what == "scene.json":
+        return Answer.of(as_dict(pyramid, url, more))
+    return Answer(HTTPStatus.OK, _XML, _DESCRIPTIONS[what](pyramid, url, more).encode())
+
+
+def _tile(
+    library: Library,
+    rest: tuple[str, ...],
+    name: tuple[str, ...],
+    query: Mapping[str, Any],
+    _origin: str,
+) -> Answer | None:
+    layer, *place = rest
+    place[-1], _, suffix = place[-1].rpartition(".")
+    made = _TILES.get((layer, suffix))
+    if made is None:
+        return None
+    zoom, col, row = (_number(text, what) for text, what in zip(place, "zxy", strict=True))
+    kind = _PNG if suffix == "png" else _TIFF
+    return Answer(HTTPStatus.OK, kind, made(_open(library, name, query), zoom, col, row))
+
+
+def _samples(pyramid: Pyramid, zoom: int, col: int, row: int) -> bytes:
+    return samples(pyramid.tile(zoom, col, row), pyramid.picture.scene.nodata)
+
+
+def _shown(pyramid: Pyramid, zoom: int, col: int, row: int) -> bytes:
+    return shown(pyramid.tile(zoom, col, row), pyramid)
+
+
+def _worth(pyramid: Pyramid, zoom: int, col: int, row: int) -> bytes:
+    return worth(pyramid.tile(zoom, col, row))
+
+
+def _on_map(pyramid: Pyramid, zoom: int, col: int, row: int) -> bytes:
+    tile = mercator_tile(pyramid, zoom, col, row)
+    return BLANK if tile is None else shown(tile, pyramid)
+
+
+_TILES: dict[tuple[str, str], Callable[[Pyramid, int, int, int], bytes]] = {
+    ("tiles", "tif"): _samples,
+    ("tiles", "png"): _shown,
+    ("mask", "tif"): _worth,
+    ("xyz", "png"): _on_map,
+}
