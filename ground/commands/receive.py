@@ -1,13 +1,17 @@
 """Commands `receive` and `receive-file`: packets or a file by UDP."""
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 from ground.commands.progress import progress_bar
+from ground.station.live import Address, Receivers
 from ground.station.tally import Tally, tally_text
-from ground.station.udp import listen, receive
+from ground.station.udp import listen
 from onboard.commands.commandline import Commands, add_json_option, print_result, progress
+from onboard.commands.stop import Stop
 from onboard.errors import StreamError, UsageError
 from onboard.outputs import open_output, refuse_overwriting, telling_room
 
@@ -53,29 +57,43 @@ def _add_address(parser: argparse.ArgumentParser, output: str) -> None:
 
 def _receive(arguments: argparse.Namespace) -> int:
     refuse_overwriting({"-o": arguments.output, "--json": arguments.json}, ())
-    if arguments.idle is not None and not 0 < arguments.idle < 1e6:
-        raise UsageError(f"--idle: expected 0..1e6 seconds, found {arguments.idle}")
+    check_idle(arguments.idle)
+    address = Address("udp", arguments.host, arguments.port)
+    tally = Tally()
     with (
-        telling_room(arguments.output),
-        listen(arguments.host, arguments.port) as listener,
-        _appended(arguments.output) as recording,
+        appended(arguments.output) as recording,
+        Stop() as stop,
+        Receivers([address]) as receivers,
         progress("waiting for packets") as show,
     ):
-
-        def report(tally: Tally) -> None:
+        for message in receivers.messages(lambda: stop.asked, arguments.idle):
+            recording.write(message.content)
+            recording.flush()
+            tally.add(message.content)
             lost = sum(counts.lost for counts in tally.apids.values())
             show(f"{tally.packets} packets, {tally.bytes} bytes, {lost} packets lost")
-
-        tally = receive(listener, recording, arguments.idle, report)
-    print_result(tally.as_dict(), tally_text(arguments.output, tally), arguments.json)
+    tally.count()
+    dropped = receivers.dropped[0]
+    text = tally_text(arguments.output, tally) + f"\ndropped: {dropped} datagrams" * bool(dropped)
+    print_result({**tally.as_dict(), "dropped": dropped}, text, arguments.json)
     return 0
 
 
-def _appended(path: Path) -> Any:
+def check_idle(seconds: float | None) -> None:
+    """Refuse a time of silence that is none."""
+    if seconds is not None and not 0 < seconds < 1e6:
+        raise UsageError(f"--idle: expected 0..1e6 seconds, found {seconds}")
+
+
+@contextmanager
+def appended(path: Path) -> Iterator[BinaryIO]:
+    """Open a recording that grows."""
     try:
-        return path.open("ab")
+        file = path.open("ab")
     except OSError as error:
         raise UsageError(f"{path}: expected a place to write to: {error.strerror}") from error
+    with telling_room(path), file:
+        yield file
 
 
 def _receive_file(arguments: argparse.Namespace) -> int:

@@ -7,9 +7,9 @@ misses frames the next packet is found by the first header pointer.
 """
 
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,19 +114,35 @@ class Packets:
 
     def read(self, recording: Bytes) -> Iterator[bytes]:
         """Yield the whole packets of a recording, idle ones left out, as their last frames come."""
-        for raw in self._frames(recording):
+        yield from self._within(self._frames(recording))
+
+    def take(self, message: bytes) -> Iterator[bytes]:
+        """Yield the packets that end in a message: frames back to back, or with sync marks."""
+        bare = len(message) % self.form.bytes == 0
+        marked = message.startswith(SYNC) and len(message) % (len(SYNC) + self.form.bytes) == 0
+        yield from self._within(
+            self._cut(message) if bare and not marked else self._frames(message)
+        )
+
+    def _within(self, frames: Iterable[bytes]) -> Iterator[bytes]:
+        for raw in frames:
             frame = self._unpack(raw)
             if frame is not None:
                 yield from self._of(frame)
+
+    def _cut(self, recording: Bytes) -> Iterator[bytes]:
+        """Yield frames back to back."""
+        size = self.form.bytes
+        whole = len(recording) // size * size
+        self.counts["between"] += len(recording) - whole
+        for start in range(0, whole, size):
+            yield bytes(recording[start : start + size])
 
     def _frames(self, recording: Bytes) -> Iterator[bytes]:
         """Yield what follows each sync mark; where there is no mark at all, frames back to back."""
         size = self.form.bytes
         if recording.find(SYNC) < 0:
-            whole = len(recording) // size * size
-            self.counts["between"] += len(recording) - whole
-            for start in range(0, whole, size):
-                yield bytes(recording[start : start + size])
+            yield from self._cut(recording)
             return
         done = place = 0
         while (place := recording.find(SYNC, place)) >= 0:
@@ -142,6 +158,20 @@ class Packets:
                 return
             yield frame
         self.counts["between"] += len(recording) - done
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the counts for JSON."""
+        kinds = ("used", "idle", "repeated", "damaged", "other")
+        return {
+            "frames": {what: self.counts[what] for what in kinds},
+            "lost_frames": self.counts["lost"],
+            "cut_packets": self.counts["cut"],
+            "bytes_between": self.counts["between"],
+            "channels": [
+                {**channel._asdict(), "packets": count}
+                for channel, count in sorted(self.packets.items())
+            ],
+        }
 
     def _surely(self, frame: bytes, recording: Bytes, stop: int) -> bool:
         """Say whether bytes after a mark where none was due are a frame."""

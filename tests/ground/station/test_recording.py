@@ -11,15 +11,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ground.commands.receive import appended
 from ground.decode.decoder import Decoded, Decoder
 from ground.decode.inventory import take_inventory
 from ground.products import geotiff
 from ground.scenes.procedural import procedural
+from ground.station.live import Address, Receivers
 from ground.station.merge import merge
 from ground.station.recording import Pass, open_recording, read_pass
 from ground.station.sequence import SequenceCounts
 from ground.station.tally import Tally
-from ground.station.udp import listen, receive
+from ground.station.udp import listen
 from onboard import bundle as bundles
 from onboard.downlink.protect import protect
 from onboard.encoder import Encoder, Options
@@ -294,10 +296,15 @@ def test_datagrams_are_appended_as_they_come(tmp_path: Path) -> None:
     datagrams = [b"".join(PACKETS[:3]), *PACKETS[3:], PACKETS[0], b"noise"]
     path = tmp_path / "pass.pkt"
     path.write_bytes(b"before")
-    with listen("127.0.0.1", 0) as listener, path.open("ab") as recording:
-        sender = threading.Thread(target=send, args=(listener.getsockname()[1], datagrams))
+    tally = Tally()
+    address = Address("udp", "127.0.0.1", 0)
+    with Receivers([address]) as receivers, appended(path) as recording:
+        port = receivers.addresses[0].port
+        sender = threading.Thread(target=send, args=(port, datagrams))
         sender.start()
-        tally = receive(listener, recording, 2.0)
+        for message in receivers.messages(lambda: False, 2.0):
+            recording.write(message.content)
+            tally.add(message.content)
         sender.join()
     assert path.read_bytes() == b"before" + b"".join(datagrams)
     assert tally.packets == len(PACKETS) + 1
