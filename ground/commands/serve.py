@@ -1,6 +1,7 @@
 """Command `serve`: streams and Zarrs as tiles for GDAL, QGIS and browsers, decoded on demand."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 from threading import Thread
 
@@ -46,8 +47,9 @@ def _serve(arguments: argparse.Namespace) -> int:
     served = library("ground.serve.library").Library.of(
         arguments.input, choice, arguments.cache_mb << 20
     )
+    answer = partial(library("ground.serve.requests").answer, served)
     with (
-        library("ground.serve.server").Server(served, arguments.host, arguments.port) as server,
+        library("ground.serve.server").Server(answer, arguments.host, arguments.port) as server,
         Stop() as stop,
     ):
         text = f"{arguments.input}: at {server.url}/ until SIGTERM or Ctrl-C"

@@ -1,13 +1,12 @@
 """Requests: what a path asks for, and the answer; anything that is asked wrongly is told so."""
 
-import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
 
+from ground.serve.answers import Answer
 from ground.serve.descriptions import as_dict, of_all, of_mask, of_tiles
 from ground.serve.images import BLANK, samples, shown, worth
 from ground.serve.library import Library, NotThereError, Wanted
@@ -17,35 +16,10 @@ from onboard.errors import EngineError, SkybookError, UsageError
 
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _MOST_PATH = 4_096
-_XML, _JSON = "application/xml; charset=utf-8", "application/json; charset=utf-8"
+_XML = "application/xml; charset=utf-8"
 _PNG, _TIFF = "image/png", "image/tiff"
 _QUERY = ("scene", "run", "array")
 _DESCRIPTIONS = {"gdal.xml": of_tiles, "mask.xml": of_mask, "scene.vrt": of_all}
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What is sent back.
-
-    Attributes:
-        status: HTTP status.
-        kind: media type.
-        body: content.
-    """
-
-    status: HTTPStatus
-    kind: str
-    body: bytes
-
-    @classmethod
-    def of(cls, document: Mapping[str, Any], status: HTTPStatus = HTTPStatus.OK) -> "Answer":
-        """Return an answer in JSON."""
-        return cls(status, _JSON, json.dumps(document, indent=2).encode() + b"\n")
-
-    @classmethod
-    def refusal(cls, status: HTTPStatus, reason: str) -> "Answer":
-        """Return an answer that says why there is no other."""
-        return cls.of({"error": reason}, status)
 
 
 def answer(library: Library, target: str, origin: str) -> Answer:

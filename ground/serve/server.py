@@ -3,14 +3,14 @@
 import re
 import socket
 import sys
+from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
 from threading import BoundedSemaphore
 from typing import Any
 
-from ground.serve.library import Library
-from ground.serve.requests import Answer, answer
+from ground.serve.answers import Answer
 from onboard.errors import UsageError
 
 _MOST_AT_ONCE = 32
@@ -21,20 +21,24 @@ _RANGE = re.compile(r"bytes=([0-9]{1,15})-([0-9]{0,15})")
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
+Reply = Callable[[str, str], Answer]
+"""Answers a path with its query, given 'http://HOST:PORT', by which whoever asks knows us."""
+
+
 class Server(ThreadingHTTPServer):
-    """Serves a library."""
+    """Answers requests."""
 
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, library: Library, host: str, port: int) -> None:
+    def __init__(self, reply: Reply, host: str, port: int) -> None:
         """Listen.
 
         Raises:
             UsageError: the address cannot be listened at.
         """
         self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self.library = library
+        self.reply = reply
         self._room = BoundedSemaphore(_MOST_AT_ONCE)
         try:
             super().__init__((host, port), _Handler)
@@ -93,7 +97,7 @@ class _Handler(BaseHTTPRequestHandler):
         if not named:
             return Answer.refusal(HTTPStatus.BAD_REQUEST, "host: expected a header Host")
         try:
-            return answer(self.server.library, self.path, f"http://{host}")
+            return self.server.reply(self.path, f"http://{host}")
         except Exception as error:
             print(f"error: {self.path[:200]!r}: internal: {error!r:.300}", file=sys.stderr)
             return Answer.refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "internal, see the log")

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Thread
 
@@ -16,6 +17,7 @@ from ground.chunks.cubes import compress
 from ground.scene import Scene
 from ground.scenes.procedural import procedural
 from ground.serve.library import Library
+from ground.serve.requests import answer
 from ground.serve.server import Server
 from onboard.link.facts import Facts
 from onboard.link.segment import Kind, unpack_segments
@@ -64,7 +66,7 @@ def served(folder: Path) -> Iterator[Served]:
     """The folder, served."""
     library = Library.of(folder, Choice(linear=True), 64 << 20)
     whole = ground.decode((folder / "sub dir" / "a.sky").read_bytes(), linear=True)
-    with Server(library, "127.0.0.1", 0) as server:
+    with Server(partial(answer, library), "127.0.0.1", 0) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         yield Served(server, folder, whole)
         server.shutdown()

@@ -138,7 +138,7 @@ def test_mask_of_tiles_is_that_of_the_decoder(served: Served) -> None:
 def test_coarse_tiles_are_made_of_fine_ones_in_little_memory(folder: Path) -> None:
     from ground.api.picture import Picture, open_picture
 
-    picture = open_picture(folder / "c.zarr", Choice())
+    picture = open_picture(folder / "sub dir" / "a.sky", Choice(linear=True))
     cache = Cache(3 << 20)
 
     class Small(Picture):
@@ -198,4 +198,4 @@ def test_an_address_that_is_taken_is_told(served: Served) -> None:
     from ground.serve.server import Server
 
     with pytest.raises(UsageError, match="expected an address"):
-        Server(served.server.library, "127.0.0.1", served.server.server_address[1])
+        Server(served.server.reply, "127.0.0.1", served.server.server_address[1])

@@ -1,0 +1,224 @@
+"""The service, step by step: what is whole, what is late, what fails, what comes live."""
+
+import json
+import random
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pystac
+import pytest
+import rasterio
+
+import ground
+from ground.station.intake import Intake
+from ground.station.live import Address, Receivers
+from ground.watch.journal import Journal
+from ground.watch.monitor import Monitor
+from ground.watch.service import Plan, alone, monitored, spooling
+from onboard.downlink.protect import protect
+from onboard.errors import InputError, UsageError
+from onboard.link.packet import SpacePacket
+from onboard.link.segment import Kind, Segment, unpack_segments
+from tests.ground.watch.conftest import Watched, stream
+
+Segments = tuple[Segment, ...]
+
+
+def packets(whole: bytes) -> list[bytes]:
+    """A stream as packets, three segments each."""
+    packed = [segment.pack() for segment in unpack_segments(whole)]
+    groups = [b"".join(packed[start : start + 3]) for start in range(0, len(packed), 3)]
+    return [SpacePacket(3, number, (0, 0), group).pack() for number, group in enumerate(groups)]
+
+
+def test_a_whole_scene_is_published_at_once(watched: Watched, segments: Segments) -> None:
+    whole = stream(segments, 7)
+    assert watched.look() == []
+    (watched.source / "a.sky").write_bytes(whole)
+    (name,) = watched.look()
+    assert name == f"scene-00007-{segments[0].binding.hex()}.tif"
+    cube: Any = ground.decode(whole, linear=True)
+    with rasterio.open(watched.output / name) as dataset:
+        np.testing.assert_array_equal(dataset.read(), cube.image)
+        assert dataset.tags(ns="SKYBOOK")["SKYBOOK_COMPLETE"] == "yes"
+    item = pystac.Item.from_file(watched.output / name.replace(".tif", ".stac.json"))
+    assert item.assets["image"].href == f"./{name}"
+    assert sorted(p.suffix for p in watched.output.iterdir()) == [
+        *("", ".json", ".tif", ".tif", ".xml")
+    ]
+    assert watched.counts == {
+        **{"waiting": 0, "published": 1, "complete": 1, "failed": 0, "heard": 1}
+    }
+
+
+def test_a_part_is_made_when_it_is_quiet_and_redone_when_the_rest_comes_late(
+    watched: Watched, segments: Segments
+) -> None:
+    sent = packets(stream(segments, 7))
+    (watched.source / "a.pkt").write_bytes(b"".join(sent[:2] + sent[3:]))
+    assert watched.look() == []
+    watched.quieten()
+    (name,) = watched.look()
+    before = (watched.output / name).read_bytes()
+    assert watched.counts["complete"] == 0
+    watched.service._quiet = 1e5
+    (watched.source / "again.pkt").write_bytes(sent[1])  # nothing new
+    assert watched.look() == [name]
+    assert (watched.output / name).read_bytes() == before
+    (watched.source / "late.pkt").write_bytes(sent[2])
+    assert watched.look() == [name]
+    assert watched.counts["complete"] == 1
+    cube: Any = ground.decode(stream(segments, 7), linear=True)
+    with rasterio.open(watched.output / name) as dataset:
+        np.testing.assert_array_equal(dataset.read(), cube.image)
+
+
+def test_a_product_is_not_replaced_by_less(watched: Watched, segments: Segments) -> None:
+    sent = packets(stream(segments, 7))
+    (watched.source / "a.pkt").write_bytes(b"".join(sent[:2] + sent[3:]))
+    watched.quieten()
+    (name,) = watched.look()
+    before = (watched.output / name).read_bytes()
+    (watched.source / "a.pkt").unlink()
+    (watched.source / "late.pkt").write_bytes(sent[2])
+    assert watched.look() == [name]
+    assert (watched.output / name).read_bytes() == before
+    assert watched.counts["failed"] == 1
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_recording_may_grow_byte_by_byte(
+    watched: Watched, segments: Segments, packed: bool
+) -> None:
+    """Wherever it is cut, whatever is lost of its beginning, and when it begins anew."""
+    chosen = random.Random(3)
+    whole = stream(segments, 5) + stream(segments, 6)
+    parts = packets(whole)[2:] if packed else unpack_segments(whole)[2:]
+    content = b"".join(part if isinstance(part, bytes) else part.pack() for part in parts)
+    path, stop = watched.source / "a.pkt", 0
+    while stop < len(content):
+        stop = min(stop + chosen.randint(1, 400), len(content))
+        path.write_bytes(content[:stop])
+        watched.service.scan()
+    heard = {scene.encoding.scene_id: scene for scene in watched.service.journal.scenes()}
+    wanted = [segment for part in parts for segment in _segments(part)]
+    for scene_id, scene in heard.items():
+        own = [s for s in wanted if s.scene_id == scene_id and s.kind == Kind.TILE]
+        assert scene.segments == len(own)
+    assert len(watched.look()) == 1  # 5 has lost its beginning
+    path.write_bytes(stream(segments, 8))
+    assert len(watched.look()) == 2
+    assert len(watched.service.journal.scenes()) == 3
+
+
+def _segments(part: Any) -> tuple[Segment, ...]:
+    return (
+        unpack_segments(SpacePacket.unpack(part)[0].segments)
+        if isinstance(part, bytes)
+        else (part,)
+    )
+
+
+def test_repair_packets_make_a_scene_whole(watched: Watched, segments: Segments) -> None:
+    sent = packets(stream(segments, 7))
+    protected = list(protect(b"".join(sent), len(sent), 2))
+    del protected[1]
+    (watched.source / "a.pkt").write_bytes(b"".join(protected))
+    watched.quieten()
+    watched.look()
+    assert watched.counts["complete"] == 1
+
+
+def test_one_that_fails_is_told_and_passed_over(
+    watched: Watched, segments: Segments, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from dataclasses import replace
+
+    other = tuple(replace(s, binding=bytes(4)) for s in segments)
+    (watched.source / "a.sky").write_bytes(stream(other, 4))
+    (watched.source / "b.sky").write_bytes(b"\x1f\x8b\x08 compressed")
+    (watched.source / "c.sky").write_bytes(stream(segments, 6))
+    (watched.source / "notes.txt").write_bytes(b"none of ours")
+    watched.quieten()
+    assert len(watched.look()) == 1
+    assert watched.counts["failed"] == 1
+    told = capsys.readouterr().out
+    assert "gzip" in told
+    assert "known bundle" in told
+    watched.look()
+    assert "gzip" not in capsys.readouterr().out  # said once
+
+
+def test_a_scene_that_ends_the_service_is_left_alone(
+    watched: Watched, segments: Segments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (watched.source / "a.sky").write_bytes(stream(segments, 7))
+    watched.service.scan()
+
+    def killed(*_: object) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(watched.service._maker, "make", killed)
+    for _ in range(3):
+        with pytest.raises(SystemExit):
+            watched.service.make()
+    assert watched.service.make()
+    assert watched.counts["failed"] == 1
+    assert not watched.service.make()
+
+
+def test_scenes_come_live(tmp_path: Path, segments: Segments) -> None:
+    """From two stations, each of which loses what the other has."""
+    watched = Watched(tmp_path)
+    plan = Plan([], watched.output)
+    sent = packets(stream(segments, 9))
+    addresses = [Address("udp", "127.0.0.1", 0)] * 2
+    monitor = watched.service.monitor
+    with Receivers(addresses) as receivers:
+        intake = Intake.of(map(str, receivers.addresses), None)
+        with spooling(plan, receivers, intake, monitor):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as radio:
+                for number, packet in enumerate(sent):
+                    for station, address in enumerate(receivers.addresses):
+                        if number % 3 != station:
+                            radio.sendto(packet, ("127.0.0.1", address.port))
+            until = time.monotonic() + 60
+            while not watched.look() and time.monotonic() < until:
+                time.sleep(0.05)
+            text = monitor.reply("/metrics", "").body.decode()
+    assert len(watched.look()) == 1
+    assert watched.counts["complete"] == 1
+    assert 'skybook_products_total{complete="yes"} 1.0' in text
+    assert text.count("skybook_messages_dropped{") == 2
+
+
+def test_health_is_told_on_loopback(tmp_path: Path) -> None:
+    from urllib.error import HTTPError
+    from urllib.request import urlopen
+
+    monitor = Monitor()
+    with monitored(monitor, "127.0.0.1", 0) as url:
+        assert json.loads(urlopen(f"{url}/health").read())["problems"] == []
+        assert b"process_resident_memory_bytes" in urlopen(f"{url}/metrics").read()
+        for path, status in (("", 404), ("../etc/passwd", 404), ("metrics?x", 404)):
+            with pytest.raises(HTTPError) as refused:
+                urlopen(f"{url}/{path}")
+            assert refused.value.code == status
+        monitor.problems.append("live sources: no space")
+        with pytest.raises(HTTPError) as refused:
+            urlopen(f"{url}/health")
+        assert refused.value.code == 503
+
+
+def test_places_that_make_no_sense_are_refused(tmp_path: Path, segments: Segments) -> None:
+    with pytest.raises(InputError, match="folder of recordings"):
+        Watched(tmp_path).service.__class__(Plan([tmp_path / "none"], tmp_path), Monitor())
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(UsageError, match="place to write"), alone(Plan([], tmp_path / "file")):
+        pass
+    (tmp_path / "j").write_bytes(b"something else than a journal, and long enough")
+    with pytest.raises(InputError, match="journal"):
+        Journal(tmp_path / "j")
