@@ -10,7 +10,6 @@ from ground.station.frames import FrameForm
 from ground.station.intake import Intake, Station
 from ground.station.live import Address, Receivers
 from ground.station.recording import open_recording
-from ground.station.tally import Tally
 from onboard.commands.commandline import Commands, add_json_option, print_result, progress
 from onboard.commands.stop import Stop
 from onboard.errors import StreamError, UsageError
@@ -110,18 +109,17 @@ def _ingest(arguments: argparse.Namespace) -> int:
     refuse_overwriting({"-o": arguments.output, "--json": arguments.json}, paths)
     names = [*(["files"] if paths else []), *map(str, addresses)]
     intake = Intake.of(names, frame_form(arguments), arguments.spacecraft, arguments.channel)
-    tally = Tally()
+    written = 0
     recordings = [open_recording(path) for path in paths]
     with appended(arguments.output) if addresses else open_whole(arguments.output) as file:
         for recording in recordings:
             for packet in intake.stations[0].read(recording):
-                _write(packet, file, tally)
+                written += file.write(packet)
         if addresses:
-            _listen(arguments, addresses, intake, file, tally)
+            written += _listen(arguments, addresses, intake, file)
         elif not intake.stations[0].packets:
             raise StreamError(f"ingest: no whole packet in {arguments.frames}: {_found(intake)}")
-    tally.count()
-    return _report(arguments, intake, tally)
+    return _report(arguments, intake, written)
 
 
 def _listen(
@@ -129,23 +127,23 @@ def _listen(
     addresses: Sequence[Address],
     intake: Intake,
     file: BinaryIO,
-    tally: Tally,
-) -> None:
-    """Take what comes of live stations; what no other had before is written at once."""
+) -> int:
+    """Take what comes of live stations; what no other had before is written at once.
+
+    Returns:
+        Bytes that were written.
+    """
+    written = 0
     first = len(intake.stations) - len(addresses)
     with Stop() as stop, Receivers(addresses) as receivers, progress("waiting for frames") as show:
         for message in receivers.messages(lambda: stop.asked, arguments.idle):
             if new := intake.take(first + message.station, message.content):
-                _write(new, file, tally)
+                written += file.write(new)
                 file.flush()
             show(f"{sum(station.new for station in intake.stations)} packets")
     for number, count in receivers.dropped.items():
         intake.stations[first + number].dropped = count
-
-
-def _write(packets: bytes, file: BinaryIO, tally: Tally) -> None:
-    file.write(packets)
-    tally.add(packets)
+    return written
 
 
 def _found(intake: Intake) -> str:
@@ -155,20 +153,15 @@ def _found(intake: Intake) -> str:
     return ", ".join(f"{n} {what}" for what, n in counts.items() if n) or "nothing"
 
 
-def _report(arguments: argparse.Namespace, intake: Intake, tally: Tally) -> int:
+def _report(arguments: argparse.Namespace, intake: Intake, written: int) -> int:
     """Print what came of each station and of all; return the exit code."""
     told = [station.as_dict() for station in intake.stations]
-    text = "\n".join([f"{arguments.output}: {tally.bytes} bytes", *map(_text, intake.stations)])
+    text = "\n".join([f"{arguments.output}: {written} bytes", *map(_text, intake.stations)])
     alone = told[0] if len(told) == 1 else {"stations": told}
-    result = {**alone, "bytes": tally.bytes, "lost_packets": _lost(tally)}
+    result = {**alone, "bytes": written, "lost_packets": intake.lost}
     print_result(result, text, arguments.json)
     harmed = any(_is_harmed(station) for station in intake.stations)
-    return StreamError.exit_code if harmed and (len(told) == 1 or _lost(tally)) else 0
-
-
-def _lost(tally: Tally) -> int:
-    """Return how many packets no station had."""
-    return sum(counts.lost for counts in tally.apids.values())
+    return StreamError.exit_code if harmed and (len(told) == 1 or intake.lost) else 0
 
 
 def _is_harmed(station: Station) -> bool:

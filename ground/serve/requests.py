@@ -18,6 +18,8 @@ _NUMBER = re.compile(r"[0-9]{1,9}")
 _MOST_PATH = 4_096
 _XML = "application/xml; charset=utf-8"
 _PNG, _TIFF = "image/png", "image/tiff"
+_WORDS = {"--scene-id or --all-scenes": "?scene=ID", "--array": "?array=NAME"}
+"""What options of commands are called in a URL."""
 _QUERY = ("scene", "run", "array")
 _DESCRIPTIONS = {"gdal.xml": of_tiles, "mask.xml": of_mask, "scene.vrt": of_all}
 
@@ -35,7 +37,10 @@ def answer(library: Library, target: str, origin: str) -> Answer:
     except NotThereError as error:
         return Answer.refusal(HTTPStatus.NOT_FOUND, str(error))
     except UsageError as error:
-        return Answer.refusal(HTTPStatus.BAD_REQUEST, str(error))
+        reason = str(error)
+        for option, word in _WORDS.items():
+            reason = reason.replace(option, word)
+        return Answer.refusal(HTTPStatus.BAD_REQUEST, reason)
     except EngineError as error:
         return Answer.refusal(HTTPStatus.NOT_IMPLEMENTED, str(error))
     except SkybookError as error:

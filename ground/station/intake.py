@@ -10,7 +10,8 @@ from typing import Any
 from ground.station.frames import FrameForm, Packets
 from ground.station.kiss import is_kiss, unframe
 from ground.station.recording import Bytes
-from onboard.link.packet import IDLE_APID, PRIMARY_BYTES
+from ground.station.sequence import SequenceCounts
+from onboard.link.packet import IDLE_APID, PRIMARY_BYTES, SEQUENCES
 
 _MOST_KNOWN = 1 << 17
 _DIGEST_BYTES = 16
@@ -90,9 +91,11 @@ class Intake:
 
     Attributes:
         stations: the stations, by number.
+        apids: sequence counts by APID, of all of them together.
     """
 
     stations: list[Station]
+    apids: dict[int, SequenceCounts] = field(default_factory=dict)
     _known: Known = field(default_factory=Known)
 
     @classmethod
@@ -116,7 +119,21 @@ class Intake:
         station = self.stations[number]
         new = [packet for packet in station.take(message) if self._known.is_new(packet)]
         station.new += len(new)
+        for packet in new:
+            self._count(packet)
         return b"".join(new)
+
+    def _count(self, packet: bytes) -> None:
+        """Count a packet by its APID, if it looks like one."""
+        identity, sequence = int.from_bytes(packet[:2], "big"), int.from_bytes(packet[2:4], "big")
+        if not identity >> 13 and len(packet) > PRIMARY_BYTES:
+            counts = self.apids.setdefault(identity & IDLE_APID, SequenceCounts())
+            counts.add(sequence % SEQUENCES)
+
+    @property
+    def lost(self) -> int:
+        """How many packets no station had, between the first and the last of their APID."""
+        return sum(counts.lost for counts in self.apids.values())
 
 
 def split(message: bytes) -> Iterator[bytes]:

@@ -19,6 +19,8 @@ from onboard.link.segment import Kind, Segment
 VERSION = 1
 MOST_ATTEMPTS = 3
 """How often making a scene may end the process before it is left alone."""
+ENDED = "making it ended the service"
+"""What a problem of such a scene begins with."""
 _TABLES = """
 CREATE TABLE recording (
     id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE,
@@ -184,6 +186,17 @@ class Journal:
     def begin(self, scene: Heard) -> None:
         """Note that a scene is being made."""
         self._base.execute("UPDATE scene SET attempts = attempts + 1 WHERE id = ?", (scene.number,))
+
+    def leave(self, scene: Heard) -> None:
+        """Note that a scene still waits: it is not its fault that it was not made."""
+        self._base.execute("UPDATE scene SET attempts = 0 WHERE id = ?", (scene.number,))
+
+    def try_again(self) -> None:
+        """Let scenes wait again of which nothing could be made, unless they ended the service."""
+        self._base.execute(
+            "UPDATE scene SET waiting = 1 WHERE problem IS NOT NULL AND problem NOT LIKE ?",
+            (f"{ENDED}%",),
+        )
 
     def end(
         self, scene: Heard, product: str | None, complete: bool, problem: str | None = None

@@ -7,13 +7,14 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from ground.api.source import Choice, Source
-from ground.decode.decoder import Decoder
+from ground.decode.decoder import Decoded, Decoder
 from ground.products.kinds import product_of
+from ground.products.origin import Origin
 from ground.products.stac import item_path, write_item
 from ground.station.recording import Bytes, Pass, open_recording, read_pass
 from ground.watch.records import Heard, Part
 from onboard import bundle as bundles
-from onboard.errors import BundleError, SkybookError, StreamError
+from onboard.errors import BundleError, SkybookError, StreamError, UsageError
 from onboard.link.binding import NO_RUN, bind, run_of
 from onboard.link.segment import BOUND, MAJOR, SYNC, Kind, Segment
 
@@ -21,6 +22,10 @@ _REPAIR_MARK = SYNC + bytes([MAJOR << 4 | Kind.REPAIR])
 _AROUND = 4 << 20
 """Bytes before and after a scene that are read, too, where there are repair packets."""
 _PREFIX = ".making-"
+
+
+class RoomError(UsageError):
+    """There is no room for products, or no place: none can be made now."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,8 @@ class Maker:
 
         Raises:
             StreamError: less of it is left than its product was made of.
-            SkybookError: it cannot be decoded, or there is no room for it.
+            RoomError: there is no room for it.
+        SkybookError: it cannot be decoded.
         """
         received = _received(parts, self.models.keys() | {scene.encoding.binding})
         # Damage beside the scene is not its own; what it lacks the mask tells.
@@ -93,6 +99,14 @@ class Maker:
         choice = Choice(scene.encoding.scene_id, run, None, self.linear, self.max_pixels)
         origin = Source(decoder, scene.encoding, segments, choice).origin(run, decoded)
         name = f"scene-{scene.encoding.scene_id:05}-{scene.encoding.binding.hex()}{self.suffix}"
+        try:
+            reasons = self._write(name, decoded, origin)
+        except (UsageError, OSError) as error:
+            raise RoomError(f"{self.folder}: expected room for products: {error}") from error
+        return Made(name, decoded.complete, reasons)
+
+    def _write(self, name: str, decoded: Decoded, origin: Origin) -> list[str]:
+        """Write a product and its item beside their place, then move them there, the item last."""
         product = product_of(Path(name))
         making = Path(mkdtemp(prefix=_PREFIX, dir=self.folder))
         try:
@@ -105,7 +119,7 @@ class Maker:
                     _publish(file, self.folder / file.name)
         finally:
             shutil.rmtree(making, ignore_errors=True)
-        return Made(name, decoded.complete, reasons)
+        return reasons
 
     def _decoder(self, scene: Heard, told: int | None) -> Decoder:
         """Return the decoder of the model of a scene."""

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -20,12 +21,14 @@ class Monitor:
 
     Attributes:
         turned: when the last step began, seconds since 1970.
-        problems: what keeps it from its work.
+        problem: what keeps it from its work; None for nothing.
+        of_live: function that returns what keeps it from writing what comes live, or None.
         counts: scenes, see `Journal.counts`.
     """
 
     turned: float = field(default_factory=time.time)
-    problems: list[str] = field(default_factory=list)
+    problem: str | None = None
+    of_live: Callable[[], str | None] = lambda: None
     counts: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -74,7 +77,8 @@ class Monitor:
         if target != "/health":
             return Answer.refusal(HTTPStatus.NOT_FOUND, "path: expected /metrics or /health")
         since = time.time() - self.turned
-        problems = [*self.problems, *([f"one step for {since:.0f} s"] if since > _STUCK else [])]
+        stuck = f"one step for {since:.0f} s" if since > _STUCK else None
+        problems = [found for found in (self.problem, self.of_live(), stuck) if found]
         status = HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK
         told = {"problems": problems, "seconds_since_last_step": round(since, 1), **self.counts}
         return Answer(status, "application/json", json.dumps(told).encode() + b"\n")

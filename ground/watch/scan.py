@@ -8,8 +8,8 @@ from ground.station.recording import Bytes, open_recording
 from ground.watch.journal import Journal, expected_of
 from onboard.errors import SkybookError, StreamError
 from onboard.link.binding import Bindings, Encoding
+from onboard.link.end import EndOfScene
 from onboard.link.foreign import read_traffic
-from onboard.link.header import EndOfScene
 from onboard.link.resync import Received
 from onboard.link.segment import Kind, Segment
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from sqlite3 import OperationalError
 from threading import Event, Thread
 from typing import Any
 
@@ -13,8 +14,8 @@ from ground.serve.server import Server
 from ground.station.extra import library
 from ground.station.intake import Intake
 from ground.station.live import Receivers
-from ground.watch.journal import MOST_ATTEMPTS, Journal
-from ground.watch.making import Made, Maker
+from ground.watch.journal import ENDED, MOST_ATTEMPTS, Journal
+from ground.watch.making import Made, Maker, RoomError
 from ground.watch.monitor import Monitor
 from ground.watch.records import Heard
 from ground.watch.scan import Scanner, recordings_of
@@ -24,8 +25,8 @@ from onboard.image.tiles import DEFAULT_MAX_PIXELS
 
 _OWN = ".watch"
 """Folder in that of the products: journal, lock, recordings of live sources."""
-_TURN = 0.5
-"""Seconds between looks at folders."""
+_TURN, _PAUSE = 0.5, 30.0
+"""Seconds between looks at folders; and where there is no room to write."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class Service:
         self._maker = Maker(plan.output, plan.suffix, plan.linear, plan.max_pixels)
         self._scanner = Scanner(self.journal, set(self._maker.models))
         self._log: Any = library("structlog").get_logger()
+        self.journal.try_again()
         self.monitor.tell(self.journal.counts())
 
     def scan(self) -> int:
@@ -104,19 +106,26 @@ class Service:
         return total
 
     def make(self) -> bool:
-        """Make a scene that is due; return whether there was one."""
+        """Make a scene that is due; return whether there was one.
+
+        Raises:
+            RoomError: there is no room for it; it still waits.
+        """
         scene = self.journal.due(time.time(), self._quiet)
         if scene is None:
             return False
         told = {"scene": scene.encoding.scene_id, "binding": scene.encoding.binding.hex()}
         log = self._log.bind(**told, segments=scene.segments, expected=scene.expected)
         if scene.attempts >= MOST_ATTEMPTS:
-            self._failed(scene, log, f"making it ended the service {scene.attempts} times")
+            self._failed(scene, log, f"{ENDED} {scene.attempts} times")
             return True
         self.journal.begin(scene)
         began = time.monotonic()
         try:
             made = self._maker.make(scene, self.journal.parts(scene))
+        except RoomError:
+            self.journal.leave(scene)
+            raise
         except SkybookError as error:
             self._failed(scene, log, str(error))
         except (MemoryError, OSError, ArithmeticError, LookupError, TypeError, ValueError) as error:
@@ -153,13 +162,23 @@ class Service:
             ended: function that waits for so many seconds and says whether it is to end.
         """
         self._log.info("started", folders=list(map(str, self._folders)), **self.monitor.counts)
-        busy = False
-        while not ended(0.0 if busy else _TURN):
+        seconds = 0.0
+        while not ended(seconds):
             self.monitor.turned = time.time()
+            seconds = self._turn()
+        self._log.info("stopped", **self.monitor.counts)
+
+    def _turn(self) -> float:
+        """Look at all folders, and make a scene; return for how long to wait."""
+        try:
             self.scan()
             busy = self.make()
-        self.scan()
-        self._log.info("stopped", **self.monitor.counts)
+        except (RoomError, OperationalError) as error:  # such as a disk that is full
+            self._log.error("waiting", problem=str(error))
+            self.monitor.problem = str(error)
+            return _PAUSE
+        self.monitor.problem = None
+        return 0.0 if busy else _TURN
 
 
 @contextmanager
@@ -190,16 +209,12 @@ def spooling(plan: Plan, receivers: Receivers, intake: Intake, monitor: Monitor)
     ending = Event()
     spool = Spool(plan.live, receivers, intake, plan.quiet)
 
-    def watch() -> None:
-        spool.run(ending.is_set)
-        if spool.problem:
-            monitor.problems.append(f"live sources: {spool.problem}")
-
+    monitor.of_live = lambda: spool.problem
     monitor.queue.set_function(lambda: receivers.waiting)
     for station in intake.stations:
         monitor.messages.labels(station.name).set_function(lambda one=station: one.messages)
         monitor.dropped.labels(station.name).set_function(lambda one=station: one.dropped)
-    thread = Thread(target=watch, daemon=True)
+    thread = Thread(target=spool.run, args=(ending.is_set,), daemon=True)
     thread.start()
     try:
         yield

@@ -1,13 +1,14 @@
 """Spool: what comes live, in recordings of a pass each."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
 from ground.station.intake import Intake
-from ground.station.live import Receivers
+from ground.station.live import Message, Receivers
 
 _LARGEST = 256 << 20
 """Bytes of a recording, after which the next begins."""
@@ -28,33 +29,37 @@ class Spool:
         self._folder, self._receivers, self.intake = folder, receivers, intake
         self._quiet = quiet
         self._file: BinaryIO | None = None
+        self._unwritten: Counter[int] = Counter()
         self.problem: str | None = None
-        """Why nothing is written any more."""
+        """Why the last message was not written; None if it was."""
 
     def run(self, ended: Callable[[], bool]) -> None:
         """Write until it is to end."""
-        try:
-            self._run(ended)
-        except OSError as error:
-            self.problem = str(error)
-        finally:
-            self._close()
-
-    def _run(self, ended: Callable[[], bool]) -> None:
         last = time.monotonic()
         while True:
             if ended():
                 self._receivers.stop()
             message = self._receivers.take()
             for number, count in self._receivers.dropped.items():
-                self.intake.stations[number].dropped = count
+                self.intake.stations[number].dropped = count + self._unwritten[number]
             if message is not None:
                 last = time.monotonic()
-                self._write(self.intake.take(message.station, message.content))
+                self._take(message)
             elif ended():
+                self._close()
                 return
             elif time.monotonic() - last >= self._quiet:
                 self._close()
+
+    def _take(self, message: Message) -> None:
+        """Write a message; one for which there is no room counts as dropped."""
+        try:
+            self._write(self.intake.take(message.station, message.content))
+        except OSError as error:
+            self._unwritten[message.station] += 1
+            self.problem = f"live sources: {error}"
+        else:
+            self.problem = None
 
     def _write(self, packets: bytes) -> None:
         if not packets:

@@ -20,8 +20,8 @@ PLACE = (600000.0, 10.0, 0.0, 4500000.0, 0.0, -10.0)
 @pytest.fixture(scope="package")
 def segments() -> tuple[Segment, ...]:
     """A scene of 2 x 3 tiles."""
-    image = procedural(6, 100, 150).image[:2].astype(np.uint16)
-    scene = Scene(image, None, PLACE, "EPSG:32633", ("B02", "B03"), start_time=(2_145_916_837, 0))
+    image = procedural(6, 100, 150).image.astype(np.uint16)
+    scene = Scene(image, None, PLACE, "EPSG:32633", start_time=(2_145_916_837, 0))
     return unpack_segments(onboard.encode(image, header=scene.header(), ratio=20))
 
 

@@ -15,6 +15,7 @@ import rasterio
 import ground
 from ground.station.intake import Intake
 from ground.station.live import Address, Receivers
+from ground.watch import making
 from ground.watch.journal import Journal
 from ground.watch.monitor import Monitor
 from ground.watch.service import Plan, alone, monitored, spooling
@@ -152,6 +153,40 @@ def test_one_that_fails_is_told_and_passed_over(
     assert "gzip" not in capsys.readouterr().out  # said once
 
 
+def test_what_there_is_no_room_for_waits(
+    watched: Watched, segments: Segments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (watched.source / "a.sky").write_bytes(stream(segments, 7))
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(making, "_publish", full)
+        turns = iter([False, False, True])
+        watched.service.run(lambda _seconds: next(turns))
+        assert watched.service.monitor.reply("/health", "").status == 503
+        assert watched.counts["waiting"] == 1
+    assert len(watched.look()) == 1
+    assert watched.counts["failed"] == 0
+    turns = iter([False, True])
+    watched.service.run(lambda _seconds: next(turns))
+    assert watched.service.monitor.reply("/health", "").status == 200
+
+
+def test_what_failed_is_tried_again_by_the_next_service(
+    tmp_path: Path, segments: Segments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = Watched(tmp_path)
+    (watched.source / "a.sky").write_bytes(stream(segments, 7))
+    with monkeypatch.context() as patch:
+        patch.setattr(watched.service._maker, "models", {})
+        assert watched.look() == []
+    assert watched.counts["failed"] == 1
+    watched.service.journal.close()
+    assert len(Watched(tmp_path).look()) == 1
+
+
 def test_a_scene_that_ends_the_service_is_left_alone(
     watched: Watched, segments: Segments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,7 +242,7 @@ def test_health_is_told_on_loopback(tmp_path: Path) -> None:
             with pytest.raises(HTTPError) as refused:
                 urlopen(f"{url}/{path}")
             assert refused.value.code == status
-        monitor.problems.append("live sources: no space")
+        monitor.problem = "no room"
         with pytest.raises(HTTPError) as refused:
             urlopen(f"{url}/health")
         assert refused.value.code == 503
