@@ -29,6 +29,7 @@ class Choice:
         linear: whether to leave the image as the bundle alone gives it, without the decoder graph.
         max_pixels: most pixels (rows x columns) that a scene may have.
         profile: spectral profile, or its folder of slots; None for the known one that is named.
+        threads: tiles decoded at once.
     """
 
     scene_id: int | None = None
@@ -37,6 +38,7 @@ class Choice:
     linear: bool = False
     max_pixels: int = DEFAULT_MAX_PIXELS
     profile: str | Path | None = None
+    threads: int = 1
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ class Source:
             every = {encoding: received.of(encoding) for encoding in found}
             best = best_first(every, bundle_of, None, choice.max_pixels, profile=profile)
             found = [best[0].encoding]
-        decoder = Decoder(bundle_of(found[0]), linear=choice.linear, profile=profile)
+        path = bundle_of(found[0])
+        decoder = Decoder(path, choice.threads, choice.linear, profile=profile)
         return cls(decoder, found[0], received.of(found[0]), choice)
 
     def origin(self, run: int | None, decoded: Decoded | None = None) -> Origin:

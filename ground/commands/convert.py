@@ -44,6 +44,7 @@ def add_picture_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--linear", action="store_true", help="leave the image as the bundle alone gives it"
     )
+    parser.add_argument("--threads", type=int, default=2, help="tiles decoded at once (2)")
     parser.add_argument("--max-pixels", type=int, default=DEFAULT_MAX_PIXELS)
 
 
@@ -65,6 +66,7 @@ def _convert(arguments: argparse.Namespace) -> int:
         arguments.linear,
         arguments.max_pixels,
         arguments.profile,
+        arguments.threads,
     )
     picture = open_picture(arguments.source, choice, arguments.array)
     _, rows, cols = picture.shape

@@ -43,6 +43,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         linear=arguments.linear,
         max_pixels=arguments.max_pixels,
         profile=arguments.profile,
+        threads=arguments.threads,
     )
     served = library("ground.serve.library").Library.of(
         arguments.input, choice, arguments.cache_mb << 20

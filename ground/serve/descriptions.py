@@ -12,6 +12,8 @@ from ground.serve.pyramid import SIDE, Pyramid
 _TIMEOUT = 600
 """Seconds that GDAL waits for a tile: a coarse one is made of all that is under it."""
 _MASK_TYPE = "Byte"
+_COLOURS = ("Undefined", "Gray", "Undefined", "Red", "Green", "Blue")
+"""GDAL's names of the first colour interpretations; palettes are none of ours."""
 
 
 def of_tiles(pyramid: Pyramid, url: str, query: str) -> str:
@@ -104,6 +106,10 @@ def _of_band(scene: Scene, number: int) -> list[str]:
         lines.append(f"    <Description>{escape(scene.band_ids[index])}</Description>")
     if scene.nodata is not None:
         lines.append(f"    <NoDataValue>{scene.nodata}</NoDataValue>")
+    if facts.colours:
+        colour = facts.colours[index % len(facts.colours)]
+        named = _COLOURS[colour] if colour < len(_COLOURS) else _COLOURS[0]
+        lines.append(f"    <ColorInterp>{named}</ColorInterp>")
     if facts.units:
         unit = facts.units[index % len(facts.units)]
         lines.append(f"    <UnitType>{escape(unit)}</UnitType>")

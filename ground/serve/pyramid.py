@@ -96,7 +96,7 @@ class Pyramid:
     def _made(self, zoom: int, col: int, row: int) -> Window:
         """Read a tile, all pixels under it at once; a coarser one is made of four finer ones."""
         times = self.last - zoom
-        if SIDE << times <= max(SIDE, self.picture.side):
+        if SIDE << times <= max(SIDE, self.picture.side // 2):
             image, mask = self.picture.read(*self._under(times, col, row))
             for _ in range(times):
                 image, mask = halved(image, mask, self.picture.scene.nodata)

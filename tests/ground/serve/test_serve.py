@@ -142,7 +142,7 @@ def test_coarse_tiles_are_made_of_fine_ones_in_little_memory(folder: Path) -> No
     cache = Cache(3 << 20)
 
     class Small(Picture):
-        side = 256
+        side = 512
 
     whole = Pyramid(picture, Cache(1 << 26)).tile(0, 0, 0)
     small = Pyramid(Small(picture.scene, picture.origin, picture.read), cache)

@@ -149,7 +149,9 @@ def test_a_signal_ends_it_with_what_came(tmp_path: Path, number: int) -> None:
     os.kill(process.pid, number)
     told: dict[str, Any] = json.loads(process.communicate(timeout=30)[0])
     assert process.returncode in (0, 4)  # frames may be lost before and between
-    assert list(split(path.read_bytes())) == [content[0], *content]
+    before, *heard = split(path.read_bytes())
+    assert before == content[0]
+    assert sorted(heard) == sorted(content)  # it may have begun to listen in between
     assert told["source"] == f"udp://127.0.0.1:{port}"
     assert told["new"] == len(content) <= told["packets"]
     assert told["dropped"] == 0

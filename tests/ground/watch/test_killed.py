@@ -8,7 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +48,11 @@ def products(folder: Path) -> list[str]:
 
 def events(folder: Path) -> list[dict[str, Any]]:
     """All that was logged; a line that a kill cut is left out."""
-    lines = (folder / "log").read_text().splitlines()
-    return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+    found = []
+    for line in (folder / "log").read_text().splitlines():
+        with suppress(json.JSONDecodeError):
+            found.append(json.loads(line))
+    return found
 
 
 def wait_for(folder: Path, count: int, process: subprocess.Popen[bytes]) -> None:
