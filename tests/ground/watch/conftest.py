@@ -33,10 +33,10 @@ def stream(segments: tuple[Segment, ...], scene_id: int) -> bytes:
 class Watched:
     """A service over two folders, with a clock of its own."""
 
-    def __init__(self, folder: Path, quiet: float = 1e5) -> None:
+    def __init__(self, folder: Path, quiet: float = 1e5, suffix: str = ".tif") -> None:
         self.source, self.output = folder / "in", folder / "out"
         self.source.mkdir(exist_ok=True)
-        plan = Plan([self.source], self.output, quiet, linear=True)
+        plan = Plan([self.source], self.output, quiet, suffix, linear=True)
         self.service = Service(plan, Monitor())
 
     def look(self) -> list[str]:
@@ -44,7 +44,7 @@ class Watched:
         self.service.scan()
         while self.service.make():
             pass
-        return sorted(path.name for path in self.output.glob("*.tif") if ".mask" not in path.name)
+        return sorted(path.name for path in self.output.glob("scene-?????-????????.[tnz]*"))
 
     def quieten(self) -> None:
         """Let the time pass after which a pass is over."""

@@ -77,6 +77,27 @@ def test_a_part_is_made_when_it_is_quiet_and_redone_when_the_rest_comes_late(
         np.testing.assert_array_equal(dataset.read(), cube.image)
 
 
+@pytest.mark.parametrize("suffix", [".nc", ".zarr"])
+def test_other_products_are_redone_as_well(tmp_path: Path, segments: Segments, suffix: str) -> None:
+    import xarray
+
+    watched = Watched(tmp_path, suffix=suffix)
+    sent = packets(stream(segments, 7))
+    (watched.source / "a.pkt").write_bytes(b"".join(sent[:2] + sent[3:]))
+    watched.quieten()
+    watched.look()
+    (watched.source / "late.pkt").write_bytes(sent[2])
+    (name,) = watched.look()
+    assert watched.counts["complete"] == 1
+    if suffix == ".zarr":
+        cube = xarray.open_zarr(watched.output / name, group="0", mask_and_scale=False)
+    else:
+        cube = xarray.open_dataset(watched.output / name, mask_and_scale=False)
+    whole: Any = ground.decode(stream(segments, 7), linear=True)
+    np.testing.assert_array_equal(cube.image, whole.image)
+    assert not list(watched.output.glob(".making*"))
+
+
 def test_a_product_is_not_replaced_by_less(watched: Watched, segments: Segments) -> None:
     sent = packets(stream(segments, 7))
     (watched.source / "a.pkt").write_bytes(b"".join(sent[:2] + sent[3:]))
