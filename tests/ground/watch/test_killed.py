@@ -56,9 +56,12 @@ def events(folder: Path) -> list[dict[str, Any]]:
 
 
 def wait_for(folder: Path, count: int, process: subprocess.Popen[bytes]) -> None:
-    until = time.monotonic() + LONGEST
-    while len(products(folder)) < count:
+    """Wait for so many products, as long as there are more and more."""
+    there, until = 0, time.monotonic() + LONGEST
+    while (found := len(products(folder))) < count:
         assert process.poll() is None, (folder / "log").read_text()[-2_000:]
+        if found > there:
+            there, until = found, time.monotonic() + LONGEST
         assert time.monotonic() < until
         time.sleep(0.02)
 
