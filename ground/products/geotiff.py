@@ -199,7 +199,7 @@ def telling_raster(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (RasterioError, CPLE_BaseError) as error:
+    except (RasterioError, CPLE_BaseError, SystemError) as error:
         raise UsageError(
             f"{path}: expected a place to write to, and room: {error.__cause__ or error}"
         ) from error

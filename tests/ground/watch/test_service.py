@@ -4,6 +4,7 @@ import json
 import random
 import socket
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,11 @@ from ground.watch import making
 from ground.watch.journal import Journal
 from ground.watch.monitor import Monitor
 from ground.watch.service import Plan, alone, monitored, spooling
+from onboard.bundle import load
 from onboard.downlink.protect import protect
 from onboard.errors import InputError, UsageError
+from onboard.link.binding import bind
+from onboard.link.header import SceneHeader
 from onboard.link.packet import SpacePacket
 from onboard.link.segment import Kind, Segment, unpack_segments
 from tests.ground.watch.conftest import Watched, stream
@@ -105,7 +109,7 @@ def test_a_product_is_not_replaced_by_less(watched: Watched, segments: Segments)
     (name,) = watched.look()
     before = (watched.output / name).read_bytes()
     (watched.source / "a.pkt").unlink()
-    (watched.source / "late.pkt").write_bytes(sent[2])
+    (watched.source / "late.pkt").write_bytes(sent[0] + sent[2])  # it could be decoded
     assert watched.look() == [name]
     assert (watched.output / name).read_bytes() == before
     assert watched.counts["failed"] == 1
@@ -144,21 +148,44 @@ def _segments(part: Any) -> tuple[Segment, ...]:
     )
 
 
-def test_repair_packets_make_a_scene_whole(watched: Watched, segments: Segments) -> None:
-    sent = packets(stream(segments, 7))
+def test_repair_packets_make_scenes_whole_that_share_a_group(
+    watched: Watched, segments: Segments
+) -> None:
+    """Also where they come when both were made of what there was, and name one of them alone."""
+    sent = packets(stream(segments, 7) + stream(segments, 8))
+    half = len(sent) // 2
     protected = list(protect(b"".join(sent), len(sent), 2))
-    del protected[1]
-    (watched.source / "a.pkt").write_bytes(b"".join(protected))
+    lost = protected[:1] + protected[2 : half + 1] + protected[half + 2 : len(sent)]
+    path = watched.source / "a.pkt"
+    path.write_bytes(b"".join(lost))
     watched.quieten()
+    assert len(watched.look()) == 2
+    assert watched.counts["complete"] == 0
+    path.write_bytes(b"".join(lost + protected[len(sent) :]))
     watched.look()
-    assert watched.counts["complete"] == 1
+    assert watched.counts["complete"] == 2
+
+
+def test_what_came_before_its_model_was_known_is_read_again(
+    watched: Watched, segments: Segments
+) -> None:
+    """Of a scene whose header comes late, behind packets that are known."""
+    tag = load("skybook").tag
+    head, *tiles = (replace(s, scene_id=5, binding=bind(tag, 77)) for s in segments)
+    head = replace(head, body=replace(SceneHeader.unpack(head.body), run=77).pack())
+    path = watched.source / "a.sky"
+    content = stream(segments, 6) + tiles[0].pack() + stream(segments, 7)
+    path.write_bytes(content)
+    watched.service.scan()
+    assert [scene.encoding.scene_id for scene in watched.service.journal.scenes()] == [6, 7]
+    path.write_bytes(content + b"".join(segment.pack() for segment in (head, *tiles[1:])))
+    assert len(watched.look()) == 3
+    assert watched.counts["complete"] == 3
 
 
 def test_one_that_fails_is_told_and_passed_over(
     watched: Watched, segments: Segments, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from dataclasses import replace
-
     other = tuple(replace(s, binding=bytes(4)) for s in segments)
     (watched.source / "a.sky").write_bytes(stream(other, 4))
     (watched.source / "b.sky").write_bytes(b"\x1f\x8b\x08 compressed")
