@@ -124,7 +124,7 @@ def resident(process: subprocess.Popen[bytes]) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3_000)
+@pytest.mark.timeout(7_200)
 def test_1000_scenes_take_no_more_memory_than_300(tmp_path: Path, segments: Segments) -> None:
     (tmp_path / "in").mkdir()
     with service(tmp_path) as process:
