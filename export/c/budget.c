@@ -196,13 +196,13 @@ static enum skybook_status take_parts(struct skybook_encoder *encoder, int64_t b
     const int64_t fixed = skybook_planned_total(encoder, 0) + (int64_t)encoder->head_length;
     enum skybook_status status = SKYBOOK_OK;
     int64_t known = 0;
-    for (uint32_t part = 0, stop = 0; part < 3 && stop < search->count; part++) {
+    for (uint32_t part = 0, stop = 0; stop < search->count; part++) {
         int64_t share = budget - fixed;
         if (known > 0) { /* what packets add */
             share = share * known / at_least_1(skybook_planned_total(encoder, 0) - fixed);
         }
         const uint32_t before = stop;
-        stop = skybook_part(search, part);
+        stop = skybook_part(search, encoder->form.bands, part);
         const uint32_t first = skybook_choose(search, before, stop, share);
         for (uint32_t i = first; i < before; i++) {
             known -= search->sizes[search->order[i]];

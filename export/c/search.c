@@ -4,6 +4,7 @@
 #include "parts.h"
 
 #define FEW 16 /* tiles up to which the budget is used to the last tile */
+#define FEW_BANDS 4 /* of more the guess is worth less, so an eighth of the tiles is tried first */
 #define NEAR 2 /* codes by which those of two parts may differ */
 
 static uint32_t common_divisor(uint32_t a, uint32_t b)
@@ -44,11 +45,13 @@ void skybook_begin_search(struct skybook_search *search)
     }
 }
 
-/* Where part 0, 1, 2 of the tiles in order ends; they are coded one part after the other. */
-uint32_t skybook_part(const struct skybook_search *search, uint32_t part)
+/* Where a part of the tiles in order, of so many bands, ends; they are coded one part after the other,
+ * up to the last tile. Of many bands none come after the first part, so that it may be chosen for anew. */
+uint32_t skybook_part(const struct skybook_search *search, uint32_t bands, uint32_t part)
 {
-    static const uint32_t divisors[3] = {8, 2, 1};
-    return search->count <= FEW ? search->count : search->count / divisors[part];
+    static const uint8_t divisors[3][4] = {{1, 1, 1, 1}, {8, 2, 1, 1}, {8, 8, 2, 1}};
+    const uint32_t many = bands > FEW_BANDS ? 2 : 0, some = search->count > FEW ? 1 : 0;
+    return search->count / divisors[many > 0 ? many : some][part];
 }
 
 /* The largest number that skybook_go_to takes: all tiles at the coarsest code. */
@@ -118,7 +121,7 @@ uint32_t skybook_choose(struct skybook_search *search, uint32_t first, uint32_t 
         code = finest_within(totals, free);
         first = 0;
     }
-    search->common = code;
+    search->common = first < stop ? code : search->common;
     int64_t rest = free - totals[code];
     for (uint32_t i = first; i < stop; i++) {
         const uint32_t tile = search->order[i];

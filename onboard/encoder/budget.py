@@ -125,7 +125,8 @@ class Settling:
     def open(cls, windows: RateWindows, numbers: range, budget: int) -> "Settling":
         """Begin, with nothing looked at."""
         tiles = windows.analysed.tiles(numbers)
-        search = Search.of(windows.guess(tiles), windows.finest(tiles))
+        guess, finest = windows.guess(tiles), windows.finest(tiles)
+        search = Search.of(guess, finest, windows.coder.bands)
         fixed = windows.cost(numbers, {}, 0)[0] + len(windows.framing.head)
         return cls(windows, numbers, budget, fixed, tiles, search, {})
 

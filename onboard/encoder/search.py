@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from onboard.codec.tile import STEPS, Steps
 
 FEW = 16
+_FEW_BANDS = 4
 _NEAR = 2
 """Codes by which the steps of two parts may differ."""
 _UNKNOWN = -1
@@ -30,6 +31,7 @@ class Search:
         sizes: (tiles,) bytes that tiles take at their steps; -1 where not known.
         thrift: (tiles,) how thriftily each is quantised at its step.
         common: step code, or one more than it, chosen last for tiles of which none was known.
+        tries: whether an eighth of the tiles is tried first, however few they are.
     """
 
     guess: NDArray[np.int64]
@@ -39,25 +41,35 @@ class Search:
     thrift: NDArray[np.int64]
     _before: tuple[Steps, NDArray[np.int64]]
     common: int = 0
+    tries: bool = False
 
     @classmethod
-    def of(cls, guess: NDArray[np.int64], finest: Steps) -> "Search":
-        """Begin a search."""
+    def of(cls, guess: NDArray[np.int64], finest: Steps, bands: int) -> "Search":
+        """Begin a search; the more bands a tile has, the less its guess is worth."""
         sizes, before_steps, before_sizes = (np.full(len(guess), _UNKNOWN) for _ in range(3))
         thrift = np.zeros(len(guess), np.int64)
-        return cls(guess, finest, finest.copy(), sizes, thrift, (before_steps, before_sizes))
+        before, tries = (before_steps, before_sizes), bands > _FEW_BANDS
+        return cls(guess, finest, finest.copy(), sizes, thrift, before, tries=tries)
 
     def copy(self) -> "Search":
         """Return a search that goes on from here by itself."""
         before = self._before[0].copy(), self._before[1].copy()
         steps, sizes, thrift = self.steps.copy(), self.sizes.copy(), self.thrift.copy()
-        return Search(self.guess, self.finest, steps, sizes, thrift, before, self.common)
+        found = self.guess, self.finest, steps, sizes, thrift, before, self.common, self.tries
+        return Search(*found)
 
     def parts(self) -> Iterator[NDArray[np.int64]]:
-        """Yield the tiles to be quantised one part after the other: an eighth, to a half, all."""
+        """Yield the tiles to be quantised one part after the other: an eighth, to a half, all.
+
+        Where they are tried, none come after the eighth, so that it may be chosen for anew.
+        """
         count = len(self.steps)
         order = _scattered(count)
-        stops = [count] if self.is_small else [count // 8, count // 2, count]
+        stops = [count // 8, count // 2, count]
+        if self.tries:
+            stops.insert(0, stops[0])
+        elif self.is_small:
+            stops = [count]
         first = 0
         for stop in stops:
             yield order[first:stop]
@@ -70,7 +82,7 @@ class Search:
         or too large, the tiles of earlier parts are chosen for anew, and share with all.
 
         Args:
-            part: tiles to choose for, of those that have none.
+            part: tiles to choose for, of those that have none; there may be none.
             budget: bytes of the window's tiles.
 
         Returns:
@@ -92,7 +104,8 @@ class Search:
             free = max(budget, 0) * bits // bytes_
             step = _finest_within(totals, free)
             part = _scattered(len(self.steps))[: len(known) + len(part)]
-        self.steps[part] = self.common = step
+        self.steps[part] = step
+        self.common = step if len(part) else self.common
         if step:
             more = self.guess[part, step - 1] - self.guess[part, step]
             finer = int(np.searchsorted(np.cumsum(more), free - int(totals[step]), side="right"))
