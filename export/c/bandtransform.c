@@ -48,10 +48,13 @@ static uint32_t first_greatest(const int64_t scores[256])
 void skybook_turn(skybook_square basis, uint32_t bands, uint32_t one, uint32_t other,
                   const int64_t form[3])
 {
+    /* Forms take 26 bits: as they are known to fit 32, products are made of half as many parts. */
+    const int32_t pp = (int32_t)form[0], pq = (int32_t)form[1], qq = (int32_t)form[2];
     int64_t scores[256];
     for (uint32_t t = 0; t < 256; t++) {
         const int32_t c = skybook_cosines[t], s = skybook_sines[t];
-        scores[t] = form[0] * (c * c) + form[1] * (2 * c * s) + form[2] * (s * s);
+        const int32_t cc = c * c, cs = 2 * c * s, ss = s * s;
+        scores[t] = (int64_t)pp * cc + (int64_t)pq * cs + (int64_t)qq * ss;
     }
     const uint32_t t = first_greatest(scores);
     const int64_t c = skybook_cosines[t], s = skybook_sines[t];
