@@ -111,12 +111,28 @@ enum skybook_status skybook_check_values(struct skybook_encoder *encoder,
 /* boundedmarks.c: which of a range of samples are marked, and how many before. */
 void skybook_clear_marks(struct skybook_work *work, uint32_t count);
 void skybook_mark(struct skybook_work *work, uint32_t place);
+void skybook_pack_marks(struct skybook_work *work, const uint8_t *marked, uint32_t count);
 void skybook_count_marks(struct skybook_work *work, uint32_t count);
-uint32_t skybook_marks_before(const struct skybook_work *work, uint32_t place);
-bool skybook_is_marked(const struct skybook_work *work, uint32_t place);
 uint32_t skybook_mark_up_to(const struct skybook_work *work, uint32_t place);
 uint32_t skybook_mark_from(const struct skybook_work *work, uint32_t place, uint32_t count);
-uint32_t skybook_marks_of_word(uint32_t word);
+#define SKYBOOK_WORD_OF_MARKS 32u
+static inline bool skybook_is_marked(const struct skybook_work *work, uint32_t place)
+{
+    return (work->layer.found[place / SKYBOOK_WORD_OF_MARKS] >> place % SKYBOOK_WORD_OF_MARKS & 1u) != 0;
+}
+static inline uint32_t skybook_marks_of_word(uint32_t word)
+{
+    word -= word >> 1 & 0x55555555u;
+    word = (word & 0x33333333u) + (word >> 2 & 0x33333333u);
+    word = (word + (word >> 4)) & 0x0F0F0F0Fu;
+    return word * 0x01010101u >> 24;
+}
+static inline uint32_t skybook_marks_before(const struct skybook_work *work, uint32_t place)
+{
+    const uint32_t below = ((uint32_t)1 << place % SKYBOOK_WORD_OF_MARKS) - 1u;
+    return work->scratch.bounded.fit.before[place / SKYBOOK_WORD_OF_MARKS] +
+           skybook_marks_of_word(work->layer.found[place / SKYBOOK_WORD_OF_MARKS] & below);
+}
 
 /* boundedloop.c: predict a band; the residuals go to the symbols. Both give the sum of what coefficients
  * leave of its values, at pixels that are fitted to; predicting only where there is no bound. */

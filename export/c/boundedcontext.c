@@ -186,13 +186,25 @@ static inline uint32_t symbol_of(int32_t residual)
     return place < 2 * SKYBOOK_BOUNDED_SMALL ? skybook_bounded_small[place] : skybook_symbol_of(residual);
 }
 
+/* Where the rows of the tables begin for the sums of a row of pixels, whole blocks of them. */
+static void find_rows(uint32_t *restrict rows, const int32_t *restrict sums, uint32_t count)
+{
+    for (uint32_t first = 0; first < count; first += SKYBOOK_BLOCK) {
+        for (uint32_t i = 0; i < SKYBOOK_BLOCK; i++) {
+            rows[first + i] = level_of(sums[first + i]) * SKYBOOK_ROW;
+        }
+    }
+}
+
 /* Give the residuals of a row their symbols; what they cost. */
 static uint32_t put_symbols(uint32_t *restrict symbols, const int32_t *restrict sums, uint32_t count)
 {
     uint32_t cost = 0; /* of 128 pixels at most */
+    uint32_t rows[SKYBOOK_LARGEST_TILE + SKYBOOK_BLOCK];
+    find_rows(rows, sums, count);
     for (uint32_t col = 0; col < count; col++) {
         const int32_t residual = (int16_t)(symbols[col] & 0xFFFFu);
-        const uint32_t row = level_of(sums[col]) * SKYBOOK_ROW + symbol_of(residual);
+        const uint32_t row = rows[col] + symbol_of(residual);
         cost += skybook_bounded_costs[row];
         symbols[col] |= row << SKYBOOK_ROW_PLACE;
     }
@@ -206,7 +218,10 @@ static uint32_t put_symbols_between(uint32_t *restrict symbols, const int32_t *r
     uint32_t cost = 0;
     for (uint32_t col = 0; col < count; col++) {
         if (gaps[col] == 0) {
-            cost += put_symbols(&symbols[col], &sums[col], 1);
+            const int32_t residual = (int16_t)(symbols[col] & 0xFFFFu);
+            const uint32_t row = level_of(sums[col]) * SKYBOOK_ROW + symbol_of(residual);
+            cost += skybook_bounded_costs[row];
+            symbols[col] |= row << SKYBOOK_ROW_PLACE;
         } else {
             symbols[col] = SKYBOOK_NO_SYMBOL << SKYBOOK_ROW_PLACE;
         }

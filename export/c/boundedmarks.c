@@ -3,7 +3,7 @@
 
 #if SKYBOOK_BOUNDED
 
-#define WORD 32u
+#define WORD SKYBOOK_WORD_OF_MARKS
 
 void skybook_clear_marks(struct skybook_work *work, uint32_t count)
 {
@@ -17,9 +17,16 @@ void skybook_mark(struct skybook_work *work, uint32_t place)
     work->layer.found[place / WORD] |= (uint32_t)1 << place % WORD;
 }
 
-bool skybook_is_marked(const struct skybook_work *work, uint32_t place)
+/* Marks from bytes that are 0 or 1, a whole number of words. */
+void skybook_pack_marks(struct skybook_work *work, const uint8_t *marked, uint32_t count)
 {
-    return (work->layer.found[place / WORD] >> place % WORD & 1u) != 0;
+    for (uint32_t place = 0; place < count; place += WORD) {
+        uint32_t word = 0;
+        for (uint32_t i = 0; i < WORD; i++) {
+            word |= (uint32_t)marked[place + i] << i;
+        }
+        work->layer.found[place / WORD] = word;
+    }
 }
 
 /* The last mark up to a place; the first place is marked. */
@@ -49,14 +56,6 @@ uint32_t skybook_mark_from(const struct skybook_work *work, uint32_t place, uint
     return word == 0 ? count : WORD * number + skybook_highest_bit(word & (0u - word));
 }
 
-uint32_t skybook_marks_of_word(uint32_t word)
-{
-    word -= word >> 1 & 0x55555555u;
-    word = (word & 0x33333333u) + (word >> 2 & 0x33333333u);
-    word = (word + (word >> 4)) & 0x0F0F0F0Fu;
-    return word * 0x01010101u >> 24;
-}
-
 /* Count the marks before each word of `count` marks; in all there are fewer than 65,537. */
 void skybook_count_marks(struct skybook_work *work, uint32_t count)
 {
@@ -65,14 +64,6 @@ void skybook_count_marks(struct skybook_work *work, uint32_t count)
         work->scratch.bounded.fit.before[i] = (uint16_t)(sum & 0xFFFFu);
         sum += skybook_marks_of_word(work->layer.found[i]);
     }
-}
-
-/* Marks before a place. */
-uint32_t skybook_marks_before(const struct skybook_work *work, uint32_t place)
-{
-    const uint32_t below = ((uint32_t)1 << place % WORD) - 1u;
-    return work->scratch.bounded.fit.before[place / WORD] +
-           skybook_marks_of_word(work->layer.found[place / WORD] & below);
 }
 
 #endif

@@ -12,6 +12,9 @@
 #define MOST_BITS 400u
 #define LARGEST_SAMPLE 65535
 
+/* There is room to mark all samples of as many stretches. */
+typedef char skybook_marks_fit[SKYBOOK_KNOWN >= STRETCH * SKYBOOK_MOST_STRETCHES ? 1 : -1];
+
 /* Steps of patterns of a stretch, and where they begin: none, each fourth, third, second, all. */
 static const uint8_t steps[PATTERNS] = {0, 4, 4, 4, 4, 3, 3, 3, 2, 2, 1};
 static const uint8_t firsts[PATTERNS] = {0, 0, 1, 2, 3, 0, 1, 2, 0, 1, 0};
@@ -56,45 +59,55 @@ static void add_sample(struct range *range, uint32_t sample)
     range->bits |= sample;
 }
 
-/* Go over a row of which all samples have data; values are less 32768, as wide as they are held. */
-static void add_samples(struct range *range, const uint16_t *restrict samples, uint32_t count)
-{
+/* The same of every BLOCK-th sample, each for itself: less 32768, as wide as they are held. */
+struct ranges {
     int16_t least[SKYBOOK_BLOCK], largest[SKYBOOK_BLOCK];
     uint16_t bits[SKYBOOK_BLOCK];
-    uint32_t first = 0;
-    for (uint32_t i = 0; i < SKYBOOK_BLOCK; i++) {
-        least[i] = INT16_MAX;
-        largest[i] = INT16_MIN;
-        bits[i] = 0;
-    }
-    for (; first + SKYBOOK_BLOCK <= count; first += SKYBOOK_BLOCK) {
+};
+
+/* Go over whole blocks of a row of which all samples have data. */
+static void add_blocks(struct ranges *restrict all, const uint16_t *restrict samples, uint32_t count)
+{
+    for (uint32_t first = 0; first < count; first += SKYBOOK_BLOCK) {
         for (uint32_t i = 0; i < SKYBOOK_BLOCK; i++) {
             const int16_t sample = (int16_t)(samples[first + i] ^ 0x8000u);
-            least[i] = sample < least[i] ? sample : least[i];
-            largest[i] = sample > largest[i] ? sample : largest[i];
-            bits[i] |= samples[first + i];
+            all->least[i] = sample < all->least[i] ? sample : all->least[i];
+            all->largest[i] = sample > all->largest[i] ? sample : all->largest[i];
+            all->bits[i] |= samples[first + i];
         }
     }
-    for (uint32_t i = 0; i < SKYBOOK_BLOCK && first > 0; i++) {
-        add_sample(range, (uint32_t)(least[i] + 32768));
-        add_sample(range, (uint32_t)(largest[i] + 32768));
-        range->bits |= bits[i];
+}
+
+/* The range of a tile of whole blocks of which all samples have data. */
+static struct range range_of_blocks(const struct skybook_plane *plane)
+{
+    struct range range = {65535, 0, 0};
+    struct ranges all;
+    for (uint32_t i = 0; i < SKYBOOK_BLOCK; i++) {
+        all.least[i] = INT16_MAX;
+        all.largest[i] = INT16_MIN;
+        all.bits[i] = 0;
     }
-    for (; first < count; first++) {
-        add_sample(range, samples[first]);
+    for (uint32_t row = 0; row < plane->rows; row++) {
+        add_blocks(&all, samples_of(plane, row), plane->cols);
     }
+    for (uint32_t i = 0; i < SKYBOOK_BLOCK; i++) {
+        add_sample(&range, (uint32_t)(all.least[i] + 32768));
+        add_sample(&range, (uint32_t)(all.largest[i] + 32768));
+        range.bits |= all.bits[i];
+    }
+    return range;
 }
 
 static struct range range_of(const struct skybook_bounded *own, const struct skybook_plane *plane)
 {
     struct range range = {65535, 0, 0};
+    if (is_whole(own, plane) && plane->cols % SKYBOOK_BLOCK == 0) {
+        return range_of_blocks(plane);
+    }
     for (uint32_t row = 0; row < plane->rows; row++) {
         const uint16_t *samples = samples_of(plane, row);
         const uint8_t *gaps = gaps_of(plane, row);
-        if (is_whole(own, plane)) {
-            add_samples(&range, samples, plane->cols);
-            continue;
-        }
         for (uint32_t col = 0; col < plane->cols; col++) {
             if (gaps[col] == 0) {
                 add_sample(&range, samples[col]);
@@ -157,6 +170,25 @@ static uint8_t fitting(const struct skybook_work *work, uint32_t stretch)
     return pattern;
 }
 
+/* Mark the samples that occur among so many from `least` on: first a byte each, so that none waits for
+ * another that is marked beside it. */
+static void mark_samples(struct skybook_work *work, const struct skybook_plane *plane, uint32_t least,
+                         uint32_t count)
+{
+    uint8_t *marked = work->known;
+    memset(marked, 0, count);
+    for (uint32_t row = 0; row < plane->rows; row++) {
+        const uint16_t *samples = samples_of(plane, row);
+        const uint8_t *gaps = gaps_of(plane, row);
+        for (uint32_t col = 0; col < plane->cols; col++) {
+            const uint32_t place = samples[col] - least; /* without data perhaps beyond; then the least */
+            const uint32_t counts = (place < count) & (gaps[col] == 0);
+            marked[counts != 0 ? place : 0] = 1;
+        }
+    }
+    skybook_pack_marks(work, marked, count);
+}
+
 /* Leave out what does not occur, where that saves bits. */
 static void leave_gaps(struct skybook_work *work, const struct skybook_plane *plane, uint32_t least)
 {
@@ -165,16 +197,7 @@ static void leave_gaps(struct skybook_work *work, const struct skybook_plane *pl
     if (count > SKYBOOK_MOST_STRETCHES) {
         return;
     }
-    skybook_clear_marks(work, count * STRETCH);
-    for (uint32_t row = 0; row < plane->rows; row++) {
-        const uint16_t *samples = samples_of(plane, row);
-        const uint8_t *gaps = gaps_of(plane, row);
-        for (uint32_t col = 0; col < plane->cols; col++) {
-            if (gaps[col] == 0) {
-                skybook_mark(work, samples[col] - least);
-            }
-        }
-    }
+    mark_samples(work, plane, least, count * STRETCH);
     uint32_t present = 0;
     for (uint32_t i = 0; i < 2 * count; i++) {
         present += skybook_marks_of_word(work->layer.found[i]);
@@ -183,11 +206,12 @@ static void leave_gaps(struct skybook_work *work, const struct skybook_plane *pl
         return;
     }
     uint32_t need = HEAD_BITS + PATTERN_BITS + count, saved = 0, most_saved = 0;
+    uint16_t saved_by[SKYBOOK_MOST_STRETCHES];
     for (uint32_t i = 0; i < count; i++) {
         scale->patterns[i] = fitting(work, i);
         need += i > 0 && scale->patterns[i] != scale->patterns[i - 1] ? PATTERN_BITS : 0;
-        const uint32_t of_sample = saved_by_step[steps[scale->patterns[i]]];
-        most_saved = of_sample > most_saved ? of_sample : most_saved;
+        saved_by[i] = saved_by_step[steps[scale->patterns[i]]];
+        most_saved = saved_by[i] > most_saved ? saved_by[i] : most_saved;
     }
     if (need > MOST_BITS || most_saved == 0) {
         return;
@@ -197,8 +221,7 @@ static void leave_gaps(struct skybook_work *work, const struct skybook_plane *pl
         const uint8_t *gaps = gaps_of(plane, row);
         for (uint32_t col = 0; col < plane->cols; col++) {
             if (gaps[col] == 0) {
-                const uint32_t stretch = (samples[col] - least) / STRETCH;
-                saved += saved_by_step[steps[scale->patterns[stretch]]];
+                saved += saved_by[(samples[col] - least) / STRETCH];
             }
         }
     }
@@ -362,12 +385,18 @@ static void put_row(const struct skybook_work *work, const struct skybook_plane 
         }
         return;
     }
+    if (scale->kind == SCALE_STRETCHES) {
+        for (uint32_t col = 0; col < plane->cols; col++) {
+            const uint32_t away = (samples[col] - least) & 0xFFFFu;
+            const uint32_t value = skybook_marks_before(work, away < scale->marks ? away : 0);
+            values[col] = (int16_t)((int32_t)(value & 0xFFFFu) - 32768);
+        }
+        return;
+    }
     for (uint32_t col = 0; col < plane->cols; col++) {
         const uint32_t away = (samples[col] - least) & 0xFFFFu;
         uint32_t value = 0;
-        if (scale->kind == SCALE_STRETCHES) {
-            value = skybook_marks_before(work, away % scale->marks);
-        } else if (scale->kind == SCALE_CELLS) {
+        if (scale->kind == SCALE_CELLS) {
             value = cell_of(work, away);
         } else {
             value = away / step - ((int32_t)away > hole ? 1u : 0u);
@@ -440,6 +469,21 @@ static uint32_t count_beyond(const uint16_t *samples, const int16_t *values, uin
     return found;
 }
 
+/* How many of a row's samples have another value among stretches. */
+static uint32_t count_misplaced(const struct skybook_work *work, const uint16_t *samples,
+                                const int16_t *values, uint32_t count, uint32_t least)
+{
+    uint32_t found = 0;
+    for (uint32_t col = 0; col < count; col++) {
+        const uint32_t place = (samples[col] - least) & 0xFFFFu;
+        const uint32_t value = (uint32_t)(values[col] + 32768);
+        const uint32_t beyond = place >= work->scratch.bounded.scale.marks;
+        const uint32_t unmarked = !skybook_is_marked(work, place);
+        found += beyond | unmarked | (skybook_marks_before(work, place) != value);
+    }
+    return found;
+}
+
 enum skybook_status skybook_check_values(struct skybook_encoder *encoder,
                                          const struct skybook_plane *plane,
                                          const struct skybook_bound *bound)
@@ -450,8 +494,9 @@ enum skybook_status skybook_check_values(struct skybook_encoder *encoder,
     const struct skybook_options *options = &encoder->options;
     const int32_t lift = lift_of(plane), nodata = nodata_of(options);
     const int32_t most = bound->root > 0 ? 0 : bound->each[bound->count > 1 ? plane->band : 0];
-    const bool plain = scale->kind == SCALE_PLAIN && bound->root == 0 && is_whole(own, plane) &&
-                       (!options->has_nodata || most == 0);
+    const bool whole = bound->root == 0 && is_whole(own, plane) && (!options->has_nodata || most == 0);
+    const bool plain = whole && scale->kind == SCALE_PLAIN;
+    const bool stretches = whole && scale->kind == SCALE_STRETCHES;
     uint64_t lines = 0, sum = 0;
     uint32_t wrong = 0;
     skybook_count_marks(work, scale->marks);
@@ -463,6 +508,10 @@ enum skybook_status skybook_check_values(struct skybook_encoder *encoder,
         sum += skybook_words(values, 2 * (size_t)plane->cols);
         if (plain) {
             wrong += count_beyond(samples, values, plane->cols, scale->least + lift + 32768, most);
+            continue;
+        }
+        if (stretches) {
+            wrong += count_misplaced(work, samples, values, plane->cols, (uint32_t)(scale->least + lift));
             continue;
         }
         const uint8_t *gaps = gaps_of(plane, row);

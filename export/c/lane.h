@@ -6,6 +6,13 @@
 
 #define SKYBOOK_LANE_START 65536u
 
+/* Tells the compiler that a condition is as often true as not, so that it makes no branch of it. */
+#if (defined(__clang__) && __clang_major__ >= 11) || (!defined(__clang__) && defined(__GNUC__) && __GNUC__ >= 9)
+#define SKYBOOK_TOSS_UP(condition) __builtin_expect_with_probability((condition) != 0, 1, 0.5)
+#else
+#define SKYBOOK_TOSS_UP(condition) (condition)
+#endif
+
 struct skybook_lane {
     uint32_t state;
     uint8_t *first; /* byte of it */
@@ -33,10 +40,10 @@ static inline size_t skybook_end_lane(struct skybook_lane *lane, size_t size)
 }
 
 /* Write the low bytes of a state that would become too large. Which symbol makes it so is hard to foretell,
- * so they are written in any case. */
-static inline void skybook_make_room(struct skybook_lane *lane, uint32_t frequency)
+ * so they are written in any case. Where it is known that they fit, as `roomy` says, nobody looks. */
+static inline void skybook_make_room(struct skybook_lane *lane, uint32_t frequency, bool roomy)
 {
-    const uint32_t spills = lane->state >> 20 >= frequency, fits = lane->free >= 2;
+    const uint32_t spills = lane->state >> 20 >= frequency, fits = roomy || lane->free >= 2;
     const uint32_t moved = 2 * (spills & fits);
     if (fits) {
         lane->first[-2] = (uint8_t)(lane->state >> 8 & 255u);
@@ -45,24 +52,25 @@ static inline void skybook_make_room(struct skybook_lane *lane, uint32_t frequen
     lane->full |= (spills & (fits ^ 1u)) != 0;
     lane->first -= moved;
     lane->free -= moved;
-    lane->state >>= 16 * spills;
+    lane->state = SKYBOOK_TOSS_UP(spills) ? lane->state >> 16 : lane->state;
 }
 
 /* Put a symbol, before all that were put before. The state is below 2^20 times its frequency f, so its
  * product with the inverse of f, 2^44 / f rounded up, fits 64 bits. Above bit 44 that is the quotient: it
  * is too large by less than f / 2^24, so by less than 1 / f. */
-static inline void skybook_put_symbol(struct skybook_lane *lane, uint32_t start, uint32_t frequency)
+static inline void skybook_put_symbol(struct skybook_lane *lane, uint32_t start, uint32_t frequency,
+                                      bool roomy)
 {
-    skybook_make_room(lane, frequency);
+    skybook_make_room(lane, frequency, roomy);
     const uint32_t quotient = (uint32_t)((uint64_t)lane->state * skybook_inverses[frequency] >> 44);
     lane->state += quotient * (4096u - frequency) + start;
 }
 
 /* Put a number of 1 to 12 bits. */
-static inline void skybook_put_raw(struct skybook_lane *lane, uint32_t value, uint32_t bits)
+static inline void skybook_put_raw(struct skybook_lane *lane, uint32_t value, uint32_t bits, bool roomy)
 {
     const uint32_t width = 12u - bits, frequency = 1u << width;
-    skybook_make_room(lane, frequency);
+    skybook_make_room(lane, frequency, roomy);
     lane->state = (lane->state >> width << 12 | (lane->state & (frequency - 1u))) + (value << width);
 }
 

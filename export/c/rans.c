@@ -4,14 +4,15 @@
 #define ESCAPE 63
 #define LARGEST 31
 #define ROWS (1u << SKYBOOK_ROW_BITS)
+#define MOST_BYTES 8u /* of a residual: of an escape, of 16 bits in two numbers, and of low bits */
 
 static int32_t residual_of(uint32_t symbol)
 {
     return (int32_t)symbol >> SKYBOOK_ROW_BITS;
 }
 
-/* Put a residual; false if it is so large that no escape can tell it. */
-static inline bool put_residual(struct skybook_lane *lane, int32_t residual, uint32_t row)
+/* Put a residual; false if it is so large that no escape can tell it. `roomy`: MOST_BYTES are free. */
+static inline bool put_residual(struct skybook_lane *lane, int32_t residual, uint32_t row, bool roomy)
 {
     const unsigned shift = skybook_shifts[row % SKYBOOK_LEVELS];
     const int32_t high = residual >> shift;
@@ -20,25 +21,32 @@ static inline bool put_residual(struct skybook_lane *lane, int32_t residual, uin
     uint32_t symbol = place < ESCAPE ? place : ESCAPE;
     symbol = starts[symbol] == starts[symbol + 1] ? ESCAPE : symbol;
     if (shift > 0) {
-        skybook_put_raw(lane, (uint32_t)residual & ((1u << shift) - 1u), shift);
+        skybook_put_raw(lane, (uint32_t)residual & ((1u << shift) - 1u), shift, roomy);
     }
     if (symbol == ESCAPE) {
         const int32_t value = high + 32768;
         if (value < 0 || value > 65535) {
             return false;
         }
-        skybook_put_raw(lane, (uint32_t)(value & 255), 8);
-        skybook_put_raw(lane, (uint32_t)(value >> 8), 8);
+        skybook_put_raw(lane, (uint32_t)(value & 255), 8, roomy);
+        skybook_put_raw(lane, (uint32_t)(value >> 8), 8, roomy);
     }
-    skybook_put_symbol(lane, starts[symbol], (uint32_t)starts[symbol + 1] - starts[symbol]);
+    skybook_put_symbol(lane, starts[symbol], (uint32_t)starts[symbol + 1] - starts[symbol],
+                       roomy);
     return true;
 }
 
 size_t skybook_lane(const uint32_t *symbols, size_t count, uint8_t *buffer, size_t size)
 {
     struct skybook_lane lane = skybook_begin_lane(buffer, size);
-    for (size_t i = count; i > 0 && !lane.full; i--) {
-        if (!put_residual(&lane, residual_of(symbols[i - 1]), symbols[i - 1] % ROWS)) {
+    size_t i = count;
+    for (; i > 0 && lane.free >= MOST_BYTES; i--) {
+        if (!put_residual(&lane, residual_of(symbols[i - 1]), symbols[i - 1] % ROWS, true)) {
+            return SKYBOOK_NO_LANE;
+        }
+    }
+    for (; i > 0 && !lane.full; i--) {
+        if (!put_residual(&lane, residual_of(symbols[i - 1]), symbols[i - 1] % ROWS, false)) {
             return SKYBOOK_NO_LANE;
         }
     }

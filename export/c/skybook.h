@@ -264,7 +264,7 @@ struct skybook_work {
         uint8_t packet[SKYBOOK_PACKET_BYTES]; /* being formed, or a lane */
     } room;
     int32_t dc[SKYBOOK_SAMPLES / 64];
-    uint8_t known[SKYBOOK_KNOWN]; /* sizes, sums of neighbours, DC slopes */
+    uint8_t known[SKYBOOK_KNOWN]; /* sizes, sums of neighbours, DC slopes; which samples occur */
     uint8_t wide[SKYBOOK_CHANNELS]; /* number from 1 of a channel that has upper bits, else 0 */
     bool active[SKYBOOK_PLANES + 1]; /* whether any of a plane is not 0; the last never is */
     union {
