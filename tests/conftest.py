@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from export.csource import write as csource
+from export.csource.library import build_library
 from ground.scene import Scene
 from ground.scenes.procedural import procedural
 from onboard import bundle as bundles
@@ -24,6 +26,8 @@ from tests.commands import LONGEST, ROOT, Commands
 
 os.environ["PYTHONPATH"] = str(ROOT)
 """Processes that tests start load this tree, whatever is installed."""
+os.environ["SKYBOOK_ENGINES"] = "no library is here"
+"""Tests run on numpy, whatever is built, unless they say otherwise."""
 SHARED = ROOT.parent / "shared" / "data"
 """Real imagery, where there is some beside the project."""
 NAME = "corsa-2level-1024"
@@ -74,6 +78,19 @@ def c_sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the sources of the encoder of `skybook` in C."""
     found = tmp_path_factory.mktemp("c")
     csource.write(bundles.load("skybook"), found)
+    return found
+
+
+@pytest.fixture(scope="session")
+def engine_c(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the library of `skybook` for engine `c`."""
+    if shutil.which("cc") is None:
+        pytest.skip("no C compiler is installed: engine c is not built")
+    found = tmp_path_factory.mktemp("engine")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SKYBOOK_ENGINES", str(found))
+        patch.setenv("CFLAGS", "-O0")
+        build_library(bundles.load("skybook"))
     return found
 
 

@@ -48,7 +48,9 @@ ARROWS: dict[str, str] = {
         "errors image engine link codec.agreement codec.tile codec.profile codec.bitpack codec.rans"
     ),
     "onboard.codec.lapped.read": "errors codec.tile codec.rans codec.lapped",
-    "onboard.codec.bounded": "errors link codec.agreement codec.tile codec.bound codec.rans",
+    "onboard.codec.bounded": (
+        "errors engine link codec.agreement codec.tile codec.bound codec.rans"
+    ),
     "onboard.codec.bounded.read": "errors codec.bound codec.rans codec.bounded",
     "onboard.codec.kinds": "errors codec.bound codec.tile codec.corsa codec.lapped codec.bounded",
     "onboard.bundle": (

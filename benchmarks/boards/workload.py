@@ -169,7 +169,7 @@ def _coded_share(codec: LappedCodec) -> float:
     """Return the share of latents coded, of the golden tiles at the step that gives `RATIO`."""
     samples = np.stack([t.samples for t in codec.golden if t.samples.shape[0] == codec.bands])
     present = np.ones((len(samples), *samples.shape[2:]), np.bool_)
-    coder = codec.open()
+    coder = codec.open_planes()
     prepared = coder.prepare(samples, present, (codec.tile, codec.tile))
     most = 16 * samples.size / RATIO * BIT
     low, high = int(coder.finest(prepared).max()), STEPS - 1

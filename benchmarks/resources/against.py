@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.machine import last_line, run
 from benchmarks.resources.crun import BUILD_LIMIT, make
-from benchmarks.resources.runtimes import C, Job
+from benchmarks.resources.runtimes import ENGINE_C, C, Job
 from benchmarks.resources.timing import RATIO, Task
 from benchmarks.resources.worker import Worker, cpus
 from onboard.errors import SkybookError, UsageError
@@ -60,17 +60,24 @@ def previous_tasks(job: Job) -> Iterator[dict[str, Task]]:
 
 
 def of_c(seconds: Mapping[str, Sequence[float]]) -> dict[str, dict[str, Any]]:
-    """Return how fast the C encoder is beside HTJ2K and its older version.
+    """Return how fast the C encoder is beside HTJ2K and its older version, engine `c` beside it.
 
     Args:
         seconds: seconds of the runs of each task, in turn.
 
     Returns:
-        Of `c` and `c_trellis`, as far as measured: the medians of ratios run by run.
+        Of `c`, `c_trellis`, `engine_c` and `engine_c_trellis`, as far as measured: the medians of
+        ratios run by run.
     """
-    found: dict[str, dict[str, Any]] = {"c": {}, "c_trellis": {}}
-    for key, task in (("c", C), ("c_trellis", TRELLIS)):
-        rivals = {"speed_over_htj2k": "htj2k", "speed_over_previous": f"{PREVIOUS}_{task}"}
+    over_c = {"speed_over_htj2k": "htj2k"}
+    compared = {
+        "c": (C, over_c | {"speed_over_previous": f"{PREVIOUS}_{C}"}),
+        "c_trellis": (TRELLIS, over_c | {"speed_over_previous": f"{PREVIOUS}_{TRELLIS}"}),
+        "engine_c": (ENGINE_C, {"speed_over_c": C}),
+        "engine_c_trellis": (f"trellis_{ENGINE_C}", {"speed_over_c": TRELLIS}),
+    }
+    found: dict[str, dict[str, Any]] = {key: {} for key in compared}
+    for key, (task, rivals) in compared.items():
         for name, rival in rivals.items():
             if task in seconds and rival in seconds:
                 pairs = zip(seconds[rival], seconds[task], strict=True)

@@ -17,6 +17,7 @@ from benchmarks.machine import machine
 from benchmarks.resources.against import build_previous, of_c, previous_tasks
 from benchmarks.resources.crun import build
 from benchmarks.resources.runtimes import (
+    RUNTIMES,
     TFLITE_PYTHON,
     C,
     Job,
@@ -25,13 +26,13 @@ from benchmarks.resources.runtimes import (
     measure_runtime,
     model_bytes,
     open_runtimes,
+    runtime_of,
 )
 from benchmarks.resources.timing import RATIO, seconds_interleaved, speeds_of, spread_of
 from benchmarks.resources.worker import Worker, cpus
 from benchmarks.scenes import mosaic
 from ground.scene import raw_bytes
 from onboard.bundle import Bundle, find, load
-from onboard.engine.engines import ENGINES
 from onboard.errors import BundleError, SkybookError
 
 RUNS, QUICK_RUNS = 9, 3
@@ -140,7 +141,7 @@ def _measure_speed(job: Job, bundle: Bundle) -> dict[str, Any]:
         Worker("resources.rivals", "open_rivals", [job.name, job.image, cpus()[-1]]) as rivals,
         previous_tasks(job) as previous,
     ):
-        default, codecs = rivals.hello["engine"], rivals.hello["codecs"]
+        default, codecs = runtime_of(rivals.hello["engine"]), rivals.hello["codecs"]
         tasks = {engine: partial(worker.run, "encode") for engine, worker in workers.items()}
         others = [*(codec for codec in codecs if _runs(codec, codecs, bundle)), "decode"]
         along: dict[str, Any] = {}
@@ -148,7 +149,7 @@ def _measure_speed(job: Job, bundle: Bundle) -> dict[str, Any]:
             others.append("decode_trellis")
             along = {
                 f"trellis_{engine}": partial(workers[engine].run, "trellis")
-                for engine in (default, C)
+                for engine in dict.fromkeys((default, C))
                 if engine in workers
             }
         rival_tasks = {other: partial(rivals.run, other) for other in others}
@@ -168,7 +169,7 @@ def _measure_speed(job: Job, bundle: Bundle) -> dict[str, Any]:
         "tasks": {"encode": speeds_of(seconds[default], job.mpixel)} | speeds,
         "codecs": codecs,
         "runtimes": runtimes,
-        "engines": {engine: _short(runtimes[engine]) for engine in ENGINES},
+        "engines": {engine: _short(runtimes[engine]) for engine in RUNTIMES},
     }
 
 

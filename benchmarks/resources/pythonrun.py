@@ -18,6 +18,7 @@ PACKAGES = {
     "litert": "ai-edge-litert",
     "tflite": "tflite-runtime",
     "numpy": "numpy",
+    "c": "skybook",
 }
 
 

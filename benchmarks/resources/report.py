@@ -62,7 +62,9 @@ def _speeds(found: Found) -> Iterable[str]:
         if task in found["tasks"]:
             yield _speed(label.split(" (")[0], found["tasks"][task], bands)
     yield f"encode over OpenJPEG: {found['encode_speed_over_openjpeg']:.2f}"
-    for key, label in (("c", "C"), ("c_trellis", "C, trellis")):
+    labels = {"c": "C", "c_trellis": "C, trellis"}
+    labels |= {"engine_c": "engine c", "engine_c_trellis": "engine c, trellis"}
+    for key, label in labels.items():
         for name, speed in found[key].items():
             yield f"{label} {name.removeprefix('speed_').replace('_', ' ')}: {speed:.2f}"
 

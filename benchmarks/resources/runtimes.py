@@ -20,13 +20,17 @@ from onboard.engine.engines import ENGINES
 
 TFLITE_PYTHON = Path(".venv-tflite/bin/python")
 """Where the Python with tflite-runtime is looked for when nothing else is said."""
-C = "c"
+C, ENGINE_C = "c", "engine_c"
+"""The C program; the same from Python."""
+RUNTIMES = tuple(ENGINE_C if engine == C else engine for engine in ENGINES)
+"""Engines of Python, by names that are not the program's."""
 _NO_TILE = "the program codes whole rows of tiles, in a process that reads and writes files"
 _NO_ARENA = {
     "ort": "onnxruntime tells its arena through the C interface alone",
     "litert": "LiteRT's Python interface does not tell its arena",
     "tflite": "tflite-runtime's Python interface does not tell its arena",
     "numpy": "numpy has no arena: arrays come and go",
+    ENGINE_C: "engine c has no arena: arrays come and go, its library works in some of them",
 }
 
 
@@ -79,8 +83,18 @@ class Job:
         """Start a worker of a runtime on a CPU."""
         if engine == C:
             return Worker("resources.crun", "open_c", [str(self.program), self.image, RATIO, cpu])
-        given = [self.name, engine, self.image, RATIO, self.scale.tiles, cpu]
+        given = [self.name, engine_of(engine), self.image, RATIO, self.scale.tiles, cpu]
         return Worker("resources.pythonrun", "open_runtime", given, self.python(engine))
+
+
+def engine_of(runtime: str) -> str:
+    """Return the engine of a runtime of Python."""
+    return C if runtime == ENGINE_C else runtime
+
+
+def runtime_of(engine: str) -> str:
+    """Return the runtime of an engine."""
+    return ENGINE_C if engine == C else engine
 
 
 @contextmanager
@@ -93,7 +107,7 @@ def open_runtimes(job: Job) -> Iterator[tuple[dict[str, Worker], dict[str, dict[
     with ExitStack() as stack:
         workers: dict[str, Worker] = {}
         told: dict[str, dict[str, Any]] = {}
-        for engine in ENGINES:
+        for engine in RUNTIMES:
             worker = stack.enter_context(job.start(engine, cpus()[-1]))
             told[engine] = worker.hello
             if "reason" not in worker.hello:
@@ -195,6 +209,8 @@ def measure_memory(job: Job, engine: str, strip: str, budget: int | None) -> dic
         return measure_program(str(job.program), strip, RATIO)
     python = job.python(engine)
     idle = call("resources.pythonrun", "measure_idle", [], python)
-    found = call("resources.memory", "measure_memory", [job.name, strip, budget, engine], python)
+    found = call(
+        "resources.memory", "measure_memory", [job.name, strip, budget, engine_of(engine)], python
+    )
     over = found["peak_rss_mb"] - idle["idle_rss_mb"]
     return {**idle, **found, "peak_over_idle_mb": over}

@@ -16,6 +16,7 @@ from onboard.codec.corsa import coder as corsa
 from onboard.codec.corsa.frontend import AffineFrontEnd
 from onboard.codec.lapped import codec as lappedcodec
 from onboard.codec.lapped.coder import LappedTileCoder
+from onboard.codec.lapped.compiled.coder import CompiledTileCoder
 from onboard.codec.lapped.frontends.adaptive import AdaptiveFrontEnd
 from onboard.encoder import encoder, windows
 from onboard.link.packet import PacketOptions
@@ -28,9 +29,18 @@ STAGES: dict[str, tuple[tuple[Any, str], ...]] = {
         (AffineFrontEnd, "analyse"),
         (AffineFrontEnd, "normalise"),
     ),
-    "network": ((LappedTileCoder, "prepare"),),
-    "rate_search": ((LappedTileCoder, "guess"), (encoder, "within")),
-    "quantise": ((LappedTileCoder, "symbols"), (corsa, "quantise")),
+    "network": ((LappedTileCoder, "prepare"), (CompiledTileCoder, "prepare")),
+    "rate_search": (
+        (LappedTileCoder, "guess"),
+        (CompiledTileCoder, "guess"),
+        (CompiledTileCoder, "guess_error"),
+        (encoder, "within"),
+    ),
+    "quantise": (
+        (LappedTileCoder, "symbols"),
+        (CompiledTileCoder, "plan"),
+        (corsa, "quantise"),
+    ),
     "entropy": ((LappedTileCoder, "write"), (rans, "encode"), (corsa, "split_layers")),
     "pack": (
         (LappedTileCoder, "plan"),
@@ -40,8 +50,9 @@ STAGES: dict[str, tuple[tuple[Any, str], ...]] = {
     ),
 }
 """Where each stage happens; what a function calls of other stages counts there. `prepare` rounds
-and orders what the network gives, `within` searches the rate, `plan` cuts symbols to segments. What
-no stage names is `REST`: tiling, checks, sorting."""
+and orders what the network gives, `within` searches the rate, `plan` cuts symbols to segments.
+Engine `c` analyses a tile in one call, and quantises and codes it in another. What no stage names
+is `REST`: tiling, checks, sorting."""
 ENGINES = ((corsacodec, "open_session"), (lappedcodec, "open_plane_session"))
 LABELS = {
     "front_end": "front end: statistics, band transform, normalise",

@@ -60,8 +60,8 @@ static void move_up(uint32_t parts[256], uint64_t sums[256])
 
 /* Guess the bits of the tile in work at each step code, from how large its latents are. A dependent
  * tile takes what a plain one does that is some codes finer. */
-static void guess(const struct skybook_form *form, const struct skybook_work *work,
-                  const struct skybook_tile *tile, bool dependent, uint32_t bits[256])
+void skybook_guess_bits(const struct skybook_form *form, const struct skybook_work *work,
+                        const struct skybook_tile *tile, bool dependent, uint32_t bits[256])
 {
     uint32_t counts[SKYBOOK_GUESS_BINS], parts[256] = {0}, added = 0;
     uint64_t sums[256] = {0};
@@ -94,7 +94,8 @@ static enum skybook_status analyse(struct skybook_encoder *encoder, struct skybo
     const struct skybook_tile *tile = &by->tiles[column];
     const enum skybook_status status = skybook_analyse(by, column);
     if (status == SKYBOOK_OK && skybook_has_step(tile)) {
-        guess(&by->form, &by->work, tile, by->options.trellis, encoder->search.guess[column]);
+        skybook_guess_bits(&by->form, &by->work, tile, by->options.trellis,
+                           encoder->search.guess[column]);
     }
     return status;
 }

@@ -265,6 +265,10 @@ typedef enum skybook_status skybook_task(struct skybook_encoder *encoder, struct
 enum skybook_status skybook_do_all(struct skybook_encoder *encoder, skybook_task *task,
                                    const uint16_t *columns, uint32_t count);
 
+/* budget.c: bits that the tile in work may take at each step code. */
+void skybook_guess_bits(const struct skybook_form *form, const struct skybook_work *work,
+                        const struct skybook_tile *tile, bool dependent, uint32_t bits[256]);
+
 /* search.c: chooses step codes. */
 void skybook_begin_search(struct skybook_search *search);
 uint32_t skybook_part(const struct skybook_search *search, uint32_t bands, uint32_t part);

@@ -101,6 +101,14 @@ static void scan_lattice(struct skybook_scan *scan, uint32_t lattice)
     }
 }
 
+void skybook_set_step(struct skybook_scan *scan, uint32_t code, uint32_t octaves)
+{
+    const int32_t shift = 8 + (int32_t)(code >> 4) - (int32_t)octaves;
+    scan->scale.mantissa = (int16_t)skybook_mantissas[code & 15u];
+    scan->scale.shift = shift > 0 ? shift : 1;
+    scan->scale.half = 1 << (scan->scale.shift - 1);
+}
+
 static void begin(struct skybook_scan *scan, struct skybook_encoder *encoder, uint32_t column)
 {
     struct skybook_work *work = &encoder->work;
@@ -111,10 +119,7 @@ static void begin(struct skybook_scan *scan, struct skybook_encoder *encoder, ui
     scan->form = form;
     scan->work = work;
     scan->column = column;
-    scan->scale.mantissa = (int16_t)skybook_mantissas[tile->code & 15u];
-    const int32_t shift = 8 + (int32_t)(tile->code >> 4) - tile->shift;
-    scan->scale.shift = shift > 0 ? shift : 1;
-    scan->scale.half = 1 << (scan->scale.shift - 1);
+    skybook_set_step(scan, tile->code, tile->shift);
     scan->least_sum = work->full ? 0 : (work->dependent ? 2 : 1) * SKYBOOK_LEAST_SUM;
     scan->rows = work->positions[0];
     scan->cols = work->positions[1];

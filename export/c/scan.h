@@ -65,8 +65,9 @@ static inline bool skybook_is_escape(uint32_t row, uint32_t cost)
     return cost >= SKYBOOK_BIT * (SKYBOOK_RAW_BITS + low);
 }
 
-/* scan.c: latents of a channel in 1/64 step; of AC, whose sums are known, note if one that is left
- * out is too far from 0. */
+/* scan.c: the step of a tile scaled down by some octaves; latents of a channel in 1/64 step; of AC, whose sums
+ * are known, note if one that is left out is too far from 0. */
+void skybook_set_step(struct skybook_scan *scan, uint32_t code, uint32_t octaves);
 void skybook_scan_latents(struct skybook_scan *scan, uint32_t channel, int32_t *restrict aways);
 void skybook_look_for_far(struct skybook_scan *scan, const skybook_sum *restrict sums,
                           const int32_t *restrict aways);

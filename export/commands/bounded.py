@@ -3,7 +3,6 @@
 import argparse
 from pathlib import Path
 
-from ground.decode.decoder import find_decoder
 from onboard import bundle as bundles
 from onboard.commands.commandline import Commands, add_json_option, print_result
 from onboard.errors import InputError, UsageError
@@ -28,6 +27,7 @@ def add_bounded_command(commands: Commands) -> None:
 def _bounded(arguments: argparse.Namespace) -> int:
     try:
         from export.lapped.bounded import renamed, with_bounded  # noqa: PLC0415 (needs onnx)
+        from ground.decode.decoder import find_decoder  # noqa: PLC0415 (needs scipy)
     except ModuleNotFoundError as error:
         raise UsageError(f"export needs onnx: pip install 'skybook[export]' ({error})") from error
     path = bundles.find(arguments.bundle)

@@ -6,8 +6,6 @@ from pathlib import Path
 
 from export.csource import write as csource
 from export.csource.build import build
-from export.csource.measure import footprint, speed
-from export.csource.verify import compare, most_bands
 from onboard import bundle as bundles
 from onboard.commands.commandline import Commands, add_json_option, print_result
 from onboard.errors import BundleError
@@ -50,6 +48,9 @@ def _c(arguments: argparse.Namespace) -> int:
 
 
 def _verify_c(arguments: argparse.Namespace) -> int:
+    from export.csource.measure import footprint, speed  # noqa: PLC0415 (not to write C)
+    from export.csource.verify import compare, most_bands  # noqa: PLC0415
+
     bundle = bundles.load(arguments.bundle)
     build(arguments.folder)
     compared = compare(bundle, arguments.folder, *most_bands(arguments.folder))

@@ -5,10 +5,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ground.decode.decoder import open_decoder
-from ground.scene import Scene
-from ground.scenes.folders import find_scenes, read_item
-from ground.scenes.spyndex import spyndex_scene
 from onboard import bundle as bundles
 from onboard.bundle.selftest import golden_agreement
 from onboard.commands.commandline import Commands, add_json_option, print_result
@@ -35,14 +31,22 @@ def add_verify_command(commands: Commands) -> None:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
-    from export.corsa.verify import Verification  # noqa: PLC0415 (onnx is loaded only here)
-
     path = bundles.find(arguments.bundle)
     bundle = bundles.load(str(path))
     if bundle.variable_rate:
         return _verify_exact(bundle, arguments)
+    return _verify_network(bundle, path, arguments)
+
+
+def _verify_network(bundle: bundles.Bundle, path: Path, arguments: argparse.Namespace) -> int:
+    """Compare the networks; what is not needed to write C is loaded only here."""
+    from export.corsa.verify import Verification  # noqa: PLC0415
+    from ground.decode.decoder import open_decoder  # noqa: PLC0415
+    from ground.scenes.folders import find_scenes, read_item  # noqa: PLC0415
+    from ground.scenes.spyndex import spyndex_scene  # noqa: PLC0415
+
     decoder = open_decoder(bundle, path)
-    scenes: list[Scene] = [spyndex_scene()]
+    scenes = [spyndex_scene()]
     if arguments.data:
         scenes = [read_item(item) for item in find_scenes(arguments.data)]
     verdict = Verification(bundle, decoder).run(scenes)

@@ -65,7 +65,7 @@ def goldens(bundle: Bundle) -> list[Golden]:
     codec = BoundedCodec.of(bundle.bounded)
     samples = bounded.samples().astype(np.int64)
     for bound, body, checksum in zip(
-        bounded.BOUNDS, bounded.bodies(codec.model), codec.golden, strict=True
+        bounded.BOUNDS, bounded.bodies(bounded.in_numpy(codec.model)), codec.golden, strict=True
     ):
         if crc32c(body) != checksum:
             raise BundleError(f"part bounded: its golden tile at bound {bound} gives other bytes")

@@ -73,5 +73,5 @@ def _golden(model: LappedModel, tile: int) -> list[GoldenTile]:
         side = of_scene.tile
         image = procedural(seed, side, side, bands, nodata=False).image
         samples = np.minimum(image, (1 << 14) - 1) >> max(14 - bits, 0)
-        tiles.append(of_scene.open().whole_body(samples.astype(np.uint16), step, state))
+        tiles.append(of_scene.open_planes().whole_body(samples.astype(np.uint16), step, state))
     return tiles

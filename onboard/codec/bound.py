@@ -5,7 +5,7 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,6 +134,12 @@ class BoundedCodec(Protocol):
         Raises:
             UsageError: there is not one bound for each band.
         """
+
+    def in_engine(self, engine: str | None, threads: int) -> Self:
+        """Return the codec that takes compiled code, where there is any and no other is named."""
+
+    def engine_of(self, first: Bound | None) -> str:
+        """Return the name of the engine that codes tiles, with a first bound or without."""
 
     def check(self) -> Agreement:
         """Code golden tiles; what agrees are whole tiles, and all must."""

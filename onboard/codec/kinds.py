@@ -71,7 +71,7 @@ def read_bounded(wire: Mapping[str, Any], parts: Mapping[str, bytes]) -> Bounded
         raise BundleError(f"part {BOUNDED}: SHA-256 does not match the wire description")
     from onboard.codec.bounded.codec import BoundedCodec as Bounded  # noqa: PLC0415
 
-    return Bounded.read(packed)
+    return Bounded.read(packed, wire)
 
 
 BOUNDED, BOUNDED_SHA256 = "bounded", "bounded_sha256"

@@ -89,7 +89,7 @@ def encode_to_file(
     warn(arguments.output, rate_remarks(figures))
     return {
         "bundle": encoder.bundle.name,
-        "engine": encoder.engine,
+        "engine": encoder.engine_of(options),
         "run": recorder.run,
         "bands": bands,
         "rows": rows,

@@ -57,12 +57,20 @@ def add_coding_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="stream to write: .sky segments, .pkt space packets",
     )
-    parser.add_argument("--engine", choices=ENGINES, help="default: the first that is installed")
+    parser.add_argument(
+        "--engine",
+        choices=ENGINES,
+        help="default: c where it is built (`export engine`), else the first that is installed",
+    )
     parser.add_argument("--threads", type=int, default=1, help="threads of the engine (default 1)")
     parser.add_argument("--segment-bytes", type=int, default=1000, help="most bytes of a segment")
     parser.add_argument("--one-layer", action="store_true", help="one layer to a segment")
-    parser.add_argument(
+    indices = parser.add_mutually_exclusive_group()
+    indices.add_argument(
         "--trellis", action="store_true", help="choose indices along a trellis: smaller, but slower"
+    )
+    indices.add_argument(
+        "--plain", action="store_true", help="choose each index by itself (so it is now, if unsaid)"
     )
     parser.add_argument("--scene-id", type=int, default=0, help="0..65535 (default 0)")
     parser.add_argument(

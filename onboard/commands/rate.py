@@ -17,7 +17,7 @@ _WORSE = {"psnr": 1 / 1.005, "rmse": 1.05}
 def rate_figures(
     arguments: argparse.Namespace, outcome: Outcome, raw: int, taken: int, peak: int
 ) -> dict[str, Any]:
-    """Return what was asked for, whether it is met, the steps and the expected error.
+    """Return what was asked for, whether it is met, steps, how indices are chosen, expected error.
 
     Args:
         arguments: those of `add_coding_options`.
@@ -47,6 +47,7 @@ def rate_figures(
         "peak": peak,
         "expected_psnr_db": outcome.psnr(peak),
         "expected_rmse_dn": outcome.rmse,
+        "indices": None if outcome.steps is None else "trellis" if arguments.trellis else "plain",
         "max_error": arguments.max_error,
         "max_error_first": arguments.max_error_first,
     }
@@ -63,11 +64,12 @@ def rate_text(figures: dict[str, Any]) -> str:
     finest, coarsest = figures["step_codes"]
     codes = f"code {finest}" if finest == coarsest else f"codes {finest} to {coarsest}"
     steps = " to ".join(f"{step:.3g}" for step in dict.fromkeys(figures["steps_dn"]))
+    how = "along a trellis" if figures["indices"] == "trellis" else "plain"
     own = ""
     if figures["peak"] != PEAK:
         own = f"PSNR {figures['expected_psnr_db']:.1f} dB of peak {figures['peak']}, "
     return (
-        f"step {steps} DN ({codes}), expected PSNR16 {figures['expected_psnr16_db']:.1f} dB "
+        f"step {steps} DN ({codes}, {how}), expected PSNR16 {figures['expected_psnr16_db']:.1f} dB "
         f"({own}RMSE {figures['expected_rmse_dn']:.3g} DN)"
     )
 

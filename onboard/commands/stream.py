@@ -105,7 +105,7 @@ def _stream(arguments: argparse.Namespace) -> int:
     profile = given_profile(arguments)
     bundle = bundle.to_encode(header, profile)
     encoder = Encoder(bundle, arguments.engine, arguments.threads, profile)
-    scrub = Scrub(bundle, encoder.coder)
+    scrub = Scrub(encoder.bundle, encoder.coder)
     warn(path, [*form.remarks, *order_remark(bundle, header.band_ids)])
     grid = TileGrid(header.width, 1, bundle.tile, bundle.codec.groups)
     recorded, options = _recorded(arguments, options, grid.columns)
@@ -140,6 +140,7 @@ def _stream(arguments: argparse.Namespace) -> int:
                 waits.append(time.perf_counter() - lines.arrived.popleft())
         recorder.flush()
     result = _result(encoder, lines, recorder, waits, time.perf_counter() - begun)
+    result["engine"] = encoder.engine_of(options)
     raw = (skip + lines.count) * header.bands * header.width * DTYPES[header.sample_type].itemsize
     figures = rate_figures(arguments, reduce(add, outcomes), raw, recorder.bytes, header.peak)
     warn(arguments.output, rate_remarks(figures))
@@ -231,7 +232,6 @@ def _result(
 ) -> dict[str, Any]:
     return {
         "bundle": encoder.bundle.name,
-        "engine": encoder.engine,
         "run": recorder.run,
         "lines": lines.cell * lines.count,
         "bytes": recorder.bytes,

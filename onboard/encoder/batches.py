@@ -178,13 +178,11 @@ class Batches:
 
     def shares(self, tiles: NDArray[np.int64]) -> Iterator[Share]:
         """Yield what each batch has of some tiles."""
-        first = 0
-        for batch in self.batches:
-            stop = first + len(batch.indices)
-            places = np.flatnonzero((tiles >= first) & (tiles < stop))
-            if len(places):
-                yield Share(batch, places, tiles[places] - first)
-            first = stop
+        stops = np.cumsum([len(batch.indices) for batch in self.batches])
+        owners = np.searchsorted(stops, tiles, side="right")
+        for owner in np.flatnonzero(np.bincount(owners, minlength=1)).tolist():
+            batch, places = self.batches[owner], np.flatnonzero(owners == owner)
+            yield Share(batch, places, tiles[places] - (stops[owner] - len(batch.indices)))
 
     def alike(self, tiles: NDArray[np.int64], most: int) -> Iterator[list[Share]]:
         """Yield what batches have of some tiles, those of one shape and room together.

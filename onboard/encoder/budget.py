@@ -148,13 +148,12 @@ class Settling:
     def take(self, part: NDArray[np.int64], planned: Sequence[Planned]) -> None:
         """Take what became of some tiles at their steps."""
         self.planned |= dict(zip(part.tolist(), planned, strict=True))
-        lengths = self.windows.lengths(planned)
-        sizes = [sum(n for _, _, n in lengths[tile.index]) for tile in planned]
+        sizes = [sum(length for _, _, length in tile.lengths) for tile in planned]
         self.search.learn(part, np.array(sizes, np.int64))
 
     def cost(self, written: int) -> tuple[int, int]:
         """Return the bytes that it will take, and its segments."""
-        lengths = self.windows.lengths(list(self.planned.values()))
+        lengths = {tile.index: tile.lengths for tile in self.planned.values()}
         return self.windows.cost(self.numbers, lengths, written)
 
     def adjust(self, written: int) -> NDArray[np.int64]:

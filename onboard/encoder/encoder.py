@@ -46,7 +46,8 @@ class Encoder:
         profile: Profile | None = None,
     ) -> None:
         """Open the encoder; with a spectral profile it encodes scenes of its bands alone."""
-        self.bundle, self.profile = bundle, profile
+        bounded = bundle.bounded and bundle.bounded.in_engine(engine, threads)
+        self.bundle, self.profile = replace(bundle, bounded=bounded), profile
         self.coder: TileCoder[Any, Any] = bundle.codec.open(engine, threads)
         self._engine = engine, threads
         self._of_scenes: dict[tuple[int, int, int], Encoder] = {}
@@ -72,16 +73,19 @@ class Encoder:
         """Name of the engine."""
         return self.coder.engine
 
+    def engine_of(self, options: Options) -> str:
+        """Return the name of the engine that codes the tiles of a scene with such options."""
+        bounded = self.bundle.bounded if options.max_error is not None else None
+        return bounded.engine_of(options.max_error_first) if bounded else self.engine
+
     def state_bytes(self, width: int) -> int:
         """Return what a strip of `width` columns of scenes like this takes, packets left aside.
 
         That is the samples of one row of tiles, and per tile its symbols' sizes at two steps.
         """
-        columns = -(-width // self.bundle.tile)
         tile = self.bundle.tile
-        samples = 2 * self.bundle.bands * tile * tile
-        latents = 4 * self.bundle.bands * tile * tile
-        return columns * (samples + 16) + latents + samples
+        samples, latents = (of * self.bundle.bands * tile * tile for of in (2, 4))
+        return -(-width // tile) * (samples + 16) + latents + samples
 
     def encode(
         self, image: NDArray[Any], header: SceneHeader | None = None, options: Options | None = None

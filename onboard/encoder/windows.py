@@ -42,11 +42,14 @@ class Planned:
         index: number of the tile in the scene.
         edge: valid rows and columns, of a border tile.
         plan: what the tile coder made of it.
+        lengths: starting layer and place of its segments, and the lengths that they will have, as a
+            rule at most.
     """
 
     index: int
     edge: Edge
     plan: TilePlan
+    lengths: list[tuple[int, int, int]]
 
 
 @dataclass(frozen=True)
@@ -164,7 +167,12 @@ class RateWindows:
             )
             plans = self.coder.plan(chosen, self.framing.one_layer)
             for place, (batch, number), plan in zip(places, members, plans, strict=True):
-                planned[place] = Planned(int(batch.indices[number]), like.edge, plan)
+                index = int(batch.indices[number])
+                lengths = [
+                    (layer, first, self.framing.length(index, like.edge, first, body))
+                    for layer, first, body in plan.pieces
+                ]
+                planned[place] = Planned(index, like.edge, plan, lengths)
         return [tile for tile in planned if tile is not None]
 
     def write(self, planned: Sequence[Planned]) -> Segments:
@@ -179,16 +187,6 @@ class RateWindows:
         for segment, packed in zip(segments, pack_segments(segments), strict=True):
             found[segment.tile].append((segment.layer, segment.first, packed))
         return found
-
-    def lengths(self, planned: Sequence[Planned]) -> Lengths:
-        """Return the lengths that the segments of tiles will have, as a rule at most."""
-        return {
-            tile.index: [
-                (layer, first, self.framing.length(tile.index, tile.edge, first, body))
-                for layer, first, body in tile.plan.pieces
-            ]
-            for tile in planned
-        }
 
     @cached_property
     def _fixed(self) -> Segments:
@@ -263,20 +261,25 @@ class RateWindows:
         layer of several tiles, and packets can be scheduled apart.
         """
         rows: dict[int, list[tuple[int, int, T]]] = {}
-        for index in window:
-            row = rows.setdefault(index // self.analysed.columns * self.analysed.tile, [])
-            row += coded.get(index, [])
-            row += fixed.get(index, [])
+        columns, tile = self.analysed.columns, self.analysed.tile
+        for first in range(window.start, window.stop, columns):
+            row = rows[first // columns * tile] = []
+            for index in range(first, min(first + columns, window.stop)):
+                row += coded.get(index, ())
+                row += fixed.get(index, ())
         found: dict[int, list[T]] = {}
         for line, pieces in rows.items():
-            found[line] = segments = []
             ordered = sorted(pieces, key=_place) if self.framing.one_layer else pieces
-            for _, _, segment in ordered:
-                if written % HEADER_EVERY == 0:
-                    segments.append(head)
-                    written += 1
-                segments.append(segment)
-                written += 1
+            segments = [segment for _, _, segment in ordered]
+            found[line] = sent = []
+            while segments:
+                some = -written % HEADER_EVERY
+                if some == 0:
+                    sent.append(head)
+                    written, some = written + 1, HEADER_EVERY - 1
+                sent += segments[:some]
+                written += len(segments[:some])
+                segments = segments[some:]
         return found
 
 

@@ -1,16 +1,23 @@
 """Engines: the only door to inference engines, which are imported when asked for.
 
+Engine `c` is the C encoder of a bundle, a library built for this machine: see `library`.
+
 LiteRT writes one line about its XNNPACK delegate to standard error; it offers no way to stop that.
 """
 
+import hashlib
+import json
+import os
+from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from onboard.errors import BundleError, EngineError, UsageError
 
-ENGINES = ("ort", "litert", "tflite", "numpy")
+ENGINES = ("c", "ort", "litert", "tflite", "numpy")
 _TRIED = ("ort", "litert", "tflite")
 _MODULES = {
     "ort": "onnxruntime",
@@ -18,6 +25,17 @@ _MODULES = {
     "tflite": "tflite_runtime.interpreter",
 }
 _ORT_FATAL = 4
+_BUILT = Path(__file__).parent / "built"
+
+
+def library_name(wire: Mapping[str, Any]) -> str:
+    """Return what the library of a model is named by: 16 digits, of its wire description."""
+    return hashlib.sha256(json.dumps(wire, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def library_path(name: str) -> Path:
+    """Return where the library of a model is, if it is built: in $SKYBOOK_ENGINES, or here."""
+    return Path(os.environ.get("SKYBOOK_ENGINES") or _BUILT) / f"skybook-{name}.so"
 
 
 def check_engine(engine: str | None, threads: int) -> None:

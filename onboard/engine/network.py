@@ -49,8 +49,8 @@ def open_session(
         BundleError: the engine refuses the graph, or its inputs and outputs do not fit.
     """
     check_engine(engine, threads)
-    if engine == "numpy":
-        raise EngineError("engine numpy: cannot run int8 networks; use ort, litert or tflite")
+    if engine in ("c", "numpy"):
+        raise EngineError(f"engine {engine}: cannot run int8 networks; use ort, litert or tflite")
     name, module = first_engine() if engine is None else (engine, import_engine(engine))
     session: Session
     if name == "ort":

@@ -1,6 +1,7 @@
 """The fixed grid of tiles that a scene is cut into (SPEC.md, section 1)."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -45,22 +46,22 @@ class TileGrid:
         if self.count > MAX_TILES:
             raise LimitError(f"tiles: expected at most {MAX_TILES}, found {self.count}")
 
-    @property
+    @cached_property
     def across(self) -> int:
         """Tiles side by side."""
         return -(-self.width // self.tile)
 
-    @property
+    @cached_property
     def columns(self) -> int:
         """Tiles in a row, of all groups."""
         return self.groups * self.across
 
-    @property
+    @cached_property
     def rows(self) -> int:
         """Rows of tiles."""
         return -(-self.height // self.tile)
 
-    @property
+    @cached_property
     def count(self) -> int:
         """Tiles of the scene."""
         return self.rows * self.columns

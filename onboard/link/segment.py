@@ -121,6 +121,18 @@ class Segment:
 
     def _check(self) -> None:
         rows, cols = self.edge or (1, 1)
+        if (
+            0 <= self.kind <= 15
+            and 0 <= self.scene_id <= 65_535
+            and len(self.binding) == TAG_BYTES
+            and 0 <= self.tile < 1 << 32
+            and 0 <= self.layer < MAX_LAYERS
+            and 0 <= self.first <= 65_535
+            and 1 <= rows <= MAX_TILE
+            and 1 <= cols <= MAX_TILE
+            and len(self.body) <= 65_535 - TAG_BYTES - _EDGE.size
+        ):
+            return  # what follows says what is wrong
         around = (0 if self.kind in BOUND else TAG_BYTES) + (_EDGE.size if self.edge else 0)
         for name, value, least, most in (
             ("kind", self.kind, 0, 15),

@@ -30,7 +30,7 @@ Plane = NDArray[np.float64]
 
 @pytest.fixture(scope="module")
 def lapped() -> LappedTileCoder:
-    return LappedCodec.of(bundles.load(NAME).codec).open()
+    return LappedCodec.of(bundles.load(NAME).codec).open_planes()
 
 
 @pytest.fixture(scope="module")

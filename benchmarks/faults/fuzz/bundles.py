@@ -126,7 +126,7 @@ def lapped_bundle() -> Bundle:
 
 
 def _golden(model: LappedModel, tile: NDArray[np.uint16]) -> GoldenTile:
-    return LappedCodec(model, TILE).open().whole_body(tile, 80, ALL_VALID)
+    return LappedCodec(model, TILE).open_planes().whole_body(tile, 80, ALL_VALID)
 
 
 def _transform() -> LappedTransform:

@@ -15,7 +15,7 @@ from onboard.codec.lapped.context import LEVELS
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.read.layers import Read
 
-_NOT_ZERO = 1.135 / 12
+NOT_ZERO = 1.135 / 12
 """Mean square of the error of symbols other than 0, in steps squared: a little over uniform."""
 _ZERO, _NOT_SENT = 1.32, 0.08
 """What the error of symbols of 0 is over that of the Laplacian, and that of symbols not sent."""
@@ -63,7 +63,11 @@ class ErrorGuess:
         """
         total, count = np.zeros(len(steps)), 0
         for layer in found.layers:
-            error = np.where(layer.values == 0, self.zeros[layer.rows], _NOT_ZERO)
+            error = np.where(layer.values == 0, self.zeros[layer.rows], NOT_ZERO)
             total += error.sum(axis=(1, 2))
             count += layer.values[0].size
-        return np.asarray(total / count * steps**2 * self.weight + _ROUNDING)
+        return self.in_dn(total / count, steps)
+
+    def in_dn(self, errors: NDArray[np.float64], steps: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the mean squared errors of samples, DN^2, from those of symbols in steps^2."""
+        return np.asarray(errors * steps**2 * self.weight + _ROUNDING)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ground.decode.bounded.rebuild import BoundedRebuilder, Exact
 from ground.decode.bounded.tile import BoundedTile
 from ground.decode.lapped.canvas import Canvas, Patch
+from ground.decode.lapped.compiled import CompiledReader
 from ground.decode.lapped.dump import dump_symbols
 from ground.decode.lapped.errorguess import ErrorGuess
 from ground.decode.lapped.lanes import LaneTile, alike, complete_layers, read_lanes
@@ -25,6 +26,8 @@ from ground.decode.reception import Reception
 from onboard.bundle import Bundle
 from onboard.codec.lapped.codec import LappedCodec
 from onboard.codec.lapped.context import LATTICES
+from onboard.codec.lapped.frontends.frontend import LappedSide
+from onboard.codec.lapped.quantizers.points import points_of
 from onboard.codec.lapped.read.layers import LayerReader
 from onboard.codec.tile import EMPTY
 from onboard.errors import UsageError
@@ -50,6 +53,7 @@ class LappedRebuilder:
         if exact and codec.profile:
             raise UsageError("exact image: expected no spectral profile, which is turned back")
         self._reader = LayerReader(self._coder)
+        self._compiled = CompiledReader.of(codec)
         self._guess = ErrorGuess.of(self._coder)
         self._bounded = BoundedRebuilder(bundle) if bundle.bounded else None
 
@@ -64,6 +68,7 @@ class LappedRebuilder:
         found = copy(self)
         front_end = self._coder.front_end.for_mosaic()
         found._coder = replace(self._coder, front_end=front_end)
+        found._compiled = None
         return found
 
     @property
@@ -185,6 +190,27 @@ class LappedRebuilder:
         canvas.fill_up()
         return canvas, tiles, exact
 
+    def _put_whole(
+        self,
+        compiled: CompiledReader,
+        canvas: Canvas,
+        tiles: Mapping[int, LaneTile],
+        sides: dict[int, LappedSide],
+        errors: dict[int, float],
+    ) -> None:
+        """Put those tiles on a canvas that arrived whole; take them out of those that are left."""
+        if not sides:
+            return
+        given = [tiles[index] for index in sides], list(sides.values())
+        found = compiled.rebuild(*given, self._exact)
+        share = points_of(given[0][0].coding).plain_share
+        rebuilt = zip(list(sides), found.whole, found.pixels, found.errors.tolist(), strict=True)
+        for index, whole, pixels, error in rebuilt:
+            if whole:
+                step = sides.pop(index).step * share
+                canvas.put(index, Patch(pixels, step, 1.0, Mask.COMPLETE))
+                errors[index] = error
+
     def _patch(self, exact: Exact) -> Patch:
         """Return what the network sees of a tile within a bound: the finest step."""
         scale = np.float32(2.0**self._coder.front_end.fraction)
@@ -204,6 +230,8 @@ class LappedRebuilder:
             nothing = np.zeros((self._coder.bands, 1, 1), np.float32)
             canvas.put(index, Patch(nothing, _FINEST, 1.0, Mask.COMPLETE))
             del sides[index]
+        if self._compiled is not None:
+            self._put_whole(self._compiled, canvas, tiles, sides, errors)
         if not sides:
             return
         found = read_lanes(self._reader, [tiles[index] for index in sides])

@@ -1,5 +1,7 @@
 """Golden tiles: made by a rule, coded, and told from others by a checksum (SPEC.md, section 20)."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,6 +10,7 @@ from onboard.codec.bounded.coder import BoundedTileCoder
 from onboard.codec.bounded.model import BoundedModel
 from onboard.codec.tile import ALL_VALID, MAX_BODY, Chosen
 from onboard.link.crc import crc32c
+from onboard.link.framing import EDGE_BYTES
 
 BANDS, SIDE = 4, 32
 BOUNDS = (0, 2)
@@ -28,20 +31,25 @@ def samples() -> NDArray[np.uint16]:
     return np.stack(bands).reshape(BANDS, SIDE, SIDE).astype(np.uint16)
 
 
-def bodies(model: BoundedModel) -> list[bytes]:
-    """Return the only body of each golden tile."""
+def bodies(coder_of: Callable[[Bound], BoundedTileCoder]) -> list[bytes]:
+    """Return the only body of each golden tile, from what opens a coder within a bound."""
     tile = samples()[None]
     here = np.ones((1, SIDE, SIDE), np.bool_)
     found = []
     for bound in BOUNDS:
-        coder = BoundedTileCoder(model, BANDS, Bound((bound,)))
+        coder = coder_of(Bound((bound,)))
         prepared = coder.prepare(tile, here, (SIDE, SIDE))
-        plans = coder.plan(Chosen(prepared, np.zeros(1, np.int64), [ALL_VALID], MAX_BODY), False)
-        ((body,),) = coder.write(plans)
+        chosen = Chosen(prepared, np.zeros(1, np.int64), [ALL_VALID], MAX_BODY - EDGE_BYTES)
+        ((body,),) = coder.write(coder.plan(chosen, False))
         found.append(body[2])
     return found
 
 
-def checksums(model: BoundedModel) -> tuple[int, ...]:
+def checksums(coder_of: Callable[[Bound], BoundedTileCoder]) -> tuple[int, ...]:
     """Return the CRC-32C of the only body of each golden tile."""
-    return tuple(map(crc32c, bodies(model)))
+    return tuple(map(crc32c, bodies(coder_of)))
+
+
+def in_numpy(model: BoundedModel) -> Callable[[Bound], BoundedTileCoder]:
+    """Return what opens a coder of golden tiles in numpy."""
+    return lambda bound: BoundedTileCoder(model, BANDS, bound)

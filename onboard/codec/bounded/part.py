@@ -39,7 +39,7 @@ def pack(model: BoundedModel) -> bytes:
     """Return the part of a model."""
     arrays = {**vars(model), "frequencies": model.tables.frequencies}
     packed = b"".join(arrays[field.name].astype(field.dtype).tobytes() for field in _FIELDS)
-    return packed + np.array(golden.checksums(model), _SUM).tobytes()
+    return packed + np.array(golden.checksums(golden.in_numpy(model)), _SUM).tobytes()
 
 
 def unpack(packed: bytes) -> tuple[BoundedModel, tuple[int, ...]]:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from onboard.codec.lapped import part
 from onboard.codec.lapped.coder import LappedTileCoder
@@ -15,8 +15,13 @@ from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.part import MAX_BANDS, GoldenTile
 from onboard.codec.profile import Profile
 from onboard.codec.tile import Codec, Side
+from onboard.engine.engines import check_engine, library_name, library_path
 from onboard.engine.planes import open_plane_session
-from onboard.errors import BundleError, InputError, UsageError
+from onboard.errors import BundleError, EngineError, InputError, UsageError
+
+if TYPE_CHECKING:
+    from onboard.codec.lapped.compiled.coder import CompiledTileCoder
+    from onboard.engine.library import Library
 
 MAX_TILE = 128
 """Rows of a usual tile of several bands at most; one band has tiles of twice as many."""
@@ -45,6 +50,7 @@ class LappedCodec:
         scene_bands: bands of a scene, where they are coded in groups; 0 where they are not.
         profile: spectral profile that makes components of them.
         wide: whether tiles of several bands have twice as many rows and columns as usual.
+        library: what a library of compiled code is named by; empty where there is only a model.
     """
 
     model: LappedModel
@@ -54,6 +60,7 @@ class LappedCodec:
     scene_bands: int = 0
     profile: Profile | None = None
     wide: bool = False
+    library: str = ""
 
     @classmethod
     def read(
@@ -88,7 +95,7 @@ class LappedCodec:
             raise BundleError(f"classes: expected 1..{MAX_BANDS}, found {classes!r:.40}")
         front_end = FRONT_ENDS[wire["front_end"]["kind"]](classes)
         model = part.unpack(parts["lapped"], wire["coder"], front_end)
-        return cls(model, tile, parts, share)
+        return cls(model, tile, parts, share, library=library_name(wire))
 
     @classmethod
     def of(cls, codec: Codec) -> "LappedCodec":
@@ -194,8 +201,46 @@ class LappedCodec:
         """The golden vectors, of all kinds of scenes; none where there is only a model."""
         return part.unpack_golden(self.parts["golden"]) if self.parts else ()
 
-    def open(self, engine: str | None = None, threads: int = 1) -> LappedTileCoder:
-        """Open the transform in an engine; without a name in numpy."""
+    def open(
+        self, engine: str | None = None, threads: int = 1
+    ) -> "LappedTileCoder | CompiledTileCoder":
+        """Open the encoder in an engine; without a name in compiled code where there is any.
+
+        Groups of bands and components of a profile are coded by numpy in its place.
+        """
+        check_engine(engine, threads)
+        if engine not in (None, "c"):
+            return self.open_planes(engine, threads)
+        in_numpy = self.open_planes("numpy", threads)
+        path = library_path(self.library)
+        if (engine is None and not path.exists()) or self.scene_bands or self.profile is not None:
+            return in_numpy
+        from onboard.codec.lapped.compiled.coder import CompiledTileCoder  # noqa: PLC0415
+
+        if (found := self.compiled(needed=engine == "c")) is None:
+            return in_numpy
+        return CompiledTileCoder(in_numpy, found, threads)
+
+    def compiled(self, needed: bool = False) -> "Library | None":
+        """Return the library of compiled code, None where there is none that can be used.
+
+        Raises:
+            EngineError: there is none, and it is needed.
+        """
+        path = library_path(self.library)
+        if not needed and not path.exists():
+            return None
+        from onboard.engine.library import open_library  # noqa: PLC0415
+
+        try:
+            return open_library(path)
+        except EngineError:
+            if needed:
+                raise
+            return None
+
+    def open_planes(self, engine: str | None = None, threads: int = 1) -> LappedTileCoder:
+        """Open the transform in an engine that is not compiled code."""
         session = open_plane_session(
             self.parts.get("encoder.onnx", b""),
             self.parts.get("encoder.tflite", b""),
@@ -217,7 +262,7 @@ class LappedCodec:
 
     def golden_again(self) -> bytes:
         """Return the part `golden` of the same tiles, coded by numpy with this codec."""
-        return part.pack_golden(self.open("numpy").coded_anew(self.golden))
+        return part.pack_golden(self.open_planes("numpy").coded_anew(self.golden))
 
 
 def _of_group(bands: int) -> int:

@@ -20,19 +20,19 @@ from onboard.codec.lapped.context import BLOCK
 from onboard.codec.lapped.errorguess import ErrorGuess
 from onboard.codec.lapped.floors import MOST, FloorChooser, most_floors, pack
 from onboard.codec.lapped.model import LappedModel
-from onboard.codec.lapped.part import GoldenTile
+from onboard.codec.lapped.part import GoldenTile, agreement, coded_anew
 from onboard.codec.lapped.plan import Plan
 from onboard.codec.lapped.prepared import PreparedTiles
 from onboard.codec.lapped.quantizers.kinds import PLAIN, QUANTIZERS
-from onboard.codec.lapped.quantizers.points import Points, points_of
+from onboard.codec.lapped.quantizers.points import Points
 from onboard.codec.lapped.scan import Layer, Scanner, Thrift, is_far
 from onboard.codec.lapped.sizeguess import SizeGuess
 from onboard.codec.lapped.symbols import Symbols
 from onboard.codec.profile import Profile
 from onboard.codec.rans import STATE_BYTES
-from onboard.codec.tile import DEPENDENT, EMPTY, FULL, MAX_BODY, Body, Chosen, Steps
+from onboard.codec.tile import EMPTY, Body, Chosen, Steps
 from onboard.engine.planes import PlaneSession
-from onboard.errors import BundleError, UsageError
+from onboard.errors import UsageError
 
 
 class LappedTileCoder:
@@ -235,53 +235,35 @@ class LappedTileCoder:
         Raises:
             BundleError: one takes more than one body.
         """
-        plans: dict[int, Plan] = {}
-        steps: dict[int, int] = {}
-        kinds = [(tile.form, points_of(tile.body[0])) for tile in tiles]
-        for form, points in dict.fromkeys(kinds):
-            alike = [n for n, kind in enumerate(kinds) if kind == (form, points)]
-            coder = self._of_form(form)._choosing(points)
-            batch = coder._whole([tiles[n] for n in alike])
-            plans |= zip(alike, coder.plan(batch), strict=True)
-            steps |= zip(alike, batch.steps.tolist(), strict=True)
-        bodies = dict(zip(plans, self.write(list(plans.values())), strict=True))
-        if most := max((len(found) for found in bodies.values()), default=1) - 1:
-            raise BundleError(f"golden tile: expected one body, found {most + 1}")
-        return [replace(tile, step=steps[n], body=bodies[n][0][2]) for n, tile in enumerate(tiles)]
+        return coded_anew(self, tiles)
 
-    def _of_form(self, form: tuple[int, int, int]) -> "LappedTileCoder":
+    @property
+    def form(self) -> tuple[int, int, int]:
+        """Bands, rows and fraction bits of its tiles."""
+        return self.bands, self._tile, self.fraction
+
+    def of_form(self, form: tuple[int, int, int]) -> "LappedTileCoder":
         """Return the coder of scenes of another form, in the same engine."""
         bands, rows, fraction = form
-        if form == (self.bands, self._tile, self.fraction):
+        if form == self.form:
             return self
         model = self.model.of_scene(bands, fraction)
         return LappedTileCoder(model, self._session, rows, self._golden, self.error_permille)
 
-    def _whole(self, tiles: Sequence[GoldenTile]) -> Chosen[PreparedTiles]:
-        """Return tiles without nodata as a batch, with room for a body of any length."""
-        samples = np.stack([tile.samples for tile in tiles])
-        here = np.ones((len(tiles), *samples.shape[2:]), np.bool_)
-        prepared = self.prepare(samples, here, (samples.shape[2], samples.shape[3]))
-        steps = np.maximum(np.array([tile.step for tile in tiles]), self.finest(prepared))
-        plain = [tile.body[0] & ~(DEPENDENT | FULL) for tile in tiles]
-        return Chosen(prepared, steps, plain, MAX_BODY)
-
-    def golden(self) -> Agreement:
-        """Code the golden tiles of scenes like this, or all where there are none.
-
-        What agrees are whole tiles, and all must.
-        """
-        form = self.bands, self._tile, self.fraction
-        golden = [tile for tile in self._golden() if tile.form == form] or self._golden()
-        found = zip(self.coded_anew(golden), golden, strict=True)
-        agree = sum(anew.body == tile.body for anew, tile in found)
-        return Agreement([agree], [len(golden)], 1.0)
-
-    def _choosing(self, points: Points) -> "LappedTileCoder":
+    def choosing(self, points: Points) -> "LappedTileCoder":
         """Return the coder with the first quantizer that chooses among these points."""
         found = copy(self)
         found.scanner = next(s for s in self.scanners.values() if s.quantizer.points == points)
         return found
+
+    def golden(self) -> Agreement:
+        """Code the golden tiles of scenes like this, or all where there are none."""
+        return agreement(self, self.golden_tiles)
+
+    @property
+    def golden_tiles(self) -> Sequence[GoldenTile]:
+        """The golden vectors of the bundle."""
+        return self._golden()
 
     def probe(self) -> int:
         """Return a checksum of the latents of the first golden tile."""

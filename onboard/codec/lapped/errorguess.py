@@ -61,7 +61,20 @@ class ErrorGuess:
             np.clip(sizes, -_LOST, _LOST, out=sizes)
             squares = np.where(np.abs(sizes) < _LOST, sizes * sizes, _ROUNDED)
             lost += squares.sum(axis=(1, 2, 3), dtype=np.int64)
-        lost = lost * self.weight * (rows * cols) // some[0].shape[1]
+        return self.of_lost(lost, rows * cols, steps, steered)
+
+    def of_lost(
+        self, lost: NDArray[np.int64], positions: int, steps: Steps, steered: bool
+    ) -> NDArray[np.int64]:
+        """Return the same from the squared errors of the positions that are looked at.
+
+        Args:
+            lost: of each tile, in (1/64 step)^2.
+            positions: of a tile.
+            steps: step code of each.
+            steered: whether indices are chosen along a trellis.
+        """
+        lost = lost * self.weight * positions // -(-positions // _STRIDE)
         if steered:
             lost = lost * _STEERED_SHARE >> 8
         return in_squared_dn(lost >> 8, steps)

@@ -6,13 +6,14 @@
 import struct
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onboard.codec.agreement import Agreement
 from onboard.codec.lapped.context import (
     BLOCK,
     FREQUENCIES,
@@ -23,9 +24,11 @@ from onboard.codec.lapped.context import (
 )
 from onboard.codec.lapped.frontends.frontend import FrontEnd
 from onboard.codec.lapped.model import LappedModel
+from onboard.codec.lapped.quantizers.points import Points, points_of
 from onboard.codec.lapped.quantizers.quantisation import LARGEST_WORD, Quantisation
 from onboard.codec.lapped.tables import MAX_GROUPS, SYMBOLS, Tables, rows_of
 from onboard.codec.lapped.transform import SUB_STEPS, LappedTransform
+from onboard.codec.tile import DEPENDENT, FULL, MAX_BODY, Chosen, TileCoder
 from onboard.errors import BundleError
 from onboard.link.segment import MAX_LAYERS
 
@@ -215,3 +218,59 @@ def unpack_golden(packed: bytes) -> tuple[GoldenTile, ...]:
     if position != len(packed) or len(found) != int.from_bytes(packed[:2], "big"):
         raise BundleError(f"golden vectors: {len(packed)} bytes do not hold what they promise")
     return tuple(found)
+
+
+class GoldenCoder(TileCoder[Any, Any], Protocol):
+    """A tile coder of the lapped codec."""
+
+    @property
+    def form(self) -> tuple[int, int, int]:
+        """Bands, rows and fraction bits of its tiles."""
+
+    def of_form(self, form: tuple[int, int, int]) -> Self:
+        """Return the coder of scenes of another form, in the same engine."""
+
+    def choosing(self, points: Points) -> Self:
+        """Return the coder with the first quantizer that chooses among these points."""
+
+
+def coded_anew(coder: GoldenCoder, tiles: Sequence[GoldenTile]) -> list[GoldenTile]:
+    """Code golden tiles, all their lanes side by side; of their bodies the state alone counts.
+
+    Raises:
+        BundleError: one takes more than one body.
+    """
+    plans: dict[int, Any] = {}
+    steps: dict[int, int] = {}
+    kinds = [(tile.form, points_of(tile.body[0])) for tile in tiles]
+    for form, points in dict.fromkeys(kinds):
+        alike = [n for n, kind in enumerate(kinds) if kind == (form, points)]
+        own = coder.of_form(form).choosing(points)
+        batch = _whole(own, [tiles[n] for n in alike])
+        plans |= zip(alike, own.plan(batch, False), strict=True)
+        steps |= zip(alike, batch.steps.tolist(), strict=True)
+    bodies = dict(zip(plans, coder.write(list(plans.values())), strict=True))
+    if most := max((len(found) for found in bodies.values()), default=1) - 1:
+        raise BundleError(f"golden tile: expected one body, found {most + 1}")
+    return [replace(tile, step=steps[n], body=bodies[n][0][2]) for n, tile in enumerate(tiles)]
+
+
+def agreement(coder: GoldenCoder, every: Sequence[GoldenTile]) -> Agreement:
+    """Code the golden tiles of scenes like a coder's, or all where there are none.
+
+    What agrees are whole tiles, and all must.
+    """
+    golden = [tile for tile in every if tile.form == coder.form] or every
+    found = zip(coded_anew(coder, golden), golden, strict=True)
+    agree = sum(anew.body == tile.body for anew, tile in found)
+    return Agreement([agree], [len(golden)], 1.0)
+
+
+def _whole(coder: GoldenCoder, tiles: Sequence[GoldenTile]) -> Chosen[Any]:
+    """Return tiles without nodata as a batch, with room for a body of any length."""
+    samples = np.stack([tile.samples for tile in tiles])
+    here = np.ones((len(tiles), *samples.shape[2:]), np.bool_)
+    prepared = coder.prepare(samples, here, (samples.shape[2], samples.shape[3]))
+    steps = np.maximum(np.array([tile.step for tile in tiles]), coder.finest(prepared))
+    plain = [tile.body[0] & ~(DEPENDENT | FULL) for tile in tiles]
+    return Chosen(prepared, steps, plain, MAX_BODY)

@@ -13,14 +13,13 @@ from benchmarks.codecs.table import TIMED_LABELS
 from benchmarks.resources import timing
 from benchmarks.resources.measure import QUICK, SPEEDS
 from benchmarks.resources.report import resources_text
-from benchmarks.resources.runtimes import percentile
+from benchmarks.resources.runtimes import RUNTIMES, percentile
 from benchmarks.resources.stages import STAGES
 from benchmarks.resources.timing import seconds_interleaved, speeds_of
 from benchmarks.resources.worker import Worker
 from benchmarks.scenes import mosaic
 from ground.scenes.spyndex import spyndex_scene
 from onboard import bundle as bundles
-from onboard.engine.engines import ENGINES
 from onboard.errors import SkybookError
 from tests.conftest import NAME
 from tests.measured import FLAGSHIP, resources
@@ -45,7 +44,7 @@ def test_speed_has_every_figure(found: dict[str, Any]) -> None:
 
 
 def test_every_engine_has_a_speed_or_a_reason(found: dict[str, Any]) -> None:
-    assert list(found["engines"]) == list(ENGINES)
+    assert list(found["engines"]) == list(RUNTIMES)
     assert found["engines"]["ort"]["mpixel_per_s"] > 0
     assert "cannot run int8 networks" in found["engines"]["numpy"]["reason"]
 

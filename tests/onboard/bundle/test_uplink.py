@@ -131,7 +131,7 @@ def remade(bundle: Bundle, coder: LappedModel, golden: list[GoldenTile]) -> Bund
 def coded_again(bundle: Bundle, coder: LappedModel) -> Bundle:
     """Return a bundle with other tables, and its golden tiles coded with them."""
     tiles = LappedCodec.of(bundle.codec).golden
-    opened = LappedCodec(coder, bundle.tile).open()
+    opened = LappedCodec(coder, bundle.tile).open_planes()
     vectors = opened.coded_anew(tiles)
     return remade(bundle, coder, vectors)
 

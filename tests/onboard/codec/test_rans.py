@@ -317,3 +317,13 @@ def test_tables_that_make_no_sense(change: Any) -> None:
     change(frequencies, shifts)
     with pytest.raises(BundleError, match="tables"):
         Tables(frequencies, shifts, good.groups)
+
+
+def test_a_lane_that_reads_on_gets_no_words_of_the_next() -> None:
+    """So that no pixel of a damaged tile depends on what else arrived."""
+    short, other = bytes.fromhex("0001ffff"), bytes(range(200))
+    found = []
+    for lanes in ([short], [short, other], [other, short]):
+        reader, lane = Reader(lanes), np.array([lanes.index(short)])
+        found.append([int(reader.raw(lane, 12)[0]) for _ in range(30)])
+    assert found[0] == found[1] == found[2]

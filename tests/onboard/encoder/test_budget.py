@@ -26,7 +26,7 @@ def encoder() -> Encoder:
 
 @pytest.fixture(scope="module")
 def lapped() -> LappedTileCoder:
-    return LappedCodec.of(bundles.load("skybook").codec).open()
+    return LappedCodec.of(bundles.load("skybook").codec).open_planes()
 
 
 def land(rows: int, cols: int) -> Image:

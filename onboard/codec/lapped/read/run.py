@@ -20,11 +20,11 @@ class Reader:
         states = [int.from_bytes(lane[:STATE_BYTES], "big") for lane in whole]
         self._state = np.array(states, np.int64)
         counts = np.array([(len(lane) - STATE_BYTES) // 2 for lane in whole], np.int64)
-        self._stop = np.cumsum(counts)
+        # A lane that reads on beyond its end gets the same zero again and again.
+        self._stop = np.cumsum(counts + 1) - 1
         self._next = self._stop - counts
-        body = b"".join(lane[STATE_BYTES : len(lane) - len(lane) % 2] for lane in whole)
-        # A lane that reads on beyond its end gets the words of the next one, or zeros.
-        self._words = np.frombuffer(body + bytes(2), ">u2").astype(np.int64)
+        body = b"".join(lane[STATE_BYTES : len(lane) - len(lane) % 2] + bytes(2) for lane in whole)
+        self._words = np.frombuffer(body, ">u2").astype(np.int64)
         short = [len(lane) % 2 > 0 or len(lane) < STATE_BYTES for lane in lanes]
         self._odd = np.array(short, np.bool_)
 
@@ -34,13 +34,13 @@ class Reader:
         found: list[int] = self._words.tolist()
         return found
 
-    def place(self, lane: int) -> tuple[int, int, int]:
-        """Return the state of a lane, the number of its next word and of the one after its last.
+    def place(self, lane: int) -> tuple[int, int, int, bool]:
+        """Return the state of a lane, the number of its next word and of the zero after its last.
 
-        The latter is -1 for a lane that can have no proper end.
+        And whether it is one that can have no proper end.
         """
-        stop = -1 if self._odd[lane] else int(self._stop[lane])
-        return int(self._state[lane]), int(self._next[lane]), stop
+        place = int(self._state[lane]), int(self._next[lane]), int(self._stop[lane])
+        return *place, bool(self._odd[lane])
 
     def move(self, lane: int, state: int, following: int) -> None:
         """Put a lane to another place."""
@@ -61,7 +61,7 @@ class Reader:
         slots = state & (TOTAL - 1)
         state = (state >> PRECISION << rest) + (slots & ((1 << rest) - 1))
         low = state < START
-        words = self._words.take(following, mode="clip")
+        words = self._words.take(np.minimum(following, self._stop[lanes]))
         self._state[lanes] = np.where(low, state << WORD | words, state)
         self._next[lanes] = following + low
         return slots >> rest
@@ -157,7 +157,8 @@ class Run:
             np.full(lanes, value)
             for value in (TOTAL - 1, PRECISION, START, WORD, TOTAL, _PARITY, (1 << _PARITY) - 1)
         )
-        found, higher, other = (np.empty(lanes, np.int64) for _ in range(3))
+        found, higher, other, at = (np.empty(lanes, np.int64) for _ in range(4))
+        stops = self._reader._stop[self._lanes]
         low = np.empty(lanes, np.bool_)
         for row, state, following, state_after, following_after, steer in zip(
             rows,
@@ -188,7 +189,8 @@ class Run:
             np.add(higher, other, state_after)
             np.less(state_after, start, low)
             np.left_shift(state_after, word, higher)
-            words.take(following, None, other, "clip")
+            np.minimum(following, stops, at)
+            words.take(at, None, other, "clip")
             np.bitwise_or(higher, other, higher)
             np.putmask(state_after, low, higher)
             np.add(following, low, following_after)

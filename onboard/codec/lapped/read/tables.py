@@ -66,11 +66,11 @@ class TableReader:
             The residuals and, of dependent tiles, whether the state before each was odd.
         """
         symbols, frequencies, starts, shifts = self._plain
-        words, last = reader.words, len(reader.words) - 1
-        x, following, stop = reader.place(lane)
+        words = reader.words
+        x, following, stop, endless = reader.place(lane)
         values, odd = [], []
         for even_row in rows:
-            if x == rans.START and following == stop:
+            if x == rans.START and following == stop and not endless:
                 break
             row = even_row
             if state is not None:
@@ -81,7 +81,7 @@ class TableReader:
             place = row * SYMBOLS + symbol
             x = frequencies[place] * (x >> rans.PRECISION) + slot - starts[place]
             if x < rans.START:
-                x, following = x << rans.WORD | words[min(following, last)], following + 1
+                x, following = x << rans.WORD | words[min(following, stop)], following + 1
             value = symbol - LARGEST
             uniform = [shifts[row]] if shifts[row] else []
             if symbol == ESCAPE:
@@ -92,7 +92,7 @@ class TableReader:
                 value = (value << bits) + (slot >> rest)
                 x = (x >> rans.PRECISION << rest) + (slot & ((1 << rest) - 1))
                 if x < rans.START:
-                    x, following = x << rans.WORD | words[min(following, last)], following + 1
+                    x, following = x << rans.WORD | words[min(following, stop)], following + 1
             if symbol == ESCAPE:
                 value += 1 << (RAW_BITS - 1 + shifts[row])
             values.append(value)

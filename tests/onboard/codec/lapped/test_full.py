@@ -26,7 +26,7 @@ KINDS = pytest.mark.parametrize("kind", QUANTIZERS)
 
 @pytest.fixture(scope="module")
 def lapped() -> LappedTileCoder:
-    return LappedCodec.of(bundles.load("skybook").codec).open()
+    return LappedCodec.of(bundles.load("skybook").codec).open_planes()
 
 
 @pytest.fixture(scope="module")

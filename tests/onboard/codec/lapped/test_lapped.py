@@ -33,7 +33,7 @@ ONE = 1 << bandtransform.SHIFT
 
 @pytest.fixture(scope="module")
 def lapped() -> LappedTileCoder:
-    return LappedCodec.of(bundles.load("skybook").codec).open()
+    return LappedCodec.of(bundles.load("skybook").codec).open_planes()
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ FINE = 32
 
 @pytest.fixture(scope="module")
 def lapped() -> LappedTileCoder:
-    return LappedCodec.of(bundles.load("skybook").codec).open()
+    return LappedCodec.of(bundles.load("skybook").codec).open_planes()
 
 
 def noise(seed: int) -> NDArray[np.uint16]:

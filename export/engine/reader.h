@@ -1,0 +1,63 @@
+/* What the files that read know of each other. */
+#ifndef SKYBOOK_READER_H
+#define SKYBOOK_READER_H
+
+#include "parts.h"
+#include "read.h"
+
+#define SKYBOOK_AROUND 8 /* pixels beyond a tile along an axis that its filters reach, four on each side */
+#define SKYBOOK_ROWS (sizeof(skybook_starts) / sizeof(skybook_starts[0]))
+#define SKYBOOK_HINTS 64 /* of a row: parts of its slots, of each the symbol on the first */
+#define SKYBOOK_WIDE_SAMPLES \
+    ((SKYBOOK_LARGEST_TILE + SKYBOOK_AROUND) * (SKYBOOK_LARGEST_TILE + SKYBOOK_AROUND))
+
+/* Numbers that a tile becomes, for the exact image and else. */
+#define SKYBOOK_REAL(type)                                                   \
+    {                                                                        \
+        type excess[SKYBOOK_SAMPLES];    /* to be added to latents, in steps */ \
+        type wide[SKYBOOK_WIDE_SAMPLES]; /* a plane and around it */         \
+        type planes[SKYBOOK_SAMPLES];                                        \
+        type bands[SKYBOOK_SAMPLES];                                         \
+    }
+struct skybook_real_exact SKYBOOK_REAL(double);
+struct skybook_real_plain SKYBOOK_REAL(float);
+
+/* Room to read in: by channel in the order of the scan, then position. */
+struct skybook_reader {
+    struct skybook_encoder encoder; /* first, as a room begins with it; form, options and work are used */
+    int32_t symbols[SKYBOOK_SAMPLES];  /* predictions included, in units of the points */
+    uint16_t rows[SKYBOOK_SAMPLES];    /* of the tables */
+    float values[SKYBOOK_SAMPLES];     /* what symbols stand for, in steps */
+    skybook_sum sums[SKYBOOK_STEPS];   /* of a layer by channel */
+    uint16_t coded[SKYBOOK_STEPS];     /* channels of its symbols that are coded, by position */
+    bool any[SKYBOOK_CHANNELS];        /* whether any symbol of a channel is not 0 */
+    union {
+        struct skybook_real_exact exact;
+        struct skybook_real_plain plain;
+    } real;
+    uint8_t hints[SKYBOOK_ROWS][SKYBOOK_HINTS];
+    bool is_hinted;
+    double error;   /* mean square of that of all symbols, in steps squared, times their number */
+    uint64_t sizes; /* of symbols of AC without predictions */
+};
+
+/* What of a tile is not in the room. */
+struct skybook_read_tile {
+    const uint8_t *angles;
+    const int32_t *means;
+    double step;
+    bool exact;
+};
+
+/* tiles.c: make a room that of tiles of a shape. */
+enum skybook_status skybook_furnish(struct skybook_encoder *room, const struct skybook_tiles *all);
+
+/* read.c: symbols from lanes in the order of where they begin; false if anything is missing or too much. */
+bool skybook_read_symbols(struct skybook_reader *reader, const struct skybook_read_model *model,
+                          const struct skybook_read_lane *lanes, uint32_t count, const uint8_t *bytes);
+
+/* synthesis.c: symbols that were read to bands. */
+void skybook_synthesise(struct skybook_reader *reader, const struct skybook_read_model *model,
+                        const struct skybook_read_tile *tile);
+
+#endif

@@ -1,0 +1,155 @@
+"""Compiled reading: tiles that arrived whole to digital numbers, in the library of engine `c`.
+
+The exact image is that of numpy to the bit; other numbers differ by how sums are rounded. Tiles of
+which anything is missing or wrong are left to numpy.
+"""
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ground.decode.lapped.errorguess import NOT_ZERO, ErrorGuess
+from ground.decode.lapped.lanes import LaneTile
+from ground.decode.lapped.projection import ANALYSIS_UNIT
+from ground.decode.lapped.synthesis import STEP_GRID, SYNTHESIS_UNIT
+from onboard.codec.lapped import floors
+from onboard.codec.lapped.codec import LappedCodec
+from onboard.codec.lapped.context import BLOCK, FREQUENCIES
+from onboard.codec.lapped.frontends.adaptive import AdaptiveFrontEnd
+from onboard.codec.lapped.frontends.frontend import LappedSide
+from onboard.codec.lapped.transform import LappedTransform
+from onboard.codec.tile import DEPENDENT, FULL
+from onboard.engine.library import Library, Tiles, tile_for
+from onboard.link.crc import use_compiled
+
+_DEPTH = 16
+_SIDE = 2 * BLOCK
+_LANE = np.dtype([(name, np.uint32) for name in ("layer", "first", "start", "length")])
+
+
+class _Model(ctypes.Structure):
+    """`struct skybook_read_model`."""
+
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("words", "zeros", "synthesis", "analysis")),
+        *((name, ctypes.c_void_p) for name in ("plain_synthesis", "plain_analysis")),
+        *((name, ctypes.c_double) for name in ("not_zero", "unit")),
+    )
+
+
+class Rebuilt(NamedTuple):
+    """Tiles that arrived whole.
+
+    Attributes:
+        whole: (tiles,), which they are; others are not in what follows.
+        pixels: float32 (tiles, bands, rows, cols) DN, inside the scene.
+        errors: (tiles,), mean squared error to expect, DN^2.
+    """
+
+    whole: NDArray[np.bool_]
+    pixels: NDArray[np.float32]
+    errors: NDArray[np.float64]
+
+
+class CompiledReader:
+    """Reads lanes of tiles and rebuilds them linearly."""
+
+    def __init__(self, codec: LappedCodec, library: Library) -> None:
+        """Take a codec whose library is open."""
+        self._codec, self._library = codec, library
+        self._guess = ErrorGuess.of(codec.model)
+        transform, words = codec.model.transform, codec.model.quantisation.codewords
+        filters = transform.synthesis.astype(np.float64) / SYNTHESIS_UNIT, transform.analysis
+        self._arrays: tuple[NDArray[Any], ...] = (
+            np.ascontiguousarray(words / np.float32(256), np.float32),
+            np.ascontiguousarray(self._guess.zeros),
+            *(np.ascontiguousarray(own, np.float64) for own in filters),
+            *(np.ascontiguousarray(own, np.float32) for own in filters),
+        )
+        unit = float(transform.mantissas[0]) / ANALYSIS_UNIT
+        self._model = _Model(*(array.ctypes.data for array in self._arrays), NOT_ZERO, unit)
+        use_compiled(library.crc32c)
+
+    @classmethod
+    def of(cls, codec: LappedCodec) -> "CompiledReader | None":
+        """Return what reads streams of a codec, None where numpy has to.
+
+        That is without a library, and of mosaics, profiles and filters that are no mirrors.
+        """
+        front_end = codec.model.front_end
+        if type(front_end) is not AdaptiveFrontEnd or front_end.aligned or codec.profile:
+            return None
+        library = codec.compiled()
+        return cls(codec, library) if library and _mirrors(codec.model.transform) else None
+
+    def rebuild(
+        self, tiles: Sequence[LaneTile], sides: Sequence[LappedSide], exact: bool
+    ) -> Rebuilt:
+        """Rebuild tiles of one shape that are coded alike, as far as they arrived whole.
+
+        Args:
+            tiles: what arrived of them.
+            sides: side information of each.
+            exact: whether to reckon as for the exact image (SPEC.md, section 12).
+        """
+        model, first = self._codec.model, tiles[0]
+        count, bands, coding = len(tiles), model.bands, first.coding
+        depth = _DEPTH - model.front_end.fraction
+        tile = tile_for(bands, first.rows, first.cols)
+        like = Tiles(bands, tile, depth, rows=first.rows, cols=first.cols, body=1_000)
+        like.trellis = bool(coding & DEPENDENT)
+        least = None
+        if coding & FULL:
+            named = floors.least_levels(model, [tile.floors for tile in tiles])
+            least = named.astype(np.uint8)
+        steps = np.array([side.step for side in sides])
+        kind_steps = np.rint(steps * STEP_GRID) / STEP_GRID if exact else np.float32(steps)
+        pixels = np.empty((count, bands, first.rows, first.cols), np.float32)
+        errors, whole = np.zeros(count), np.zeros(count, np.uint8)
+        self._library.call(
+            "read",
+            like,
+            self._model,
+            exact,
+            count,
+            *_packed(tiles),
+            least,
+            np.array([side.angles for side in sides], np.uint8),
+            np.array([side.means for side in sides], np.int32),
+            np.ascontiguousarray(kind_steps, np.float64),
+            pixels,
+            errors,
+            whole,
+        )
+        return Rebuilt(whole.astype(np.bool_), pixels, self._guess.in_dn(errors, steps))
+
+
+def _packed(
+    tiles: Sequence[LaneTile],
+) -> tuple[NDArray[np.uint32], NDArray[np.void], NDArray[np.uint8]]:
+    """Return lanes before each tile, lanes in the order of where they begin, and their bytes."""
+    lanes, bodies, start, before = [], [], 0, [0]
+    for tile in tiles:
+        for place, body in sorted(tile.lanes.items()):
+            lanes.append((*place, start, len(body)))
+            bodies.append(body)
+            start += len(body)
+        before.append(len(lanes))
+    packed = np.frombuffer(b"".join(bodies) + bytes(1), np.uint8)
+    return np.array(before, np.uint32), np.array(lanes, _LANE), packed
+
+
+def _mirrors(transform: LappedTransform) -> bool:
+    """Return whether all filters are even or odd along rows and columns, as their numbers are."""
+    sign = np.array([1, -1] * (BLOCK // 2))
+    rows = np.repeat(sign, BLOCK)[:, None, None]
+    cols = np.tile(sign, BLOCK)[:, None, None]
+    return all(
+        filters.shape == (FREQUENCIES, _SIDE, _SIDE)
+        and np.array_equal(filters[:, ::-1], rows * filters)
+        and np.array_equal(filters[:, :, ::-1], cols * filters)
+        for filters in (transform.synthesis.astype(np.int64), transform.analysis.astype(np.int64))
+    )

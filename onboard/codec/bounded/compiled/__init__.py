@@ -1,0 +1,1 @@
+"""The tile coder within a bound in compiled code: engine `c`."""

@@ -1,0 +1,1 @@
+"""The tile coder in compiled code: engine `c`."""
