@@ -189,7 +189,7 @@ class Run:
             np.add(higher, other, state_after)
             np.less(state_after, start, low)
             np.left_shift(state_after, word, higher)
-            np.minimum(following, stops, at)
+            np.minimum(following, stops, out=at)
             words.take(at, None, other, "clip")
             np.bitwise_or(higher, other, higher)
             np.putmask(state_after, low, higher)
