@@ -59,6 +59,7 @@ demo: $(VENV)/.base
 
 bench: $(VENV)/.base
 	mkdir -p $(BENCH)
+	-$(BIN)/python -m export engine skybook
 	$(BIN)/python -m benchmarks probe -o $(BENCH)/this-machine.toml
 	$(BIN)/python -m benchmarks resources --bundle skybook --quick --json $(BENCH)/resources.json
 	$(BIN)/python -m benchmarks energy --bundle skybook --quick --json $(BENCH)/energy.json
