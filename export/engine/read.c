@@ -389,15 +389,15 @@ bool skybook_read_symbols(struct skybook_reader *reader, const struct skybook_re
 
 /* Put the pixels of the tile in the room that are inside the scene. */
 static void put_pixels(const struct skybook_reader *reader, const struct skybook_tiles *all, bool exact,
-                       float *pixels)
+                       float *pixels, size_t band_apart, size_t row_apart)
 {
     const uint32_t rows = 8u * reader->encoder.work.positions[0], cols = 8u * reader->encoder.work.positions[1];
     for (uint32_t band = 0; band < all->bands; band++) {
-        for (uint32_t row = 0; row < all->rows; row++, pixels += all->cols) {
+        for (uint32_t row = 0; row < all->rows; row++) {
             const size_t from = (size_t)(band * rows + row) * cols;
+            float *to = pixels + band * band_apart + row * row_apart;
             for (uint32_t col = 0; col < all->cols; col++) {
-                pixels[col] = exact ? (float)reader->real.exact.bands[from + col]
-                                    : reader->real.plain.bands[from + col];
+                to[col] = exact ? (float)reader->real.exact.bands[from + col] : reader->real.plain.bands[from + col];
             }
         }
     }
@@ -408,7 +408,8 @@ enum skybook_status skybook_tiles_read(struct skybook_encoder *room, const struc
                                        uint32_t count, const uint32_t *lanes_before,
                                        const struct skybook_read_lane *lanes, const uint8_t *bytes,
                                        const uint8_t *floors, const uint8_t *angles, const int32_t *means,
-                                       const double *steps, float *pixels, double *errors, uint8_t *whole)
+                                       const double *steps, float *const *pixels, size_t band, size_t row,
+                                       double *errors, uint8_t *whole)
 {
     struct skybook_reader *reader = (struct skybook_reader *)room;
     const enum skybook_status status = skybook_furnish(room, all);
@@ -430,7 +431,7 @@ enum skybook_status skybook_tiles_read(struct skybook_encoder *room, const struc
         if (whole[i]) {
             errors[i] = reader->error / ((double)form->channels * work->positions[0] * work->positions[1]);
             skybook_synthesise(reader, model, &tile);
-            put_pixels(reader, all, exact != 0, pixels + (size_t)i * all->bands * all->rows * all->cols);
+            put_pixels(reader, all, exact != 0, pixels[i], band, row);
         }
     }
     return status;

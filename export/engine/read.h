@@ -28,16 +28,17 @@ struct skybook_read_model {
 #pragma GCC visibility push(default)
 #endif
 
-/* Rebuild tiles of one shape, coded alike, of which everything arrived, at their steps: pixels (bands, rows,
- * cols) that are inside the scene, and mean squared errors to expect, in steps squared. `whole` says of each
- * whether everything did; of others nothing is made. `exact` is for the exact image. `floors` are of full
- * tiles, by channel, else NULL. */
+/* Rebuild tiles of one shape, coded alike, of which everything arrived, at their steps: the pixels of each
+ * that are inside the scene, where those of the next band and row are so many numbers further, and mean
+ * squared errors to expect, in steps squared. `whole` says of each whether everything did; of others nothing
+ * is made. `exact` is for the exact image. `floors` are of full tiles, by channel, else NULL. */
 enum skybook_status skybook_tiles_read(struct skybook_encoder *room, const struct skybook_tiles *all,
                                        const struct skybook_read_model *model, uint32_t exact,
                                        uint32_t count, const uint32_t *lanes_before,
                                        const struct skybook_read_lane *lanes, const uint8_t *bytes,
                                        const uint8_t *floors, const uint8_t *angles, const int32_t *means,
-                                       const double *steps, float *pixels, double *errors, uint8_t *whole);
+                                       const double *steps, float *const *pixels, size_t band, size_t row,
+                                       double *errors, uint8_t *whole);
 
 #if defined(__GNUC__)
 #pragma GCC visibility pop

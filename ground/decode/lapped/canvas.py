@@ -75,8 +75,16 @@ class Canvas:
 
     def put(self, index: int, patch: Patch) -> None:
         """Put something in the place of a tile."""
+        self.pixels(index)[:] = patch.pixels
+        self.note(index, patch)
+
+    def pixels(self, index: int) -> NDArray[np.float32]:
+        """Return the pixels of a tile, to be filled."""
+        return self.image[self.grid.bands(index, len(self.image)), *self.area(index)]
+
+    def note(self, index: int, patch: Patch) -> None:
+        """Say of a tile what stands in its place, its pixels left aside."""
         here = self.area(index)
-        self.image[self.grid.bands(index, len(self.image)), *here] = patch.pixels
         self.mask[here] = np.maximum(self.mask[here], patch.value)
         cells = tuple(slice(side.start // CELL, -(-side.stop // CELL)) for side in here)
         self.known[cells], self.step[cells] = patch.known, patch.step

@@ -6,7 +6,7 @@ which anything is missing or wrong are left to numpy.
 
 import ctypes
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,20 +38,6 @@ class _Model(ctypes.Structure):
         *((name, ctypes.c_void_p) for name in ("plain_synthesis", "plain_analysis")),
         *((name, ctypes.c_double) for name in ("not_zero", "unit")),
     )
-
-
-class Rebuilt(NamedTuple):
-    """Tiles that arrived whole.
-
-    Attributes:
-        whole: (tiles,), which they are; others are not in what follows.
-        pixels: float32 (tiles, bands, rows, cols) DN, inside the scene.
-        errors: (tiles,), mean squared error to expect, DN^2.
-    """
-
-    whole: NDArray[np.bool_]
-    pixels: NDArray[np.float32]
-    errors: NDArray[np.float64]
 
 
 class CompiledReader:
@@ -86,14 +72,24 @@ class CompiledReader:
         return cls(codec, library) if library and _mirrors(codec.model.transform) else None
 
     def rebuild(
-        self, tiles: Sequence[LaneTile], sides: Sequence[LappedSide], exact: bool
-    ) -> Rebuilt:
+        self,
+        tiles: Sequence[LaneTile],
+        sides: Sequence[LappedSide],
+        pixels: Sequence[NDArray[np.float32]],
+        exact: bool,
+    ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
         """Rebuild tiles of one shape that are coded alike, as far as they arrived whole.
 
         Args:
             tiles: what arrived of them.
             sides: side information of each.
+            pixels: where the pixels of each go, (bands, rows, cols) DN inside the scene: parts of
+                one C-contiguous array.
             exact: whether to reckon as for the exact image (SPEC.md, section 12).
+
+        Returns:
+            Which of the tiles arrived whole, and of these the mean squared error to expect, DN^2;
+            pixels of others are left alone.
         """
         model, first = self._codec.model, tiles[0]
         count, bands, coding = len(tiles), model.bands, first.coding
@@ -107,7 +103,8 @@ class CompiledReader:
             least = named.astype(np.uint8)
         steps = np.array([side.step for side in sides])
         kind_steps = np.rint(steps * STEP_GRID) / STEP_GRID if exact else np.float32(steps)
-        pixels = np.empty((count, bands, first.rows, first.cols), np.float32)
+        places = np.array([part.ctypes.data for part in pixels], np.uint64)
+        apart = [np.uint64(stride // pixels[0].itemsize) for stride in pixels[0].strides[:2]]
         errors, whole = np.zeros(count), np.zeros(count, np.uint8)
         self._library.call(
             "read",
@@ -120,11 +117,12 @@ class CompiledReader:
             np.array([side.angles for side in sides], np.uint8),
             np.array([side.means for side in sides], np.int32),
             np.ascontiguousarray(kind_steps, np.float64),
-            pixels,
+            places,
+            *apart,
             errors,
             whole,
         )
-        return Rebuilt(whole.astype(np.bool_), pixels, self._guess.in_dn(errors, steps))
+        return whole.astype(np.bool_), self._guess.in_dn(errors, steps)
 
 
 def _packed(

@@ -202,14 +202,15 @@ class LappedRebuilder:
         if not sides:
             return
         given = [tiles[index] for index in sides], list(sides.values())
-        found = compiled.rebuild(*given, self._exact)
+        pixels = [canvas.pixels(index) for index in sides]
+        whole, expected = compiled.rebuild(*given, pixels, self._exact)
         share = points_of(given[0][0].coding).plain_share
-        rebuilt = zip(list(sides), found.whole, found.pixels, found.errors.tolist(), strict=True)
-        for index, whole, pixels, error in rebuilt:
-            if whole:
-                step = sides.pop(index).step * share
-                canvas.put(index, Patch(pixels, step, 1.0, Mask.COMPLETE))
-                errors[index] = error
+        for number, (index, side) in enumerate(list(sides.items())):
+            if whole[number]:
+                patch = Patch(pixels[number], side.step * share, 1.0, Mask.COMPLETE)
+                canvas.note(index, patch)
+                errors[index] = float(expected[number])
+                del sides[index]
 
     def _patch(self, exact: Exact) -> Patch:
         """Return what the network sees of a tile within a bound: the finest step."""
