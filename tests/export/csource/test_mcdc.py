@@ -254,6 +254,13 @@ def exercise_bands(runs: Runs, program: Path) -> None:
             runs.run(many, ["-", "-o", "-", *told], lines(image))
     for wrong in ("0", "9", "17"):
         runs.run(program, ["-", "-o", "-", "--width", "8", "--bands", wrong])
+    for bands, tile in ((1, 64), (1, 128), (3, 64), (3, 96), (4, 64), (4, 128), (6, 128), (3, 300)):
+        told = ["--width", "130", "--bands", str(bands), "--tile", str(tile)]
+        image = procedural(bands, 130, 130, bands).image
+        for one in (program, many):
+            runs.run(one, ["-", "-o", "-", *told], lines(image))
+    mosaic = ["--width", "64", "--bayer", "rggb", "--tile", "128"]
+    runs.run(many, ["-", "-o", "-", *mosaic], bytes(64 * 64 * 2))
     runs.run(program, ["-", "-o", "-", "--width", "8", "--segment-bytes", "1"])
 
 
