@@ -13,6 +13,7 @@ from ground.commands.ingest import add_ingest_command
 from ground.commands.merge import add_merge_command
 from ground.commands.missing import add_missing_command
 from ground.commands.profile import add_profile_command
+from ground.commands.qualitymap import add_quality_map_command
 from ground.commands.receive import add_receive_commands
 from ground.commands.scene import add_scene_command
 from ground.commands.serve import add_serve_command
@@ -24,6 +25,7 @@ from onboard.commands.commandline import command_parser, run_command
 def _parser() -> argparse.ArgumentParser:
     parser, commands = command_parser("ground", __doc__)
     add_encode_command(commands)
+    add_quality_map_command(commands)
     add_decode_command(commands)
     add_convert_command(commands)
     add_serve_command(commands)

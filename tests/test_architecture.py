@@ -35,28 +35,31 @@ ARROWS: dict[str, str] = {
     "onboard.image": "errors",
     "onboard.engine": "errors",
     "onboard.link": "errors image",
-    "onboard.codec.bound": "errors codec.agreement codec.tile",
+    "onboard.codec.bound": "errors codec.agreement codec.blocks codec.tile",
     "onboard.codec.profile": "errors",
     "onboard.codec.agreement": "",
-    "onboard.codec.tile": "errors codec.agreement codec.profile",
+    "onboard.codec.blocks": "",
+    "onboard.codec.tile": "errors codec.agreement codec.blocks codec.profile",
     "onboard.codec.rans": "",
     "onboard.codec.bitpack": "errors",
     "onboard.codec.corsa": (
-        "errors image engine link codec.agreement codec.tile codec.profile codec.bitpack"
+        "errors image engine link codec.agreement codec.blocks codec.tile codec.profile "
+        "codec.bitpack"
     ),
     "onboard.codec.lapped": (
-        "errors image engine link codec.agreement codec.tile codec.profile codec.bitpack codec.rans"
+        "errors image engine link codec.agreement codec.blocks codec.tile codec.profile "
+        "codec.bitpack codec.rans"
     ),
     "onboard.codec.lapped.read": "errors codec.tile codec.rans codec.lapped",
     "onboard.codec.bounded": (
-        "errors engine link codec.agreement codec.tile codec.bound codec.rans"
+        "errors engine link codec.agreement codec.blocks codec.tile codec.bound codec.rans"
     ),
     "onboard.codec.bounded.read": "errors codec.bound codec.rans codec.bounded",
     "onboard.codec.kinds": "errors codec.bound codec.tile codec.corsa codec.lapped codec.bounded",
     "onboard.bundle": (
         "errors link codec.agreement codec.bound codec.profile codec.tile codec.kinds"
     ),
-    "onboard.encoder": "errors image link codec.bound codec.profile codec.tile bundle",
+    "onboard.encoder": "errors image link codec.blocks codec.bound codec.profile codec.tile bundle",
     "onboard.downlink": "errors image link bundle",
     "onboard.commands": (
         "errors outputs image engine link codec.bound codec.profile bundle encoder downlink"

@@ -93,7 +93,8 @@ class LatentScene:
         image = np.zeros(self._shape, np.uint16)
         for part, latents, step in zip(self.parts, values, steps, strict=True):
             prepared = part.prepared
-            tiles = LinearTiles(latents, step, prepared.angles, prepared.means)
+            each = step[:, None, None, None]
+            tiles = LinearTiles(latents, each, prepared.angles, prepared.means)
             pixels = linear_bands(self.coder, tiles)
             whole = np.clip(np.rint(pixels), 0, 65_535).astype(np.uint16)
             rows, cols = part.inside

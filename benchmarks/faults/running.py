@@ -41,7 +41,16 @@ METHOD = (
     "error than undisturbed, against the scene; else marked: the decoder tells what is wrong. "
     "Within a bound, silent if a pixel of mask 0 is off by more than that"
 )
-PROGRAM = ("main.c", "bench.c", "command.c", "input.c", "recorded.c", "report.c", "threads.c")
+PROGRAM = (
+    "main.c",
+    "bench.c",
+    "command.c",
+    "input.c",
+    "qualityfile.c",
+    "recorded.c",
+    "report.c",
+    "threads.c",
+)
 """Sources of the command, which are no part of the library."""
 _KINDS = {"state": "s", "constants": "t"}
 _TILE = 64

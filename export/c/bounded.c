@@ -8,10 +8,28 @@
 #define STATE 16u /* added to that of a tile within a bound */
 #define MOST_MARGIN 100
 
+static const struct skybook_bound lossless = {1, {0}, 0};
+
 static bool touches(const struct skybook_box *box, uint32_t row, uint32_t column, uint32_t tile)
 {
     return box->left < (column + 1) * tile && column * tile < box->right &&
            box->top < (row + 1) * tile && row * tile < box->bottom;
+}
+
+/* Whether the map of qualities wants no loss of a block of a tile. */
+static bool has_lossless(const struct skybook_encoder *encoder, uint32_t row, uint32_t column)
+{
+    const uint32_t tile = encoder->form.tile, side = encoder->options.quality_block;
+    bool found = false;
+    if (encoder->options.quality_map == NULL) {
+        return false;
+    }
+    for (uint32_t y = row * tile; y < (row + 1) * tile; y += side) {
+        for (uint32_t x = column * tile; x < (column + 1) * tile; x += side) {
+            found = found || skybook_quality_of_block(encoder, y, x) == SKYBOOK_LOSSLESS;
+        }
+    }
+    return found;
 }
 
 const struct skybook_bound *skybook_bound_of(const struct skybook_encoder *encoder, uint32_t column)
@@ -26,7 +44,7 @@ const struct skybook_bound *skybook_bound_of(const struct skybook_encoder *encod
             return &options->box[i].bound;
         }
     }
-    return NULL;
+    return has_lossless(encoder, row, column) ? &lossless : NULL;
 }
 
 /* The sum of the symbols of a band, and of its side information. */

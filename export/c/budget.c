@@ -414,11 +414,32 @@ static enum skybook_status make_fit(struct skybook_encoder *encoder, int64_t bud
     return SKYBOOK_ERROR_LIMIT;
 }
 
+/* Code all tiles at the codes of the search, whatever they take. */
+static enum skybook_status code_at_quality(struct skybook_encoder *encoder)
+{
+    struct skybook_search *search = &encoder->search;
+    for (uint32_t i = 0; i < search->count; i++) {
+        search->changed[i] = true;
+    }
+    enum skybook_status status = take_changed(encoder);
+    status = status == SKYBOOK_OK ? skybook_code_missing(encoder) : status;
+    if (status == SKYBOOK_OK) {
+        skybook_note_quality(encoder);
+    }
+    return status;
+}
+
 enum skybook_status skybook_code_within(struct skybook_encoder *encoder, int64_t budget)
 {
     const int64_t most = budget < MOST_BUDGET ? budget : MOST_BUDGET;
     int64_t total = 0;
     enum skybook_status status = open_search(encoder);
+    if (status == SKYBOOK_OK && skybook_has_quality(&encoder->options)) {
+        status = skybook_aim_strip(encoder);
+        if (status == SKYBOOK_OK && !skybook_is_limited(&encoder->options)) {
+            return code_at_quality(encoder);
+        }
+    }
     if (status == SKYBOOK_OK && encoder->search.count > 0) {
         status = take_parts(encoder, most);
     }

@@ -5,6 +5,7 @@
 
 #define BIT 256
 #define MOST_MARGIN 100
+#define FULL_FIELD 0x80 /* added to the head of the field of a full tile */
 
 static enum skybook_status add_empty(struct skybook_encoder *encoder, uint32_t column)
 {
@@ -19,7 +20,7 @@ static enum skybook_status add_empty(struct skybook_encoder *encoder, uint32_t c
 }
 
 /* Make the latents of a tile. */
-static enum skybook_status load(struct skybook_encoder *encoder, uint32_t column)
+enum skybook_status skybook_load(struct skybook_encoder *encoder, uint32_t column)
 {
     struct skybook_tile *tile = &encoder->tiles[column];
     const enum skybook_status status = skybook_front_end(encoder, column);
@@ -42,7 +43,7 @@ enum skybook_status skybook_analyse(struct skybook_encoder *encoder, uint32_t co
     if (tile->bounded) {
         skybook_find_nodata(encoder, column);
     } else {
-        status = load(encoder, column);
+        status = skybook_load(encoder, column);
     }
     if (status != SKYBOOK_OK) {
         return status;
@@ -84,7 +85,8 @@ static size_t lane_bytes(const struct skybook_work *work, uint32_t first, uint32
 /* Bytes of layer 0. */
 static uint32_t side_bytes(const struct skybook_encoder *encoder)
 {
-    return 1 + encoder->form.side_bytes + skybook_floors_bytes(&encoder->form, &encoder->work);
+    return 1 + encoder->form.side_bytes + encoder->work.field.length +
+           skybook_floors_bytes(&encoder->form, &encoder->work);
 }
 
 /* The unit after the last that fits a segment beginning at `first`; one whose cost takes more than a
@@ -137,15 +139,22 @@ static uint32_t put_side(const struct skybook_encoder *encoder, const struct sky
     const struct skybook_work *work = &encoder->work;
     const uint32_t angles = form->bands * (form->bands - 1) / 2;
     const uint32_t lift = skybook_lift(&encoder->options) << form->fraction;
-    body[0] = (uint8_t)(tile->state + (work->dependent ? SKYBOOK_DEPENDENT : 0) +
-                        (work->full ? SKYBOOK_FULL : 0));
+    const struct skybook_field *field = &work->field;
+    const int full = field->length > 0 ? SKYBOOK_FIELD : work->full ? SKYBOOK_FULL : 0;
+    body[0] = (uint8_t)(tile->state + (work->dependent ? SKYBOOK_DEPENDENT : 0) + full);
     body[1] = tile->code;
     memcpy(body + 2, tile->angles, angles);
     for (uint32_t band = 0; band < form->bands; band++) {
         skybook_put16(body + 2 + angles + 2 * band, (tile->means[band] - lift) & 0xFFFFu);
     }
+    uint8_t *next = body + 1 + form->side_bytes;
+    if (field->length > 0) {
+        memcpy(next, field->bytes, field->length);
+        next[0] = (uint8_t)(next[0] | (work->full ? FULL_FIELD : 0));
+        next += field->length;
+    }
     if (work->full) {
-        skybook_put_floors(form, work, body + 1 + form->side_bytes);
+        skybook_put_floors(form, work, next);
     }
     return side_bytes(encoder);
 }
@@ -301,7 +310,7 @@ enum skybook_status skybook_code(struct skybook_encoder *encoder, uint32_t colum
     if (tile->kept) {
         skybook_recall(encoder, column);
     } else {
-        status = load(encoder, column);
+        status = skybook_load(encoder, column);
     }
     if (status != SKYBOOK_OK) {
         return status;
@@ -311,7 +320,11 @@ enum skybook_status skybook_code(struct skybook_encoder *encoder, uint32_t colum
     const bool named = encoder->options.step_code >= 0 && tile->finest >= 16;
     const uint8_t finest = (uint8_t)(tile->finest - (named ? 16 : 0));
     tile->code = tile->code < finest ? finest : tile->code;
-    const uint32_t most_floors = skybook_most_floors(&encoder->form, skybook_room(encoder, column));
+    const uint32_t room = skybook_room(encoder, column);
+    const uint32_t taken = 1 + encoder->form.side_bytes + SKYBOOK_LEAST_LANE;
+    skybook_make_field(encoder, column, room > taken ? room - taken : 0);
+    const uint32_t most_floors =
+        skybook_most_floors(&encoder->form, room - encoder->work.field.length);
     status = skybook_find_symbols(encoder, column, most_floors);
     status = status == SKYBOOK_OK ? plan(encoder, column) : status;
     return status == SKYBOOK_OK ? code(encoder, column) : status;

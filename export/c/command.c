@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "parts.h"
+#include "qualityfile.h"
 #include "threads.h"
 
 #define PROTECT_ROOM 42 /* bytes by which protect makes the longest packet longer */
@@ -40,6 +42,9 @@ const char *const skybook_usage =
     "  --ratio R               raw bytes over bytes (20.48)\n"
     "  --bytes N --lines N     bytes of the whole stream, of so many lines, instead\n"
     "  --step-code N           one step, 0..255, for all tiles instead\n"
+    "  --psnr P, --rmse E      dB of peak 65535, or DN, aimed at; ratio or bytes beside it are bounds\n"
+    "  --quality-block 64|32|16  pixels of a side of blocks that each are to have it\n"
+    "  --quality-map FILE      u16 of each block: hundredths of dB; 0: --psnr, 65535: lossless\n"
     "  --max-error D           DN that no sample is off by more than, instead: 0 is lossless; D1,D2,...\n"
     "                          of each band; sqrt:K is K times the root of the sample\n"
     "  --region-max-error X0,Y0,X1,Y1 D\n"
@@ -326,6 +331,14 @@ static bool take_option(struct skybook_command *command, const char *name, const
         options->height = (uint32_t)n;
     } else if (strcmp(name, "--step-code") == 0 && number(value, 0, 255, &n)) {
         options->step_code = (int16_t)n;
+    } else if (strcmp(name, "--psnr") == 0 && skybook_read_psnr(options, value)) {
+        return true;
+    } else if (strcmp(name, "--rmse") == 0 && skybook_read_rmse(options, value)) {
+        return true;
+    } else if (strcmp(name, "--quality-block") == 0 && number(value, 16, 64, &n)) {
+        options->quality_block = (uint8_t)n;
+    } else if (strcmp(name, "--quality-map") == 0) {
+        command->quality_map = value;
     } else if (strcmp(name, "--max-error") == 0 && read_bound(value, &options->max_error)) {
         return true;
     } else if (strcmp(name, "--segment-bytes") == 0 && number(value, 0, 65551, &n)) {
@@ -409,9 +422,24 @@ static bool is_whole(const struct skybook_command *command)
     return true;
 }
 
+/* Read the map of qualities; where a quality is asked for and no rate, there is none. */
+static bool take_quality(struct skybook_command *command, bool rated)
+{
+    struct skybook_options *options = &command->options;
+    if (command->quality_map != NULL && !skybook_read_map(options, command->quality_map)) {
+        fputs("--quality-map: expected a file of u16, a row of blocks after the other, and "
+              "--quality-block\n", stderr);
+        return false;
+    }
+    if (skybook_has_quality(options) && !rated) {
+        options->ratio = 0;
+    }
+    return true;
+}
+
 bool skybook_parse(struct skybook_command *command, int count, char **arguments)
 {
-    const char *rate = NULL;
+    const char *rate = NULL, *quality = NULL;
     memset(command, 0, sizeof(*command));
     skybook_defaults(&command->options, 0);
     const uint8_t usual = command->options.bands;
@@ -421,6 +449,13 @@ bool skybook_parse(struct skybook_command *command, int count, char **arguments)
         if (strcmp(name, "--help") == 0) {
             command->help = true;
             return true;
+        }
+        if (strcmp(name, "--psnr") == 0 || strcmp(name, "--rmse") == 0) {
+            if (quality != NULL && strcmp(quality, name) != 0) {
+                fputs("rate: expected a PSNR or an RMSE, found both\n", stderr);
+                return false;
+            }
+            quality = name;
         }
         if (is_rate(name)) {
             if (rate != NULL && strcmp(rate, name) != 0) {
@@ -447,7 +482,7 @@ bool skybook_parse(struct skybook_command *command, int count, char **arguments)
             return false;
         }
     }
-    if (!is_whole(command) || !fill_in(command, usual)) {
+    if (!is_whole(command) || !fill_in(command, usual) || !take_quality(command, rate != NULL)) {
         return false;
     }
     if (ends_in_pkt(command->output)) {

@@ -20,6 +20,7 @@ struct skybook_command {
     uint64_t line_skip;  /* at the start of each line */
     uint64_t line_bytes; /* from the start of a line to that of the next; 0: no padding */
     bool protect_room; /* whether packet_bytes are those of protected packets, too */
+    const char *quality_map; /* file of it, NULL without one */
     uint32_t threads; /* that code tiles of a row at once */
     bool json;   /* say what came of it as JSON */
     bool help;   /* and nothing else */

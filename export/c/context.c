@@ -62,6 +62,12 @@ static void add_neighbours(const struct skybook_form *form, struct skybook_work 
     }
 }
 
+/* What a size in steps of the DC is in those of the AC of a position. */
+static int32_t in_own_steps(const struct skybook_work *work, int32_t size, uint32_t position)
+{
+    return work->field.length > 0 ? size * work->field.shares[position] >> 14 : size;
+}
+
 static uint8_t at_most(int32_t size, int32_t cap)
 {
     return (uint8_t)(size < cap ? size : cap);
@@ -88,9 +94,9 @@ void skybook_know_dc(const struct skybook_form *form, struct skybook_work *work)
                 const int32_t size = magnitude(dc[here]);
                 const int32_t x = magnitude(dc[row * cols + left] - dc[row * cols + right]);
                 const int32_t y = magnitude(dc[above * cols + col] - dc[below * cols + col]);
-                sizes[here] = at_most(size, size_cap);
-                across[here] = at_most(x, slope_cap);
-                down[here] = at_most(y, slope_cap);
+                sizes[here] = at_most(in_own_steps(work, size, here), size_cap);
+                across[here] = at_most(in_own_steps(work, x, here), slope_cap);
+                down[here] = at_most(in_own_steps(work, y, here), slope_cap);
                 any = any || size > 0;
             }
         }

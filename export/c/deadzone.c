@@ -97,6 +97,24 @@ static bool take_all(struct skybook_scan *scan, uint32_t channel, const skybook_
     return any != 0;
 }
 
+/* Note what is lost of a channel of AC, whose symbols are those from `first` on, at each position. */
+static void weigh(struct skybook_scan *scan, uint32_t channel, const int32_t *aways, uint32_t first)
+{
+    struct skybook_work *work = scan->work;
+    for (uint32_t i = 0; i < scan->count; i++) {
+        work->losses.of_ac[i] += skybook_power_of(scan, channel, i) * skybook_lost(aways[i], 0, 0);
+    }
+    for (uint32_t n = first; n < scan->found; n++) {
+        const int32_t residual = (int32_t)work->layer.found[n] >> SKYBOOK_ROW_BITS;
+        const uint32_t row = work->layer.found[n] & ((1u << SKYBOOK_ROW_BITS) - 1u);
+        const uint32_t i = work->owners[n];
+        const uint64_t power = skybook_power_of(scan, channel, i);
+        work->losses.of_ac[i] -= power * skybook_lost(aways[i], 0, 0);
+        work->losses.of_ac[i] += power * skybook_lost(aways[i], residual, row);
+        work->losses.symbols[i] += residual != 0;
+    }
+}
+
 void skybook_scan_channel(struct skybook_scan *scan, uint32_t channel)
 {
     skybook_sum sums[SKYBOOK_POSITIONS];
@@ -116,6 +134,9 @@ void skybook_scan_channel(struct skybook_scan *scan, uint32_t channel)
         aways[i] = skybook_nearer(scan->thrift, channel + i, aways[i]);
     }
     const bool any = take_all(scan, channel, sums, aways, coded, count);
+    if (scan->weighs) {
+        weigh(scan, channel, aways, first);
+    }
     skybook_know_channel(scan->form, scan->work, channel, any);
     if (scan->measures) {
         measure_floor(scan, channel, aways, first);

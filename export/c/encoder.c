@@ -74,6 +74,18 @@ static bool bounds_fit(const struct skybook_options *o)
     return SKYBOOK_BOUNDED ? fit : false;
 }
 
+/* Whether a quality, and its map, are none, or as they may be. */
+static bool quality_fits(const struct skybook_options *o)
+{
+    const uint32_t side = o->quality_block;
+    const bool blocks = side == 64 || side == 32 || side == 16;
+    const bool map = o->quality_map == NULL ||
+                     (blocks && o->map_columns == (o->width + side - 1) / side && o->map_rows <= MAX_LINES);
+    const bool alone = o->step_code < 0 && o->max_error.count == 0;
+    return o->quality <= SKYBOOK_MOST_QUALITY && (side == 0 || blocks) && map &&
+           (skybook_has_quality(o) ? alone : side == 0);
+}
+
 static bool fits(const struct skybook_options *o)
 {
     const bool segments = o->segment_bytes >= MIN_SEGMENT_BYTES &&
@@ -81,7 +93,8 @@ static bool fits(const struct skybook_options *o)
     const bool packets = o->packet_bytes >= MIN_PACKET_BYTES &&
                          o->packet_bytes <= MAX_PACKET_BYTES && o->apid < 2047 &&
                          o->line_period < MAX_LINE_PERIOD;
-    const bool rate = o->step_code >= 0 || o->budget > 0 || (o->ratio > 0 && o->ratio < 1e300);
+    const bool rate = o->step_code >= 0 || o->budget > 0 || (o->ratio > 0 && o->ratio < 1e300) ||
+                      (o->ratio <= 0 && skybook_has_quality(o));
     const bool budget = o->budget == 0 || (o->height > 0 && o->budget <= INT64_MAX / MAX_LINES);
     const uint32_t tile = skybook_tile_of(o);
     const bool tiles = tile == SKYBOOK_LARGEST_TILE ? o->bands <= MOST_LARGE && o->bayer == 0
@@ -93,7 +106,7 @@ static bool fits(const struct skybook_options *o)
     return o->width >= 1 && bands && samples_fit(o) &&
            o->step_code <= SKYBOOK_COARSEST && o->height <= MAX_LINES &&
            o->run <= SKYBOOK_MAX_RUN && segments && packets && rate && budget && before &&
-           bounds_fit(o);
+           bounds_fit(o) && quality_fits(o);
 }
 
 /* Bytes kept back for a last row of tiles that may be short, at the coarsest step. */
@@ -158,7 +171,8 @@ static void go_on(struct skybook_encoder *encoder)
     encoder->packets = options->first_packet;
     encoder->bytes = options->spent;
     encoder->spare = kept_back(encoder) - (int64_t)options->spent;
-    if (encoder->lines > 0 && options->step_code < 0 && options->max_error.count == 0) {
+    if (encoder->lines > 0 && options->step_code < 0 && options->max_error.count == 0 &&
+        skybook_is_limited(options)) {
         encoder->spare += budget_of(encoder, 0, encoder->lines);
     }
     encoder->spare = encoder->spare > 0 ? encoder->spare : 0;
@@ -169,6 +183,16 @@ bool skybook_has_room_for_side(const struct skybook_encoder *encoder)
 {
     return encoder->limit >= SKYBOOK_SEGMENT_OVERHEAD + SKYBOOK_WIDE_BYTES + SKYBOOK_EDGE_BYTES + 1 +
                                  encoder->form.side_bytes;
+}
+
+/* The sum of the words of the map of qualities, if there is one. */
+static uint64_t map_sum(const struct skybook_encoder *encoder)
+{
+    const struct skybook_options *options = &encoder->options;
+    const size_t cells = (size_t)options->map_rows * options->map_columns;
+    return options->quality_map == NULL
+               ? 0
+               : skybook_words(options->quality_map, cells * sizeof(options->quality_map[0]));
 }
 
 /* Fill in what follows from the options. */
@@ -192,6 +216,7 @@ static enum skybook_status begin(struct skybook_encoder *encoder)
         return SKYBOOK_ERROR_USAGE;
     }
     encoder->columns = (options->width + encoder->form.tile - 1) / encoder->form.tile;
+    encoder->map_sum = map_sum(encoder);
     go_on(encoder);
     return SKYBOOK_OK;
 }
@@ -247,9 +272,10 @@ bool skybook_is_whole(const struct skybook_encoder *encoder)
 {
     bool tables = skybook_tables_are_whole();
 #if SKYBOOK_BOUNDED
-    tables = tables && (!has_bounds(&encoder->options) || skybook_bounded_tables_are_whole());
+    const bool bounds = has_bounds(&encoder->options) || encoder->options.quality_map != NULL;
+    tables = tables && (!bounds || skybook_bounded_tables_are_whole());
 #endif
-    return tables && skybook_scene_is_whole(encoder);
+    return tables && encoder->map_sum == map_sum(encoder) && skybook_scene_is_whole(encoder);
 }
 
 /* Make the scene header where it is not made yet. */
@@ -266,8 +292,9 @@ static enum skybook_status code_tiles(struct skybook_encoder *encoder)
     if (encoder->options.max_error.count > 0) {
         return skybook_code_strip_bounded(encoder);
     }
+    const int64_t budget = skybook_is_limited(&encoder->options) ? take_budget(encoder) : 0;
     return encoder->options.step_code >= 0 ? code_at_step(encoder)
-                                           : skybook_code_within(encoder, take_budget(encoder));
+                                           : skybook_code_within(encoder, budget);
 }
 
 /* Code and send the lines that are held. Tables are checked before they are used, as some are where

@@ -1,13 +1,12 @@
 /* Floors: least levels of channels, which full tiles carry (SPEC.md, sections 10 and 13). */
 #include "parts.h"
 
-#define LEAST_LANE 8u
 #define LEVEL_BITS 6
 #define ENTRY_COST (16 * 256)
 
 uint32_t skybook_most_floors(const struct skybook_form *form, uint32_t room)
 {
-    const uint32_t taken = 1u + form->side_bytes + 1u + LEAST_LANE;
+    const uint32_t taken = 1u + form->side_bytes + 1u + SKYBOOK_LEAST_LANE;
     const uint32_t most = room > taken ? (room - taken) / SKYBOOK_FLOOR_BYTES : 0;
     return most < SKYBOOK_MOST_FLOORS ? most : SKYBOOK_MOST_FLOORS;
 }

@@ -17,6 +17,38 @@ void skybook_note_error(struct skybook_encoder *encoder, uint32_t column, uint64
         (left >> 8) * eighth_octaves[tile->code & 7u] >> 20 << (tile->code >> 3) >> 6;
 }
 
+/* The coarsest code of a tile, or of its blocks. */
+static uint8_t coarsest_of(const struct skybook_tile *tile)
+{
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < SKYBOOK_MOST_BLOCKS && tile->block > 0; i++) {
+        most = tile->coarser[i] > most ? tile->coarser[i] : most;
+    }
+    return (uint8_t)(tile->code + most < SKYBOOK_COARSEST ? tile->code + most : SKYBOOK_COARSEST);
+}
+
+/* Note a strip whose tiles have the quality that was asked for, or come as near as they can. */
+void skybook_note_quality(struct skybook_encoder *encoder)
+{
+    struct skybook_outcome *outcome = &encoder->outcome;
+    bool missed = false, eased = true, any = false;
+    uint64_t error = 0;
+    for (uint32_t column = 0; column < encoder->columns; column++) {
+        struct skybook_tile *tile = &encoder->tiles[column];
+        if (skybook_has_step(tile)) {
+            missed = missed || tile->missed;
+            eased = eased && tile->eased;
+            any = true;
+            error += tile->lost;
+            tile->error = 0;
+        }
+    }
+    skybook_note_strip(encoder, 0, 0);
+    outcome->error += error / 4096;
+    outcome->missed += any && missed;
+    outcome->eased += any && eased;
+}
+
 void skybook_note_strip(struct skybook_encoder *encoder, int64_t budget, int64_t left)
 {
     struct skybook_outcome *outcome = &encoder->outcome;
@@ -28,10 +60,11 @@ void skybook_note_strip(struct skybook_encoder *encoder, int64_t budget, int64_t
         }
         const bool first = outcome->samples == 0;
         outcome->finest = first || tile->code < outcome->finest ? tile->code : outcome->finest;
-        outcome->coarsest = tile->code > outcome->coarsest ? tile->code : outcome->coarsest;
+        const uint8_t coarsest = coarsest_of(tile);
+        outcome->coarsest = coarsest > outcome->coarsest ? coarsest : outcome->coarsest;
         outcome->samples += tile->samples;
         outcome->error += tile->error;
-        finest += tile->code <= tile->finest;
+        finest += tile->code <= tile->aimed;
         tiles++;
     }
     const bool missed = left < 0 && encoder->options.budget == 0; /* tiles within a bound may take all */

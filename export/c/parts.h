@@ -167,11 +167,57 @@ uint32_t skybook_scaled(const struct skybook_encoder *encoder, uint32_t column, 
 enum skybook_status skybook_find_symbols(struct skybook_encoder *encoder, uint32_t column,
                                          uint32_t most_floors);
 
+/* scan.c: what the tile, as it is quantised at its step and field, loses in the losses of work. */
+enum skybook_status skybook_measure(struct skybook_encoder *encoder, uint32_t column);
+
+/* field.c: the field that a tile's blocks make at its code, of no more bytes than there is room, into
+ * work. */
+#define SKYBOOK_FIELD 34 /* added to the state of a tile whose blocks have steps of their own */
+void skybook_make_field(struct skybook_encoder *encoder, uint32_t column, uint32_t room);
+
+/* A squared error in steps so many codes coarser, in those that are not. */
+static inline uint64_t skybook_times(uint64_t lost, uint32_t coarser)
+{
+    static const uint16_t octave[8] = {4096, 4467, 4871, 5312, 5793, 6317, 6889, 7512};
+    return lost * octave[coarser & 7u] >> 12 << (coarser >> 3);
+}
+
+/* aim.c: the code whose error is nearest to a goal; begin with goal, samples and finest code, take the
+ * error at a code, choose at last. */
+#define SKYBOOK_TRIES 8u
+#define SKYBOOK_ROUNDED 341 /* squared error of rounding to whole DN, in 1/4096 DN^2 */
+struct skybook_aim {
+    int64_t goal;
+    int32_t code, low, high, run;
+    int64_t within, beyond; /* errors at low and high, 0 where there is none */
+};
+void skybook_aim_at(struct skybook_aim *aim, int64_t goal, int64_t samples, uint32_t finest);
+bool skybook_is_open(const struct skybook_aim *aim);
+void skybook_take_error(struct skybook_aim *aim, int64_t error);
+bool skybook_choose_code(struct skybook_aim *aim);
+
+/* quality.c: the squared error, in 1/4096 DN^2, of a quality; that asked for at a pixel of a strip;
+ * the codes of the strip's tiles, or of their blocks, that have it. */
+#define SKYBOOK_MOST_QUALITY 20000u
+#define SKYBOOK_LOSSLESS 65535u
+int64_t skybook_squared_error(uint32_t quality);
+uint32_t skybook_quality_of_block(const struct skybook_encoder *encoder, uint32_t top, uint32_t left);
+enum skybook_status skybook_aim_strip(struct skybook_encoder *encoder);
+static inline bool skybook_has_quality(const struct skybook_options *options)
+{
+    return options->quality > 0 || options->quality_map != NULL;
+}
+static inline bool skybook_is_limited(const struct skybook_options *options)
+{
+    return options->budget > 0 || options->ratio > 0;
+}
+
 /* floors.c: the most floors of a tile in bodies of so many bytes; those that save most; what layer 0
  * says of them, nothing if the tile is not full. */
 #define SKYBOOK_FLOOR_BYTES 2u
 #define SKYBOOK_MOST_FLOORS 32u
 #define SKYBOOK_SUM_UNITS 4u /* units of the sums of contexts in 1/64 step */
+#define SKYBOOK_LEAST_LANE 8u /* bytes of the first body that are left to its lane */
 uint32_t skybook_most_floors(const struct skybook_form *form, uint32_t room);
 void skybook_choose_floors(const struct skybook_form *form, struct skybook_work *work,
                            uint32_t most);
@@ -240,7 +286,8 @@ enum skybook_status skybook_code_mask(struct skybook_encoder *encoder, uint32_t 
 bool skybook_is_whole(const struct skybook_encoder *encoder);
 bool skybook_has_room_for_side(const struct skybook_encoder *encoder);
 
-/* coder.c: analyse a tile, with its fixed segments; plan and code it at its step. */
+/* coder.c: make the latents of a tile whose samples are kept; analyse a tile, with its fixed segments; plan and code it at its step. */
+enum skybook_status skybook_load(struct skybook_encoder *encoder, uint32_t column);
 enum skybook_status skybook_analyse(struct skybook_encoder *encoder, uint32_t column);
 enum skybook_status skybook_code(struct skybook_encoder *encoder, uint32_t column);
 enum skybook_status skybook_code_missing(struct skybook_encoder *encoder);
@@ -285,6 +332,7 @@ uint32_t skybook_next_finer(const struct skybook_search *search, const uint16_t 
 void skybook_note_error(struct skybook_encoder *encoder, uint32_t column, uint64_t lost,
                         uint32_t positions, uint32_t looked_at);
 void skybook_note_strip(struct skybook_encoder *encoder, int64_t budget, int64_t left);
+void skybook_note_quality(struct skybook_encoder *encoder);
 
 /* budget.c: codes the strip's tiles at the finest steps within a budget of bytes. */
 enum skybook_status skybook_code_within(struct skybook_encoder *encoder, int64_t budget);

@@ -105,12 +105,38 @@ static void find_steps(struct skybook_scan *scan, uint32_t first, uint32_t stop)
     }
 }
 
+/* Note what is lost of a layer of AC at each position. */
+static void weigh(struct skybook_scan *scan, uint32_t first, uint32_t stop)
+{
+    struct skybook_work *work = scan->work;
+    const struct skybook_path *path = &work->scratch.path;
+    const int32_t *aways = work->layer.aways;
+    for (uint32_t channel = first; channel < stop; channel++) {
+        for (uint32_t i = 0; i < scan->count; i++) {
+            const int32_t away = aways[(channel - first) * scan->form->positions + i];
+            work->losses.of_ac[i] += skybook_power_of(scan, channel, i) * skybook_lost(away, 0, 0);
+        }
+    }
+    for (uint32_t step = 0; step < path->count; step++) {
+        const uint32_t channel = path->channels[step], i = path->positions[step];
+        const int32_t away = aways[(channel - first) * scan->form->positions + i];
+        const uint32_t row = path->rows[step] + SKYBOOK_LEVELS * (path->states[step] & 1u);
+        const uint64_t power = skybook_power_of(scan, channel, i);
+        work->losses.of_ac[i] -= power * skybook_lost(away, 0, 0);
+        work->losses.of_ac[i] += power * skybook_lost(away, path->away[step], row);
+        work->losses.symbols[i] += path->away[step] != 0;
+    }
+}
+
 void skybook_scan_layer(struct skybook_scan *scan, uint32_t first, uint32_t stop)
 {
     struct skybook_work *work = scan->work;
     const struct skybook_path *path = &work->scratch.path;
     find_steps(scan, first, stop);
     skybook_take_path(scan, scan->count);
+    if (scan->weighs) {
+        weigh(scan, first, stop);
+    }
     for (uint32_t i = 0; i < path->count; i++) {
         const int32_t size = skybook_magnitude(skybook_point(path, i));
         const uint32_t channel = path->channels[i];

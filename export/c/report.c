@@ -9,6 +9,7 @@
 #define PEAK16 65535.0
 #define LOOKED_AT 256u /* columns in the middle, at most, at which the order of bytes is looked at */
 #define ROUGHER 3      /* so many times the differences of neighbours are taken for swapped bytes */
+#define PER_DECIBEL 100.0
 #define ROUNDING (1.0 / 12) /* squared error of a sample that is rounded once */
 
 /* Warn of swapped bytes: neighbours are much alike in pictures, and much less where the low byte
@@ -151,7 +152,14 @@ static void warn(const struct skybook_encoder *encoder)
     const struct skybook_options *options = &encoder->options;
     const struct skybook_outcome *outcome = &encoder->outcome;
     const double bytes = (double)encoder->bytes, ratio = raw_bytes(encoder) / bytes;
-    if (outcome->missed > 0) {
+    if (skybook_has_quality(options) && !skybook_is_limited(options)) {
+        if (outcome->missed > 0) {
+            fprintf(stderr,
+                    "warning: PSNR16 %.2f dB asked: out of reach, at the finest step in %" PRIu32
+                    " of %" PRIu32 " rows of tiles\n",
+                    options->quality / PER_DECIBEL, outcome->missed, outcome->strips);
+        }
+    } else if (outcome->missed > 0) {
         fprintf(stderr,
                 "warning: ratio %.4g asked, ratio %.4g reached: out of reach, at the coarsest step "
                 "in %" PRIu32 " of %" PRIu32 " rows of tiles\n",
@@ -179,6 +187,8 @@ static void print_json(const struct skybook_encoder *encoder, FILE *to, double r
             encoder->bytes, encoder->packets, raw_bytes(encoder));
     if (encoder->options.step_code >= 0) {
         fprintf(to, ", \"asked\": {\"step_code\": %d}", encoder->options.step_code);
+    } else if (skybook_has_quality(&encoder->options) && !skybook_is_limited(&encoder->options)) {
+        fprintf(to, ", \"asked\": {\"psnr\": %.2f}", encoder->options.quality / PER_DECIBEL);
     } else if (encoder->options.budget > 0) {
         fprintf(to, ", \"asked\": {\"bytes\": %" PRIu64 "}", encoder->options.budget);
     } else {

@@ -7,10 +7,11 @@
 #define RATE_BYTES 14u /* of flags, limit and rate, as they count for the run */
 #define BOX_BYTES 24u
 #define PACKET_BYTES 20u
+#define QUALITY_BYTES 12u
 
 /* What shapes the stream, as it counts for the run. */
 enum { ONE_LAYER = 1, TRELLIS = 2, PACKETS = 8, PACKET_CONTROL = 16 };
-enum { RATE_RATIO = 1, RATE_BUDGET = 2, RATE_STEP_CODE = 4, RATE_BOUND = 5 };
+enum { RATE_RATIO = 1, RATE_BUDGET = 2, RATE_QUALITY = 3, RATE_STEP_CODE = 4, RATE_BOUND = 5 };
 
 /* The value of no data as 32 bits of two's complement. */
 static uint32_t nodata_of(const struct skybook_options *options)
@@ -97,11 +98,28 @@ static void put_rate(const struct skybook_options *options, uint8_t *bytes)
     if (options->step_code >= 0) {
         bytes[0] = RATE_STEP_CODE;
         value = (uint64_t)options->step_code;
+    } else if (options->budget == 0 && skybook_has_quality(options) && options->ratio <= 0) {
+        bytes[0] = RATE_QUALITY;
+        value = options->quality;
     } else if (options->budget == 0) {
         bytes[0] = RATE_RATIO;
         memcpy(&value, &options->ratio, sizeof(value));
     }
     put64(bytes + 1, value);
+}
+
+/* CRC-32C of the map of qualities, 0 without one. */
+static uint32_t crc_of_map(const struct skybook_options *options)
+{
+    uint32_t crc = 0;
+    for (uint32_t row = 0; options->quality_map != NULL && row < options->map_rows; row++) {
+        for (uint32_t col = 0; col < options->map_columns; col++) {
+            uint8_t bytes[2];
+            skybook_put16(bytes, options->quality_map[(size_t)row * options->map_columns + col]);
+            crc = skybook_crc32c_on(crc, bytes, sizeof(bytes));
+        }
+    }
+    return crc;
 }
 
 /* Go on with a CRC by the options. */
@@ -115,6 +133,12 @@ static uint32_t crc_of_options(const struct skybook_encoder *encoder, uint32_t c
     skybook_put32(packed + 1, encoder->limit);
     put_rate(options, packed + 5);
     crc = skybook_crc32c_on(crc, packed, RATE_BYTES);
+    if (skybook_has_quality(options) && (options->quality_block > 0 || skybook_is_limited(options))) {
+        skybook_put32(packed, options->quality);
+        skybook_put32(packed + 4, options->quality_block);
+        skybook_put32(packed + 8, crc_of_map(options));
+        crc = skybook_crc32c_on(crc, packed, QUALITY_BYTES);
+    }
     for (uint32_t i = 0; i < options->boxes; i++) {
         const struct skybook_box *box = &options->box[i];
         skybook_put32(packed, box->left);

@@ -10,6 +10,17 @@
 #define LOST 44          /* 1/64 steps below which a latent is taken to be lost */
 #define ROUNDED 341      /* mean square of the error of others, in (1/64 step)^2 */
 
+/* Latents of a channel of AC, each in 1/64 of the step of its position. */
+static void scan_each(struct skybook_scan *scan, uint32_t number, int32_t *restrict aways)
+{
+    static const struct skybook_per_step as_they_are = {0, 0, 1};
+    const struct skybook_field *field = &scan->work->field;
+    scan->sum += skybook_scaled(scan->encoder, scan->column, number, &as_they_are, aways);
+    for (uint32_t i = 0; i < scan->form->positions; i++) {
+        aways[i] = (aways[i] * field->mantissas[i] + field->halves[i]) >> field->shifts[i];
+    }
+}
+
 void skybook_scan_latents(struct skybook_scan *scan, uint32_t channel, int32_t *restrict aways)
 {
     const uint32_t number = scan->form->order[channel];
@@ -17,10 +28,16 @@ void skybook_scan_latents(struct skybook_scan *scan, uint32_t channel, int32_t *
     if (channel + 1 < scan->form->channels) {
         skybook_fetch(scan->encoder, scan->column, scan->form->order[channel + 1]);
     }
-    scan->sum += skybook_scaled(scan->encoder, scan->column, number, &scan->scale, aways);
+    if (scan->work->field.length > 0 && channel >= scan->form->bands) {
+        scan_each(scan, number, aways);
+    } else {
+        scan->sum += skybook_scaled(scan->encoder, scan->column, number, &scan->scale, aways);
+    }
+    const bool each = scan->work->field.length > 0 && channel >= scan->form->bands;
     for (uint32_t i = 0; i < scan->count; i += STRIDE) {
         const int32_t size = skybook_magnitude(aways[i]);
-        lost += size < LOST ? (uint32_t)(size * size) : ROUNDED;
+        const uint32_t own = size < LOST ? (uint32_t)(size * size) : ROUNDED;
+        lost += each ? skybook_times(own, scan->work->field.coarser[i]) : own;
     }
     scan->lost += lost;
 }
@@ -48,6 +65,16 @@ static uint32_t lattice_of(uint32_t row, uint32_t col)
     return (row ^ col) & 1u ? 2 : row & 1u;
 }
 
+/* Note what is lost of the DC of a component at a position. */
+static void weigh_dc(struct skybook_scan *scan, uint32_t band, uint32_t position, uint64_t lost,
+                     int32_t residual)
+{
+    if (scan->weighs) {
+        scan->work->losses.of_dc[position] += skybook_power_of(scan, band, position) * lost;
+        scan->work->losses.symbols[position] += residual != 0;
+    }
+}
+
 /* Code the DC of all components at a position, in the place of what is scaled of it. */
 static void scan_dc(struct skybook_scan *scan, uint32_t lattice, uint32_t row, uint32_t col,
                     uint32_t place)
@@ -64,11 +91,13 @@ static void scan_dc(struct skybook_scan *scan, uint32_t lattice, uint32_t row, u
         int32_t residual = 0;
         if ((int32_t)level <= SKYBOOK_SKIP) {
             scan->far |= skybook_magnitude(away) >= FARTHEST;
+            weigh_dc(scan, band, position, skybook_lost(away, 0, 0), 0);
         } else if (work->dependent) {
             skybook_add_step(scan, band, position, level, away);
         } else {
             residual = skybook_quantise(away, scan->row + level, 0);
             skybook_take(scan, place, scan->row + level, residual);
+            weigh_dc(scan, band, position, skybook_lost(away, residual, scan->row + level), residual);
         }
         *dc = residual + predicted[band];
     }
@@ -94,8 +123,14 @@ static void scan_lattice(struct skybook_scan *scan, uint32_t lattice)
         skybook_sort_layer(scan, place);
         return;
     }
+    for (uint32_t i = 0; i < path->count; i++) {
+        work->layer.aways[i] = path->away[i];
+    }
     skybook_take_path(scan, place);
     for (uint32_t i = 0; i < path->count; i++) {
+        const uint32_t row = path->rows[i] + SKYBOOK_LEVELS * (path->states[i] & 1u);
+        weigh_dc(scan, path->channels[i], path->positions[i],
+                 skybook_lost(work->layer.aways[i], path->away[i], row), path->away[i]);
         work->dc[path->channels[i] * scan->form->positions + path->positions[i]] +=
             skybook_point(path, i);
     }
@@ -159,17 +194,33 @@ static bool is_unforeseen(const struct skybook_scan *scan)
     return (uint64_t)scan->escapes * (FEWEST_ESCAPES * ESCAPE_BITS * SKYBOOK_BIT) > bits;
 }
 
+/* Begin to note what is lost; how positions lie: 1 in the first or last row, 2 column, 3 both. */
+static void forget_losses(struct skybook_work *work)
+{
+    const uint32_t rows = work->positions[0], cols = work->positions[1];
+    memset(&work->losses, 0, sizeof(work->losses));
+    for (uint32_t i = 0; i < rows * cols; i++) {
+        const bool by_row = i / cols == 0 || i / cols + 1 == rows;
+        const bool by_col = i % cols == 0 || i % cols + 1 == cols;
+        work->losses.kinds[i] = (uint8_t)((by_row ? 1 : 0) + (by_col ? 2 : 0));
+    }
+}
+
 /* Find the symbols of a tile; whether it is to be full: one that is too far from 0 is left out, then
  * they are of no use, or symbols came that nothing foretold. The sum and the error lost are of all
  * latents, unless it is to be full. */
 static bool scan_tile(struct skybook_scan *scan, struct skybook_encoder *encoder, uint32_t column,
-                      bool measures)
+                      bool measures, bool weighs)
 {
     const struct skybook_form *form = &encoder->form;
     struct skybook_work *work = &encoder->work;
     begin(scan, encoder, column);
     scan->measures = measures;
-    scan->thrift = measures ? 0 : encoder->tiles[column].thrift;
+    scan->weighs = weighs;
+    scan->thrift = measures || weighs ? 0 : encoder->tiles[column].thrift;
+    if (weighs) {
+        forget_losses(work);
+    }
     for (uint32_t lattice = 0; lattice < SKYBOOK_LATTICES; lattice++) {
         begin_layer(scan, lattice);
         scan_lattice(scan, lattice);
@@ -191,6 +242,23 @@ static bool scan_tile(struct skybook_scan *scan, struct skybook_encoder *encoder
     return scan->far || is_unforeseen(scan);
 }
 
+enum skybook_status skybook_measure(struct skybook_encoder *encoder, uint32_t column)
+{
+    struct skybook_work *work = &encoder->work;
+    struct skybook_scan scan;
+    skybook_make_field(encoder, column, SKYBOOK_FIELD_BYTES);
+    work->dependent = encoder->options.trellis;
+    work->full = false;
+    memset(work->floors, 0, sizeof(work->floors));
+    scan_tile(&scan, encoder, column, false, true);
+    if (scan.far) {
+        work->full = true;
+        memset(work->floors, SKYBOOK_SKIP + 1, sizeof(work->floors));
+        scan_tile(&scan, encoder, column, false, true);
+    }
+    return scan.sum == encoder->tiles[column].latents_sum ? SKYBOOK_OK : SKYBOOK_ERROR_MEMORY;
+}
+
 enum skybook_status skybook_find_symbols(struct skybook_encoder *encoder, uint32_t column,
                                          uint32_t most_floors)
 {
@@ -200,14 +268,14 @@ enum skybook_status skybook_find_symbols(struct skybook_encoder *encoder, uint32
     work->dependent = dependent;
     work->full = false;
     memset(work->floors, 0, sizeof(work->floors));
-    if (scan_tile(&scan, encoder, column, false)) {
+    if (scan_tile(&scan, encoder, column, false, false)) {
         work->full = true;
         work->dependent = false;
         memset(work->floors, SKYBOOK_SKIP + 1, sizeof(work->floors));
-        scan_tile(&scan, encoder, column, true);
+        scan_tile(&scan, encoder, column, true, false);
         skybook_choose_floors(&encoder->form, work, most_floors);
         work->dependent = dependent;
-        scan_tile(&scan, encoder, column, false);
+        scan_tile(&scan, encoder, column, false, false);
     }
     const uint32_t looked_at = (scan.count + STRIDE - 1) / STRIDE;
     skybook_note_error(encoder, column, scan.lost, scan.count, looked_at);

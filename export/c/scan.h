@@ -22,6 +22,7 @@ struct skybook_scan {
     uint32_t written;           /* symbols of earlier layers */
     uint32_t row;               /* the layer's first table */
     bool measures;              /* whether to find the floors of the channels */
+    bool weighs;                /* whether to find what is lost at each position */
     uint32_t thrift;            /* how much nearer to 0 symbols of AC are taken */
     int32_t least_sum;          /* of which a symbol is coded */
     bool far;                   /* whether one was left out that is too far from 0 for that */
@@ -29,6 +30,21 @@ struct skybook_scan {
     uint32_t sum;               /* of the latents as they are read */
     uint64_t lost;              /* squared error that is expected, of some positions */
 };
+
+/* What is left of a latent, squared, once a residual of a row of the tables stands for it. */
+static inline uint64_t skybook_lost(int32_t away, int32_t residual, uint32_t row)
+{
+    const int32_t size = residual < 0 ? -residual : residual;
+    const int32_t point = 64 * size - skybook_short[row][size < 4 ? size : 4];
+    const int64_t lost = away - (residual < 0 ? -point : point);
+    return (uint64_t)(lost * lost);
+}
+
+/* The squared length of the synthesis filter of a channel at a position. */
+static inline uint64_t skybook_power_of(const struct skybook_scan *scan, uint32_t channel, uint32_t position)
+{
+    return skybook_power[scan->work->losses.kinds[position]][scan->form->order[channel] % 64u];
+}
 
 static inline int32_t skybook_magnitude(int32_t value)
 {

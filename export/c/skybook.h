@@ -69,6 +69,8 @@ extern "C" {
 #define SKYBOOK_UNITS                                                    \
     SKYBOOK_MOST((1 + SKYBOOK_AC_LAYERS) * SKYBOOK_POSITIONS_OF_SEVERAL, \
                  SKYBOOK_LARGE_LAYERS * SKYBOOK_POSITIONS)
+#define SKYBOOK_MOST_BLOCKS (SKYBOOK_LARGEST_TILE / 16 * (SKYBOOK_LARGEST_TILE / 16))
+#define SKYBOOK_FIELD_BYTES 96 /* of the field of a tile, at most */
 #define SKYBOOK_PADDED(tile) (((tile) + 3) * ((tile) + 8)) /* values of a band and around it */
 #define SKYBOOK_BOUNDED_VALUES \
     (SKYBOOK_MOST(3 * SKYBOOK_PADDED(SKYBOOK_TILE),                                            \
@@ -149,6 +151,13 @@ struct skybook_options {
     uint32_t first_row;        /* to go on after a reset, with the same run, which must be given: */
     uint32_t first_segment;    /* rows of tiles of the scene that were written, their segments */
     uint64_t spent;            /* and their bytes, packets included */
+    uint16_t quality;          /* hundredths of a dB of PSNR, peak 65535, that tiles are to have, 1..20000;
+                                * 0: none. With a budget, or a ratio above 0, that is an upper bound */
+    uint8_t quality_block;     /* side of blocks that each are to have it, 64, 32 or 16 pixels; 0: all
+                                * tiles of a row together */
+    const uint16_t *quality_map; /* NULL, or what blocks are to have, row by row: 0 `quality`, 65535 no
+                                  * loss; it must last as long as the encoder */
+    uint32_t map_rows, map_columns;
     struct skybook_bound max_error; /* of all samples, instead of a rate */
     uint32_t boxes;                 /* 0..SKYBOOK_MAX_BOXES; of those that a tile touches the first counts */
     struct skybook_box box[SKYBOOK_MAX_BOXES];
@@ -181,6 +190,11 @@ struct skybook_tile {
     uint8_t finest;      /* step code that it allows */
     uint8_t code;        /* step code chosen */
     uint16_t thrift;     /* how much nearer to 0 than best it is quantised */
+    uint8_t aimed;       /* finest code that it may have: that of its quality, or what it allows */
+    bool missed, eased;  /* whether a block is out of reach of its quality, whether all are better */
+    uint8_t block;       /* positions of a side of blocks with steps of their own; 0: there are none */
+    uint8_t coarser[SKYBOOK_MOST_BLOCKS]; /* codes by which each is coarser than the tile */
+    uint64_t lost;       /* squared error, in 1/4096 DN^2, that its code was found to make */
     uint32_t samples;    /* that have data */
     uint64_t error;      /* squared, in DN^2, that the code is expected to make */
     uint16_t bits;       /* of all samples and means, so of what deviates at most */
@@ -257,6 +271,24 @@ struct skybook_bounded {
     uint64_t symbols_sum; /* of symbols and side information, as they were put */
 };
 
+/* How the AC of a tile with a field is coded, by position. */
+struct skybook_field {
+    uint8_t length; /* bytes that tell it; 0: the tile has none */
+    uint8_t bytes[SKYBOOK_FIELD_BYTES];
+    uint8_t coarser[SKYBOOK_POSITIONS]; /* codes by which each is coarser than the tile */
+    uint16_t shares[SKYBOOK_POSITIONS]; /* what a step of the tile is of one there, in 1/2^14 */
+    int32_t halves[SKYBOOK_POSITIONS];
+    uint16_t mantissas[SKYBOOK_POSITIONS];
+    uint8_t shifts[SKYBOOK_POSITIONS];
+};
+
+/* What the quantisation of a tile loses, by position: weighted squares, in 1/64 step and 1/256. */
+struct skybook_losses {
+    uint64_t of_dc[SKYBOOK_POSITIONS], of_ac[SKYBOOK_POSITIONS];
+    uint32_t symbols[SKYBOOK_POSITIONS]; /* that are not 0 */
+    uint8_t kinds[SKYBOOK_POSITIONS];    /* borders of the tile that it is next to */
+};
+
 /* Room to work on one tile. Positions are row-major, of the blocks that touch valid pixels. */
 struct skybook_work {
     union {
@@ -292,6 +324,8 @@ struct skybook_work {
     int32_t saved[SKYBOOK_CHANNELS];
     uint32_t sums[SKYBOOK_MAX_BANDS]; /* of the components, as they were put */
     uint8_t states[SKYBOOK_UNITS]; /* of the trellis before the next symbol of the layer */
+    struct skybook_field field;
+    struct skybook_losses losses; /* where they are measured */
 };
 
 /* The search for the steps of a strip's tiles that have data. */
@@ -359,6 +393,7 @@ struct skybook_encoder {
     uint8_t binding[4]; /* the model's tag and the run, XORed */
     uint32_t head_length;
     uint8_t head[SKYBOOK_HEAD_BYTES];
+    uint64_t map_sum; /* of the words of the map of qualities */
     struct skybook_check scene_check;
     uint32_t lines;    /* taken, of the strip not yet coded too */
     uint32_t held;     /* lines of the strip */

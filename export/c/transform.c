@@ -130,7 +130,7 @@ static bool find_finest(const struct skybook_form *form, const struct skybook_wo
     while (largest * SKYBOOK_LARGEST_MANTISSA >> (8u + octaves - tile->shift) >= SYMBOL_LIMIT) {
         octaves++;
     }
-    tile->finest = (uint8_t)(16 * octaves);
+    tile->finest = tile->aimed = (uint8_t)(16 * octaves);
     return true;
 }
 

@@ -124,6 +124,7 @@ def constants(bundle: Bundle) -> list[Table]:
     terms, planes, in_use = _sparse(weights)
     filters = _quarters(lapped.transform)
     near_used = np.zeros(weights.cuts[-1], np.int64)
+    places = np.unique(lapped.contexts.order % FREQUENCIES, return_index=True)[1]
     near_used[np.flatnonzero(weights.near.any(axis=1))] = 1
     return [
         Table("model", "uint8_t", np.frombuffer(bundle.tag, np.uint8)),
@@ -150,6 +151,7 @@ def constants(bundle: Bundle) -> list[Table]:
         Table("starts", "uint16_t", _starts(tables)),
         Table("inverses", "uint64_t", -(-(1 << 44) // np.maximum(np.arange(rans.TOTAL + 1), 1))),
         Table("costs", "uint16_t", _costs(tables)),
+        Table("power", "uint16_t", lapped.border_power[:, places]),
         *_choosing(bundle),
         Table("guess", "uint32_t", _guess(lapped)),
     ]
@@ -205,12 +207,9 @@ def _sparse(
 
 
 def sum_type(weights: ContextWeights) -> str:
-    """Return the narrowest type that holds every sum of the context model, in half steps too.
-
-    Of scenes of any number of bands.
-    """
-    caps = max(SIZE_CAP, HALF_SIZE_CAP), 2 * SLOPE_CAP
-    most = ContextModel(weights, MAX_BANDS).largest_ac_sum(*caps, 2)
+    """Return the narrowest type of every sum of the context model, of any bands, in half steps."""
+    caps = max(SIZE_CAP, HALF_SIZE_CAP), 2 * SLOPE_CAP, 2
+    most = ContextModel(weights, MAX_BANDS).largest_ac_sum(*caps)
     return "uint16_t" if most < 1 << 16 else "uint32_t"
 
 
@@ -259,6 +258,7 @@ def _choosing(bundle: Bundle) -> list[Table]:
     words = np.minimum(np.arange(bits.shape[1]), LARGEST_WORD)
     entries = bits + (np.take(short, words, axis=1) << 16)
     return [
+        Table("short", "int16_t", trellis.chooser.short.reshape(-1, 1 + LARGEST_WORD)),
         Table("worth", "uint16_t", trellis.bit_worth),
         Table("index_costs", "int32_t", entries.reshape(-1)),
     ]

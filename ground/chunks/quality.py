@@ -11,7 +11,7 @@ import numpy as np
 
 from onboard import bundle as bundles
 from onboard.codec.bound import Bound
-from onboard.encoder.options import Options, rmse_of
+from onboard.encoder.options import Options
 from onboard.errors import BundleError, UsageError
 from onboard.link.segment import MAX_SEGMENT_BYTES
 
@@ -108,12 +108,12 @@ class Quality:
         Raises:
             UsageError: the rate is out of range.
         """
-        rmse = self.rmse if self.psnr is None else rmse_of(self.psnr)
         return Options(
             segment_bytes=MAX_SEGMENT_BYTES,
             budget=self.bytes,
             ratio=self.ratio,
-            rmse=rmse,
+            rmse=self.rmse,
+            psnr=self.psnr,
             trellis=self.trellis,
             max_error=None if self.max_error is None else Bound.parse(str(self.max_error)),
         )

@@ -4,6 +4,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from ground.commands.qualitymap import read_map_plane
 from ground.products import geotiff
 from ground.scene import fitted
 from onboard import bundle as bundles
@@ -39,12 +40,12 @@ def _encode(arguments: argparse.Namespace) -> int:
     bundle = bundle.to_encode(header, profile)
     encoder = Encoder(bundle, arguments.engine, arguments.threads, profile)
     packets = arguments.output.suffix == ".pkt"
-    options = encode_options(arguments, arguments.rate_window, packets, header)
+    options = encode_options(arguments, arguments.rate_window, packets, header, read_map_plane)
     taken = LEAST_OVERHEAD + TAG_BYTES + RUN_BYTES + (PROFILE_BYTES if profile else 0)
     header, left = fitted(told_parts(header, options), options.segment_limit - taken)
     remarks = [*scene.remarks, *(f"no room in the scene header: {what}" for what in left)]
     warn(arguments.input, [*remarks, *order_remark(bundle, scene.band_ids)])
-    result = encode_to_file(encoder, scene.image, header, arguments)
+    result = encode_to_file(encoder, scene.image, header, arguments, read_map_plane)
     print_result(result, encode_text(result, arguments.output), arguments.json)
     return 0
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ground import metrics
 from ground.commands.dump import reasons_of
@@ -23,7 +24,9 @@ from ground.scene import Scene
 from ground.station.recording import Pass
 from onboard.bundle import Bundle
 from onboard.commands.options import given_profile
+from onboard.encoder.quality import BLOCKS
 from onboard.errors import UsageError
+from onboard.image.files import Image
 from onboard.link.binding import NO_RUN, Encoding
 from onboard.link.resync import Damage
 from onboard.link.segment import Segment
@@ -63,6 +66,7 @@ def write_image(
             image, peak = decoded.scene.image, decoded.scene.peak
             result["psnr16"] = metrics.psnr(original, image, metrics.PEAK_16_BIT, valid)
             result |= {"peak": peak, "psnr": metrics.psnr(original, image, peak, valid)}
+            result["psnr16_of_blocks"] = {s: _of_blocks(original, image, s, valid) for s in BLOCKS}
             text += f"\n{_psnr_text(result)}"
     if arguments.quicklook:
         _quicklook(arguments, decoded, result)
@@ -74,6 +78,25 @@ def write_image(
         lost = np.isin(decoded.mask, (Mask.CONCEALED, Mask.FINE_MISSING)).any()
         reasons += reasons_of(decoded.reception, "the mask" * bool(lost))
     return result, text, reasons
+
+
+def _of_blocks(
+    original: Image, image: Image, side: int, valid: NDArray[np.bool_]
+) -> dict[str, float] | None:
+    """Return mean and deviation of the PSNR16, dB, of blocks of so many pixels a side.
+
+    Blocks lie from the upper left corner, the last are cut; None if none differs anywhere.
+    """
+    squared = np.where(valid, np.square(original.astype(np.float64) - image), 0).mean(axis=0)
+    sums = []
+    for plane in (squared, valid.astype(np.float64)):
+        rows, cols = (np.arange(0, size, side) for size in plane.shape)
+        sums.append(np.add.reduceat(np.add.reduceat(plane, rows, axis=0), cols, axis=1))
+    total, count = (part[sums[0] > 0] for part in sums)
+    if not total.size:
+        return None
+    found = 10 * np.log10(metrics.PEAK_16_BIT**2 * count / total)
+    return {"mean": float(found.mean()), "std": float(found.std())}
 
 
 def _psnr_text(result: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from ground.decode.tile import AnySide, FrontEnd, TileReception
 from onboard.bundle import Bundle
 from onboard.bundle.profiles import profile_of
-from onboard.codec.bound import BOUNDED, TWO_PARTS
+from onboard.codec.bound import in_two_parts, is_within
 from onboard.codec.profile import Profile
 from onboard.codec.tile import ALL_NODATA
 from onboard.errors import BundleError, InputError, LimitError, StreamError, UsageError
@@ -22,7 +22,6 @@ from onboard.link.resync import Damage
 from onboard.link.segment import Kind, Segment
 
 Tile = TypeVar("Tile", bound=TileReception[Any])
-_WITHIN = BOUNDED | TWO_PARTS
 _OF_A_PICTURE = (Kind.SCENE, Kind.TILE, Kind.MASK, Kind.END)
 
 
@@ -217,7 +216,7 @@ class Reception:
     @property
     def is_bounded(self) -> bool:
         """Whether all tiles that arrived are coded within a bound on their error."""
-        states = {body[0] & _WITHIN > 0 for _, body in self._first_layers() if body[1:]}
+        states = {is_within(body[0]) for _, body in self._first_layers() if body[1:]}
         return self.bundle.bounded is not None and states == {True}
 
     def bounded(self) -> set[int]:
@@ -227,7 +226,7 @@ class Reception:
     def says_bounded(self, index: int) -> bool:
         """Return whether it has arrived of a tile that it is coded within a bound."""
         return self.bundle.bounded is not None and any(
-            segment.kind == Kind.TILE and segment.layer == 0 and segment.body[0] & _WITHIN
+            segment.kind == Kind.TILE and segment.layer == 0 and is_within(segment.body[0])
             for segment in self.arrived(index)
             if segment.body
         )
@@ -237,7 +236,7 @@ class Reception:
         """Whether tiles are in two parts, as far as a scene header or the tiles told."""
         if self.header is not None:
             return self.header.parts is not None
-        return any(body[0] & TWO_PARTS for _, body in self._first_layers() if body)
+        return any(in_two_parts(body[0]) for _, body in self._first_layers() if body)
 
     @property
     def signed(self) -> bool:

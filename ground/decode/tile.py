@@ -7,6 +7,7 @@ from typing import ClassVar, Generic, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from onboard.codec.blocks import FIELD, has_field
 from onboard.codec.bound import BOUNDED, TWO_PARTS
 from onboard.codec.tile import (
     ALL_NODATA,
@@ -77,8 +78,11 @@ class TileReception(ABC, Generic[AnySide]):
     @property
     def state(self) -> int | None:
         """Tile state without what says how it is coded, None until layer 0 has arrived."""
+        if self.packed_side is None:
+            return None
+        told = self.packed_side[0]
         coding = DEPENDENT | FULL | EMPTY | BOUNDED | TWO_PARTS
-        return None if self.packed_side is None else self.packed_side[0] & ~coding
+        return told & ~(coding | FIELD if has_field(told) else coding)
 
     @property
     def lacks_mask(self) -> bool:

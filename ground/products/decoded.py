@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from ground.products.geotiff import descriptions, new_source, profile_of, write, write_cog
+from ground.products.geotiff import new_source, opened, profile_of, write, write_cog
 from ground.products.legend import LEGEND, hidden
 from ground.products.origin import Origin
 from ground.scene import Scene
@@ -113,4 +113,13 @@ def names_path(path: Path) -> Path:
 
 def is_mask(path: Path) -> bool:
     """Return whether a file is a mask that `write_mask` wrote."""
-    return descriptions(path) == (MASK_NAME,)
+    return _descriptions(path) == (MASK_NAME,)
+
+
+def _descriptions(path: Path) -> tuple[str | None, ...]:
+    """Return the descriptions of the bands of a raster; () where there is none."""
+    try:
+        with opened(path) as dataset:
+            return tuple(dataset.descriptions)
+    except InputError:
+        return ()

@@ -58,6 +58,22 @@ def no_georeference_warning() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """Open a raster for reading.
+
+    Raises:
+        InputError: it is missing, or no raster.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: expected a GeoTIFF file, found none")
+    try:
+        with no_georeference_warning(), rasterio.open(path) as dataset:
+            yield dataset
+    except RasterioError as error:
+        raise InputError(f"{path}: expected a raster: {error.__cause__ or error}") from error
+
+
 def read(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Scene:
     """Read a GeoTIFF, or another raster that GDAL knows, whole.
 
@@ -73,13 +89,8 @@ def read(path: Path, max_pixels: int = DEFAULT_MAX_PIXELS) -> Scene:
             uint16 and int16, or with a nodata value per band.
         LimitError: more than `max_pixels`.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: expected a GeoTIFF file, found none")
-    try:
-        with no_georeference_warning(), rasterio.open(path) as dataset:
-            return _read_dataset(dataset, str(path), max_pixels)
-    except RasterioError as error:
-        raise InputError(f"{path}: expected a raster: {error.__cause__ or error}") from error
+    with opened(path) as dataset:
+        return _read_dataset(dataset, str(path), max_pixels)
 
 
 def _read_dataset(dataset: Any, name: str, max_pixels: int) -> Scene:
@@ -287,12 +298,3 @@ def size_of(image: NDArray[np.generic]) -> dict[str, Any]:
     """Return rasterio's words for the shape and dtype of an image."""
     bands, rows, cols = image.shape
     return {"count": bands, "height": rows, "width": cols, "dtype": image.dtype.name}
-
-
-def descriptions(path: Path) -> tuple[str | None, ...]:
-    """Return the descriptions of the bands of a raster; () where there is none."""
-    try:
-        with no_georeference_warning(), rasterio.open(path) as dataset:
-            return tuple(dataset.descriptions)
-    except RasterioError:
-        return ()

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.codec.agreement import Agreement
+from onboard.codec.blocks import has_field
 from onboard.codec.tile import TileCoder
 from onboard.errors import UsageError
 
@@ -22,6 +23,16 @@ MAX_BOUND = 32_767
 ROOT_ONE = 256
 """A factor of one, of bounds that follow the root of a sample."""
 MAX_ROOT = 65_535
+
+
+def is_within(state: int) -> bool:
+    """Say of a tile state whether the tile is within a bound on its error."""
+    return bool(state & (BOUNDED | TWO_PARTS)) and not has_field(state)
+
+
+def in_two_parts(state: int) -> bool:
+    """Say of a tile state whether the tile is in two parts."""
+    return bool(state & TWO_PARTS) and not has_field(state)
 
 
 @dataclass(frozen=True)

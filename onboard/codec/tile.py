@@ -5,8 +5,7 @@ scene. Opened in an engine it is a tile coder, which turns batches of tiles of o
 bodies of segments:
 
 1. `prepare` does once what no step changes.
-2. `finest`, `guess` and `error` tell the rate control what steps would do, coding nothing; so does
-   `guess_error`, for the caller.
+2. `finest`, `guess` and `error` tell what steps would do, coding nothing; so does `guess_error`.
 3. `plan` quantises tiles at their steps and cuts what is to be coded to segments.
 4. `write` codes what was planned, any number of tiles together.
 
@@ -24,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.codec.agreement import Agreement
+from onboard.codec.blocks import Blocks
 from onboard.codec.profile import Profile
 
 ALL_VALID, SOME_NODATA, ALL_NODATA = 0, 1, 2
@@ -76,8 +76,8 @@ class Chosen(Generic[P]):
 
     Attributes:
         prepared: the tiles, analysed.
-        steps: step code of each tile.
-        states: tile state of each tile, `ALL_VALID` or `SOME_NODATA`.
+        steps: step code of each tile, or (tiles, rows, cols) of each position.
+        states: `ALL_VALID` or `SOME_NODATA`, of each tile.
         room: most bytes of a body.
         thrift: of each tile, 0 to `THRIFTIEST`; None is 0 for all. A codec of fixed rate has none.
     """
@@ -148,14 +148,17 @@ class TileCoder(Protocol[P, Q]):
     def guess(self, prepared: P) -> NDArray[np.int64]:
         """Return (tiles, 256) roughly the bits of each tile at each step code, without a look.
 
-        This and both that follow: UsageError, if the codec has a fixed rate.
+        This and all that follow up to `plan`: UsageError, if the codec has a fixed rate.
         """
 
-    def error(self, prepared: P, steps: Steps) -> NDArray[np.int64]:
-        """Return what the ground's squared error of each tile will be, in DN, from a model."""
+    def blocks(self, prepared: P, side: int) -> Blocks:
+        """Return the blocks of so many pixels a side of tiles."""
+
+    def error(self, prepared: P, steps: Steps, side: int) -> NDArray[np.int64]:
+        """Return what errors steps, as of `Chosen`, will make in these, as `Blocks` counts."""
 
     def guess_error(self, prepared: P, steps: Steps) -> NDArray[np.int64]:
-        """Return roughly the same, quickly."""
+        """Return roughly the squared error of each tile, in DN^2, quickly."""
 
     def plan(self, batch: Chosen[P], one_layer: bool) -> Sequence[Q]:
         """Quantise tiles and cut what is to be coded to segments.
@@ -274,13 +277,11 @@ class Codec(Protocol):
     def payload_bytes(self, rows: int, cols: int) -> list[int]:
         """Return the bytes of the packed indices of a tile, layer by layer.
 
-        Raises:
-            UsageError: the rate is variable, so nobody knows.
+        UsageError: the rate is variable, so nobody knows.
         """
 
     def golden_again(self) -> bytes:
         """Return the part `golden` of the same tiles, coded by numpy with this codec.
 
-        Raises:
-            BundleError: the codec needs an engine for that.
+        BundleError: the codec needs an engine for that.
         """

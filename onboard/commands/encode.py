@@ -21,6 +21,7 @@ from onboard.commands.options import (
     order_remark,
     region_files,
 )
+from onboard.commands.qualitymap import OpenPlane, read_plane
 from onboard.commands.rate import rate_figures, rate_remarks, rate_text
 from onboard.commands.rawinput import RawForm, add_raw_options, raw_words, swap_remark
 from onboard.downlink.recorder import Recorder
@@ -51,7 +52,11 @@ def add_encode_command(commands: Commands) -> None:
 
 
 def encode_to_file(
-    encoder: Encoder, image: Image, header: SceneHeader | None, arguments: argparse.Namespace
+    encoder: Encoder,
+    image: Image,
+    header: SceneHeader | None,
+    arguments: argparse.Namespace,
+    open_plane: OpenPlane = read_plane,
 ) -> dict[str, Any]:
     """Encode an image as the options say; return the figures of the run.
 
@@ -70,7 +75,7 @@ def encode_to_file(
     raw = image.size * image.dtype.itemsize
     packets = arguments.output.suffix == ".pkt"
     told = header or SceneHeader.of(image)
-    options = encode_options(arguments, arguments.rate_window, packets, told)
+    options = encode_options(arguments, arguments.rate_window, packets, told, open_plane)
     scrub = Scrub(encoder.bundle, encoder.coder)
     begun = time.perf_counter()
     outcomes = [Outcome()]

@@ -11,9 +11,11 @@ from onboard.bundle.profiles import load_profile
 from onboard.codec.bound import Bound
 from onboard.codec.profile import Profile
 from onboard.commands.commandline import add_json_option
+from onboard.commands.qualitymap import OpenPlane, add_quality_options, read_map, read_plane
 from onboard.encoder import Options
 from onboard.encoder.boundedplace import BoundedArea, BoundedBox, BoundedPlace
-from onboard.encoder.options import WINDOWS, rmse_of
+from onboard.encoder.options import WINDOWS
+from onboard.encoder.quality import BLOCKS
 from onboard.engine.engines import ENGINES
 from onboard.errors import UsageError
 from onboard.image.bands import other_order, short_names
@@ -117,14 +119,13 @@ def add_coding_options(parser: argparse.ArgumentParser) -> None:
     ).add_mutually_exclusive_group()
     rate.add_argument("--bytes", type=int, help="most bytes of the stream")
     rate.add_argument("--ratio", type=float, help="raw bytes over bytes (default 20.48)")
-    rate.add_argument("--psnr", type=float, help="dB, peak 65535, aimed at instead")
-    rate.add_argument("--rmse", type=float, help="root mean square error in DN, aimed at instead")
     rate.add_argument(
         "--max-error",
         metavar="D",
         help="DN that no sample is off by more than: 0 is lossless; D1,D2,... of each band; sqrt:K "
         "is K times the root of the sample. Any 1 to 1,024 bands; the rate is what comes of it",
     )
+    add_quality_options(parser)
     parser.add_argument(
         "--max-error-first",
         metavar="D",
@@ -166,8 +167,9 @@ def bundle_files(name: str | None) -> tuple[Path, ...]:
 
 
 def region_files(arguments: argparse.Namespace) -> list[str]:
-    """Return the files that `--region-max-error` names."""
-    return [place for place, _ in arguments.region_max_error if Path(place).is_file()]
+    """Return the files that `--region-max-error` and `--quality-map` name."""
+    found = [place for place, _ in arguments.region_max_error if Path(place).is_file()]
+    return found + ([] if arguments.quality_map is None else [str(arguments.quality_map)])
 
 
 def order_remark(bundle: Bundle, band_ids: Sequence[str]) -> list[str]:
@@ -182,7 +184,11 @@ def order_remark(bundle: Bundle, band_ids: Sequence[str]) -> list[str]:
 
 
 def encode_options(
-    arguments: argparse.Namespace, window: str, packets: bool, header: SceneHeader
+    arguments: argparse.Namespace,
+    window: str,
+    packets: bool,
+    header: SceneHeader,
+    open_plane: OpenPlane = read_plane,
 ) -> Options:
     """Return the encoder's options from those of the command line.
 
@@ -191,6 +197,7 @@ def encode_options(
         window: part of the scene over which the rate is kept, one of `WINDOWS`.
         packets: whether to form packets.
         header: header of the scene, that places regions.
+        open_plane: opens maps of qualities.
 
     Raises:
         UsageError: a value out of range.
@@ -198,21 +205,30 @@ def encode_options(
     """
     if arguments.encoding_run == NO_RUN:
         raise UsageError(f"--run: expected 1..{MAX_RUN}, found {arguments.encoding_run}")
-    rmse = arguments.rmse if arguments.psnr is None else rmse_of(arguments.psnr)
+    block, qualities = arguments.quality_block, None
+    regions = [_place(place, bound, header) for place, bound in arguments.region_max_error]
+    if arguments.quality_map is not None:
+        block = block or BLOCKS[0]
+        told = read_map(arguments.quality_map, arguments.quality_unit, block, header, open_plane)
+        qualities = told.qualities
+        regions += told.places
     return Options(
         arguments.scene_id,
         arguments.segment_bytes,
         arguments.one_layer,
         arguments.bytes,
         arguments.ratio,
-        rmse,
+        arguments.rmse,
         window,
         _packet_options(arguments) if packets else None,
         trellis=arguments.trellis,
         run=arguments.encoding_run,
         max_error=_bound(arguments.max_error),
         max_error_first=_bound(arguments.max_error_first),
-        regions=tuple(_place(place, bound, header) for place, bound in arguments.region_max_error),
+        regions=tuple(regions),
+        psnr=arguments.psnr,
+        quality_block=block,
+        quality_map=qualities,
     )
 
 

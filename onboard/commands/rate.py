@@ -4,10 +4,11 @@ import argparse
 from typing import Any
 
 from onboard.encoder.options import DEFAULT_RATIO
-from onboard.encoder.outcome import PEAK, Outcome
+from onboard.encoder.outcome import PEAK, BlocksOutcome, Outcome
 
-_KINDS = {"bytes": "{:.0f} bytes", "ratio": "ratio {:.4g}", "psnr": "PSNR16 {:.4g} dB"} | {
-    "rmse": "RMSE {:.3g} DN"
+_KINDS = {"psnr": "PSNR16 {:.4g} dB", "rmse": "RMSE {:.3g} DN"} | {
+    "bytes": "{:.0f} bytes",
+    "ratio": "ratio {:.4g}",
 }
 """Options that ask for a rate or a quality, and how a value of each reads."""
 _WORSE = {"psnr": 1 / 1.005, "rmse": 1.05}
@@ -26,18 +27,12 @@ def rate_figures(
         taken: bytes of the stream.
         peak: that of the source's own PSNR.
     """
-    kind, value = _asked(arguments)
+    asked = _asked(arguments)
     reached = {"bytes": taken, "ratio": raw / taken, "psnr": outcome.psnr16, "rmse": outcome.rmse}
-    found = reached[kind]
-    met = not outcome.missed
-    if kind == "psnr" and found is not None:
-        met = met and found >= value * _WORSE[kind]
-    if kind == "rmse" and found is not None:
-        met = met and found <= value * _WORSE[kind]
     return {
-        "asked": {kind: value} if outcome.windows else None,
-        "reached": {kind: found} if outcome.windows else None,
-        "met": met,
+        "asked": asked if outcome.windows else None,
+        "reached": {kind: reached[kind] for kind in asked} if outcome.windows else None,
+        "met": not outcome.missed and all(_is_met(k, v, reached[k]) for k, v in asked.items()),
         "windows": outcome.windows,
         "windows_missed": outcome.missed,
         "windows_eased": outcome.eased,
@@ -48,8 +43,30 @@ def rate_figures(
         "expected_psnr_db": outcome.psnr(peak),
         "expected_rmse_dn": outcome.rmse,
         "indices": None if outcome.steps is None else "trellis" if arguments.trellis else "plain",
+        "quality_blocks": _blocks(outcome.blocks, arguments.quality_block),
         "max_error": arguments.max_error,
         "max_error_first": arguments.max_error_first,
+    }
+
+
+def _is_met(kind: str, asked: float, found: float | None) -> bool:
+    """Return whether a quality is as asked for; bytes have a say of their own."""
+    if found is None or kind not in _WORSE:
+        return True
+    return found >= asked * _WORSE[kind] if kind == "psnr" else found <= asked * _WORSE[kind]
+
+
+def _blocks(found: BlocksOutcome, side: int) -> dict[str, Any] | None:
+    """Return what is expected of blocks that each have a quality; None where there are none."""
+    if not found.count:
+        return None
+    return {
+        "side": side,
+        "count": found.count,
+        "missed": found.missed,
+        "eased": found.eased,
+        "expected_mean_db": found.mean,
+        "expected_std_db": found.deviation,
     }
 
 
@@ -70,7 +87,19 @@ def rate_text(figures: dict[str, Any]) -> str:
         own = f"PSNR {figures['expected_psnr_db']:.1f} dB of peak {figures['peak']}, "
     return (
         f"step {steps} DN ({codes}, {how}), expected PSNR16 {figures['expected_psnr16_db']:.1f} dB "
-        f"({own}RMSE {figures['expected_rmse_dn']:.3g} DN)"
+        f"({own}RMSE {figures['expected_rmse_dn']:.3g} DN){_blocks_text(figures)}"
+    )
+
+
+def _blocks_text(figures: dict[str, Any]) -> str:
+    """Return what is expected of blocks in words, after a comma."""
+    blocks = figures["quality_blocks"]
+    if blocks is None:
+        return ""
+    return (
+        f", {blocks['count']} blocks of {blocks['side']} pixels off by "
+        f"{blocks['expected_mean_db']:+.2f} dB in the mean, deviation "
+        f"{blocks['expected_std_db']:.2f} dB"
     )
 
 
@@ -78,26 +107,28 @@ def rate_remarks(figures: dict[str, Any]) -> list[str]:
     """Return what to warn of: a rate or a quality that is out of reach."""
     if figures["asked"] is None:
         return []
-    ((kind, value),) = figures["asked"].items()
+    (kind, value), *beside = figures["asked"].items()
     found = figures["reached"][kind]
-    words = f"{_KINDS[kind].format(value)} asked, {_KINDS[kind].format(found)} "
-    words += "reached" if kind in ("bytes", "ratio") else "expected"
     by_rate = kind in ("bytes", "ratio")
+    words = f"{_KINDS[kind].format(value)} asked, {_KINDS[kind].format(found)} "
+    words += "reached" if by_rate else "expected"
+    blocks = figures["quality_blocks"]
+    if blocks is not None and blocks["missed"]:
+        of_all = f"{blocks['missed']} of {blocks['count']} blocks"
+        return [f"{words}: out of reach of {of_all}, at the finest step"]
     if figures["windows_missed"]:
         step = "coarsest" if by_rate else "finest"
         where = ""
         if figures["windows"] > 1:
             where = f" in {figures['windows_missed']} of {figures['windows']} rows of tiles"
         return [f"{words}: out of reach, at the {step} step{where}"]
-    if figures["windows_eased"] == figures["windows"]:
+    if figures["windows_eased"] == figures["windows"] and not beside:
         return [f"{words}: at the {'finest' if by_rate else 'coarsest'} step"]
-    return [] if figures["met"] else [words]
+    return [] if figures["met"] else [words + (": the bytes win" if beside else "")]
 
 
-def _asked(arguments: argparse.Namespace) -> tuple[str, float]:
-    """Return which rate or quality was asked for, and its value."""
-    for kind in _KINDS:
-        value = getattr(arguments, kind)
-        if value is not None:
-            return kind, value
-    return "ratio", DEFAULT_RATIO
+def _asked(arguments: argparse.Namespace) -> dict[str, float]:
+    """Return which quality and rate were asked for, and their values; the quality first."""
+    given = {kind: getattr(arguments, kind) for kind in _KINDS}
+    asked = {kind: value for kind, value in given.items() if value is not None}
+    return asked or {"ratio": DEFAULT_RATIO}

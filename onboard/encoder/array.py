@@ -10,8 +10,7 @@ from onboard import bundle as bundles
 from onboard.bundle.profiles import load_profile
 from onboard.codec.bound import Bound
 from onboard.encoder.encoder import Encoder
-from onboard.encoder.options import Options, rmse_of
-from onboard.errors import UsageError
+from onboard.encoder.options import Options
 from onboard.link.header import SceneHeader
 
 
@@ -21,7 +20,6 @@ def encode_array(
     *,
     nodata: int | None = None,
     header: SceneHeader | None = None,
-    psnr: float | None = None,
     max_error: int | str | None = None,
     max_error_first: int | str | None = None,
     profile: str | Path | None = None,
@@ -35,12 +33,11 @@ def encode_array(
         bundle: name or path of the bundle.
         nodata: value of pixels without data.
         header: what to say of the scene besides: its place, time, names of bands and so on.
-        psnr: PSNR aimed at, dB of peak 65535.
         max_error: most that a sample may be off: DN, 0 without loss; `D1,D2,...`; `sqrt:K`.
         max_error_first: a coarser bound, of the first part of each tile; its rest is sent apart.
         profile: spectral profile (.prof) for more than 16 bands, or its folder of slots.
-        options: as of `Options`: `ratio`, `budget` (bytes), `rmse`, `trellis`, `scene_id` and so
-            on. Of all rates one may be asked for; else the ratio is 20.48.
+        options: as of `Options`: `ratio`, `budget` (bytes), `psnr` (dB of peak 65535), `rmse`,
+            `quality_block`, `trellis`, `scene_id` and so on; without a rate the ratio is 20.48.
 
     Raises:
         InputError: the image has another dtype or shape.
@@ -53,10 +50,6 @@ def encode_array(
     header = header or SceneHeader.of(samples)
     if nodata is not None:
         header = replace(header, nodata=nodata)
-    if psnr is not None:
-        if options.get("rmse") is not None:
-            raise UsageError("rate: expected a PSNR or an RMSE, found both")
-        options["rmse"] = rmse_of(psnr)
     for name, bound in (("max_error", max_error), ("max_error_first", max_error_first)):
         if bound is not None:
             options[name] = Bound.parse(str(bound))

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 from onboard.codec.bound import Bound
+from onboard.encoder.quality import LOSSLESS, QualityMap
 from onboard.errors import UsageError
 from onboard.image.region import Edges, Region
 
@@ -60,4 +61,21 @@ class BoundedArea:
         return region.touches(index)
 
 
-BoundedPlace = BoundedBox | BoundedArea
+@dataclass(frozen=True)
+class LosslessCells:
+    """The places of a map of qualities whose samples come back as they are.
+
+    Attributes:
+        map: the map.
+    """
+
+    map: QualityMap
+    bound: Bound = field(default_factory=Bound)
+
+    def touches(self, index: int, columns: int, tile: int, groups: int = 1) -> bool:
+        """Say whether a tile of a grid of so many columns has a pixel of such a cell."""
+        row, column = index // (groups * columns), index % columns
+        return self.map.of_box(row * tile, column * tile, tile, tile) == LOSSLESS
+
+
+BoundedPlace = BoundedBox | BoundedArea | LosslessCells

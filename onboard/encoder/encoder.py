@@ -12,6 +12,7 @@ from onboard.codec.profile import Profile
 from onboard.codec.tile import TileCoder
 from onboard.encoder.batches import in_batches
 from onboard.encoder.budget import within
+from onboard.encoder.fixedquality import at_quality
 from onboard.encoder.options import Options, completed
 from onboard.encoder.outcome import Outcome
 from onboard.encoder.progress import Progress
@@ -57,8 +58,7 @@ class Encoder:
         """Return the encoder of scenes of such bands, significant bits and tiles.
 
         Raises:
-            InputError: the bundle takes no so many bands or no such tiles, or the profile was made
-                for others.
+            InputError: the bundle takes no such bands or tiles, or the profile is for others.
         """
         bundle = self.bundle.to_encode(header, self.profile)
         if bundle is self.bundle:
@@ -295,6 +295,6 @@ class Encoder:
         """Return the segments of windows at the rate asked for, and what came of it."""
         if options.max_error is not None or not self.bundle.variable_rate:
             return windows.at_fixed_rate(written), Outcome()
-        if options.rmse is not None:
-            return windows.for_error(options.rmse, written)
+        if options.quality is not None:
+            return at_quality(windows, options, budgets, spare, written)
         return within(windows, budgets, spare, written, options.budget is not None)

@@ -1,10 +1,19 @@
 """Options: what the caller of the encoder chooses."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from onboard.bundle import Bundle
 from onboard.codec.bound import Bound
-from onboard.encoder.boundedplace import BoundedPlace
+from onboard.encoder.boundedplace import BoundedPlace, LosslessCells
+from onboard.encoder.quality import (
+    BLOCKS,
+    LOSSLESS,
+    Quality,
+    QualityMap,
+    quality_of_psnr,
+    quality_of_rmse,
+)
 from onboard.errors import UsageError
 from onboard.link.binding import MAX_RUN, NO_RUN
 from onboard.link.packet import PacketOptions
@@ -13,24 +22,15 @@ from onboard.link.segment import DEFAULT_SEGMENT_BYTES, MAX_SEGMENT_BYTES, MIN_S
 DEFAULT_RATIO = 20.48
 WINDOWS = ("scene", "strip")
 STRIPS_AT_ONCE = 8
-PSNR_PEAK, MOST_PSNR = 65_535, 200
-"""Peak of every PSNR that is asked for, and the greatest, dB."""
-
-
-def rmse_of(psnr: float) -> float:
-    """Return the root mean square error, DN, of a PSNR in dB.
-
-    Raises:
-        UsageError: it is out of range.
-    """
-    if not 0 <= psnr <= MOST_PSNR:
-        raise UsageError(f"PSNR: expected 0..{MOST_PSNR} dB, found {psnr}")
-    return float(PSNR_PEAK / 10 ** (psnr / 20))
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the caller chooses. Of budget, ratio, rmse and max_error one at most; else ratio 20.48.
+    """What the caller chooses.
+
+    Of budget, ratio and max_error one at most, of psnr and rmse, too; where there is none, the
+    ratio is 20.48. A budget or a ratio beside a quality is an upper bound: no tile is better than
+    was asked for, and where that takes more bytes, the bytes win.
 
     Attributes:
         scene_id: u16, told apart by the receiver.
@@ -39,7 +39,7 @@ class Options:
             that layers can be scheduled apart.
         budget: most bytes of the stream, packets included; bundles of variable rate only.
         ratio: raw bytes over bytes, instead.
-        rmse: root mean square error aimed at, in DN, instead.
+        rmse: root mean square error aimed at, in DN, of three decimals.
         window: over what the rate is controlled, 'scene' or 'strip' (one row of tiles).
         packets: how packets are formed; None for bare segments.
         strips_at_once: rows of tiles that are coded together where the window is the strip, for
@@ -53,6 +53,10 @@ class Options:
             a tile touches the first counts.
         max_error_first: bound of a first part of each tile, whose rest, to come within `max_error`,
             is sent apart.
+        psnr: PSNR aimed at, in dB, of peak 65535 and two decimals, instead of an RMSE.
+        quality_block: side, in pixels, of blocks that each have that quality: 64, 32 or 16; 0: all
+            tiles of a window have it together.
+        quality_map: qualities of blocks by place; elsewhere that which `psnr` or `rmse` tells.
     """
 
     scene_id: int = 0
@@ -69,6 +73,9 @@ class Options:
     max_error: Bound | None = None
     regions: tuple[BoundedPlace, ...] = ()
     max_error_first: Bound | None = None
+    psnr: float | None = None
+    quality_block: int = 0
+    quality_map: QualityMap | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.scene_id <= 65_535:
@@ -80,8 +87,9 @@ class Options:
             )
         if self.run is not None and not NO_RUN <= self.run <= MAX_RUN:
             raise UsageError(f"run: expected 1..{MAX_RUN}, found {self.run}")
-        if self.rates > 1:
-            raise UsageError("rate: expected one of a budget, a ratio and an error, found several")
+        if sum(rate is not None for rate in (self.budget, self.ratio, self.max_error)) > 1:
+            raise UsageError("rate: expected one of a budget, a ratio and a bound, found several")
+        self._check_quality()
         if self.max_error is not None and self.regions:
             raise UsageError("regions: the whole scene is within a bound on the error")
         if self.max_error_first is not None:
@@ -92,21 +100,54 @@ class Options:
             raise UsageError("trellis: tiles within a bound on the error are not quantised so")
         if self.ratio is not None and not 0 < self.ratio < float("inf"):
             raise UsageError(f"ratio: expected more than 0, found {self.ratio}")
-        if self.rmse is not None and not 0 < self.rmse < 65_536:
-            raise UsageError(f"RMSE: expected more than 0 DN, found {self.rmse}")
         if not 1 <= self.strips_at_once <= 1024:
             raise UsageError(f"strips at once: expected 1..1024, found {self.strips_at_once}")
         if self.window not in WINDOWS:
             raise UsageError(f"rate window: expected one of {WINDOWS}, found {self.window!r}")
 
-    @property
-    def _rates(self) -> tuple[object, ...]:
-        return self.budget, self.ratio, self.rmse, self.max_error
+    def _check_quality(self) -> None:
+        if self.psnr is not None and self.rmse is not None:
+            raise UsageError("rate: expected a PSNR or an RMSE, found both")
+        if self.quality_block not in (0, *BLOCKS):
+            expected = ", ".join(map(str, BLOCKS))
+            raise UsageError(f"quality block: expected {expected}, found {self.quality_block}")
+        quality = self.quality  # refuses what is out of range
+        if self.max_error is not None and (quality or self.quality_block):
+            raise UsageError("rate: expected a quality or a bound on the error, found both")
+        if self.quality_block and quality is None:
+            raise UsageError("quality block: expected a PSNR or an RMSE, too, or a map of them")
+        if self.quality_map is not None and not self.quality_block:
+            raise UsageError("quality map: expected the side of its blocks, too")
+
+    @cached_property
+    def quality(self) -> Quality | None:
+        """Quality asked for; None where none is.
+
+        Raises:
+            UsageError: it is out of range.
+        """
+        if self.psnr is None and self.rmse is None and self.quality_map is None:
+            return None
+        usual = 0 if self.psnr is None else quality_of_psnr(self.psnr)
+        usual = usual if self.rmse is None else quality_of_rmse(self.rmse)
+        return Quality(usual, self.quality_block, self.quality_map)
+
+    @cached_property
+    def places(self) -> tuple[BoundedPlace, ...]:
+        """Places whose tiles are within a bound: regions, and what a map wants without loss."""
+        if self.quality_map is None or LOSSLESS not in self.quality_map.qualities:
+            return self.regions
+        return *self.regions, LosslessCells(self.quality_map)
 
     @property
-    def rates(self) -> int:
-        """How many rates are asked for."""
-        return sum(rate is not None for rate in self._rates)
+    def limited(self) -> bool:
+        """Whether a budget or a ratio bounds the bytes."""
+        return self.budget is not None or self.ratio is not None
+
+    @property
+    def rates(self) -> bool:
+        """Whether a rate is asked for."""
+        return self.limited or self.max_error is not None or self.quality is not None
 
     @property
     def quantizer(self) -> str | None:
@@ -129,7 +170,7 @@ def completed(options: Options, bundle: Bundle) -> Options:
     Raises:
         UsageError: the bundle cannot keep the rate.
     """
-    if options.max_error is not None or options.regions:
+    if options.max_error is not None or options.places:
         if bundle.bounded is None:
             raise UsageError(
                 f"max error: bundle {bundle.name} has no part `bounded`, so it keeps none"
@@ -138,6 +179,8 @@ def completed(options: Options, bundle: Bundle) -> Options:
             raise UsageError("max error: expected no spectral profile, whose scenes keep no bound")
         if options.max_error is not None:
             return options
+    if options.quality_block and bundle.profile is not None:
+        raise UsageError("quality block: expected no spectral profile, whose components differ")
     if bundle.variable_rate:
         return options if options.rates else replace(options, ratio=DEFAULT_RATIO)
     if options.rates or options.trellis:

@@ -1,13 +1,55 @@
 """Outcome: what became of the rate or the quality that was asked for."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 PEAK = 65_535
 """Peak of PSNR16, whatever the samples."""
 _ROUNDING = 1 / 12
 """Squared error of a sample that is rounded once, in squares of what it is rounded to."""
+
+
+@dataclass(frozen=True)
+class BlocksOutcome:
+    """Blocks that each had a quality asked for; they add up.
+
+    Attributes:
+        count: how many there are.
+        missed: of these, those that even the finest step leaves with a larger error.
+        eased: those that have a smaller error at the coarsest that may serve.
+        away: sum of the expected quality less that asked for, dB.
+        squared: sum of its squares.
+    """
+
+    count: int = 0
+    missed: int = 0
+    eased: int = 0
+    away: float = 0.0
+    squared: float = 0.0
+
+    @classmethod
+    def of(cls, away: NDArray[np.float64], missed: int, eased: int) -> Self:
+        """Return the blocks of a tile, from the quality expected less that asked for, dB."""
+        return cls(away.size, missed, eased, float(away.sum()), float((away**2).sum()))
+
+    def __add__(self, other: Self) -> "BlocksOutcome":
+        """Return the blocks of both."""
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return BlocksOutcome(*(a + b for a, b in pairs))
+
+    @property
+    def mean(self) -> float:
+        """Mean of the quality expected less that asked for, dB."""
+        return self.away / self.count
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of that, dB."""
+        return math.sqrt(max(self.squared / self.count - self.mean**2, 0.0))
 
 
 @dataclass(frozen=True)
@@ -34,6 +76,7 @@ class Outcome:
     missed: int = 0
     eased: int = 0
     fraction: int = 0
+    blocks: BlocksOutcome = BlocksOutcome()
 
     def __add__(self, other: Self) -> "Outcome":
         """Return what became of the windows of both."""
@@ -46,6 +89,7 @@ class Outcome:
             self.missed + other.missed,
             self.eased + other.eased,
             (other if other.steps else self).fraction,
+            self.blocks + other.blocks,
         )
 
     @property

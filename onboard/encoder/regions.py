@@ -48,7 +48,7 @@ class Coding:
         others: list[RateWindows] = []
         every = self._analyse(self.coder, lines, first_row, lambda n: self._place(n) is None)
         if self.bounded is not None:
-            for place in options.regions:
+            for place in options.places:
                 wanted = partial(self._touches_first, place)
                 others += self._within(self.bounded, lines, first_row, place.bound, None, wanted)
         return RateWindows(self.coder, self.framing, every, others)
@@ -89,7 +89,7 @@ class Coding:
     def _place(self, index: int) -> BoundedPlace | None:
         """Return which region, if any, a tile touches first."""
         shape = self.grid.across, self.grid.tile, self.grid.groups
-        return next((p for p in self.options.regions if p.touches(index, *shape)), None)
+        return next((p for p in self.options.places if p.touches(index, *shape)), None)
 
     def _touches_first(self, place: BoundedPlace, index: int) -> bool:
         return self._place(index) is place

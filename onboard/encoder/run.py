@@ -7,7 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from onboard.codec.bound import Bound
-from onboard.encoder.boundedplace import BoundedBox, BoundedPlace
+from onboard.encoder.boundedplace import BoundedArea, BoundedBox, BoundedPlace
 from onboard.encoder.options import Options
 from onboard.errors import UsageError
 from onboard.link.binding import MAX_RUN, NO_RUN, bind
@@ -18,8 +18,9 @@ from onboard.link.parts import Parts, ToldBound, rest_layer
 from onboard.link.segment import CRC_BYTES, Kind, Segment
 
 _ONE_LAYER, _TRELLIS, _SCENE_WINDOW, _PACKETS, _CONTROL = 1, 2, 4, 8, 16
-_FIXED_RATE, _RATIO, _BUDGET, _RMSE, _STEP, _BOUND = range(6)
+_FIXED_RATE, _RATIO, _BUDGET, _QUALITY, _STEP, _BOUND = range(6)
 _CODING = struct.Struct(">BIB")
+_BLOCKS = struct.Struct(">3I")
 _BOX = struct.Struct(">4I")
 _NO_SIDE = (1 << 32) - 1
 _PACKET_FORM = struct.Struct(">IHIHQ")
@@ -106,6 +107,9 @@ def _packed(options: Options) -> bytes:
     )
     kind, rate = _rate(options)
     packed = _CODING.pack(flags, options.segment_limit, kind) + rate
+    if options.quality is not None and (options.limited or options.quality.block):
+        told = options.quality
+        packed += _BLOCKS.pack(told.usual, told.block, told.map.crc if told.map else 0)
     for place in options.regions:
         packed += _place(place) + _bound(place.bound)
     if packets is not None:
@@ -120,8 +124,8 @@ def _rate(options: Options) -> tuple[int, bytes]:
         return _RATIO, struct.pack(">d", options.ratio)
     if options.budget is not None:
         return _BUDGET, struct.pack(">Q", options.budget)
-    if options.rmse is not None:
-        return _RMSE, struct.pack(">d", options.rmse)
+    if options.quality is not None:
+        return _QUALITY, struct.pack(">Q", options.quality.usual)
     if options.max_error is not None:
         return _BOUND, _bound(options.max_error)
     return _FIXED_RATE, bytes(8)
@@ -131,6 +135,8 @@ def _place(place: BoundedPlace) -> bytes:
     """Return the sides of a box, or what tells the edges of polygons, in 16 bytes."""
     if isinstance(place, BoundedBox):
         return _BOX.pack(*place.box)
+    if not isinstance(place, BoundedArea):
+        return b""  # the map tells it
     corners = b"".join(edges[:, :2].astype(">f8").tobytes() for edges in place.polygons)
     return _BOX.pack(_NO_SIDE, _NO_SIDE, len(corners), crc32c(corners))
 

@@ -1,11 +1,11 @@
-"""Rate control: the step codes of a window of tiles that meet a budget of bytes, or an error.
+"""Rate control: the step codes of a window of tiles that meet a budget of bytes.
 
 One step serves the whole window, since that spends the bits where they lower the error most. Sizes
 are guessed from how large the latents are; the guess is scaled by the sizes of the tiles that were
 quantised first, and what remains is settled tile by tile (SPEC.md, section 13). All integers.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,7 +64,7 @@ class Search:
         Where they are tried, none come after the eighth, so that it may be chosen for anew.
         """
         count = len(self.steps)
-        order = _scattered(count)
+        order = scattered(count)
         stops = [count // 8, count // 2, count]
         if self.tries:
             stops.insert(0, stops[0])
@@ -103,7 +103,7 @@ class Search:
             totals += self.guess[known].sum(axis=0)
             free = max(budget, 0) * bits // bytes_
             step = _finest_within(totals, free)
-            part = _scattered(len(self.steps))[: len(known) + len(part)]
+            part = scattered(len(self.steps))[: len(known) + len(part)]
         self.steps[part] = step
         self.common = step if len(part) else self.common
         if step:
@@ -149,7 +149,7 @@ class Search:
         count = len(self.steps)
         step = -(-place // count)
         steps = np.full(count, step)
-        steps[_scattered(count)[: step * count - place]] -= 1
+        steps[scattered(count)[: step * count - place]] -= 1
         np.maximum(steps, self.finest, out=steps)
         changed = np.flatnonzero(steps != self.steps)
         self.steps = steps
@@ -159,7 +159,7 @@ class Search:
         """Return the tile that is next to take a finer step, the first of the coarsest, if any."""
         free = self.steps > self.finest
         free[list(without)] = False
-        order = _scattered(len(self.steps))
+        order = scattered(len(self.steps))
         order = order[free[order]]
         return int(order[np.argmax(self.steps[order])]) if len(order) else None
 
@@ -185,7 +185,7 @@ class Search:
 
     def _coarsen(self, excess: int) -> None:
         """Take the next coarser step for tiles of the finest, until `excess` bytes are saved."""
-        order = _scattered(len(self.steps))[::-1]
+        order = scattered(len(self.steps))[::-1]
         while excess > 0 and (self.steps < STEPS - 1).any():
             step = int(self.steps.min())
             tiles = order[self.steps[order] == step]
@@ -198,7 +198,7 @@ class Search:
 
     def _refine(self, free: int) -> None:
         """Take the next finer step for tiles of the coarsest, as long as `free` bytes allow."""
-        order = _scattered(len(self.steps))
+        order = scattered(len(self.steps))
         order = order[self.steps[order] > self.finest[order]]
         while len(order):
             step = int(self.steps[order].max())
@@ -222,21 +222,12 @@ class Search:
         return np.where(was_step[tiles] == step, was_size[tiles], scaled)
 
 
-def step_for_error(most: float, error: Callable[[int], int]) -> int:
-    """Return the coarsest step code at which the squared error is no more than `most`, else 0."""
-    low, high = 0, STEPS - 1
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if error(middle) <= most else (low, middle - 1)
-    return low
-
-
 def _finest_within(totals: NDArray[np.int64], most: int) -> int:
     """Return the finest step code at which the total is no more than `most`, else the coarsest."""
     return min(int(np.count_nonzero(totals > most)), STEPS - 1)
 
 
-def _scattered(count: int) -> NDArray[np.int64]:
+def scattered(count: int) -> NDArray[np.int64]:
     """Return 0..count-1 in an order that spreads any beginning of it over the whole."""
     stride = max(1, count * 618 // 1000)
     while np.gcd(stride, count) != 1:

@@ -1,8 +1,8 @@
 """Rate windows: tiles over which the rate is controlled, analysed once, coded at any step."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cache, cached_property, partial
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -20,7 +20,6 @@ from onboard.codec.tile import (
 )
 from onboard.encoder.batches import Batches
 from onboard.encoder.outcome import Outcome
-from onboard.encoder.search import step_for_error
 from onboard.link.framing import HEADER_EVERY, Edge, Framing, Strip
 from onboard.link.mask import pack_mask
 from onboard.link.segment import pack_segments
@@ -61,12 +60,16 @@ class RateWindows:
         framing: what all segments have in common.
         analysed: the tiles.
         others: tiles of the same windows that are coded otherwise, at no rate.
+        fields: by how many codes the positions of tiles are coarser than their tile, where any is.
+        least: finest step code of each tile that is asked for; None leaves it to the codec.
     """
 
     coder: TileCoder[Any, Any]
     framing: Framing
     analysed: Batches
     others: Sequence["RateWindows"] = ()
+    fields: dict[int, NDArray[np.int64]] = field(default_factory=dict)
+    least: Steps | None = None
 
     def at_fixed_rate(self, written: int) -> list[Strip]:
         """Return the segments where nothing can be chosen.
@@ -74,31 +77,14 @@ class RateWindows:
         Args:
             written: segments of the scene before these.
         """
-        return self._at(np.zeros(self.analysed.count, np.int64), written)
-
-    def for_error(self, rmse: float, written: int) -> tuple[list[Strip], Outcome]:
-        """Return the segments at the coarsest steps whose modelled error is `rmse` DN."""
-        steps = np.zeros(self.analysed.count, np.int64)
-        outcome = Outcome()
-        for window in self.analysed.ranges:
-            tiles = self.analysed.tiles(window)
-            if len(tiles):
-                most = rmse * rmse * self.coder.bands * self.analysed.pixels(window)
-                most *= 4**self.coder.fraction
-                error = cache(partial(self._error, tiles))
-                step = step_for_error(most, error)
-                steps[tiles] = step
-                own = self._outcome(window, np.maximum(step, self.finest(tiles)), error(step))
-                eased = step == STEPS - 1 and error(step) < most
-                outcome += replace(own, missed=int(error(step) > most), eased=int(eased))
-        return self._at(steps, written), outcome
+        return self.at(np.zeros(self.analysed.count, np.int64), written)
 
     def _coded_at(self, steps: Steps) -> Segments:
         """Return the segments of all tiles at these steps."""
         every = np.arange(self.analysed.count)
         return self.write(self.plan(every, steps, np.zeros_like(every)))
 
-    def _at(self, steps: Steps, written: int) -> list[Strip]:
+    def at(self, steps: Steps, written: int) -> list[Strip]:
         """Return the segments at these steps."""
         coded = self._coded_at(steps)
         ranges = self.analysed.ranges
@@ -108,24 +94,37 @@ class RateWindows:
         """Return steps and expected error of a window, its tiles that have data at these steps."""
         if not len(tiles):
             return Outcome()
-        error = 0
+        error, coarsest = 0, 0
         for batch, places, own in self.analysed.shares(tiles):
-            found = self.coder.guess_error(batch.prepared.take(own), steps[places])
-            error += int(found.sum())
-        return self._outcome(window, steps, error)
+            codes = self.codes(tiles[places], steps[places])
+            found = self.coder.guess_error(batch.prepared.take(own), codes)
+            error, coarsest = error + int(found.sum()), max(coarsest, int(codes.max()))
+        used = int(steps.min()), coarsest
+        return Outcome(used, error, self.samples(window), 1, fraction=self.coder.fraction)
 
-    def _outcome(self, window: range, steps: Steps, error: int) -> Outcome:
-        samples = self.coder.bands * self.analysed.pixels(window)
-        used = int(steps.min()), int(steps.max())
-        return Outcome(used, error, samples, 1, fraction=self.coder.fraction)
+    def samples(self, window: range) -> int:
+        """Return the samples of a window that have data."""
+        return self.coder.bands * self.analysed.pixels(window)
+
+    def codes(self, tiles: NDArray[np.int64], steps: Steps) -> Steps:
+        """Return step codes of tiles, or of their positions if any of these tiles has a field."""
+        fields = {n: self.fields[t] for n, t in enumerate(tiles.tolist()) if t in self.fields}
+        if not fields:
+            return steps
+        some = next(iter(fields.values()))
+        found = np.repeat(steps, some.size).reshape(len(steps), *some.shape)
+        for number, coarser in fields.items():
+            found[number] += coarser
+        return np.minimum(found, STEPS - 1)
 
     def guess(self, tiles: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return (tiles, 256) roughly the bits of each tile at each step code."""
         return self._of_each(tiles, self.coder.guess, (len(tiles), 256))
 
     def finest(self, tiles: NDArray[np.int64]) -> Steps:
-        """Return the finest step code that each tile allows."""
-        return self._of_each(tiles, self.coder.finest, (len(tiles),))
+        """Return the finest step code that each tile allows, or is asked for."""
+        own = self._of_each(tiles, self.coder.finest, (len(tiles),))
+        return own if self.least is None else np.maximum(own, self.least[tiles])
 
     def _of_each(
         self,
@@ -136,15 +135,6 @@ class RateWindows:
         found = np.zeros(shape, np.int64)
         for batch, places, own in self.analysed.shares(tiles):
             found[places] = what(batch.prepared.take(own))
-        return found
-
-    def _error(self, tiles: NDArray[np.int64], step: int) -> int:
-        """Return the modelled squared error of some tiles at a step code."""
-        found = 0
-        for batch, _, own in self.analysed.shares(tiles):
-            prepared = batch.prepared.take(own)
-            steps = np.maximum(step, self.coder.finest(prepared))
-            found += int(self.coder.error(prepared, steps).sum())
         return found
 
     def plan(
@@ -160,7 +150,7 @@ class RateWindows:
             like = shares[0].batch
             chosen = Chosen(
                 prepared,
-                np.maximum(steps[places], self.coder.finest(prepared)),
+                self.codes(tiles[places], np.maximum(steps[places], self.coder.finest(prepared))),
                 [SOME_NODATA if b.nodata[number].any() else ALL_VALID for b, number in members],
                 self.framing.room(like.edge, like.wide),
                 thrift[places] if thrift[places].any() else None,

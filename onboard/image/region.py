@@ -124,11 +124,8 @@ def read_places(places: Sequence[str], header: Placed) -> list[Edges]:
         if box:
             polygons.append([_box(*map(int, box.groups()))])
         else:
-            polygons += _read_geojson(Path(place), header)
-    return [
-        np.concatenate([np.hstack([ring, np.roll(ring, -1, axis=0)]) for ring in rings])
-        for rings in polygons
-    ]
+            polygons += _rings_of(Path(place), _document(Path(place)), header)
+    return [_edges(rings) for rings in polygons]
 
 
 def _box(x0: int, y0: int, x1: int, y1: int) -> Ring:
@@ -138,13 +135,44 @@ def _box(x0: int, y0: int, x1: int, y1: int) -> Ring:
     return np.array([[x0, y0], [x1 - 1, y0], [x1 - 1, y1 - 1], [x0, y1 - 1]]) + 0.5
 
 
-def _read_geojson(path: Path, header: Placed) -> list[list[Ring]]:
+def read_features(path: Path, header: Placed) -> list[tuple[dict[str, Any], list[Edges]]]:
+    """Read the features of a GeoJSON file: properties, and edges of polygons in pixels.
+
+    Raises:
+        UsageError: no file, or coordinates that the scene header does not place.
+        InputError: a file that is no GeoJSON of features that are polygons.
+    """
+    document = _document(path)
+    try:
+        features = document.get("features", [document])
+        told = [(dict(feature["properties"] or {}), feature) for feature in features]
+    except (ValueError, TypeError, KeyError) as error:
+        raise InputError(f"{path}: expected GeoJSON of features: {error!r}") from error
+    crs = {"crs": document["crs"]} if document.get("crs") else {}
+    return [
+        (properties, [_edges(rings) for rings in _rings_of(path, feature | crs, header)])
+        for properties, feature in told
+    ]
+
+
+def _document(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UsageError(f"region: expected x0,y0,x1,y1 or a GeoJSON file, found {path}")
     if path.stat().st_size > MAX_GEOJSON:
         raise InputError(f"{path}: expected GeoJSON of at most {MAX_GEOJSON} bytes")
     try:
-        document = json.loads(path.read_bytes())
+        return dict(json.loads(path.read_bytes()))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InputError(f"{path}: expected GeoJSON of polygons: {error!r}") from error
+
+
+def _edges(rings: list[Ring]) -> Edges:
+    return np.concatenate([np.hstack([ring, np.roll(ring, -1, axis=0)]) for ring in rings])
+
+
+def _rings_of(path: Path, document: dict[str, Any], header: Placed) -> list[list[Ring]]:
+    """Return the rings of the polygons of a GeoJSON object, in pixels."""
+    try:
         polygons = [
             [np.array(ring, np.float64) for ring in polygon] for polygon in _polygons(document)
         ]

@@ -164,7 +164,12 @@ def test_an_impossible_budget_in_the_command(run: Run, tmp_path: Path, crop: Sce
 
 
 def test_a_rate_that_makes_no_sense() -> None:
-    for wrong in ({"rmse": 0.0}, {"rmse": float("nan")}, {"rmse": 9.0, "budget": 9}):
+    for wrong in (
+        {"rmse": 0.0},
+        {"rmse": float("nan")},
+        {"ratio": 9.0, "budget": 9},
+        {"rmse": 9.0, "psnr": 60.0},
+    ):
         with pytest.raises(UsageError):
             Options(**wrong)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="window"):

@@ -63,8 +63,12 @@ def unheld(bundle, tile, settle=as_it_is):
 
 
 def _step(tile, settle):
-    """Return the step of a tile in DN."""
-    return tile.step if settle is as_it_is else np.rint(tile.step * 4096) / 4096
+    """Return the step of a tile in DN, or of each of its symbols (rows, cols, channels)."""
+    step = tile.step
+    if tile.coarser is not None:
+        step = np.full(tile.symbol.shape, tile.step)
+        step[..., tile.bands :] *= 2.0 ** (tile.coarser[..., None] / 16)
+    return step if settle is as_it_is else np.rint(step * 4096) / 4096
 
 
 def _means(tile):
@@ -214,7 +218,11 @@ def graph_inputs(scene, ring):
                 step[cells] = np.mean([other.step for other in around])
             known[cells] = 1
         else:
-            step[cells] = tile.step * (2 ** (-3 / 16) if tile.dependent else 1)
+            each = tile.step * (2 ** (-3 / 16) if tile.dependent else 1)
+            if tile.coarser is not None:
+                each = each * (2.0 ** (tile.coarser / 16)).repeat(2, axis=0).repeat(2, axis=1)
+                each = each[: step[cells].shape[-2], : step[cells].shape[-1]]
+            step[cells] = each
             known[cells] = tile.whole / bundle.layers
     image = np.pad(image, ((0, 0), (0, 4 * rows - height), (0, 4 * cols - width)), mode="edge")
     border = np.zeros((1, 2, rows, cols), np.float32)

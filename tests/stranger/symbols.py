@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from tests.stranger.profile import side as side_of_components
+from tests.stranger.steps import FIELDS, in_own_steps, read_field
 from tests.stranger.stream import ALL_NODATA
 
 DEPENDENT, FULL, EMPTY = 4, 8, 64
@@ -78,10 +79,16 @@ class Tile:
     row: np.ndarray = None
     starts: dict = field(default_factory=dict)
     floors: list = field(default_factory=list)
+    full: bool = False
+    coarser: np.ndarray = None
 
     @property
     def dependent(self):
         return bool(self.state & DEPENDENT)
+
+    @property
+    def bands(self):
+        return self.symbol.shape[2] // 64
 
     @property
     def step(self):
@@ -109,7 +116,12 @@ def read_tile(bundle, bodies, rows, cols, signed=False):
         turns = side[2 : 2 + angles]
         means = np.frombuffer(side[2 + angles : lane], ">i2" if signed else ">u2")
     tile = Tile(side[0], side[1], turns, means.astype(np.int64))
-    if tile.state & FULL:
+    tile.full = bool(tile.state & FULL)
+    if tile.state in FIELDS:
+        told = read_field(side[lane:], -(-rows // 8), -(-cols // 8))
+        tile.coarser, tile.full, length = told
+        lane += length
+    if tile.full:
         count = side[lane]
         floors = np.frombuffer(side, ">u2", count, lane + 1).tolist()
         tile.floors = [divmod(floor, 64) for floor in floors]
@@ -134,7 +146,7 @@ def _read_layers(bundle, tile):
         positions, channels = places(tile.symbol.shape[:2], layer), bundle.channels(layer)
         h, prediction = _context(bundle, tile, layer, positions)
         level = levels(h)
-        if tile.state & FULL:
+        if tile.full:
             level = np.maximum(level, bundle.skip + 1)
             for channel, floor in tile.floors:
                 if channels.start <= channel < channels.stop:
@@ -206,13 +218,16 @@ def _context(bundle, tile, layer, positions):
         return bundle.dc_bias[layer - 1] + flat @ bundle.dc[layer - 2], (a + b + c + d + 2) >> 2
     channels = bundle.channels(layer)
     known, own = channels.start, slice(channels.start - bands, channels.stop - bands)
-    size = np.minimum(abs(tile.symbol[..., :known]), most[0]) / unit
+    size = abs(tile.symbol[..., :known])
+    size[..., :bands] = in_own_steps(tile, size[..., :bands])
+    size = np.minimum(size, most[0]) / unit
     wide = np.pad(size, ((1, 1), (1, 1), (0, 0)))
     near = wide[:-2, 1:-1] + wide[2:, 1:-1] + wide[1:-1, :-2] + wide[1:-1, 2:]
     edged = np.pad(dc, ((1, 1), (1, 1), (0, 0)), mode="edge")
     across = edged[1:-1, :-2] - edged[1:-1, 2:]
     down = edged[:-2, 1:-1] - edged[2:, 1:-1]
-    slope = np.minimum(abs(np.concatenate([across, down], axis=2)), most[1]) / unit
+    slope = in_own_steps(tile, abs(np.concatenate([across, down], axis=2)))
+    slope = np.minimum(slope, most[1]) / unit
     h = bundle.bias[own] + size @ bundle.same[:known, own] + near @ bundle.near[:known, own]
     return (h + slope @ bundle.slope[:, own]).reshape(len(row), -1), 0
 

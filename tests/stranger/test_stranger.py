@@ -72,6 +72,12 @@ def scenes() -> dict[str, tuple[Scene, Options]]:
         "checkerboard, dependent": (Scene(checks), Options(ratio=4.5, trellis=True)),
         "noise": (Scene(noise), Options(rmse=1.0)),
         "one band": (of(1, 16), Options(ratio=8.0)),
+        "a field": (Scene(real), Options(psnr=66.0, quality_block=16)),
+        "a field, dependent": (
+            Scene(checks),
+            Options(psnr=64.0, quality_block=16, trellis=True),
+        ),
+        "a field of one band": (of(1, 16), Options(psnr=70.0, quality_block=32)),
         "two bands of 12 bits, dependent": (of(2, 12), Options(ratio=8.0, trellis=True)),
         "three bands of 8 bits": (of(3, 8), Options(ratio=4.0)),
         "six bands, dependent": (of(6, 16), Options(ratio=12.0, trellis=True)),
@@ -119,7 +125,7 @@ def test_streams(bundle: Any, name: str) -> None:
     assert ((ours.mask == Mask.NODATA) == nodata).all()
 
 
-@pytest.mark.parametrize("name", ["fine", "coarse, dependent"])
+@pytest.mark.parametrize("name", ["fine", "coarse, dependent", "a field"])
 def test_the_exact_image_is_the_same_to_the_last_bit(bundle: Any, name: str) -> None:
     stream, read = received(name)
     ours = Decoder(PATH, exact=True).decode(stream).scene.image

@@ -11,6 +11,7 @@ from ground.decode.concealment import fill_holes
 from ground.decode.lapped.synthesis import CELL
 from ground.decode.mask import Mask
 from ground.decode.tile import TileReception
+from onboard.codec.lapped.context import BLOCK
 from onboard.codec.tile import ALL_NODATA
 from onboard.image.tiles import TileGrid
 
@@ -21,13 +22,13 @@ class Patch:
 
     Attributes:
         pixels: float32 (bands, rows, cols) DN, or (bands, 1, 1) for all of the tile.
-        step: step of the tile, DN.
+        step: step of the tile, DN, or of each of its positions (rows, cols).
         known: share of its layers that arrived.
         value: value of its pixels in the mask.
     """
 
     pixels: NDArray[np.float32]
-    step: float
+    step: float | NDArray[np.float64]
     known: float
     value: Mask
 
@@ -87,7 +88,10 @@ class Canvas:
         here = self.area(index)
         self.mask[here] = np.maximum(self.mask[here], patch.value)
         cells = tuple(slice(side.start // CELL, -(-side.stop // CELL)) for side in here)
-        self.known[cells], self.step[cells] = patch.known, patch.step
+        self.known[cells] = patch.known
+        rows, cols = self.step[cells].shape
+        each = np.kron(np.atleast_2d(patch.step), np.ones((BLOCK // CELL, BLOCK // CELL)))
+        self.step[cells] = each[:rows, :cols] if each.size > CELL else patch.step
 
     def conceal(
         self, tiles: Mapping[int, TileReception[Any]], exact: Mapping[int, NDArray[np.bool_]]

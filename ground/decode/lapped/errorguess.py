@@ -11,9 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.codec.lapped.context import LEVELS
+from onboard.codec.lapped.context import LATTICES, LEVELS
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.read.layers import Read
+from onboard.codec.lapped.transform import SUB_STEPS
 
 NOT_ZERO = 1.135 / 12
 """Mean square of the error of symbols other than 0, in steps squared: a little over uniform."""
@@ -62,8 +63,11 @@ class ErrorGuess:
             steps: step of each.
         """
         total, count = np.zeros(len(steps)), 0
-        for layer in found.layers:
+        coarser = None if found.coarser is None else found.coarser.reshape(len(steps), -1, 1)
+        for number, layer in enumerate(found.layers, 1):
             error = np.where(layer.values == 0, self.zeros[layer.rows], NOT_ZERO)
+            if coarser is not None and number > LATTICES:
+                error *= 4.0 ** (coarser / SUB_STEPS)
             total += error.sum(axis=(1, 2))
             count += layer.values[0].size
         return self.in_dn(total / count, steps)

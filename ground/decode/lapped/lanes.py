@@ -4,13 +4,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ground.decode.tile import TileReception
+from onboard.codec.blocks import FIELD, has_field
 from onboard.codec.lapped import floors
+from onboard.codec.lapped.blocks.field import Field
 from onboard.codec.lapped.context import BLOCK
 from onboard.codec.lapped.frontends.frontend import FrontEnd, LappedSide
 from onboard.codec.lapped.read.lanes import Lane
 from onboard.codec.lapped.read.layers import LayerReader, Read
-from onboard.codec.tile import ALL_NODATA, ALL_VALID, DEPENDENT, EMPTY, FULL, SOME_NODATA
+from onboard.codec.lapped.transform import SUB_STEPS
+from onboard.codec.tile import (
+    ALL_NODATA,
+    ALL_VALID,
+    DEPENDENT,
+    EMPTY,
+    FULL,
+    SOME_NODATA,
+)
 from onboard.errors import StreamError
 from onboard.link.segment import Segment
 
@@ -23,6 +36,7 @@ class LaneTile(TileReception[LappedSide]):
         front_end: front end that wrote the side information.
         lanes: symbols of each segment, by the layer and the `first` at which they start.
         floors: least level of each channel of a full tile that has one.
+        field: step codes of its blocks, if they have any of their own.
     """
 
     front_end: FrontEnd
@@ -34,17 +48,22 @@ class LaneTile(TileReception[LappedSide]):
             for coding in (DEPENDENT, FULL, DEPENDENT | FULL)
             for data in (ALL_VALID, SOME_NODATA)
         ),
+        *(FIELD | coding | data for coding in (0, DEPENDENT) for data in (ALL_VALID, SOME_NODATA)),
         EMPTY | ALL_VALID,
         EMPTY | SOME_NODATA,
     )
 
     lanes: dict[tuple[int, int], bytes] = field(default_factory=dict, init=False)
     floors: dict[int, int] = field(default_factory=dict, init=False)
+    field: Field | None = field(default=None, init=False)
 
     @property
     def coding(self) -> int:
-        """What its tile state says of how its symbols are coded; 0 until layer 0 has arrived."""
-        return 0 if self.packed_side is None else self.packed_side[0] & (DEPENDENT | FULL | EMPTY)
+        """What its layer 0 says of how its symbols are coded; 0 until that has arrived."""
+        if self.packed_side is None:
+            return 0
+        told = self.packed_side[0] & (DEPENDENT | FULL | EMPTY)
+        return told if self.field is None else told | FIELD | FULL * self.field.full
 
     def place_layers(self, segment: Segment) -> None:
         """Place the lane of symbols that a segment carries, and layer 0 before it."""
@@ -71,17 +90,39 @@ class LaneTile(TileReception[LappedSide]):
             return 1
         length = 1 + self.front_end.side_length(body[1:])
         is_full = body and body[0] & FULL
+        if body and has_field(body[0]):
+            found, taken = Field.unpack(body[length:], *self._positions)
+            length, is_full = length + taken, found.full
         return length + (floors.packed_bytes(body[length:]) if is_full else 0)
+
+    @property
+    def _positions(self) -> tuple[int, int]:
+        return -(-self.rows // BLOCK), -(-self.cols // BLOCK)
 
     def _place_side(self, packed: bytes) -> None:
         found = {}
         if packed[0] & EMPTY and not self.front_end.may_be_empty:
             raise StreamError(f"tile state: {packed[0]}, but no spectral profile is named")
-        if packed[0] in self.STATES and packed[0] & FULL:
-            length = 1 + self.front_end.side_length(packed[1:])
+        length, told, is_full = 1 + self.front_end.side_length(packed[1:]), None, packed[0] & FULL
+        if packed[0] in self.STATES and has_field(packed[0]):
+            told, taken = Field.unpack(packed[length:], *self._positions)
+            told.check(packed[1])
+            length, is_full = length + taken, told.full
+        if packed[0] in self.STATES and is_full:
             found = floors.unpack(packed[length:], self.front_end.bands)
         super()._place_side(packed)
-        self.floors = found
+        self.floors, self.field = found, told
+
+    @property
+    def coarser(self) -> NDArray[np.int64]:
+        """By how many codes the AC of each position (rows, cols) is coarser than the tile."""
+        rows, cols = self._positions
+        return self.field.of_positions(rows, cols) if self.field else np.zeros((rows, cols), int)
+
+    @property
+    def steps(self) -> NDArray[np.float64]:
+        """Step of the AC of each position, DN; there is side information."""
+        return (self.side.step if self.side else 1.0) * 2 ** (self.coarser / SUB_STEPS)
 
 
 def alike(tiles: Mapping[int, LaneTile], most: int) -> Iterator[list[int]]:
@@ -104,7 +145,8 @@ def read_lanes(reader: LayerReader, tiles: Sequence[LaneTile]) -> Read:
     rows, cols = (-(-side // BLOCK) for side in (tiles[0].rows, tiles[0].cols))
     coding = tiles[0].coding
     least = floors.least_levels(reader.model, [t.floors for t in tiles]) if coding & FULL else None
-    return reader.read(len(tiles), rows, cols, lanes, coding, least)
+    coarser = np.stack([tile.coarser for tile in tiles]) if has_field(coding) else None
+    return reader.read(len(tiles), rows, cols, lanes, coding, least, coarser)
 
 
 def complete_layers(reader: LayerReader, tiles: Sequence[LaneTile]) -> list[int]:

@@ -79,7 +79,7 @@ def project(coder: LappedModel, bands: Real, sent: LinearTiles, cells: NDArray[n
     latents = latents.reshape(count, depth, *latents.shape[1:]).transpose(0, 2, 3, 1, 4)
     latents = latents.reshape(*cells.shape[:3], depth * FREQUENCIES)[..., coder.contexts.order]
     unit = kind.type(coder.transform.mantissas[0] / ANALYSIS_UNIT)
-    latents *= (unit / sent.steps)[:, None, None, None]
+    latents *= unit / sent.steps
     excess = sent.values - latents
     excess -= np.clip(excess, -cells, cells)
     away = replace(sent, values=excess, means=np.zeros_like(sent.means))

@@ -246,7 +246,7 @@ class LappedRebuilder:
         rebuilt = linear_tiles(self._coder, found, list(sides.values()), self._exact)
         for index, pixels, whole in zip(sides, rebuilt, found.complete.tolist(), strict=True):
             inside = pixels[:, : tiles[index].rows, : tiles[index].cols]
-            step = sides[index].step * found.points.plain_share
+            step = tiles[index].steps * found.points.plain_share
             value = of_tile(whole, layers, LATTICES)
             canvas.put(index, Patch(inside, step, whole / layers, value))
 

@@ -41,7 +41,8 @@ class LinearTiles:
     Attributes:
         values: (tiles, rows, cols, channels), what symbols stand for, in steps; channels in the
             context model's order. Its type is that of all that follows.
-        steps: (tiles,), step of each tile, DN.
+        steps: (tiles, 1, 1, 1), step of each tile, DN, or (tiles, rows, cols, channels) of each
+            symbol.
         angles: uint8 (tiles, angles), angles of each band transform.
         means: int64 (tiles, bands), mean of each band, DN.
     """
@@ -149,9 +150,7 @@ def linear_bands(coder: LappedModel, tiles: LinearTiles) -> Real:
     count, rows, cols, _ = tiles.values.shape
     bands = tiles.means.shape[1]
     place = np.argsort(coder.contexts.order)
-    latents = tiles.values.take(place, axis=3)
-    latents *= tiles.steps[:, None, None, None]
-    latents = settled(latents)
+    latents = settled((tiles.values * tiles.steps).take(place, axis=3))
     planes = latents.reshape(count, rows, cols, bands, FREQUENCIES).transpose(0, 3, 1, 2, 4)
     flat = planes.reshape(-1, rows, cols, FREQUENCIES)
     back = settled(synthesise(coder.transform, flat))

@@ -18,6 +18,7 @@ from ground.decode.lapped.synthesis import (
 from onboard.codec.lapped.frontends.frontend import LappedSide
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.read.layers import Read
+from onboard.codec.lapped.transform import SUB_STEPS
 
 
 def linear_tiles(
@@ -32,16 +33,17 @@ def linear_tiles(
         exact: whether to reckon as for the exact image (SPEC.md, section 12), in float64.
     """
     steps = np.array([side.step for side in sides])
-    if exact:
-        steps = np.rint(steps * STEP_GRID) / STEP_GRID
     kind = np.float64 if exact else np.float32
+    each = _steps(coder, found, steps)
+    if exact:
+        each = np.rint(each * STEP_GRID) / STEP_GRID
     tiles = LinearTiles(
         _values(coder, found).astype(kind, copy=False),
-        steps.astype(kind),
+        each.astype(kind),
         np.array([side.angles for side in sides], np.uint8),
         np.array([side.means for side in sides], np.int64),
     )
-    fine = pays(found, tiles.steps) & (found.complete == coder.contexts.layers)
+    fine = pays(found, steps) & (found.complete == coder.contexts.layers)
     symbols = _symbols(coder, found) if fine.any() else None
     # One by one, so that no pixel depends on what else arrived, not even by how sums are rounded.
     for number in range(len(sides)):
@@ -53,6 +55,15 @@ def linear_tiles(
         if coder.front_end.aligned:
             bands = moved_back(bands.astype(np.float32), tiles.means[here])
         yield from bands
+
+
+def _steps(coder: LappedModel, found: Read, steps: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the step of each symbol, as `LinearTiles` has it, from those of tiles in DN."""
+    of_dc = steps[:, None, None, None]
+    if found.coarser is None:
+        return of_dc
+    is_dc = np.arange(coder.contexts.cuts[-1]) < coder.bands
+    return np.where(is_dc, of_dc, of_dc * 2.0 ** (found.coarser[..., None] / SUB_STEPS))
 
 
 def _values(coder: LappedModel, found: Read) -> NDArray[np.float32]:

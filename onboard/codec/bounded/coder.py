@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from onboard.codec import rans
 from onboard.codec.agreement import Agreement
+from onboard.codec.blocks import Blocks
 from onboard.codec.bound import BOUNDED, Bound
 from onboard.codec.bounded.analysis import Analyser, BandScan
 from onboard.codec.bounded.loop import filled
@@ -144,13 +145,17 @@ class BoundedTileCoder:
         """Refuse: the rate is what comes of the bound."""
         raise UsageError(f"rate of {len(prepared.samples)} tiles: it follows from the bound")
 
-    def error(self, prepared: BoundedTiles, steps: StepCodes) -> NDArray[np.int64]:
+    def blocks(self, prepared: BoundedTiles, side: int) -> Blocks:
+        """Refuse, likewise."""
+        raise UsageError(f"blocks of {side} pixels: there are no steps")
+
+    def error(self, prepared: BoundedTiles, steps: StepCodes, side: int) -> NDArray[np.int64]:
         """Refuse: there are no steps."""
         raise UsageError(f"error at {len(steps)} steps of {len(prepared.samples)} bounded tiles")
 
     def guess_error(self, prepared: BoundedTiles, steps: StepCodes) -> NDArray[np.int64]:
         """Refuse: there are no steps."""
-        return self.error(prepared, steps)
+        raise UsageError(f"error at {len(steps)} steps of {len(prepared.samples)} bounded tiles")
 
     def golden(self) -> Agreement:
         """Return that a scene's coder has none: its codec has them."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.codec.agreement import Agreement
+from onboard.codec.blocks import Blocks
 from onboard.codec.corsa.frontend import AffineFrontEnd
 from onboard.codec.corsa.golden import GoldenVector
 from onboard.codec.corsa.layers import split_layers
@@ -164,13 +165,17 @@ class CorsaTileCoder:
         """Refuse: a codec of fixed rate has nothing to guess."""
         raise UsageError(f"rate of {len(prepared.tiles)} tiles: the codec has a fixed rate")
 
-    def error(self, prepared: QuantisedTiles, steps: Steps) -> NDArray[np.int64]:
+    def blocks(self, prepared: QuantisedTiles, side: int) -> Blocks:
+        """Refuse, likewise."""
+        raise UsageError(f"blocks of {side} pixels: there are no steps")
+
+    def error(self, prepared: QuantisedTiles, steps: Steps, side: int) -> NDArray[np.int64]:
         """Refuse: a codec of fixed rate has no error model."""
         raise UsageError(f"error of {len(prepared.tiles)} tiles: the codec has a fixed rate")
 
     def guess_error(self, prepared: QuantisedTiles, steps: Steps) -> NDArray[np.int64]:
         """Refuse, likewise."""
-        return self.error(prepared, steps)
+        raise UsageError(f"error of {len(prepared.tiles)} tiles: the codec has a fixed rate")
 
     def probe(self) -> int:
         """Return a checksum of the index maps of the first golden tile."""

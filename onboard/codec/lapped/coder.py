@@ -16,16 +16,19 @@ from numpy.typing import NDArray
 
 from onboard.codec import rans
 from onboard.codec.agreement import Agreement
+from onboard.codec.blocks import Blocks
+from onboard.codec.lapped.blocks.error import BlockError
+from onboard.codec.lapped.blocks.field import fields_of
 from onboard.codec.lapped.context import BLOCK
 from onboard.codec.lapped.errorguess import ErrorGuess
-from onboard.codec.lapped.floors import MOST, FloorChooser, most_floors, pack
+from onboard.codec.lapped.floors import LEAST_LANE, MOST, FloorChooser, most_floors
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.part import GoldenTile, agreement, coded_anew
-from onboard.codec.lapped.plan import Plan
+from onboard.codec.lapped.plan import Plan, layer_0
 from onboard.codec.lapped.prepared import PreparedTiles
 from onboard.codec.lapped.quantizers.kinds import PLAIN, QUANTIZERS
 from onboard.codec.lapped.quantizers.points import Points
-from onboard.codec.lapped.scan import Layer, Scanner, Thrift, is_far
+from onboard.codec.lapped.scan import Layer, Scanner, Thrift, tile_codes
 from onboard.codec.lapped.sizeguess import SizeGuess
 from onboard.codec.lapped.symbols import Symbols
 from onboard.codec.profile import Profile
@@ -144,19 +147,18 @@ class LappedTileCoder:
         turned = self.guess(replace(prepared, untouched=None))[place]
         return prepared.either(self.guess(prepared.untouched)[place] <= turned)
 
-    def error(self, prepared: PreparedTiles, steps: Steps) -> NDArray[np.int64]:
-        """Return the squared error of each tile: that of its rounding, corrected at export."""
-        prepared = self._at(prepared, steps)
-        error, left_out = self.scanner.error(prepared.latents, steps)
-        if len(again := np.flatnonzero(is_far(left_out))):
-            latents, steps = prepared.latents.take(again), steps[again]
-            floors = self.floors.choose(latents, steps)
-            error[again], _ = self.scanner.error(latents, steps, floors)
-        return error * self.error_permille // 1000
+    def blocks(self, prepared: PreparedTiles, side: int) -> Blocks:
+        """Return the blocks of tiles."""
+        return BlockError(self.scanner).blocks(prepared.latents, side // BLOCK)
+
+    def error(self, prepared: PreparedTiles, steps: Steps, side: int) -> NDArray[np.int64]:
+        """Return what the ground's squared errors of blocks will be, from their symbols."""
+        prepared = self._at(prepared, tile_codes(steps))
+        return BlockError(self.scanner).errors(prepared.latents, steps, side // BLOCK)
 
     def guess_error(self, prepared: PreparedTiles, steps: Steps) -> NDArray[np.int64]:
         """Return roughly the squared error of each tile, from how large its latents are."""
-        prepared = self._at(prepared, steps)
+        prepared = self._at(prepared, tile_codes(steps))
         steered = self.scanner.quantizer.points.steered
         return self.error_guess.errors(prepared.latents, steps, steered)
 
@@ -168,7 +170,7 @@ class LappedTileCoder:
         self,
         prepared: PreparedTiles,
         steps: Steps,
-        most_floors: int = MOST,
+        most: NDArray[np.int64] | None = None,
         thrift: Thrift | None = None,
     ) -> list[tuple[Symbols, int]]:
         """Quantise a batch; return of each tile the symbols with its own, and its number there."""
@@ -176,7 +178,7 @@ class LappedTileCoder:
         found = [(symbols, tile) for tile in range(len(steps))]
         if len(again := symbols.must_be_full):
             latents, steps = prepared.latents.take(again), steps[again]
-            floors = self.floors.choose(latents, steps, most_floors)
+            floors = self.floors.choose(latents, steps, MOST if most is None else most[again])
             own = None if thrift is None else thrift[again]
             full = Symbols.of(self.scanner, latents, steps, floors, own)
             for number, tile in enumerate(again.tolist()):
@@ -187,20 +189,21 @@ class LappedTileCoder:
         """Quantise tiles and cut their symbols to segments."""
         front_end = self.model.front_end
         least = 1 + front_end.side_bytes
+        codes = tile_codes(batch.steps)
         if batch.room < least:
             raise UsageError(
                 f"segments: side information takes {least} bytes, room for {batch.room}"
             )
         plans = []
-        most = most_floors(batch.room - least)
-        prepared = self._at(batch.prepared, batch.steps)
-        found = self.symbols(prepared, batch.steps, most, batch.thrift)
+        prepared = self._at(batch.prepared, codes)
+        steps, fields = fields_of(batch.steps, batch.room - least - LEAST_LANE)
+        left = (batch.room - least - (len(field.pack()) if field else 0) for field in fields)
+        most = np.array([most_floors(room) for room in left])
+        found = self.symbols(prepared, steps, most, batch.thrift)
         for tile, (symbols, number) in enumerate(found):
-            step, state = int(batch.steps[tile]), batch.states[tile]
-            side = bytes([state | symbols.flag])
-            side += front_end.pack(step, prepared.angles[tile], prepared.means[tile])
-            if symbols.floors is not None:
-                side += pack(symbols.floors[number], self.model.quantisation.skip + 1)
+            step, state, field = int(codes[tile]), batch.states[tile], fields[tile]
+            side = front_end.pack(step, prepared.angles[tile], prepared.means[tile])
+            side = layer_0(state, side, field, symbols, number, self.model.quantisation.skip + 1)
             plan = Plan.cut(self.model.tables, symbols, number, side, batch.room, one_layer)
             if front_end.may_be_empty and plan.is_worth_nothing(prepared.energy(tile), step):
                 plan = plan.emptied(bytes([state | EMPTY]))

@@ -31,6 +31,20 @@ _CAPS = {
 }
 """Caps of sizes, slopes and differences of DC, by the unit of symbols."""
 
+Coarser = NDArray[np.int64]
+"""(tiles, rows, cols): codes by which the AC of a position has a coarser step than its tile."""
+_SHARE_SHIFT = 14
+_SHARES = (
+    *(16384, 15689, 15024, 14387, 13777, 13193, 12634, 12098),
+    *(11585, 11094, 10624, 10173, 9742, 9329, 8933, 8555),
+)
+"""2^14 * 2^(-i/16)."""
+
+
+def shares(coarser: Coarser) -> Ints:
+    """Return what a step is of one that is some codes coarser, in 1/2^14."""
+    return np.asarray(np.array(_SHARES)[coarser % 16] >> (coarser // 16), np.int32)
+
 
 class ContextState:
     """What is known of a batch of tiles while their layers are coded or read.
@@ -42,7 +56,13 @@ class ContextState:
     """
 
     def __init__(
-        self, model: ContextModel, tiles: int, rows: int, cols: int, unit: int = STEP
+        self,
+        model: ContextModel,
+        tiles: int,
+        rows: int,
+        cols: int,
+        unit: int = STEP,
+        coarser: Coarser | None = None,
     ) -> None:
         """Know nothing yet.
 
@@ -52,10 +72,13 @@ class ContextState:
             rows: rows of positions.
             cols: columns of positions.
             unit: unit of symbols and predictions, in 1/64 step, 64 or 32; features are in steps.
+            coarser: codes by which the AC of each position has a coarser step than the DC; None if
+                none has.
         """
         self.model = model
         self._unit = np.float32(unit / STEP)
         self._caps = _CAPS[unit]
+        self._share = None if coarser is None else shares(coarser)[..., None]
         self.shape = (tiles, rows, cols)
         self._dc: Ints = np.zeros((*self.shape, model.bands), np.int32)
         self._features = np.zeros((model.features, tiles * rows * cols), np.float32)
@@ -68,6 +91,10 @@ class ContextState:
         kinds = np.where(row % 2 == col % 2, row % 2, 2)
         self._lattices = [np.nonzero(kinds == lattice)[0] for lattice in range(LATTICES)]
         self._beside = np.eye(cols, k=1, dtype=np.float32) + np.eye(cols, k=-1, dtype=np.float32)
+
+    def lattice(self, layer: int) -> NDArray[np.int64]:
+        """Return the positions of a layer of DC, 1 to 3."""
+        return self._lattices[layer - 1]
 
     def positions(self, layer: int) -> int:
         """Return the number of positions of a layer, 1..layers."""
@@ -110,7 +137,7 @@ class ContextState:
             if layer < LATTICES:
                 return
             self._set_slopes()
-            symbols = self._dc
+            symbols = self._in_own_steps(self._dc)
         parts = self.model.features_of(layer)
         sizes = self._feature(symbols, self._caps[0])
         if self._own is None:
@@ -161,10 +188,18 @@ class ContextState:
             np.minimum(np.arange(rows) + 1, rows - 1),
         )
         down = self._dc[:, before] - self._dc[:, after]
+        across, down = self._in_own_steps(across), self._in_own_steps(down)
         slopes = self._feature(np.concatenate([across, down], axis=3), self._caps[1])
         dc = slice(0, self.model.weights.classes)
         repeats = np.tile(self.model.repeats[dc], 2)
         self._set_features(self.model.slopes, slopes.reshape(-1, slopes.shape[3]).T, repeats)
+
+    def _in_own_steps(self, values: Ints) -> Ints:
+        """Return magnitudes in steps of the DC in those of the AC of each position."""
+        if self._share is None:
+            return values
+        found: Ints = (np.abs(values) * self._share) >> _SHARE_SHIFT
+        return found
 
     def _ac_sums(self, layer: int) -> NDArray[np.float32]:
         product, own = self.model.products[layer - LATTICES - 1]

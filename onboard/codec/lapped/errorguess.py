@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.codec.lapped.model import LappedModel
-from onboard.codec.lapped.transform import Latents, in_squared_dn
+from onboard.codec.lapped.scan import tile_codes
+from onboard.codec.lapped.transform import EIGHTH_OCTAVES, Latents, in_squared_dn
 from onboard.codec.tile import Steps
 
 _STRIDE = 7
@@ -47,21 +48,27 @@ class ErrorGuess:
 
         Args:
             latents: latents of the tiles.
-            steps: step code of each.
+            steps: step code of each, or (tiles, rows, cols) of each position.
             steered: whether indices are chosen along a trellis.
         """
         tiles, rows, cols = latents.shape
+        base = tile_codes(steps)
+        each = steps.reshape(tiles, -1, 1)[:, ::_STRIDE] if steps.ndim == 3 else base
         some = tuple(
             part.reshape(tiles, rows * cols, 1, -1)[:, ::_STRIDE] for part in latents.parts
         )
         looked_at = Latents(some, latents.largest, latents.shifts)
         lost = np.zeros(tiles, np.int64)
         for part in range(len(some)):
-            sizes = looked_at.scaled(steps, self.mantissas, part)
+            codes = each if part else base  # the DC has the step of the tile
+            sizes = looked_at.scaled(codes, self.mantissas, part)
             np.clip(sizes, -_LOST, _LOST, out=sizes)
-            squares = np.where(np.abs(sizes) < _LOST, sizes * sizes, _ROUNDED)
-            lost += squares.sum(axis=(1, 2, 3), dtype=np.int64)
-        return self.of_lost(lost, rows * cols, steps, steered)
+            squares = np.where(np.abs(sizes) < _LOST, sizes * sizes, _ROUNDED).astype(np.int64)
+            if codes.ndim == 3:
+                coarser = (codes - base[:, None, None])[..., None]
+                squares = (squares * EIGHTH_OCTAVES[coarser % 8] >> 12) << (coarser // 8)
+            lost += squares.sum(axis=(1, 2, 3))
+        return self.of_lost(lost, rows * cols, base, steered)
 
     def of_lost(
         self, lost: NDArray[np.int64], positions: int, steps: Steps, steered: bool

@@ -23,7 +23,7 @@ MOST = 32
 """Floors of a tile."""
 ENTRY_BYTES = 2
 _LEVEL_BITS = 6
-_LEAST_LANE = 8
+LEAST_LANE = 8
 """Bytes that floors leave to the first lane."""
 _SUM_UNITS = 256 // STEP
 """Units of the sums of the context model in 1/64 step."""
@@ -34,7 +34,7 @@ Floors = NDArray[np.int32]
 
 def most_floors(room: int) -> int:
     """Return how many floors a tile has at most of whose first body so many bytes are left."""
-    return min(max((room - 1 - _LEAST_LANE) // ENTRY_BYTES, 0), MOST)
+    return min(max((room - 1 - LEAST_LANE) // ENTRY_BYTES, 0), MOST)
 
 
 def pack(floors: Floors, least: int) -> bytes:
@@ -87,7 +87,9 @@ class FloorChooser:
 
     scanner: Scanner
 
-    def choose(self, latents: Latents, steps: Steps, most: int = MOST) -> Floors:
+    def choose(
+        self, latents: Latents, steps: Steps, most: int | NDArray[np.int64] = MOST
+    ) -> Floors:
         """Return the floors of full tiles at the given steps, `most` of each at most."""
         model = self.scanner.model
         floors = least_levels(model, [{}] * len(steps))
@@ -98,9 +100,10 @@ class FloorChooser:
                 wanted[:, part] = np.maximum(_floors(layer), floors[:, part])
                 first_row = model.tables.first_row(number, self.scanner.quantizer.points.sets)
                 saved[:, part] = _saved(layer, wanted[:, part], model.tables, first_row)
-        best = np.argsort(-saved, axis=1, kind="stable")[:, :most]
+        best = np.argsort(-saved, axis=1, kind="stable")[:, :MOST]
         tile = np.arange(len(steps))[:, None]
         pays = saved[tile, best] > 8 * ENTRY_BYTES * BIT
+        pays &= np.arange(best.shape[1]) < np.broadcast_to(most, len(steps))[:, None]
         floors[tile, best] = np.where(pays, wanted[tile, best], floors[tile, best])
         return floors
 

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.codec.lapped.context import FREQUENCIES, ContextModel, ContextWeights
+from onboard.codec.lapped.context import BLOCK, FREQUENCIES, ContextModel, ContextWeights
 from onboard.codec.lapped.frontends.frontend import FrontEnd
 from onboard.codec.lapped.quantizers.quantisation import Quantisation
 from onboard.codec.lapped.tables import Tables
@@ -47,8 +47,33 @@ class LappedModel:
         return replace(self, front_end=front_end, contexts=ContextModel(self.weights, bands))
 
     @cached_property
+    def border_power(self) -> NDArray[np.int64]:
+        """(4, channels): the same as filters lie within a tile, what is beyond it folded back.
+
+        Of positions inside, in the first or last row, in the first or last column, in both.
+        """
+        filters = self.transform.synthesis.astype(np.int64)
+        by_row = _folded(filters, 1, np.arange(FREQUENCIES) // BLOCK)
+        by_col = _folded(filters, 2, np.arange(FREQUENCIES) % BLOCK)
+        by_both = _folded(by_row, 2, np.arange(FREQUENCIES) % BLOCK)
+        kinds = [filters, by_row, by_col, by_both]
+        power = np.stack([(kind * kind).sum(axis=(1, 2)) >> 20 for kind in kinds])
+        return np.asarray(power[:, self.contexts.order % FREQUENCIES], np.int64)
+
+    @cached_property
     def power(self) -> NDArray[np.int64]:
         """Squared length of the synthesis filter of each channel, in 1/256, in order."""
         filters = self.transform.synthesis.reshape(FREQUENCIES, -1).astype(np.int64)
         power = (filters * filters).sum(axis=1) >> 20
         return np.asarray(power[self.contexts.order % FREQUENCIES], np.int64)
+
+
+def _folded(
+    filters: NDArray[np.int64], axis: int, frequency: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return filters next to a border of a tile: the position mirrored beyond it adds its own."""
+    along = np.moveaxis(filters, axis, 1)
+    inside = along[:, BLOCK // 2 :].copy()
+    mirrored = along[:, -BLOCK // 2 :] * np.where(frequency % 2, -1, 1)[:, None, None]
+    inside[:, : BLOCK // 2] += mirrored
+    return np.moveaxis(inside, 1, axis)

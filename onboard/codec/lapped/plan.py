@@ -7,12 +7,14 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.codec.lapped import rawlane
+from onboard.codec.blocks import FIELD
+from onboard.codec.lapped import floors, rawlane
+from onboard.codec.lapped.blocks.field import Field
 from onboard.codec.lapped.symbols import Symbols
 from onboard.codec.lapped.tables import BIT, Tables
 from onboard.codec.lapped.transform import in_squared_dn
 from onboard.codec.rans import STATE_BYTES
-from onboard.codec.tile import Body, Piece
+from onboard.codec.tile import FULL, Body, Piece
 from onboard.errors import UsageError
 
 _UNITS_OF_STEP = 1 << 12
@@ -124,6 +126,26 @@ class Plan:
     def _start(self, cut: int) -> tuple[int, int]:
         """Return layer and `first` of a cut; the first begins with layer 0."""
         return self.symbols.start(self.number, self.cuts[cut][0]) if cut else (0, 0)
+
+
+def layer_0(
+    state: int, side: bytes, field: Field | None, symbols: Symbols, number: int, least: int
+) -> bytes:
+    """Return layer 0 of a tile.
+
+    Args:
+        state: whether there are pixels without data.
+        side: side information of the front end.
+        field: steps of its blocks; None if they are all that of the tile.
+        symbols: symbols of the tile's batch.
+        number: number of the tile in the batch.
+        least: least level of a full tile.
+    """
+    full = symbols.floors is not None
+    coding = symbols.flag if field is None else symbols.flag & ~FULL | FIELD
+    found = bytes([state | coding]) + side
+    found += b"" if field is None else replace(field, full=full).pack()
+    return found if symbols.floors is None else found + floors.pack(symbols.floors[number], least)
 
 
 def _cuts(

@@ -15,7 +15,7 @@ from onboard.codec.lapped.context import LATTICES, Ints
 from onboard.codec.lapped.contextstate import ContextState, least_sum, levels
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.quantizers.quantizer import Pending, Quantised, Quantizer
-from onboard.codec.lapped.transform import Latents, in_squared_dn
+from onboard.codec.lapped.transform import Latents
 from onboard.codec.tile import Steps
 
 _FARTHEST = 112
@@ -72,18 +72,21 @@ class Scanner:
 
         Args:
             latents: latents of the tiles.
-            steps: step code of each tile.
+            steps: step code of each tile, or (tiles, rows, cols) of each position: then that of a
+                tile, and of its DC, is the finest.
             floors: (tiles, channels), least level of each channel: above `skip` in full tiles, 0 in
                 others; None if no tile is full.
             thrift: of each tile; None is 0 for all.
         """
         contexts, mantissas = self.model.contexts, self.model.transform.mantissas
-        unit = self.quantizer.points.unit
-        state = ContextState(contexts, *latents.shape, unit)
+        unit, base = self.quantizer.points.unit, tile_codes(steps)
+        coarser = None if steps.ndim == 1 else steps - base[:, None, None]
+        state = ContextState(contexts, *latents.shape, unit, coarser)
         borders = np.tile(_borders(*latents.shape[1:]), latents.shape[0])
         for number in range(1, contexts.layers + 1):
             sums, mean = state.context(number)
-            away = latents.scaled(steps, mantissas, max(number - LATTICES, 0))
+            codes = base if number <= LATTICES else steps
+            away = latents.scaled(codes, mantissas, max(number - LATTICES, 0))
             if number <= LATTICES:
                 away = state.take(away, number) - unit * mean
             away = away.reshape(sums.shape)
@@ -126,22 +129,10 @@ class Scanner:
         """Smallest sum of the context model of which a symbol is coded."""
         return least_sum(self.model.quantisation.skip + 1)
 
-    def error(
-        self, latents: Latents, steps: Steps, floors: Ints | None = None
-    ) -> tuple[NDArray[np.int64], Ints]:
-        """Return the squared error of each tile that its rounding makes, in squared DN.
 
-        And, as `Layer.left_out`, what is left out of each.
-        """
-        error = np.zeros(len(steps), np.int64)
-        left_out = np.zeros(len(steps), np.int32)
-        unit = self.quantizer.points.unit
-        for number, layer in enumerate(self.scan(latents, steps, floors), 1):
-            weights = self.model.power[self.model.contexts.channels_of(number)]
-            lost = (layer.away - unit * layer.values).astype(np.int64)
-            error += (lost * lost * weights).sum(axis=(1, 2)) >> 8
-            np.maximum(left_out, layer.left_out, out=left_out)
-        return in_squared_dn(error, steps), left_out
+def tile_codes(steps: Steps) -> Steps:
+    """Return the step code of each tile, of step codes of tiles or of positions."""
+    return steps if steps.ndim == 1 else np.asarray(steps.min(axis=(1, 2)))
 
 
 def is_far(left_out: Ints) -> NDArray[np.bool_]:

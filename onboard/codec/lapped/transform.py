@@ -33,13 +33,13 @@ _PRODUCT_LIMIT = (1 << 31) - (1 << 16)
 """Of latents and mantissas, in 32 bits."""
 # 2^12 * 2^(i/8). The square of the step of code c is 2^(c/8 - 2) DN^2, so errors in (1/64 step)^2
 # times 2^(c/8) are in 2^-14 DN^2.
-_EIGHTH_OCTAVES = np.array([4096, 4467, 4871, 5312, 5793, 6317, 6889, 7512], np.int64)
+EIGHTH_OCTAVES = np.array([4096, 4467, 4871, 5312, 5793, 6317, 6889, 7512], np.int64)
 
 
 def in_squared_dn(errors: NDArray[np.int64], steps: Steps) -> NDArray[np.int64]:
     """Return squared errors of tiles, given in (1/64 step)^2, in DN^2."""
     octaves, eighths = steps // 8, steps % 8
-    return np.asarray((errors * _EIGHTH_OCTAVES[eighths] >> 20) << octaves >> 6, np.int64)
+    return np.asarray((errors * EIGHTH_OCTAVES[eighths] >> 20) << octaves >> 6, np.int64)
 
 
 @dataclass(frozen=True)
@@ -154,13 +154,20 @@ class Latents:
         return octaves * SUB_STEPS
 
     def scaled(self, steps: Steps, mantissas: NDArray[np.int32], part: int | None = None) -> Ints:
-        """Return the latents of a part, or of all, in 1/64 of each tile's step."""
+        """Return the latents of a part, or of all, in 1/64 step.
+
+        Args:
+            steps: step code of each tile, or (tiles, rows, cols) of each position.
+            mantissas: reciprocals of the steps of one octave.
+            part: number of the part; None is all.
+        """
         if part is None:
             every = [self.scaled(steps, mantissas, number) for number in range(len(self.parts))]
             return np.concatenate(every, axis=3)
-        shift = (_BASE_SHIFT + steps // SUB_STEPS - self.shifts).astype(np.int32)
-        factor = mantissas[steps % SUB_STEPS].astype(np.int32)
-        shift, factor = shift[:, None, None, None], factor[:, None, None, None]
+        each = steps[..., None] if steps.ndim == 3 else steps[:, None, None, None]
+        shift = _BASE_SHIFT + each // SUB_STEPS - self.shifts[:, None, None, None]
+        shift = shift.astype(np.int32)
+        factor = mantissas[each % SUB_STEPS].astype(np.int32)
         fits = int(self.largest.max(initial=0)) * int(mantissas.max()) < _PRODUCT_LIMIT
         found: NDArray[Any] = self.parts[part].astype(np.int32 if fits else np.int64)
         found *= factor

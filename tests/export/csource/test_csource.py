@@ -48,7 +48,16 @@ BUILDS = {
 }
 """The last has little room for a strip, so that gaps are closed, and no vectors. The first has
 those of gcc, clang's those of AVX2, the native one the widest of this machine."""
-PROGRAM = ("main.c", "bench.c", "command.c", "input.c", "recorded.c", "report.c", "threads.c")
+PROGRAM = (
+    "main.c",
+    "bench.c",
+    "command.c",
+    "input.c",
+    "qualityfile.c",
+    "recorded.c",
+    "report.c",
+    "threads.c",
+)
 """Sources of the command, which are no part of the library."""
 MOST_BANDS = 4
 """Of scenes that a build takes unless it is told otherwise."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from onboard.codec.tile import STEPS
-from onboard.encoder.search import FEW, Search, step_for_error
+from onboard.encoder.search import FEW, Search
 
 Numbers = NDArray[np.int64]
 Sizes = Callable[[Numbers, Numbers], Numbers]
@@ -171,20 +171,6 @@ def test_the_next_finer_tile_is_the_first_of_the_coarsest_that_may() -> None:
     assert in_turn(search) == [0, 4, 2, 3]  # 0, 3, 1, 4, 2 is the order
     search.take_coarsest()
     assert in_turn(search) == [0, 3, 1, 4, 2]
-
-
-@pytest.mark.parametrize("most", [0.0, 1e4, 1e6, 1e9])
-def test_the_coarsest_step_within_an_error(most: float) -> None:
-    def error(code: int) -> int:
-        return int(3_000 * 2.0 ** (code / 8))
-
-    code = step_for_error(most, error)
-    assert error(code) <= most or code == 0
-    assert error(code + 1) > most
-
-
-def test_an_error_that_no_step_reaches() -> None:
-    assert step_for_error(1e30, lambda code: code) == STEPS - 1
 
 
 @pytest.mark.parametrize("count", [1, 7])

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.codec.agreement import Agreement
+from onboard.codec.blocks import Blocks
 from onboard.codec.lapped.coder import LappedTileCoder
 from onboard.codec.lapped.compiled.tiles import CompiledTiles
 from onboard.codec.lapped.context import BLOCK
@@ -143,12 +144,18 @@ class CompiledTileCoder:
             bits = bits[:, np.maximum(np.arange(bits.shape[1]) - finer, 0)]
         return bits
 
-    def error(self, prepared: CompiledTiles, steps: Steps) -> NDArray[np.int64]:
-        """Return the squared error of each tile: that of its rounding, corrected at export."""
-        return self.reference.error(self._in_numpy(prepared), steps)
+    def blocks(self, prepared: CompiledTiles, side: int) -> Blocks:
+        """Return the blocks of tiles."""
+        return self.reference.blocks(self._in_numpy(prepared), side)
+
+    def error(self, prepared: CompiledTiles, steps: Steps, side: int) -> NDArray[np.int64]:
+        """Return what the ground's squared errors of blocks will be, from their symbols."""
+        return self.reference.error(self._in_numpy(prepared), steps, side)
 
     def guess_error(self, prepared: CompiledTiles, steps: Steps) -> NDArray[np.int64]:
         """Return roughly the squared error of each tile, from how large its latents are."""
+        if steps.ndim > 1:
+            return self.reference.guess_error(self._in_numpy(prepared), steps)
         codes, lost = steps.astype(np.uint8), np.empty(len(steps), np.uint64)
 
         def look(part: slice) -> None:
@@ -163,16 +170,20 @@ class CompiledTileCoder:
     def plan(self, batch: Chosen[CompiledTiles], one_layer: bool = False) -> list[Any]:
         """Quantise tiles, cut their symbols to segments and code them."""
         count = len(batch.steps)
+        if batch.steps.ndim > 1:  # those that have steps within tiles
+            return self._planned_in_numpy(batch, one_layer)
         like = Tiles.from_buffer_copy(batch.prepared.like)
         like.trellis, like.one_layer, like.body = self._points.steered, one_layer, batch.room
         try:
             parts = in_threads(lambda part: self._coded(batch, like, part), count, self._threads)
         except (LimitError, UsageError):  # numpy says what is wrong, or takes it
-            numpy = Chosen(
-                self._in_numpy(batch.prepared), batch.steps, batch.states, batch.room, batch.thrift
-            )
-            return list(self.reference.plan(numpy, one_layer))
+            return self._planned_in_numpy(batch, one_layer)
         return [plan for part in parts for plan in part]
+
+    def _planned_in_numpy(self, batch: Chosen[CompiledTiles], one_layer: bool) -> list[Any]:
+        prepared = self._in_numpy(batch.prepared)
+        numpy = Chosen(prepared, batch.steps, batch.states, batch.room, batch.thrift)
+        return list(self.reference.plan(numpy, one_layer))
 
     def _coded(self, batch: Chosen[CompiledTiles], like: Tiles, part: slice) -> list[Coded]:
         """Return what becomes of a part of some tiles."""

@@ -37,11 +37,11 @@ class Chooser:
 
     Attributes:
         tables: frequencies of symbols.
-        codewords: u16 (rows, 4), what small residuals stand for, see `Quantisation`.
+        short: what magnitudes stand for less than themselves, see `Quantisation`.
     """
 
     tables: Tables
-    codewords: NDArray[np.uint16]
+    short: Ints
 
     @cached_property
     def bits(self) -> Ints:
@@ -49,14 +49,6 @@ class Chooser:
         rows = np.arange(len(self.tables.frequencies))
         size = np.tile(np.arange(SIZES, dtype=np.int32), len(rows))
         return self.tables.cost(np.repeat(rows, SIZES), size)
-
-    @cached_property
-    def short(self) -> Ints:
-        """(rows * 5,): what a magnitude, at most 4, stands for less than itself, in 1/64 step."""
-        found = np.zeros((len(self.codewords), 1 + LARGEST_WORD), np.int32)
-        words = (self.codewords.astype(np.int32) + 2) >> 2
-        found[:, 1:] = 64 * np.arange(1, LARGEST_WORD + 1) - words
-        return found.reshape(-1)
 
     def check(self, worth: Ints, steps: int) -> None:
         """Refuse tables with which a path may cost more than 31 bits hold, or begin where none may.

@@ -1,6 +1,7 @@
 """Quantisation: the trained numbers that quantizers go by (SPEC.md, section 10)."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,6 +34,14 @@ class Quantisation:
     skip: int
     codewords: NDArray[np.uint16]
     ease: int = 2
+
+    @cached_property
+    def short(self) -> Ints:
+        """(rows * 5,): what a magnitude, at most 4, stands for less than itself, in 1/64 step."""
+        found = np.zeros((len(self.codewords), 1 + LARGEST_WORD), np.int32)
+        words = (self.codewords.astype(np.int32) + 2) >> 2
+        found[:, 1:] = STEP * np.arange(1, LARGEST_WORD + 1) - words
+        return found.reshape(-1)
 
     def __post_init__(self) -> None:
         if len(self.dead) % LEVELS or len(self.rounding) != len(self.dead):

@@ -37,7 +37,7 @@ class Trellis:
     @classmethod
     def of(cls, model: LappedModel) -> "Trellis":
         """Return the quantizer of a model."""
-        chooser = Chooser(model.tables, model.quantisation.codewords)
+        chooser = Chooser(model.tables, model.quantisation.short)
         return cls(chooser, model.contexts, model.power)
 
     def check(self, positions: int) -> None:

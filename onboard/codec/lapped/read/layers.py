@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.codec.lapped.context import LEVELS, Ints
-from onboard.codec.lapped.contextstate import ContextState, levels
+from onboard.codec.lapped.contextstate import Coarser, ContextState, levels
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.quantizers.points import Points, points_of
 from onboard.codec.lapped.read.lanes import Lane, Lanes, Span, Start
@@ -73,6 +73,8 @@ class Read:
         wrong: lanes that do not end where their writer began, although all before them arrived.
         points: what the indices stand for.
         arrivals: which symbols of each layer arrived.
+        coarser: by how many codes the AC of each position is coarser than its tile; None if no
+            tile has a field.
     """
 
     layers: list[LayerRead]
@@ -81,6 +83,7 @@ class Read:
     wrong: list[Lane]
     points: Points
     arrivals: Sequence[Arrival] = ()
+    coarser: Coarser | None = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,7 @@ class LayerReader:
         lanes: Sequence[Lane],
         tile_state: int = ALL_VALID,
         floors: Ints | None = None,
+        coarser: Coarser | None = None,
     ) -> Read:
         """Read the lanes of `count` tiles of `rows` x `cols` positions.
 
@@ -116,10 +120,12 @@ class LayerReader:
             tile_state: tile state, the same of all as far as it says how symbols are coded.
             floors: (tiles, channels), least level of each channel: above `skip` in full tiles, 0 in
                 others; None if no tile is full.
+            coarser: by how many codes the AC of each position is coarser; None if no tile has a
+                field.
         """
         model, points = self.model, points_of(tile_state)
         reading = Lanes(lanes, count)
-        state = ContextState(model.contexts, count, rows, cols, points.unit)
+        state = ContextState(model.contexts, count, rows, cols, points.unit, coarser)
         starts: dict[int, list[Start]] = {}
         for number, lane in enumerate(lanes):
             position, steered = points.begin(lane.first)
@@ -160,7 +166,7 @@ class LayerReader:
             tile, layer = lanes[number].tile, lanes[number].layer
             complete[tile] = min(complete[tile], layer - 1)
         refused = [lanes[number] for number in wrong]
-        return Read(layers, state, complete, refused, points, arrivals)
+        return Read(layers, state, complete, refused, points, arrivals, coarser)
 
 
 @dataclass(frozen=True)

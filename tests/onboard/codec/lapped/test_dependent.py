@@ -1,6 +1,7 @@
 """Dependent quantisation: the machine, and the paths through it."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -80,7 +81,7 @@ def test_indices_follow_the_states_and_the_latents() -> None:
     away[:4] = 1_000_000, -1_000_000, 64, 0
     rows = np.full(len(away), lapped.tables.first_row(4, SETS) + 30)
     worth = np.full(len(away), 369, np.int32)
-    chooser = Chooser(lapped.tables, lapped.quantisation.codewords)
+    chooser = Chooser(lapped.tables, lapped.quantisation.short)
     path = chooser.choose(away, rows, worth, lengths)
     for part in np.split(np.arange(len(away)), np.cumsum(lengths)[:-1]):
         odd = odd_before(0, path.indices[part].tolist())
@@ -93,10 +94,11 @@ def test_codewords_that_make_a_false_start_cheap_are_refused() -> None:
     """Else a path could begin in a state other than 0, which a decoder does not know."""
     lapped = model_of(load("skybook"))
     worth = np.ones(len(lapped.power), np.int32)
-    Chooser(lapped.tables, lapped.quantisation.codewords).check(worth, 5)
+    Chooser(lapped.tables, lapped.quantisation.short).check(worth, 5)
     wide = np.full_like(lapped.quantisation.codewords, 65_535)
+    short = replace(lapped.quantisation, codewords=wide).short
     with pytest.raises(BundleError, match="false start"):
-        Chooser(lapped.tables, wide).check(worth, 5)
+        Chooser(lapped.tables, short).check(worth, 5)
 
 
 def test_lanes_together_take_the_paths_that_they_take_alone() -> None:

@@ -1,0 +1,1 @@
+"""Tables of the paper on fixed-quality compression of remote sensing images."""
