@@ -232,8 +232,9 @@ types:
       - id: coded
         size-eos: true
         doc: |
-          Side information, if layer 0 is in the piece, then indices (SPEC.md, section 4) or lanes
-          (section 11; of bounded tiles section 20).
+          Side information, if layer 0 is in the piece, with a field of steps where the state says so
+          (SPEC.md, section 22), then indices (section 4) or lanes (section 11; of bounded tiles
+          section 20).
     enums:
       state:
         0: valid
@@ -249,6 +250,10 @@ types:
         17: bounded_some_nodata
         32: bounded_in_two_parts
         33: bounded_in_two_parts_some_nodata
+        34: field
+        35: field_some_nodata
+        38: field_dependent
+        39: field_dependent_some_nodata
         64: empty
         65: empty_some_nodata
 

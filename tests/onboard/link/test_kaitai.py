@@ -53,6 +53,9 @@ STREAMS: dict[str, Callable[[], bytes]] = {
     "mosaic": lambda: onboard.encode(
         IMAGE, header=replace(SceneHeader.of(IMAGE), bayer="grbg"), ratio=8.0
     ),
+    "quality of blocks": lambda: onboard.encode(
+        IMAGE, nodata=0, psnr=60.0, quality_block=32, trellis=True
+    ),
 }
 STATES = {
     "bare": {0, 1, 2},
@@ -61,13 +64,14 @@ STATES = {
     "CORSA": {1},
     "two parts": {32},
     "mosaic": {0},
+    "quality of blocks": {2, 38, 39},
 }
 """States of the tiles of each stream."""
 PARTS = Parts(ToldBound(0, (8, 9, 10, 11)), ToldBound(256, (2,)))
 WKT = 'GEOGCS["ä",' + 40 * "DATUM," + "]"
 HEADERS = [
     SceneHeader("u8", 8, 1, 1, 0),
-    SceneHeader("i8", 7, 3, 2, 1),
+    SceneHeader("i8", 7, 3, 2, 1, tile=128),
     replace(HEADER, nodata=65_535, run=0xABCDEF, parts=PARTS, bayer="bggr"),
     SceneHeader("i16", 16, 2, MAX_SIDE, MAX_SIDE, nodata=-3, crs=WKT, band_ids=("a,b", "ü")),
     SceneHeader("u16", 12, 200, 9, 9, profile=bytes(range(8)), facts=Facts(units=("",))),
