@@ -75,7 +75,8 @@ static bool read_decimal(const char *text, double unit, double most, uint32_t *v
 {
     char *end = NULL;
     const double found = strtod(text, &end);
-    if (end == text || *end != '\0' || !(found >= 0 && found <= most)) {
+    const bool inside = found >= 0 && found <= most;
+    if (end == text || *end != '\0' || !inside) {
         return false;
     }
     *value = (uint32_t)(found * unit + 0.5);

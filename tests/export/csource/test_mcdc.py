@@ -5,9 +5,11 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from export.csource.randomscene import bil
 from ground.scenes.procedural import procedural
@@ -15,6 +17,7 @@ from onboard import bundle as bundles
 from onboard.codec.lapped.codec import LappedCodec
 from onboard.codec.tile import DEPENDENT
 from tests.export.csource import test_bounded as within
+from tests.export.csource import test_quality as quality
 from tests.export.csource.mcdc import COVERAGE, JUSTIFIED, Tools, read
 from tests.export.csource.test_csource import CASES, Case, extremes, holes, noise, options, scene
 from tests.export.csource.test_edges import (
@@ -197,6 +200,7 @@ def exercise_command(runs: Runs, folder: Path) -> Path:
     exercise_inputs(runs, program, folder)
     exercise_bounds(runs, program)
     exercise_bands(runs, program)
+    exercise_quality(runs, program, folder)
     exercise_threads(runs, program, small)
     variant(folder / "bounds", no_latents)
     bounded = runs.build("bounded", folder=folder / "bounds")
@@ -262,6 +266,67 @@ def exercise_bands(runs: Runs, program: Path) -> None:
     mosaic = ["--width", "64", "--bayer", "rggb", "--tile", "128"]
     runs.run(many, ["-", "-o", "-", *mosaic], bytes(64 * 64 * 2))
     runs.run(program, ["-", "-o", "-", "--width", "8", "--segment-bytes", "1"])
+
+
+def exercise_quality(runs: Runs, program: Path, folder: Path) -> None:
+    """Run the command on all that the tests have for the quality of blocks."""
+    begin = ["-", "-o", "-", "--json"]
+
+    def run(one: Path, image: NDArray[Any], *told: str) -> None:
+        form = ["--width", str(image.shape[2]), "--bands", str(len(image))]
+        runs.run(one, [*begin, *form, *told], lines(image))
+
+    for image, told, _ in quality.CASES.values():
+        for how in ((), ("--trellis",), ("--one-layer",)):
+            run(program, image, *told, *how)
+    many = folder / "many"
+    for side in ("64", "32", "16"):
+        asked = ["--quality-block", side]
+        for bands in (1, 2, 3, 8):
+            image = procedural(bands, 90, 150, bands).image
+            run(many, image, "--psnr", "64", "--significant-bits", "14", *asked)
+            run(many, image, "--rmse", "40", "--segment-bytes", "114", *asked)
+        for psnr in ("20", "45", "58", "80", "110"):
+            run(program, quality.gaps(), "--psnr", psnr, "--nodata", "0", *asked)
+            run(program, noise(3, 70, 200), "--psnr", psnr, "--trellis", *asked)
+        run(program, holes()[:, :140], "--psnr", "60", "--nodata", "0", "--ratio", "30", *asked)
+        rows = ["--lines", str(quality.IMAGE.shape[1])]
+        for budget in ("900", "9000", "90000"):
+            run(program, quality.IMAGE, "--psnr", "75", "--bytes", budget, *rows, *asked)
+        mosaic = INPUTS["a mosaic"]
+        runs.run(program, [*begin, *mosaic.arguments, "--psnr", "60", *asked], mosaic.given)
+    for text in ("", "x", "-1", "1e9", "nan", "30x", "0", "0.001", "65535.9", "200"):
+        for option in ("--psnr", "--rmse"):
+            run(program, np.zeros((4, 8, 8), np.uint16), option, text)
+    for side in (16, 32, 64):
+        rows, columns = (-(-length // side) for length in quality.IMAGE.shape[1:])
+        qualities = np.zeros((rows, columns), "<u2")
+        qualities[0, 1:4], qualities[-1, -1], qualities[1, 1] = 7_500, 65_535, 3_000
+        path = folder / f"m{side}"
+        np.save(path.with_suffix(".npy"), qualities)
+        path.with_suffix(".raw").write_bytes(qualities.tobytes())
+        path.with_suffix(".odd").write_bytes(qualities.tobytes()[:-1])
+        path.with_suffix(".few").write_bytes(qualities.tobytes()[:-2])
+        path.with_suffix(".short").write_bytes(qualities[:-1].tobytes())
+        path.with_suffix(".none").write_bytes(b"")
+        path.with_suffix(".cut").write_bytes(path.with_suffix(".npy").read_bytes()[:40])
+        np.save(folder / f"m{side}.bits.npy", qualities.astype(np.uint8))
+        np.save(folder / f"m{side}.wide.npy", np.zeros((rows, columns + 1), "<u2"))
+        np.save(folder / f"m{side}.fortran.npy", np.asfortranarray(qualities))
+        np.save(folder / f"m{side}.flat.npy", qualities.ravel())
+        (folder / f"m{side}.long").write_bytes(bytes(2 * (1 << 15) + 2))
+        for name in sorted(folder.glob(f"m{side}.*")):
+            for more in (("--psnr", "60"), (), ("--rmse", "9", "--ratio", "9")):
+                asked = ["--quality-block", str(side), "--quality-map", str(name), *more]
+                run(program, quality.IMAGE, *asked)
+        run(program, quality.IMAGE, "--psnr", "60", "--quality-map", str(path))
+        asked = ["--quality-block", str(side), "--quality-map", str(path.with_suffix(".raw"))]
+        run(program, quality.IMAGE, *asked, "--step-code", "60")
+        run(program, quality.IMAGE, *asked, "--max-error", "1")
+    np.save(folder / "m.npy", np.zeros((5, 7), "<u2"))
+    for told, _, _ in quality.REFUSED:
+        own = [str(folder / word) if word == "m.npy" else word for word in told]
+        run(program, quality.IMAGE, *own)
 
 
 def exercise_bounds(runs: Runs, program: Path) -> None:

@@ -81,6 +81,21 @@ CASES: dict[str, tuple[NDArray[np.uint16], tuple[str, ...], dict[str, Any]]] = {
 }
 
 
+REFUSED: list[tuple[tuple[str, ...], int, str]] = [
+    (("--psnr", "66", "--rmse", "3"), 2, "a PSNR or an RMSE"),
+    (("--psnr", "201"), 2, "--psnr"),
+    (("--rmse", "0"), 2, "--rmse"),
+    (("--quality-block", "32"), 2, "options"),
+    (("--psnr", "66", "--quality-block", "20"), 2, "options"),
+    (("--psnr", "66", "--step-code", "90"), 2, "options"),
+    (("--psnr", "66", "--max-error", "1"), 2, "options"),
+    (("--psnr", "66", "--quality-block", "32", "--quality-map", "missing"), 2, "--quality-map"),
+    (("--quality-block", "32", "--quality-map", "m.npy"), 3, "input"),
+    (("--psnr", "66", "--quality-block", "64", "--quality-map", "m.npy"), 2, "--quality-map"),
+]
+"""Options, exit code, and a word that is said; `m.npy` is a map of 5 x 7 zeros."""
+
+
 @pytest.mark.parametrize("trellis", [False, True])
 @pytest.mark.parametrize("case", CASES)
 def test_c_makes_the_same_bytes(
@@ -124,21 +139,7 @@ def test_threads_make_the_same_bytes(build: Callable[[str], Path], tmp_path: Pat
     assert made[:2] == made[2:]
 
 
-@pytest.mark.parametrize(
-    ("options", "code", "said"),
-    [
-        (("--psnr", "66", "--rmse", "3"), 2, "a PSNR or an RMSE"),
-        (("--psnr", "201"), 2, "--psnr"),
-        (("--rmse", "0"), 2, "--rmse"),
-        (("--quality-block", "32"), 2, "options"),
-        (("--psnr", "66", "--quality-block", "20"), 2, "options"),
-        (("--psnr", "66", "--step-code", "90"), 2, "options"),
-        (("--psnr", "66", "--max-error", "1"), 2, "options"),
-        (("--psnr", "66", "--quality-block", "32", "--quality-map", "missing"), 2, "--quality-map"),
-        (("--quality-block", "32", "--quality-map", "m.npy"), 3, "input"),
-        (("--psnr", "66", "--quality-block", "64", "--quality-map", "m.npy"), 2, "--quality-map"),
-    ],
-)
+@pytest.mark.parametrize(("options", "code", "said"), REFUSED)
 def test_what_does_not_fit_together_is_refused(
     build: Callable[[str], Path],
     tmp_path: Path,

@@ -48,8 +48,8 @@ shards = check(stored("shards", (2, 16, 25), from_metadata, shards=(2, 48, 50)))
 big = check(stored("big", (2, 32, 32), from_metadata, image.astype(">u2")), image.astype(">u2"))
 assert big == edges
 rate = {"name": "skybook", "configuration": {"rmse": 4.0}}
-lossy = stored("lossy", (2, 32, 32), rate)
-assert np.sqrt(np.mean((lossy.astype(float) - image) ** 2)) < 5
+lossy = stored("lossy", (2, 20, 25), rate)  # what fills edge chunks up would count
+assert 3 < np.sqrt(np.mean((lossy.astype(float) - image) ** 2)) < 5
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # that v3 has no numcodecs, in old versions
     import numcodecs
