@@ -1,5 +1,5 @@
-"""Command line of the benchmarks: demo, rd, bounded, sensors, ablation, reproduce, resources, link,
-stream, upsets, fuzz, energy, probe, roofline, board-report."""
+"""Command line of the benchmarks: demo, rd, bounded, sensors, ablation, reproduce, modulated,
+resources, link, stream, upsets, fuzz, energy, probe, roofline, board-report."""
 
 import argparse
 import sys
@@ -9,6 +9,7 @@ from benchmarks.ablation.command import add_ablation
 from benchmarks.boardreport.command import add_board_report
 from benchmarks.boards.command import add_probe, add_roofline
 from benchmarks.bounded.command import add_bounded
+from benchmarks.codecs.modulated.command import add_modulated
 from benchmarks.energy.command import add_energy
 from benchmarks.faults.command import add_fuzz, add_upsets
 from benchmarks.link.command import add_link
@@ -26,6 +27,7 @@ def _parser() -> argparse.ArgumentParser:
     add_sensors(commands)
     add_ablation(commands)
     add_reproduce(commands)
+    add_modulated(commands)
     add_resources(commands)
     add_board_report(commands)
     add_stream(commands)

@@ -15,6 +15,10 @@ PACKAGES = ("onboard", "ground", "export", "benchmarks")
 FLIGHT = {"numpy", "bitarray", "onboard", "rich"}
 ENGINES = {"onnxruntime", "ai_edge_litert", "tflite_runtime"}
 TORCH = {
+    "benchmarks/codecs/modulated/initial.py",
+    "benchmarks/codecs/modulated/network.py",
+    "benchmarks/codecs/modulated/training.py",
+    "benchmarks/codecs/modulated/transforms.py",
     "benchmarks/reproduce/segmentation/unet.py",
     "ground/train/bounded/contexts.py",
     "ground/train/corsa/components.py",
@@ -92,7 +96,7 @@ ARROWS: dict[str, str] = {
     "benchmarks.quality": "onboard ground codecs scenes",
     "benchmarks.bounded": "onboard ground codecs",
     "benchmarks.sensors": "onboard ground codecs machine quality",
-    "benchmarks.reproduce": "onboard ground codecs machine quality",
+    "benchmarks.reproduce": "onboard ground codecs machine quality resources",
     "benchmarks.ablation": "onboard ground codecs scenes quality",
     "benchmarks.link": "onboard ground codecs scenes machine",
     "benchmarks.faults": "onboard ground export codecs scenes machine resources",
@@ -100,7 +104,7 @@ ARROWS: dict[str, str] = {
     "benchmarks.boardreport": "onboard codecs machine resources boards",
     "benchmarks.energy": "onboard ground codecs scenes files resources boards",
     "benchmarks.__main__": (
-        "onboard quality bounded sensors ablation reproduce link faults resources boards "
+        "onboard codecs quality bounded sensors ablation reproduce link faults resources boards "
         "boardreport energy"
     ),
 }

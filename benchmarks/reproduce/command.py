@@ -10,7 +10,7 @@ from rich.console import Console
 
 from benchmarks.machine import machine
 from benchmarks.reproduce.report import text
-from benchmarks.reproduce.table import Settings, Table
+from benchmarks.reproduce.table import Settings, Table, nested
 from benchmarks.reproduce.tables import TABLES
 from onboard.commands.commandline import Commands, add_json_option, print_result
 from onboard.errors import UsageError
@@ -67,14 +67,14 @@ def measured(table: Table, settings: Settings) -> dict[str, Any]:
     """Measure a table.
 
     Returns:
-        By codec its figures by row; and `published`, likewise, `source`, `data`, `seeds`, `notes`,
-        `differs`, `details`, `quick` and `seconds`.
+        By codec its figures by row, those of rows `A.B` under A; and `published`, likewise,
+        `source`, `data`, `seeds`, `notes`, `differs`, `details`, `quick` and `seconds`.
     """
     begun = time.monotonic()
     found = asdict(table.measure(settings))
     return {
-        **found.pop("codecs"),
-        "published": {name: dict(figures) for name, figures in table.published.items()},
+        **nested(found.pop("codecs")),
+        "published": nested(table.published),
         "source": table.source,
         **found,
         "differs": list(table.differs),

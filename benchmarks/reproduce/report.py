@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.reproduce.table import Table
+from benchmarks.reproduce.table import Table, flat
 
 _ABOUT = {
     "published",
@@ -19,19 +19,25 @@ _ABOUT = {
 
 
 def text(table: Table, document: Mapping[str, Any]) -> str:
-    """Return the published figures, ours below them, and what to know of both."""
-    ours = {name: figures for name, figures in document.items() if name not in _ABOUT}
+    """Return the published figures, ours below them, and what to know of both.
+
+    Rows `A.B` and `A.C` share a column.
+    """
+    ours = {name: flat(figures) for name, figures in document.items() if name not in _ABOUT}
     shown = [
         row for row in table.rows if any(row in f for f in (*ours.values(), *_published(table)))
     ]
+    heads: dict[str, list[str]] = {}
+    for row in shown:
+        heads.setdefault(row.split(".")[0], []).append(row)
     width = max(map(len, (*ours, *table.published)), default=0) + 2
-    columns = [max(len(row), 9) + 2 for row in shown]
-    head = "".join(f"{row:>{column}}" for row, column in zip(shown, columns, strict=True))
+    columns = [max(len(name), 7 * len(rows) + 2) + 2 for name, rows in heads.items()]
+    head = "".join(f"{name:>{column}}" for name, column in zip(heads, columns, strict=True))
     lines = [f"{table.name}: {table.title}", "", " " * width + head]
     for title, part in (("published", table.published), ("here", ours)):
         lines.append(f"{title}:")
         for name, figures in part.items():
-            cells = (_cell(figures.get(row)) for row in shown)
+            cells = ("; ".join(_cell(figures.get(row)) for row in rows) for rows in heads.values())
             row = "".join(f"{cell:>{n}}" for cell, n in zip(cells, columns, strict=True))
             lines.append(f"{name:<{width}}{row}")
     lines += ["", *(f"{row}: {table.rows[row]}" for row in shown), ""]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 Figures = Mapping[str, float | None]
-"""Figures by row."""
+"""Figures by row; rows `A.B` belong together."""
 
 
 @dataclass(frozen=True)
@@ -66,3 +66,27 @@ class Table:
     published: Mapping[str, Figures]
     measure: Callable[[Settings], Measured]
     differs: tuple[str, ...]
+
+
+def nested(codecs: Mapping[str, Figures]) -> dict[str, dict[str, Any]]:
+    """Return the figures of codecs as documents have them: that of a row `A.B` is B of A."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, figures in codecs.items():
+        of = found[name] = {}
+        for row, value in figures.items():
+            *above, last = row.split(".")
+            at: dict[str, Any] = of
+            for part in above:
+                at = at.setdefault(part, {})
+            at[last] = value
+    return found
+
+
+def flat(figures: Mapping[str, Any], above: str = "") -> dict[str, float | None]:
+    """Return figures of a document by row, as `nested` took them."""
+    found: dict[str, float | None] = {}
+    for name, value in figures.items():
+        found |= (
+            flat(value, f"{above}{name}.") if isinstance(value, Mapping) else {above + name: value}
+        )
+    return found

@@ -1,0 +1,80 @@
+"""Command `modulated`: trains the modulated hyperprior, the baseline of `reproduce mcos-*`."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks.codecs.modulated.frames import SENSORS, TRAIN, Frame, read_frames
+from benchmarks.codecs.modulated.layout import Layout
+from benchmarks.codecs.modulated.model import Model
+from onboard.commands.commandline import Commands, add_json_option, print_result
+from onboard.errors import UsageError
+from onboard.outputs import open_whole
+
+STEPS, QUICK_STEPS, MOST_STEPS = 150_000, 400, 10**9
+MOST_ALONE = 2_000
+
+
+def add_modulated(commands: Commands) -> None:
+    """Add `modulated`."""
+    modulated = commands.add_parser(
+        "modulated",
+        help="train the modulated hyperprior, a learned baseline",
+        description="Makes weights that `reproduce mcos-table2` and `mcos-fig7` take as --bundle.",
+        epilog="example: python -m benchmarks modulated --data FOLDER -o weights.npz",
+    )
+    modulated.add_argument("--data", type=Path, metavar="DIR", help="folder of scenes")
+    modulated.add_argument("-o", "--output", type=Path, required=True, help="weights (.npz)")
+    modulated.add_argument(
+        "--sensor", action="append", choices=SENSORS, help="train on it alone; may be repeated"
+    )
+    modulated.add_argument(
+        "--steps", type=int, help=f"{STEPS}, with --quick {QUICK_STEPS}; 0: as it begins"
+    )
+    modulated.add_argument("--quick", action="store_true", help="few steps, for a look")
+    modulated.add_argument("--checkpoint", type=Path, help="file to keep, and to go on from")
+    add_json_option(modulated)
+    modulated.set_defaults(run=_modulated)
+
+
+def _modulated(arguments: argparse.Namespace) -> int:
+    steps = QUICK_STEPS if arguments.quick else STEPS
+    if arguments.steps is not None:
+        steps = arguments.steps
+    if not 0 <= steps <= MOST_STEPS:
+        raise UsageError(f"steps: expected 0..{MOST_STEPS}, found {steps}")
+    wanted = arguments.sensor or SENSORS
+    frames = [f for f in read_frames(arguments.data, TRAIN) if f.sensor.name in wanted]
+    if not frames:
+        raise UsageError(f"sensor: expected frames of {' or '.join(wanted)}, found none")
+    tell = Console(stderr=True).print
+    model = trained(frames, steps, Layout(), tell, arguments.checkpoint)
+    with open_whole(arguments.output) as file:
+        file.write(model.pack())
+    sensors = {name: r and asdict(r) for name, (_, r) in model.sensors.items()}
+    found = {"output": str(arguments.output), "origin": model.origin, "sensors": sensors}
+    print_result(found, f"{arguments.output}: {model.origin}", arguments.json)
+    return 0
+
+
+def trained(
+    frames: Sequence[Frame],
+    steps: int,
+    layout: Layout,
+    tell: Callable[[str], None],
+    checkpoint: Path | None = None,
+) -> Model:
+    """Train on frames: a quarter of the steps the hyperprior alone, the last fifth ever slower."""
+    from benchmarks.codecs.modulated.export import export  # noqa: PLC0415 (torch)
+    from benchmarks.codecs.modulated.training import Recipe, begun, train  # noqa: PLC0415 (torch)
+
+    sensors = {frame.sensor.name: frame.sensor for frame in frames}.values()
+    of = [(sensor, [f.samples for f in frames if f.sensor == sensor]) for sensor in sensors]
+    alone, falling = min(steps // 4, MOST_ALONE), steps // 5
+    recipe = Recipe((alone, steps - alone - falling, falling))
+    network = train(begun(of, recipe, layout), of, recipe, tell, checkpoint)
+    count = ", ".join(f"{len(images)} {sensor.name}" for sensor, images in of)
+    return export(network, of, f"{steps} steps of {recipe.batch} crops of {count}", tell)
