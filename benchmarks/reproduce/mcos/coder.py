@@ -6,6 +6,8 @@ from functools import cached_property
 from typing import Protocol
 
 from benchmarks.codecs.skybook import BUNDLE, PLAIN
+from benchmarks.reproduce.mcos.modulated import modulated
+from benchmarks.reproduce.mcos.scenes import Kind
 from ground.decode.decoder import Decoder
 from ground.scene import Scene
 from onboard.bundle import find, load
@@ -53,8 +55,10 @@ class Flagship:
         return len(stream), decoder.decode(stream).scene.image
 
 
-CODERS: dict[str, Callable[[], QualityCoder]] = {
-    BUNDLE: lambda: Flagship(trellis=True),
-    BUNDLE + PLAIN: lambda: Flagship(trellis=False),
+_TRELLIS, _PLAIN = Flagship(trellis=True), Flagship(trellis=False)
+CODERS: dict[str, Callable[[Kind], QualityCoder | None]] = {
+    BUNDLE: lambda _kind: _TRELLIS,
+    BUNDLE + PLAIN: lambda _kind: _PLAIN,
+    "modulated": lambda kind: modulated(kind.sensor),
 }
-"""By the name in results."""
+"""By the name in results; None for a kind of data that a coder is not for."""

@@ -28,6 +28,7 @@ class Kind:
         psnr: quality asked for, dB of peak 65535.
         bits: significant bits of samples.
         shift: bits that samples are shifted right by.
+        sensor: that of the modulated hyperprior; empty where it has none like it.
     """
 
     name: str
@@ -35,13 +36,15 @@ class Kind:
     psnr: float
     bits: int = 16
     shift: int = 0
+    sensor: str = ""
 
 
 _S2, _PAN = ("s2/test/*.tif",), ("other/pan_uint16/*1channel*.tif", "other/pan_uint16/*_input.tif")
+_LANDSAT = tuple(f"other/landsat8_sattestdata/l8_B{n}.tif" for n in range(1, 8))
 KINDS = (
-    Kind("sentinel-2", _S2, 66.0),
-    Kind("landsat-8", tuple(f"other/landsat8_sattestdata/l8_B{n}.tif" for n in range(1, 8)), 62.0),
-    Kind("pan", _PAN, 70.1),
+    Kind("sentinel-2", _S2, 66.0, sensor="sentinel2"),
+    Kind("landsat-8", _LANDSAT, 62.0, sensor="landsat8"),
+    Kind("pan", _PAN, 70.1, sensor="pan"),
     Kind("12-bit", (*_PAN, *_S2), 70.1, 12, 2),
 )
 """62 dB is what the paper asks of Landsat-8; 70.1 dB is 46 dB of peak 4095: of pan it asks 40."""

@@ -13,6 +13,9 @@ from benchmarks.codecs.modulated.frames import TEST, TRAIN, evenly, read_frames
 from benchmarks.codecs.modulated.layout import Layout, decoder_macs, encoder_macs
 from benchmarks.reproduce.mcos import costs, figure7
 from benchmarks.reproduce.mcos import frames as mcosframes
+from benchmarks.reproduce.mcos.accuracy import measured
+from benchmarks.reproduce.mcos.coder import CODERS
+from benchmarks.reproduce.mcos.scenes import KINDS
 from benchmarks.reproduce.table import flat, nested
 from ground.products.geotiff import write
 from ground.scene import Scene
@@ -92,6 +95,21 @@ def test_products_of_the_published_network() -> None:
         network.synthesis(latents)
         network.hyper_synthesis(torch.zeros(1, 64, 2, 2))
         assert counted / 128**2 == pytest.approx(decoder_macs(layout))
+
+
+def test_blocks_of_a_quality_that_was_asked_for() -> None:
+    """The shipped network comes within the deviations of the paper, and knows no other kinds."""
+    image = read_frames(None, TEST)[1].samples[None, :128, :128]
+    of_kind = {kind.name: CODERS["modulated"](kind) for kind in KINDS}
+    coder = of_kind["sentinel-2"]
+    assert coder is not None
+    assert of_kind["12-bit"] is None
+    lengths = []
+    for psnr in (54.0, 58.0):
+        length, decoded = coder.code(Scene(image), psnr, 64)
+        assert abs(measured(image, decoded, psnr, 64).mean) < 3
+        lengths.append(length)
+    assert lengths[0] < lengths[1]
 
 
 def test_frames_of_a_folder(tmp_path: Path) -> None:
