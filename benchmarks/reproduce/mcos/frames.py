@@ -11,7 +11,7 @@ from onboard.image.files import Image
 
 MODULATED = "modulated"
 FRAMES, SIDE = 60, 1_024
-QUICK_FRAMES, QUICK_SIDE = 2, 256
+QUICK_FRAMES, QUICK_SIDE = 6, 256
 """Of each sensor as many frames at most, and their largest rows and columns."""
 PAPER = (
     "S. Mijares i Verdu, M. Chabert, T. Oberlin, J. Serra-Sagrista, Fixed-quality compression of "

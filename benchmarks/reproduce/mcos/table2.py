@@ -160,7 +160,7 @@ MCOS_TABLE2 = Table(
         "panchromatic scenes as they are and in 12 bits; of AVIRIS there is no like",
         "its codec is trained for each kind of data, and estimates the error from that of its "
         "decoder; ours is one for all, and does so from the symbols",
-        "modulated is the paper's own codec with one network for all kinds, which begins as a KLT of "
-        "blocks (docs/modulated.md); its lambdas do not reach what is asked of some blocks",
+        "modulated is the paper's own codec with one network for all kinds, hardly trained "
+        "(docs/modulated.md); its lambdas do not reach what is asked of some blocks",
     ),
 )
