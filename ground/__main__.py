@@ -1,5 +1,5 @@
-"""Command line of the ground: encode, decode, convert, serve, watch, receive, ingest, merge,
-missing, scene, fit, profile, train."""
+"""Command line of the ground: encode, decode, convert, serve, view, watch, receive, ingest,
+merge, missing, scene, fit, profile, train."""
 
 import argparse
 import sys
@@ -18,6 +18,7 @@ from ground.commands.receive import add_receive_commands
 from ground.commands.scene import add_scene_command
 from ground.commands.serve import add_serve_command
 from ground.commands.train import add_train_command
+from ground.commands.view import add_view_command
 from ground.commands.watch import add_watch_command
 from onboard.commands.commandline import command_parser, run_command
 
@@ -37,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     add_fit_command(commands)
     add_profile_command(commands)
     add_train_command(commands)
+    add_view_command(commands)
     add_watch_command(commands)
     return parser
 

@@ -77,10 +77,13 @@ ARROWS: dict[str, str] = {
     "ground.chunks": "onboard decode",
     "ground.api": "onboard scene station products decode",
     "ground.serve": "onboard scene products api",
+    "ground.viewer": "onboard metrics scene station products decode api serve",
     "ground.watch": "onboard scene station products decode api serve",
     "ground.scenes": "onboard scene products",
     "ground.train": "onboard metrics scene scenes decode",
-    "ground.commands": "onboard metrics scene station products decode api serve watch scenes train",
+    "ground.commands": (
+        "onboard metrics scene station products decode api serve viewer watch scenes train"
+    ),
     "ground.__main__": "onboard commands",
     "export.files": "onboard",
     "export.csource": "onboard ground",
@@ -280,7 +283,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wheel_holds_every_module(wheel: Path) -> None:
     held = set(zipfile.ZipFile(wheel).namelist())
     assert {name_of(path) for path in modules(*PACKAGES)} <= held
-    files = ("onboard", "skyb"), ("onboard", "ksy"), ("ground", "onnx"), ("ground", "toml")
+    files = (
+        ("onboard", "skyb"),
+        ("onboard", "ksy"),
+        ("ground", "onnx"),
+        ("ground", "toml"),
+        ("ground", "html"),
+    )
     for folder, suffix in files:
         found = {name_of(path) for path in (ROOT / folder).rglob(f"*.{suffix}")}
         assert found

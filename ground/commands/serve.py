@@ -4,12 +4,16 @@ import argparse
 from functools import partial
 from pathlib import Path
 from threading import Thread
+from typing import TYPE_CHECKING, Any
 
 from ground.commands.convert import add_picture_options
 from ground.products.extra import library
 from onboard.commands.commandline import Commands, add_json_option, print_result
 from onboard.commands.stop import Stop
 from onboard.errors import UsageError
+
+if TYPE_CHECKING:
+    from ground.serve.server import Reply
 
 _EXAMPLES = """\
 examples:
@@ -27,30 +31,36 @@ def add_serve_command(commands: Commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     serve.add_argument("input", type=Path, help="recording (.sky, .pkt), Zarr, or folder of them")
-    serve.add_argument("--host", default="127.0.0.1", help="address to listen at (127.0.0.1)")
-    serve.add_argument("--port", type=int, default=8080, help="TCP port, 0 for any (8080)")
-    serve.add_argument("--cache-mb", type=int, default=256, help="memory for tiles (256)")
+    add_server_options(serve, port=8080)
     add_picture_options(serve)
     add_json_option(serve)
     serve.set_defaults(run=_serve)
 
 
-def _serve(arguments: argparse.Namespace) -> int:
+def add_server_options(parser: argparse.ArgumentParser, port: int) -> None:
+    """Add what every command shares that listens."""
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen at (127.0.0.1)")
+    parser.add_argument("--port", type=int, default=port, help=f"TCP port, 0 for any ({port})")
+    parser.add_argument("--cache-mb", type=int, default=256, help="memory for tiles (256)")
+
+
+def choice_of(arguments: argparse.Namespace) -> Any:
+    """Return how pictures are decoded, a `ground.api.source.Choice`."""
     if not 1 <= arguments.cache_mb <= 1 << 20:
         raise UsageError(f"--cache-mb: expected 1..{1 << 20}, found {arguments.cache_mb}")
-    choice = library("ground.api.source").Choice(
+    return library("ground.api.source").Choice(
         bundle=arguments.bundle,
         linear=arguments.linear,
         max_pixels=arguments.max_pixels,
         profile=arguments.profile,
         threads=arguments.threads,
     )
-    served = library("ground.serve.library").Library.of(
-        arguments.input, choice, arguments.cache_mb << 20
-    )
-    answer = partial(library("ground.serve.requests").answer, served)
+
+
+def run_server(reply: "Reply", arguments: argparse.Namespace) -> int:
+    """Answer requests until the process is told to stop."""
     with (
-        library("ground.serve.server").Server(answer, arguments.host, arguments.port) as server,
+        library("ground.serve.server").Server(reply, arguments.host, arguments.port) as server,
         Stop() as stop,
     ):
         text = f"{arguments.input}: at {server.url}/ until SIGTERM or Ctrl-C"
@@ -59,3 +69,11 @@ def _serve(arguments: argparse.Namespace) -> int:
         stop.wait()
         server.shutdown()
     return 0
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    choice = choice_of(arguments)
+    served = library("ground.serve.library").Library.of(
+        arguments.input, choice, arguments.cache_mb << 20
+    )
+    return run_server(partial(library("ground.serve.requests").answer, served), arguments)

@@ -109,6 +109,10 @@ class Library:
             raise NotThereError(f"{shown:.200}: expected a Zarr without links")
         return path
 
+    def chosen(self, scene_id: int | None, run: int | None) -> Choice:
+        """Return how one scene, or one encoding of it, is decoded."""
+        return replace(self.choice, scene_id=scene_id, run=run)
+
     def picture(self, wanted: Wanted) -> Pyramid:
         """Return the tiles of a picture, opened anew where its file changed.
 
@@ -121,7 +125,7 @@ class Library:
         key = (wanted, found.st_mtime_ns, found.st_size, found.st_ino)
         with self._lock:
             if key not in self._opened:
-                choice = replace(self.choice, scene_id=wanted.scene_id, run=wanted.run)
+                choice = self.chosen(wanted.scene_id, wanted.run)
                 picture = open_picture(path, choice, wanted.array)
                 self._opened[key] = Pyramid(picture, self.cache)
                 while len(self._opened) > _MOST_OPEN:

@@ -133,22 +133,25 @@ class Pyramid:
         return image[:, *here], mask[here]
 
     @cached_property
+    def spread(self) -> list[tuple[int, int]]:
+        """Columns and rows of a few tiles at the last zoom that lie all over the picture."""
+        down, across = (
+            sorted({(2 * i + 1) * count // (2 * _LOOKED_AT) for i in range(_LOOKED_AT)})
+            for count in (-(-side // SIDE) for side in self.shape(self.last))
+        )
+        return [(col, row) for row in down for col in across]
+
+    @cached_property
     def stretch(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The samples of red, green and blue that are shown as black and as white.
 
         They are told by a few tiles spread over the picture, without what is no measurement.
         """
-        rows, cols = (-(-side // SIDE) for side in self.shape(self.last))
-        some = [
-            sorted({(2 * i + 1) * count // (2 * _LOOKED_AT) for i in range(_LOOKED_AT)})
-            for count in (rows, cols)
-        ]
         shown = list(self.picture.scene.rgb)
         found = []
-        for row in some[0]:
-            for col in some[1]:
-                image, mask = self.tile(self.last, col, row)
-                found.append(image[shown][:, ~hidden(mask)])
+        for col, row in self.spread:
+            image, mask = self.tile(self.last, col, row)
+            found.append(image[shown][:, ~hidden(mask)])
         samples = np.concatenate(found, axis=1)
         if not samples.size:
             return np.zeros(3), np.ones(3)

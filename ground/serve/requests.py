@@ -1,7 +1,7 @@
 """Requests: what a path asks for, and the answer; anything that is asked wrongly is told so."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote
@@ -32,8 +32,13 @@ def answer(library: Library, target: str, origin: str) -> Answer:
         target: path and query as they came.
         origin: 'http://HOST:PORT', by which whoever asks knows us.
     """
+    return answered(lambda: _answer(library, target, origin))
+
+
+def answered(make: Callable[[], Answer]) -> Answer:
+    """Return an answer, or where none can be made the reason in the words of a URL."""
     try:
-        return _answer(library, target, origin)
+        return make()
     except NotThereError as error:
         return Answer.refusal(HTTPStatus.NOT_FOUND, str(error))
     except UsageError as error:
@@ -48,7 +53,7 @@ def answer(library: Library, target: str, origin: str) -> Answer:
 
 
 def _answer(library: Library, target: str, origin: str) -> Answer:
-    parts, wanted = _read(target)
+    parts, wanted = read_target(target, _QUERY)
     if not parts:
         return _index(library, origin)
     for length, make in ((1, _description), (4, _tile)):
@@ -62,8 +67,8 @@ def _answer(library: Library, target: str, origin: str) -> Answer:
     )
 
 
-def _read(target: str) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """Return the parts of the path, decoded once, and the query.
+def read_target(target: str, keys: Collection[str]) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Return the parts of the path, decoded once, and the query, of which keys are known.
 
     Raises:
         UsageError: they are no text, or ask for what there is not.
@@ -76,15 +81,20 @@ def _read(target: str) -> tuple[tuple[str, ...], dict[str, Any]]:
         pairs = parse_qsl(query, strict_parsing=bool(query), errors="strict", max_num_fields=8)
     except ValueError as error:
         raise UsageError("path: expected UTF-8, and NAME=VALUE behind '?'") from error
-    if len(dict(pairs)) < len(pairs) or not dict(pairs).keys() <= set(_QUERY):
-        raise UsageError(f"query: expected {', '.join(_QUERY)}, each once")
+    if len(dict(pairs)) < len(pairs) or not dict(pairs).keys() <= set(keys):
+        raise UsageError(f"query: expected {', '.join(keys)}, each once")
     found: dict[str, Any] = dict(pairs)
     for key in found.keys() & {"scene", "run"}:
-        found[key] = _number(found[key], key)
+        found[key] = number(found[key], key)
     return (parts if parts != ("",) else ()), found
 
 
-def _number(text: str, what: str) -> int:
+def number(text: str, what: str) -> int:
+    """Return a number of a path or query.
+
+    Raises:
+        UsageError: it is none.
+    """
     if not _NUMBER.fullmatch(text):
         raise UsageError(f"{what}: expected a number, found {text!r:.40}")
     return int(text)
@@ -95,7 +105,8 @@ def _index(library: Library, origin: str) -> Answer:
     return Answer.of({"pictures": pictures})
 
 
-def _open(library: Library, name: tuple[str, ...], query: Mapping[str, Any]) -> Pyramid:
+def open_wanted(library: Library, name: tuple[str, ...], query: Mapping[str, Any]) -> Pyramid:
+    """Return the tiles of the picture that a path and a query name, see `Library.picture`."""
     wanted = Wanted(name, query.get("scene"), query.get("run"), query.get("array"))
     return library.picture(wanted)
 
@@ -110,7 +121,7 @@ def _description(
     (what,) = rest
     if what != "scene.json" and what not in _DESCRIPTIONS:
         return None
-    pyramid = _open(library, name, query)
+    pyramid = open_wanted(library, name, query)
     url = f"{origin}/{quote('/'.join(name))}"
     more = "&".join(f"{key}={quote(str(value), safe='')}" for key, value in query.items())
     more = f"?{more}" if more else ""
@@ -131,9 +142,9 @@ def _tile(
     made = _TILES.get((layer, suffix))
     if made is None:
         return None
-    zoom, col, row = (_number(text, what) for text, what in zip(place, "zxy", strict=True))
+    zoom, col, row = (number(text, what) for text, what in zip(place, "zxy", strict=True))
     kind = _PNG if suffix == "png" else _TIFF
-    return Answer(HTTPStatus.OK, kind, made(_open(library, name, query), zoom, col, row))
+    return Answer(HTTPStatus.OK, kind, made(open_wanted(library, name, query), zoom, col, row))
 
 
 def _samples(pyramid: Pyramid, zoom: int, col: int, row: int) -> bytes:

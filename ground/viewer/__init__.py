@@ -1,0 +1,1 @@
+"""Viewer: what came down, on a page of the operator's own browser."""
