@@ -1,5 +1,5 @@
 """Command line of the benchmarks: demo, rd, bounded, sensors, ablation, reproduce, modulated,
-resources, link, stream, upsets, fuzz, energy, probe, roofline, board-report."""
+resources, link, stream, upsets, fuzz, cfdp, energy, probe, roofline, board-report."""
 
 import argparse
 import sys
@@ -9,6 +9,7 @@ from benchmarks.ablation.command import add_ablation
 from benchmarks.boardreport.command import add_board_report
 from benchmarks.boards.command import add_probe, add_roofline
 from benchmarks.bounded.command import add_bounded
+from benchmarks.cfdp.command import add_cfdp
 from benchmarks.codecs.modulated.command import add_modulated
 from benchmarks.energy.command import add_energy
 from benchmarks.faults.command import add_fuzz, add_upsets
@@ -34,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     add_upsets(commands)
     add_fuzz(commands)
     add_link(commands)
+    add_cfdp(commands)
     add_energy(commands)
     add_probe(commands)
     add_roofline(commands)

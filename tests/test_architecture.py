@@ -102,12 +102,14 @@ ARROWS: dict[str, str] = {
     "benchmarks.reproduce": "onboard ground codecs machine quality resources",
     "benchmarks.ablation": "onboard ground codecs scenes quality",
     "benchmarks.link": "onboard ground codecs scenes machine",
+    "benchmarks.cfdp": "onboard ground",
     "benchmarks.faults": "onboard ground export codecs scenes machine resources",
     "benchmarks.boards": "onboard ground codecs scenes files resources",
     "benchmarks.boardreport": "onboard codecs machine resources boards",
     "benchmarks.energy": "onboard ground codecs scenes files resources boards",
     "benchmarks.__main__": (
-        "onboard codecs quality bounded sensors ablation reproduce link faults resources boards "
+        "onboard codecs quality bounded sensors ablation reproduce link cfdp faults resources "
+        "boards "
         "boardreport energy"
     ),
 }

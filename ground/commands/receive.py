@@ -4,9 +4,10 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from ground.commands.progress import progress_bar
+from ground.station.delivery import Delivery
 from ground.station.live import Address, Receivers
 from ground.station.tally import Tally, tally_text
 from ground.station.udp import listen
@@ -14,6 +15,9 @@ from onboard.commands.commandline import Commands, add_json_option, print_result
 from onboard.commands.stop import Stop
 from onboard.errors import StreamError, UsageError
 from onboard.outputs import open_output, refuse_overwriting, telling_room
+
+if TYPE_CHECKING:
+    from ground.station.cfdp import FileReceiver
 
 
 def add_receive_commands(commands: Commands) -> None:
@@ -103,14 +107,15 @@ def _receive_file(arguments: argparse.Namespace) -> int:
     if not 0 < arguments.seconds < 1e6:
         raise UsageError(f"--seconds: expected 0..1e6, found {arguments.seconds}")
     entities = Entities(arguments.entity, arguments.sender, arguments.repeat)
-    with open_output(arguments.output):
+    opened = appended if Delivery.read(arguments.output) else open_output
+    with opened(arguments.output):
         pass  # better refused now than when the file has come
     with (
         telling_room(arguments.output),
         listen(arguments.host, arguments.port) as listener,
         progress_bar("receiving") as report,
     ):
-        whole = receive_file(
+        receiver = receive_file(
             listener,
             arguments.output,
             entities,
@@ -118,7 +123,28 @@ def _receive_file(arguments: argparse.Namespace) -> int:
             lambda length: report(length, None),
         )
     length = arguments.output.stat().st_size
-    state = "whole" if whole else "with gaps, or cut short"
-    result = {"complete": whole, "bytes": length}
-    print_result(result, f"{arguments.output}: {length} bytes, {state}", arguments.json)
-    return 0 if whole else StreamError.exit_code
+    result = {
+        "complete": receiver.complete,
+        "closed": receiver.closed,
+        "bytes": length,
+        "transaction": receiver.transaction and receiver.transaction.number,
+        "others": sorted(other.number for other in receiver.others),
+    }
+    print_result(result, _file_text(arguments.output, length, receiver), arguments.json)
+    return 0 if receiver.complete else StreamError.exit_code
+
+
+def _file_text(output: Path, length: int, receiver: "FileReceiver") -> str:
+    state = "whole" if receiver.complete else "with gaps, or cut short"
+    lines = [f"{output}: {length} bytes, {state}"]
+    if receiver.transaction is not None and not receiver.closed:
+        what = "the sender may not know" if receiver.complete else "how far it came is kept"
+        lines.append(f"{what}: run this again at the next pass")
+    if receiver.others:
+        numbers = ", ".join(str(number) for number in sorted(o.number for o in receiver.others))
+        own = receiver.transaction and receiver.transaction.number
+        lines.append(
+            f"passed over, as this is transaction {own}: {numbers}; they need another -o, or "
+            f"{output}.cfdp removed"
+        )
+    return "\n".join(lines)

@@ -1,5 +1,6 @@
 """Transaction: one file delivery of class 2, received (CCSDS 727.0-B-5, by cfdp-py)."""
 
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -7,20 +8,26 @@ from typing import Any, NamedTuple
 from cfdppy import exceptions as refusals
 from cfdppy.defs import CfdpState
 from cfdppy.filestore import NativeFilestore
-from cfdppy.handler.dest import (
-    CompletionDisposition,
-    DestHandler,
-    LostSegmentTracker,
-    TransactionStep,
-)
 from cfdppy.mib import CheckTimerProvider, LocalEntityConfig, RemoteEntityConfigTable
 from cfdppy.user import CfdpUserBase
-from spacepackets.cfdp import ChecksumType, ConditionCode, CrcFlag, Direction
-from spacepackets.cfdp.pdu import AckPdu, DirectiveType, EofPdu, FileDataPdu, MetadataPdu, NakPdu
+from spacepackets.cfdp import ConditionCode, CrcFlag, Direction
+from spacepackets.cfdp.pdu import (
+    AckPdu,
+    DirectiveType,
+    EofPdu,
+    FileDataPdu,
+    MetadataPdu,
+    NakPdu,
+    PduFactory,
+)
 from spacepackets.cfdp.pdu.ack import TransactionStatus
 from spacepackets.cfdp.pdu.finished import DeliveryCode
 from spacepackets.countdown import Countdown
 
+from ground.station.delivery import Delivery
+from ground.station.handler import Handler, OneFile
+
+_MOST_EARLY = 1_024
 _REFUSED = (
     refusals.InvalidDestinationId,
     refusals.InvalidPduDirection,
@@ -57,18 +64,37 @@ class Transaction:
     Where cfdp-py 0.7 falls short is made good: it does not acknowledge an end of file twice,
     forgets the checksum in one that overtakes the metadata, does not compare the checksum where no
     gap is left at the end of file, refuses what fills a gap and more, or passes it over if it
-    reaches the last bytes that came, shares the gaps of all handlers of a process, and begins anew
-    with what comes after the end.
+    reaches the last bytes that came, drops what comes before the metadata and asks for all of it
+    with each PDU, waits for a file that is cancelled behind its end, shares the gaps of all
+    handlers of a process, and begins anew with what comes after the end.
     """
 
     def __init__(
-        self, local: LocalEntityConfig, remotes: RemoteEntityConfigTable, file: Path
+        self,
+        local: LocalEntityConfig,
+        remotes: RemoteEntityConfigTable,
+        file: Path,
+        repeat: float = 5.0,
     ) -> None:
-        """Receive into `file`, once the metadata are there."""
-        self._user = _User(_OneFile(file))
-        self._handler = _Handler(local, self._user, remotes, NoCheckTimers())
+        """Receive into `file`, once the metadata are there; ask for them every `repeat` seconds."""
+        self._store = OneFile(file)
+        self._user = _User(self._store)
+        self._handler = Handler(local, self._user, remotes, NoCheckTimers())
+        self._early: list[FileDataPdu] = []
+        self._asking = Countdown.from_seconds(repeat)
+        self._asking.time_out()
+        self._metadata = self._end = b""
         self._size = 0
-        self.named = self._ended = False
+
+    @property
+    def named(self) -> bool:
+        """Whether the metadata came."""
+        return bool(self._metadata)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the end of file came, behind the metadata."""
+        return bool(self._end)
 
     @property
     def complete(self) -> bool:
@@ -89,24 +115,75 @@ class Transaction:
         """How far the file reaches, gaps included."""
         return int(self._handler.progress)
 
-    def take(self, pdu: Any) -> list[bytes]:
-        """Take a PDU, or the passing of time (None), and return the PDUs to be sent back."""
-        if isinstance(pdu, EofPdu) and (not self.named or self._ended):
+    @property
+    def state(self) -> Delivery:
+        """What a process that comes after this one needs to go on; of one that is named."""
+        return Delivery(self._metadata, self._end, self._handler.gaps, self.progress)
+
+    def resume(self, kept: Delivery) -> list[bytes]:
+        """Go on where another process ended, with the file as it left it.
+
+        Returns:
+            The PDUs to be sent: to ask for what lacks, or to say that nothing does.
+
+        Raises:
+            ValueError: what was kept is of no such transaction.
+        """
+        self._store.kept = True
+        self.take(PduFactory.from_raw(kept.metadata), kept.metadata)
+        self._store.kept = False
+        if not self.named:
+            raise ValueError("the metadata of a file for another entity, or of none")
+        self._handler.go_on(kept.gaps, kept.reach)
+        return self.take(PduFactory.from_raw(kept.end), kept.end) if kept.end else []
+
+    def take(self, pdu: Any, datagram: bytes = b"") -> list[bytes]:
+        """Take a PDU, or the passing of time (None), and return the PDUs to be sent back.
+
+        Args:
+            pdu: PDU of this transaction, or None.
+            datagram: its bytes.
+        """
+        if isinstance(pdu, EofPdu) and (not self.named or self.ended):
             return self._answer_end(pdu)
         if self.closed or not self._fits(pdu):
             return []
+        if isinstance(pdu, FileDataPdu) and not self.named:
+            return self._keep(pdu)
+        answers = self._handed(pdu)
+        if answers is None:
+            return []  # not for us, or not now
+        if isinstance(pdu, MetadataPdu) and not self.named:
+            self._metadata, self._size = datagram, pdu.file_size
+            early, self._early = self._early, []
+            for part in early:
+                answers += self.take(part)
+        if isinstance(pdu, EofPdu):
+            self._end, self._size = datagram, pdu.file_size
+        return answers
+
+    def _handed(self, pdu: Any) -> list[bytes] | None:
+        """Hand a PDU over, and return the answers; None if it is refused."""
         try:
             self._handler.state_machine(pdu)
         except _REFUSED:
-            return []  # not for us, or not now
-        if isinstance(pdu, MetadataPdu) and not self.named:
-            self.named, self._size = True, pdu.file_size
-        if isinstance(pdu, EofPdu):
-            self._ended, self._size = True, pdu.file_size
+            return None
         answers = []
         while (holder := self._handler.get_next_packet()) is not None:
             answers += _packed(holder.pdu)
         return answers
+
+    def _keep(self, part: FileDataPdu) -> list[bytes]:
+        """Keep what comes before the metadata, and ask for them now and then."""
+        if len(self._early) < _MOST_EARLY:
+            self._early.append(part)
+        return self._ask_metadata(part) if self._asking.timed_out() else []
+
+    def _ask_metadata(self, pdu: Any) -> list[bytes]:
+        config = copy(pdu.pdu_header.pdu_conf)
+        config.direction = Direction.TOWARDS_SENDER
+        self._asking.reset()
+        return _packed(NakPdu(config, 0, 0, [(0, 0)]))
 
     def _fits(self, pdu: Any) -> bool:
         """Say whether a PDU is about a file, and about bytes that it has."""
@@ -118,12 +195,17 @@ class Transaction:
 
     def _answer_end(self, end: EofPdu) -> list[bytes]:
         """Acknowledge a repeated end of file, or ask for the metadata that should precede it."""
+        if not self.named:
+            return self._ask_metadata(end)
         config = end.pdu_header.pdu_conf
         config.direction = Direction.TOWARDS_SENDER
-        if not self.named:
-            return _packed(NakPdu(config, 0, 0, [(0, 0)]))
-        status = TransactionStatus.ACTIVE
-        return _packed(AckPdu(config, DirectiveType.EOF_PDU, end.condition_code, status))
+        ack = _packed(
+            AckPdu(config, DirectiveType.EOF_PDU, end.condition_code, TransactionStatus.ACTIVE)
+        )
+        if end.condition_code != ConditionCode.NO_ERROR and not self._user.finished:
+            self._handler.cancel()
+            return ack + (self._handed(None) or [])
+        return ack
 
 
 def _packed(answer: Any) -> list[bytes]:
@@ -132,50 +214,6 @@ def _packed(answer: Any) -> list[bytes]:
         return [bytes(answer.pack())]
     except ValueError:
         return []
-
-
-class _Gaps(LostSegmentTracker):  # type: ignore[misc]
-    """What is missing of a file: any range may be taken out, whatever gaps it touches."""
-
-    lost_segments: list[tuple[int, int]]
-
-    def remove_lost_segment(self, segment_to_remove: tuple[int, int]) -> bool:
-        first, stop = segment_to_remove
-        kept = [
-            part
-            for start, end in self.lost_segments
-            for part in ((start, min(end, first)), (max(start, stop), end))
-            if part[0] < part[1]
-        ]
-        changed = kept != self.lost_segments
-        self.lost_segments = kept
-        return changed
-
-
-class _Handler(DestHandler):  # type: ignore[misc]
-    def _common_first_packet_handler(self, pdu: Any) -> Any:
-        """Begin a transaction, with gaps of its own."""
-        self._params.acked_params.lost_seg_tracker = _Gaps()
-        return super()._common_first_packet_handler(pdu)
-
-    def _lost_segment_handling(self, offset: int, data_len: int) -> None:
-        """Note a new gap and ask for it, and what fills old ones, however far it reaches."""
-        gaps, stop = self._params.acked_params, offset + data_len
-        if offset > gaps.last_end_offset:
-            gap = (gaps.last_end_offset, offset)
-            gaps.lost_seg_tracker.add_lost_segment(gap)
-            self._add_packet_to_be_sent(NakPdu(self._params.pdu_conf, 0, stop, [gap]))
-        gaps.last_end_offset = max(gaps.last_end_offset, stop)
-        filled = gaps.lost_seg_tracker.remove_lost_segment((offset, stop))
-        if filled and gaps.deferred_lost_segment_detection_active:
-            self._reset_nak_activity_parameters()
-
-    def _eof_ack_pdu_done(self) -> None:
-        """Go on after the end of file; without a gap the checksum decides, as behind the last."""
-        super()._eof_ack_pdu_done()
-        ended = self.states.step == TransactionStep.TRANSFER_COMPLETION
-        if ended and self._params.completion_disposition == CompletionDisposition.COMPLETED:
-            self._deferred_lost_segment_handling()
 
 
 class NoCheckTimers(CheckTimerProvider):  # type: ignore[misc]
@@ -201,37 +239,3 @@ class _User(CfdpUserBase):  # type: ignore[misc]
     transaction_indication = eof_sent_indication = metadata_recv_indication = nothing
     file_segment_recv_indication = report_indication = suspended_indication = nothing
     resumed_indication = fault_indication = abandoned_indication = eof_recv_indication = nothing
-
-
-class _OneFile(NativeFilestore):  # type: ignore[misc]
-    """A file store of one file, so that the sender cannot choose where to write."""
-
-    def __init__(self, file: Path) -> None:
-        super().__init__()
-        self.file = file
-
-    def is_directory(self, path: Path) -> bool:
-        return False
-
-    def file_exists(self, path: Path) -> bool:
-        return self.file.exists()
-
-    def truncate_file(self, file: Path) -> None:
-        self.file.write_bytes(b"")
-
-    def create_file(self, file: Path) -> Any:
-        return super().create_file(self.file)
-
-    def write_data(self, file: Path, data: bytes, offset: int | None) -> None:
-        super().write_data(self.file, data, offset)
-
-    def calculate_checksum(
-        self, checksum_type: ChecksumType, file_path: Path, size_to_verify: int, *rest: Any
-    ) -> bytes:
-        """Return the checksum of the file, nothing for one of a kind that is not known."""
-        try:
-            return bytes(
-                super().calculate_checksum(checksum_type, self.file, size_to_verify, *rest)
-            )
-        except refusals.ChecksumNotImplemented:
-            return b""

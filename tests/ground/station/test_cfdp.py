@@ -153,9 +153,9 @@ def test_a_pass_arrives_whole_over_a_lossy_link(
     spacecraft = Spacecraft(sent, station.getsockname(), loss, random.Random(seed), LONGEST)
     thread = threading.Thread(target=spacecraft.send)
     thread.start()
-    whole = receive_file(station, received, Entities(STATION, SPACECRAFT, REPEAT), LONGEST)
+    receiver = receive_file(station, received, Entities(STATION, SPACECRAFT, REPEAT), LONGEST)
     thread.join(LONGEST)
-    assert whole
+    assert receiver.complete
     assert spacecraft.delivered
     assert received.read_bytes() == packets
     assert spacecraft.naks > 0 or loss == 0
@@ -169,7 +169,8 @@ def test_a_pass_arrives_whole_over_a_lossy_link(
 
 def test_a_silent_spacecraft_is_given_up(station: socket.socket, tmp_path: Path) -> None:
     begun = time.monotonic()
-    assert not receive_file(station, tmp_path / "x", Entities(STATION, SPACECRAFT, 0.05), 0.3)
+    entities = Entities(STATION, SPACECRAFT, 0.05)
+    assert not receive_file(station, tmp_path / "x", entities, 0.3).complete
     assert time.monotonic() - begun >= 0.3
     assert not (tmp_path / "x").exists()
 

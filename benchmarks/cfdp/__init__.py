@@ -1,0 +1,1 @@
+"""CFDP transfers over links that lose PDUs, and passes that end."""
