@@ -89,6 +89,12 @@ def stretched(seed: int, rows: int, cols: int) -> Image:
     return ((scene(seed, rows, cols) >> 4).astype(np.int64) * 31 // 10).astype(np.uint16)
 
 
+def in_stretches() -> Image:
+    """Return a scene of whole tiles: below some sample all are multiples of 4."""
+    image = scene(7, 128, 128)
+    return np.where(image < np.median(image) // 64 * 64, image // 4 * 4, image).astype(np.uint16)
+
+
 def in_tenths(step: int) -> Image:
     """Return a scene whose samples are a multiple of some step, and one more."""
     return (scene(7, 70, 90) // step * step + 1).astype(np.uint16)
@@ -167,6 +173,7 @@ CASES = {
             "<u2"
         )
     ),
+    "stretches": Case(in_stretches()),
     "gaps, no room": Case(stretched(7, 70, 90), **SHORT),
     "nodata": Case(holes()[:, :140, :200], nodata=0),
     "nodata in layers": Case(holes()[:, :140, :200], Bound((4,)), nodata=0, **ONE_LAYER),

@@ -201,6 +201,7 @@ def exercise_command(runs: Runs, folder: Path) -> Path:
     exercise_bounds(runs, program)
     exercise_bands(runs, program)
     exercise_quality(runs, program, folder)
+    exercise_maps(runs, program, folder)
     exercise_threads(runs, program, small)
     variant(folder / "bounds", no_latents)
     bounded = runs.build("bounded", folder=folder / "bounds")
@@ -216,10 +217,19 @@ def exercise_command(runs: Runs, folder: Path) -> Path:
     runs.run(runs.build("narrow", "-DSKYBOOK_MAX_WIDTH=32"), ["selftest"])
     for command in (["selftest"], ["bench"], ["bench", "--quick"]):
         runs.run(program, command)
-    for masked in ([], ["--one-layer", "--nodata", "0"], ["--max-error", "2"]):
+    asked = ["--psnr", "60"]
+    for number, masked in enumerate(
+        (
+            [],
+            ["--one-layer", "--nodata", "0"],
+            ["--max-error", "2"],
+            asked,
+            [*asked, "--ratio", "9"],
+        )
+    ):
         whole, given = folder / "whole.pkt", lines(holes()[:, :140, :150])
         runs.run(program, ["-", "-o", str(whole), *RESUMED, *masked], given)
-        folder = folder / f"masked{len(masked)}"
+        folder = folder / f"masked{number}"
         folder.mkdir()
         for _, command, own in resumed(folder, whole.read_bytes(), given):
             runs.run(program, [*command, *masked], own)
@@ -282,7 +292,7 @@ def exercise_quality(runs: Runs, program: Path, folder: Path) -> None:
     many = folder / "many"
     for side in ("64", "32", "16"):
         asked = ["--quality-block", side]
-        for bands in (1, 2, 3, 8):
+        for bands in (1, 2, 3, 4, 8):
             image = procedural(bands, 90, 150, bands).image
             run(many, image, "--psnr", "64", "--significant-bits", "14", *asked)
             run(many, image, "--rmse", "40", "--segment-bytes", "114", *asked)
@@ -295,9 +305,21 @@ def exercise_quality(runs: Runs, program: Path, folder: Path) -> None:
             run(program, quality.IMAGE, "--psnr", "75", "--bytes", budget, *rows, *asked)
         mosaic = INPUTS["a mosaic"]
         runs.run(program, [*begin, *mosaic.arguments, "--psnr", "60", *asked], mosaic.given)
+    flat = np.zeros((4, 8, 8), np.uint16)
+    run(program, flat, "--psnr", "9", "--psnr", "8")
+    run(program, flat, "--psnr", "9", "--quality-block", "8")
     for text in ("", "x", "-1", "1e9", "nan", "30x", "0", "0.001", "65535.9", "200"):
         for option in ("--psnr", "--rmse"):
-            run(program, np.zeros((4, 8, 8), np.uint16), option, text)
+            run(program, flat, option, text)
+
+
+def exercise_maps(runs: Runs, program: Path, folder: Path) -> None:
+    """Run the command on maps of qualities, most of them damaged."""
+
+    def run(*told: str) -> None:
+        form = ["--width", str(quality.IMAGE.shape[2]), "--bands", str(len(quality.IMAGE))]
+        runs.run(program, ["-", "-o", "-", *form, *told], lines(quality.IMAGE))
+
     for side in (16, 32, 64):
         rows, columns = (-(-length // side) for length in quality.IMAGE.shape[1:])
         qualities = np.zeros((rows, columns), "<u2")
@@ -315,18 +337,24 @@ def exercise_quality(runs: Runs, program: Path, folder: Path) -> None:
         np.save(folder / f"m{side}.fortran.npy", np.asfortranarray(qualities))
         np.save(folder / f"m{side}.flat.npy", qualities.ravel())
         (folder / f"m{side}.long").write_bytes(bytes(2 * (1 << 15) + 2))
+        head = path.with_suffix(".npy").read_bytes()
+        (folder / f"m{side}.v2.npy").write_bytes(head[:6] + b"\2" + head[7:])
+        (folder / f"m{side}.far.npy").write_bytes(head[:9] + b"\x09" + head[10:])
+        for name, shape in {"x": b"(x,", "odd": b"(5a,", "all": b"(99999999,", "0": b"(0,"}.items():
+            text = head.replace(b"(%d," % rows, shape)
+            (folder / f"m{side}.{name}.npy").write_bytes(text)
         for name in sorted(folder.glob(f"m{side}.*")):
             for more in (("--psnr", "60"), (), ("--rmse", "9", "--ratio", "9")):
                 asked = ["--quality-block", str(side), "--quality-map", str(name), *more]
-                run(program, quality.IMAGE, *asked)
-        run(program, quality.IMAGE, "--psnr", "60", "--quality-map", str(path))
+                run(*asked)
+        run("--psnr", "60", "--quality-map", str(path))
         asked = ["--quality-block", str(side), "--quality-map", str(path.with_suffix(".raw"))]
-        run(program, quality.IMAGE, *asked, "--step-code", "60")
-        run(program, quality.IMAGE, *asked, "--max-error", "1")
+        run(*asked, "--step-code", "60")
+        run(*asked, "--max-error", "1")
     np.save(folder / "m.npy", np.zeros((5, 7), "<u2"))
     for told, _, _ in quality.REFUSED:
         own = [str(folder / word) if word == "m.npy" else word for word in told]
-        run(program, quality.IMAGE, *own)
+        run(*own)
 
 
 def exercise_bounds(runs: Runs, program: Path) -> None:
@@ -361,10 +389,11 @@ def exercise_library(runs: Runs) -> None:
     """Run callers of the library."""
     variable = "#define const\n" + (runs.sources / "tables.c").read_text()
     callers = {"misuse": MISUSE, "refusals": REFUSALS, "counts": COUNTS, "crew": CREW, **EDGES}
-    callers |= {"bounds refused": BOUND_REFUSALS}
+    callers |= {"bounds refused": BOUND_REFUSALS, "quality refused": quality.OPTIONS}
     for name, text in callers.items():
         runs.run(runs.build(name, *NARROW, caller=HEAD + text), [])
-    for name, flips in {"flips": FLIPS, "flips within": BOUND_FLIPS}.items():
+    flipped = {"flips": FLIPS, "flips within": BOUND_FLIPS, "flips of a map": quality.MAP_FLIPS}
+    for name, flips in flipped.items():
         runs.run(runs.build(name, *NARROW, caller=HEAD + FLIP + flips, tables=variable), [])
 
 

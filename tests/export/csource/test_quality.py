@@ -17,8 +17,9 @@ from onboard.encoder.outcome import Outcome
 from onboard.encoder.quality import QualityMap
 from onboard.link.header import SceneHeader
 from tests.export.csource.test_csource import build, encoder
+from tests.export.csource.test_guard import FLIP, HEAD, parts, told
 
-__all__ = ["build", "encoder"]
+__all__ = ["build", "encoder", "parts"]
 IMAGE = np.ascontiguousarray(spyndex_scene().image[:, 60:190, 40:250])
 
 
@@ -94,6 +95,61 @@ REFUSED: list[tuple[tuple[str, ...], int, str]] = [
     (("--psnr", "66", "--quality-block", "64", "--quality-map", "m.npy"), 2, "--quality-map"),
 ]
 """Options, exit code, and a word that is said; `m.npy` is a map of 5 x 7 zeros."""
+
+
+OPTIONS = """
+static uint16_t map[4][5];
+#define REFUSE(change) \\
+    skybook_defaults(&options, WIDTH); options.quality = 6000; change; printf("%d ", begin());
+#define MAPPED(change) REFUSE(options.quality_block = 16; options.quality_map = map[0]; \\
+                              options.map_columns = 5; options.map_rows = 4; change)
+int main(void)
+{
+    REFUSE((void)0)
+    REFUSE(options.ratio = 0)
+    MAPPED((void)0)
+    MAPPED(options.quality = 0)
+    REFUSE(options.quality = 20001)
+    REFUSE(options.ratio = 1e301)
+    REFUSE(options.quality_block = 8)
+    REFUSE(options.quality = 0; options.quality_block = 16)
+    REFUSE(options.step_code = 9)
+    REFUSE(options.max_error.count = 1)
+    MAPPED(options.quality_block = 0)
+    MAPPED(options.map_columns = 4)
+    MAPPED(options.map_rows = (1u << 24) + 1)
+    return 0;
+}
+"""
+MAP_FLIPS = """
+static uint16_t map[8][5] = {{6000, 7000}, {0, 5000}};
+int main(void)
+{
+    prepare();
+    first.used = 0;
+    options.quality = 6000;
+    options.quality_block = 16;
+    options.quality_map = map[0];
+    options.map_columns = 5;
+    options.map_rows = 8;
+    skybook_init(&encoder, &options, skybook_to_buffer, &first);
+    push(0, 64);
+    first_row = first.used;
+    flip(map, sizeof(map), 3);
+    flip(&encoder.options.quality, 16, 1);
+    printf("%u missed of %u", (unsigned)(tried - found), (unsigned)tried);
+    return 0;
+}
+"""
+
+
+def test_what_a_caller_may_not_ask_for_is_refused(parts: list[Path], tmp_path: Path) -> None:
+    found = told(parts, tmp_path, HEAD + OPTIONS).split()
+    assert found == [*["0"] * 4, *["200"] * 9]
+
+
+def test_a_map_that_changes_in_memory_is_noticed(parts: list[Path], tmp_path: Path) -> None:
+    assert told(parts, tmp_path, HEAD + FLIP + MAP_FLIPS).startswith("0 missed")
 
 
 @pytest.mark.parametrize("trellis", [False, True])
