@@ -1,5 +1,5 @@
 """Command line of the ground: encode, decode, convert, serve, view, watch, receive, ingest,
-merge, missing, scene, fit, profile, train."""
+merge, missing, features, scene, fit, profile, train."""
 
 import argparse
 import sys
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ground.commands.convert import add_convert_command
 from ground.commands.decode import add_decode_command
 from ground.commands.encode import add_encode_command
+from ground.commands.features import add_features_command
 from ground.commands.fit import add_fit_command
 from ground.commands.ingest import add_ingest_command
 from ground.commands.merge import add_merge_command
@@ -34,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     add_ingest_command(commands)
     add_merge_command(commands)
     add_missing_command(commands)
+    add_features_command(commands)
     add_scene_command(commands)
     add_fit_command(commands)
     add_profile_command(commands)

@@ -5,7 +5,8 @@ how layers of tiles are packed and what they stand for; `Reception` collects seg
 family. A rebuilder
 - makes of the segments that arrived of a tile what it needs of it (`tile`); a segment that makes
   no sense, or contradicts an earlier one, is counted as damaged in the reception and left out;
-- says how much of tiles is whole (`complete`), and what was sent (`dump`), without a network;
+- says how much of tiles is whole (`complete`), what was sent (`dump`) and what that tells of each
+  (`features`), without a network;
 - fills a product (`rebuild`): every pixel of the image and of the mask, whatever is missing.
 Where no segment contradicts another, neither depends on the order of segments. Of the mask it says
 only what `ground.decode.mask` decides. It keeps nothing from one scene to the next, so one
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from ground.decode.graph import Graph
 from ground.decode.reception import Reception
 from ground.decode.tile import TileReception
+from ground.decode.vectors import Vectors
 from onboard.image.tiles import TileGrid
 from onboard.link.header import SceneHeader
 
@@ -117,6 +119,9 @@ class Rebuilder(Protocol[Tile]):
         Returns:
             Arrays by the names that `ground.decode.dump` documents; `whole` is one.
         """
+
+    def features(self, tiles: Sequence[Tile]) -> Vectors:
+        """Return a vector for each tile, see `ground.decode.features`."""
 
     def rebuild(
         self,

@@ -13,6 +13,7 @@ from ground.decode.mask import Mask
 from ground.decode.nodata import keep_off_nodata, restore_nodata
 from ground.decode.rebuilder import Network, Product
 from ground.decode.reception import Reception
+from ground.decode.vectors import Vectors
 from onboard.bundle import Bundle
 from onboard.codec.bounded.codec import BoundedCodec
 from onboard.codec.bounded.read.course import Lane
@@ -127,6 +128,12 @@ class BoundedRebuilder:
             "sample": np.where(arrived, sample, 0),
             "arrived": arrived,
         }
+
+    def features(self, tiles: Sequence[BoundedTile]) -> Vectors:
+        """Return that there are none: symbols are what prediction left, not what is there."""
+        found = Vectors.none(len(tiles), wanted=1)
+        found.layers[:] = [tile.state is not None for tile in tiles]
+        return found
 
     def rebuild(
         self,

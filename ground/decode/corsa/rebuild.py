@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 from ground.decode.concealment import fill_holes, nearest_means
 from ground.decode.corsa.dump import dump_indices
+from ground.decode.corsa.features import pooled_codewords
 from ground.decode.corsa.maps import MISSING, MapTile
 from ground.decode.mask import LOST, Mask, of_positions, with_halo
 from ground.decode.nodata import keep_off_nodata, restore_nodata
 from ground.decode.rebuilder import Network, Product
 from ground.decode.reception import Reception
+from ground.decode.vectors import Vectors
 from onboard.bundle import Bundle
 from onboard.codec.corsa.codec import CorsaCodec
 from onboard.codec.corsa.frontend import AffineSide
@@ -63,6 +65,10 @@ class CorsaRebuilder:
     def dump(self, grid: TileGrid, tiles: Sequence[MapTile]) -> dict[str, NDArray[Any]]:
         """Return what arrived of all tiles of a grid, before it becomes an image."""
         return dump_indices(self._levels, grid, tiles)
+
+    def features(self, tiles: Sequence[MapTile]) -> Vectors:
+        """Return the pooled codewords of each tile."""
+        return pooled_codewords(self._levels, tiles)
 
     def rebuild(
         self,

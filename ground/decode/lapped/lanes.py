@@ -135,8 +135,8 @@ def alike(tiles: Mapping[int, LaneTile], most: int) -> Iterator[list[int]]:
             yield members[first : first + most]
 
 
-def read_lanes(reader: LayerReader, tiles: Sequence[LaneTile]) -> Read:
-    """Read tiles of one shape that are coded alike."""
+def read_lanes(reader: LayerReader, tiles: Sequence[LaneTile], last: int | None = None) -> Read:
+    """Read tiles of one shape that are coded alike, all layers or those up to the last wanted."""
     lanes = [
         Lane(number, *start, body)
         for number, tile in enumerate(tiles)
@@ -146,7 +146,7 @@ def read_lanes(reader: LayerReader, tiles: Sequence[LaneTile]) -> Read:
     coding = tiles[0].coding
     least = floors.least_levels(reader.model, [t.floors for t in tiles]) if coding & FULL else None
     coarser = np.stack([tile.coarser for tile in tiles]) if has_field(coding) else None
-    return reader.read(len(tiles), rows, cols, lanes, coding, least, coarser)
+    return reader.read(len(tiles), rows, cols, lanes, coding, least, coarser, last)
 
 
 def complete_layers(reader: LayerReader, tiles: Sequence[LaneTile]) -> list[int]:

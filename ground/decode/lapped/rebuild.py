@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from ground.decode.lapped.canvas import Canvas, Patch
 from ground.decode.lapped.compiled import CompiledReader
 from ground.decode.lapped.dump import dump_symbols
 from ground.decode.lapped.errorguess import ErrorGuess
+from ground.decode.lapped.features import FeatureReader
 from ground.decode.lapped.lanes import LaneTile, alike, complete_layers, read_lanes
 from ground.decode.lapped.refinement import refine
 from ground.decode.lapped.standins import StandIns
@@ -23,6 +25,7 @@ from ground.decode.mask import Mask, of_tile, open_below, with_halo
 from ground.decode.nodata import keep_off_nodata, restore_nodata
 from ground.decode.rebuilder import Network, Product
 from ground.decode.reception import Reception
+from ground.decode.vectors import Vectors
 from onboard.bundle import Bundle
 from onboard.codec.lapped.codec import LappedCodec
 from onboard.codec.lapped.context import LATTICES
@@ -56,6 +59,10 @@ class LappedRebuilder:
         self._compiled = CompiledReader.of(codec)
         self._guess = ErrorGuess.of(self._coder)
         self._bounded = BoundedRebuilder(bundle) if bundle.bounded else None
+
+    @cached_property
+    def _features(self) -> FeatureReader:
+        return FeatureReader(self._reader)
 
     def for_mosaic(self) -> "LappedRebuilder":
         """Return what rebuilds the planes of a Bayer mosaic.
@@ -119,6 +126,11 @@ class LappedRebuilder:
         for index in exact:
             found["whole"].reshape(-1)[index] = self.complete([exact[index]])[0]
         return found
+
+    def features(self, tiles: Sequence[LaneTile | BoundedTile]) -> Vectors:
+        """Return a vector for each tile; tiles within a bound have none."""
+        lossy, _ = _apart(dict(enumerate(tiles)))
+        return self._features.vectors(lossy, len(tiles))
 
     def rebuild(
         self,

@@ -109,6 +109,7 @@ class LayerReader:
         tile_state: int = ALL_VALID,
         floors: Ints | None = None,
         coarser: Coarser | None = None,
+        last: int | None = None,
     ) -> Read:
         """Read the lanes of `count` tiles of `rows` x `cols` positions.
 
@@ -122,6 +123,8 @@ class LayerReader:
                 others; None if no tile is full.
             coarser: by how many codes the AC of each position is coarser; None if no tile has a
                 field.
+            last: last layer to read, from 1; None for all. Whether lanes end where their writer
+                began is known only where all are read.
         """
         model, points = self.model, points_of(tile_state)
         reading = Lanes(lanes, count)
@@ -133,7 +136,9 @@ class LayerReader:
         complete = np.zeros(count, np.int64)
         used: set[int] = set()
         layers, arrivals = [], []
-        for layer in range(1, model.contexts.layers + 1):
+        every = model.contexts.layers
+        last = every if last is None else min(last, every)
+        for layer in range(1, last + 1):
             sums, mean = state.context(layer)
             level = levels(sums)
             if floors is not None:
@@ -154,13 +159,13 @@ class LayerReader:
             table_rows = level + np.int32(first_row) + LEVELS * odd
             layers.append(LayerRead(table_rows, mean, residual, values))
             arrivals.append(Arrival(alive, coded, runs))
-            if layer < model.contexts.layers:
+            if layer < last:
                 state.put(layer, values + mean)
         ended = reading.ended()
         wrong = [
             number
             for number, lane in enumerate(lanes)
-            if not ended[number] and complete[lane.tile] == model.contexts.layers
+            if last == every and not ended[number] and complete[lane.tile] == every
         ]
         for number in used.intersection(wrong):
             tile, layer = lanes[number].tile, lanes[number].layer
