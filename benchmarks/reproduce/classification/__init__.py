@@ -1,0 +1,1 @@
+"""Classification of tiles from what codecs make of them, without decoding and with it."""
