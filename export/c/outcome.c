@@ -45,7 +45,7 @@ void skybook_note_quality(struct skybook_encoder *encoder)
     }
     skybook_note_strip(encoder, 0, 0);
     outcome->error += error / 4096;
-    outcome->missed += any && missed;
+    outcome->missed += missed;
     outcome->eased += any && eased;
 }
 

@@ -361,7 +361,9 @@ def exercise_bounds(runs: Runs, program: Path) -> None:
     """Run the command on all that the tests have for tiles within a bound."""
     for case in within.CASES.values():
         runs.run(program, ["-", "-o", "-", *case.arguments, "--json"], case.given)
-    for arguments in (*within.BAD, ["--none", "1", "2"]):
+    box = ["--region-max-error", "0,0,1,1", "0"]
+    more = ["--none", "1", "2"], ["--max-error", "1,2", *box], [*box, "--segment-bytes", "1"]
+    for arguments in (*within.BAD, *more):
         runs.run(program, ["-", "-o", "-", "--width", "8", *arguments], bytes(64))
     tight = runs.build("tight", "-DSKYBOOK_STRIP_BYTES=65600")  # has no room for a second mask
     ragged = holes()[:, :64, :128] * (noise(3, 64, 128)[:1] % 2)

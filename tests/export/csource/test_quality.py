@@ -111,6 +111,7 @@ int main(void)
     MAPPED(options.quality = 0)
     REFUSE(options.quality = 20001)
     REFUSE(options.ratio = 1e301)
+    REFUSE(memset(&options.ratio, 0xFF, sizeof(options.ratio))) /* no number */
     REFUSE(options.quality_block = 8)
     REFUSE(options.quality = 0; options.quality_block = 16)
     REFUSE(options.step_code = 9)
@@ -145,7 +146,7 @@ int main(void)
 
 def test_what_a_caller_may_not_ask_for_is_refused(parts: list[Path], tmp_path: Path) -> None:
     found = told(parts, tmp_path, HEAD + OPTIONS).split()
-    assert found == [*["0"] * 4, *["200"] * 9]
+    assert found == [*["0"] * 4, *["200"] * 10]
 
 
 def test_a_map_that_changes_in_memory_is_noticed(parts: list[Path], tmp_path: Path) -> None:
