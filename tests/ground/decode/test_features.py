@@ -14,6 +14,7 @@ from ground.decode.features import Features, features_of_scene
 from ground.decode.lapped.features import LAST
 from ground.scenes.procedural import procedural
 from onboard import bundle as bundles
+from onboard.codec.blocks import FIELD
 from onboard.encoder.array import encode_array
 from onboard.link.header import SceneHeader
 from onboard.link.resync import read_segments
@@ -62,6 +63,18 @@ def test_energies_are_those_of_the_symbols(trellis: bool) -> None:
             assert column(found, name)[row, col] == pytest.approx(wanted, rel=1e-4, abs=1e-4)
     means = column(found, "mean.2")
     assert means == pytest.approx(np.log2(1 + dump["means"][..., 1]), rel=1e-5)
+
+
+def test_energies_of_blocks_of_their_own_steps() -> None:
+    """Blocks of 16 x 16 have steps of their own: energies are in DN all the same."""
+    image = procedural(3, 128, 128, nodata=False).image.astype(np.uint16)
+    streams = encode_array(image, rmse=10.0), encode_array(image, rmse=60.0, quality_block=16)
+    fine, blocks = (
+        features([s for s in read_segments(stream) if isinstance(s, Segment)]) for stream in streams
+    )
+    assert (blocks.arrays["state"] & FIELD).all()
+    for name in ("energy.1.1", "energy.1.2", "energy.1.8"):
+        assert column(blocks, name) == pytest.approx(column(fine, name), abs=0.05)
 
 
 def test_quantiles_and_ratios_are_those_of_the_image() -> None:
