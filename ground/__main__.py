@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from ground.commands.convert import add_convert_command
 from ground.commands.decode import add_decode_command
+from ground.commands.dump import add_features_command
 from ground.commands.encode import add_encode_command
-from ground.commands.features import add_features_command
 from ground.commands.fit import add_fit_command
 from ground.commands.ingest import add_ingest_command
 from ground.commands.merge import add_merge_command

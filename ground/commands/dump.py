@@ -1,17 +1,33 @@
-"""What `decode --dump` writes: symbols or indices as they arrived."""
+"""What is told of symbols, without an image: `decode --dump`, and `features`."""
 
 import argparse
+import sys
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ground.commands.options import bundle_path
+from ground.commands.options import (
+    add_recording_options,
+    bundle_path,
+    given_bindings,
+    given_models,
+)
 from ground.decode.dump import dump_scene
+from ground.decode.features import FEATURES_KEYS, Features, features_of_scene
 from ground.decode.reception import Reception
-from ground.station.recording import Pass
+from ground.station.recording import Pass, open_recording, read_pass
 from onboard.bundle import load
-from onboard.commands.options import given_profile
+from onboard.commands.commandline import Commands, add_json_option, print_result
+from onboard.commands.options import bundle_files, given_profile
+from onboard.errors import StreamError, UsageError
 from onboard.link.binding import Encoding
-from onboard.outputs import open_whole
+from onboard.outputs import open_whole, refuse_overwriting
+
+_MOST_NAMED = 5
+_EXAMPLES = """\
+examples:
+  python -m ground features scene.sky -o features.npz
+  python -m ground features pass.pkt --scene-id 7 -o features.npz --json"""
 
 
 def write_dump(
@@ -56,4 +72,86 @@ def reasons_of(reception: Reception, told_by: str) -> list[str]:
         reasons.append("no end segment arrived")
     if told_by:
         reasons.append(f"some segments are missing, see {told_by}")
+    return reasons
+
+
+def add_features_command(commands: Commands) -> None:
+    """Add `features`."""
+    features = commands.add_parser(
+        "features",
+        help="a vector for each tile, of its symbols, without decoding: for search and classifiers",
+        description="Needs the bundle alone. Exit code as of decode: features of tiles that did "
+        "not arrive, or are within a bound on their error, are NaN, and said.",
+        epilog=f"{_EXAMPLES}\n\n{FEATURES_KEYS}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_recording_options(features)
+    features.add_argument("-o", "--output", type=Path, required=True, help="NPZ to write")
+    features.add_argument("--scene-id", type=int, help="scene wanted, if there are several")
+    add_json_option(features)
+    features.set_defaults(run=_features)
+
+
+def _features(arguments: argparse.Namespace) -> int:
+    output: Path = arguments.output
+    if output.suffix.lower() != ".npz":
+        raise UsageError(f"-o {output}: expected a file name in .npz")
+    models = [*bundle_files(arguments.bundle), arguments.profile]
+    outputs = {"-o": output, "--json": arguments.json}
+    refuse_overwriting(outputs, [*arguments.input, *models])
+    recordings = [open_recording(path) for path in arguments.input]
+    received = read_pass(recordings, arguments.apid, given_bindings(arguments))
+    wanted = arguments.scene_id, arguments.encoding_run
+    encodings = received.of_one_scene(*wanted, given_models(arguments))
+    if len(encodings) > 1:
+        names = [received.heard[e].text(e, given_models(arguments)) for e in encodings]
+        raise UsageError(f"--run: expected one of several encodings: {'; '.join(names)}")
+    bundle = load(str(bundle_path(arguments, received, encodings[0])))
+    found = features_of_scene(
+        bundle,
+        received.of(encodings[0]),
+        encodings[0].scene_id,
+        arguments.width,
+        arguments.max_pixels,
+        bands=arguments.bands,
+        tile=arguments.tile,
+        profile=given_profile(arguments),
+    )
+    with open_whole(output) as file:
+        found.write(file)
+    rows, columns, length = found.arrays["vector"].shape
+    result = {
+        **received.heard[encodings[0]].as_dict(encodings[0], [bundle.tag]),
+        "bundle": bundle.name,
+        "tiles": [rows, columns],
+        "features": length,
+        "wanted_layers": int(found.arrays["wanted"]),
+        "lacking": found.lacking,
+        "bounded": list(found.bounded),
+        "segments": dict(found.reception.counts),
+    }
+    text = f"{output}: {rows} x {columns} tiles, {length} features each ({bundle.name})"
+    print_result(result, text, arguments.json)
+    reasons = _reasons(found)
+    if reasons:
+        print(f"error {StreamError.code}: incomplete: {'; '.join(reasons)}", file=sys.stderr)
+    return StreamError.exit_code if reasons else 0
+
+
+def _reasons(found: Features) -> list[str]:
+    """Say in words what has no features, or not all, and what is damaged."""
+    counts = found.reception.counts
+    told = found.reception.header is not None and found.reception.end is not None
+    damaged = counts["damaged"] or counts["other run"]
+    reasons = [] if told and not damaged else reasons_of(found.reception, "")
+    if found.lacking:
+        wanted = int(found.arrays["wanted"])
+        some = islice(found.lacking.items(), _MOST_NAMED)
+        words = ", ".join(f"{tile} ({layers} of {wanted} layers)" for tile, layers in some)
+        more = ", ..." if len(found.lacking) > _MOST_NAMED else ""
+        reasons.append(f"{len(found.lacking)} tiles lack layers: {words}{more}")
+    if found.bounded:
+        reasons.append(
+            f"{len(found.bounded)} tiles are within a bound and have no features: decode these"
+        )
     return reasons
