@@ -6,6 +6,7 @@ from pathlib import Path
 from ground.commands.convert import add_picture_options
 from ground.commands.serve import add_server_options, choice_of, run_server
 from ground.products.extra import library
+from ground.products.geotiff import read
 from onboard.commands.commandline import Commands, add_json_option
 
 _EXAMPLES = """\
@@ -35,10 +36,7 @@ def _view(arguments: argparse.Namespace) -> int:
     served = library("ground.serve.library").Library.of(
         arguments.input, choice, arguments.cache_mb << 20
     )
-    original = None
-    if arguments.original is not None:
-        original = library("ground.viewer.original").open_original(
-            arguments.original, arguments.max_pixels
-        )
+    path = arguments.original
+    original = None if path is None else read(path, arguments.max_pixels)
     viewer = library("ground.viewer.requests").Viewer.of(served, original)
     return run_server(viewer.answer, arguments)

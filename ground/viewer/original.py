@@ -1,7 +1,6 @@
 """Original: the picture that was encoded, to hold beside what came down."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,21 +8,10 @@ from numpy.typing import NDArray
 
 from ground.api.picture import Picture
 from ground.api.windows import Window
-from ground.products.geotiff import read
 from ground.products.legend import NODATA
 from ground.scene import Scene
 from ground.serve.pyramid import Pyramid
 from onboard.errors import InputError
-
-
-def open_original(path: Path, max_pixels: int) -> Scene:
-    """Read the original.
-
-    Raises:
-        InputError: it is no raster.
-        LimitError: it has too many pixels.
-    """
-    return read(path, max_pixels)
 
 
 def original_of(original: Scene, picture: Picture) -> Picture:

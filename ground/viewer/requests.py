@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from importlib.resources import files
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from ground.api.picture import RECORDINGS
-from ground.api.source import Source
+from ground.api.source import Choice, Source
 from ground.scene import Scene
 from ground.serve.answers import Answer
 from ground.serve.library import Library, NotThereError
+from ground.serve.pyramid import Pyramid
 from ground.serve.requests import answered, number, open_wanted, read_target
 from ground.station.recording import open_recording
 from ground.viewer import layers
@@ -42,7 +44,7 @@ class Viewer:
     library: Library
     listing: Listing
     original: Scene | None = None
-    _views: OrderedDict[Any, View] = field(default_factory=OrderedDict)
+    _views: OrderedDict[Pyramid, View] = field(default_factory=OrderedDict)
     _lock: Lock = field(default_factory=Lock)
 
     @classmethod
@@ -89,7 +91,7 @@ class Viewer:
             return self._views[pyramid]
 
 
-def _source(path: Any, choice: Any) -> Source:
+def _source(path: Path, choice: Choice) -> Source:
     return Source.of([open_recording(path)], choice)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ground.api.source import Source
-from ground.api.windows import Windows
+from ground.api.windows import Window, Windows
 from ground.products.cube import band_names
 from ground.products.legend import LEGEND, NODATA, hidden
 from ground.scene import Scene
@@ -76,23 +76,22 @@ class View:
     @cached_property
     def samples(self) -> tuple[NDArray[Any], NDArray[Any] | None]:
         """Samples (bands, pixels) of a few tiles, and of the original at the same pixels."""
-        kept: dict[str, list[NDArray[Any]]] = {"image": [], "original": []}
+        images, originals = [], []
         for col, row in self.pyramid.spread:
-            parts = {name: self._tile(name, col, row) for name in ("image", "original")}
-            image, mask = parts["image"] or self.pyramid.tile(self.pyramid.last, col, row)
-            there = ~hidden(mask)
-            if parts["original"] is not None:
-                there &= parts["original"][1] != NODATA
-                kept["original"].append(parts["original"][0][:, there])
-            kept["image"].append(image[:, there])
-        image, *meant = (np.concatenate(part, axis=1) for part in kept.values() if part)
-        step = -(-image.shape[1] // _MOST_MATCHED) or 1
-        return image[:, ::step], meant[0][:, ::step] if meant else None
+            image, mask = self.pyramid.tile(self.pyramid.last, col, row)
+            there, meant = ~hidden(mask), self._of_original(col, row)
+            if meant is not None:
+                there &= meant[1] != NODATA
+                originals.append(meant[0][:, there])
+            images.append(image[:, there])
+        found, *more = (np.concatenate(part, axis=1) for part in (images, originals) if part)
+        step = -(-found.shape[1] // _MOST_MATCHED) or 1
+        return found[:, ::step], more[0][:, ::step] if more else None
 
-    def _tile(self, name: str, col: int, row: int) -> tuple[NDArray[Any], NDArray[np.uint8]] | None:
-        if name != "image" and name not in self.compared:
-            return None
-        return self.layer(name).tile(self.pyramid.last, col, row)
+    def _of_original(self, col: int, row: int) -> Window | None:
+        """Return a tile of the original at the last zoom; None without one."""
+        meant = self.compared.get("original")
+        return None if meant is None else meant.tile(meant.last, col, row)
 
     @cached_property
     def limits(self) -> dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]:
@@ -143,7 +142,7 @@ class View:
             )
         at = row % SIDE, col % SIDE
         image, mask = self.pyramid.tile(self.pyramid.last, col // SIDE, row // SIDE)
-        meant = self._tile("original", col // SIDE, row // SIDE)
+        meant = self._of_original(col // SIDE, row // SIDE)
         return {
             "row": row,
             "col": col,

@@ -58,6 +58,7 @@ def test_scenes_come_and_a_click_opens_one(page: Browser, looked: Looked) -> Non
     try:
         late.write_bytes((looked.folder / "pass.sky").read_bytes())
         page.wait("document.querySelectorAll('#scenes button').length === 5")
+        assert page.tell("document.activeElement.dataset.scene").startswith("pass.sky|8")
     finally:
         late.unlink()
     page.press("n")
