@@ -1,11 +1,12 @@
 """Command line of the benchmarks: demo, rd, bounded, sensors, ablation, reproduce, modulated,
-resources, link, stream, upsets, fuzz, cfdp, energy, probe, roofline, board-report."""
+resources, link, stream, upsets, fuzz, cfdp, ground, energy, probe, roofline, board-report."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 
 from benchmarks.ablation.command import add_ablation
+from benchmarks.archive.command import add_ground
 from benchmarks.boardreport.command import add_board_report
 from benchmarks.boards.command import add_probe, add_roofline
 from benchmarks.bounded.command import add_bounded
@@ -36,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     add_fuzz(commands)
     add_link(commands)
     add_cfdp(commands)
+    add_ground(commands)
     add_energy(commands)
     add_probe(commands)
     add_roofline(commands)

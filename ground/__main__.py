@@ -1,10 +1,11 @@
-"""Command line of the ground: encode, decode, convert, serve, view, watch, receive, ingest,
+"""Command line of the ground: encode, decode, convert, batch, serve, view, watch, receive, ingest,
 merge, missing, features, scene, fit, profile, train."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 
+from ground.commands.batch import add_batch_command
 from ground.commands.convert import add_convert_command
 from ground.commands.decode import add_decode_command
 from ground.commands.dump import add_features_command
@@ -30,6 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     add_quality_map_command(commands)
     add_decode_command(commands)
     add_convert_command(commands)
+    add_batch_command(commands)
     add_serve_command(commands)
     add_receive_commands(commands)
     add_ingest_command(commands)

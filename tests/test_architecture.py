@@ -79,10 +79,11 @@ ARROWS: dict[str, str] = {
     "ground.serve": "onboard scene products api",
     "ground.viewer": "onboard metrics scene station products decode api serve",
     "ground.watch": "onboard scene station products decode api serve",
+    "ground.batch": "onboard scene station products decode api",
     "ground.scenes": "onboard scene products",
     "ground.train": "onboard metrics scene scenes decode",
     "ground.commands": (
-        "onboard metrics scene station products decode api serve viewer watch scenes train"
+        "onboard metrics scene station products decode api serve viewer watch batch scenes train"
     ),
     "ground.__main__": "onboard commands",
     "export.files": "onboard",
@@ -103,14 +104,14 @@ ARROWS: dict[str, str] = {
     "benchmarks.ablation": "onboard ground codecs scenes quality",
     "benchmarks.link": "onboard ground codecs scenes machine",
     "benchmarks.cfdp": "onboard ground",
+    "benchmarks.archive": "onboard ground machine",
     "benchmarks.faults": "onboard ground export codecs scenes machine resources",
     "benchmarks.boards": "onboard ground codecs scenes files resources",
     "benchmarks.boardreport": "onboard codecs machine resources boards",
     "benchmarks.energy": "onboard ground codecs scenes files resources boards",
     "benchmarks.__main__": (
-        "onboard codecs quality bounded sensors ablation reproduce link cfdp faults resources "
-        "boards "
-        "boardreport energy"
+        "onboard codecs quality bounded sensors ablation reproduce link cfdp archive faults "
+        "resources boards boardreport energy"
     ),
 }
 """Wings that each wing may import, its own package's by their names there; so none imports upward.

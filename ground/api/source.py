@@ -1,6 +1,6 @@
 """Source: the encoding of a scene that is opened, out of all that recordings hold."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,15 +58,26 @@ class Source:
     choice: Choice
 
     @classmethod
-    def of(cls, recordings: Sequence[Bytes], choice: Choice) -> "Source":
+    def of(
+        cls,
+        recordings: Sequence[Bytes],
+        choice: Choice,
+        opened: Callable[[Path, bool], Decoder] | None = None,
+    ) -> "Source":
         """Find the encoding in recordings of one pass.
+
+        Args:
+            recordings: recordings of the pass.
+            choice: what is wanted of them.
+            opened: function that returns the decoder of a bundle's file, linear or not, in place
+                of a new one; not used with a spectral profile.
 
         Raises:
             UsageError: there are several scenes, and none was chosen.
             StreamError: there is none like the chosen one.
             BundleError: its bundle or spectral profile is not known, or damaged.
         """
-        tags = _tags(choice.bundle)
+        tags = known_tags(choice.bundle)
         runs = {bind(tag, choice.run) for tag in tags} if choice.run is not None else set()
         received = read_pass(recordings, None, tags | runs)
 
@@ -81,7 +92,10 @@ class Source:
             best = best_first(every, bundle_of, None, choice.max_pixels, profile=profile)
             found = [best[0].encoding]
         path = bundle_of(found[0])
-        decoder = Decoder(path, choice.threads, choice.linear, profile=profile)
+        if opened is not None and profile is None:
+            decoder = opened(path, choice.linear)
+        else:
+            decoder = Decoder(path, choice.threads, choice.linear, profile=profile)
         return cls(decoder, found[0], received.of(found[0]), choice)
 
     def origin(self, run: int | None, decoded: Decoded | None = None) -> Origin:
@@ -103,7 +117,7 @@ class Source:
         )
 
 
-def _tags(bundle: str | None) -> set[bytes]:
+def known_tags(bundle: str | None) -> set[bytes]:
     """Return the tag of the bundle that was chosen, or of all known ones."""
     if bundle is not None:
         return {bundles.load(bundle).tag}

@@ -4,7 +4,6 @@ import argparse
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from ground.commands.progress import progress_bar
 from ground.decode.decoder import Decoder, find_decoder
 from ground.decode.graph import for_model
 from ground.scene import Scene
@@ -14,7 +13,7 @@ from ground.train.lapped.trial import Trial, try_on
 from onboard import bundle as bundles
 from onboard.bundle import Bundle
 from onboard.codec.lapped.codec import LappedCodec
-from onboard.commands.commandline import Commands, add_json_option, print_result
+from onboard.commands.commandline import Commands, add_json_option, print_result, progress_bar
 from onboard.errors import BundleError, UsageError
 from onboard.outputs import open_whole, refuse_overwriting
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from ground import metrics
 from ground.commands.dump import reasons_of
 from ground.commands.options import bundle_path
-from ground.commands.progress import progress_bar
 from ground.decode.decoder import Decoded, Decoder
 from ground.decode.mask import Mask
 from ground.products import geotiff
@@ -23,6 +22,7 @@ from ground.products.stac import write_item
 from ground.scene import Scene
 from ground.station.recording import Pass
 from onboard.bundle import Bundle
+from onboard.commands.commandline import progress_bar
 from onboard.commands.options import given_profile
 from onboard.encoder.quality import BLOCKS
 from onboard.errors import UsageError

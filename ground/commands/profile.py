@@ -4,7 +4,6 @@ import argparse
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from ground.commands.progress import progress_bar
 from ground.products import geotiff
 from ground.scene import Scene
 from ground.train.profile.moments import PIXELS_A_BAND
@@ -12,7 +11,7 @@ from ground.train.profile.trial import BITS, Trial, learn
 from onboard import bundle as bundles
 from onboard.bundle.profiles import SUFFIX, pack_profile
 from onboard.codec.profile import LEAST_BANDS, MOST_BANDS
-from onboard.commands.commandline import Commands, add_json_option, print_result
+from onboard.commands.commandline import Commands, add_json_option, print_result, progress_bar
 from onboard.commands.rawinput import RawForm, add_raw_options
 from onboard.errors import BundleError, InputError, UsageError
 from onboard.image.files import read_npy

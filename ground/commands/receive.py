@@ -6,12 +6,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from ground.commands.progress import progress_bar
 from ground.station.delivery import Delivery
 from ground.station.live import Address, Receivers
 from ground.station.tally import Tally, tally_text
 from ground.station.udp import listen
-from onboard.commands.commandline import Commands, add_json_option, print_result, progress
+from onboard.commands.commandline import (
+    Commands,
+    add_json_option,
+    print_result,
+    progress,
+    progress_bar,
+)
 from onboard.commands.stop import Stop
 from onboard.errors import StreamError, UsageError
 from onboard.outputs import open_output, refuse_overwriting, telling_room

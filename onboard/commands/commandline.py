@@ -58,6 +58,24 @@ def progress(text: str) -> Iterator[Callable[[str], None]]:
         yield lambda _text: None
 
 
+@contextmanager
+def progress_bar(text: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Show what part of long work is done, on a terminal and where rich is installed.
+
+    Yields:
+        Function to call with what is done and of how much, None if nobody knows.
+    """
+    if not (sys.stderr.isatty() and find_spec("rich")):
+        yield lambda _done, _of: None
+        return
+    from rich.console import Console  # noqa: PLC0415 (not needed to fly)
+    from rich.progress import Progress  # noqa: PLC0415
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(text, total=None)
+        yield lambda done, of: bar.update(task, completed=done, total=of)
+
+
 def warn(path: object, remarks: Sequence[str]) -> None:
     """Say what there is to remark on an input, in one line on stderr."""
     if remarks:

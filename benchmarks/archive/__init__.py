@@ -1,0 +1,1 @@
+"""Archive: how `ground batch` scales with its workers."""

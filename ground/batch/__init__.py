@@ -1,0 +1,1 @@
+"""Batch: an archive of many scenes, decoded or encoded anew on a cluster of dask.distributed."""
