@@ -307,6 +307,7 @@ def exercise_quality(runs: Runs, program: Path, folder: Path) -> None:
         runs.run(program, [*begin, *mosaic.arguments, "--psnr", "60", *asked], mosaic.given)
     flat = np.zeros((4, 8, 8), np.uint16)
     run(program, flat, "--psnr", "9", "--psnr", "8")
+    run(program, flat, "--psnr", "9", "--nodata", "0")
     run(program, flat, "--psnr", "9", "--quality-block", "8")
     for text in ("", "x", "-1", "1e9", "nan", "30x", "0", "0.001", "65535.9", "200"):
         for option in ("--psnr", "--rmse"):
