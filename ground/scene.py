@@ -129,6 +129,24 @@ class Scene:
         x, dx, rx, y, ry, dy = self.transform
         return x, factor * dx, factor * rx, y, factor * ry, factor * dy
 
+    def part(self, image: Image, left: int = 0, top: int = 0, step: int = 1) -> "Scene":
+        """Return the scene of a part of this one.
+
+        Args:
+            image: pixels of the part.
+            left: its first column.
+            top: its first row.
+            step: pixels of this scene of a side of each of its pixels.
+        """
+        scaled = replace(self, image=image, transform=self._scaled(step))
+        if self.transform is None or scaled.transform is None:
+            return scaled
+        x, dx, rx, y, ry, dy = self.transform
+        moved = x + left * dx + top * rx, y + left * ry + top * dy
+        return replace(
+            scaled, transform=(moved[0], *scaled.transform[1:3], moved[1], *scaled.transform[4:])
+        )
+
     def header(self) -> SceneHeader:
         """Return the scene header of a stream that says what this scene says."""
         header = SceneHeader.of(

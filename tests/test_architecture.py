@@ -77,7 +77,7 @@ ARROWS: dict[str, str] = {
     "ground.metrics": "onboard",
     "ground.station": "onboard",
     "ground.products": "onboard scene",
-    "ground.decode": "onboard scene metrics",
+    "ground.decode": "onboard scene metrics station",
     "ground.chunks": "onboard decode",
     "ground.api": "onboard scene station products decode",
     "ground.serve": "onboard scene products api",

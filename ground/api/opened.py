@@ -1,6 +1,7 @@
 """Opened: a scene as a lazy xarray dataset, and one of bytes that is decoded at once."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,7 @@ from ground.api.source import Choice, Source
 from ground.api.windows import Windows
 from ground.products.cube import IMAGE, MASK, cube_of, origin_attributes
 from ground.station.kiss import is_kiss, unframe
-from ground.station.recording import open_recording
-from onboard.errors import InputError, UsageError
+from onboard.errors import InputError, StreamError, UsageError
 from onboard.image.tiles import DEFAULT_MAX_PIXELS
 
 Buffer = bytes | bytearray | memoryview
@@ -63,7 +63,7 @@ def _reopened(paths: Sequence[Path], choice: Choice) -> _Scene:
     Raises:
         InputError: the recordings are others now.
     """
-    windows = Windows.of(Source.of([open_recording(path) for path in paths], choice))
+    windows = Windows.of(Source.open(paths, choice))
     if windows is None:
         raise InputError(f"{paths[0]}: expected the recording that was opened, found another")
     return _Scene(paths, choice, windows)
@@ -77,6 +77,8 @@ def open_recordings(
     linear: bool = False,
     max_pixels: int = DEFAULT_MAX_PIXELS,
     profile: str | Path | None = None,
+    overview: int | None = None,
+    index: bool = False,
 ) -> Dataset:
     """Open a scene of recordings of a pass, packets or bare segments, as a lazy dataset.
 
@@ -94,10 +96,15 @@ def open_recordings(
         linear: leave the image as the bundle alone gives it, without the decoder graph.
         max_pixels: most pixels (rows x columns) that a scene may have.
         profile: spectral profile (.prof) of the scene; None takes the known one that it names.
+        overview: 2, 4, 8 or 16: all of it at that part of its size, decoded at once, from the
+            coarse layers alone.
+        index: keep an index beside the one recording, `RECORDING.idx`, by which it is opened
+            sooner the next time; one that is there and fits is used anyway.
 
     Raises:
         InputError: a file cannot be read.
-        UsageError: there are several scenes, and none was chosen.
+        UsageError: there are several scenes, and none was chosen; or there is no such overview, or
+            no index of such recordings.
         StreamError: nothing can be used.
         BundleError: the bundle, or the spectral profile, is not known, or damaged.
         LimitError: the scene is larger than `max_pixels`.
@@ -106,8 +113,10 @@ def open_recordings(
         raise UsageError("open: expected a recording, found none")
     choice = Choice(scene_id, run, bundle, linear, max_pixels, profile)
     files = [Path(path).absolute() for path in paths]
-    source = Source.of([open_recording(path) for path in files], choice)
+    source = Source.open(files, choice, index)
     windows = Windows.of(source)
+    if overview is not None:
+        return _overview(source, windows, overview)
     if windows is None:
         return _decoded(source)
     scene = _Scene(files, choice, windows)
@@ -117,6 +126,26 @@ def open_recordings(
     for part, name in enumerate((IMAGE, MASK)):
         array = indexing.LazilyIndexedArray(_Lazy(scene, part))
         cube[name] = Variable(cube[name].dims, array, cube[name].attrs)
+    return cube
+
+
+def _overview(source: Source, windows: Windows | None, step: int) -> Dataset:
+    """Decode an overview.
+
+    Raises:
+        StreamError: the size of the scene did not arrive.
+        UsageError: there is no such overview.
+    """
+    if windows is None:
+        raise StreamError("overview: expected a scene header and its height, which did not arrive")
+    found = windows.overview(step)
+    origin = replace(
+        source.origin(windows.header.run),
+        overview=step,
+        layers=found.layers,
+        linear=source.choice.linear or found.layers is not None,
+    )
+    cube: Dataset = cube_of(windows.unread().part(found.image, step=step), found.mask, origin)
     return cube
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,6 @@ from ground.api.source import Choice, Source
 from ground.api.windows import Window, Windows
 from ground.api.zarrs import open_zarr
 from ground.scene import Scene
-from ground.station.recording import open_recording
 from onboard.errors import UsageError
 
 ZARR = ".zarr"
@@ -32,11 +32,14 @@ class Picture:
         origin: key and text of what is known of what it was decoded from, see `Origin.tags`.
         read: function that returns image (bands, rows, cols) and mask (rows, cols) of some rows and
             columns, each from a first one to before a last one.
+        overview: function that returns all of it at 1/8 or 1/16 of its size from the coarse layers
+            of its tiles alone; None where there is none.
     """
 
     scene: Scene
     origin: Mapping[str, str]
     read: Callable[[slice, slice], Window]
+    overview: Callable[[int], Window] | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -77,7 +80,7 @@ def open_picture(path: Path, choice: Choice, array: str | None = None) -> Pictur
         return Picture(*open_zarr(path, array, choice.max_pixels))
     if array is not None:
         raise UsageError(f"{path}: expected a Zarr to take the array {array!r} of")
-    return picture_of(Source.of([open_recording(path)], choice))
+    return picture_of(Source.open([path], choice))
 
 
 def picture_of(source: Source) -> Picture:
@@ -85,7 +88,8 @@ def picture_of(source: Source) -> Picture:
     windows = Windows.of(source)
     if windows is not None:
         origin = source.origin(windows.header.run).tags(None)
-        return Picture(windows.unread(), origin, _lazily(windows))
+        overview = _overview(windows) if windows.is_layered else None
+        return Picture(windows.unread(), origin, _lazily(windows), overview)
     decoded = source.decoder.decode_segments(
         source.segments, source.encoding.scene_id, max_pixels=source.choice.max_pixels
     )
@@ -98,6 +102,15 @@ def _lazily(windows: Windows) -> Callable[[slice, slice], Window]:
         return windows.read(np.arange(rows.start, rows.stop), np.arange(cols.start, cols.stop))
 
     return read
+
+
+def _overview(windows: Windows) -> Callable[[int], Window]:
+    @cache
+    def overview(step: int) -> Window:
+        found = windows.overview(step)
+        return found.image, found.mask
+
+    return overview
 
 
 def _of(image: NDArray[Any], mask: NDArray[np.uint8]) -> Callable[[slice, slice], Window]:

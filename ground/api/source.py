@@ -3,15 +3,18 @@
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from mmap import mmap
 from pathlib import Path
 
 from ground.decode.choice import best_first
 from ground.decode.decoder import Decoded, Decoder, find_bundle
 from ground.products.origin import Origin
-from ground.station.recording import Bytes, read_pass
+from ground.station.index import Index, Indexed
+from ground.station.kept import keep, kept
+from ground.station.recording import Bytes, open_recording, read_pass
 from onboard import bundle as bundles
 from onboard.bundle.profiles import load_profile
-from onboard.errors import SkybookError
+from onboard.errors import SkybookError, UsageError
 from onboard.image.tiles import DEFAULT_MAX_PIXELS
 from onboard.link.binding import NO_RUN, Encoding, bind
 from onboard.link.resync import Damage
@@ -58,17 +61,47 @@ class Source:
     choice: Choice
 
     @classmethod
+    def open(cls, paths: Sequence[Path], choice: Choice, keep_index: bool = False) -> "Source":
+        """Find the encoding in recordings of one pass; one alone is read through an index.
+
+        Args:
+            paths: recordings.
+            choice: what the caller chooses.
+            keep_index: keep the index beside the recording; one that is there is used anyway.
+
+        Raises:
+            UsageError: there is no one index of several recordings, of KISS frames, or of packets
+                that are restored.
+            as `of`, and InputError: a file cannot be read.
+        """
+        recordings = [open_recording(path) for path in paths]
+        tags = _known(choice)
+        found = None
+        if len(recordings) == 1 and isinstance(recordings[0], mmap):
+            found = kept(paths[0], recordings[0], tags)
+            if found is None and keep_index and (found := Index.build(recordings[0], tags)):
+                keep(paths[0], found)
+        if keep_index and found is None:
+            raise UsageError(
+                "index: expected one recording with nothing to restore, and not in KISS frames; "
+                "`ground merge` makes one of several"
+            )
+        return cls.of(recordings, choice, index=found)
+
+    @classmethod
     def of(
         cls,
         recordings: Sequence[Bytes],
         choice: Choice,
         opened: Callable[[Path, bool], Decoder] | None = None,
+        index: Index | None = None,
     ) -> "Source":
         """Find the encoding in recordings of one pass.
 
         Args:
-            recordings: recordings of the pass.
-            choice: what is wanted of them.
+            recordings: recordings.
+            choice: what the caller chooses.
+            index: of the only recording, through which it is read.
             opened: function that returns the decoder of a bundle's file, linear or not, in place
                 of a new one; not used with a spectral profile.
 
@@ -78,17 +111,20 @@ class Source:
             BundleError: its bundle or spectral profile is not known, or damaged.
         """
         tags = known_tags(choice.bundle)
-        runs = {bind(tag, choice.run) for tag in tags} if choice.run is not None else set()
-        received = read_pass(recordings, None, tags | runs)
+        received = index.received() if index else read_pass(recordings, None, _known(choice))
+
+        def segments_of(encoding: Encoding) -> Sequence[Segment | Damage]:
+            return index.of(encoding) if index else received.of(encoding)
 
         def bundle_of(encoding: Encoding) -> Path:
             known = None if choice.bundle is None else bundles.find(choice.bundle)
-            return known or find_bundle(received.of(encoding))
+            heads = index.of(encoding).heads() if index else received.of(encoding)
+            return known or find_bundle(heads)
 
         profile = None if choice.profile is None else load_profile(Path(choice.profile))
         found = received.of_one_scene(choice.scene_id, choice.run, tags)
         if len(found) > 1:
-            every = {encoding: received.of(encoding) for encoding in found}
+            every = {encoding: segments_of(encoding) for encoding in found}
             best = best_first(every, bundle_of, None, choice.max_pixels, profile=profile)
             found = [best[0].encoding]
         path = bundle_of(found[0])
@@ -96,7 +132,19 @@ class Source:
             decoder = opened(path, choice.linear)
         else:
             decoder = Decoder(path, choice.threads, choice.linear, profile=profile)
-        return cls(decoder, found[0], received.of(found[0]), choice)
+        return cls(decoder, found[0], segments_of(found[0]), choice)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the segments that arrived."""
+        if isinstance(self.segments, Indexed):
+            return self.segments.size
+        return sum(segment.size for segment in self.segments if isinstance(segment, Segment))
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of the segments that were read so far."""
+        return self.segments.bytes_read if isinstance(self.segments, Indexed) else self.size
 
     def origin(self, run: int | None, decoded: Decoded | None = None) -> Origin:
         """Return what a dataset says of it and its run, and of what it was decoded to."""
@@ -109,12 +157,18 @@ class Source:
             bundle.model_hash.hex(),
             self.encoding.scene_id,
             run or NO_RUN,
-            sum(segment.size for segment in self.segments if isinstance(segment, Segment)),
+            self.size,
             None if decoded is None else decoded.complete,
             self.choice.linear,
             psnr,
             peak,
         )
+
+
+def _known(choice: Choice) -> set[bytes]:
+    """Return the bindings that are known whatever recordings tell."""
+    tags = known_tags(choice.bundle)
+    return tags if choice.run is None else tags | {bind(tag, choice.run) for tag in tags}
 
 
 def known_tags(bundle: str | None) -> set[bytes]:

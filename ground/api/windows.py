@@ -8,14 +8,21 @@ that are lost, which depends on all that arrived.
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ground.api.source import Source
+from ground.decode.lapped.overview import STEPS, Overviews
+from ground.decode.partial import states
 from ground.decode.reception import Reception
+from ground.products.overview import halved
 from ground.scene import Scene
+from ground.station.index import UNTOLD
+from onboard.codec.bound import is_within
+from onboard.codec.tile import ALL_NODATA
+from onboard.errors import UsageError
 from onboard.image.bayer import CELL
 from onboard.image.files import DTYPES
 from onboard.image.tiles import TileGrid
@@ -25,6 +32,22 @@ from onboard.link.segment import Kind, Segment
 
 Window = tuple[NDArray[Any], NDArray[np.uint8]]
 """Image (bands, rows, cols) and mask (rows, cols) of it."""
+
+
+class Overviewed(NamedTuple):
+    """A scene at a part of its size.
+
+    Attributes:
+        image: (bands, rows, cols).
+        mask: uint8 (rows, cols), of those layers.
+        layers: layers of tiles that it was made of; None where they were decoded whole.
+    """
+
+    image: NDArray[Any]
+    mask: NDArray[np.uint8]
+    layers: int | None
+
+
 _KEPT = 4
 """Windows that are kept, so that image and mask of one are decoded once."""
 _FILLED = 2
@@ -40,12 +63,14 @@ class Windows:
         reception: what arrived, sorted to its tiles.
         header: scene header, the height filled in.
         grid: tiles of the scene.
+        states: first byte of layer 0 of each tile, `UNTOLD` where it did not arrive.
     """
 
     source: Source
     reception: Reception
     header: SceneHeader
     grid: TileGrid
+    states: NDArray[np.uint8]
     _lock: Lock = field(default_factory=Lock)
 
     @classmethod
@@ -64,7 +89,8 @@ class Windows:
         grid = reception.grid(None, source.choice.max_pixels)
         if not (reception.header.height or reception.end):
             return None
-        return cls(source, reception, replace(reception.header, height=grid.height), grid)
+        header = replace(reception.header, height=grid.height)
+        return cls(source, reception, header, grid, states(reception, grid.count))
 
     @property
     def cell(self) -> int:
@@ -94,15 +120,14 @@ class Windows:
         """Tiles around a window that its pixels depend on."""
         halo = -(-self.source.decoder.network.halo // self.grid.tile)
         # What stands in for a tile without data depends on those around it.
-        return 2 * halo if self.reception.empty(self.grid) else halo
+        return 2 * halo if (self.states == ALL_NODATA).any() else halo
 
     @cached_property
     def _lost(self) -> NDArray[np.bool_]:
         """Where nothing of a tile can be shown, (rows, across) of tiles."""
-        lost = np.ones((self.grid.rows, self.grid.groups, self.grid.across), np.bool_)
-        for index in range(self.grid.count):
-            lost.flat[index] = all(s.layer for s in self.reception.arrived(index))
-        return np.asarray(lost.any(axis=1))
+        lost = self.states == UNTOLD
+        by_place = lost.reshape(self.grid.rows, self.grid.groups, self.grid.across)
+        return np.asarray(by_place.any(axis=1))
 
     def _wide(self, rows: range, cols: range) -> tuple[range, range]:
         """Return the tiles that are decoded for some: also those that fill in what is lost."""
@@ -162,6 +187,51 @@ class Windows:
             for own, wide in ((rows, down), (cols, across))
         )
         return decoded.scene.image[:, *here], decoded.mask[here]
+
+    def overview(self, step: int) -> Overviewed:
+        """Return all of the scene at a part of its size.
+
+        Args:
+            step: pixels of a side of what becomes one: 2, 4, 8 or 16.
+
+        Raises:
+            UsageError: it is another number, or the scene is a Bayer mosaic.
+        """
+        if step not in STEPS:
+            raise UsageError(f"overview: expected one of {STEPS}, found {step}")
+        if self.header.bayer:
+            raise UsageError("overview: expected no Bayer mosaic, each of whose pixels is a colour")
+        makes = self._overviews
+        if makes is None or self.grid.tile % step:
+            return self._averaged(step)
+        return Overviewed(*makes.of(self.reception, self.grid, self.header, step))
+
+    @property
+    def is_layered(self) -> bool:
+        """Whether overviews are made of coarse layers."""
+        return self._overviews is not None
+
+    @cached_property
+    def _overviews(self) -> Overviews | None:
+        """What makes overviews of coarse layers; None where tiles have none, or are bounded."""
+        told = set(self.states[self.states != UNTOLD].tolist())
+        if any(map(is_within, told)):
+            return None
+        return self.source.decoder.overviews(self.reception.bundle, self.header)
+
+    def _averaged(self, step: int) -> Overviewed:
+        """Decode all of the scene and average it, some rows of tiles at a time."""
+        images, masks = [], []
+        rows, cols = self.shape[1:]
+        at_once = step * self.grid.tile
+        for first in range(0, rows, at_once):
+            here = np.arange(first, min(first + at_once, rows))
+            image, mask = self.read(here, np.arange(cols))
+            for _ in range(step.bit_length() - 1):
+                image, mask = halved(image, mask, self.header.nodata)
+            images.append(image)
+            masks.append(mask)
+        return Overviewed(np.concatenate(images, axis=1), np.concatenate(masks), None)
 
     def _scene(self, header: SceneHeader) -> Segment:
         """Return the segment of a scene header."""

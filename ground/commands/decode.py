@@ -15,6 +15,7 @@ from ground.commands.options import (
     given_bindings,
     given_models,
 )
+from ground.commands.part import add_part_options, asks_for_part, write_part
 from ground.decode.choice import Candidate, best_first
 from ground.decode.dump import KEYS
 from ground.products.kinds import product_of
@@ -35,6 +36,8 @@ _EXAMPLES = """\
 examples:
   python -m ground decode scene.sky -o scene.tif --quicklook scene.png
   python -m ground decode scene.sky -o scene.zarr --stac
+  python -m ground decode scene.sky -o corner.tif --window 0,0,512,512 --index
+  python -m ground decode scene.sky -o small.tif --overview 16
   python -m ground decode station1.pkt station2.pkt late.pkt --scene-id 7 -o scene.tif
   python -m ground decode scene.sky --dump symbols.npz"""
 
@@ -80,6 +83,7 @@ def add_decode_command(commands: Commands) -> None:
         help="decode each scene, to OUTPUT-ID.tif (NPZ-ID.npz); where one has several encodings, "
         "each of them, to OUTPUT-ID-RUN.tif",
     )
+    add_part_options(decode)
     decode.add_argument("--threads", type=int, default=2, help="tiles decoded at once (default 2)")
     decode.add_argument("--original", type=Path, help="GeoTIFF to compare with")
     decode.add_argument("--quicklook", type=Path, help="PNG to write")
@@ -100,6 +104,10 @@ def _decode(arguments: argparse.Namespace) -> int:
     _refuse_overwriting(arguments, images, {"--dump": arguments.dump})
     _check_suffix("--dump", arguments.dump, ".npz")
     _check_suffix("--quicklook", arguments.quicklook, ".png")
+    if asks_for_part(arguments):
+        result, text, reasons = write_part(arguments)
+        print_result(result, text, arguments.json)
+        return _exit_code(reasons)
     if arguments.all_scenes and (arguments.original or arguments.quicklook or arguments.rgb):
         raise UsageError("--all-scenes: expected neither --original, --quicklook nor --rgb")
     if arguments.all_scenes and arguments.scene_id is not None:

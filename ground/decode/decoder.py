@@ -4,14 +4,17 @@ from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ground.decode.graph import FloatSession, Unrefined, open_float_session
 from ground.decode.kinds import rebuilder_of
+from ground.decode.lapped.overview import Overviews
+from ground.decode.lapped.rebuild import LappedRebuilder
 from ground.decode.mask import is_whole
-from ground.decode.rebuilder import Network, Product
+from ground.decode.rebuilder import Network, Product, Rebuilder
 from ground.decode.reception import Reception
 from ground.scene import Scene
 from onboard.bundle import Bundle, known, load
@@ -187,6 +190,24 @@ class Decoder:
             return self.network
         return Network(Unrefined(), 0, self.network.threads)
 
+    def _rebuilder(self, bundle: Bundle, header: SceneHeader, bounded: bool) -> Rebuilder[Any]:
+        """Return what rebuilds scenes of a bundle."""
+        form = *self._form(bundle), header.bayer is not None, bounded
+        if form not in self._rebuilders:
+            rebuilder = rebuilder_of(bundle, bounded, self._exact)
+            self._rebuilders[form] = rebuilder.for_mosaic() if header.bayer else rebuilder
+        return self._rebuilders[form]
+
+    def overviews(self, bundle: Bundle, header: SceneHeader) -> Overviews | None:
+        """Return what makes overviews of scenes from their coarse layers; None if nothing does.
+
+        Args:
+            bundle: bundle with the codec for such scenes.
+            header: header of the scene.
+        """
+        rebuilder = self._rebuilder(bundle, header, False)
+        return rebuilder.overviews() if isinstance(rebuilder, LappedRebuilder) else None
+
     def decode(
         self,
         stream: Buffer,
@@ -244,11 +265,7 @@ class Decoder:
         image = np.zeros((bundle.bands, grid.height, grid.width), dtype)
         mask = np.zeros(image.shape[1:], np.uint8)
         product = Product(image, mask, header, grid)
-        form = *self._form(bundle), header.bayer is not None, reception.is_bounded
-        if form not in self._rebuilders:
-            rebuilder = rebuilder_of(bundle, reception.is_bounded, self._exact)
-            self._rebuilders[form] = rebuilder.for_mosaic() if header.bayer else rebuilder
-        rebuilder = self._rebuilders[form]
+        rebuilder = self._rebuilder(bundle, header, reception.is_bounded)
         network = self._network(bundle, header, reception.is_bounded)
         rebuilder.rebuild(reception, product, network, report)
         scene = Scene.of(image, header)

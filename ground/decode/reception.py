@@ -1,12 +1,13 @@
 """Reception: what of one scene has arrived, whatever the order, the gaps and the damage."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from ground.decode.tile import AnySide, FrontEnd, TileReception
+from ground.station.index import Indexed
 from onboard.bundle import Bundle
 from onboard.bundle.profiles import profile_of
 from onboard.codec.bound import in_two_parts, is_within
@@ -30,17 +31,17 @@ class Reception:
     """The segments of one encoding, collected; those of no other are ever used beside them.
 
     Attributes:
-        bundle: bundle that the stream must name; with the codec for such scenes, once a scene
-            header has arrived or a grid was asked for.
+        bundle: bundle that the stream must name; with the codec for such scenes, once a header has
+            arrived or a grid was asked for.
         scene_id: scene wanted; None takes that of the first intact segment.
         run: run wanted; None takes that of the first intact segment of the scene.
         profile: spectral profile of the scene; None takes the known one that its header names.
-        header: scene header, None until it has arrived.
-        end: end of the scene, None until it has arrived.
+        header, end: scene header and end of the scene, None until they have arrived.
         counts: segments by what became of them: 'used', 'damaged', 'other scene', 'other run',
             'other model'.
         height_known: whether the height of `grid` was told, not guessed from the tiles that came.
         problems: first few reasons why segments were not used.
+        tiles: tile and mask segments by tile, in the order of their arrival.
     """
 
     bundle: Bundle
@@ -52,7 +53,7 @@ class Reception:
     height_known: bool = True
     counts: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
-    _tiles: dict[int, list[Segment]] = field(default_factory=dict)
+    tiles: MutableMapping[int, list[Segment]] = field(default_factory=dict)
     _told: dict[bytes, int] = field(default_factory=dict)
 
     def add_all(self, segments: Iterable[Segment | Damage]) -> None:
@@ -63,6 +64,8 @@ class Reception:
             BundleError: its spectral profile is not at hand.
             StreamError: there is no intact segment at all.
         """
+        if isinstance(segments, Indexed):
+            self.tiles, segments = segments.tiles(), segments.heads()
         segments = list(segments)
         self._hear_runs(segment for segment in segments if isinstance(segment, Segment))
         for segment in segments:
@@ -126,7 +129,7 @@ class Reception:
 
     def _use(self, segment: Segment) -> None:
         if segment.kind in (Kind.TILE, Kind.MASK):
-            self._tiles.setdefault(segment.tile, []).append(segment)
+            self.tiles.setdefault(segment.tile, []).append(segment)
             return
         if segment.tile or segment.layer or segment.first or segment.edge:
             raise StreamError("scene or end segment: tile, layer, first or edge is set")
@@ -191,8 +194,8 @@ class Reception:
                 f"scene: {width} x {height} pixels, the limit is {max_pixels} (--max-pixels)"
             )
         grid = TileGrid(width, height, self.bundle.tile, self.bundle.codec.groups)
-        for index in [i for i in self._tiles if i >= grid.count]:
-            for _ in self._tiles.pop(index):
+        for index in [i for i in self.tiles if i >= grid.count]:
+            for _ in self.tiles.pop(index):
                 self.refuse(f"tile {index}: the scene has {grid.count} tiles")
         return grid
 
@@ -204,11 +207,11 @@ class Reception:
             return self.header.height
         if self.end:
             return self.end.height
-        if not self._tiles:
+        if not self.tiles:
             raise StreamError("stream: height unknown: no header, end or tile arrived")
-        last = max(self._tiles)
+        last = max(self.tiles)
         row = last // (self.bundle.codec.groups * -(-width // self.bundle.tile))
-        rows = next((s.edge[0] for s in self._tiles[last] if s.edge), self.bundle.tile)
+        rows = next((s.edge[0] for s in self.tiles[last] if s.edge), self.bundle.tile)
         # Only a tile that is cut below is surely in the last row of the scene.
         self.height_known = rows < self.bundle.tile
         return row * self.bundle.tile + rows
@@ -221,7 +224,7 @@ class Reception:
 
     def bounded(self) -> set[int]:
         """Return the tiles of which it has arrived that they are coded within a bound."""
-        return {index for index in self._tiles if self.says_bounded(index)}
+        return {index for index in self.tiles if self.says_bounded(index)}
 
     def says_bounded(self, index: int) -> bool:
         """Return whether it has arrived of a tile that it is coded within a bound."""
@@ -262,15 +265,15 @@ class Reception:
 
     def _first_layers(self, grid: TileGrid | None = None) -> Iterator[tuple[int, bytes]]:
         """Yield tile and body of each segment, of the grid if told, that begins with layer 0."""
-        for index in sorted(self._tiles):
-            for segment in self._tiles[index]:
+        for index in sorted(self.tiles):
+            for segment in self.tiles[index]:
                 inside = grid is None or index < grid.count
                 if segment.kind == Kind.TILE and segment.layer == 0 and inside:
                     yield index, segment.body
 
     def arrived(self, index: int) -> list[Segment]:
-        """Return the tile and mask segments of a tile, in the order of their arrival."""
-        return self._tiles.get(index, [])
+        """Return the segments of a tile."""
+        return self.tiles.get(index, [])
 
     def fill(self, tile: Tile, grid: TileGrid, index: int) -> Tile:
         """Place in a tile what has arrived of it; a segment that does not fit counts as damaged.
@@ -278,9 +281,9 @@ class Reception:
         Of segments that contradict each other the first to arrive is believed.
         """
         edge = None if tile.rows == tile.cols == grid.tile else (tile.rows, tile.cols)
-        own = self._tiles.get(index, [])
+        own = self.tiles.get(index, [])
         if (first := grid.first(index)) != index:  # the first group of bands tells the nodata
-            masks = (s for s in self._tiles.get(first, ()) if s.kind == Kind.MASK)
+            masks = (s for s in self.tiles.get(first, ()) if s.kind == Kind.MASK)
             own = [*own, *(replace(segment, tile=index) for segment in masks)]
         for segment in sorted(own, key=lambda s: s.kind):
             try:

@@ -29,6 +29,9 @@ class Origin:
         linear: whether no decoder network refined it.
         expected_psnr: expected PSNR in dB; None where nothing tells it.
         peak: peak of that PSNR.
+        window: first column and row of the scene, and those after the last, that it is a part of.
+        overview: pixels of the scene of a side of each of its pixels.
+        layers: layers of tiles that it was made of, from the coarsest on; None for all.
     """
 
     bundle: str
@@ -40,6 +43,9 @@ class Origin:
     linear: bool = False
     expected_psnr: float | None = None
     peak: int | None = None
+    window: tuple[int, int, int, int] | None = None
+    overview: int = 1
+    layers: int | None = None
 
     def tags(self, mask: NDArray[np.uint8] | None) -> dict[str, str]:
         """Return key and text of each thing that is known, and the shares of the mask in percent.
@@ -60,6 +66,12 @@ class Origin:
         if self.expected_psnr is not None:
             found["EXPECTED_PSNR_DB"] = f"{self.expected_psnr:.2f}"
             found["EXPECTED_PSNR_PEAK"] = str(self.peak)
+        if self.window is not None:
+            found["WINDOW"] = ",".join(map(str, self.window))
+        if self.overview > 1:
+            found["OVERVIEW"] = f"1/{self.overview}"
+        if self.layers is not None:
+            found["LAYERS"] = str(self.layers)
         if mask is not None:
             found |= shares(counts_of(mask))
         return {PREFIX + key: text for key, text in found.items()}

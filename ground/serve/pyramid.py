@@ -20,6 +20,8 @@ from onboard.errors import UsageError
 
 SIDE = 256
 """Rows and columns of a tile; those at the right and lower border have fewer."""
+_OF_OVERVIEWS = (3, 4)
+"""Zooms from the last one on of which a stream has an overview: 1/8, 1/16."""
 _PERCENTILES = (2, 98)
 _LOOKED_AT = 3
 """Tiles along each side of which the stretch is told."""
@@ -94,8 +96,15 @@ class Pyramid:
             return self._cache.get((self, zoom, col, row), lambda: self._made(zoom, col, row))
 
     def _made(self, zoom: int, col: int, row: int) -> Window:
-        """Read a tile, all pixels under it at once; a coarser one is made of four finer ones."""
+        """Read a tile, all pixels under it at once; a coarser one is made of four finer ones.
+
+        Where a stream has an overview of its coarse layers, it is cut out of that.
+        """
         times = self.last - zoom
+        if self.picture.overview is not None and times in _OF_OVERVIEWS:
+            image, mask = self.picture.overview(1 << times)
+            here = tuple(slice(at * SIDE, (at + 1) * SIDE) for at in (row, col))
+            return image[:, *here], mask[here]
         if SIDE << times <= max(SIDE, self.picture.side // 2):
             image, mask = self.picture.read(*self._under(times, col, row))
             for _ in range(times):

@@ -18,11 +18,13 @@ from ground.decode.lapped.dump import dump_symbols
 from ground.decode.lapped.errorguess import ErrorGuess
 from ground.decode.lapped.features import FeatureReader
 from ground.decode.lapped.lanes import LaneTile, alike, complete_layers, read_lanes
+from ground.decode.lapped.overview import Overviews
 from ground.decode.lapped.refinement import refine
+from ground.decode.lapped.samples import samples_of
 from ground.decode.lapped.standins import StandIns
 from ground.decode.lapped.tiles import linear_tiles
 from ground.decode.mask import Mask, of_tile, open_below, with_halo
-from ground.decode.nodata import keep_off_nodata, restore_nodata
+from ground.decode.nodata import restore_nodata
 from ground.decode.rebuilder import Network, Product
 from ground.decode.reception import Reception
 from ground.decode.vectors import Vectors
@@ -35,14 +37,11 @@ from onboard.codec.lapped.read.layers import LayerReader
 from onboard.codec.tile import EMPTY
 from onboard.errors import UsageError
 from onboard.image.tiles import TileGrid
-from onboard.link.header import SceneHeader
 
 _BAND_ROWS = 16
 _FINEST = 0.5
 """DN; the finest step."""
 _TILES_AT_ONCE = 256
-_PROFILE_ROWS = 16
-"""Rows of pixels that become bands at once."""
 
 
 class LappedRebuilder:
@@ -87,6 +86,12 @@ class LappedRebuilder:
     def refines(self) -> bool:
         """Whether the network only refines an image: it does."""
         return True
+
+    def overviews(self) -> Overviews | None:
+        """Return what makes overviews from coarse layers: not of mosaics."""
+        if self._coder.front_end.aligned:
+            return None
+        return Overviews(self._reader, self._profile)
 
     def tile(self, reception: Reception, grid: TileGrid, index: int) -> LaneTile | BoundedTile:
         """Return what arrived of a tile of the grid, as far as it makes sense."""
@@ -154,7 +159,7 @@ class LappedRebuilder:
                 refined *= np.float32(2.0**-self._coder.front_end.fraction)
                 bands = len(product.image)
                 found = refined[:bands, : len(inner), : grid.width]
-                product.image[:, here] = self._samples(found, product)
+                product.image[:, here] = samples_of(found, product.header, self._profile)
                 mask = with_halo(canvas.mask, network.halo)
                 if stop == grid.rows and not reception.height_known:
                     open_below(mask, network.halo)
@@ -164,18 +169,6 @@ class LappedRebuilder:
                         _put_exact(product, index, exact)
                     restore_nodata(tiles[index], product, index)
                 report(stop * grid.columns, grid.count)
-
-    def _samples(self, found: NDArray[np.float32], product: Product) -> NDArray[Any]:
-        """Return the samples (bands, rows, cols) of bands or components in DN."""
-        dtype = product.image.dtype
-        if self._profile is None:
-            return _rounded(found, product.header, dtype)
-        samples = np.empty(found.shape, dtype)
-        for first in range(0, found.shape[1], _PROFILE_ROWS):
-            rows = slice(first, first + _PROFILE_ROWS)
-            bands = self._profile.samples(found[:, rows])
-            samples[:, rows] = _rounded(bands, product.header, dtype)
-        return samples
 
     def _canvas(
         self, reception: Reception, product: Product, rows: range, stand_ins: StandIns
@@ -261,16 +254,6 @@ class LappedRebuilder:
             step = tiles[index].steps * found.points.plain_share
             value = of_tile(whole, layers, LATTICES)
             canvas.put(index, Patch(inside, step, whole / layers, value))
-
-
-def _rounded(
-    refined: NDArray[np.float32] | NDArray[np.float64], header: SceneHeader, dtype: np.dtype[Any]
-) -> NDArray[Any]:
-    """Return samples, none of which has the value of nodata."""
-    low, high = header.sample_range
-    np.rint(refined, out=refined)
-    np.clip(refined, low, high, out=refined)
-    return keep_off_nodata(refined.astype(dtype), header)
 
 
 def _put_exact(product: Product, index: int, found: Mapping[int, Exact]) -> None:

@@ -92,26 +92,35 @@ def settled(numbers: Real) -> Real:
     return numbers
 
 
-def synthesise(transform: LappedTransform, latents: Real) -> Real:
-    """Return planes (n, 8 rows, 8 cols) of latents (n, rows, cols, 64), mirrored at the border."""
-    count, rows, cols, _ = latents.shape
-    kind = latents.dtype
-    wide = np.empty((count, rows + 2, cols + 2, FREQUENCIES), kind)
+def synthesise(transform: LappedTransform, latents: Real, step: int = 1) -> Real:
+    """Return planes (n, 8 rows, 8 cols) of latents (n, rows, cols, 64), mirrored at the border.
+
+    Args:
+        transform: filters.
+        latents: of 64 frequencies, or of the first ones alone.
+        step: 1, 2 or 4: planes are the means of squares of so many pixels on a side.
+    """
+    count, rows, cols, depth = latents.shape
+    kind, block = latents.dtype, BLOCK // step
+    row_sign, col_sign = _ROW_SIGN[:depth], _COL_SIGN[:depth]
+    wide = np.empty((count, rows + 2, cols + 2, depth), kind)
     wide[:, 1:-1, 1:-1] = latents
-    wide[:, 0, 1:-1], wide[:, -1, 1:-1] = latents[:, 0] * _ROW_SIGN, latents[:, -1] * _ROW_SIGN
-    wide[:, :, 0], wide[:, :, -1] = wide[:, :, 1] * _COL_SIGN, wide[:, :, -2] * _COL_SIGN
+    wide[:, 0, 1:-1], wide[:, -1, 1:-1] = latents[:, 0] * row_sign, latents[:, -1] * row_sign
+    wide[:, :, 0], wide[:, :, -1] = wide[:, :, 1] * col_sign, wide[:, :, -2] * col_sign
     # Blocks between the middles of positions: each takes a quarter of four filters.
-    around = np.empty((count, rows + 1, cols + 1, 2, 2, FREQUENCIES), kind)
+    around = np.empty((count, rows + 1, cols + 1, 2, 2, depth), kind)
     for row, col in product(range(2), repeat=2):
         around[..., row, col, :] = wide[:, row : row + rows + 1, col : col + cols + 1]
-    filters = transform.synthesis.reshape(FREQUENCIES, 2, BLOCK, 2, BLOCK)[:, ::-1, :, ::-1]
-    quarters = filters.transpose(1, 3, 0, 2, 4).reshape(-1, FREQUENCIES).astype(kind)
+    taps = transform.synthesis[:depth].reshape(depth, 2 * block, step, 2 * block, step)
+    means = taps.astype(kind).mean(axis=(2, 4)) if step > 1 else taps
+    filters = means.reshape(depth, 2, block, 2, block)[:, ::-1, :, ::-1]
+    quarters = filters.transpose(1, 3, 0, 2, 4).reshape(-1, block**2).astype(kind)
     quarters /= SYNTHESIS_UNIT
     blocks = (around.reshape(-1, len(quarters)) @ quarters).reshape(
-        count, rows + 1, cols + 1, BLOCK, BLOCK
+        count, rows + 1, cols + 1, block, block
     )
-    planes = blocks.transpose(0, 1, 3, 2, 4).reshape(count, (rows + 1) * BLOCK, -1)
-    half = BLOCK // 2
+    planes = blocks.transpose(0, 1, 3, 2, 4).reshape(count, (rows + 1) * block, -1)
+    half = block // 2
     inner: Real = planes[:, half:-half, half:-half]
     return inner
 

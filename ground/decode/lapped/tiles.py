@@ -15,6 +15,7 @@ from ground.decode.lapped.synthesis import (
     linear_bands,
     reconstruct,
 )
+from onboard.codec.lapped.context import LATTICES
 from onboard.codec.lapped.frontends.frontend import LappedSide
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.read.layers import Read
@@ -34,11 +35,11 @@ def linear_tiles(
     """
     steps = np.array([side.step for side in sides])
     kind = np.float64 if exact else np.float32
-    each = _steps(coder, found, steps)
+    each = steps_of(coder, found, steps)
     if exact:
         each = np.rint(each * STEP_GRID) / STEP_GRID
     tiles = LinearTiles(
-        _values(coder, found).astype(kind, copy=False),
+        values_of(coder, found).astype(kind, copy=False),
         each.astype(kind),
         np.array([side.angles for side in sides], np.uint8),
         np.array([side.means for side in sides], np.int64),
@@ -57,18 +58,23 @@ def linear_tiles(
         yield from bands
 
 
-def _steps(coder: LappedModel, found: Read, steps: NDArray[np.float64]) -> NDArray[np.float64]:
+def steps_of(coder: LappedModel, found: Read, steps: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the step of each symbol, as `LinearTiles` has it, from those of tiles in DN."""
     of_dc = steps[:, None, None, None]
     if found.coarser is None:
         return of_dc
-    is_dc = np.arange(coder.contexts.cuts[-1]) < coder.bands
+    is_dc = np.arange(_channels(coder, found)) < coder.bands
     return np.where(is_dc, of_dc, of_dc * 2.0 ** (found.coarser[..., None] / SUB_STEPS))
 
 
-def _values(coder: LappedModel, found: Read) -> NDArray[np.float32]:
-    """Return what symbols stand for, in steps, (tiles, rows, cols, channels)."""
-    values = np.zeros((*found.state.shape, coder.contexts.cuts[-1]), np.float32)
+def _channels(coder: LappedModel, found: Read) -> int:
+    """Return the channels of the layers that were read."""
+    return coder.contexts.cuts[max(len(found.layers) - LATTICES, 0)]
+
+
+def values_of(coder: LappedModel, found: Read) -> NDArray[np.float32]:
+    """Return what symbols stand for, in steps, (tiles, rows, cols, channels): of layers read."""
+    values = np.zeros((*found.state.shape, _channels(coder, found)), np.float32)
     for number, layer in enumerate(found.layers, 1):
         mean = np.asarray(layer.mean, np.float32) * np.float32(found.points.in_steps)
         value = reconstruct(coder.quantisation, layer.residual, layer.rows, mean)

@@ -75,6 +75,7 @@ class Read:
         arrivals: which symbols of each layer arrived.
         coarser: by how many codes the AC of each position is coarser than its tile; None if no
             tile has a field.
+        beyond: lanes that were read on beyond their end.
     """
 
     layers: list[LayerRead]
@@ -84,6 +85,7 @@ class Read:
     points: Points
     arrivals: Sequence[Arrival] = ()
     coarser: Coarser | None = None
+    beyond: Sequence[Lane] = ()
 
 
 @dataclass(frozen=True)
@@ -171,7 +173,9 @@ class LayerReader:
             tile, layer = lanes[number].tile, lanes[number].layer
             complete[tile] = min(complete[tile], layer - 1)
         refused = [lanes[number] for number in wrong]
-        return Read(layers, state, complete, refused, points, arrivals, coarser)
+        over = np.flatnonzero(reading.reader.beyond()).tolist()
+        beyond = [lanes[number] for number in over]
+        return Read(layers, state, complete, refused, points, arrivals, coarser, beyond)
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,10 @@ class Reader:
         found = (self._state == START) & (self._next == self._stop)
         return np.asarray(found & ~self._odd, np.bool_)
 
+    def beyond(self) -> NDArray[np.bool_]:
+        """Say of each lane whether it was read on beyond its last word."""
+        return self._next > self._stop
+
     def raw(self, lanes: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
         """Take a number of 0..12 equally likely bits from some lanes."""
         state, following = self._state[lanes], self._next[lanes]
