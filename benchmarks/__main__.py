@@ -1,5 +1,6 @@
 """Command line of the benchmarks: demo, rd, bounded, sensors, ablation, reproduce, modulated,
-resources, link, stream, upsets, fuzz, cfdp, ground, energy, probe, roofline, board-report."""
+resources, parts, link, stream, upsets, fuzz, cfdp, ground, energy, probe, roofline,
+board-report."""
 
 import argparse
 import sys
@@ -15,6 +16,7 @@ from benchmarks.codecs.modulated.command import add_modulated
 from benchmarks.energy.command import add_energy
 from benchmarks.faults.command import add_fuzz, add_upsets
 from benchmarks.link.command import add_link
+from benchmarks.parts.command import add_parts
 from benchmarks.quality.command import add_demo_and_rd
 from benchmarks.reproduce.command import add_reproduce
 from benchmarks.resources.command import add_resources, add_stream
@@ -31,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     add_reproduce(commands)
     add_modulated(commands)
     add_resources(commands)
+    add_parts(commands)
     add_board_report(commands)
     add_stream(commands)
     add_upsets(commands)

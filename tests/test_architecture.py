@@ -104,6 +104,7 @@ ARROWS: dict[str, str] = {
     "benchmarks.quality": "onboard ground codecs scenes",
     "benchmarks.bounded": "onboard ground codecs",
     "benchmarks.sensors": "onboard ground codecs machine quality",
+    "benchmarks.parts": "onboard ground machine",
     "benchmarks.reproduce": "onboard ground codecs machine quality resources",
     "benchmarks.ablation": "onboard ground codecs scenes quality",
     "benchmarks.link": "onboard ground codecs scenes machine",
@@ -114,7 +115,7 @@ ARROWS: dict[str, str] = {
     "benchmarks.boardreport": "onboard codecs machine resources boards",
     "benchmarks.energy": "onboard ground codecs scenes files resources boards",
     "benchmarks.__main__": (
-        "onboard codecs quality bounded sensors ablation reproduce link cfdp archive faults "
+        "onboard codecs quality bounded sensors ablation reproduce parts link cfdp archive faults "
         "resources boards boardreport energy"
     ),
 }

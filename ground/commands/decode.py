@@ -70,6 +70,11 @@ def add_decode_command(commands: Commands) -> None:
         "SPEC.md, section 12 (coder rans)",
     )
     decode.add_argument(
+        "--quality",
+        choices=("fast", "standard"),
+        help="grade of the image: fast is --linear; standard, the decoder graph, is the default",
+    )
+    decode.add_argument(
         "--dump",
         type=Path,
         metavar="NPZ",
@@ -99,6 +104,9 @@ def add_decode_command(commands: Commands) -> None:
 
 
 def _decode(arguments: argparse.Namespace) -> int:
+    if arguments.linear and arguments.quality == "standard":
+        raise UsageError("--linear: expected no --quality standard")
+    arguments.linear |= arguments.quality == "fast"
     _check_outputs(arguments)
     images = {"-o": arguments.output, "--rgb": arguments.rgb}
     _refuse_overwriting(arguments, images, {"--dump": arguments.dump})

@@ -39,7 +39,7 @@ RECORD = np.dtype(
 )
 """Of a segment. `body`: bytes before what it carries; `rows`, `cols`: its edge, 0 without one;
 `state`: first byte of layer 0."""
-_BEGINNING = ("offset", "size", "body", "tile", "rows", "cols")
+_TOLD = ("layer", "kind", "state", "offset", "size", "body", "tile", "rows", "cols")
 _MOST_ENCODINGS = 1 << 16
 
 
@@ -211,10 +211,8 @@ class IndexedTiles(MutableMapping[int, list[Segment]]):
             )
         )
         self._numbers = here
-        self._columns = {
-            name: source.records[name][here].tolist()
-            for name in ("layer", "kind", "state", *_BEGINNING)
-        }
+        columns = (source.records[name][here].tolist() for name in _TOLD)
+        self._told: list[tuple[int, ...]] = list(zip(*columns, strict=True))
 
     @property
     def size(self) -> int:
@@ -239,22 +237,19 @@ class IndexedTiles(MutableMapping[int, list[Segment]]):
 
     def _read(self, first: int, stop: int) -> Iterator[Segment]:
         for place in range(first, stop):
-            layer = self._columns["layer"][place]
-            if self._columns["kind"][place] == Kind.MASK or self._last is None:
+            layer, kind, state, *_ = told = self._told[place]
+            if kind == Kind.MASK or self._last is None:
                 yield self._source.read(int(self._numbers[place]))
-            elif self._most is not None and self._columns["state"][place] < FULL:
-                yield self._beginning(place, self._most)
+            elif self._most is not None and state < FULL:
+                yield self._beginning(place, told, self._most)
             elif layer <= self._last:
                 yield self._source.read(int(self._numbers[place]))
 
-    def _beginning(self, place: int, most: int) -> Segment:
+    def _beginning(self, place: int, told: tuple[int, ...], most: int) -> Segment:
         """Read the beginning of what a segment of layer 0 carries."""
-        offset, size, body, tile, rows, cols = (self._columns[name][place] for name in _BEGINNING)
-        source = self._source
-        start = offset + body
-        carried = bytes(
-            source.whole.recording[start : min(start + most, offset + size - CRC_BYTES)]
-        )
+        _, _, _, offset, size, body, tile, rows, cols = told
+        source, start = self._source, offset + body
+        carried = source.whole.recording[start : min(start + most, offset + size - CRC_BYTES)]
         number = self._numbers[place]
         source.touched[number] = max(source.touched[number], len(carried))
         edge = (rows, cols) if rows else None

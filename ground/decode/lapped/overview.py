@@ -40,9 +40,9 @@ _COARSEST = 4
 """Pixels of a side of what a synthesis makes one of; coarser is averaged from there."""
 _TILES_AT_ONCE = 256
 _DC_TILES_AT_ONCE = 8192
-_BYTES_OF_SYMBOL = 0.5
+_BYTES_OF_SYMBOL = 0.625
 """Of DC, guessed."""
-_GROWTH = (1, 1.25, 1.5, 2)
+_GROWTH = (1, 1.25, 1.75)
 """How much more is read of tiles that take more than was guessed, before all of them is."""
 _LOOKED_AT = 2
 """Components whose frequencies tell how many layers are taken: others are small."""

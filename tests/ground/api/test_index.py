@@ -2,9 +2,11 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import ground
 import onboard
@@ -15,6 +17,7 @@ from ground.station.index import Index
 from ground.station.kept import kept, path_of
 from ground.station.recording import open_recording
 from onboard.errors import UsageError
+from onboard.link.packet import SpacePacket
 from onboard.link.segment import Kind, unpack_segments
 
 
@@ -42,8 +45,6 @@ def path(request: pytest.FixtureRequest, tmp_path: Path, stream: bytes) -> Path:
 
 def packets(stream: bytes) -> list[bytes]:
     """Two segments to a packet."""
-    from onboard.link.packet import SpacePacket
-
     segments = [segment.pack() for segment in unpack_segments(stream)]
     pairs = [b"".join(segments[first : first + 2]) for first in range(0, len(segments), 2)]
     return [SpacePacket(5, n, (0, 0), pair).pack() for n, pair in enumerate(pairs)]
@@ -55,9 +56,9 @@ def opened(path: Path, keep_index: bool = False) -> Windows:
     return windows
 
 
-def looked_at(windows: Windows) -> list[np.ndarray]:
+def looked_at(windows: Windows) -> list[NDArray[Any]]:
     """A window, and overviews."""
-    found = [*windows.read(np.arange(60, 130), np.arange(200, 300))]
+    found = [*windows.read(np.arange(60, 130), np.arange(90, 190))]
     for step in (2, 8, 16):
         found += windows.overview(step)[:2]
     return found
@@ -84,6 +85,25 @@ def test_parts_read_what_they_need(tmp_path: Path, stream: bytes) -> None:
     assert window.source.bytes_read < 0.15 * len(stream)
     overview.overview(16)
     assert overview.source.bytes_read < 0.1 * len(stream)
+
+
+@pytest.mark.parametrize("options", [{"ratio": 1.5}, {"psnr": 70, "quality_block": 16}])
+def test_long_beginnings_are_read_whole(tmp_path: Path, options: dict[str, Any]) -> None:
+    x = np.arange(192)
+    noise = np.random.default_rng(1).normal(0, 400, (4, 192, 192))
+    image = (4000 + 1500 * np.sin(x / 30) + (x > 90) * noise).astype(np.uint16)
+    path = tmp_path / "a.sky"
+    path.write_bytes(onboard.encode(image, **options))
+    without = opened(path)
+    opened(path, keep_index=True)
+    through = opened(path)
+    assert (through.states & ~np.uint8(7)).any()  # floors, or a field of steps
+    for found, wanted in zip(looked_at(through), looked_at(without), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+    assert not through.reception.counts["damaged"]
+    linear, _ = without.read(np.arange(192), np.arange(192))
+    away = through.overview(8).image - linear.reshape(4, 24, 8, 24, 8).mean(axis=(2, 4))
+    assert np.sqrt(np.mean(away**2)) < 0.1 * image.std()
 
 
 def test_a_stale_index_is_never_believed(tmp_path: Path, stream: bytes) -> None:

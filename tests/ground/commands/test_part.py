@@ -101,3 +101,14 @@ def test_what_is_no_part_is_refused(
     assert code == 2
     assert said in capsys.readouterr().err
     assert not (folder / "part.tif").exists()
+
+
+def test_fast_is_linear(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["decode", str(folder / "a.sky"), "-o"]
+    fast, linear = folder / "fast.tif", folder / "linear.tif"
+    assert main([*given, str(fast), "--quality", "fast"]) == 0
+    assert main([*given, str(linear), "--linear"]) == 0
+    with rasterio.open(fast) as one, rasterio.open(linear) as other:
+        np.testing.assert_array_equal(one.read(), other.read())
+    assert main([*given, str(fast), "--linear", "--quality", "standard"]) == 2
+    assert "expected no --quality standard" in capsys.readouterr().err
