@@ -54,7 +54,7 @@ def connected(address: str | None, workers: int, limit: str = "auto") -> Iterato
             threads_per_worker=1,
             memory_limit=limit,
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",
             silence_logs=50,
         ) as cluster,
         distributed.Client(cluster) as client,
