@@ -18,9 +18,8 @@ from ground.commands.profile import add_profile_command
 from ground.commands.qualitymap import add_quality_map_command
 from ground.commands.receive import add_receive_commands
 from ground.commands.scene import add_scene_command
-from ground.commands.serve import add_serve_command
+from ground.commands.serve import add_serve_command, add_view_command
 from ground.commands.train import add_train_command
-from ground.commands.view import add_view_command
 from ground.commands.watch import add_watch_command
 from onboard.commands.commandline import command_parser, run_command
 

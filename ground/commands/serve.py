@@ -1,6 +1,7 @@
-"""Command `serve`: streams and Zarrs as tiles for GDAL, QGIS and browsers, decoded on demand."""
+"""Commands `serve` and `view`: recordings as tiles for GDAL and QGIS, and as a page; on demand."""
 
 import argparse
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ground.commands.convert import add_picture_options
 from ground.products.extra import library
+from ground.products.geotiff import read
 from onboard.commands.commandline import Commands, add_json_option, print_result
 from onboard.commands.stop import Stop
 from onboard.errors import UsageError
@@ -15,49 +17,66 @@ from onboard.errors import UsageError
 if TYPE_CHECKING:
     from ground.serve.server import Reply
 
-_EXAMPLES = """\
+_SERVE = """\
 examples:
   python -m ground serve passes/ --port 8080
   gdalinfo http://127.0.0.1:8080/pass.pkt/scene.vrt
   gdal_translate http://127.0.0.1:8080/pass.pkt/gdal.xml scene.tif"""
+_VIEW = """\
+examples:
+  python -m ground view passes/
+  python -m ground view pass.pkt --original scene.tif"""
 
 
 def add_serve_command(commands: Commands) -> None:
     """Add `serve`."""
-    serve = commands.add_parser(
-        "serve",
-        help="serve streams and Zarrs as tiles over HTTP, for GDAL, QGIS and browsers",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    serve.add_argument("input", type=Path, help="recording (.sky, .pkt), Zarr, or folder of them")
-    add_server_options(serve, port=8080)
-    add_picture_options(serve)
-    add_json_option(serve)
-    serve.set_defaults(run=_serve)
+    told = "serve streams and Zarrs as tiles over HTTP, for GDAL, QGIS and browsers"
+    _add(commands, "serve", told, _SERVE, 8080, _serve)
 
 
-def add_server_options(parser: argparse.ArgumentParser, port: int) -> None:
-    """Add what every command shares that listens."""
+def add_view_command(commands: Commands) -> None:
+    """Add `view`."""
+    view = _add(commands, "view", "look at what came down, on a local page", _VIEW, 8090, _view)
+    view.add_argument("--original", type=Path, help="raster to hold scenes of its size against")
+
+
+def _add(
+    commands: Commands,
+    name: str,
+    told: str,
+    examples: str,
+    port: int,
+    run: Callable[[argparse.Namespace], int],
+) -> argparse.ArgumentParser:
+    """Add a command that listens."""
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = commands.add_parser(name, help=told, epilog=examples, formatter_class=raw)
+    parser.add_argument("input", type=Path, help="recording (.sky, .pkt), Zarr, or folder of them")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen at (127.0.0.1)")
     parser.add_argument("--port", type=int, default=port, help=f"TCP port, 0 for any ({port})")
     parser.add_argument("--cache-mb", type=int, default=256, help="memory for tiles (256)")
+    add_picture_options(parser)
+    add_json_option(parser)
+    parser.set_defaults(run=run)
+    return parser
 
 
-def choice_of(arguments: argparse.Namespace) -> Any:
-    """Return how pictures are decoded, a `ground.api.source.Choice`."""
+def _served(arguments: argparse.Namespace) -> Any:
+    """Return what is served, a `ground.serve.library.Library`."""
     if not 1 <= arguments.cache_mb <= 1 << 20:
         raise UsageError(f"--cache-mb: expected 1..{1 << 20}, found {arguments.cache_mb}")
-    return library("ground.api.source").Choice(
+    choice = library("ground.api.source").Choice(
         bundle=arguments.bundle,
         linear=arguments.linear,
         max_pixels=arguments.max_pixels,
         profile=arguments.profile,
         threads=arguments.threads,
     )
+    kept = arguments.cache_mb << 20
+    return library("ground.serve.library").Library.of(arguments.input, choice, kept)
 
 
-def run_server(reply: "Reply", arguments: argparse.Namespace) -> int:
+def _answer(reply: "Reply", arguments: argparse.Namespace) -> int:
     """Answer requests until the process is told to stop."""
     with (
         library("ground.serve.server").Server(reply, arguments.host, arguments.port) as server,
@@ -72,8 +91,11 @@ def run_server(reply: "Reply", arguments: argparse.Namespace) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    choice = choice_of(arguments)
-    served = library("ground.serve.library").Library.of(
-        arguments.input, choice, arguments.cache_mb << 20
-    )
-    return run_server(partial(library("ground.serve.requests").answer, served), arguments)
+    served = _served(arguments)
+    return _answer(partial(library("ground.serve.requests").answer, served), arguments)
+
+
+def _view(arguments: argparse.Namespace) -> int:
+    served, path = _served(arguments), arguments.original
+    original = None if path is None else read(path, arguments.max_pixels)
+    return _answer(library("ground.viewer.requests").Viewer.of(served, original).answer, arguments)
