@@ -9,8 +9,8 @@ from pathlib import Path
 from ground.decode.choice import best_first
 from ground.decode.decoder import Decoded, Decoder, find_bundle
 from ground.products.origin import Origin
-from ground.station.index import Index, Indexed
-from ground.station.kept import keep, kept
+from ground.station.index.kept import keep, kept
+from ground.station.index.records import Index, Indexed
 from ground.station.recording import Bytes, open_recording, read_pass
 from onboard import bundle as bundles
 from onboard.bundle.profiles import load_profile

@@ -19,7 +19,7 @@ from ground.decode.partial import states
 from ground.decode.reception import Reception
 from ground.products.overview import halved
 from ground.scene import Scene
-from ground.station.index import UNTOLD
+from ground.station.index.records import UNTOLD
 from onboard.codec.bound import is_within
 from onboard.codec.tile import ALL_NODATA
 from onboard.errors import UsageError

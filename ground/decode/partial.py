@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ground.decode.reception import Reception
-from ground.station.index import UNTOLD, IndexedTiles, is_told
+from ground.station.index.records import UNTOLD, IndexedTiles, is_told
 
 
 def coarse(reception: Reception, last: int, most: int | None) -> Reception:

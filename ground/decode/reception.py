@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from ground.decode.tile import AnySide, FrontEnd, TileReception
-from ground.station.index import Indexed
+from ground.station.index.records import Indexed
 from onboard.bundle import Bundle
 from onboard.bundle.profiles import profile_of
 from onboard.codec.bound import in_two_parts, is_within

@@ -13,8 +13,8 @@ import onboard
 from ground.api.source import Choice, Source
 from ground.api.windows import Windows
 from ground.scenes.procedural import procedural
-from ground.station.index import Index
-from ground.station.kept import kept, path_of
+from ground.station.index.kept import kept, path_of
+from ground.station.index.records import Index
 from ground.station.recording import open_recording
 from onboard.errors import UsageError
 from onboard.link.packet import SpacePacket

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ground.station.heard import Heard
-from ground.station.index import RECORD, Index
+from ground.station.index.records import RECORD, Index
 from ground.station.recording import Bytes
 from onboard.errors import InputError
 from onboard.link.binding import Encoding
