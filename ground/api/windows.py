@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ground.api.source import Source
-from ground.decode.lapped.overview import STEPS, Overviews
+from ground.decode.lapped.overview import STEPS
 from ground.decode.partial import states
+from ground.decode.rebuilder import Overviews
 from ground.decode.reception import Reception
 from ground.products.overview import halved
 from ground.scene import Scene

@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 
 from ground.decode.graph import FloatSession, Unrefined, open_float_session
 from ground.decode.kinds import rebuilder_of
-from ground.decode.lapped.overview import Overviews
-from ground.decode.lapped.rebuild import LappedRebuilder
 from ground.decode.mask import is_whole
-from ground.decode.rebuilder import Network, Product, Rebuilder
+from ground.decode.rebuilder import Network, Overviews, Product, Rebuilder
 from ground.decode.reception import Reception
 from ground.scene import Scene
 from onboard.bundle import Bundle, known, load
@@ -205,8 +203,7 @@ class Decoder:
             bundle: bundle with the codec for such scenes.
             header: header of the scene.
         """
-        rebuilder = self._rebuilder(bundle, header, False)
-        return rebuilder.overviews() if isinstance(rebuilder, LappedRebuilder) else None
+        return self._rebuilder(bundle, header, False).overviews()
 
     def decode(
         self,

@@ -80,6 +80,22 @@ class Network:
     threads: int
 
 
+class Overviews(Protocol):
+    """Makes overviews of scenes from the coarse layers of their tiles."""
+
+    def of(
+        self, reception: Reception, grid: TileGrid, header: SceneHeader, step: int
+    ) -> tuple[NDArray[Any], NDArray[np.uint8], int]:
+        """Return samples (bands, rows, cols) and mask of a scene, and the layers that they take.
+
+        Args:
+            reception: what arrived; problems are counted.
+            grid: tiles of the scene, whose sides are multiples of `step`.
+            header: header of the scene.
+            step: pixels of a row or column that one is made of: 2, 4, 8 or 16.
+        """
+
+
 class Rebuilder(Protocol[Tile]):
     """Rebuilds scenes of one family of codecs; `Tile` is what it keeps of a tile."""
 
@@ -122,6 +138,9 @@ class Rebuilder(Protocol[Tile]):
 
     def features(self, tiles: Sequence[Tile]) -> Vectors:
         """Return a vector for each tile, see `ground.decode.features`."""
+
+    def overviews(self) -> Overviews | None:
+        """Return what makes overviews from coarse layers; None where nothing does."""
 
     def rebuild(
         self,

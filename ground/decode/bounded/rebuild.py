@@ -135,6 +135,9 @@ class BoundedRebuilder:
         found.layers[:] = [tile.state is not None for tile in tiles]
         return found
 
+    def overviews(self) -> None:
+        """Return None: tiles have no coarse layers."""
+
     def rebuild(
         self,
         reception: Reception,

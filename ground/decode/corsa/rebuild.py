@@ -70,6 +70,9 @@ class CorsaRebuilder:
         """Return the pooled codewords of each tile."""
         return pooled_codewords(self._levels, tiles)
 
+    def overviews(self) -> None:
+        """Return None: the network makes tiles of all their layers."""
+
     def rebuild(
         self,
         reception: Reception,

@@ -10,7 +10,15 @@ import pytest
 ROOT = Path(__file__).parents[3]
 DECODE = "ground/decode"
 FAMILIES = ("corsa", "lapped")
-NEEDED = ("onboard", "ground.decode", "ground.scene", "ground.metrics", "numpy", "scipy")
+NEEDED = (
+    "onboard",
+    "ground.decode",
+    "ground.scene",
+    "ground.metrics",
+    "ground.station.index",
+    "numpy",
+    "scipy",
+)
 
 
 def imported(path: Path) -> set[str]:
