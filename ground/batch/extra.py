@@ -1,20 +1,8 @@
-"""Extra: libraries that only a cluster needs, loaded where they are used."""
+"""Extra `cluster`: libraries that only a cluster needs, loaded where they are used."""
 
-from importlib import import_module
-from typing import Any
+from functools import partial
 
-from onboard.errors import EngineError
+from ground.extra import load
 
-
-def library(name: str) -> Any:
-    """Return a library of the extra `cluster`.
-
-    Raises:
-        EngineError: it is not installed.
-    """
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise EngineError(
-            f"{name}: expected it to be installed: pip install 'skybook[cluster]' ({error})"
-        ) from error
+library = partial(load, "cluster")
+"""Return a library of the extra by its name, or an EngineError that says how to install it."""

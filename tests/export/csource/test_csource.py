@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from benchmarks.faults.running import PROGRAM
 from export.csource import build as cbuild
 from export.csource import measure as cmeasure
 from export.csource import verify as cverify
@@ -48,17 +49,6 @@ BUILDS = {
 }
 """The last has little room for a strip, so that gaps are closed, and no vectors. The first has
 those of gcc, clang's those of AVX2, the native one the widest of this machine."""
-PROGRAM = (
-    "main.c",
-    "bench.c",
-    "command.c",
-    "input.c",
-    "qualityfile.c",
-    "recorded.c",
-    "report.c",
-    "threads.c",
-)
-"""Sources of the command, which are no part of the library."""
 MOST_BANDS = 4
 """Of scenes that a build takes unless it is told otherwise."""
 MEGABYTE = 1_000_000
