@@ -1,8 +1,12 @@
 """Files that a user names, read within a limit."""
 
+import json
 from pathlib import Path
+from typing import Any
 
-from onboard.errors import LimitError, SkybookError, UsageError
+from onboard.errors import InputError, LimitError, SkybookError, UsageError
+
+MAX_RESULT = 1 << 26
 
 
 def read_limited(
@@ -28,3 +32,20 @@ def read_limited(
     if len(packed) > most:
         raise too_long(f"{path}: expected at most {most} bytes")
     return packed
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """Read a result that a command wrote with `--json FILE`.
+
+    Raises:
+        InputError: it is no such result, or too long.
+        UsageError: it cannot be read.
+    """
+    packed = read_limited(path, MAX_RESULT, "a result of a benchmark", InputError)
+    try:
+        found = json.loads(packed)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: expected JSON: {error}") from error
+    if not isinstance(found, dict) or found.get("schema") != 1:
+        raise InputError(f"{path}: expected a result of schema 1, found {str(found)[:60]!r}")
+    return found

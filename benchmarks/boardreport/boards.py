@@ -4,8 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.boardreport.bars import Range, range_bars
-from benchmarks.boardreport.page import (
+from benchmarks.boards.profiles import Profile
+from benchmarks.boards.roofline import IMPLEMENTATIONS, Estimate, estimate
+from benchmarks.boards.workload import workload_of
+from benchmarks.pages.bars import Range, range_bars
+from benchmarks.pages.page import (
     UNKNOWN,
     Cell,
     Table,
@@ -15,9 +18,6 @@ from benchmarks.boardreport.page import (
     plain,
     section,
 )
-from benchmarks.boards.profiles import Profile
-from benchmarks.boards.roofline import IMPLEMENTATIONS, Estimate, estimate
-from benchmarks.boards.workload import workload_of
 from onboard.bundle import load
 from onboard.errors import BundleError
 

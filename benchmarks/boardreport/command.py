@@ -7,10 +7,11 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks.boardreport.quickrun import read_result, run_quickly
+from benchmarks.boardreport.quickrun import run_quickly
 from benchmarks.boardreport.report import Results, html_report
 from benchmarks.boards.profiles import load_profile, load_profiles
 from benchmarks.codecs.skybook import BUNDLE
+from benchmarks.files import read_result
 from onboard.commands.commandline import Commands, add_json_option, print_result
 from onboard.errors import InputError, SkybookError
 from onboard.outputs import open_whole

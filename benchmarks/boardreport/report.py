@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
-from benchmarks.boardreport.bars import Range, range_bars
 from benchmarks.boardreport.boards import board_section, profiles_section
-from benchmarks.boardreport.charts import lines_svg
-from benchmarks.boardreport.page import (
+from benchmarks.boardreport.resources import resources_sections
+from benchmarks.boards.profiles import Profile
+from benchmarks.codecs.table import BASELINE_LABELS
+from benchmarks.pages.bars import Range, range_bars
+from benchmarks.pages.charts import lines_svg
+from benchmarks.pages.page import (
     Cell,
     Table,
     between,
@@ -19,9 +22,6 @@ from benchmarks.boardreport.page import (
     plain,
     section,
 )
-from benchmarks.boardreport.resources import resources_sections
-from benchmarks.boards.profiles import Profile
-from benchmarks.codecs.table import BASELINE_LABELS
 from onboard.errors import InputError
 
 BITS = 16

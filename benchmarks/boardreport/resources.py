@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from benchmarks.boardreport.bars import Range, share_bars, size_bars
-from benchmarks.boardreport.page import Cell, Table, number, paragraph, section, spread
 from benchmarks.codecs.table import TIMED_LABELS
+from benchmarks.pages.bars import Range, share_bars, size_bars
+from benchmarks.pages.page import Cell, Table, number, paragraph, section, spread
 from benchmarks.resources.stages import LABELS as STAGES
 
 Found = Mapping[str, Any]

@@ -48,7 +48,7 @@ class Effort:
 
 
 FULL = Effort(400, 5, 5, 100, 5000, 5000, 2000, 512, (128, 256), 1024, 2000)
-QUICK = Effort(24, 2, 5, 8, 100, 16, 40, 128, (16, 32), 256, 64)
+QUICK = Effort(150, 3, 5, 25, 400, 60, 200, 128, (32, 64), 512, 300)
 
 
 def _effort(settings: Settings) -> Effort:
@@ -197,8 +197,8 @@ _DIFFERS = (
     "BigEarthNet labels (forest kinds, sea, urban fabric, waterbodies), 120 x 120",
     "accuracy is of three folds of places; the paper's has no folds",
     "latents/5: what the head sees, after epochs of reconstruction; 0 is a frozen random encoder",
-    "--quick: 48 tiles a task, heads of 100 steps, end to end 16, a backbone of 16 and 32 maps, "
-    "8 steps for an epoch",
+    "--quick: up to 300 tiles a task, heads of 400 steps, end to end 60, DINO 200, a backbone of "
+    "32 and 64 maps, 25 steps for an epoch",
 )
 
 CORSA_FIG4 = Table(

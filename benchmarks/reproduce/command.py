@@ -8,12 +8,15 @@ from typing import Any
 
 from rich.console import Console
 
+from benchmarks.files import read_result
 from benchmarks.machine import machine
+from benchmarks.reproduce.page import html_page
 from benchmarks.reproduce.report import text
 from benchmarks.reproduce.table import Settings, Table, nested
 from benchmarks.reproduce.tables import TABLES
 from onboard.commands.commandline import Commands, add_json_option, print_result
 from onboard.errors import UsageError
+from onboard.outputs import open_whole, refuse_overwriting
 
 
 def add_reproduce(commands: Commands) -> None:
@@ -34,18 +37,33 @@ def add_reproduce(commands: Commands) -> None:
         help="bundle to measure beside those of the table; may be repeated",
     )
     reproduce.add_argument("--quick", action="store_true", help="small settings, for a look")
+    reproduce.add_argument("--page", type=Path, metavar="FILE", help="HTML page with plots")
+    reproduce.add_argument(
+        "--measured",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="JSON",
+        help="result of an earlier run, whose tables are not measured again; may be repeated",
+    )
     add_json_option(reproduce)
     reproduce.set_defaults(run=_reproduce)
 
 
 def _reproduce(arguments: argparse.Namespace) -> int:
     chosen = _chosen(arguments.tables)
+    refuse_overwriting({"--page": arguments.page}, arguments.measured)
+    earlier = [read_result(path) for path in arguments.measured]
     document: dict[str, Any] = {}
     with Console(stderr=True).status("starting") as status:
         settings = Settings(arguments.data, tuple(arguments.bundle), arguments.quick, status.update)
         for table in chosen:
-            document[table.name] = measured(table, settings)
+            before = [found[table.name] for found in earlier if table.name in found]
+            document[table.name] = before[-1] if before else measured(table, settings)
     document["machine"] = machine()
+    if arguments.page:
+        with open_whole(arguments.page) as file:
+            file.write(html_page(chosen, document).encode())
     texts = [text(table, document[table.name]) for table in chosen]
     print_result(document, "\n\n".join(texts), arguments.json)
     return 0

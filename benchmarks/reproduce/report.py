@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.reproduce.table import Table, flat
+from benchmarks.reproduce.table import Figures, Table, flat
 
 _ABOUT = {
     "published",
@@ -23,7 +23,7 @@ def text(table: Table, document: Mapping[str, Any]) -> str:
 
     Rows `A.B` and `A.C` share a column.
     """
-    ours = {name: flat(figures) for name, figures in document.items() if name not in _ABOUT}
+    ours = of_codecs(document)
     shown = [
         row for row in table.rows if any(row in f for f in (*ours.values(), *_published(table)))
     ]
@@ -50,7 +50,12 @@ def text(table: Table, document: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _published(table: Table) -> list[Mapping[str, float | None]]:
+def of_codecs(document: Mapping[str, Any]) -> dict[str, Figures]:
+    """Return the figures of codecs by row."""
+    return {name: flat(figures) for name, figures in document.items() if name not in _ABOUT}
+
+
+def _published(table: Table) -> list[Figures]:
     return list(table.published.values())
 
 

@@ -4,7 +4,7 @@ Each bar has its own label and value as text, beside it or, on a narrow screen, 
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from html import escape
 from itertools import cycle
@@ -46,15 +46,23 @@ def range_bars(title: str, axis: str, rows: Sequence[Range]) -> str:
 
 
 def size_bars(title: str, axis: str, rows: Sequence[Range]) -> str:
-    """Return bars from 0 to the high end."""
+    """Return bars from 0 to the high end, which may be below 0."""
     if not rows:
         return ""
-    most = max(row.high for row in rows)
-    steps = (digit * 10.0**power for power in range(-3, 12) for digit in (1, 2, 5))
-    step = next(step for step in steps if most <= 5 * step)
-    ticks = [n * step for n in range(math.ceil(most / step) + 1)]
-    rows = [replace(row, low=0.0) for row in rows]
-    return _chart(title, axis, rows, ticks, lambda x: x / ticks[-1])
+    marks = ticks([0.0, *(row.high for row in rows)])
+    rows = [replace(row, low=min(row.high, 0.0), high=max(row.high, 0.0)) for row in rows]
+    span = marks[-1] - marks[0]
+    return _chart(title, axis, rows, marks, lambda x: (x - marks[0]) / span)
+
+
+def ticks(values: Iterable[float]) -> list[float]:
+    """Return at most seven round numbers, from the least value, or below, to the largest."""
+    values = list(values)
+    least, most = min(values), max(values)
+    steps = (digit * 10.0**power for power in range(-6, 12) for digit in (1, 2, 5))
+    step = next(step for step in steps if most - least <= 5 * step)
+    last = math.ceil(most / step)
+    return [n * step for n in range(min(math.floor(least / step), last - 1), last + 1)]
 
 
 def share_bars(title: str, rows: Mapping[str, Mapping[str, float]]) -> str:

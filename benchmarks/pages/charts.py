@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import cycle
 
-from benchmarks.boardreport.bars import COLOURS, key
+from benchmarks.pages.bars import COLOURS, key, ticks
 
 WIDTH, TOP = 720, 8
 DASHES = ("", "6 3", "2 3", "8 3 2 3")
@@ -13,29 +13,35 @@ DASHES = ("", "6 3", "2 3", "8 3 2 3")
 Points = Sequence[tuple[float, float]]
 
 
-def lines_svg(title: str, x_axis: str, y_axis: str, series: Mapping[str, Points]) -> str:
-    """Return curves, x logarithmic to the base 2."""
+def lines_svg(
+    title: str, x_axis: str, y_axis: str, series: Mapping[str, Points], octaves: bool = True
+) -> str:
+    """Return curves, x logarithmic to the base 2 or, without `octaves`, linear."""
     points = [point for curve in series.values() for point in curve]
     if not points:
         return ""
     left, right, bottom = 60, WIDTH - 20, 320
-    low, high = (math.log2(limit(x for x, _ in points)) for limit in (min, max))
-    least, most = math.floor(min(y for _, y in points)), math.ceil(max(y for _, y in points))
+    scale = math.log2 if octaves else float
+    low, high = (scale(limit(x for x, _ in points)) for limit in (min, max))
+    heights = ticks(y for _, y in points)
+    least, most = heights[0], heights[-1]
 
     def place(x: float, y: float) -> tuple[float, float]:
-        across = (math.log2(x) - low) / max(high - low, 1e-9)
-        up = (y - least) / max(most - least, 1)
+        across = (scale(x) - low) / max(high - low, 1e-9)
+        up = (y - least) / (most - least)
         return left + across * (right - left), bottom - up * (bottom - TOP)
 
     parts = []
-    for y in range(least, most + 1, max(1, (most - least) // 6)):
+    for y in heights:
         height = place(points[0][0], y)[1]
         parts.append(_line(left, height, right, height))
-        parts.append(_text(left - 6, height + 4, f"{y}", "end"))
-    halves = (2.0**octave * part for octave in range(-16, 17) for part in (1, 1.5))
-    for x in (x for x in halves if low <= math.log2(x) <= high):
+        parts.append(_text(left - 6, height + 4, f"{y:g}", "end"))
+    halves = [2.0**octave * part for octave in range(-16, 17) for part in (1, 1.5)]
+    for x in halves if octaves else ticks(x for x, _ in points):
+        if not low <= scale(x) <= high:
+            continue
         across = place(x, least)[0]
-        look = "" if math.log2(x).is_integer() else "minor"
+        look = "minor" if octaves and not math.log2(x).is_integer() else ""
         parts.append(_line(across, TOP, across, bottom))
         parts.append(_text(across, bottom + 18, f"{x:g}", "middle", look))
     looks = _looks(series)
