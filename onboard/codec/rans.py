@@ -11,6 +11,7 @@ Source: J. Duda, "Asymmetric numeral systems", arXiv:1311.2540.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -67,30 +68,57 @@ def encode(lanes: Sequence[NDArray[Any]], alphabet: Alphabet | None) -> list[byt
 
 
 def _encode(lanes: Sequence[NDArray[Any]], alphabet: Alphabet | None) -> list[bytes]:
-    """Code lanes side by side, the longest first; words take the places of the symbols."""
-    longest = len(lanes[0])
-    kind, idle = (np.uint16, len(alphabet.rows) - 1) if alphabet else (np.uint32, _IDLE)
-    symbols: NDArray[Any] = np.full((len(lanes), longest), idle, kind)
-    for row, lane in zip(symbols, lanes, strict=True):
-        row[longest - len(lane) :] = lane
-    moved = np.zeros(symbols.shape, np.bool_)
+    """Code lanes side by side, the longest first, `_STEPS` symbols of each at a time."""
     lengths = np.array([len(lane) for lane in lanes])
     state = np.full(len(lanes), START, np.uint32)
-    for stop in range(longest, 0, -_STEPS):
-        steps = slice(max(stop - _STEPS, 0), stop)
-        active = int(np.count_nonzero(lengths > longest - stop))
-        taken = symbols[:active, steps].T[::-1]
-        if alphabet:
-            taken = np.take(alphabet.rows, taken)
-        left, words = _code(state[:active], taken)
-        moved[:active, steps], symbols[:active, steps] = left[::-1].T, words[::-1].T
-    stops = np.cumsum(np.count_nonzero(moved, axis=1)).tolist()
-    packed, states = symbols[moved].astype(">u2").tobytes(), state.astype(">u4").tobytes()
-    firsts = [0, *stops[:-1]]
+    pieces: list[tuple[NDArray[np.uint16], NDArray[np.int64]]] = []
+    for coded in range(0, len(lanes[0]), _STEPS):
+        active = int(np.count_nonzero(lengths > coded))
+        left, words = _code(state[:active], _next(lanes[:active], coded, alphabet))
+        left = left[::-1].T
+        pieces.append((words[::-1].T[left], np.count_nonzero(left, axis=1)))
+    packed, stops = _joined(pieces, len(lanes))
+    states = state.astype(">u4").tobytes()
     return [
         states[STATE_BYTES * lane : STATE_BYTES * (lane + 1)] + packed[2 * first : 2 * stop]
-        for lane, (first, stop) in enumerate(zip(firsts, stops, strict=True))
+        for lane, (first, stop) in enumerate(pairwise([0, *stops]))
     ]
+
+
+def _next(
+    lanes: Sequence[NDArray[Any]], coded: int, alphabet: Alphabet | None
+) -> NDArray[np.uint32]:
+    """Return symbols of lanes (steps, lanes) as coded next, after the last `coded` of each."""
+    steps = min(_STEPS, len(lanes[0]) - coded)
+    kind, idle = (np.uint16, len(alphabet.rows) - 1) if alphabet else (np.uint32, _IDLE)
+    symbols: NDArray[Any] = np.full((len(lanes), steps), idle, kind)
+    for row, lane in zip(symbols, lanes, strict=True):
+        stop = len(lane) - coded
+        row[max(steps - stop, 0) :] = lane[max(stop - steps, 0) : stop]
+    taken: NDArray[np.uint32] = symbols.T[::-1]
+    return np.take(alphabet.rows, taken) if alphabet else taken
+
+
+def _joined(
+    pieces: Sequence[tuple[NDArray[np.uint16], NDArray[np.int64]]], lanes: int
+) -> tuple[bytes, list[int]]:
+    """Return the words of lanes one after the other, and where those of each end.
+
+    Args:
+        pieces: words of the first lanes, one after the other, and how many each has; what a lane
+            has in a piece comes after what it has in later ones.
+        lanes: number of lanes.
+    """
+    counts = np.zeros(lanes, np.int64)
+    for _, some in pieces:
+        counts[: len(some)] += some
+    stops = np.cumsum(counts)
+    packed, places = np.empty(int(counts.sum()), ">u2"), stops - counts
+    for words, some in reversed(pieces):
+        before = places[: len(some)] - (np.cumsum(some) - some)
+        packed[np.repeat(before, some) + np.arange(len(words))] = words
+        places[: len(some)] += some
+    return packed.tobytes(), stops.tolist()
 
 
 def _code(
