@@ -38,7 +38,8 @@ def write_image(
     """Decode and write an encoding; return figures, a text, and why it is not complete."""
     path = bundle_path(arguments, received, encoding)
     profile = given_profile(arguments)
-    decoder = Decoder(path, arguments.threads, arguments.linear, profile=profile)
+    best = arguments.quality == "best"
+    decoder = Decoder(path, arguments.threads, arguments.linear, profile=profile, best=best)
     segments = received.of(encoding)
     with progress_bar(f"decoding scene {encoding.scene_id}") as report:
         decoded = decoder.decode_segments(
@@ -58,6 +59,7 @@ def write_image(
     heard = received.heard[encoding].as_dict(encoding, [decoder.bundle.tag])
     result = {**heard, **_result(decoded, decoder.bundle.name, length)}
     result["linear"] = arguments.linear
+    result["quality"] = "best" if best else "fast" if arguments.linear else "standard"
     text = _text(result, output, product.files_of(output).get("mask"))
     if arguments.original:
         original = geotiff.read(arguments.original).image

@@ -131,6 +131,7 @@ class Decoder:
         linear: bool = False,
         exact: bool = False,
         profile: Profile | None = None,
+        best: bool = False,
     ) -> None:
         """Open a bundle.
 
@@ -142,9 +143,10 @@ class Decoder:
             exact: make the exact image (SPEC.md, section 12), which is linear and the same on every
                 machine.
             profile: spectral profile of scenes; None takes the known one that a header names.
+            best: take the mean of the graph over the image mirrored and turned, eight times.
 
         Raises:
-            UsageError: only the graph makes an image of what this bundle writes.
+            UsageError: the graph does not refine an image of this bundle but makes it.
             BundleError: bundle or graph is damaged, missing, or another's.
         """
         if threads < 1:
@@ -153,17 +155,17 @@ class Decoder:
         self._exact, self.profile = exact, profile
         rebuilder = rebuilder_of(self.bundle, exact=exact)
         self._rebuilders = {(*self._form(self.bundle), False, False): rebuilder}
+        if (linear or exact or best) and not rebuilder.refines:
+            raise UsageError(
+                f"{'best' if best else 'linear'} image: expected a bundle of coder rans; "
+                f"{self.bundle.name} has none, only its decoder graph makes an image"
+            )
         if linear or exact:
-            if not rebuilder.refines:
-                raise UsageError(
-                    f"linear image: expected a bundle of coder rans; {self.bundle.name} has none, "
-                    "only its decoder graph makes an image"
-                )
             self.network = Network(Unrefined(), 0, threads)
             return
         session = open_decoder(self.bundle, bundle_path)
         halo = int(session.metadata.get("radius", self.bundle.tile))
-        self.network = Network(session, halo, threads)
+        self.network = Network(session, halo, threads, best)
 
     def of(self, bundle: Bundle) -> "Decoder":
         """Return the decoder of the streams of another bundle, with the same network."""

@@ -73,11 +73,14 @@ class Network:
         session: graph of the network; each run has one thread, so pixels do not depend on threads.
         halo: pixels around a loss that the network lets it reach; 0 where there is none.
         threads: runs at once.
+        best: whether a network that refines an image is to take its time: it sees each part
+            mirrored and turned, too, eight times in all.
     """
 
     session: Graph
     halo: int
     threads: int
+    best: bool = False
 
 
 class Overviews(Protocol):

@@ -1,6 +1,6 @@
 """Refinement: the decoder network of the lapped codec over rows of a scene, part by part."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -39,14 +39,13 @@ def refine(
     def work(part: tuple[slice, slice, slice, slice]) -> None:
         rows, cols, wide_rows, wide_cols = part
         cells = tuple(slice(s.start // CELL, s.stop // CELL) for s in (wide_rows, wide_cols))
-        found = network.session.run(
-            [
-                np.ascontiguousarray(canvas.image[None, :, wide_rows, wide_cols]),
-                np.ascontiguousarray(step[None, None, *cells]),
-                np.ascontiguousarray(canvas.known[None, None, *cells]),
-                np.ascontiguousarray(border[None, :, *cells]),
-            ]
-        )[0]
+        found = _run(
+            network,
+            canvas.image[:, wide_rows, wide_cols],
+            step[None, *cells],
+            canvas.known[None, *cells],
+            border[:, *cells],
+        )
         row, col = rows.start - wide_rows.start, cols.start - wide_cols.start
         inner = found[:, row : row + rows.stop - rows.start, col : col + cols.stop - cols.start]
         refined[:, rows.start - first : rows.stop - first, cols] = inner
@@ -55,6 +54,35 @@ def refine(
     parts = _parts(slice(first, stop), canvas.image.shape[1:], side, network.halo)
     list(pool.map(work, parts))
     return refined
+
+
+def _run(network: Network, *maps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what the network makes of a part: image, step, known, border, (planes, rows, cols).
+
+    At its best that is the mean over all ways to mirror the part and swap its rows and columns.
+    """
+    if not network.best:
+        return _through(network, maps)
+    total = np.zeros_like(maps[0])
+    for rows, cols, swapped in np.ndindex(2, 2, 2):
+        signs = np.array([1 - 2 * rows, 1 - 2 * cols], np.float32)[:, None, None]
+        seen = [_mirrored(part, rows, cols) for part in (*maps[:-1], maps[-1] * signs)]
+        if swapped:
+            seen = [part.swapaxes(1, 2) for part in seen]
+            seen[-1] = seen[-1][::-1]
+        found = _through(network, seen)
+        total += _mirrored(found.swapaxes(1, 2) if swapped else found, rows, cols)
+    return total / np.float32(8)
+
+
+def _through(network: Network, maps: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    found = network.session.run([np.ascontiguousarray(part[None]) for part in maps])
+    refined: NDArray[np.float32] = found[0]
+    return refined
+
+
+def _mirrored(planes: NDArray[np.float32], rows: int, cols: int) -> NDArray[np.float32]:
+    return planes[:, :: -1 if rows else 1, :: -1 if cols else 1]
 
 
 def _parts(

@@ -112,3 +112,19 @@ def test_fast_is_linear(folder: Path, capsys: pytest.CaptureFixture[str]) -> Non
         np.testing.assert_array_equal(one.read(), other.read())
     assert main([*given, str(fast), "--linear", "--quality", "standard"]) == 2
     assert "expected no --quality standard" in capsys.readouterr().err
+
+
+def test_best_is_another_image_of_the_same_mask(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["decode", str(folder / "a.sky"), "-o"]
+    best, standard = folder / "best.tif", folder / "standard.tif"
+    assert main([*given, str(best), "--quality", "best", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["quality"] == "best"
+    assert main([*given, str(standard)]) == 0
+    with rasterio.open(best) as one, rasterio.open(standard) as other:
+        away = np.abs(one.read().astype(int) - other.read())
+        assert 0 < away.mean() < away.max() < 100
+        np.testing.assert_array_equal(one.read_masks(), other.read_masks())
+    assert main([*given, str(best), "--quality", "best", "--overview", "2"]) == 2
+    assert "--quality best: expected no --window" in capsys.readouterr().err
