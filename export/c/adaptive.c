@@ -31,9 +31,10 @@ uint32_t skybook_find_nodata(struct skybook_encoder *encoder, uint32_t column)
     const uint16_t value =
         (uint16_t)((encoder->options.nodata + skybook_lift(&encoder->options)) & 0xFFFFu);
     memset(nodata, 1, pixels);
-    for (uint32_t band = 0; band < encoder->form.bands; band++) {
+    const uint32_t bands = skybook_take_gaps(encoder, column, nodata) ? 0 : encoder->form.bands;
+    for (uint32_t band = 0; band < bands; band++) {
         for (uint32_t row = 0; row < tile->rows; row++) {
-            const uint16_t *line = &skybook_line(encoder, band, row)[column * encoder->form.tile];
+            const uint16_t *line = skybook_row_of(encoder, column, band, row);
             uint8_t *marks = &nodata[row * tile->cols];
             for (uint32_t col = 0; col < tile->cols; col++) {
                 marks[col] = (uint8_t)(marks[col] & (line[col] == value));
@@ -58,7 +59,7 @@ static bool find_mean(struct skybook_encoder *encoder, uint32_t column, uint32_t
     uint64_t sum = 0;
     uint32_t bits = 0;
     for (uint32_t row = 0; row < tile->rows; row++) {
-        const uint16_t *line = &skybook_line(encoder, band, row)[column * encoder->form.tile];
+        const uint16_t *line = skybook_row_of(encoder, column, band, row);
         const uint8_t *marks = &encoder->work.nodata[row * tile->cols];
         uint32_t of_row = 0;
         for (uint32_t col = 0; col < tile->cols; col++) {
@@ -98,11 +99,11 @@ static bool deviate(struct skybook_encoder *encoder, uint32_t column, uint32_t b
     uint64_t lines = 0;
     uint32_t sum = 0;
     for (uint32_t row = 0; row < tile->rows; row++) {
-        const uint16_t *line = skybook_line(encoder, band, row);
-        sum += take_off(tile->means[band], encoder->form.fraction, &line[column * encoder->form.tile],
+        const uint16_t *line = skybook_row_of(encoder, column, band, row);
+        sum += take_off(tile->means[band], encoder->form.fraction, line,
                         &encoder->work.nodata[row * tile->cols], tile->cols,
                         &deviations[row * tile->cols]);
-        lines += skybook_words_of_line(encoder, column, line);
+        lines += skybook_words_of_row(encoder, column, line);
     }
     encoder->work.sums[band] = sum;
     return lines == encoder->sums[column][band];

@@ -8,8 +8,8 @@ struct batch {
     struct skybook_encoder *encoder;
     skybook_task *task;
     const uint16_t *columns;                /* of the tiles */
-    uint16_t members[SKYBOOK_MAX_COLUMNS];  /* who did each */
-    enum skybook_status status[SKYBOOK_MAX_COLUMNS];
+    uint16_t members[SKYBOOK_MAX_TILES];  /* who did each */
+    enum skybook_status status[SKYBOOK_MAX_TILES];
 };
 
 /* Where nothing is yet. */

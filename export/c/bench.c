@@ -263,6 +263,7 @@ static void print_head(const char *command)
 /* End the JSON; the exit code. */
 static int finish(bool passed)
 {
+    printf("  \"cube_bands\": %d,\n", SKYBOOK_CUBE_BANDS);
     printf("  \"most_bands\": %d,\n  \"large_bands\": %d,\n  \"golden_tiles\": %d,\n", SKYBOOK_MAX_BANDS,
            SKYBOOK_LARGE_BANDS, SKYBOOK_GOLDENS);
     printf("  \"passed\": %s\n}\n",

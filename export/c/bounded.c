@@ -10,14 +10,14 @@
 
 static const struct skybook_bound lossless = {1, {0}, 0};
 
-static bool touches(const struct skybook_box *box, uint32_t row, uint32_t column, uint32_t tile)
+static bool touches(const struct skybook_box *box, uint32_t row, uint32_t left, uint32_t tile)
 {
-    return box->left < (column + 1) * tile && column * tile < box->right &&
-           box->top < (row + 1) * tile && row * tile < box->bottom;
+    return box->left < left + tile && left < box->right && box->top < (row + 1) * tile &&
+           row * tile < box->bottom;
 }
 
 /* Whether the map of qualities wants no loss of a block of a tile. */
-static bool has_lossless(const struct skybook_encoder *encoder, uint32_t row, uint32_t column)
+static bool has_lossless(const struct skybook_encoder *encoder, uint32_t row, uint32_t left)
 {
     const uint32_t tile = encoder->form.tile, side = encoder->options.quality_block;
     bool found = false;
@@ -25,7 +25,7 @@ static bool has_lossless(const struct skybook_encoder *encoder, uint32_t row, ui
         return false;
     }
     for (uint32_t y = row * tile; y < (row + 1) * tile; y += side) {
-        for (uint32_t x = column * tile; x < (column + 1) * tile; x += side) {
+        for (uint32_t x = left; x < left + tile; x += side) {
             found = found || skybook_quality_of_block(encoder, y, x) == SKYBOOK_LOSSLESS;
         }
     }
@@ -36,15 +36,16 @@ const struct skybook_bound *skybook_bound_of(const struct skybook_encoder *encod
 {
     const struct skybook_options *options = &encoder->options;
     const uint32_t tile = encoder->form.tile, row = (encoder->lines - encoder->held) / tile;
+    const uint32_t left = skybook_first_pixel(encoder, column);
     if (options->max_error.count > 0) {
         return &options->max_error;
     }
     for (uint32_t i = 0; i < options->boxes; i++) {
-        if (touches(&options->box[i], row, column, tile)) {
+        if (touches(&options->box[i], row, left, tile)) {
             return &options->box[i].bound;
         }
     }
-    return has_lossless(encoder, row, column) ? &lossless : NULL;
+    return has_lossless(encoder, row, left) ? &lossless : NULL;
 }
 
 /* The sum of the symbols of a band, and of its side information. */

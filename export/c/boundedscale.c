@@ -22,13 +22,20 @@ static const uint16_t saved_by_step[5] = {0, 0, 256, 406, 512}; /* bits of a sam
 
 static const uint16_t *samples_of(const struct skybook_plane *plane, uint32_t row)
 {
-    const uint32_t first = plane->column * plane->encoder->form.tile;
-    return &skybook_line(plane->encoder, plane->band, row)[first];
+    return skybook_row_of(plane->encoder, plane->column, plane->band, row);
 }
 
 static const uint8_t *gaps_of(const struct skybook_plane *plane, uint32_t row)
 {
     return &plane->encoder->work.nodata[row * plane->cols];
+}
+
+/* By how much the samples of a band may be off; those of a band that only fills up the last group not at all. */
+static uint16_t most_of(const struct skybook_plane *plane, const struct skybook_bound *bound)
+{
+    const uint32_t own = plane->encoder->form.bands;
+    const uint32_t band = skybook_group(plane->encoder, plane->column) * own + plane->band;
+    return bound->count <= 1 ? bound->each[0] : band < bound->count ? bound->each[band] : 0;
 }
 
 static int32_t lift_of(const struct skybook_plane *plane)
@@ -364,7 +371,7 @@ enum skybook_status skybook_choose_scale(struct skybook_encoder *encoder,
     if (bound->root > 0) {
         choose_cells(work, &encoder->options, scale->least, largest - lift_of(plane), bound->root);
     } else {
-        const uint32_t each = bound->each[bound->count > 1 ? plane->band : 0];
+        const uint32_t each = most_of(plane, bound);
         choose(work, plane, least, largest, each, lean);
     }
     return SKYBOOK_OK;
@@ -413,16 +420,16 @@ enum skybook_status skybook_put_values(struct skybook_encoder *encoder,
     uint64_t lines = 0;
     skybook_count_marks(work, own->scale.marks);
     for (uint32_t row = 0; row < plane->rows; row++) {
-        const uint16_t *line = skybook_line(encoder, plane->band, row);
+        const uint16_t *samples = samples_of(plane, row);
         int16_t *values = skybook_row(own, plane, plane->band, row);
         if (own->scale.most == 0) {
             for (uint32_t col = 0; col < plane->cols; col++) {
                 values[col] = -32768;
             }
         } else {
-            put_row(work, plane, samples_of(plane, row), values);
+            put_row(work, plane, samples, values);
         }
-        lines += skybook_words_of_line(encoder, plane->column, line);
+        lines += skybook_words_of_row(encoder, plane->column, samples);
         if (!is_whole(own, plane)) {
             skybook_fill(work, plane, row);
         }
@@ -493,7 +500,7 @@ enum skybook_status skybook_check_values(struct skybook_encoder *encoder,
     const struct skybook_scale *scale = &own->scale;
     const struct skybook_options *options = &encoder->options;
     const int32_t lift = lift_of(plane), nodata = nodata_of(options);
-    const int32_t most = bound->root > 0 ? 0 : bound->each[bound->count > 1 ? plane->band : 0];
+    const int32_t most = bound->root > 0 ? 0 : most_of(plane, bound);
     const bool whole = bound->root == 0 && is_whole(own, plane) && (!options->has_nodata || most == 0);
     const bool plain = whole && scale->kind == SCALE_PLAIN;
     const bool stretches = whole && scale->kind == SCALE_STRETCHES;
@@ -503,8 +510,7 @@ enum skybook_status skybook_check_values(struct skybook_encoder *encoder,
     for (uint32_t row = 0; row < plane->rows; row++) {
         const uint16_t *samples = samples_of(plane, row);
         const int16_t *values = skybook_row(own, plane, plane->band, row);
-        lines += skybook_words_of_line(encoder, plane->column,
-                                       skybook_line(encoder, plane->band, row));
+        lines += skybook_words_of_row(encoder, plane->column, samples);
         sum += skybook_words(values, 2 * (size_t)plane->cols);
         if (plain) {
             wrong += count_beyond(samples, values, plane->cols, scale->least + lift + 32768, most);

@@ -95,7 +95,7 @@ static enum skybook_status analyse(struct skybook_encoder *encoder, struct skybo
     const enum skybook_status status = skybook_analyse(by, column);
     if (status == SKYBOOK_OK && skybook_has_step(tile)) {
         skybook_guess_bits(&by->form, &by->work, tile, by->options.trellis,
-                           encoder->search.guess[column]);
+                           encoder->search.guess[skybook_place_in_row(encoder, column)]);
     }
     return status;
 }
@@ -105,17 +105,18 @@ static enum skybook_status open_search(struct skybook_encoder *encoder)
 {
     struct skybook_search *search = &encoder->search;
     for (uint32_t column = 0; column < encoder->columns; column++) {
-        search->columns[column] = (uint16_t)column;
+        search->columns[skybook_place_in_row(encoder, column)] = (uint16_t)column;
     }
     const enum skybook_status status =
         skybook_do_all(encoder, analyse, search->columns, encoder->columns);
     search->count = 0;
-    for (uint32_t column = 0; column < encoder->columns && status == SKYBOOK_OK; column++) {
+    for (uint32_t place = 0; place < encoder->columns && status == SKYBOOK_OK; place++) {
+        const uint16_t column = search->columns[place];
         const struct skybook_tile *tile = &encoder->tiles[column];
         if (skybook_has_step(tile)) {
-            memmove(search->guess[search->count], search->guess[column], sizeof(search->guess[0]));
+            memmove(search->guess[search->count], search->guess[place], sizeof(search->guess[0]));
             search->finest[search->count] = tile->finest;
-            search->columns[search->count++] = (uint16_t)column;
+            search->columns[search->count++] = column;
         }
     }
     skybook_begin_search(search);
@@ -134,7 +135,7 @@ static enum skybook_status take(struct skybook_encoder *encoder, const uint16_t 
                                 uint32_t count)
 {
     struct skybook_search *search = &encoder->search;
-    uint16_t columns[SKYBOOK_MAX_COLUMNS] = {0};
+    uint16_t columns[SKYBOOK_MAX_TILES] = {0};
     for (uint32_t i = 0; i < count; i++) {
         columns[i] = search->columns[numbers[i]];
         encoder->tiles[columns[i]].code = search->codes[numbers[i]];
@@ -154,7 +155,7 @@ static enum skybook_status take(struct skybook_encoder *encoder, const uint16_t 
 
 static enum skybook_status take_changed(struct skybook_encoder *encoder)
 {
-    uint16_t numbers[SKYBOOK_MAX_COLUMNS] = {0};
+    uint16_t numbers[SKYBOOK_MAX_TILES] = {0};
     uint32_t count = 0;
     for (uint32_t i = 0; i < encoder->search.count; i++) {
         if (encoder->search.changed[i]) {

@@ -34,7 +34,7 @@ enum skybook_status skybook_load(struct skybook_encoder *encoder, uint32_t colum
 enum skybook_status skybook_analyse(struct skybook_encoder *encoder, uint32_t column)
 {
     struct skybook_tile *tile = &encoder->tiles[column];
-    const uint32_t left = encoder->options.width - column * encoder->form.tile;
+    const uint32_t left = encoder->options.width - skybook_first_pixel(encoder, column);
     memset(tile, 0, sizeof(*tile));
     tile->rows = (uint16_t)encoder->held;
     tile->cols = (uint16_t)(left < encoder->form.tile ? left : encoder->form.tile);
@@ -54,7 +54,7 @@ enum skybook_status skybook_analyse(struct skybook_encoder *encoder, uint32_t co
     }
     if (tile->state == SKYBOOK_ALL_NODATA) {
         status = add_empty(encoder, column);
-    } else if (tile->state == SKYBOOK_SOME_NODATA) {
+    } else if (tile->state == SKYBOOK_SOME_NODATA && skybook_group(encoder, column) == 0) {
         status = skybook_code_mask(encoder, column);
     }
     tile->fixed_stop = encoder->strip_used;

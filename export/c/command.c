@@ -144,12 +144,12 @@ static bool read_root(const char *text, struct skybook_bound *bound)
 /* Read a bound: D, D1,D2,... or sqrt:K. */
 static bool read_bound(const char *text, struct skybook_bound *bound)
 {
-    uint32_t each[SKYBOOK_MAX_BANDS] = {0};
+    uint32_t each[SKYBOOK_SCENE_BANDS] = {0};
     memset(bound, 0, sizeof(*bound));
     if (strncmp(text, "sqrt:", 5) == 0) {
         return read_root(text + 5, bound);
     }
-    bound->count = (uint16_t)read_numbers(text, 5, SKYBOOK_MAX_BANDS, each);
+    bound->count = (uint16_t)read_numbers(text, 5, SKYBOOK_SCENE_BANDS, each);
     uint32_t most = 0;
     for (uint32_t i = 0; i < bound->count; i++) {
         bound->each[i] = (uint16_t)(each[i] & 0xFFFFu);
@@ -311,8 +311,8 @@ static bool take_option(struct skybook_command *command, const char *name, const
         return read_time(value, options);
     } else if (strcmp(name, "--width") == 0 && number(value, 1, 1u << 24, &n)) {
         options->width = (uint32_t)n;
-    } else if (strcmp(name, "--bands") == 0 && number(value, 1, 16, &n)) {
-        options->bands = (uint8_t)n;
+    } else if (strcmp(name, "--bands") == 0 && number(value, 1, 1024, &n)) {
+        options->bands = (uint16_t)n;
     } else if (strcmp(name, "--tile") == 0 && number(value, 8, 256, &n)) {
         options->tile = (uint16_t)n;
     } else if (strcmp(name, "--nodata") == 0) {
@@ -378,7 +378,7 @@ static bool is_rate(const char *name)
 
 /* Fill in the bits of samples, and the `usual` bands; from what is told of a mosaic to what is told of its planes. False
  * with a word on stderr if that does not go. */
-static bool fill_in(struct skybook_command *command, uint8_t usual)
+static bool fill_in(struct skybook_command *command, uint16_t usual)
 {
     struct skybook_options *options = &command->options;
     const bool small = options->sample_type == SKYBOOK_U8 || options->sample_type == SKYBOOK_I8;
@@ -442,8 +442,9 @@ bool skybook_parse(struct skybook_command *command, int count, char **arguments)
     const char *rate = NULL, *quality = NULL;
     memset(command, 0, sizeof(*command));
     skybook_defaults(&command->options, 0);
-    const uint8_t usual = command->options.bands;
-    command->options.significant_bits = command->options.bands = 0; /* not told */
+    const uint16_t usual = command->options.bands;
+    command->options.significant_bits = 0; /* not told, nor bands */
+    command->options.bands = 0;
     for (int i = 1; i < count; i++) {
         const char *name = arguments[i];
         if (strcmp(name, "--help") == 0) {

@@ -47,7 +47,7 @@ static bool samples_fit(const struct skybook_options *o)
 static bool bound_fits(const struct skybook_bound *bound, uint32_t bands)
 {
     uint32_t most = 0;
-    for (uint32_t i = 0; i < bound->count && i < SKYBOOK_MAX_BANDS; i++) {
+    for (uint32_t i = 0; i < bound->count && i < SKYBOOK_SCENE_BANDS; i++) {
         most = bound->each[i] > most ? bound->each[i] : most;
     }
     return (bound->count == 1 || bound->count == bands) && most <= MAX_BOUND &&
@@ -102,7 +102,7 @@ static bool fits(const struct skybook_options *o)
     const bool before = tiles && o->first_row < MAX_LINES / tile && o->spent <= INT64_MAX / 2 &&
                         (o->height == 0 || o->first_row * tile < o->height) &&
                         (o->first_row == 0 || o->run > 0);
-    const bool bands = o->bands >= 1 && o->bands <= SKYBOOK_MAX_BANDS;
+    const bool bands = o->bands >= 1 && o->bands <= SKYBOOK_SCENE_BANDS && skybook_groups_fit(o);
     return o->width >= 1 && bands && samples_fit(o) &&
            o->step_code <= SKYBOOK_COARSEST && o->height <= MAX_LINES &&
            o->run <= SKYBOOK_MAX_RUN && segments && packets && rate && budget && before &&
@@ -118,7 +118,7 @@ static int64_t kept_back(const struct skybook_encoder *encoder)
     }
     const uint32_t least_body = 1 + encoder->form.side_bytes + SKYBOOK_STATE_BYTES + 2;
     const uint32_t around = SKYBOOK_SEGMENT_OVERHEAD + skybook_packet_overhead(options);
-    return (int64_t)encoder->columns * (around + least_body + SKYBOOK_EDGE_BYTES);
+    return (int64_t)skybook_across(encoder) * (around + least_body + SKYBOOK_EDGE_BYTES);
 }
 
 /* Bytes that all lines before `line` may take, what is reserved left aside. */
@@ -216,6 +216,10 @@ static enum skybook_status begin(struct skybook_encoder *encoder)
         return SKYBOOK_ERROR_USAGE;
     }
     encoder->columns = (options->width + encoder->form.tile - 1) / encoder->form.tile;
+#if SKYBOOK_GROUPS > 1
+    encoder->across = encoder->columns;
+    encoder->columns *= skybook_groups_of(options);
+#endif
     encoder->map_sum = map_sum(encoder);
     go_on(encoder);
     return SKYBOOK_OK;
@@ -255,7 +259,7 @@ static enum skybook_status code_named(struct skybook_encoder *encoder, struct sk
 /* Code all tiles of the strip at that step. */
 static enum skybook_status code_at_step(struct skybook_encoder *encoder)
 {
-    uint16_t columns[SKYBOOK_MAX_COLUMNS] = {0};
+    uint16_t columns[SKYBOOK_MAX_TILES] = {0};
     for (uint32_t column = 0; column < encoder->columns; column++) {
         columns[column] = (uint16_t)column;
     }
@@ -274,6 +278,9 @@ bool skybook_is_whole(const struct skybook_encoder *encoder)
 #if SKYBOOK_BOUNDED
     const bool bounds = has_bounds(&encoder->options) || encoder->options.quality_map != NULL;
     tables = tables && (!bounds || skybook_bounded_tables_are_whole());
+#endif
+#if SKYBOOK_GROUPS > 1
+    tables = tables && skybook_gaps_are_whole(encoder);
 #endif
     return tables && encoder->map_sum == map_sum(encoder) && skybook_scene_is_whole(encoder);
 }
@@ -297,6 +304,36 @@ static enum skybook_status code_tiles(struct skybook_encoder *encoder)
                                            : skybook_code_within(encoder, budget);
 }
 
+/* Take note of the sums of the parts of a line that lie in each tile. */
+static void add_sums(struct skybook_encoder *encoder, uint32_t band, const uint16_t *line)
+{
+    const uint32_t across = skybook_across(encoder), own = encoder->form.bands;
+    const uint32_t group = SKYBOOK_GROUPS > 1 ? band / own : 0, of_group = band - group * own;
+    for (uint32_t i = 0; i < across; i++) {
+        const uint32_t column = group * across + i;
+        encoder->sums[column][of_group] +=
+            skybook_words_of_row(encoder, column, &line[i * encoder->form.tile]);
+    }
+}
+
+#if SKYBOOK_GROUPS > 1
+/* Fill up the last group of bands with bands of 0. */
+static void fill_group(struct skybook_encoder *encoder)
+{
+    const uint32_t stop = skybook_groups_of(&encoder->options) * encoder->form.bands;
+    const uint16_t zero = (uint16_t)skybook_lift(&encoder->options);
+    for (uint32_t band = encoder->options.bands; band < stop; band++) {
+        for (uint32_t row = 0; row < encoder->held; row++) {
+            uint16_t *line = encoder->samples[band * encoder->form.tile + row];
+            for (uint32_t col = 0; col < encoder->options.width; col++) {
+                line[col] = zero;
+            }
+            add_sums(encoder, band, line);
+        }
+    }
+}
+#endif
+
 /* Code and send the lines that are held. Tables are checked before they are used, as some are where
  * others are to be found, and before what they made is written. */
 static enum skybook_status code_strip(struct skybook_encoder *encoder)
@@ -305,6 +342,10 @@ static enum skybook_status code_strip(struct skybook_encoder *encoder)
         return SKYBOOK_ERROR_MEMORY;
     }
     begin_scene(encoder);
+#if SKYBOOK_GROUPS > 1
+    fill_group(encoder);
+    skybook_note_gaps(encoder);
+#endif
     encoder->strip_used = 0;
     encoder->pieces_used = 0;
     encoder->packet_used = 0;
@@ -344,13 +385,13 @@ static enum skybook_status leave(struct skybook_encoder *encoder)
     return encoder->status;
 }
 
-/* Take a line, and note the sums of its parts that lie in each tile. */
+/* Take a line. */
 static void take_line(struct skybook_encoder *encoder, const uint16_t *samples, size_t band,
                       size_t pixel)
 {
     const uint32_t width = encoder->options.width;
     const uint32_t lift = skybook_lift(&encoder->options);
-    for (uint32_t b = 0; b < encoder->form.bands; b++) {
+    for (uint32_t b = 0; b < encoder->options.bands; b++) {
         const uint16_t *from = samples + b * band;
         uint16_t *to = encoder->samples[b * encoder->form.tile + encoder->held];
         if (pixel == 1) {
@@ -363,9 +404,7 @@ static void take_line(struct skybook_encoder *encoder, const uint16_t *samples, 
         for (uint32_t col = 0; lift > 0 && col < width; col++) {
             to[col] = (uint16_t)((to[col] + lift) & 0xFFFFu);
         }
-        for (uint32_t column = 0; column < encoder->columns; column++) {
-            encoder->sums[column][b] += skybook_words_of_line(encoder, column, to);
-        }
+        add_sums(encoder, b, to);
     }
     encoder->held++;
     encoder->lines++;

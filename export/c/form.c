@@ -60,7 +60,8 @@ uint32_t skybook_tile_of(const struct skybook_options *options)
 
 void skybook_make_form(struct skybook_form *form, const struct skybook_options *options)
 {
-    const uint32_t bands = options->bands;
+    const uint32_t groups = skybook_groups_of(options);
+    const uint32_t bands = (options->bands + groups - 1) / groups;
     memset(form, 0, sizeof(*form));
     form->bands = bands;
     form->fraction = MOST_BITS - options->significant_bits;

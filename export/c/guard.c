@@ -18,12 +18,13 @@ uint64_t skybook_words(const void *memory, size_t length)
     return sum + words[0] + words[1] + words[2] + words[3];
 }
 
-/* The sum of what a line of a band has in a tile of the strip. */
-uint64_t skybook_words_of_line(const struct skybook_encoder *encoder, uint32_t column,
-                             const uint16_t *line)
+/* The sum of a row of the samples of a tile of the strip. */
+uint64_t skybook_words_of_row(const struct skybook_encoder *encoder, uint32_t column,
+                              const uint16_t *samples)
 {
-    const uint32_t tile = encoder->form.tile, first = column * tile, left = encoder->options.width - first;
-    return skybook_words(&line[first], 2 * (size_t)(left < tile ? left : tile));
+    const uint32_t tile = encoder->form.tile;
+    const uint32_t left = encoder->options.width - skybook_first_pixel(encoder, column);
+    return skybook_words(samples, 2 * (size_t)(left < tile ? left : tile));
 }
 
 /* Go on with the check of memory: the sum of its words and, as Fletcher does, of the sums so far,

@@ -6,10 +6,10 @@
 
 #define SLACK 8u /* what is looked at beyond the bytes of packed samples */
 
-static uint8_t raw[2 * SKYBOOK_MAX_BANDS * SKYBOOK_MAX_WIDTH];
+static uint8_t raw[2 * SKYBOOK_SCENE_BANDS * SKYBOOK_MAX_WIDTH];
 
 /* Packed samples take less than two bytes each, which leaves room for SLACK. */
-typedef char skybook_slack_fits[SKYBOOK_MAX_BANDS * SKYBOOK_MAX_WIDTH >= 2 * (5 + SLACK) ? 1 : -1];
+typedef char skybook_slack_fits[SKYBOOK_SCENE_BANDS * SKYBOOK_MAX_WIDTH >= 2 * (5 + SLACK) ? 1 : -1];
 
 /* Samples of a group of packed ones, and its bytes. */
 static uint32_t group_of(enum skybook_packing packing)

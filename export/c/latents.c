@@ -13,10 +13,13 @@ struct place {
 };
 
 /* A line of a tile has room for a part, one of a large tile for two. */
-static struct place place_of(const struct skybook_form *form, uint32_t column, uint32_t part)
+static struct place place_of(const struct skybook_encoder *encoder, uint32_t column, uint32_t part)
 {
+    const struct skybook_form *form = &encoder->form;
     const uint32_t of_line = form->tile / SKYBOOK_TILE;
-    const struct place place = {part / of_line, column * form->tile + part % of_line * PART};
+    const uint32_t first = skybook_group(encoder, column) * form->bands * form->tile;
+    const struct place place = {first + part / of_line,
+                                skybook_first_pixel(encoder, column) + part % of_line * PART};
     return place;
 }
 
@@ -71,7 +74,7 @@ void skybook_keep(struct skybook_encoder *encoder, uint32_t column)
         const uint32_t number = work->wide[channel];
         for (uint32_t part = 0; part < parts; part++) {
             const int32_t *latents = &work->room.latents[channel * form->positions + part * PART];
-            const struct place to = place_of(form, column, channel * parts + part);
+            const struct place to = place_of(encoder, column, channel * parts + part);
             put_lower(latents, &holder->samples[to.line][to.col]);
             if (number > 0) {
                 put_upper(latents, &upper[upper_place(form, number, part)]);
@@ -140,7 +143,7 @@ void skybook_fetch(const struct skybook_encoder *encoder, uint32_t column, uint3
 #if defined(__GNUC__)
     const uint32_t parts = encoder->form.positions / PART;
     for (uint32_t part = 0; part < parts; part++) {
-        const struct place from = place_of(&encoder->form, column, channel * parts + part);
+        const struct place from = place_of(encoder, column, channel * parts + part);
         const uint16_t *lower = &skybook_holder(encoder)->samples[from.line][from.col];
         __builtin_prefetch(lower);
         __builtin_prefetch(lower + PART / 2);
@@ -163,7 +166,7 @@ uint32_t skybook_scaled(const struct skybook_encoder *encoder, uint32_t column, 
         return scale_all(&work->room.latents[channel * form->positions], form->positions, by, out);
     }
     for (uint32_t part = 0; part < parts; part++) {
-        const struct place from = place_of(form, column, channel * parts + part);
+        const struct place from = place_of(encoder, column, channel * parts + part);
         const uint16_t *lower = &skybook_holder(encoder)->samples[from.line][from.col];
         int32_t *to = &out[part * PART];
         sum += number == 0 ? scale_lower(lower, by, to)

@@ -18,7 +18,7 @@
 #include "threads.h"
 
 static struct skybook_encoder encoder;
-static uint16_t samples[SKYBOOK_MAX_BANDS * SKYBOOK_MAX_WIDTH];
+static uint16_t samples[SKYBOOK_SCENE_BANDS * SKYBOOK_MAX_WIDTH];
 
 static int fail(enum skybook_status status, const char *text)
 {
@@ -53,8 +53,10 @@ static const char *meaning(enum skybook_status status)
     if (status == SKYBOOK_ERROR_LIMIT && encoder.options.width > SKYBOOK_MAX_WIDTH) {
         return "limit: more columns than this build takes; make MACROS=-DSKYBOOK_MAX_WIDTH=N";
     }
-    if (status == SKYBOOK_ERROR_USAGE && encoder.options.bands > SKYBOOK_MAX_BANDS) {
-        return "options: more bands than this build takes; make MACROS=-DSKYBOOK_MAX_BANDS=N";
+    if (status == SKYBOOK_ERROR_USAGE && encoder.options.bands > SKYBOOK_SCENE_BANDS) {
+        return encoder.options.bands > SKYBOOK_MOST_GROUPED
+                   ? "options: more bands than this build takes; make MACROS=-DSKYBOOK_CUBE_BANDS=N"
+                   : "options: more bands than this build takes; make MACROS=-DSKYBOOK_MAX_BANDS=N";
     }
     if (status == SKYBOOK_ERROR_USAGE && fault_of_bounds() != NULL) {
         return fault_of_bounds();

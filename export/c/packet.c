@@ -14,8 +14,8 @@
 struct walk {
     struct skybook_encoder *encoder;
     bool planned; /* its own as planned, not as coded */
-    uint32_t next[2 * SKYBOOK_MAX_COLUMNS];
-    uint32_t stop[2 * SKYBOOK_MAX_COLUMNS];
+    uint32_t next[2 * SKYBOOK_MAX_TILES];
+    uint32_t stop[2 * SKYBOOK_MAX_TILES];
     uint32_t list; /* lists before it are done, unless a row goes layer by layer */
 };
 

@@ -13,6 +13,7 @@
 #define SKYBOOK_CRC_BYTES 4u
 #define SKYBOOK_STATE_BYTES 4
 #define SKYBOOK_COARSEST 255
+#define SKYBOOK_MOST_GROUPED 16u /* bands that are coded together, at most */
 #define SKYBOOK_SIZE_CAP 40      /* sizes of symbols in contexts, at most */
 #define SKYBOOK_HALF_SIZE_CAP 63 /* those in half steps */
 #define SKYBOOK_DEPENDENT 4      /* added to the state of a tile whose indices follow a trellis */
@@ -81,19 +82,59 @@ uint32_t skybook_crc32c(const uint8_t *bytes, size_t length);
 uint32_t skybook_crc32c_on(uint32_t crc, const uint8_t *bytes, size_t length);
 uint16_t skybook_crc16(const uint8_t *bytes, size_t length);
 
-/* form.c: how a scene of so many bands and bits is coded; who holds the strip's lines, one of a band. */
+/* form.c: how a scene of so many bands and bits is coded; who holds the strip's lines. */
 #define SKYBOOK_OF_LAST 0x8000u /* added to planes of the last class: others follow */
-/* Rows and columns of the tiles of a scene. */
+/* Rows and columns of the tiles of a scene; groups that its bands are coded in. */
 uint32_t skybook_tile_of(const struct skybook_options *options);
+static inline uint32_t skybook_groups_of(const struct skybook_options *options)
+{
+    return SKYBOOK_GROUPS > 1 ? (options->bands + SKYBOOK_MOST_GROUPED - 1u) / SKYBOOK_MOST_GROUPED : 1;
+}
+/* Whether the bands of a group are no more than a build has room for. */
+static inline bool skybook_groups_fit(const struct skybook_options *options)
+{
+    return SKYBOOK_GROUPS == 1 || options->bands <= skybook_groups_of(options) * SKYBOOK_MAX_BANDS;
+}
 void skybook_make_form(struct skybook_form *form, const struct skybook_options *options);
 static inline const struct skybook_encoder *skybook_holder(const struct skybook_encoder *encoder)
 {
     return encoder->owner != NULL ? encoder->owner : encoder;
 }
-static inline const uint16_t *skybook_line(const struct skybook_encoder *encoder, uint32_t band,
-                                           uint32_t row)
+/* Of the tiles of a row, which are numbered group of bands by group: how many lie side by side; the group of
+ * one; its first column of pixels; its samples in a row of a band of its group. */
+#if SKYBOOK_GROUPS > 1
+static inline uint32_t skybook_across(const struct skybook_encoder *encoder)
 {
-    return skybook_holder(encoder)->samples[band * encoder->form.tile + row];
+    return encoder->across;
+}
+static inline uint32_t skybook_group(const struct skybook_encoder *encoder, uint32_t column)
+{
+    return column / encoder->across;
+}
+static inline uint32_t skybook_first_pixel(const struct skybook_encoder *encoder, uint32_t column)
+{
+    return column % encoder->across * encoder->form.tile;
+}
+#else
+static inline uint32_t skybook_across(const struct skybook_encoder *encoder)
+{
+    return encoder->columns;
+}
+static inline uint32_t skybook_group(const struct skybook_encoder *encoder, uint32_t column)
+{
+    (void)encoder, (void)column;
+    return 0;
+}
+static inline uint32_t skybook_first_pixel(const struct skybook_encoder *encoder, uint32_t column)
+{
+    return column * encoder->form.tile;
+}
+#endif
+static inline const uint16_t *skybook_row_of(const struct skybook_encoder *encoder, uint32_t column,
+                                             uint32_t band, uint32_t row)
+{
+    const uint32_t own = skybook_group(encoder, column) * encoder->form.bands + band;
+    return &skybook_holder(encoder)->samples[own * encoder->form.tile + row][skybook_first_pixel(encoder, column)];
 }
 
 /* bandtransform.c: the basis, bands by components, that makes a covariance diagonal; two components
@@ -115,6 +156,27 @@ void skybook_refine(const struct skybook_form *form, struct skybook_work *work,
                     const struct skybook_tile *tile, skybook_square basis);
 #endif
 
+#if SKYBOOK_GROUPS > 1
+/* cube.c: notes which pixels have no data in any band, as
+ * latents come to stand where samples were; whether that stayed; a mark for each pixel of a tile, if bands are in groups; the place of a tile of a row in the order in which
+ * they are searched. */
+void skybook_note_gaps(struct skybook_encoder *encoder);
+bool skybook_gaps_are_whole(const struct skybook_encoder *encoder);
+bool skybook_take_gaps(const struct skybook_encoder *encoder, uint32_t column, uint8_t *nodata);
+uint32_t skybook_place_in_row(const struct skybook_encoder *encoder, uint32_t column);
+#else
+static inline bool skybook_take_gaps(const struct skybook_encoder *encoder, uint32_t column, uint8_t *nodata)
+{
+    (void)encoder, (void)column, (void)nodata;
+    return false;
+}
+static inline uint32_t skybook_place_in_row(const struct skybook_encoder *encoder, uint32_t column)
+{
+    (void)encoder;
+    return column;
+}
+#endif
+
 /* adaptive.c: marks a tile's nodata, how many pixels are none; its means, angles; leaves the components
  * and their shift. */
 uint32_t skybook_find_nodata(struct skybook_encoder *encoder, uint32_t column);
@@ -125,8 +187,8 @@ void skybook_align(struct skybook_work *work, const struct skybook_tile *tile);
 
 /* guard.c: what shows that memory is no longer what was put there. */
 uint64_t skybook_words(const void *memory, size_t length);
-uint64_t skybook_words_of_line(const struct skybook_encoder *encoder, uint32_t column,
-                             const uint16_t *line);
+uint64_t skybook_words_of_row(const struct skybook_encoder *encoder, uint32_t column,
+                              const uint16_t *samples);
 bool skybook_tables_are_whole(void);
 bool skybook_bounded_tables_are_whole(void);
 void skybook_seal_scene(struct skybook_encoder *encoder);
@@ -253,6 +315,7 @@ void skybook_put32(uint8_t *bytes, uint32_t value);
 uint32_t skybook_packed_place(const uint8_t *bytes);
 uint32_t skybook_packed_tile(const uint8_t *bytes);
 uint32_t skybook_packed_length(const uint8_t *bytes);
+bool skybook_is_wide(const struct skybook_encoder *encoder, uint32_t column);
 bool skybook_is_edge(const struct skybook_encoder *encoder, const struct skybook_tile *tile);
 uint32_t skybook_room(const struct skybook_encoder *encoder, uint32_t column);
 uint32_t skybook_around(const struct skybook_encoder *encoder, uint32_t column, uint32_t first);

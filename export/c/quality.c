@@ -153,7 +153,7 @@ static bool take_aim(struct skybook_encoder *encoder, uint32_t column, struct pl
     const uint32_t top = (encoder->lines - encoder->held) / encoder->form.tile * encoder->form.tile;
     for (uint32_t block = 0; block < plan->rows * plan->cols; block++) {
         const uint32_t y = top + 8 * plan->side * (block / plan->cols);
-        const uint32_t x = column * encoder->form.tile + 8 * plan->side * (block % plan->cols);
+        const uint32_t x = skybook_first_pixel(encoder, column) + 8 * plan->side * (block % plan->cols);
         const uint32_t quality = skybook_quality_of_block(encoder, y, x);
         if (quality == 0) {
             return false;
@@ -317,8 +317,8 @@ static uint32_t finer_of(const struct skybook_search *search, const int64_t *fin
 static enum skybook_status aim_together(struct skybook_encoder *encoder)
 {
     const struct skybook_search *search = &encoder->search;
-    int64_t tried[SKYBOOK_MAX_COLUMNS] = {0}, fine[SKYBOOK_MAX_COLUMNS] = {0};
-    int64_t coarse[SKYBOOK_MAX_COLUMNS] = {0}, sum = 0;
+    int64_t tried[SKYBOOK_MAX_TILES] = {0}, fine[SKYBOOK_MAX_TILES] = {0};
+    int64_t coarse[SKYBOOK_MAX_TILES] = {0}, sum = 0;
     struct skybook_aim aim;
     const uint32_t shift = aim_at_all(encoder, &aim);
     for (uint32_t tries = 0; tries < SKYBOOK_TRIES && skybook_is_open(&aim); tries++) {

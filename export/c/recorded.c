@@ -47,7 +47,7 @@ static bool read_segments(FILE *file, uint64_t place, uint64_t stop,
                           bool *ended)
 {
     const uint32_t tile = skybook_tile_of(options);
-    const uint32_t columns = (options->width + tile - 1) / tile;
+    const uint32_t columns = skybook_groups_of(options) * ((options->width + tile - 1) / tile);
     uint8_t bytes[SKYBOOK_NAMED_HEAD];
     *row = NO_ROW;
     while (place < stop) {

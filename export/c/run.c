@@ -77,7 +77,7 @@ static void put64(uint8_t *bytes, uint64_t value)
 /* A bound in 8 bytes: its root, and a CRC of the others. */
 static void put_bound(const struct skybook_bound *bound, uint8_t *bytes)
 {
-    uint8_t each[2 * SKYBOOK_MAX_BANDS];
+    uint8_t each[2 * SKYBOOK_SCENE_BANDS];
     for (uint32_t i = 0; i < bound->count; i++) {
         skybook_put16(each + (size_t)2 * i, bound->each[i]);
     }
@@ -187,9 +187,9 @@ static uint32_t choose_run(struct skybook_encoder *encoder)
     make_head(encoder, 0);
     uint32_t crc = skybook_crc32c(encoder->head, encoder->head_length - SKYBOOK_CRC_BYTES);
     crc = crc_of_options(encoder, crc);
-    for (uint32_t b = 0; b < encoder->form.bands; b++) {
+    for (uint32_t b = 0; b < encoder->options.bands; b++) {
         for (uint32_t row = 0; row < encoder->held; row++) {
-            const uint16_t *line = skybook_line(encoder, b, row);
+            const uint16_t *line = encoder->samples[b * encoder->form.tile + row];
             crc = crc_of_samples(crc, &encoder->options, line, encoder->options.width);
         }
     }

@@ -177,8 +177,8 @@ static void change(struct skybook_search *search, const uint16_t *tiles, uint32_
 /* Take the next coarser code for tiles of the finest, until `excess` bytes are saved. */
 static void coarsen(struct skybook_search *search, int64_t excess)
 {
-    uint16_t tiles[SKYBOOK_MAX_COLUMNS] = {0};
-    int64_t saved[SKYBOOK_MAX_COLUMNS] = {0};
+    uint16_t tiles[SKYBOOK_MAX_TILES] = {0};
+    int64_t saved[SKYBOOK_MAX_TILES] = {0};
     while (excess > 0) {
         uint32_t code = SKYBOOK_COARSEST, count = 0;
         int64_t sum = 0;
@@ -206,8 +206,8 @@ static void coarsen(struct skybook_search *search, int64_t excess)
 /* Take the next finer code for tiles of the coarsest, as long as `free` bytes allow. */
 static void refine(struct skybook_search *search, int64_t free)
 {
-    uint16_t tiles[SKYBOOK_MAX_COLUMNS] = {0};
-    int64_t spent[SKYBOOK_MAX_COLUMNS] = {0};
+    uint16_t tiles[SKYBOOK_MAX_TILES] = {0};
+    int64_t spent[SKYBOOK_MAX_TILES] = {0};
     for (;;) {
         uint32_t code = 0, count = 0;
         int64_t sum = 0;
@@ -237,8 +237,8 @@ static void refine(struct skybook_search *search, int64_t free)
  * passed; mark the tiles that changed and return how many did. */
 uint32_t skybook_adjust(struct skybook_search *search, int64_t left, int64_t budget)
 {
-    uint8_t codes[SKYBOOK_MAX_COLUMNS];
-    int64_t sizes[SKYBOOK_MAX_COLUMNS];
+    uint8_t codes[SKYBOOK_MAX_TILES];
+    int64_t sizes[SKYBOOK_MAX_TILES];
     const bool few = search->count <= FEW;
     const int64_t margin = few ? 0 : budget >> 9;
     memcpy(codes, search->codes, sizeof(codes));

@@ -40,6 +40,14 @@ static uint32_t tile_index(const struct skybook_encoder *encoder, uint32_t colum
     return rows_before * encoder->columns + column;
 }
 
+#if SKYBOOK_GROUPS > 1
+/* Whether the number of a tile takes four bytes. */
+bool skybook_is_wide(const struct skybook_encoder *encoder, uint32_t column)
+{
+    return tile_index(encoder, column) > MAX_NARROW_TILE;
+}
+#endif
+
 static uint32_t head_bytes(uint32_t flags)
 {
     return LEAST_HEAD + ((flags & WIDE_FLAG) != 0 ? SKYBOOK_WIDE_BYTES : 0u) +

@@ -21,18 +21,21 @@
 extern "C" {
 #endif
 
+#ifndef SKYBOOK_CUBE_BANDS
+#define SKYBOOK_CUBE_BANDS 0 /* bands of a cube, coded in groups of up to SKYBOOK_MAX_BANDS; 0, or 17 to 1024 */
+#endif
 #ifndef SKYBOOK_MAX_WIDTH
 #define SKYBOOK_MAX_WIDTH 2048 /* columns of a scene, at most; 65536 at most */
 #endif
-#ifndef SKYBOOK_STRIP_BYTES
-#define SKYBOOK_STRIP_BYTES 393216 /* coded bytes of a row of tiles, at most */
+#ifndef SKYBOOK_STRIP_BYTES /* coded bytes of a row of tiles, at most */
+#define SKYBOOK_STRIP_BYTES (SKYBOOK_CUBE_BANDS > 0 ? 98304 * SKYBOOK_CUBE_BANDS : 393216)
 #endif
-#ifndef SKYBOOK_STRIP_SEGMENTS
-#define SKYBOOK_STRIP_SEGMENTS 10240 /* segments of a row of tiles, at most */
+#ifndef SKYBOOK_STRIP_SEGMENTS /* segments of a row of tiles, at most */
+#define SKYBOOK_STRIP_SEGMENTS (SKYBOOK_CUBE_BANDS > 0 ? 2560 * SKYBOOK_CUBE_BANDS : 10240)
 #endif
 
-#ifndef SKYBOOK_MAX_BANDS
-#define SKYBOOK_MAX_BANDS 4 /* bands of a scene, at most; 16 at most */
+#ifndef SKYBOOK_MAX_BANDS /* bands of a scene, or of a group of those of a cube, at most; 16 at most */
+#define SKYBOOK_MAX_BANDS (SKYBOOK_CUBE_BANDS > 0 ? 16 : 4)
 #endif
 #ifndef SKYBOOK_MAX_BOXES
 #define SKYBOOK_MAX_BOXES 8 /* boxes of a scene that have a bound of their own, at most */
@@ -46,8 +49,11 @@ extern "C" {
 /* Tiles have SKYBOOK_TILE pixels a side or, always of one band, SKYBOOK_LARGEST_TILE. What a tile
  * takes is that of so many bands, or of those that may have large ones. */
 #define SKYBOOK_MOST(a, b) ((a) > (b) ? (a) : (b))
+#define SKYBOOK_SCENE_BANDS SKYBOOK_MOST(SKYBOOK_MAX_BANDS, SKYBOOK_CUBE_BANDS)
+#define SKYBOOK_GROUPS SKYBOOK_MOST(1, (SKYBOOK_CUBE_BANDS + 15) / 16) /* of bands, at most */
 #define SKYBOOK_LARGEST_TILE (2 * SKYBOOK_TILE)
 #define SKYBOOK_MAX_COLUMNS ((SKYBOOK_MAX_WIDTH + SKYBOOK_LARGEST_TILE - 1) / SKYBOOK_LARGEST_TILE * 2)
+#define SKYBOOK_MAX_TILES (SKYBOOK_GROUPS * SKYBOOK_MAX_COLUMNS) /* of a row, those of all groups */
 #define SKYBOOK_PITCH (SKYBOOK_MAX_COLUMNS * SKYBOOK_TILE) /* samples of a line, whole tiles */
 #define SKYBOOK_POSITIONS (SKYBOOK_LARGEST_TILE / 8 * (SKYBOOK_LARGEST_TILE / 8))
 #define SKYBOOK_POSITIONS_OF_SEVERAL (SKYBOOK_POSITIONS / 4)
@@ -58,7 +64,8 @@ extern "C" {
 /* Usual tiles of a band that a tile of all bands is as large as, at most. */
 #define SKYBOOK_USUAL_TILES SKYBOOK_MOST(SKYBOOK_MAX_BANDS, 4 * SKYBOOK_LARGE_BANDS)
 #define SKYBOOK_SAMPLES (SKYBOOK_USUAL_TILES * SKYBOOK_TILE * SKYBOOK_TILE) /* of a tile */
-#define SKYBOOK_LINES (SKYBOOK_MOST(SKYBOOK_MAX_BANDS, 2 * SKYBOOK_LARGE_BANDS) * SKYBOOK_TILE) /* of a strip */
+#define SKYBOOK_LINES /* of a strip */ \
+    (SKYBOOK_MOST(SKYBOOK_GROUPS * SKYBOOK_MAX_BANDS, 2 * SKYBOOK_LARGE_BANDS) * SKYBOOK_TILE)
 #define SKYBOOK_ANGLES (SKYBOOK_MAX_BANDS * (SKYBOOK_MAX_BANDS - 1) / 2 + 1)
 #define SKYBOOK_PLANES (2 * SKYBOOK_CHANNELS + 2 * SKYBOOK_MAX_BANDS)
 #define SKYBOOK_MODEL_PLANES (2 * 64 * SKYBOOK_CLASSES + 2 * SKYBOOK_CLASSES)
@@ -107,7 +114,7 @@ enum skybook_type { SKYBOOK_U8, SKYBOOK_U16, SKYBOOK_I16, SKYBOOK_I8 };
 /* By how much samples may be off. */
 struct skybook_bound {
     uint16_t count;                   /* of `each`: 1 for all bands, or one for each; 0: no bound */
-    uint16_t each[SKYBOOK_MAX_BANDS]; /* DN, at most 32767; all 0 where `root` is not */
+    uint16_t each[SKYBOOK_SCENE_BANDS]; /* DN, at most 32767; all 0 where `root` is not */
     uint16_t root;                    /* in 1/256, times the root of a sample instead; 0: not */
 };
 
@@ -119,7 +126,7 @@ struct skybook_box {
 
 struct skybook_options {
     uint32_t width;            /* columns, 1..SKYBOOK_MAX_WIDTH */
-    uint8_t bands;             /* of the scene, 1..SKYBOOK_MAX_BANDS */
+    uint16_t bands;            /* of the scene, 1..SKYBOOK_MAX_BANDS, or up to SKYBOOK_CUBE_BANDS */
     uint16_t scene_id;         /* told apart by the receiver */
     uint8_t sample_type;       /* an enum skybook_type */
     uint8_t significant_bits;  /* of a sample, 1..16, or 1..8 of those of 8 bits */
@@ -165,7 +172,7 @@ struct skybook_options {
 
 /* How a scene of so many bands is coded; its channels are of components. */
 struct skybook_form {
-    uint32_t bands;
+    uint32_t bands;      /* of a tile: of the scene, or of a group of its bands */
     uint32_t fraction;   /* bits that samples get */
     uint32_t tile;       /* rows and columns */
     uint32_t positions;  /* of a tile, and so of a channel from those of the next */
@@ -331,24 +338,24 @@ struct skybook_work {
 /* The search for the steps of a strip's tiles that have data. */
 struct skybook_search {
     uint32_t count;
-    uint16_t columns[SKYBOOK_MAX_COLUMNS]; /* of each tile */
-    uint16_t order[SKYBOOK_MAX_COLUMNS];   /* in which they are taken */
+    uint16_t columns[SKYBOOK_MAX_TILES]; /* of each tile */
+    uint16_t order[SKYBOOK_MAX_TILES];   /* in which they are taken */
     uint32_t common; /* code that most of those have for which codes were chosen last */
-    uint32_t guess[SKYBOOK_MAX_COLUMNS][256]; /* bits at each step code */
-    uint8_t finest[SKYBOOK_MAX_COLUMNS];
-    uint8_t codes[SKYBOOK_MAX_COLUMNS];
-    uint16_t thrift[SKYBOOK_MAX_COLUMNS];   /* how thriftily each is quantised at its code */
-    int64_t sizes[SKYBOOK_MAX_COLUMNS];     /* bytes at that code, -1 where not known */
-    int16_t old_codes[SKYBOOK_MAX_COLUMNS]; /* before the last change, and bytes then */
-    int64_t old_sizes[SKYBOOK_MAX_COLUMNS];
-    bool changed[SKYBOOK_MAX_COLUMNS]; /* by the last adjustment */
+    uint32_t guess[SKYBOOK_MAX_TILES][256]; /* bits at each step code */
+    uint8_t finest[SKYBOOK_MAX_TILES];
+    uint8_t codes[SKYBOOK_MAX_TILES];
+    uint16_t thrift[SKYBOOK_MAX_TILES];   /* how thriftily each is quantised at its code */
+    int64_t sizes[SKYBOOK_MAX_TILES];     /* bytes at that code, -1 where not known */
+    int16_t old_codes[SKYBOOK_MAX_TILES]; /* before the last change, and bytes then */
+    int64_t old_sizes[SKYBOOK_MAX_TILES];
+    bool changed[SKYBOOK_MAX_TILES]; /* by the last adjustment */
 };
 
 /* Codes to come back to. */
 struct skybook_settled {
-    uint8_t codes[SKYBOOK_MAX_COLUMNS];
-    int16_t old_codes[SKYBOOK_MAX_COLUMNS];
-    int64_t old_sizes[SKYBOOK_MAX_COLUMNS];
+    uint8_t codes[SKYBOOK_MAX_TILES];
+    int16_t old_codes[SKYBOOK_MAX_TILES];
+    int64_t old_sizes[SKYBOOK_MAX_TILES];
 };
 
 /* What came of the rate; it decides no byte. */
@@ -388,7 +395,10 @@ struct skybook_encoder {
     struct skybook_encoder *owner;   /* of a member: who holds lines and latents; else NULL */
     struct skybook_form form;
     uint32_t limit;    /* bytes of a segment, so that it fits a packet */
-    uint32_t columns;  /* tiles in a row */
+    uint32_t columns;  /* tiles in a row: those of each group of bands after those of the one before */
+#if SKYBOOK_GROUPS > 1
+    uint32_t across; /* tiles side by side */
+#endif
     uint32_t run;       /* of the scene, once it has begun */
     uint8_t binding[4]; /* the model's tag and the run, XORed */
     uint32_t head_length;
@@ -406,10 +416,15 @@ struct skybook_encoder {
     bool ended;
     struct skybook_check progress_check; /* of what stands from `lines` on, between calls */
     bool busy;                           /* whether a call is under way */
-    uint64_t sums[SKYBOOK_MAX_COLUMNS][SKYBOOK_MAX_BANDS]; /* of the lines held, by tile */
-    struct skybook_tile tiles[SKYBOOK_MAX_COLUMNS];
+    uint64_t sums[SKYBOOK_MAX_TILES][SKYBOOK_MAX_BANDS]; /* of the lines held, by tile */
+#if SKYBOOK_GROUPS > 1
+    uint8_t gaps[SKYBOOK_MAX_COLUMNS][SKYBOOK_TILE * SKYBOOK_TILE / 8]; /* a bit for each pixel of a place that has
+                                                                        * no data in any band of a cube */
+    uint64_t gaps_sum;                                                  /* of their words */
+#endif
+    struct skybook_tile tiles[SKYBOOK_MAX_TILES];
     uint16_t samples[SKYBOOK_LINES][SKYBOOK_PITCH]; /* band by band; then latents of tiles */
-    uint8_t upper[SKYBOOK_MAX_COLUMNS * SKYBOOK_UPPER_BYTES]; /* bits of latents beyond 16 */
+    uint8_t upper[SKYBOOK_MAX_TILES * SKYBOOK_UPPER_BYTES]; /* bits of latents beyond 16 */
     struct skybook_work work;
     struct skybook_search search;
     uint32_t pieces_used;

@@ -21,8 +21,8 @@ _EVERY_MOSAIC = 3
 """Of four bands one scene in so many is a Bayer mosaic."""
 _DEPTH = 13
 """Bits that a procedural scene fills."""
-_USUAL, _CHOICE = 64, 4
-"""Rows and columns of tiles, and bands that may have tiles of twice as many."""
+_USUAL, _CHOICE, _GROUPED = 64, 4, 16
+"""Rows and columns of tiles, bands that may have twice as many, and bands of a group at most."""
 _BOUNDS = ("0", "2", "sqrt:1.5", "0", "each", "16")
 """On the error of samples, in turn."""
 
@@ -49,7 +49,8 @@ class RandomScene:
         to `large` bands, but no mosaic and none of one, has the larger tiles.
         """
         rng = np.random.default_rng(seed)
-        rows, cols = (int(side) for side in rng.integers(40, 200, 2))
+        most = 200 if bands <= _GROUPED else 100
+        rows, cols = (int(side) for side in rng.integers(40, most, 2))
         bayer = None
         if seed // PLANES % _EVERY_MOSAIC == 0 and bands == PLANES:
             bayer = PATTERNS[seed // PLANES % len(PATTERNS)]

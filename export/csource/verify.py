@@ -19,6 +19,9 @@ from onboard.link.packet import SpacePacket
 from onboard.link.segment import MAX_SEGMENT_BYTES, Segment
 
 SCENES = 100
+CUBES = (24, 48, 224)
+"""Bands of cubes, in turn, where the C encoder takes so many."""
+_EVERY_CUBE = 5
 _DEPTH = 14
 """Bits that samples of procedural scenes fit."""
 _LONGEST_RUN = 120
@@ -59,7 +62,7 @@ class Comparison:
 
 
 def compare(
-    bundle: Bundle, folder: Path, most: int, large: int = 1, scenes: int = SCENES
+    bundle: Bundle, folder: Path, most: int, large: int = 1, cube: int = 0, scenes: int = SCENES
 ) -> Comparison:
     """Encode random scenes and the golden vectors with the C encoder and with Python.
 
@@ -68,6 +71,7 @@ def compare(
         folder: folder of the C encoder, built.
         most: bands that it takes at most.
         large: bands that it gives the larger tiles at most.
+        cube: bands of cubes that it takes at most; one scene in so many as of `CUBES` is one.
         scenes: how many.
     """
     encoder = Encoder(bundle)
@@ -76,7 +80,9 @@ def compare(
     wrong = seed = encoded = 0
     while encoded < scenes:
         seed += 1
-        scene = RandomScene.of(1 + (seed + 2) % most, seed, large)
+        cubes = [bands for bands in CUBES if bands <= cube and seed % _EVERY_CUBE == 0]
+        bands = cubes[seed // _EVERY_CUBE % len(cubes)] if cubes else 1 + (seed + 2) % most
+        scene = RandomScene.of(bands, seed, large)
         encoded_all = True
         for way, one in _ways(scene, bundle.bounded is not None).items():
             packets, different = _compare(encoder, folder / "skybook", one)
@@ -99,12 +105,12 @@ def _ways(scene: RandomScene, bounded: bool) -> dict[str, RandomScene]:
     return ways
 
 
-def most_bands(folder: Path) -> tuple[int, int]:
-    """Return the bands that the C encoder of a folder takes at most, and gives larger tiles."""
+def most_bands(folder: Path) -> tuple[int, int, int]:
+    """Return the bands that a C encoder takes at most, gives larger tiles, and takes in cubes."""
     command = [str(folder / "skybook"), "selftest"]
     told = subprocess.run(command, capture_output=True, check=False, timeout=_LONGEST_RUN)
     found = json.loads(told.stdout)
-    return int(found["most_bands"]), int(found["large_bands"])
+    return int(found["most_bands"]), int(found["large_bands"]), int(found["cube_bands"])
 
 
 def _compare(encoder: Encoder, program: Path, scene: RandomScene) -> tuple[int, int]:

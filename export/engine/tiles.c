@@ -71,7 +71,7 @@ enum skybook_status skybook_furnish(struct skybook_encoder *room, const struct s
     }
     memset(options, 0, sizeof(*options));
     options->width = all->cols;
-    options->bands = (uint8_t)all->bands;
+    options->bands = (uint16_t)all->bands;
     options->tile = (uint16_t)all->tile;
     options->sample_type = all->is_signed ? SKYBOOK_I16 : SKYBOOK_U16;
     options->significant_bits = (uint8_t)all->significant_bits;
@@ -94,7 +94,7 @@ static void note_sums(struct skybook_encoder *room, uint32_t rows)
     for (uint32_t band = 0; band < room->form.bands; band++) {
         uint64_t sum = 0;
         for (uint32_t row = 0; row < rows; row++) {
-            sum += skybook_words_of_line(room, 0, room->samples[band * room->form.tile + row]);
+            sum += skybook_words_of_row(room, 0, room->samples[band * room->form.tile + row]);
         }
         room->sums[0][band] = sum;
     }

@@ -17,6 +17,7 @@ from onboard.link.header import SceneHeader
 from onboard.link.segment import is_wide
 
 _TILES_AT_ONCE = 32
+_NONE = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -166,9 +167,19 @@ class Batches:
         return sum(len(batch.indices) for batch in self.batches)
 
     def tiles(self, window: range) -> NDArray[np.int64]:
-        """Return the tiles of a window that have data, as numbered through the batches."""
-        indices = [batch.indices for batch in self.batches]
-        return np.flatnonzero(_within(np.concatenate([*indices, np.zeros(0, int)]), window))
+        """Return the tiles of a window that have data, as numbered through the batches.
+
+        They are in an order that does not depend on which were analysed together (SPEC.md, 13).
+        """
+        shapes = dict.fromkeys(batch.edge for batch in self.batches)
+        ranks = {edge: rank for rank, edge in enumerate(shapes)}
+        keys = [(batch.indices, ranks[batch.edge], batch.wide) for batch in self.batches]
+        indices, rank, wide = (
+            np.concatenate([*(np.broadcast_to(key[n], key[0].shape) for key in keys), _NONE])
+            for n in range(3)
+        )
+        order = np.lexsort((indices, rank, wide))
+        return np.asarray(order[_within(indices[order], window)], np.int64)
 
     def pixels(self, window: range) -> int:
         """Return the pixels of a window that have data."""

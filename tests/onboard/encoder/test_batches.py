@@ -1,11 +1,14 @@
 """Batches: the tiles of a window in the order of their numbers, whichever are wanted."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from onboard import bundle as bundles
 from onboard.encoder import Encoder
 from onboard.encoder.batches import Batches
 from onboard.link.header import SceneHeader
+from tests.profiles import drawn
 
 
 def test_tiles_keep_their_order_where_the_first_are_of_no_rate() -> None:
@@ -16,3 +19,25 @@ def test_tiles_keep_their_order_where_the_first_are_of_no_rate() -> None:
     found = Batches.analyse(coder, windows, header, 64, 0, wanted=lambda index: index > 1)
     numbers = np.concatenate([batch.indices for batch in found.batches])
     assert numbers[found.tiles(found.ranges[1])].tolist() == [3, 4, 5]
+
+
+def test_tiles_of_components_are_in_the_same_order_whatever_is_analysed_together() -> None:
+    shape = 20, 4 * 64, 7 * 64 + 20
+    image = np.random.default_rng(1).integers(900, 1_100, shape, np.uint16)
+    header = SceneHeader.of(image)
+    profile = drawn(20, 1)
+    encoder = Encoder(bundles.load("skybook"), "numpy", profile=profile).for_scene(header)
+    header = replace(header, profile=profile.digest)
+    windows = [image[:, row : row + 64] for row in range(0, 4 * 64, 64)]
+
+    def numbers(first: int, stop: int, window: int) -> list[int]:
+        found = Batches.analyse(encoder.coder, windows[first:stop], header, 64, first, groups=2)
+        every = np.concatenate([batch.indices for batch in found.batches])
+        return every[found.tiles(found.ranges[window])].tolist()
+
+    for window in range(4):
+        together, first = numbers(0, 4, window), 16 * window
+        assert together == numbers(window, window + 1, 0)
+        places = [8 * group + place for group in (0, 1) for place in range(7)]
+        order = [first + place for place in [*places, 7, 15]]
+        assert together == [number for number in order if number in together]
