@@ -14,7 +14,7 @@ from benchmarks.quality.figures import figures
 from benchmarks.quality.report import codec_table
 from ground.products import geotiff
 from ground.scene import Scene, raw_bytes
-from ground.scenes.folders import PATCH_BANDS
+from ground.scenes.patch import PATCH_BANDS
 from onboard import bundle as bundles
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ground.scenes.folders import PATCH_BANDS, Item, find_scenes, read_item, split_by_place
+from ground.scenes.folders import Item, find_scenes, read_item, split_by_place
+from ground.scenes.patch import PATCH_BANDS
 from ground.scenes.procedural import procedural
 from onboard.errors import InputError
 
@@ -23,7 +24,7 @@ class Patches:
 
     Attributes:
         training: of places of the split `train`.
-        test: place and patch, of places of the split `test`.
+        test: place and patch, of other places.
         words: what they are.
     """
 
@@ -36,8 +37,8 @@ def read_patches(folder: Path | None, side: int, training: int, test: int) -> Pa
     """Cut whole patches without nodata, spread evenly over what there is.
 
     Args:
-        folder: of scenes, as `find_scenes` takes it; without a manifest that tells splits, places
-            are drawn. None for procedural scenes.
+        folder: of scenes, as `find_scenes` takes it; where nothing tells splits, places are drawn,
+            and where none is called test, those of validation are. None for procedural scenes.
         side: rows and columns of a patch.
         training: most patches to fit to.
         test: most patches to measure on.
@@ -52,6 +53,8 @@ def read_patches(folder: Path | None, side: int, training: int, test: int) -> Pa
     items = find_scenes(folder)
     told = any(item.split for item in items)
     splits = {s: [i for i in items if i.split == s] for s in ("train", "test")}
+    if not splits["test"]:
+        splits["test"] = [i for i in items if i.split == "val"]
     chosen = splits if told else split_by_place(items)
     fitted, measured = (
         [(item.place, patch) for item in chosen[split] for patch in _cut(item, side)]

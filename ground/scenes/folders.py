@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,13 +14,16 @@ from numpy.typing import NDArray
 
 from ground.products.geotiff import read
 from ground.scene import Scene
+from ground.scenes.patch import PATCH_BANDS, is_patch, place_of, read_patch
+from ground.scenes.terramesh import find_samples, is_sample, place_and_split, read_sample
 from onboard.errors import InputError, UsageError
 
 MANIFEST = "manifest.csv"
 MASK_SUFFIX = ".mask.tif"
-PATCH_BANDS = ("B02", "B03", "B04", "B08")
 DEFAULT_FRACTIONS = {"train": 0.8, "val": 0.1, "test": 0.1}
 MOST_NODATA = 0.5
+_OF_SAMPLE = (1, 2, 3, 7)
+"""Where `PATCH_BANDS` are among all bands."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,8 @@ class Item:
     """One scene of a data set.
 
     Attributes:
-        path: path of a GeoTIFF, or of the folder of a BigEarthNet patch (one file a band).
+        path: path of a GeoTIFF, of the folder of a patch (one file a band), or of a sample of
+            TerraMesh, `SHARD.tar/NAME.zarr.zip` in a shard.
         place: name of where it was taken; scenes of one place never part in a split.
         split: 'train', 'val' or 'test' where a manifest says so, else ''.
     """
@@ -43,14 +46,15 @@ Manifest = dict[str, tuple[str, str]]
 
 
 def find_scenes(root: Path) -> list[Item]:
-    """Return every scene (`*.tif`) below a folder, sorted by path.
+    """Return every scene (`*.tif`) and sample of TerraMesh below a folder, sorted by path.
 
-    A folder P with `P_B02.tif`, `P_B03.tif`, `P_B04.tif` and `P_B08.tif` is one BigEarthNet patch;
-    its other bands and files are not scenes of their own. Masks of decoded products (`*.mask.tif`)
-    are left out. Place and split come from the row of the nearest `manifest.csv` in the item's
-    folder or one above it (columns path, relative to the manifest's folder, place and, where there
-    is one, split); else the place is the file name up to the first `__` or, failing that, `_`, and
-    for a BigEarthNet patch its MGRS tile or acquisition.
+    A folder P with `P_B02.tif`, `P_B03.tif`, `P_B04.tif` and `P_B08.tif` is one BigEarthNet patch,
+    one with `B02.tif` and so on a product of MajorTOM-Core; its other bands and files are not
+    scenes of their own. Masks of decoded products (`*.mask.tif`) are left out. Place and split come
+    from the row of the nearest `manifest.csv` in the item's folder or one above it (columns path,
+    relative to the manifest's folder, place and, where there is one, split); else the place is the
+    file name up to the first `__` or, failing that, `_`, and for a patch its cell of MajorTOM's
+    grid, its MGRS tile or acquisition. Samples of TerraMesh have the split of their folder.
 
     Raises:
         InputError: no such folder, no scene in it, or a manifest that cannot be read.
@@ -59,17 +63,13 @@ def find_scenes(root: Path) -> list[Item]:
     if not root.is_dir():
         raise InputError(f"{root}: expected a folder of scenes, found none")
     files = sorted(path for path in root.rglob("*.tif") if not path.name.endswith(MASK_SUFFIX))
-    patches = {folder for folder in {path.parent for path in files} if _is_patch(folder)}
-    scenes = sorted(patches | {path for path in files if path.parent not in patches})
+    patches = {folder for folder in {path.parent for path in files} if is_patch(folder)}
+    loose = {path for path in files if path.parent not in patches}
+    scenes = sorted(patches | loose | set(find_samples(root)))
     if not scenes:
         raise InputError(f"{root}: expected at least one *.tif, found none")
     manifests: dict[Path, Manifest | None] = {}
     return [_item(path, manifests) for path in scenes]
-
-
-def _is_patch(folder: Path) -> bool:
-    """Say whether a folder is a BigEarthNet patch with its four 10 m bands."""
-    return all((folder / f"{folder.name}_{band}.tif").is_file() for band in PATCH_BANDS)
 
 
 def _item(path: Path, manifests: dict[Path, Manifest | None]) -> Item:
@@ -81,8 +81,10 @@ def _item(path: Path, manifests: dict[Path, Manifest | None]) -> Item:
         rows = manifests[folder]
         if rows is not None:
             row = rows.get(absolute.relative_to(folder).as_posix())
-            return Item(path, row[0], row[1]) if row else Item(path, _place(path), "")
-    return Item(path, _place(path), "")
+            if row:
+                return Item(path, *row)
+            break
+    return Item(path, *(place_and_split(path) if is_sample(path) else (_place(path), "")))
 
 
 def _read_manifest(path: Path) -> Manifest | None:
@@ -108,36 +110,22 @@ def _read_manifest(path: Path) -> Manifest | None:
 
 
 def _place(path: Path) -> str:
-    """Return the place that a scene's name gives.
-
-    BigEarthNet v2 names hold the MGRS tile (S2A_MSIL2A_20170613T101031_N9999_R022_T33UUP_26_57);
-    v1 names end in the patch's column and row after the acquisition.
-    """
+    """Return the place that a scene's name gives."""
     if path.is_dir():
-        tile = re.search(r"_(T\d{2}[A-Z]{3})_", path.name)
-        return tile.group(1) if tile else re.sub(r"(_\d+){2}$", "", path.name)
+        return place_of(path)
     stem = path.name.removesuffix(".tif")
     return stem.split("__" if "__" in stem else "_")[0]
 
 
 def read_item(item: Item) -> Scene:
-    """Read a scene, whichever layout it has.
+    """Read a scene, whichever layout it has; of patches and samples the bands of `PATCH_BANDS`.
 
     Raises:
         InputError: a file is missing or damaged, or a patch's bands do not fit together.
     """
-    if not item.path.is_dir():
-        return read(item.path)
-    bands = [read(item.path / f"{item.path.name}_{band}.tif") for band in PATCH_BANDS]
-    first = bands[0]
-    for band, scene in zip(PATCH_BANDS, bands, strict=True):
-        found, expected = (
-            f"{s.image.dtype} {s.image.shape} nodata {s.nodata}" for s in (scene, first)
-        )
-        if len(scene.image) != 1 or found != expected:
-            raise InputError(f"{item.path} {band}: expected {expected}, found {found}")
-    image = np.concatenate([scene.image for scene in bands])
-    return Scene(image, first.nodata, first.transform, first.crs, PATCH_BANDS)
+    if is_sample(item.path):
+        return Scene(read_sample(item.path).image[list(_OF_SAMPLE)], band_ids=PATCH_BANDS)
+    return read_patch(item.path) if item.path.is_dir() else read(item.path)
 
 
 def split_by_place(

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from ground.products.geotiff import read
 from ground.scene import Scene
 from ground.scenes.folders import Item, find_scenes, read_item
+from ground.scenes.patch import band_file
+from ground.scenes.terramesh import is_sample, read_sample
 from onboard.errors import InputError
 
 FINE = ("B02", "B03", "B04", "B08")
@@ -89,16 +91,16 @@ class TenBands:
 
 
 def read_ten_bands(item: Item) -> Scene:
-    """Read a scene; one of ten bands, a BigEarthNet patch included, comes in those of `BANDS`.
+    """Read a scene; one of ten bands, a patch or sample included, comes in those of `BANDS`.
 
     So scenes of ten bands can be told from others by their number of bands.
 
     Raises:
         InputError: as of `read_item` and, of 10, 12 or 13 bands, of `TenBands.of`.
     """
-    scene = read_item(item)
+    scene = read_sample(item.path) if is_sample(item.path) else read_item(item)
     if item.path.is_dir():
-        files = [item.path / f"{item.path.name}_{band}.tif" for band in COARSE]
+        files = [band_file(item.path, band) for band in COARSE]
         if all(path.is_file() for path in files):
             found = _pair(scene, [read(path) for path in files])
             return replace(scene, image=found.on_fine_grid, band_ids=BANDS)
@@ -108,6 +110,20 @@ def read_ten_bands(item: Item) -> Scene:
         except InputError as error:
             raise InputError(f"{item.path}: {error}") from error
     return scene
+
+
+def read_coarse_bands(item: Item) -> Scene:
+    """Read a scene; one of ten bands or more comes in the six of `COARSE`, with pixels of 20 m.
+
+    Others, those whose bands of 20 m were resampled otherwise included, come as they are.
+    """
+    try:
+        scene = read_ten_bands(item)
+    except InputError:
+        return read_item(item)
+    if len(scene.image) != len(BANDS):
+        return scene
+    return Scene(TenBands.of(scene).coarse, band_ids=COARSE)
 
 
 def _pair(fine: Scene, coarse: Sequence[Scene]) -> TenBands:
