@@ -15,7 +15,7 @@ from ground.scenes.folders import Item
 from ground.scenes.procedural import procedural
 from ground.train.corsa.model import VqvaeFpn
 from ground.train.corsa.recipe import Recipe
-from ground.train.corsa.train import TileSet
+from ground.train.corsa.tiles import TileSet
 from onboard.bundle import Bundle
 from onboard.codec.corsa.codebook import CODEWORD_LIMIT, Codebook
 from onboard.codec.corsa.codec import CorsaCodec
@@ -44,7 +44,7 @@ def quantised_levels(model: VqvaeFpn, latent_scales: Sequence[float]) -> tuple[L
     for number, scale in enumerate(latent_scales):
         level = model.shape.levels - 1 - number
         width = (model.shape.codewords[level] - 1).bit_length()
-        codewords = model.quantizer(level).codebook
+        codewords = model.quantizer(level).table()
         in_units = np.rint(codewords.numpy() * UNITS_PER_LATENT / scale)
         codebook = np.clip(in_units, -CODEWORD_LIMIT, CODEWORD_LIMIT).astype(np.int16)
         prediction = None

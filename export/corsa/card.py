@@ -11,18 +11,19 @@ from onboard.bundle import Bundle
 from onboard.codec.corsa.codec import CorsaCodec
 
 _BANDS = {
-    False: "B02 B03 B04 B08 at 10 m",
-    True: "B02 B03 B04 B08 at 10 m, B05 B06 B07 B8A B11 B12 at 20 m with each pixel repeated 2x2",
+    4: "B02 B03 B04 B08 at 10 m",
+    6: "B05 B06 B07 B8A B11 B12 at 20 m",
+    10: "B02 B03 B04 B08 at 10 m, B05 B06 B07 B8A B11 B12 at 20 m with each pixel repeated 2x2",
 }
 _FIGURES = {False: "rd", True: "reproduce corsa-openeo --bundle NAME"}
-"""Benchmark of quality; both by whether there are coarse bands."""
+"""Bands by their number; benchmark of quality by whether there are coarse ones."""
 _TEXT = """\
 # {name}
 
 VQVAE-FPN of the CORSA paper for Sentinel-2. Model hash
 `{model_hash}`.
 
-- {levels} levels of {codewords} codewords, coarse to fine; tiles of {tile} pixels.
+- {levels} levels of {codewords} codewords ({quantizer}), coarse to fine; tiles of {tile} pixels.
 - {bands};
   uint16 digital numbers (reflectance x 10000).
 
@@ -95,14 +96,15 @@ def model_card(
     coarse = bool(stages[-1][0].coarse_bands)
     commands = [
         f"  `python -m ground train {recipe.name} --codewords "
-        f"{','.join(map(str, recipe.codewords))} --data FOLDER`"
+        f"{','.join(map(str, recipe.codewords))} --quantizer {recipe.quantizer} --data FOLDER`"
         for recipe, _ in stages
     ]
     return _TEXT.format(
         name=bundle.name,
         levels=bundle.codec.layers,
         codewords=" + ".join(str(level.codebook.size) for level in levels),
-        bands=_BANDS[coarse],
+        quantizer=stages[-1][0].quantizer,
+        bands=_BANDS.get(stages[-1][0].bands, f"{stages[-1][0].bands} bands"),
         figures=_FIGURES[coarse],
         tile=bundle.tile,
         model_hash=bundle.model_hash.hex(),

@@ -17,7 +17,8 @@ from ground.decode.graph import open_float_session
 from ground.scenes.folders import train_items
 from ground.train.corsa.model import VqvaeFpn
 from ground.train.corsa.recipe import Recipe
-from ground.train.corsa.train import load, reader_of
+from ground.train.corsa.tiles import reader_of
+from ground.train.corsa.train import load
 
 LARGEST_HALF_COST_DB = 0.02
 

@@ -15,6 +15,7 @@ from onboard.errors import UsageError
 
 if TYPE_CHECKING:
     from ground.scenes.folders import Item
+    from ground.train.corsa.recipe import Recipe
     from ground.train.lapped.recipe import LappedRecipe
 
 _SHORT = Path("runs/mine")
@@ -50,6 +51,10 @@ def add_train_command(commands: Commands) -> None:
         type=_codewords,
         metavar="N[,N]",
         help="codewords of each level, the finest first; one number for all",
+    )
+    train.add_argument(
+        "--quantizer",
+        help="of a CORSA recipe: vq, product, residual, sphere or scalar, instead of the recipe's",
     )
     train.add_argument("--steps", type=int, help="steps, instead of the recipe's")
     train.add_argument("--seed", type=int, help="seed, instead of the recipe's")
@@ -113,7 +118,7 @@ def _train(arguments: argparse.Namespace) -> int:
         raise UsageError(f"training needs torch: pip install 'skybook[train]' ({error})") from error
     changes = {
         key: getattr(arguments, key)
-        for key in ("codewords", "steps", "seed", "start_from")
+        for key in ("codewords", "quantizer", "steps", "seed", "start_from")
         if getattr(arguments, key) is not None
     }
     path = find_recipe(arguments.recipe or "skybook")
@@ -125,7 +130,7 @@ def _train(arguments: argparse.Namespace) -> int:
         return _train_lapped(arguments, path, changes)
     recipe = Recipe.read(path, **changes)
     print(splits_of(arguments.data)[1], flush=True)
-    output = arguments.output or _folder(recipe.name, recipe.codewords)
+    output = arguments.output or _folder(recipe)
     console = Console()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(recipe.name, total=recipe.steps)
@@ -157,10 +162,11 @@ def _codewords(text: str) -> tuple[int, ...]:
         raise argparse.ArgumentTypeError(f"expected whole numbers, found {text!r:.40}") from error
 
 
-def _folder(name: str, codewords: tuple[int, ...]) -> Path:
+def _folder(recipe: "Recipe") -> Path:
     """Return the folder of a run: that of levels of one size is named by it."""
-    sizes = codewords[:1] if len(set(codewords)) == 1 else codewords
-    return Path("runs") / "-".join([name, *map(str, sizes)])
+    sizes = recipe.codewords[:1] if len(set(recipe.codewords)) == 1 else recipe.codewords
+    kind = [] if recipe.quantizer == "vq" else [recipe.quantizer]
+    return Path("runs") / "-".join([recipe.name, *map(str, sizes), *kind])
 
 
 def _train_lapped(arguments: argparse.Namespace, path: Path, changes: dict[str, Any]) -> int:

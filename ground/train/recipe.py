@@ -3,8 +3,8 @@
 import difflib
 import math
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,7 +22,10 @@ _TYPES: dict[object, str] = {
 
 @dataclass(frozen=True)
 class TomlRecipe:
-    """What a TOML file says, entry by entry; a kind of recipe adds its entries as fields."""
+    """What a TOML file says, entry by entry; a kind of recipe adds its entries as fields.
+
+    An entry may lack where its field has a default.
+    """
 
     @classmethod
     def read(cls, path: Path, **changes: Any) -> Self:
@@ -32,7 +35,8 @@ class TomlRecipe:
             UsageError: no such file, not TOML, an unknown or a missing key, or a value of another
                 type or out of its range.
         """
-        entries = _entries(path, [f.name for f in fields(cls)], changes)
+        defaults = {f.name: f.default for f in fields(cls) if f.default is not MISSING}
+        entries = defaults | _entries(path, [f.name for f in fields(cls)], changes, defaults)
         found = {k: tuple(v) if isinstance(v, list) else v for k, v in entries.items()}
         for field in fields(cls):
             value = found[field.name]
@@ -79,14 +83,16 @@ def kind_of(path: Path) -> str:
     return str(_document(path).get("kind", "pyramid"))
 
 
-def _entries(path: Path, known: Sequence[str], changes: Mapping[str, Any]) -> dict[str, Any]:
+def _entries(
+    path: Path, known: Sequence[str], changes: Mapping[str, Any], optional: Container[str]
+) -> dict[str, Any]:
     """Return the entries of a recipe, `changes` in place of single ones."""
     entries = {**_document(path), **changes}
     for key in entries:
         if key not in known:
             near = difflib.get_close_matches(key, known, 1, 0)[0]
             raise UsageError(f"recipe {path}: unknown key {key!r}; the nearest is {near!r}")
-    if missing := [key for key in known if key not in entries]:
+    if missing := [key for key in known if key not in entries and key not in optional]:
         raise UsageError(f"recipe {path}: missing {', '.join(missing)}")
     return entries
 

@@ -10,13 +10,14 @@ ReLU, addition, nearest x2 upsampling. Source: the CORSA paper, section 2.1 and 
 """
 
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ground.train.corsa.quantizer import Quantized, VectorQuantizer
+from ground.train.corsa.quantizers.kinds import FREE, KINDS
+from ground.train.corsa.quantizers.quantizer import Quantized, Quantizer
 
 SAMPLE_SCALE = 1 / 16
 """int8 samples times this enter the network, so that typical values are near one."""
@@ -24,7 +25,12 @@ SAMPLE_SCALE = 1 / 16
 
 @dataclass(frozen=True)
 class Architecture:
-    """Shape of a VQVAE-FPN; lists run from level 0, the finest, upwards."""
+    """Shape of a VQVAE-FPN; lists run from level 0, the finest, upwards.
+
+    Attributes:
+        quantizer: kind of all levels' quantizers, one of `KINDS`.
+        books: of each, where it is composed of several.
+    """
 
     bands: int
     tile: int
@@ -35,6 +41,8 @@ class Architecture:
     residual_depth: int
     decoder_depth: int
     decoder_blocks: int
+    quantizer: str = field(default=FREE, kw_only=True)
+    books: int = field(default=2, kw_only=True)
 
     @property
     def levels(self) -> int:
@@ -204,7 +212,7 @@ class Decoder(nn.Module):
 
 
 class VqvaeFpn(nn.Module):
-    """Encoder, one vector quantizer per level, decoder.
+    """Encoder, one quantizer per level, decoder.
 
     Levels are quantised from coarse to fine in a closed loop: what the coarser codewords already
     say of a finer latent (`predictions`, a 2x2 transposed convolution) is subtracted before that
@@ -216,7 +224,7 @@ class VqvaeFpn(nn.Module):
         self.shape = shape
         self.encoder = Encoder(shape)
         self.quantizers = nn.ModuleList(
-            VectorQuantizer(codewords, dims)
+            KINDS[shape.quantizer](codewords, dims, shape.books)
             for codewords, dims in zip(shape.codewords, shape.dims, strict=True)
         )
         self.predictions = nn.ModuleList(
@@ -228,10 +236,10 @@ class VqvaeFpn(nn.Module):
             assert isinstance(prediction, nn.ConvTranspose2d)
             prediction.weight.data = _block_prediction(level, shape)
 
-    def quantizer(self, level: int) -> VectorQuantizer:
+    def quantizer(self, level: int) -> Quantizer:
         """Return the quantizer of a level, 0 being the finest."""
         quantizer = self.quantizers[level]
-        assert isinstance(quantizer, VectorQuantizer)
+        assert isinstance(quantizer, Quantizer)
         return quantizer
 
     def quantise(self, latents: list[Tensor], start: Container[int] = ()) -> list[Quantized]:

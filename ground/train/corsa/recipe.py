@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from ground.train.corsa.model import Architecture
+from ground.train.corsa.quantizers.kinds import COMPOSED, FREE, KINDS
 from ground.train.recipe import MOST_STEPS, TomlRecipe
 from onboard.codec.corsa.codebook import MAX_DIMS
 from onboard.codec.corsa.frontend import AffineFrontEnd
@@ -59,12 +60,31 @@ class Recipe(TomlRecipe, Architecture):
                 f"recipe {path}: coarse_bands: expected less than the {recipe.bands} bands, found "
                 f"{recipe.coarse_bands}"
             )
+        recipe._check_quantizer(path)
         if recipe.tile % 2**levels:
             raise UsageError(
                 f"recipe {path}: tile: expected a multiple of {2**levels} for {levels} levels, "
                 f"found {recipe.tile}"
             )
         return recipe
+
+    def _check_quantizer(self, path: Path) -> None:
+        if self.quantizer not in KINDS:
+            kinds = ", ".join(KINDS)
+            raise UsageError(
+                f"recipe {path}: quantizer: expected one of {kinds}, found {self.quantizer!r:.40}"
+            )
+        for size, dims in zip(self.codewords, self.dims, strict=True):
+            if self.quantizer != FREE and size & (size - 1):
+                raise UsageError(
+                    f"recipe {path}: codewords: expected a power of two for quantizer "
+                    f"{self.quantizer}, found {size}"
+                )
+            if self.quantizer in COMPOSED and self.books > min(dims, size.bit_length() - 1):
+                raise UsageError(
+                    f"recipe {path}: books: expected one for each dimension and bit at most, found "
+                    f"{self.books} for {dims} dims and {size} codewords"
+                )
 
     @property
     def limits(self) -> Mapping[str, tuple[float, float]]:
@@ -78,6 +98,7 @@ class Recipe(TomlRecipe, Architecture):
             "target_rms": (1, 127),
             "dims": (1, MAX_DIMS),
             "codewords": (1, 65_536),
+            "books": (1, 16),
             "steps": (1, MOST_STEPS),
             "decoder_steps": (0, MOST_STEPS),
             "seed": (0, 1 << 32),

@@ -10,61 +10,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from ground.metrics import PEAK_16_BIT, psnr_of_level
-from ground.scene import Scene
-from ground.scenes.folders import Item, read_item, read_tiles, train_items
-from ground.scenes.tenbands import read_ten_bands
+from ground.scenes.folders import train_items
 from ground.train.corsa.components import start_linear_path
 from ground.train.corsa.losses import log_mse, structure_loss
 from ground.train.corsa.model import SAMPLE_SCALE, VqvaeFpn
 from ground.train.corsa.recipe import Recipe
+from ground.train.corsa.tiles import TileSet
 from onboard.errors import InputError, UsageError
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
 START_TILES = 600
-
-
-@dataclass(frozen=True)
-class TileSet:
-    """Training tiles after the front end.
-
-    Attributes:
-        samples: int8 (n, bands, tile, tile), what the encoder sees.
-        targets: float32 (n, bands, tile, tile), those samples before rounding and clipping.
-        steps: float32 (n,), DN per int8 unit.
-    """
-
-    samples: NDArray[np.int8]
-    targets: NDArray[np.float32]
-    steps: NDArray[np.float32]
-
-    @classmethod
-    def read(
-        cls, items: Sequence[Item], recipe: Recipe, tell: Callable[[str], None] = lambda _text: None
-    ) -> "TileSet":
-        """Cut scenes into tiles and send each through the front end; `tell` what they are."""
-        form = recipe.tile, recipe.stride, recipe.bands
-        tiles = read_tiles(items, *form, tell, reader_of(recipe))
-        valid = np.ones(tiles.shape[2:], np.bool_)
-        samples = np.empty(tiles.shape, np.int8)
-        targets = np.empty(tiles.shape, np.float32)
-        steps = np.empty(len(tiles), np.float32)
-        for i, tile in enumerate(tiles):
-            side = recipe.front_end.analyse(tile, valid)
-            samples[i] = recipe.front_end.normalise(tile, valid, side)
-            steps[i] = side.step
-            means = np.array(side.means, np.float32)[:, None, None]
-            targets[i] = (tile - means) / steps[i]
-        return cls(samples, targets, steps)
-
-    def batch(self, index: NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:
-        """Return samples (float), targets and steps of the tiles in `index`."""
-        samples = torch.from_numpy(self.samples[index]).float()
-        return samples, torch.from_numpy(self.targets[index]), torch.from_numpy(self.steps[index])
 
 
 @dataclass(frozen=True)
@@ -99,6 +58,18 @@ def train(
         TileSet.read(items, recipe, lambda text, name=name: tell(f"{name}: {text}"))  # type: ignore[misc]
         for name, items in zip(("training", "validation"), train_items(data), strict=True)
     )
+    return fit(recipe, training, validation, output, report)
+
+
+def fit(
+    recipe: Recipe,
+    training: TileSet,
+    validation: TileSet,
+    output: Path,
+    report: Callable[[int, Progress | None], None] = lambda _step, _line: None,
+    start_tiles: int = START_TILES,
+) -> VqvaeFpn:
+    """Train on tiles, as `train`; codebooks start from `start_tiles` of them at most."""
     output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     model = VqvaeFpn(recipe.architecture)
@@ -106,7 +77,7 @@ def train(
     optimiser = torch.optim.Adam(_groups(model, recipe), lr=0.0)
     first = _resume(output, recipe, model, optimiser)
     if first == 0:
-        _start(model, training, recipe)
+        _start(model, training, recipe, start_tiles)
     losses: list[float] = []
     for step in range(first, recipe.steps):
         losses.append(_step(model, optimiser, training, recipe, step))
@@ -117,11 +88,6 @@ def train(
             _save(output, recipe, model, optimiser, line)
         report(step + 1, line)
     return model
-
-
-def reader_of(recipe: Recipe) -> Callable[[Item], Scene]:
-    """Return what reads the scenes of a recipe."""
-    return read_ten_bands if recipe.coarse_bands else read_item
 
 
 def load(checkpoint: Path) -> tuple[Recipe, VqvaeFpn]:
@@ -199,7 +165,7 @@ def _step(
 
 
 @torch.no_grad()
-def _start(model: VqvaeFpn, tiles: TileSet, recipe: Recipe) -> None:
+def _start(model: VqvaeFpn, tiles: TileSet, recipe: Recipe, most: int) -> None:
     """Take over what fits of another model, then set the codebooks by k-means.
 
     Where bands have two resolutions, the linear path is made of the tiles at hand.
@@ -219,7 +185,7 @@ def _start(model: VqvaeFpn, tiles: TileSet, recipe: Recipe) -> None:
             if key in mine and mine[key].shape == weight.shape and "quantizers" not in key
         }
         model.load_state_dict(fitting, strict=False)
-    index = torch.randperm(len(tiles.steps))[:START_TILES].numpy()
+    index = torch.randperm(len(tiles.steps))[:most].numpy()
     model.eval()
     samples = tiles.batch(index)[0] * SAMPLE_SCALE
     if recipe.coarse_bands:

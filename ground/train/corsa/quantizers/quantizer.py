@@ -1,7 +1,11 @@
-"""Vector quantizer with an exponential-moving-average codebook, k-means start and restarts.
+"""Quantizer: the codeword nearest to each latent, whatever the codebook is made of.
 
-Source: van den Oord et al. 2017 (arXiv:1711.00937), appendix A.1, for the moving average and the
-straight-through gradient; the CORSA paper, section 2.1, for its use on every level.
+All kinds send one index of fixed width for each position, and what stands for a latent is the
+nearest of their codewords; kinds differ in what codewords can be, and in how these are learned. So
+all fly alike: export writes out the codewords (SPEC.md, section 6).
+
+Source: van den Oord et al. 2017 (arXiv:1711.00937) for the straight-through gradient; the CORSA
+paper, section 2.1, for a codebook on every level.
 """
 
 from dataclasses import dataclass
@@ -9,30 +13,92 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-_CHUNK = 16_384
+from ground.train.corsa.quantizers.codewords import nearest
+
 _KMEANS_VECTORS = 300_000
 
 
-def nearest(vectors: Tensor, codebook: Tensor) -> Tensor:
-    """Return the index (int64, n) of the nearest codeword for vectors (n, dims), chunk by chunk."""
-    norms = codebook.square().sum(1)
-    parts = torch.split(vectors, _CHUNK)
-    found = [(norms - 2 * part @ codebook.T).argmin(1) for part in parts]
-    return torch.cat(found)
+@dataclass(frozen=True)
+class Quantized:
+    """What the quantizer makes of a map.
+
+    Attributes:
+        codewords: (batch, dims, rows, cols), the chosen codewords, straight-through gradient.
+        indices: int64 (batch, rows, cols), their indices.
+        commitment: scalar, mean squared distance over the variance of the latents.
+    """
+
+    codewords: Tensor
+    indices: Tensor
+    commitment: Tensor
 
 
-def kmeans(vectors: Tensor, codewords: int, rounds: int = 15) -> Tensor:
-    """Return a (codewords, dims) codebook by Lloyd's algorithm from random starting vectors."""
-    start = torch.randperm(len(vectors))[:codewords]
-    codebook = vectors[start].clone()
-    for _ in range(rounds):
-        index = nearest(vectors, codebook)
-        counts = torch.bincount(index, minlength=codewords).to(vectors.dtype)
-        sums = torch.zeros_like(codebook).index_add_(0, index, vectors)
-        codebook = sums / counts.clamp_min(1)[:, None]
-        empty = counts == 0
-        codebook[empty] = vectors[torch.randint(len(vectors), (int(empty.sum()),))]
-    return codebook
+class Quantizer(nn.Module):
+    """A codebook of `codewords` vectors of `dims` numbers; a kind says what they are made of.
+
+    Attributes:
+        usage: (codewords,), how often each was chosen, a moving average.
+    """
+
+    usage: Tensor
+
+    def __init__(self, codewords: int, dims: int, decay: float = 0.998) -> None:
+        super().__init__()
+        self.size, self.dims, self.decay = codewords, dims, decay
+        self.register_buffer("usage", torch.ones(codewords))
+
+    def table(self) -> Tensor:
+        """Return all codewords (codewords, dims)."""
+        raise NotImplementedError
+
+    def nearest(self, vectors: Tensor) -> Tensor:
+        """Return the index (int64, n) of the codeword nearest to vectors (n, dims)."""
+        return nearest(vectors, self.table())
+
+    def learn(self, vectors: Tensor) -> None:
+        """Make codewords of vectors (n, dims)."""
+        raise NotImplementedError
+
+    def follow(self, vectors: Tensor, index: Tensor) -> None:
+        """Count what chose which codeword, and move codewords there; what is fixed stays."""
+        counts = torch.bincount(index, minlength=self.size).to(self.usage.dtype)
+        self.usage.mul_(self.decay).add_(counts, alpha=1 - self.decay)
+
+    @torch.no_grad()
+    def start(self, latents: Tensor) -> None:
+        """Make codewords of latents (batch, dims, rows, cols)."""
+        vectors = latents.permute(0, 2, 3, 1).reshape(-1, latents.shape[1])
+        vectors = vectors[torch.randperm(len(vectors))[:_KMEANS_VECTORS]]
+        self.learn(vectors)
+        self.usage.fill_(len(vectors) / self.size)
+
+    def forward(self, latents: Tensor) -> Quantized:
+        """Quantise latents (batch, dims, rows, cols); in training mode the codebook follows."""
+        latents = latents.float()
+        vectors = latents.permute(0, 2, 3, 1).reshape(-1, latents.shape[1])
+        index = self.nearest(vectors.detach())
+        shape = (latents.shape[0], latents.shape[2], latents.shape[3])
+        chosen = self.table()[index].reshape(*shape, -1).permute(0, 3, 1, 2)
+        if self.training:
+            with torch.no_grad():
+                self.follow(vectors.detach(), index)
+        spread = vectors.detach().var(0).sum() / vectors.shape[1]
+        commitment = (latents - chosen).square().mean() / spread.clamp_min(1e-9)
+        return Quantized(_pass_through(latents, chosen), index.reshape(shape), commitment)
+
+    def used(self) -> float:
+        """Return the share of codewords in use, 0..1: chosen at least a tenth of the mean."""
+        return float((self.usage > 0.1 * self.usage.mean()).float().mean())
+
+    def perplexity(self) -> float:
+        """Return the effective number of codewords in use, 1..codewords."""
+        return perplexity(self.usage)
+
+
+def perplexity(counts: Tensor) -> float:
+    """Return the effective number of codewords that were chosen so often."""
+    share = counts / counts.sum()
+    return float(torch.exp(-(share * share.clamp_min(1e-12).log()).sum()))
 
 
 def _pass_through(latents: Tensor, chosen: Tensor) -> Tensor:
@@ -51,79 +117,3 @@ def _pass_through(latents: Tensor, chosen: Tensor) -> Tensor:
     gain = torch.linalg.solve(z @ z.T + ridge, z @ q.T).T
     change = torch.einsum("ij,njrc->nirc", gain, latents - latents.detach())
     return chosen + change
-
-
-@dataclass(frozen=True)
-class Quantized:
-    """What the quantizer makes of a map.
-
-    Attributes:
-        codewords: (batch, dims, rows, cols), the chosen codewords, straight-through gradient.
-        indices: int64 (batch, rows, cols), their indices.
-        commitment: scalar, mean squared distance over the variance of the latents.
-    """
-
-    codewords: Tensor
-    indices: Tensor
-    commitment: Tensor
-
-
-class VectorQuantizer(nn.Module):
-    """A codebook of `codewords` vectors of `dims` numbers."""
-
-    codebook: Tensor
-    usage: Tensor
-    sums: Tensor
-
-    def __init__(self, codewords: int, dims: int, decay: float = 0.998) -> None:
-        super().__init__()
-        self.decay = decay
-        self.register_buffer("codebook", torch.zeros(codewords, dims))
-        self.register_buffer("usage", torch.ones(codewords))
-        self.register_buffer("sums", torch.zeros(codewords, dims))
-
-    @torch.no_grad()
-    def start(self, latents: Tensor) -> None:
-        """Set the codebook by k-means over latents (batch, dims, rows, cols)."""
-        vectors = latents.permute(0, 2, 3, 1).reshape(-1, latents.shape[1])
-        vectors = vectors[torch.randperm(len(vectors))[:_KMEANS_VECTORS]]
-        self.codebook.copy_(kmeans(vectors, len(self.codebook)))
-        self.usage.fill_(len(vectors) / len(self.codebook))
-        self.sums.copy_(self.codebook * self.usage[:, None])
-
-    def forward(self, latents: Tensor) -> Quantized:
-        """Quantise latents (batch, dims, rows, cols); in training mode the codebook follows."""
-        latents = latents.float()
-        vectors = latents.permute(0, 2, 3, 1).reshape(-1, latents.shape[1])
-        index = nearest(vectors.detach(), self.codebook)
-        shape = (latents.shape[0], latents.shape[2], latents.shape[3])
-        chosen = self.codebook[index].reshape(*shape, -1).permute(0, 3, 1, 2)
-        if self.training:
-            self._follow(vectors.detach(), index)
-        spread = vectors.detach().var(0).sum() / vectors.shape[1]
-        commitment = (latents - chosen).square().mean() / spread.clamp_min(1e-9)
-        return Quantized(_pass_through(latents, chosen), index.reshape(shape), commitment)
-
-    @torch.no_grad()
-    def _follow(self, vectors: Tensor, index: Tensor) -> None:
-        """Move codewords to the mean of what chose them; restart those that nothing chooses."""
-        counts = torch.bincount(index, minlength=len(self.codebook)).to(vectors.dtype)
-        sums = torch.zeros_like(self.sums).index_add_(0, index, vectors)
-        self.usage.mul_(self.decay).add_(counts, alpha=1 - self.decay)
-        self.sums.mul_(self.decay).add_(sums, alpha=1 - self.decay)
-        mean_usage = float(self.usage.mean())
-        dead = self.usage < 0.02 * mean_usage
-        if bool(dead.any()):
-            replacement = vectors[torch.randint(len(vectors), (int(dead.sum()),))]
-            self.usage[dead] = 0.2 * mean_usage
-            self.sums[dead] = replacement * 0.2 * mean_usage
-        self.codebook.copy_(self.sums / self.usage[:, None])
-
-    def used(self) -> float:
-        """Return the share of codewords in use, 0..1: chosen at least a tenth of the mean."""
-        return float((self.usage > 0.1 * self.usage.mean()).float().mean())
-
-    def perplexity(self) -> float:
-        """Return the effective number of codewords in use, 1..codewords."""
-        share = self.usage / self.usage.sum()
-        return float(torch.exp(-(share * share.clamp_min(1e-12).log()).sum()))

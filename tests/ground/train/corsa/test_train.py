@@ -19,7 +19,8 @@ from ground.scene import Scene
 from ground.scenes.procedural import procedural
 from ground.train.corsa.losses import structure_loss
 from ground.train.corsa.model import VqvaeFpn
-from ground.train.corsa.quantizer import VectorQuantizer, kmeans
+from ground.train.corsa.quantizers.codewords import kmeans
+from ground.train.corsa.quantizers.vector import VectorQuantizer
 from ground.train.corsa.recipe import Recipe
 from ground.train.corsa.train import load, train
 from ground.train.recipe import RECIPES, find_recipe
@@ -276,6 +277,38 @@ def test_train_command(scenes: Path, tmp_path: Path) -> None:
     assert (tmp_path / "run" / "checkpoint.pt").exists()
 
 
+@pytest.mark.parametrize("kind", ["product", "residual", "sphere", "scalar"])
+def test_other_quantizers_fly_alike(kind: str, scenes: Path, tmp_path: Path) -> None:
+    """What codewords are made of is forgotten at export: any encoder and decoder takes them."""
+    entries = TINY | {"quantizer": kind, "steps": 4, "decoder_steps": 2}
+    train(Recipe.read(find_recipe("corsa-2level"), **entries), scenes, tmp_path)
+    made = export_checkpoint(tmp_path / "checkpoint.pt", tmp_path / f"{kind}.skyb", scenes)
+    assert made.verdict.passed
+    assert f"16 + 16 codewords ({kind})" in made.files[2].read_text()
+    image = procedural(7, 50, 70, nodata=False).image
+    stream = b"".join(Encoder(load_bundle(str(made.files[0]))).encode(image))
+    decoded = Decoder(made.files[0]).decode(stream).scene.image
+    assert metrics.rmse(image, decoded) < 0.8 * image.std(axis=(1, 2)).mean()
+
+
+def test_bands_of_20_m(tmp_path: Path) -> None:
+    """The six of them, from scenes that have them alone and from those on the grid of 10 m."""
+    (tmp_path / "scenes").mkdir()
+    for seed in range(3):
+        scene = standin(60, seed)
+        image = scene.on_fine_grid if seed else scene.coarse
+        geotiff.write(tmp_path / "scenes" / f"place{seed}__a.tif", Scene(image))
+        resampled = procedural(seed, 48, 48, 12, nodata=False)
+        geotiff.write(tmp_path / "scenes" / f"place{seed}__b.tif", resampled)
+    entries = TINY | {"steps": 2, "decoder_steps": 1}
+    recipe = Recipe.read(find_recipe("corsa-2level-20m"), **entries)
+    told: list[str] = []
+    train(recipe, tmp_path / "scenes", tmp_path / "run", tell=told.append)
+    assert any("of 24 x 24 pixels and 6 bands" in text for text in told)
+    assert any("left out: 1 of 12 bands" in text for text in told)
+    assert load(tmp_path / "run" / "checkpoint.pt")[1].shape.bands == 6
+
+
 def test_ten_bands_of_two_resolutions(tmp_path: Path) -> None:
     """From scenes as products have them to a bundle whose levels have codebooks of their own."""
     (tmp_path / "scenes").mkdir()
@@ -291,7 +324,7 @@ def test_ten_bands_of_two_resolutions(tmp_path: Path) -> None:
     bundle = load_bundle(str(made.files[0]))
     assert list(bundle.codec.payload_bytes(24, 24)) == [14, 90]  # 3 bits of 6 x 6, 5 of 12 x 12
     card = made.files[2].read_text()
-    assert "8 + 32 codewords, coarse to fine" in card
+    assert "8 + 32 codewords (vq), coarse to fine" in card
     assert f"(ratio {24 * 24 * 88 / 8 / (14 + 90):.2f})" in card
     scene = Scene(standin(48, 7).on_fine_grid)
     stream = b"".join(Encoder(bundle).encode(scene.image, scene.header()))
