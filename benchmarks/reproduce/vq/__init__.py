@@ -1,0 +1,1 @@
+"""Quantizers of the CORSA pyramid at equal bytes, and what a discriminator does to it."""
