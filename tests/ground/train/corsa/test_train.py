@@ -139,6 +139,17 @@ def test_not_a_checkpoint(tmp_path: Path) -> None:
         load(tmp_path / "x.pt")
 
 
+def test_checkpoints_of_before_there_were_kinds_are_read(trained: Path, tmp_path: Path) -> None:
+    state = torch.load(trained / "checkpoint.pt", weights_only=True)
+    for key in ("quantizer", "books"):
+        del state["recipe"][key]
+    torch.save(state, tmp_path / "old.pt")
+    recipe, model = load(tmp_path / "old.pt")
+    assert recipe.quantizer == "vq"
+    table = model.quantizer(0).table()
+    assert torch.equal(table, state["model"]["quantizers.0.codebook"])
+
+
 def test_training_lowers_the_error(recipe: Recipe, scenes: Path, tmp_path: Path) -> None:
     longer = replace(recipe, steps=60, decoder_steps=60, decoder_rate=5e-3, validate_every=20)
     train(longer, scenes, tmp_path)
