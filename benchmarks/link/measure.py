@@ -19,6 +19,7 @@ from benchmarks.link.passes import (
     draw_sent,
     run_pass,
 )
+from benchmarks.link.salvage import Salvaged, add_up
 from benchmarks.link.sending import Sending, senders
 from benchmarks.machine import machine
 from benchmarks.scenes import mosaic
@@ -107,7 +108,8 @@ def summarise(passes: Sequence[Pass]) -> dict[str, Any]:
         `passes`, `wrong_pixels_outside_mask`, the numbers of `wrong_passes`,
         `masked_over_lost_area`, `marked_over_lost_area` (the same without mask 1),
         `ring_over_lost_area` (what lies within the ring around lost tiles), `stray_pixels` (masked
-        beyond the ring), `largest_psnr_change_received` in dB, and `losses`, a row per loss rate.
+        beyond the ring), `largest_psnr_change_received` in dB, `salvaged`, see `_salvaged`, and
+        `losses`, a row per loss rate.
     """
     total = _sums(passes)
     lost = max(total["lost"], 1)
@@ -121,10 +123,23 @@ def summarise(passes: Sequence[Pass]) -> dict[str, Any]:
         "ring_over_lost_area": (total["reach"] - total["lost"]) / lost,
         "stray_pixels": total["stray"],
         "largest_psnr_change_received": max(changes, default=0.0),
+        "salvaged": _salvaged(add_up([one.salvaged for one in passes])),
         "losses": [
             _loss_row(loss, [one for one in passes if one.channel.loss == loss])
             for loss in sorted({one.channel.loss for one in passes})
         ],
+    }
+
+
+def _salvaged(found: Salvaged) -> dict[str, Any]:
+    """Return area in pixels, PSNR with and without salvage there, tiles, and how many are worse."""
+    values = BANDS * found.area
+    return {
+        "area": found.area,
+        "psnr16": _psnr(found.error, values),
+        "psnr16_without": _psnr(found.error_without, values),
+        "tiles": found.tiles,
+        "worse_tiles": found.worse,
     }
 
 

@@ -1,6 +1,6 @@
 """Passes: scenes sent over a lossy channel, decoded, and held against the loss-free decode."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -9,6 +9,7 @@ import scipy
 from numpy.typing import NDArray
 
 from benchmarks.link.channel import Arrival, Channel, Rng
+from benchmarks.link.salvage import NO_SALVAGE, Salvaged, measure_salvaged
 from ground.decode.decoder import Decoded, Decoder
 from ground.decode.mask import Mask
 from ground.metrics import PEAK_16_BIT, psnr
@@ -99,13 +100,14 @@ class Pass:
         area: area of the scene.
         lost: area of tiles of which a segment did not arrive intact; pixels rightly known to be
             nodata do not count.
-        masked: area of masks 1, 2 and 3. Rows that the product does not have count as masked.
+        masked: area of masks 1, 2, 3 and 5. Rows that the product does not have count as masked.
         ring: area of mask 1 alone.
         reach: lost area and what lies within the ring of the decoder around it.
         stray: masked pixels beyond `reach`.
         received: area of mask 0.
         error: squared error of the received area against the original, summed over bands.
         error_without_loss: squared error of the loss-free decode over the same area.
+        salvaged: what came of damaged segments.
         psnr: PSNR of all pixels that have data, peak 65535, dB; pixels of which there is nothing,
             not even a concealment, are taken as the mean of the scene.
     """
@@ -125,6 +127,7 @@ class Pass:
     error: float
     error_without_loss: float
     psnr: float
+    salvaged: Salvaged = NO_SALVAGE
 
 
 def send(encoder: Encoder, decoder: Decoder, scene: Scene, options: Options) -> Sent:
@@ -210,13 +213,22 @@ def run_pass(decoder: Decoder, sent: Sent, number: int) -> Pass:
     rng = np.random.default_rng([SEED, 1, number])
     channel = draw_channel(rng)
     arrival = channel.transmit(sent.packets, rng)
-    return measure_pass(number, channel, sent, arrival, decode_arrival(decoder, sent, arrival))
+    decoded = decode_arrival(decoder, sent, arrival)
+    found = measure_pass(number, channel, sent, arrival, decoded)
+    image, mask = _product(sent, decoded)
+    if not (salvaged := mask == Mask.SALVAGED).any():
+        return found
+    without, _ = _product(sent, decode_arrival(decoder, sent, arrival, salvage=False))
+    worth = measure_salvaged(sent.scene.image, image, without, salvaged, sent.tile_map)
+    return replace(found, salvaged=worth)
 
 
-def decode_arrival(decoder: Decoder, sent: Sent, arrival: Arrival) -> Decoded | None:
+def decode_arrival(
+    decoder: Decoder, sent: Sent, arrival: Arrival, salvage: bool = True
+) -> Decoded | None:
     """Decode what arrived, or return None if that is nothing. The receiver knows the width."""
     try:
-        return decoder.decode(arrival.stream, width=sent.whole.mask.shape[1])
+        return decoder.decode(arrival.stream, width=sent.whole.mask.shape[1], salvage=salvage)
     except StreamError:
         return None
 

@@ -45,7 +45,16 @@ def _pass_lines(found: Mapping[str, Any]) -> list[str]:
         "beyond it",
         f"largest change of PSNR over the received area: "
         f"{found['largest_psnr_change_received']:.4f} dB",
+        _salvaged_line(found["salvaged"]),
     ]
+
+
+def _salvaged_line(found: Mapping[str, Any]) -> str:
+    return (
+        f"salvaged: {found['area']} pixels of {found['tiles']} tiles (mask 5), "
+        f"{_decibels(found['psnr16'])} dB; {_decibels(found['psnr16_without'])} dB without; "
+        f"worse than without in {found['worse_tiles']} tiles"
+    )
 
 
 def _pass_row(row: Mapping[str, Any]) -> str:

@@ -29,6 +29,7 @@ from onboard.image.files import DTYPES
 from onboard.image.tiles import TileGrid
 from onboard.link.binding import NO_RUN, bind
 from onboard.link.header import SceneHeader
+from onboard.link.resync import Damage
 from onboard.link.segment import Kind, Segment
 
 Window = tuple[NDArray[Any], NDArray[np.uint8]]
@@ -240,9 +241,12 @@ class Windows:
         scene_id = self.source.encoding.scene_id
         return Segment(Kind.SCENE, scene_id, binding, 0, 0, 0, None, header.pack())
 
-    def _moved(self, down: range, across: range) -> list[Segment]:
-        """Return the segments of some rows and columns of tiles, numbered as if they were all."""
-        grid, found = self.grid, []
+    def _moved(self, down: range, across: range) -> list[Segment | Damage]:
+        """Return the segments of some rows and columns of tiles, numbered as if they were all.
+
+        And what was made out of damaged ones.
+        """
+        grid, found = self.grid, list[Segment | Damage]()
         number = 0
         for row in down:
             for group in range(grid.groups):
@@ -250,5 +254,7 @@ class Windows:
                     tile = row * grid.columns + group * grid.across + col
                     moved = self.reception.arrived(tile)
                     found += [replace(segment, tile=number) for segment in moved]
+                    for one in self.reception.salvage.made_out.get(tile, ()):
+                        found.append(replace(one, segment=replace(one.segment, tile=number)))
                     number += 1
         return found

@@ -16,7 +16,7 @@ from ground.decode.decoder import Decoder
 from ground.products import geotiff
 from ground.products.blockwise import write_blocks
 from ground.products.decoded import check_place
-from ground.products.legend import LEGEND, NODATA
+from ground.products.legend import LEGEND
 from ground.scene import Scene
 from ground.station.recording import open_recording, read_pass
 from onboard.commands.commandline import peak_rss_mb
@@ -24,7 +24,7 @@ from onboard.encoder.array import encode_array
 from onboard.errors import InputError, SkybookError
 from onboard.outputs import open_whole
 
-_LOST = [entry.value for entry in LEGEND if 2 <= entry.value < NODATA]
+_LOST = [entry.value for entry in LEGEND if entry.lacks]
 
 
 @dataclass(frozen=True)

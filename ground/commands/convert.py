@@ -7,7 +7,7 @@ from typing import Any
 
 from ground.products.blockwise import write_blocks
 from ground.products.decoded import check_place, files_of
-from ground.products.legend import LEGEND, NODATA
+from ground.products.legend import LEGEND
 from onboard.commands.commandline import Commands, add_json_option, print_result, progress
 from onboard.errors import StreamError, UsageError
 from onboard.image.tiles import DEFAULT_MAX_PIXELS
@@ -87,7 +87,7 @@ def _convert(arguments: argparse.Namespace) -> int:
     )
     text = f"{output}: {bands} bands, {rows} x {cols}\n{files_of(output)['mask']}: {worth}"
     print_result(result | {"left_out": reasons}, text, arguments.json)
-    lost = sum(counts.get(entry.value, 0) for entry in LEGEND if 2 <= entry.value < NODATA)
+    lost = sum(counts.get(entry.value, 0) for entry in LEGEND if entry.lacks)
     return StreamError.exit_code if lost or reasons else 0
 
 

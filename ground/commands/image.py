@@ -77,7 +77,7 @@ def write_image(
         reasons += shown.write(arguments.rgb, rgb_of(decoded), decoded.mask, origin)
         text += f"\n{arguments.rgb}: red, green, blue, demosaiced by OpenCV"
     if not decoded.complete:
-        lost = np.isin(decoded.mask, (Mask.CONCEALED, Mask.FINE_MISSING)).any()
+        lost = np.isin(decoded.mask, (Mask.CONCEALED, Mask.FINE_MISSING, Mask.SALVAGED)).any()
         reasons += reasons_of(decoded.reception, "the mask" * bool(lost))
     return result, text, reasons
 
@@ -152,6 +152,7 @@ def _result(decoded: Decoded, name: str, length: int) -> dict[str, Any]:
         "shape": list(decoded.scene.image.shape),
         "bayer": decoded.scene.bayer,
         "segments": dict(decoded.reception.counts),
+        "salvaged": decoded.reception.salvage.counts,
         "mask_percent": {
             m.name.lower(): 100 * np.count_nonzero(decoded.mask == m) / pixels for m in Mask
         },
@@ -200,6 +201,9 @@ def _text(result: dict[str, Any], output: Path, mask: Path | None) -> str:
         if share
     )
     segments = ", ".join(f"{count} {what}" for what, count in result["segments"].items() if count)
+    right, part = result["salvaged"].values()
+    if right or part:
+        segments += f"; salvaged: {right} put right, {part} in part"
     bands, rows, cols = result["shape"]
     parts = result["parts"]
     ring = "losses reach no other pixels"

@@ -133,7 +133,7 @@ def write_part(arguments: argparse.Namespace) -> tuple[dict[str, Any], str, list
         text += f"\nPSNR16 {result['psnr16']:.2f} dB against the same part of the original"
     if arguments.quicklook:
         _quicklook(arguments, scene, found.mask, window, text)
-    if np.isin(found.mask, (Mask.CONCEALED, Mask.FINE_MISSING)).any():
+    if np.isin(found.mask, (Mask.CONCEALED, Mask.FINE_MISSING, Mask.SALVAGED)).any():
         reasons.append("some segments are missing, see the mask")
     return result, text, reasons + windows.reception.problems
 

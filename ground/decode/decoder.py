@@ -15,13 +15,14 @@ from ground.decode.mask import is_whole
 from ground.decode.rebuilder import Network, Overviews, Product, Rebuilder
 from ground.decode.reception import Reception
 from ground.scene import Scene
+from ground.station.salvage.damaged import read_salvaging
 from onboard.bundle import Bundle, known, load
 from onboard.codec.profile import Profile
 from onboard.errors import BundleError, StreamError, UsageError
 from onboard.image.bayer import CELL
 from onboard.image.files import DTYPES
 from onboard.image.tiles import DEFAULT_MAX_PIXELS
-from onboard.link.binding import NO_RUN, bind, bindings_of, run_of
+from onboard.link.binding import NO_RUN, bind, bindings_of, findable, run_of
 from onboard.link.end import told_run
 from onboard.link.foreign import read_ours
 from onboard.link.header import SceneHeader
@@ -217,10 +218,15 @@ class Decoder:
         run: int | None = None,
         bands: int | None = None,
         tile: int | None = None,
+        salvage: bool = True,
     ) -> Decoded:
-        """Decode one scene of a stream of segments, bare or in packets, as `decode_segments`."""
+        """Decode one scene of a stream of segments, bare or in packets, as `decode_segments`.
+
+        `salvage` says whether damaged segments are looked at, too.
+        """
         known = bindings_of(stream) | {self.bundle.tag, bind(self.bundle.tag, run or NO_RUN)}
-        segments = read_ours(stream, known)
+        read = read_salvaging if salvage else read_ours
+        segments = read(findable(stream), known)
         return self.decode_segments(segments, scene_id, width, max_pixels, report, run, bands, tile)
 
     def decode_segments(
@@ -237,8 +243,9 @@ class Decoder:
         """Decode one scene from what arrived of it. To add what arrives late, decode all again.
 
         Args:
-            segments: segments in any order, with gaps, repetitions and damage. Where none
-                contradicts another, the result does not depend on their order.
+            segments: segments in any order, with gaps, repetitions and damage, and what was made
+                out in that. Where none contradicts another, the result does not depend on their
+                order.
             scene_id: scene wanted; None takes the first.
             width: columns of the scene, needed only when no scene header arrived.
             max_pixels: most pixels to make.

@@ -14,6 +14,8 @@ Families of codecs hand facts to these functions; none decides on its own.
 4. Where it is not known whether there are data, a pixel is CONCEALED (`conceal_untold`); where it
    is known that there are none, it is NODATA, whatever else was lost (`restore_nodata` of
    `ground.decode.nodata`).
+5. A tile of which anything comes of a damaged segment is SALVAGED wherever it would be shown with
+   more or less of its layers, whatever is salvaged (`salvaged`). Nothing salvaged tells of nodata.
 
 So a pixel of COMPLETE is that of a stream without loss, and one of NODATA has no data.
 """
@@ -34,8 +36,18 @@ class Mask(IntEnum):
     FINE_MISSING = 2
     CONCEALED = 3
     NODATA = 4
+    SALVAGED = 5
 
 
+_BEST_FIRST = (
+    Mask.COMPLETE,
+    Mask.INFLUENCED,
+    Mask.FINE_MISSING,
+    Mask.SALVAGED,
+    Mask.CONCEALED,
+    Mask.NODATA,
+)
+_RANKS = np.argsort(_BEST_FIRST).astype(np.uint8)
 LOST = Mask.CONCEALED
 """Value of a tile whose side information is lost, whatever else arrived of it."""
 
@@ -67,6 +79,16 @@ def of_positions(lost: Sequence[NDArray[np.bool_]]) -> NDArray[np.uint8]:
     return mask
 
 
+def worse(mask: NDArray[np.uint8], other: NDArray[np.uint8] | Mask) -> NDArray[np.uint8]:
+    """Return of each pixel the worse of two values."""
+    return np.where(_RANKS[other] > _RANKS[mask], other, mask).astype(np.uint8)
+
+
+def salvaged(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the mask of a tile of which anything comes of a damaged segment."""
+    return worse(mask, Mask.SALVAGED)
+
+
 def of_empty_tile(certain: bool) -> Mask:
     """Return the value of a tile that is all nodata, as the network sees it.
 
@@ -82,7 +104,7 @@ def with_halo(mask: NDArray[np.uint8], halo: int) -> NDArray[np.uint8]:
         return mask
     near = scipy.ndimage.maximum_filter(mask > 0, size=2 * halo + 1, mode="constant", cval=0)
     around = near.astype(np.uint8) * np.uint8(Mask.INFLUENCED)
-    return np.asarray(np.maximum(mask, around), np.uint8)
+    return worse(mask, around)
 
 
 def open_below(mask: NDArray[np.uint8], halo: int) -> None:
@@ -93,7 +115,7 @@ def open_below(mask: NDArray[np.uint8], halo: int) -> None:
 
 def conceal_untold(mask: NDArray[np.uint8], told: NDArray[np.bool_]) -> None:
     """Mark, in place, pixels of which nobody told whether there are data."""
-    np.maximum(mask, np.uint8(Mask.CONCEALED), out=mask, where=~told)
+    mask[~told] = worse(mask[~told], Mask.CONCEALED)
 
 
 def is_whole(mask: NDArray[np.uint8]) -> bool:

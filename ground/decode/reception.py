@@ -2,21 +2,20 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, MutableMapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from ground.decode.tile import AnySide, FrontEnd, TileReception
+from ground.decode.tile import TileReception
 from ground.station.index.records import Indexed
+from ground.station.salvage.madeout import Salvage, Salvages
 from onboard.bundle import Bundle
 from onboard.bundle.profiles import profile_of
 from onboard.codec.bound import in_two_parts, is_within
 from onboard.codec.profile import Profile
-from onboard.codec.tile import ALL_NODATA
 from onboard.errors import BundleError, InputError, LimitError, StreamError, UsageError
 from onboard.image.files import is_signed
 from onboard.image.tiles import TileGrid
-from onboard.link.binding import run_of
+from onboard.link.binding import NO_RUN, Encoding, bind, run_of
 from onboard.link.end import EndOfScene, told_run
 from onboard.link.header import SceneHeader
 from onboard.link.resync import Damage
@@ -42,6 +41,7 @@ class Reception:
         height_known: whether the height of `grid` was told, not guessed from the tiles that came.
         problems: first few reasons why segments were not used.
         tiles: tile and mask segments by tile, in the order of their arrival.
+        salvage: what was made out of damaged ones; whoever does not look there is told of none.
     """
 
     bundle: Bundle
@@ -54,6 +54,7 @@ class Reception:
     counts: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
     tiles: MutableMapping[int, list[Segment]] = field(default_factory=dict)
+    salvage: Salvages = field(default_factory=Salvages)
     _told: dict[bytes, int] = field(default_factory=dict)
 
     def add_all(self, segments: Iterable[Segment | Damage]) -> None:
@@ -69,6 +70,8 @@ class Reception:
         segments = list(segments)
         self._hear_runs(segment for segment in segments if isinstance(segment, Segment))
         for segment in segments:
+            if isinstance(segment, Salvage):
+                continue
             if isinstance(segment, Damage):
                 self._refuse("damaged", f"byte {segment.offset}: {segment.reason}")
             else:
@@ -84,6 +87,10 @@ class Reception:
             if self.counts["other run"]:
                 raise StreamError(f"stream: no segment of run {self.run}, only of others")
             raise StreamError(f"stream: no intact segment; {'; '.join(self.problems) or 'empty'}")
+        ours = self.scene_id, bind(self.bundle.tag, self.run or NO_RUN)
+        for found in segments:
+            if isinstance(found, Salvage) and Encoding.of(found.segment) == ours:
+                self.salvage.made_out.setdefault(found.segment.tile, []).append(found)
 
     def _hear_runs(self, segments: Iterable[Segment]) -> None:
         """Take note of the runs that headers and ends tell, the first of each binding.
@@ -219,7 +226,7 @@ class Reception:
     @property
     def is_bounded(self) -> bool:
         """Whether all tiles that arrived are coded within a bound on their error."""
-        states = {is_within(body[0]) for _, body in self._first_layers() if body[1:]}
+        states = {is_within(body[0]) for _, body in self.first_layers() if body[1:]}
         return self.bundle.bounded is not None and states == {True}
 
     def bounded(self) -> set[int]:
@@ -239,31 +246,14 @@ class Reception:
         """Whether tiles are in two parts, as far as a scene header or the tiles told."""
         if self.header is not None:
             return self.header.parts is not None
-        return any(in_two_parts(body[0]) for _, body in self._first_layers() if body)
+        return any(in_two_parts(body[0]) for _, body in self.first_layers() if body)
 
     @property
     def signed(self) -> bool:
         """Whether samples are two's complement, as far as a scene header told."""
         return self.header is not None and is_signed(self.header.sample_type)
 
-    def sides(self, grid: TileGrid, front_end: FrontEnd[AnySide]) -> dict[int, AnySide]:
-        """Return the side information of each tile of the grid that has any."""
-        found: dict[int, AnySide] = {}
-        bounded = self.bounded()
-        for index, body in self._first_layers(grid):
-            length = front_end.side_length(body[1:])
-            is_told = len(body) > length and body[0] != ALL_NODATA
-            if is_told and index not in bounded:
-                with suppress(StreamError):
-                    side = front_end.unpack(body[1 : 1 + length], self.signed)
-                    found.setdefault(index, side)
-        return found
-
-    def empty(self, grid: TileGrid) -> set[int]:
-        """Return the tiles of the grid of which it has arrived that they are all nodata."""
-        return {index for index, body in self._first_layers(grid) if body == bytes([ALL_NODATA])}
-
-    def _first_layers(self, grid: TileGrid | None = None) -> Iterator[tuple[int, bytes]]:
+    def first_layers(self, grid: TileGrid | None = None) -> Iterator[tuple[int, bytes]]:
         """Yield tile and body of each segment, of the grid if told, that begins with layer 0."""
         for index in sorted(self.tiles):
             for segment in self.tiles[index]:

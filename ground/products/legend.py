@@ -15,6 +15,7 @@ class Entry(NamedTuple):
         colour: red, green and blue, 0 to 255.
         meaning: in a few words.
         hidden: whether what stands in the image there is no measurement.
+        lacks: whether anything of it is lost or not proven, which may come yet.
     """
 
     value: int
@@ -22,14 +23,16 @@ class Entry(NamedTuple):
     colour: tuple[int, int, int]
     meaning: str
     hidden: bool
+    lacks: bool = False
 
 
 LEGEND = (
     Entry(0, "complete", (38, 110, 62), "complete", False),
     Entry(1, "influenced", (132, 186, 91), "refinement influenced", False),
-    Entry(2, "fine_missing", (244, 196, 66), "fine layers missing", False),
-    Entry(3, "concealed", (200, 52, 44), "concealed", True),
+    Entry(2, "fine_missing", (244, 196, 66), "fine layers missing", False, True),
+    Entry(3, "concealed", (200, 52, 44), "concealed", True, True),
     Entry(4, "nodata", (120, 120, 120), "nodata", True),
+    Entry(5, "salvaged", (74, 111, 186), "salvaged from damaged segments", False, True),
 )
 CONCEALED, NODATA = 3, 4
 NOT_WRITTEN = 255

@@ -45,7 +45,7 @@ def quicklook(
         path: path of the PNG.
         original: image (bands, rows, cols) to compare with; None shows decoded and mask only.
         decoded: decoded image (bands, rows, cols).
-        mask: mask (rows, cols), codes 0 to 4 as in `LEGEND`.
+        mask: mask (rows, cols), codes as in `LEGEND`.
         gain: factor on the error, above 0.
         rgb: bands shown as red, green and blue, thrice the same for grey; None takes 2, 1, 0, or
             band 0 of fewer than three.

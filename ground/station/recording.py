@@ -9,6 +9,8 @@ from pathlib import Path
 from ground.station.heard import Heard
 from ground.station.kiss import is_kiss, unframe
 from ground.station.restoration import restore
+from ground.station.salvage.damaged import Torns, salvage
+from ground.station.salvage.madeout import Salvage
 from onboard.errors import InputError, StreamError, UsageError
 from onboard.link.binding import Encoding, bindings_of
 from onboard.link.foreign import Foreign, read_traffic
@@ -46,12 +48,14 @@ class Pass:
         heard: what is known of each encoding.
         damage: damage, wherever there was no intact segment.
         alone: whether all is from one recording, and nothing was restored.
+        salvage: what was made out in the damage, by encoding.
     """
 
     encodings: dict[Encoding, dict[Segment, None]] = field(default_factory=dict)
     heard: dict[Encoding, Heard] = field(default_factory=dict)
     damage: list[Damage] = field(default_factory=list)
     alone: bool = True
+    salvage: dict[Encoding, list[Salvage]] = field(default_factory=dict)
 
     def add(self, found: Found) -> None:
         """Add intact segments."""
@@ -61,11 +65,18 @@ class Pass:
             self.heard.setdefault(encoding, Heard()).add(segment, found.packet)
 
     def of(self, encoding: Encoding) -> list[Segment | Damage]:
-        """Return what there is of an encoding, and the damage if it is from one recording alone.
+        """Return what there is of an encoding, salvaged or not.
 
-        Else what is damaged in one may be intact in another.
+        And the damage if it is from one recording alone: else what is damaged in one may be intact
+        in another.
         """
-        return [*self.encodings.get(encoding, ()), *(self.damage if self.alone else ())]
+        own: list[Segment | Damage] = [*self.encodings.get(encoding, ())]
+        return [*own, *(self.damage if self.alone else ()), *self.salvage.get(encoding, ())]
+
+    def make_out(self, recording: Bytes, torns: Torns) -> None:
+        """Add what can be made out in the damage of a recording."""
+        for found in salvage(recording, torns.close()):
+            self.salvage.setdefault(Encoding.of(found.segment), []).append(found)
 
     def wanted(
         self, scene_id: int | None, run: int | None, tags: Collection[bytes]
@@ -161,17 +172,22 @@ def read_pass(
     strays: list[Found] = []
     elsewhere: set[Encoding] = set()
     for recording in (*recordings, restored):
+        torns = Torns()
         for found in read_recording(recording, bindings):
             if isinstance(found, Damage):
                 union.damage.append(found)
-            elif isinstance(found, Foreign):
+                torns.damage(found)
                 continue
-            elif apid is None or (found.packet is not None and found.packet.apid == apid):
+            if isinstance(found, Foreign):
+                continue
+            torns.intact(found.segments)
+            if apid is None or (found.packet is not None and found.packet.apid == apid):
                 union.add(found)
             elif found.packet is None:
                 strays.append(found)
             else:
                 elsewhere.update(map(Encoding.of, found.segments))
+        union.make_out(recording, torns)
     for found in strays:
         if Encoding.of(found.segments[0]) not in elsewhere:
             union.add(found)

@@ -12,6 +12,7 @@ from ground.products.kinds import product_of
 from ground.products.origin import Origin
 from ground.products.stac import item_path, write_item
 from ground.station.recording import Bytes, Pass, open_recording, read_pass
+from ground.station.salvage.madeout import Salvage
 from ground.watch.records import Heard, Part
 from onboard import bundle as bundles
 from onboard.errors import BundleError, SkybookError, StreamError, UsageError
@@ -81,7 +82,9 @@ class Maker:
         """
         received = _received(parts, self.models.keys() | {scene.encoding.binding})
         # Damage beside the scene is not its own; what it lacks the mask tells.
-        segments = [s for s in received.of(scene.encoding) if isinstance(s, Segment)]
+        all_of_it = received.of(scene.encoding)
+        segments = [s for s in all_of_it if isinstance(s, Segment)]
+        salvage = [s for s in all_of_it if isinstance(s, Salvage)]
         count = len({(s.kind, s.tile, s.layer, s.first) for s in segments if s.kind in BOUND})
         if count < scene.made:
             raise StreamError(
@@ -93,7 +96,7 @@ class Maker:
             raise StreamError("recordings: expected segments of it, found none")
         decoder = self._decoder(scene, heard.told)
         decoded = decoder.decode_segments(
-            segments, scene.encoding.scene_id, max_pixels=self.max_pixels
+            [*segments, *salvage], scene.encoding.scene_id, max_pixels=self.max_pixels
         )
         run = heard.run(scene.encoding, self.models)
         choice = Choice(scene.encoding.scene_id, run, None, self.linear, self.max_pixels)

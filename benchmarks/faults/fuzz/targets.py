@@ -26,7 +26,11 @@ from ground.decode.kinds import rebuilder_of
 from ground.decode.lapped.lanes import LaneTile
 from ground.decode.lapped.lanes import read_lanes as read_tiles
 from ground.decode.lapped.rebuild import LappedRebuilder
+from ground.decode.lapped.salvage import LaneSalvage
 from ground.decode.reception import Reception
+from ground.decode.sides import sides_of
+from ground.station.salvage.damaged import read_salvaging
+from ground.station.salvage.madeout import Salvage
 from onboard.bundle import Bundle
 from onboard.bundle.container import SIGNATURE
 from onboard.bundle.profiles import pack_profile, unpack_profile
@@ -41,7 +45,7 @@ from onboard.codec.lapped.read.lanes import Lane
 from onboard.codec.lapped.read.layers import LayerReader
 from onboard.codec.tile import DEPENDENT, EMPTY, FULL, Codec
 from onboard.errors import SkybookError, StreamError
-from onboard.link.binding import run_of
+from onboard.link.binding import bindings_of, run_of
 from onboard.link.header import SceneHeader
 from onboard.link.resync import Damage, read_packets, read_segments
 from onboard.link.segment import MAX_LAYERS, Segment
@@ -120,7 +124,8 @@ def read_recording(stream: bytes) -> None:
         found += part.segments
         packed = part.packet.pack() if part.packet else part.segments[0].pack()
         _expect(stream[part.offset : part.stop] == packed, "packet")
-    _receive(found)
+    read = read_salvaging(stream, bindings_of(stream))
+    _receive([*found, *(part for part in read if isinstance(part, Salvage))])
 
 
 def _receive(found: Sequence[Segment | Damage]) -> None:
@@ -133,10 +138,12 @@ def _receive(found: Sequence[Segment | Damage]) -> None:
     reception.add_all(found)
     grid = reception.grid(None, _MAX_PIXELS)
     bundle = reception.bundle
-    reception.sides(grid, _front_end(bundle.codec))
+    sides_of(reception, grid, _front_end(bundle.codec))
     rebuilder = rebuilder_of(bundle)
-    for index in range(grid.count):
-        rebuilder.tile(reception, grid, index)
+    tiles = {index: rebuilder.tile(reception, grid, index) for index in range(grid.count)}
+    if isinstance(bundle.codec, LappedCodec):
+        lanes = {index: tile for index, tile in tiles.items() if isinstance(tile, LaneTile)}
+        LaneSalvage(LayerReader(bundle.codec.model)).mended(reception, grid, lanes)
     _refuse_damage(reception)
 
 

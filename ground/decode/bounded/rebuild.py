@@ -7,12 +7,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ground.decode.bounded.tile import BoundedTile, Start
+from ground.decode.bounded.exact import Exact
+from ground.decode.bounded.salvage import mended_tiles
+from ground.decode.bounded.tile import BoundedTile, NoFrontEnd, Start
 from ground.decode.concealment import fill_holes
-from ground.decode.mask import Mask
+from ground.decode.mask import Mask, salvaged
 from ground.decode.nodata import keep_off_nodata, restore_nodata
 from ground.decode.rebuilder import Network, Product
 from ground.decode.reception import Reception
+from ground.decode.salvaged import Mended
 from ground.decode.vectors import Vectors
 from onboard.bundle import Bundle
 from onboard.codec.bounded.codec import BoundedCodec
@@ -20,23 +23,10 @@ from onboard.codec.bounded.read.course import Lane
 from onboard.codec.bounded.read.rest import read_rest
 from onboard.codec.bounded.read.tiles import Read, TileReader
 from onboard.codec.tile import ALL_NODATA
-from onboard.errors import BundleError
 from onboard.image.tiles import TileGrid
 
 _BAND_ROWS = 16
 _TILES_AT_ONCE = 256
-
-
-class Exact(NamedTuple):
-    """What arrived of a bounded tile.
-
-    Attributes:
-        samples: int64 (bands, rows, cols), DN.
-        known: bool (rows, cols), pixels of which all bands arrived, or that are nodata.
-    """
-
-    samples: NDArray[np.int64]
-    known: NDArray[np.bool_]
 
 
 class Found(NamedTuple):
@@ -151,12 +141,24 @@ class BoundedRebuilder:
             stop = min(first + _BAND_ROWS, grid.rows)
             numbers = range(first * grid.columns, stop * grid.columns)
             tiles = {index: self.tile(reception, grid, index) for index in numbers}
+            mended = self.mended(reception, grid, tiles)
+            tiles |= {index: found.tile for index, found in mended.items()}
             rows = slice(first * grid.tile, min(stop * grid.tile, grid.height))
             known = self._put(reception, product, tiles)[:, rows]
             self._conceal(product, rows, known)
+            for index, found in mended.items():
+                product.mask[product.area(index)] = salvaged(product.mask[product.area(index)])
+                product.reached.pop(index, None)
+                reception.salvage.use(found.salvage)
             for index, tile in tiles.items():
                 restore_nodata(tile, product, index)
             report(stop * grid.columns, grid.count)
+
+    def mended(
+        self, reception: Reception, grid: TileGrid, tiles: Mapping[int, BoundedTile]
+    ) -> dict[int, Mended[BoundedTile]]:
+        """Return those of some tiles of which anything is salvaged."""
+        return mended_tiles(self._first_parts, reception, grid, tiles)
 
     def _put(
         self, reception: Reception, product: Product, tiles: Mapping[int, BoundedTile]
@@ -262,20 +264,6 @@ def _lanes(of_tiles: Sequence[Mapping[Start, bytes]]) -> list[Lane]:
 def _valid(tiles: Sequence[BoundedTile]) -> NDArray[np.bool_]:
     """Return (tiles, pixels), False where a pixel is nodata."""
     return np.stack([~tile.nodata.reshape(-1) for tile in tiles])
-
-
-class NoFrontEnd:
-    """Front end of tiles that have none."""
-
-    side_bytes = 0
-
-    def side_length(self, _packed: bytes) -> int:
-        """Return the length of side information: there is none."""
-        return 0
-
-    def unpack(self, packed: bytes, signed: bool) -> Any:
-        """Refuse."""
-        raise BundleError(f"bounded tile: {len(packed)} bytes of side information, {signed=}")
 
 
 def _arrived(read: Read, tile: int) -> NDArray[np.bool_]:

@@ -1,17 +1,31 @@
 """Bounded tiles: the lanes of a tile that arrived."""
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ground.decode.tile import TileReception
 from onboard.codec.bound import BOUNDED, TWO_PARTS
 from onboard.codec.bounded.rest import LAYER_BANDS
 from onboard.codec.tile import ALL_NODATA, ALL_VALID, SOME_NODATA, Side
-from onboard.errors import StreamError
+from onboard.errors import BundleError, StreamError
 from onboard.link.segment import Segment
 
 Start = tuple[int, int]
 """Band and pixel at which symbols begin."""
+
+
+class NoFrontEnd:
+    """Front end of tiles that have none."""
+
+    side_bytes = 0
+
+    def side_length(self, _packed: bytes) -> int:
+        """Return the length of side information: there is none."""
+        return 0
+
+    def unpack(self, packed: bytes, signed: bool) -> Any:
+        """Refuse."""
+        raise BundleError(f"bounded tile: {len(packed)} bytes of side information, {signed=}")
 
 
 @dataclass

@@ -11,10 +11,12 @@ from ground.decode.concealment import fill_holes, nearest_means
 from ground.decode.corsa.dump import dump_indices
 from ground.decode.corsa.features import pooled_codewords
 from ground.decode.corsa.maps import MISSING, MapTile
-from ground.decode.mask import LOST, Mask, of_positions, with_halo
+from ground.decode.mask import LOST, Mask, of_positions, salvaged, with_halo
 from ground.decode.nodata import keep_off_nodata, restore_nodata
 from ground.decode.rebuilder import Network, Product
 from ground.decode.reception import Reception
+from ground.decode.salvaged import Mended, places, with_segment
+from ground.decode.sides import sides_of
 from ground.decode.vectors import Vectors
 from onboard.bundle import Bundle
 from onboard.codec.corsa.codec import CorsaCodec
@@ -82,11 +84,11 @@ class CorsaRebuilder:
     ) -> None:
         """Fill a product, as `ground.decode.rebuilder.Rebuilder` promises."""
         grid, header = product.grid, product.header
-        sides = reception.sides(grid, self._front_end)
+        sides = sides_of(reception, grid, self._front_end)
         means = nearest_means(sides, grid, self._bands)
 
-        def work(index: int, tile: MapTile) -> None:
-            here = product.area(index)
+        def work(index: int, mended: Mended[MapTile]) -> None:
+            here, tile = product.area(index), mended.tile
             if tile.side is None:
                 samples = means[index][:, None, None].astype(np.int64)
                 product.mask[here] = LOST
@@ -95,16 +97,33 @@ class CorsaRebuilder:
                 product.mask[here] = with_halo(of_positions(_lost(tile)), network.halo)
             samples = np.clip(samples, *header.sample_range)
             product.image[:, *here] = keep_off_nodata(samples, header)
+            if mended.salvage:
+                product.mask[here] = salvaged(product.mask[here])
             restore_nodata(tile, product, index)
 
         with ThreadPoolExecutor(network.threads) as pool:
             for start in range(0, grid.count, _TILES_AT_ONCE):
                 batch = range(start, min(start + _TILES_AT_ONCE, grid.count))
                 # Tiles are read one after the other, so that what is refused has one order.
-                tiles = (self.tile(reception, grid, index) for index in batch)
+                tiles = (self._mended(reception, grid, index) for index in batch)
                 list(pool.map(work, batch, tiles))
                 report(batch.stop, grid.count)
         _conceal(product, [index for index in range(grid.count) if index not in sides])
+
+    def _mended(self, reception: Reception, grid: TileGrid, index: int) -> Mended[MapTile]:
+        """Return what arrived of a tile, and of its damaged segments those with one wrong bit.
+
+        Nothing in an index tells whether it is right: what cannot be put right is left out.
+        """
+        found = Mended(self.tile(reception, grid, index), ())
+        for alternatives in places(reception, grid, index):
+            for one in alternatives:
+                tile = with_segment(found.tile, one.segment, grid.tile) if one.wrong == 1 else None
+                if tile is not None:
+                    found = Mended(tile, (*found.salvage, one))
+                    break
+        reception.salvage.use(found.salvage)
+        return found
 
     def _decoded(self, tile: MapTile, side: AffineSide, network: Network) -> NDArray[np.int64]:
         """Return a tile's valid rows and columns (bands, rows, cols) in whole DN."""

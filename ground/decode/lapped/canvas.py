@@ -1,7 +1,7 @@
 """Canvas: some rows of tiles of a scene, linearly rebuilt, as the refinement network sees them."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ground.decode.concealment import fill_holes
 from ground.decode.lapped.synthesis import CELL
-from ground.decode.mask import Mask
+from ground.decode.mask import Mask, salvaged, worse
 from ground.decode.tile import TileReception
 from onboard.codec.lapped.context import BLOCK
 from onboard.codec.tile import ALL_NODATA
@@ -45,6 +45,7 @@ class Canvas:
         step: float32 (rows / 4, cols / 4), step of each cell, DN.
         known: float32 (rows / 4, cols / 4), share of the layers of each cell that arrived.
         mask: uint8 (rows, cols) of `Mask`, inside the scene.
+        salvaged: tiles of which anything comes of damaged segments.
     """
 
     grid: TileGrid
@@ -53,6 +54,7 @@ class Canvas:
     step: NDArray[np.float32]
     known: NDArray[np.float32]
     mask: NDArray[np.uint8]
+    salvaged: set[int] = field(default_factory=set)
 
     @classmethod
     def blank(cls, grid: TileGrid, rows: range, bands: int) -> "Canvas":
@@ -86,12 +88,19 @@ class Canvas:
     def note(self, index: int, patch: Patch) -> None:
         """Say of a tile what stands in its place, its pixels left aside."""
         here = self.area(index)
-        self.mask[here] = np.maximum(self.mask[here], patch.value)
+        self.mask[here] = worse(self.mask[here], patch.value)
         cells = tuple(slice(side.start // CELL, -(-side.stop // CELL)) for side in here)
         self.known[cells] = patch.known
         rows, cols = self.step[cells].shape
         each = np.kron(np.atleast_2d(patch.step), np.ones((BLOCK // CELL, BLOCK // CELL)))
         self.step[cells] = each[:rows, :cols] if each.size > CELL else patch.step
+
+    def salvage(self, tiles: Iterable[int]) -> None:
+        """Say of tiles that stand on it that anything of them comes of damaged segments."""
+        for index in tiles:
+            here = self.area(index)
+            self.mask[here] = salvaged(self.mask[here])
+            self.salvaged.add(index)
 
     def conceal(
         self, tiles: Mapping[int, TileReception[Any]], exact: Mapping[int, NDArray[np.bool_]]

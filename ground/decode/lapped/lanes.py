@@ -36,6 +36,7 @@ class LaneTile(TileReception[LappedSide]):
         front_end: front end that wrote the side information.
         lanes: symbols of each segment, by the layer and the `first` at which they start.
         floors: least level of each channel of a full tile that has one.
+        most: residuals of a lane to read at most, where not all of it is trusted.
         field: step codes of its blocks, if they have any of their own.
     """
 
@@ -55,6 +56,7 @@ class LaneTile(TileReception[LappedSide]):
 
     lanes: dict[tuple[int, int], bytes] = field(default_factory=dict, init=False)
     floors: dict[int, int] = field(default_factory=dict, init=False)
+    most: dict[tuple[int, int], int] = field(default_factory=dict, init=False)
     field: Field | None = field(default=None, init=False)
 
     @property
@@ -138,7 +140,7 @@ def alike(tiles: Mapping[int, LaneTile], most: int) -> Iterator[list[int]]:
 def read_lanes(reader: LayerReader, tiles: Sequence[LaneTile], last: int | None = None) -> Read:
     """Read tiles of one shape that are coded alike, all layers or those up to the last wanted."""
     lanes = [
-        Lane(number, *start, body)
+        Lane(number, *start, body, tile.most.get(start))
         for number, tile in enumerate(tiles)
         for start, body in sorted(tile.lanes.items())
     ]

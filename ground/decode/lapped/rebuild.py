@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ground.decode.bounded.rebuild import BoundedRebuilder, Exact
+from ground.decode.bounded.exact import Exact, put_exact
+from ground.decode.bounded.rebuild import BoundedRebuilder
 from ground.decode.bounded.tile import BoundedTile
 from ground.decode.lapped.canvas import Canvas, Patch
 from ground.decode.lapped.compiled import CompiledReader
@@ -20,10 +21,11 @@ from ground.decode.lapped.features import FeatureReader
 from ground.decode.lapped.lanes import LaneTile, alike, complete_layers, read_lanes
 from ground.decode.lapped.overview import Overviews
 from ground.decode.lapped.refinement import refine
+from ground.decode.lapped.salvage import LaneSalvage, refused
 from ground.decode.lapped.samples import samples_of
 from ground.decode.lapped.standins import StandIns
 from ground.decode.lapped.tiles import linear_tiles
-from ground.decode.mask import Mask, of_tile, open_below, with_halo
+from ground.decode.mask import Mask, of_tile, open_below, salvaged, with_halo
 from ground.decode.nodata import restore_nodata
 from ground.decode.rebuilder import Network, Product
 from ground.decode.reception import Reception
@@ -55,6 +57,7 @@ class LappedRebuilder:
         if exact and codec.profile:
             raise UsageError("exact image: expected no spectral profile, which is turned back")
         self._reader = LayerReader(self._coder)
+        self._salvage = LaneSalvage(self._reader)
         self._compiled = CompiledReader.of(codec)
         self._guess = ErrorGuess.of(self._coder)
         self._bounded = BoundedRebuilder(bundle) if bundle.bounded else None
@@ -166,7 +169,10 @@ class LappedRebuilder:
                 product.mask[here] = mask[here.start - canvas.first : here.stop - canvas.first]
                 for index in range(first * grid.columns, stop * grid.columns):
                     if index in exact:
-                        _put_exact(product, index, exact)
+                        put_exact(product, index, exact)
+                    if index in canvas.salvaged:
+                        own = product.area(index)
+                        product.mask[own] = salvaged(product.mask[own])
                     restore_nodata(tiles[index], product, index)
                 report(stop * grid.columns, grid.count)
 
@@ -182,18 +188,41 @@ class LappedRebuilder:
         tiles = {index: self.tile(reception, grid, index) for index in numbers}
         canvas = Canvas.blank(grid, rows, self._coder.front_end.bands)
         lossy, bounded = _apart(tiles)
-        for members in alike(lossy, _TILES_AT_ONCE):
-            part = {index: lossy[index] for index in members}
-            self._put_tiles(canvas, part, reception, product.errors)
+        mended = self._salvage.mended(reception, grid, lossy)
+        shown = lossy | {index: found.tile for index, found in mended.items()}
+        self._put_lossy(canvas, shown, reception, product.errors)
+        for index in refused(canvas, mended, shown):
+            del mended[index]
+            shown[index] = lossy[index]
+            self._put_lossy(canvas, {index: lossy[index]}, reception, product.errors)
+        final = self._bounded.mended(reception, grid, bounded) if self._bounded else {}
+        bounded |= {index: found.tile for index, found in final.items()}
         exact = self._bounded.exact(reception, bounded) if self._bounded and bounded else {}
+        tiles |= {**shown, **bounded}
         for index, tile in tiles.items():
             if index in exact:
                 canvas.put(index, self._patch(exact[index]))
             elif tile.side is None:
                 canvas.put(index, stand_ins.of(index, tile))
+        canvas.salvage([*mended, *final])
+        reception.salvage.use(one for found in mended.values() for one in found.salvage)
+        reception.salvage.use(one for found in final.values() for one in found.salvage)
+        for index in mended:
+            product.errors.pop(index, None)
         canvas.conceal(tiles, {index: found.known for index, found in exact.items()})
         canvas.fill_up()
         return canvas, tiles, exact
+
+    def _put_lossy(
+        self,
+        canvas: Canvas,
+        tiles: Mapping[int, LaneTile],
+        reception: Reception,
+        errors: dict[int, float],
+    ) -> None:
+        """Put tiles of any shapes and codings on a canvas, unless lost; note their errors."""
+        for members in alike(tiles, _TILES_AT_ONCE):
+            self._put_tiles(canvas, {n: tiles[n] for n in members}, reception, errors)
 
     def _put_whole(
         self,
@@ -254,18 +283,6 @@ class LappedRebuilder:
             step = tiles[index].steps * found.points.plain_share
             value = of_tile(whole, layers, LATTICES)
             canvas.put(index, Patch(inside, step, whole / layers, value))
-
-
-def _put_exact(product: Product, index: int, found: Mapping[int, Exact]) -> None:
-    """Put the samples of a tile within a bound that arrived into a product: they are final."""
-    here, grid, exact = product.area(index), product.grid, found[index]
-    own = product.image[grid.bands(index, len(product.image)), *here]
-    samples = np.clip(exact.samples, *product.header.sample_range)[: len(own)]
-    own[:] = np.where(exact.known, samples, own)
-    groups = range(grid.first(index), grid.first(index) + grid.columns, grid.across)
-    known = [found[number].known for number in groups if number in found]
-    whole = np.logical_and.reduce(known) & (len(known) == grid.groups)
-    product.mask[here] = np.where(whole, Mask.COMPLETE, product.mask[here])
 
 
 def _apart(

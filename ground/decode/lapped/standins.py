@@ -12,6 +12,7 @@ from ground.decode.concealment import nearest_means
 from ground.decode.lapped.canvas import Patch
 from ground.decode.mask import LOST, of_empty_tile
 from ground.decode.reception import Reception
+from ground.decode.sides import empty_tiles, sides_of
 from ground.decode.tile import TileReception
 from onboard.codec.lapped.frontends.frontend import FrontEnd, LappedSide
 from onboard.codec.tile import ALL_NODATA
@@ -104,7 +105,7 @@ class StandIns:
             front_end: front end that wrote the side information.
             halo: tiles to either side that the network sees.
         """
-        sides, empty = reception.sides(grid, front_end), reception.empty(grid)
+        sides, empty = sides_of(reception, grid, front_end), empty_tiles(reception, grid)
         steps = sorted(side.step for side in sides.values())
         bands = front_end.bands
         return cls(

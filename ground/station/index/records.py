@@ -6,6 +6,7 @@ Segments are read through it with their own check, beginnings of them without.
 
 from collections.abc import Collection, Iterator, MutableMapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 
 from ground.station.heard import Heard
 from ground.station.recording import Bytes, Found, Pass, restored_packets
+from ground.station.salvage.damaged import Torn, Torns, salvage
+from ground.station.salvage.madeout import Salvage
 from onboard.codec.tile import FULL
 from onboard.errors import StreamError
 from onboard.link.binding import Encoding, bindings_of
@@ -94,6 +97,24 @@ class Index:
         order = np.lexsort((records["offset"], records["tile"], records["encoding"]))
         return cls(recording, frozenset(known), union.heard, records[order], union.damage)
 
+    @cached_property
+    def salvage(self) -> list[Salvage]:
+        """What can be made out in the damage."""
+        order = self.records[np.argsort(self.records["offset"], kind="stable")]
+        places = np.searchsorted(order["offset"], [damage.offset for damage in self.damage])
+
+        def intact(place: int) -> Segment | None:
+            if not 0 <= place < len(order):
+                return None
+            return Segment.unpack(self.recording, int(order[place]["offset"]), self.bindings)[0]
+
+        around = zip(self.damage, places.tolist(), strict=True)
+        torns = Torns()
+        torns.found = [Torn(damage, intact(place - 1), intact(place)) for damage, place in around]
+        torns.encodings.update(self.heard)
+        torns.longest = max(torns.longest, int(order["size"].max(initial=0)))
+        return salvage(self.recording, torns)
+
     def received(self) -> Pass:
         """Return which encodings there are, none of their segments."""
         return Pass({encoding: {} for encoding in self.heard}, self.heard, self.damage)
@@ -173,12 +194,16 @@ class Indexed(Sequence[Segment | Damage]):
         return int(self.records["size"].sum())
 
     def heads(self) -> list[Segment | Damage]:
-        """Return headers and ends of the scene, and the damage: all that is of no tile."""
+        """Return headers and ends of the scene, the damage and what was made out in it.
+
+        So all but the intact segments of tiles.
+        """
         of_tiles = np.isin(self.records["kind"], (Kind.TILE, Kind.MASK))
         found = [self.read(number) for number in np.flatnonzero(~of_tiles).tolist()]
         if not found and len(self.records):
             found = [self.read(0)]
-        return [*found, *self.whole.damage]
+        made_out = (s for s in self.whole.salvage if Encoding.of(s.segment) == self.encoding)
+        return [*found, *self.whole.damage, *made_out]
 
     def tiles(self) -> "IndexedTiles":
         """Return its tiles."""

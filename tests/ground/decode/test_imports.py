@@ -16,6 +16,7 @@ NEEDED = (
     "ground.scene",
     "ground.metrics",
     "ground.station.index",
+    "ground.station.salvage",
     "numpy",
     "scipy",
 )

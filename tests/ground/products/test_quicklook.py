@@ -32,7 +32,7 @@ def test_four_panels_show_image_error_and_mask(tmp_path, image):
     decoded = image.copy()
     decoded[:, 100:150, 100:200] += 4000
     mask = np.zeros((SIDE, SIDE), np.uint8)
-    for code in range(5):
+    for code in range(len(LEGEND)):
         mask[code * 40 : code * 40 + 40, 250:] = code
     quicklook(tmp_path / "a.png", image, decoded, mask, 5.0, caption="PSNR16 60.1 dB, 900 bytes")
     original, shown, error, codes = panels(tmp_path / "a.png", 4)
@@ -135,8 +135,8 @@ def test_what_does_not_fit_is_refused(tmp_path, image):
         quicklook(path, image[:2], image, mask)
     with pytest.raises(InputError, match="quicklook: expected"):
         quicklook(path, image, image, mask[:-1])
-    with pytest.raises(InputError, match="codes 0 to 4, found 5"):
-        quicklook(path, image, image, mask + np.uint8(5))
+    with pytest.raises(InputError, match="codes 0 to 5, found 6"):
+        quicklook(path, image, image, mask + np.uint8(6))
     with pytest.raises(UsageError, match="gain"):
         quicklook(path, image, image, mask, 0)
     with pytest.raises(UsageError, match="expected a place to write to"):

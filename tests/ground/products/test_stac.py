@@ -56,7 +56,7 @@ def test_an_item_says_what_the_extensions_ask_for(tmp_path: Path) -> None:
     assert image["file:checksum"] == f"1220{digest}"
     assert image["file:size"] == (tmp_path / "a.tif").stat().st_size
     classes = found["assets"]["mask"]["classification:classes"]
-    assert [entry["name"] for entry in classes][3:] == ["concealed", "nodata"]
+    assert [entry["name"] for entry in classes][3:] == ["concealed", "nodata", "salvaged"]
 
 
 def test_without_a_place_there_is_no_geometry(tmp_path: Path) -> None:

@@ -21,12 +21,14 @@ class Lane:
         layer: layer in which it starts, from 1.
         first: place in that layer at which it starts, as its segment says; 0 after layer 0.
         body: its bytes.
+        most: residuals to read of it at most; None for all.
     """
 
     tile: int
     layer: int
     first: int
     body: bytes
+    most: int | None = None
 
 
 @dataclass
@@ -97,6 +99,10 @@ class Lanes:
         self.raw: Mapping[int, RawLane] = {n: lane for n, lane in opened if lane is not None}
         bodies = [b"" if n in self.raw else lane.body for n, lane in enumerate(lanes)]
         self.reader = Reader(bodies)
+        unlimited = np.iinfo(np.int64).max
+        limits = [unlimited if lane.most is None else lane.most for lane in lanes]
+        self.left: NDArray[np.int64] = np.array(limits, np.int64)
+        """Residuals still to be read of each lane at most."""
         self._running = np.full(tiles, -1)
 
     def ended(self) -> NDArray[np.bool_]:

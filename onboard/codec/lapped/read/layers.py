@@ -76,6 +76,7 @@ class Read:
         coarser: by how many codes the AC of each position is coarser than its tile; None if no
             tile has a field.
         beyond: lanes that were read on beyond their end.
+        ended: lanes that were read to where their writer began.
     """
 
     layers: list[LayerRead]
@@ -86,6 +87,7 @@ class Read:
     arrivals: Sequence[Arrival] = ()
     coarser: Coarser | None = None
     beyond: Sequence[Lane] = ()
+    ended: Sequence[Lane] = ()
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,8 @@ class LayerReader:
         refused = [lanes[number] for number in wrong]
         over = np.flatnonzero(reading.reader.beyond()).tolist()
         beyond = [lanes[number] for number in over]
-        return Read(layers, state, complete, refused, points, arrivals, coarser, beyond)
+        whole = [lanes[number] for number in np.flatnonzero(ended).tolist()]
+        return Read(layers, state, complete, refused, points, arrivals, coarser, beyond, whole)
 
 
 @dataclass(frozen=True)
@@ -214,6 +217,7 @@ def _read_layer(
     width, channels = layer.coded.shape[1], shape[2]
     begin = np.searchsorted(places, tile * width + first * channels)
     length = np.searchsorted(places, tile * width + stop * channels) - begin
+    length = np.minimum(length, lanes.left[lane])
     order = np.argsort(-length, kind="stable")
     is_raw = np.array([number in lanes.raw for number in lane.tolist()], np.bool_)
     some = order[~is_raw[order]]
@@ -227,6 +231,7 @@ def _read_layer(
         odd[here] = layer.points.odd_before(int(state[number]), values.tolist())
         counts[number] = len(values)
     np.add.at(read, tile, counts)
+    lanes.left[lane] -= counts
     return residual.reshape(shape), odd.reshape(shape), np.stack([begin, counts]), read
 
 

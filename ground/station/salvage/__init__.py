@@ -1,0 +1,1 @@
+"""Salvage: what damaged segments of a recording still say."""
