@@ -30,12 +30,15 @@ class Mended(NamedTuple, Generic[Tile]):
 def places(reception: Reception, grid: TileGrid, index: int) -> list[list[Salvage]]:
     """Return what was made out of a tile, place by place, in the order in which it is read.
 
-    Of each place first what has the fewest wrong bits, last what is as it came. Masks are those of
-    the first group of bands.
+    Of each place first what has the fewest wrong bits, last what is as it came; nothing where a
+    segment arrived intact. Masks are those of the first group of bands.
     """
-    own = [s for s in reception.salvage.made_out.get(index, ()) if s.segment.kind == Kind.TILE]
-    if reception.salvage.made_out.get(first := grid.first(index)):
-        own += [s for s in reception.salvage.made_out[first] if s.segment.kind == Kind.MASK]
+    made_out, own = reception.salvage.made_out, []
+    for kind, of in ((Kind.TILE, index), (Kind.MASK, grid.first(index))):
+        if of in made_out:
+            intact = {_place(segment) for segment in reception.arrived(of)}
+            found = (one for one in made_out[of] if one.segment.kind == kind)
+            own += [one for one in found if _place(one.segment) not in intact]
     unique = {(one.segment, one.wrong): one for one in own}.values()
     ranked = sorted(unique, key=lambda one: (*_place(one.segment), not one.wrong, one.wrong))
     return [list(group) for _, group in groupby(ranked, lambda one: _place(one.segment))]
@@ -48,9 +51,8 @@ def _place(segment: Segment) -> tuple[int, int, int]:
 def with_segment(tile: Tile, segment: Segment, side: int) -> Tile | None:
     """Return a tile with what a salvaged segment carries.
 
-    None if that makes no sense, contradicts what arrived, or is there already. None, too, if it
-    says that the tile is all nodata; and where a mask says that there are none, it is as if it did
-    not: only what arrived tells of nodata.
+    None if that makes no sense, contradicts what arrived, or says that the tile is all nodata. And
+    where a mask says that there are no data, it is as if it did not: only what arrived tells that.
 
     Args:
         tile: what arrived of it.

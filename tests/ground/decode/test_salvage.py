@@ -164,11 +164,12 @@ def test_a_tile_that_jumps_against_those_around_it_is_not_shown(
     assert found.reception.salvage.counts == {"put_right": 0, "in_part": 0}
 
 
+@pytest.mark.parametrize("damage", [flip(-300), spoil(0.5, 0.9)])
 def test_what_arrives_later_takes_the_place_of_what_was_salvaged(
-    decoder: Decoder, parts: list[bytes], whole: Decoded
+    decoder: Decoder, parts: list[bytes], whole: Decoded, damage: Damage
 ) -> None:
     number = places(parts, 4)[0]
-    damaged = with_damage(parts, number, spoil(0.5, 0.9))
+    damaged = with_damage(parts, number, damage)
     found = decoder.decode(damaged + parts[number])
     assert not found.mask.any()
     np.testing.assert_array_equal(found.scene.image, whole.scene.image)
