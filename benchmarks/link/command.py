@@ -41,7 +41,8 @@ def _mixed(arguments: argparse.Namespace) -> int:
     with Console(stderr=True).status("starting") as status:
         found = simulate_mixed(pool, range(arguments.mixed), status.update)
     print_result(found, mixed_text(found), arguments.json)
-    return int(found["wrong_pixels"] + found["differing_pixels"] > 0)
+    wrong = ("wrong_pixels", "differing_pixels", "strange_segments")
+    return int(any(found[what] > 0 for what in wrong))
 
 
 def add_link(commands: Commands) -> None:

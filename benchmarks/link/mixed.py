@@ -17,14 +17,15 @@ from ground.decode.mask import Mask
 from ground.scenes.procedural import procedural
 from ground.station.merge import merge
 from ground.station.recording import read_pass
+from ground.station.salvage.madeout import Salvage
 from onboard.bundle import find
 from onboard.downlink.protect import protect
 from onboard.encoder import Encoder, Options
 from onboard.encoder.options import WINDOWS
 from onboard.image.tiles import DEFAULT_MAX_PIXELS
 from onboard.link.binding import NO_RUN, Encoding
-from onboard.link.packet import PacketOptions
-from onboard.link.segment import Segment
+from onboard.link.packet import PacketOptions, SpacePacket
+from onboard.link.segment import Segment, unpack_segments
 
 POOL = 32
 """Encodings that recordings are mixed of, all of scene id 0."""
@@ -35,6 +36,8 @@ _PACKET_BYTES = (128, 256, 512, 1_024)
 _RATIOS = (8.0, 12.0, 20.48)
 _FORMS = ("one after another", "interleaved", "cut")
 _GROUP, _REPAIR = 20, 4
+_SAME = 0.25
+"""Share of the bits that may be wrong in a segment as it came: of two segments half differ."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,8 @@ class Mixed:
             the encoding that was chosen, or that have no data in it.
         differing: pixels of mask 0 that differ at all from a decode of what arrived of the chosen
             encoding alone.
+        salvaged: segments of which something was salvaged.
+        strange: of these, segments that the chosen encoding has none like.
     """
 
     number: int
@@ -58,6 +63,8 @@ class Mixed:
     complete: int | None
     wrong: int
     differing: int
+    salvaged: int = 0
+    strange: int = 0
 
 
 @dataclass
@@ -112,7 +119,8 @@ def simulate_mixed(
 
     Returns:
         `recordings`, `encodings` sent in all and `encodings_found`, `recordings_decoded`,
-        `complete_pixels` (mask 0), `wrong_pixels` and `differing_pixels` of these (see `Mixed`),
+        `complete_pixels` (mask 0), `wrong_pixels` and `differing_pixels` of these, `salvaged`
+        segments and `strange_segments` of these (see `Mixed`),
         the numbers of `wrong_recordings`, `bundle`, `seed` and `machine`.
     """
     found = []
@@ -130,7 +138,11 @@ def simulate_mixed(
         "complete_pixels": sum(one.complete or 0 for one in found),
         "wrong_pixels": sum(one.wrong for one in found),
         "differing_pixels": sum(one.differing for one in found),
-        "wrong_recordings": [one.number for one in found if one.wrong or one.differing],
+        "salvaged": sum(one.salvaged for one in found),
+        "strange_segments": sum(one.strange for one in found),
+        "wrong_recordings": [
+            one.number for one in found if one.wrong or one.differing or one.strange
+        ],
     }
 
 
@@ -153,7 +165,8 @@ def run_mixed(pool: Pool, number: int) -> Mixed:
     best = ranked[0].encoding
     decoded = pool.decoder.decode_segments(received.of(best))
     alone = pool.decoder.decode_segments(list(received.encodings[best]))
-    whole = next(one.whole for one in sent if _encoding(one) == best)
+    chosen_one = next(one for one in sent if _encoding(one) == best)
+    used, whole = decoded.reception.salvage.used.values(), chosen_one.whole
     told = decoded.mask == Mask.COMPLETE
     return Mixed(
         number,
@@ -162,7 +175,33 @@ def run_mixed(pool: Pool, number: int) -> Mixed:
         int(told.sum()),
         int((told & _wrong(decoded, whole, TOLERANCE)).sum()),
         int((told & _wrong(decoded, alone, 0)).sum()),
+        len(used),
+        _strange(used, chosen_one),
     )
+
+
+def _strange(used: Iterable[Salvage], sent: Sent) -> int:
+    """Return how many salvaged segments are of no segment that was sent.
+
+    What was put right must be what was sent, what is there in part most of its bits.
+    """
+    there = {
+        (one.kind, one.tile, one.layer, one.first): one
+        for packet in sent.packets
+        for one in unpack_segments(SpacePacket.unpack(packet)[0].segments)
+    }
+    count = 0
+    for salvage in used:
+        found = salvage.segment
+        own = there.get((found.kind, found.tile, found.layer, found.first))
+        if own is None or len(own.body) != len(found.body):
+            count += 1
+        elif salvage.wrong:
+            count += own != found
+        else:
+            bits = int.from_bytes(own.body, "big") ^ int.from_bytes(found.body, "big")
+            count += bits.bit_count() > _SAME * 8 * len(own.body)
+    return count
 
 
 def _encoding(sent: Sent) -> Encoding:

@@ -115,6 +115,8 @@ def mixed_text(found: Mapping[str, Any]) -> str:
             f"pixels called complete: {found['complete_pixels']}; not of the encoding chosen: "
             f"{found['wrong_pixels']}; other than where it came alone: {found['differing_pixels']}"
             + (f" (recordings {wrong})" if wrong else ""),
+            f"salvaged segments: {found['salvaged']}; not of the encoding chosen: "
+            f"{found['strange_segments']}",
         ]
     )
 

@@ -14,8 +14,8 @@ Families of codecs hand facts to these functions; none decides on its own.
 4. Where it is not known whether there are data, a pixel is CONCEALED (`conceal_untold`); where it
    is known that there are none, it is NODATA, whatever else was lost (`restore_nodata` of
    `ground.decode.nodata`).
-5. A tile of which anything comes of a damaged segment is SALVAGED wherever it would be shown with
-   more or less of its layers, whatever is salvaged (`salvaged`). Nothing salvaged tells of nodata.
+5. A tile of which anything comes of a damaged segment is SALVAGED wherever something stands in it
+   that is not carried in from around (`salvaged`). Nothing salvaged tells of nodata.
 
 So a pixel of COMPLETE is that of a stream without loss, and one of NODATA has no data.
 """

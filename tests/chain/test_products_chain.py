@@ -8,12 +8,13 @@ import pytest
 import rasterio
 
 from ground.products import geotiff
+from ground.products.legend import LEGEND
 from ground.scene import Scene
 from ground.scenes.procedural import procedural
 from onboard import bundle as bundles
 from onboard.encoder import Encoder, Options
 from onboard.link.facts import Facts
-from onboard.link.segment import Kind, Segment
+from onboard.link.segment import Kind, Segment, unpack_segments
 from tests.conftest import Run
 
 xarray = pytest.importorskip("xarray")
@@ -64,6 +65,27 @@ def test_each_kind_holds_the_same_and_tells_lost_from_nodata(
         for cube in (file, folder):
             np.testing.assert_array_equal(cube["image"], scene.image)
             np.testing.assert_array_equal(cube["mask"], mask)
+
+
+def test_what_is_salvaged_is_shown_and_named(run: Run, lossy: Path, tmp_path: Path) -> None:
+    parts = [segment.pack() for segment in unpack_segments(lossy.read_bytes())]
+    number = next(n for n, one in enumerate(parts) if Segment.unpack(one)[0].tile == 8)
+    parts[number] = parts[number][:-9] + bytes([parts[number][-9] ^ 4]) + parts[number][-8:]
+    lossy.write_bytes(b"".join(parts))
+    done = run("ground", "decode", lossy, "-o", "a.zarr", "--linear", "--json", "a.json")
+    assert done.returncode == 4, done.stderr
+    assert "salvaged: 1 put right, 0 in part" in done.stdout
+    told = json.loads((tmp_path / "a.json").read_text())
+    assert told["salvaged"] == {"put_right": 1, "in_part": 0}
+    assert told["mask_percent"]["salvaged"] == pytest.approx(100 / 9)
+    with xarray.open_zarr(tmp_path / "a.zarr", group="0") as cube:
+        assert (cube["mask"][128:, 128:] == 5).all()
+        assert cube["mask"].attrs["flag_meanings"].split()[5] == "salvaged"
+    run("ground", "convert", lossy, "b.tif")
+    with rasterio.open(tmp_path / "b.mask.tif") as mask, rasterio.open(tmp_path / "b.tif") as image:
+        assert (mask.read(1)[128:, 128:] == 5).all()
+        assert image.read_masks(1)[128:, 128:].all()
+        assert mask.colormap(1)[5][:3] == LEGEND[5].colour
 
 
 def test_an_input_is_never_inside_a_folder_that_is_replaced(run: Run, lossy: Path) -> None:

@@ -7,8 +7,8 @@ certain, two or some in a row have alternatives, of which the symbols must tell 
 it is left as it came, if its head agrees with the intact segments before and behind it, both of one
 encoding, and no other of its scene is there: its own check no longer says of which it is.
 
-Only tiles and masks are made out, and only of encodings that intact segments before or behind are
-of. None counts as received.
+Only tiles and masks are made out, and only of encodings of which there are intact segments: of many
+those before or behind. None counts as received.
 """
 
 import re
@@ -45,6 +45,7 @@ _BETWEEN = (0, _CONTROL_BYTES, PACKET_OVERHEAD, PACKET_OVERHEAD + _CONTROL_BYTES
 _MARKS = 2
 """Marks to look behind for where a segment may end: some are symbols."""
 _MOST_ALTERNATIVES = 16
+_MOST_ENCODINGS = 8
 _NEAR = 2
 """Tiles by which one may be apart from those before and behind it."""
 _BEGINNING = SYNC + bytes([MAJOR << 4])
@@ -155,7 +156,9 @@ def salvage(recording: bytes | mmap, torns: Torns) -> list[Salvage]:
     scenes = Counter(encoding.scene_id for encoding in torns.encodings)
     several = {scene for scene, count in scenes.items() if count > 1}
     for one in torns.found:
-        search = _Search(recording, one, torns.longest)
+        near = one.encodings
+        far = torns.encodings if len(torns.encodings) <= _MOST_ENCODINGS else near
+        search = _Search(recording, one, near | far, torns.longest)
         found += (s for s in search.run(left) if s.wrong or s.segment.scene_id not in several)
         left -= search.looked_at
         if left < 0:
@@ -166,11 +169,13 @@ def salvage(recording: bytes | mmap, torns: Torns) -> list[Salvage]:
 class _Search:
     """Looks for segments in one damage."""
 
-    def __init__(self, recording: bytes | mmap, torn: Torn, longest: int) -> None:
+    def __init__(
+        self, recording: bytes | mmap, torn: Torn, encodings: set[Encoding], longest: int
+    ) -> None:
         first, stop = torn.damage.offset, torn.damage.offset + torn.damage.length
         self._raw = bytes(recording[first:stop])
-        self._torn, self._longest = torn, longest
-        self._bindings = {e.binding: int.from_bytes(e.binding, "big") for e in torn.encodings}
+        self._torn, self._encodings, self._longest = torn, encodings, longest
+        self._bindings = {e.binding: int.from_bytes(e.binding, "big") for e in encodings}
         self.looked_at = 0
 
     def run(self, most: int) -> Iterator[Salvage]:
@@ -259,12 +264,13 @@ class _Search:
         with suppress(StreamError):
             head = Head.read(self._raw, start)
             came = Segment.of(head, self._raw, start, None)
-            segment = replace(came, binding=next(iter(self._bindings)))
-            if segment.kind == Kind.TILE and self._torn.may_have(segment, came.binding):
-                yield self._of(start, stop, segment, AS_IT_CAME)
+            for encoding in self._torn.encodings:
+                segment = replace(came, binding=encoding.binding)
+                if segment.kind == Kind.TILE and self._torn.may_have(segment, came.binding):
+                    yield self._of(start, stop, segment, AS_IT_CAME)
 
     def _is_wanted(self, segment: Segment) -> bool:
-        return segment.kind in BOUND and Encoding.of(segment) in self._torn.encodings
+        return segment.kind in BOUND and Encoding.of(segment) in self._encodings
 
     def _of(self, start: int, stop: int, segment: Segment, wrong: int) -> Salvage:
         damage = self._torn.damage

@@ -29,20 +29,20 @@ class Salvages:
 
     Attributes:
         made_out: segments by tile.
-        used: those of which something was used, by place: whether they were put right.
+        used: those of which something was used, by kind, tile, layer and `first`.
     """
 
     made_out: dict[int, list[Salvage]] = field(default_factory=dict)
-    used: dict[tuple[int, ...], bool] = field(default_factory=dict)
+    used: dict[tuple[int, ...], Salvage] = field(default_factory=dict)
 
     def use(self, salvage: Iterable[Salvage]) -> None:
         """Take note that something was used of segments."""
         for one in salvage:
             own = one.segment
-            self.used[own.kind, own.tile, own.layer, own.first] = one.wrong > 0
+            self.used[own.kind, own.tile, own.layer, own.first] = one
 
     @property
     def counts(self) -> dict[str, int]:
         """How many segments were put right, and how many were used as far as they are believed."""
-        right = sum(self.used.values())
+        right = sum(one.wrong != AS_IT_CAME for one in self.used.values())
         return {"put_right": right, "in_part": len(self.used) - right}

@@ -23,6 +23,8 @@ def test_no_pixel_of_mask_0_is_of_another_encoding(pool: Pool) -> None:
     assert found["recordings_decoded"] > 4
     assert found["complete_pixels"] > 10_000
     assert found["wrong_pixels"] == found["differing_pixels"] == 0
+    assert found["salvaged"] > 0
+    assert found["strange_segments"] == 0
     assert found["wrong_recordings"] == []
 
 

@@ -143,12 +143,14 @@ def test_nothing_is_taken_whose_head_does_not_agree(
 
 
 @pytest.mark.parametrize("bits", [(150,), (150, 300, 450)])
-def test_nothing_of_another_encoding_is_ever_taken(bits: tuple[int, ...]) -> None:
-    one_of_other = flipped(tile(1, OTHER).pack(), *bits)
-    around = tile(0).pack(), tile(2).pack() + end().pack()
-    assert not [s for s in salvaged(around[0] + one_of_other + around[1]) if s.wrong]
-    interleaved = around[0] + one_of_other + around[1] + end(OTHER).pack()
-    assert not salvaged(interleaved)
+def test_nothing_of_another_encoding_is_ever_taken_for_ours(bits: tuple[int, ...]) -> None:
+    damaged_one = flipped(tile(1, OTHER).pack(), *bits)
+    recording = tile(0).pack() + damaged_one + tile(2).pack() + end().pack()
+    assert not [one for one in salvaged(recording) if one.wrong]
+    found = salvaged(recording + end(OTHER).pack())
+    assert tile(1) not in [one.segment for one in found]
+    assert [one.segment for one in found if one.wrong == 1] == [tile(1, OTHER)] * (len(bits) == 1)
+    assert not [one for one in found if one.wrong == AS_IT_CAME]
 
 
 def test_a_lone_segment_of_another_run_is_no_damaged_one_of_ours() -> None:

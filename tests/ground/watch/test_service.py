@@ -81,6 +81,26 @@ def test_a_part_is_made_when_it_is_quiet_and_redone_when_the_rest_comes_late(
         np.testing.assert_array_equal(dataset.read(), cube.image)
 
 
+def test_what_is_salvaged_stands_there_until_it_comes(watched: Watched, segments: Segments) -> None:
+    parts = [segment.pack() for segment in segments]
+    damaged = parts[3][:-7] + bytes([parts[3][-7] ^ 1]) + parts[3][-6:]
+    (watched.source / "a.sky").write_bytes(b"".join([*parts[:3], damaged, *parts[4:]]))
+    watched.quieten()
+    (name,) = watched.look()
+    image = watched.output / name
+    mask = image.with_suffix(".mask.tif")
+    cube: Any = ground.decode(b"".join(parts), linear=True)
+    with rasterio.open(image) as found, rasterio.open(mask) as worth:
+        np.testing.assert_array_equal(found.read(), cube.image)
+        assert set(np.unique(worth.read(1))) == {0, 5}
+    assert watched.counts["complete"] == 0
+    (watched.source / "late.sky").write_bytes(parts[3])
+    assert watched.look() == [name]
+    assert watched.counts["complete"] == 1
+    with rasterio.open(mask) as worth:
+        assert not worth.read(1).any()
+
+
 @pytest.mark.parametrize("suffix", [".nc", ".zarr"])
 def test_other_products_are_redone_as_well(tmp_path: Path, segments: Segments, suffix: str) -> None:
     import xarray
