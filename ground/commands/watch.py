@@ -20,6 +20,7 @@ from onboard.image.tiles import DEFAULT_MAX_PIXELS
 _EXAMPLES = """\
 examples:
   python -m ground watch /srv/passes -o /srv/products --quiet 120
+  python -m ground watch /srv/cadus --frames tm --frame-bytes 1115 --crc -o /srv/products
   python -m ground watch zmq://127.0.0.1:5555 --frames tm --frame-bytes 1115 -o /srv/products"""
 
 
@@ -34,7 +35,8 @@ def add_watch_command(commands: Commands) -> None:
     watch.add_argument(
         "input",
         nargs="+",
-        help="folders of recordings (.pkt, .sky, .kiss) that appear and grow; udp://HOST:PORT, "
+        help="folders of recordings (.pkt, .sky, .kiss) that appear and grow, and with --frames tm "
+        "or aos of frame files (.cadu, .tm, .aos, .frames, .kiss); udp://HOST:PORT, "
         "zmq://HOST:PORT: live, as of `ingest`",
     )
     watch.add_argument("-o", "--output", type=Path, required=True, help="folder of products")
@@ -65,6 +67,8 @@ def _watch(arguments: argparse.Namespace) -> int:
     form = frame_form(arguments)
     of_products("xarray")
     service = library("ground.watch.service")
+    chosen = arguments.spacecraft, arguments.channel
+    frames = form and library("ground.watch.framefiles").Frames(form, *chosen)
     plan = service.Plan(
         [Path(text) for text, address in inputs if address is None],
         arguments.output,
@@ -72,6 +76,7 @@ def _watch(arguments: argparse.Namespace) -> int:
         arguments.product,
         arguments.linear,
         arguments.max_pixels,
+        frames,
     )
     _log_as_json()
     monitor = library("ground.watch.monitor").Monitor()
@@ -85,7 +90,7 @@ def _watch(arguments: argparse.Namespace) -> int:
         if addresses:
             receivers = stack.enter_context(Receivers(addresses))
             names = map(str, receivers.addresses)
-            intake = Intake.of(names, form, arguments.spacecraft, arguments.channel)
+            intake = Intake.of(names, form, *chosen)
             stack.enter_context(service.spooling(plan, receivers, intake, monitor))
         working.run(stop.wait)
     return 0

@@ -1,7 +1,7 @@
 """Scan: recordings that appear and grow, read from where reading ended last."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from ground.station.recording import Bytes, open_recording
@@ -21,8 +21,8 @@ _LONGEST = 70_000
 """Bytes at the end that may be of a packet that is not whole yet: the longest has 65,542."""
 
 
-def recordings_of(folder: Path) -> Iterator[Path]:
-    """Yield the recordings of a folder and those below; hidden ones are passed over."""
+def files_of(folder: Path, suffixes: Collection[str]) -> Iterator[Path]:
+    """Yield files of a folder and of those below by their suffixes; hidden ones are passed over."""
     waiting = [folder]
     while waiting:
         try:
@@ -34,7 +34,7 @@ def recordings_of(folder: Path) -> Iterator[Path]:
                 continue
             if path.is_dir() and not path.is_symlink():
                 waiting.append(path)
-            elif path.suffix.lower() in SUFFIXES:
+            elif path.suffix.lower() in suffixes:
                 yield path
 
 

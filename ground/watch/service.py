@@ -14,11 +14,12 @@ from ground.serve.server import Server
 from ground.station.extra import library
 from ground.station.intake import Intake
 from ground.station.live import Receivers
+from ground.watch.framefiles import FrameFiles, Frames
 from ground.watch.journal import ENDED, MOST_ATTEMPTS, Journal
 from ground.watch.making import Made, Maker, RoomError
 from ground.watch.monitor import Monitor
 from ground.watch.records import Heard
-from ground.watch.scan import Scanner, recordings_of
+from ground.watch.scan import SUFFIXES, Scanner, files_of
 from ground.watch.spool import Spool
 from onboard.errors import InputError, SkybookError, UsageError
 from onboard.image.tiles import DEFAULT_MAX_PIXELS
@@ -40,6 +41,7 @@ class Plan:
         suffix: of products.
         linear: whether to leave images as the bundle alone gives them.
         max_pixels: most pixels that a scene may have.
+        frames: what transfer frames in files are like; None where nobody told.
     """
 
     folders: Sequence[Path]
@@ -48,6 +50,7 @@ class Plan:
     suffix: str = ".tif"
     linear: bool = False
     max_pixels: int = DEFAULT_MAX_PIXELS
+    frames: Frames | None = None
 
     @property
     def own(self) -> Path:
@@ -58,6 +61,11 @@ class Plan:
     def live(self) -> Path:
         """Folder of the recordings of live sources."""
         return self.own / "live"
+
+    @property
+    def ingested(self) -> Path:
+        """Folder of the recordings of frame files."""
+        return self.own / "frames"
 
 
 class Service:
@@ -74,23 +82,28 @@ class Service:
             if not folder.is_dir():
                 raise InputError(f"{folder}: expected a folder of recordings")
         try:
-            plan.live.mkdir(parents=True, exist_ok=True)
+            for folder in (plan.live, plan.ingested):
+                folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"{plan.output}: expected a place to write to: {error}") from error
-        self._folders = [*map(Path.absolute, plan.folders), plan.live.absolute()]
+        self._watched = [*map(Path.absolute, plan.folders)]
+        self._own = [plan.live.absolute(), plan.ingested.absolute()]
         self._quiet, self.monitor = plan.quiet, monitor
         self.journal = Journal(plan.own / "journal.sqlite")
         self._maker = Maker(plan.output, plan.suffix, plan.linear, plan.max_pixels)
+        self._frames = FrameFiles(plan.ingested.absolute(), plan.frames, self.journal)
         self._scanner = Scanner(self.journal, set(self._maker.models))
         self._log: Any = library("structlog").get_logger()
         self.journal.try_again()
         self.monitor.tell(self.journal.counts())
 
     def scan(self) -> int:
-        """Read what is new of all recordings; return how many new segments there are."""
+        """Read what is new of all frame files and recordings; return the new segments there are."""
+        self._ingest()
         total = 0
-        for folder in self._folders:
-            for path in recordings_of(folder):
+        suffixes = set(SUFFIXES) - set(self._frames.suffixes)
+        for folder in (*self._watched, *self._own):
+            for path in files_of(folder, suffixes):
                 try:
                     size, new = self._scanner.read(path)
                 except SkybookError as error:
@@ -104,6 +117,22 @@ class Service:
         if total:
             self.monitor.tell(self.journal.counts())
         return total
+
+    def _ingest(self) -> None:
+        """Read what is new of frame files to recordings.
+
+        Raises:
+            RoomError: there is no room for their packets.
+        """
+        for folder in self._watched:
+            for path in files_of(folder, self._frames.suffixes):
+                try:
+                    found = self._frames.read(path)
+                except InputError as error:
+                    self._log.warning("refused", recording=str(path), problem=str(error))
+                    continue
+                if found is not None:
+                    self._log.info("ingested", frames=str(path), **found)
 
     def make(self) -> bool:
         """Make a scene that is due; return whether there was one.
@@ -161,7 +190,7 @@ class Service:
         Args:
             ended: function that waits for so many seconds and says whether it is to end.
         """
-        self._log.info("started", folders=list(map(str, self._folders)), **self.monitor.counts)
+        self._log.info("started", folders=list(map(str, self._watched)), **self.monitor.counts)
         seconds = 0.0
         while not ended(seconds):
             self.monitor.turned = time.time()
