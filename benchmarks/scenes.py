@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,12 @@ def benchmark_scenes(folder: Path | None, bands: int) -> Iterator[BenchmarkScene
         if scene.image.shape[0] == bands:
             group = "summary" if min(scene.image.shape[1:]) >= LEAST_SCENE else "patches"
             yield BenchmarkScene(item.path.stem, item.place, group, scene)
+
+
+def mirrored(image: NDArray[Any], side: int) -> NDArray[Any]:
+    """Return an image (bands, rows, cols) continued symmetrically to a square."""
+    fill = ((0, 0), *((0, max(side - own, 0)) for own in image.shape[1:]))
+    return np.pad(image, fill, mode="symmetric")[:, :side, :side]
 
 
 def mosaic(rows: int, cols: int) -> NDArray[np.uint16]:

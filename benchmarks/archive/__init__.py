@@ -1,1 +1,1 @@
-"""Archive: how `ground batch` scales with its workers."""
+"""Archive: what the ground segment takes: granules, windows, Zarr, many workers."""

@@ -1,25 +1,67 @@
 """Command `ground`."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 from rich.console import Console
 
-from benchmarks.archive.measure import measure_ground
-from benchmarks.archive.report import ground_text, plot_ground
+from benchmarks.archive import granule, windows, zarrs
+from benchmarks.archive.measure import measure_batch
+from benchmarks.archive.report import ground_text, plot_batch
+from benchmarks.machine import machine
 from onboard.commands.commandline import Commands, add_json_option, print_result
 from onboard.errors import UsageError
 
+Say = Callable[[str], None]
+_QUICK_SCENES, _QUICK_SIDE = 4, 128
+
+
+def _batch(arguments: argparse.Namespace, _folder: Path, say: Say) -> dict[str, Any]:
+    scenes, side = arguments.scenes, arguments.side
+    if arguments.quick:
+        scenes, side = _QUICK_SCENES, _QUICK_SIDE
+    return measure_batch(sorted({1, *arguments.workers}), scenes, side, say)
+
+
+def _granule(arguments: argparse.Namespace, folder: Path, say: Say) -> dict[str, Any]:
+    side = granule.QUICK_SIDE if arguments.quick else granule.SIDE
+    return granule.measure_granule(side, arguments.runs, arguments.threads, folder, say)
+
+
+def _window(arguments: argparse.Namespace, folder: Path, say: Say) -> dict[str, Any]:
+    side, places = (windows.QUICK_SIDE, 2) if arguments.quick else (windows.SIDE, 8)
+    return windows.measure_windows(side, places, folder, say)
+
+
+def _zarr(arguments: argparse.Namespace, folder: Path, say: Say) -> dict[str, Any]:
+    side, runs = (zarrs.QUICK_SIDE, 1) if arguments.quick else (zarrs.SIDE, 5)
+    return zarrs.measure_zarr(side, runs, arguments.data, folder, say)
+
+
+_PARTS: dict[str, Callable[[argparse.Namespace, Path, Say], dict[str, Any]]] = {
+    "batch": _batch,
+    "granule": _granule,
+    "window": _window,
+    "zarr": _zarr,
+}
+
 
 def _ground(arguments: argparse.Namespace) -> int:
-    workers = sorted({1, *arguments.workers})
-    if workers[0] < 1 or arguments.scenes < 2 or arguments.side < 64:
+    if min(arguments.workers) < 1 or arguments.scenes < 2 or arguments.side < 64:
         raise UsageError("--workers, --scenes, --side: expected at least 1, 2 and 64")
+    if arguments.runs < 1 or arguments.threads < 1:
+        raise UsageError("--runs, --threads: expected at least 1")
+    found: dict[str, Any] = {"machine": machine()}
     with Console(stderr=True).status("starting") as status:
-        found = measure_ground(workers, arguments.scenes, arguments.side, status.update)
+        for name in arguments.only:
+            with TemporaryDirectory() as folder:
+                found[name] = _PARTS[name](arguments, Path(folder), status.update)
     print_result(found, ground_text(found), arguments.json)
-    if arguments.plot:
-        plot_ground(found, arguments.plot)
+    if arguments.plot and "batch" in found:
+        plot_batch(found["batch"], arguments.plot)
     return 0
 
 
@@ -27,12 +69,30 @@ def add_ground(commands: Commands) -> None:
     """Add `ground`."""
     parser = commands.add_parser(
         "ground",
-        help="how `ground batch` scales with its workers (skybook[cluster])",
-        epilog="example: python -m benchmarks ground --workers 2 4 --plot x.png --json ground.json",
+        help="the ground segment: `ground batch` by its workers (skybook[cluster]), a granule's "
+        "memory and speed, bytes that windows read, the Zarr codec beside JPEG 2000",
+        epilog="examples:\n"
+        "  python -m benchmarks ground --json ground.json\n"
+        "  python -m benchmarks ground --only granule --quick",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--workers", type=int, nargs="+", default=[2], help="besides one (2)")
-    parser.add_argument("--scenes", type=int, default=24, help="default: %(default)s")
-    parser.add_argument("--side", type=int, default=1_024, help="rows and columns (%(default)s)")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="plot of the speeds (PNG)")
+    parts = ", ".join(_PARTS)
+    parser.add_argument(
+        "--only", nargs="+", choices=[*_PARTS], default=[*_PARTS], help=f"of {parts} (all)"
+    )
+    parser.add_argument("--quick", action="store_true", help="small scenes, one run: a minute")
+    parser.add_argument(
+        "--workers", type=int, nargs="+", default=[2], help="batch: besides one (2)"
+    )
+    parser.add_argument("--scenes", type=int, default=24, help="batch: default %(default)s")
+    parser.add_argument(
+        "--side", type=int, default=1_024, help="batch: rows and columns (%(default)s)"
+    )
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="batch: plot of speeds (PNG)")
+    parser.add_argument("--runs", type=int, default=1, help="granule: of each decode (1)")
+    parser.add_argument("--threads", type=int, default=2, help="granule: of decoding (2)")
+    parser.add_argument(
+        "--data", type=Path, metavar="FOLDER", help="zarr: scenes besides that of spyndex"
+    )
     add_json_option(parser)
     parser.set_defaults(run=_ground)

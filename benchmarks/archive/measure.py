@@ -7,7 +7,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import onboard
-from benchmarks.machine import machine
 from ground.batch.cluster import connected, run
 from ground.batch.jobs import Plan, jobs_of
 from ground.scenes.procedural import procedural
@@ -16,7 +15,7 @@ from onboard.errors import StreamError
 RATIO = 20.0
 
 
-def measure_ground(
+def measure_batch(
     workers: Sequence[int],
     scenes: int,
     side: int,
@@ -46,15 +45,12 @@ def measure_ground(
     efficiency = {f"efficiency_{count}": alone / found["seconds"] for count, found in runs.items()}
     pixels = scenes * side * side
     return {
-        "machine": machine(),
         "scenes": scenes,
         "side": side,
-        "batch": {
-            **efficiency,
-            "seconds": {str(count): found["seconds"] for count, found in runs.items()},
-            "mpixel_per_s": {str(n): pixels / 1e6 / found["seconds"] for n, found in runs.items()},
-            "peak_worker_bytes": max(found["peak"] for found in runs.values()),
-        },
+        **efficiency,
+        "seconds": {str(count): found["seconds"] for count, found in runs.items()},
+        "mpixel_per_s": {str(n): pixels / 1e6 / found["seconds"] for n, found in runs.items()},
+        "peak_worker_bytes": max(found["peak"] for found in runs.values()),
     }
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import onboard
 from benchmarks.machine import machine
+from benchmarks.scenes import mirrored
 from ground.api.source import Choice, Source
 from ground.api.windows import Windows
 from ground.decode.lapped.overview import STEPS, averaged
@@ -38,12 +38,6 @@ class Scale:
 
 
 FULL, QUICK = Scale(10_980, 3), Scale(1_200, 1)
-
-
-def mirrored(image: NDArray[Any], side: int) -> NDArray[Any]:
-    """Return an image (bands, rows, cols) continued symmetrically to a square."""
-    fill = ((0, 0), *((0, max(side - own, 0)) for own in image.shape[1:]))
-    return np.pad(image, fill, mode="symmetric")[:, :side, :side]
 
 
 def measure(

@@ -117,9 +117,13 @@ def open_recordings(
     windows = Windows.of(source)
     if overview is not None:
         return _overview(source, windows, overview)
-    if windows is None:
-        return _decoded(source)
-    scene = _Scene(files, choice, windows)
+    return _decoded(source) if windows is None else cube_of_windows(files, windows)
+
+
+def cube_of_windows(paths: Sequence[Path], windows: Windows) -> Dataset:
+    """Return the lazy dataset of a scene of recordings that are open."""
+    source = windows.source
+    scene = _Scene(paths, source.choice, windows)
     unread = np.broadcast_to(np.uint8(0), windows.shape[1:])
     cube: Dataset = cube_of(windows.unread(), unread)
     cube.attrs |= origin_attributes(source.origin(windows.header.run), None)

@@ -1,8 +1,8 @@
 """Picture: a stream or an array of a Zarr, of which windows are read where they are asked for."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from ground.api.source import Choice, Source
 from ground.api.windows import Window, Windows
 from ground.api.zarrs import open_zarr
+from ground.decode.rows import Decoding
 from ground.scene import Scene
 from onboard.errors import UsageError
 
+Block = tuple[slice, slice, NDArray[Any], NDArray[np.uint8]]
+"""Rows and columns of a window, its image and its mask."""
 ZARR = ".zarr"
 RECORDINGS = (".sky", ".pkt", ".kiss")
 """Suffixes of what can be opened."""
@@ -34,12 +37,15 @@ class Picture:
             columns, each from a first one to before a last one.
         overview: function that returns all of it at 1/8 or 1/16 of its size from the coarse layers
             of its tiles alone; None where there is none.
+        rows: function that returns all of it from the first row to the last, decoded on the way;
+            None where windows do as well.
     """
 
     scene: Scene
     origin: Mapping[str, str]
     read: Callable[[slice, slice], Window]
     overview: Callable[[int], Window] | None = None
+    rows: Callable[[], Iterable[Block]] | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -53,8 +59,11 @@ class Picture:
         most = int((_SAMPLES_AT_ONCE / self.shape[0]) ** 0.5)
         return max(_CELL, most // _CELL * _CELL)
 
-    def blocks(self) -> Iterator[tuple[slice, slice, NDArray[Any], NDArray[np.uint8]]]:
+    def blocks(self) -> Iterator[Block]:
         """Yield rows and columns, image and mask of windows that make up all of it."""
+        if self.rows is not None:
+            yield from self.rows()
+            return
         _, rows, cols = self.shape
         for top in range(0, rows, self.side):
             for left in range(0, cols, self.side):
@@ -89,12 +98,23 @@ def picture_of(source: Source) -> Picture:
     if windows is not None:
         origin = source.origin(windows.header.run).tags(None)
         overview = _overview(windows) if windows.is_layered else None
-        return Picture(windows.unread(), origin, _lazily(windows), overview)
+        rows = partial(_rows, source)
+        return Picture(windows.unread(), origin, _lazily(windows), overview, rows)
     decoded = source.decoder.decode_segments(
         source.segments, source.encoding.scene_id, max_pixels=source.choice.max_pixels
     )
     origin = source.origin(decoded.reception.run, decoded).tags(None)
     return Picture(decoded.scene, origin, _of(decoded.scene.image, decoded.mask))
+
+
+def _rows(source: Source) -> Iterable[Block]:
+    decode = partial(
+        source.decoder.decode_segments,
+        source.segments,
+        source.encoding.scene_id,
+        max_pixels=source.choice.max_pixels,
+    )
+    return Decoding(lambda give: decode(give=give))
 
 
 def _lazily(windows: Windows) -> Callable[[slice, slice], Window]:

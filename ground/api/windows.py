@@ -118,11 +118,10 @@ class Windows:
         return replace(scene, image=np.broadcast_to(self.dtype.type(0), self.shape))
 
     @cached_property
-    def _margin(self) -> int:
-        """Tiles around a window that its pixels depend on."""
+    def _beyond(self) -> int:
+        """Tiles that others depend on which pixels depend on: stand-ins for those without data."""
         halo = -(-self.source.decoder.network.halo // self.grid.tile)
-        # What stands in for a tile without data depends on those around it.
-        return 2 * halo if (self.states == ALL_NODATA).any() else halo
+        return halo if (self.states == ALL_NODATA).any() else 0
 
     @cached_property
     def _lost(self) -> NDArray[np.bool_]:
@@ -132,13 +131,29 @@ class Windows:
         return np.asarray(by_place.any(axis=1))
 
     def _wide(self, rows: range, cols: range) -> tuple[range, range]:
-        """Return the tiles that are decoded for some: also those that fill in what is lost."""
-        lost = self._lost[rows.start : rows.stop, cols.start : cols.stop].any()
-        margin = max(self._margin, _FILLED * bool(lost))
-        return (
-            range(max(rows.start - margin, 0), min(rows.stop + margin, self.grid.rows)),
-            range(max(cols.start - margin, 0), min(cols.stop + margin, self.grid.across)),
+        """Return the tiles that are decoded for some pixels of the planes.
+
+        They are those within reach of the network, and those that fill in what is lost.
+        """
+        tile, halo = self.grid.tile, self.source.decoder.network.halo
+        inside, reached = (
+            [
+                range(max(side.start - more, 0) // tile, -(-min(side.stop + more, most) // tile))
+                for side, most in ((rows, self.grid.height), (cols, self.grid.width))
+            ]
+            for more in (0, halo)
         )
+        lost = self._lost[inside[0].start : inside[0].stop, inside[1].start : inside[1].stop].any()
+        down, across = (
+            range(
+                max(min(near.start - self._beyond, own.start - _FILLED * bool(lost)), 0),
+                min(max(near.stop + self._beyond, own.stop + _FILLED * bool(lost)), most),
+            )
+            for near, own, most in zip(
+                reached, inside, (self.grid.rows, self.grid.across), strict=True
+            )
+        )
+        return down, across
 
     @cached_property
     def _kept(self) -> dict[tuple[range, range], Window]:
@@ -146,22 +161,17 @@ class Windows:
 
     def read(self, rows: NDArray[np.intp], cols: NDArray[np.intp]) -> Window:
         """Return the pixels where some rows and columns of the scene meet, of all bands."""
-        size = self.cell * self.grid.tile
         if not (len(rows) and len(cols)):
             bands, dtype = self.shape[0], self.dtype
             shape = len(rows), len(cols)
             return np.zeros((bands, *shape), dtype), np.zeros(shape, np.uint8)
-        across = [
-            range(int(side.min()) // size, int(side.max()) // size + 1) for side in (rows, cols)
-        ]
-        image, mask = self._tiles(across[0], across[1])
-        row, col = (
-            side - tiles.start * size for side, tiles in zip((rows, cols), across, strict=True)
-        )
+        down, across = (range(int(side.min()), int(side.max()) + 1) for side in (rows, cols))
+        image, mask = self._between(down, across)
+        row, col = rows - down.start, cols - across.start
         return image[:, row][:, :, col], mask[row][:, col]
 
-    def _tiles(self, rows: range, cols: range) -> Window:
-        """Return all pixels of some rows and columns of tiles."""
+    def _between(self, rows: range, cols: range) -> Window:
+        """Return all pixels of some rows and columns."""
         with self._lock:
             found = self._kept.pop((rows, cols), None) or self._decode(rows, cols)
             self._kept[rows, cols] = found
@@ -170,9 +180,10 @@ class Windows:
         return found
 
     def _decode(self, rows: range, cols: range) -> Window:
-        """Decode some rows and columns of tiles as a scene of its own."""
-        grid, tile = self.grid, self.grid.tile
-        down, across = self._wide(rows, cols)
+        """Decode some rows and columns, with the tiles they depend on as a scene of its own."""
+        grid, tile, cell = self.grid, self.grid.tile, self.cell
+        planes = (range(s.start // cell, -(-s.stop // cell)) for s in (rows, cols))
+        down, across = self._wide(*planes)
         header = replace(
             self.header,
             height=min(down.stop * tile, grid.height) - down.start * tile,
@@ -183,9 +194,8 @@ class Windows:
             self.source.encoding.scene_id,
             max_pixels=self.source.choice.max_pixels,
         )
-        size = self.cell * tile
         here = tuple(
-            slice((own.start - wide.start) * size, (own.stop - wide.start) * size)
+            slice(own.start - wide.start * tile * cell, own.stop - wide.start * tile * cell)
             for own, wide in ((rows, down), (cols, across))
         )
         return decoded.scene.image[:, *here], decoded.mask[here]

@@ -14,8 +14,8 @@ from ground.api.source import Choice, Source, known_tags
 from ground.batch.jobs import RASTERS, Job, Plan, keep
 from ground.decode.decoder import Decoder
 from ground.products import geotiff
-from ground.products.blockwise import write_blocks
 from ground.products.decoded import check_place
+from ground.products.large.blockwise import write_blocks
 from ground.products.legend import LEGEND
 from ground.scene import Scene
 from ground.station.recording import open_recording, read_pass
@@ -118,7 +118,7 @@ def _picture(scene: Scene) -> Picture:
 def _write_raster(path: Path, picture: Picture, plan: Plan) -> list[str]:
     """Write a GeoTIFF window by window; return why it is not complete."""
     check_place(path)
-    counts, reasons = write_blocks(path, picture.scene, picture.blocks(), picture.origin)
+    counts, reasons = write_blocks(path, picture.scene, picture.blocks(), lambda: picture.origin)
     return reasons + _lost(sum(counts.get(value, 0) for value in _LOST))
 
 

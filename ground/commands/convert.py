@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ground.products.blockwise import write_blocks
 from ground.products.decoded import check_place, files_of
+from ground.products.large.blockwise import write_blocks
 from ground.products.legend import LEGEND
 from onboard.commands.commandline import Commands, add_json_option, print_result, progress
 from onboard.errors import StreamError, UsageError
@@ -79,7 +79,7 @@ def _convert(arguments: argparse.Namespace) -> int:
                 done += block[3].size
                 show(f"converting {arguments.source}: {100 * done // (rows * cols)} %")
 
-        counts, reasons = write_blocks(output, picture.scene, blocks(), picture.origin)
+        counts, reasons = write_blocks(output, picture.scene, blocks(), lambda: picture.origin)
     result = _result(picture.shape, counts)
     bands, *_ = picture.shape
     worth = ", ".join(

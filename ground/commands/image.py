@@ -1,8 +1,9 @@
 """What `decode -o` writes: image, mask and quicklook."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from ground.commands.dump import reasons_of
 from ground.commands.options import bundle_path
 from ground.decode.decoder import Decoded, Decoder
 from ground.decode.mask import Mask
+from ground.decode.rows import Decoding
 from ground.products import geotiff
 from ground.products.demosaic import demosaic
 from ground.products.kinds import product_of
@@ -41,8 +43,10 @@ def write_image(
     best = arguments.quality == "best"
     decoder = Decoder(path, arguments.threads, arguments.linear, profile=profile, best=best)
     segments = received.of(encoding)
+    product = product_of(output)
     with progress_bar(f"decoding scene {encoding.scene_id}") as report:
-        decoded = decoder.decode_segments(
+        decode = partial(
+            decoder.decode_segments,
             segments,
             encoding.scene_id,
             arguments.width,
@@ -51,9 +55,7 @@ def write_image(
             bands=arguments.bands,
             tile=arguments.tile,
         )
-    product = product_of(output)
-    origin = _origin(decoded, decoder.bundle, segments, arguments.linear)
-    reasons = product.write(output, decoded.scene, decoded.mask, origin)
+        decoded, origin, reasons = _written(arguments, decoder, segments, decode, output)
     if arguments.stac:
         reasons += write_item(output, product.files_of(output), decoded.scene, origin, decoded.mask)
     heard = received.heard[encoding].as_dict(encoding, [decoder.bundle.tag])
@@ -80,6 +82,33 @@ def write_image(
         lost = np.isin(decoded.mask, (Mask.CONCEALED, Mask.FINE_MISSING, Mask.SALVAGED)).any()
         reasons += reasons_of(decoded.reception, "the mask" * bool(lost))
     return result, text, reasons
+
+
+def _written(
+    arguments: argparse.Namespace,
+    decoder: Decoder,
+    segments: Sequence[Segment | Damage],
+    decode: Callable[..., Decoded],
+    output: Path,
+) -> tuple[Decoded, Origin, list[str]]:
+    """Decode and write a product, row by row where nothing needs the image whole.
+
+    Returns:
+        What came of it, what it says of that, and what was left out of it.
+    """
+    product = product_of(output)
+    is_looked_at = arguments.original or arguments.quicklook or arguments.rgb
+    if product.write_blocks is None or is_looked_at:
+        decoded = decode()
+        origin = _origin(decoded, decoder.bundle, segments, arguments.linear)
+        return decoded, origin, product.write(output, decoded.scene, decoded.mask, origin)
+    rows = Decoding(lambda give: decode(give=give))
+
+    def told() -> Origin:
+        return _origin(rows.decoded, decoder.bundle, segments, arguments.linear)
+
+    _, reasons = product.write_blocks(output, rows.scene, rows, lambda: told().tags(None))
+    return rows.decoded, told(), reasons
 
 
 def _of_blocks(

@@ -14,6 +14,7 @@ from ground.decode.kinds import rebuilder_of
 from ground.decode.mask import is_whole
 from ground.decode.rebuilder import Network, Overviews, Product, Rebuilder
 from ground.decode.reception import Reception
+from ground.decode.rows import Give, Giving, Memory
 from ground.scene import Scene
 from ground.station.salvage.damaged import read_salvaging
 from onboard.bundle import Bundle, known, load
@@ -239,6 +240,7 @@ class Decoder:
         run: int | None = None,
         bands: int | None = None,
         tile: int | None = None,
+        give: Give | None = None,
     ) -> Decoded:
         """Decode one scene from what arrived of it. To add what arrives late, decode all again.
 
@@ -255,6 +257,8 @@ class Decoder:
                 bundle has classes of.
             tile: rows and columns of its tiles, where no scene header arrived; None takes those
                 that the encoder gives so many bands.
+            give: takes the scene, then its rows as soon as they are final, in place of an image
+                that is there at the end, see `ground.decode.rows`.
 
         Raises:
             StreamError: nothing can be used.
@@ -268,15 +272,23 @@ class Decoder:
         bundle = reception.bundle
         header = reception.header or SceneHeader("u16", 16, bundle.bands, grid.width, grid.height)
         dtype = DTYPES[header.sample_type]
-        image = np.zeros((bundle.bands, grid.height, grid.width), dtype)
-        mask = np.zeros(image.shape[1:], np.uint8)
+        shape = bundle.bands, grid.height, grid.width
+        memory = Memory.of(shape, dtype) if give else None
+        image = np.zeros(shape, dtype) if memory is None else memory.image
+        mask = np.zeros(shape[1:], np.uint8)
         product = Product(image, mask, header, grid)
         rebuilder = self._rebuilder(bundle, header, reception.is_bounded)
         network = self._network(bundle, header, reception.is_bounded)
-        rebuilder.rebuild(reception, product, network, report)
         scene = Scene.of(image, header)
+        giving = Giving(grid, memory, give, report) if give and memory else None
+        if giving and rebuilder.in_order and not header.bayer:
+            giving.begin(scene, mask)
+            report = giving.told
+        rebuilder.rebuild(reception, product, network, report)
         if header.bayer:
             scene, mask = scene.joined(), mask.repeat(CELL, axis=0).repeat(CELL, axis=1)
+        if giving:
+            giving.end(scene, mask)
         told = reception.end is not None and reception.header is not None
         clean = not (reception.counts["damaged"] or reception.counts["other run"])
         complete = told and is_whole(mask) and clean

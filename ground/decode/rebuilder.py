@@ -110,6 +110,10 @@ class Rebuilder(Protocol[Tile]):
     def refines(self) -> bool:
         """Whether the network only refines an image, which can be had without it."""
 
+    @property
+    def in_order(self) -> bool:
+        """Whether rows of tiles are final once `rebuild` reports them, from the first one on."""
+
     def for_mosaic(self) -> "Rebuilder[Tile]":
         """Return what rebuilds the planes of a Bayer mosaic.
 

@@ -1,6 +1,6 @@
 """The table of products: what a decoded scene can be written as, by the suffix of its name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ground.products import decoded, geozarr, netcdf
+from ground.products.large import blockwise
 from ground.products.origin import Origin
 from ground.scene import Scene
 from onboard.errors import UsageError
@@ -19,6 +20,12 @@ Returns what was left out, and why.
 """
 
 
+WriteBlocks = Callable[
+    [Path, Scene, Iterable[blockwise.Block], Callable[[], Mapping[str, str]]],
+    tuple[dict[int, int], list[str]],
+]
+
+
 class Product(NamedTuple):
     """One kind of product.
 
@@ -26,11 +33,14 @@ class Product(NamedTuple):
         write: writes it.
         files_of: files beside the one of its name, by what they are; its mask is `mask`.
         check_place: refuses (UsageError) a name at which something lies that is no product.
+        write_blocks: writes it from blocks, see `ground.products.large.blockwise`; None where it
+            needs all of it.
     """
 
     write: Write
     files_of: Callable[[Path], dict[str, Path]]
     check_place: Callable[[Path], None]
+    write_blocks: WriteBlocks | None = None
 
 
 def _nothing_beside(path: Path) -> dict[str, Path]:
@@ -42,7 +52,9 @@ def _any_place(path: Path) -> None:
     """Refuse no name: a file is replaced."""
 
 
-_GEOTIFF = Product(decoded.write_product, decoded.files_of, decoded.check_place)
+_GEOTIFF = Product(
+    decoded.write_product, decoded.files_of, decoded.check_place, blockwise.write_blocks
+)
 PRODUCTS: dict[str, Product] = {
     ".tif": _GEOTIFF,
     ".tiff": _GEOTIFF,

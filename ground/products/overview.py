@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from ground.products.legend import CONCEALED, NODATA, hidden
 
 _ROWS_AT_ONCE = 512
+_LINES_AT_ONCE = 16
+"""Of what is all measured: so few stay in the processor's cache."""
 
 
 def halved(
@@ -30,6 +32,12 @@ def halved(
     for first in range(0, shape[0], _ROWS_AT_ONCE):
         here = slice(first, min(first + _ROWS_AT_ONCE, shape[0]))
         fine = slice(2 * here.start, 2 * here.stop)
+        if not hidden(mask[fine]).any():
+            worth[here] = _quarters(mask[None, fine])[:, 0].max(axis=0)
+            for first_line in range(here.start, here.stop, _LINES_AT_ONCE):
+                lines = slice(first_line, min(first_line + _LINES_AT_ONCE, here.stop))
+                coarse[:, lines] = _means(image[:, 2 * lines.start : 2 * lines.stop])
+            continue
         codes = _quarters(mask[None, fine])[:, 0]
         counts, worth[here] = _counting(codes)
         weights = counts.astype(np.float32)
@@ -40,6 +48,18 @@ def halved(
             coarse[band, here] = np.rint(mean)
             coarse[band, here][worth[here] == NODATA] = nodata or 0
     return coarse, worth
+
+
+def _means(image: NDArray[Any]) -> NDArray[np.int32]:
+    """Return means of four pixels, half to even, the border repeated where a side is odd."""
+    _, rows, cols = image.shape
+    if rows % 2 or cols % 2:
+        image = np.pad(image, ((0, 0), (0, rows % 2), (0, cols % 2)), "edge")
+    wide = np.add(image[:, ::2], image[:, 1::2], dtype=np.int32)
+    total: NDArray[np.int32] = wide[:, :, ::2] + wide[:, :, 1::2]
+    total += 1 + (total >> 2 & 1)
+    total >>= 2
+    return total
 
 
 def _quarters(image: NDArray[Any]) -> NDArray[Any]:

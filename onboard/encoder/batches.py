@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from onboard.codec.tile import TileCoder
 from onboard.errors import InputError, SkybookError
+from onboard.image.files import let_go
 from onboard.image.nodata import has_data
 from onboard.image.tiles import TileGrid
 from onboard.link.framing import Edge
@@ -18,6 +19,8 @@ from onboard.link.segment import is_wide
 
 _TILES_AT_ONCE = 32
 _NONE = np.zeros(0, np.int64)
+_LOOKED_AT = 64
+"""Parts of so many tiles, after which a mapped file is not held in memory any more."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,9 @@ class Batches:
                     pairs = zip(tiles, own, strict=True)
                     tiles = np.concatenate([_group(t[None], g, groups) for t, g in pairs])
                 found._add(coder, tiles, present, indices, shape, header, at_once)
+                if (first // together + 1) % _LOOKED_AT == 0:
+                    let_go(windows[0])
+            let_go(windows[0])
         return found
 
     def is_first(self, index: int) -> bool:

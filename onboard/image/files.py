@@ -1,5 +1,6 @@
 """Images as arrays: their sample types, and `.npy` files, which are mapped rather than read."""
 
+import mmap
 from pathlib import Path
 from typing import Any
 
@@ -72,3 +73,13 @@ def read_npy(path: Path) -> Image:
     sample_type(image)
     mapped: Image = image[None] if image.ndim == 2 else image
     return mapped
+
+
+def let_go(image: NDArray[Any]) -> None:
+    """Give back the memory of an image that is mapped from a file to be read: the file has it."""
+    array: Any = image
+    while isinstance(array, np.ndarray) and not isinstance(array.base, mmap.mmap):
+        array = array.base
+    is_read_only = isinstance(array, np.memmap) and array.mode == "r"
+    if is_read_only and hasattr(mmap, "MADV_DONTNEED"):
+        array.base.madvise(mmap.MADV_DONTNEED)

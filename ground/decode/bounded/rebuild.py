@@ -63,6 +63,11 @@ class BoundedRebuilder:
         return 1 + self._bands
 
     @property
+    def in_order(self) -> bool:
+        """Whether rows of tiles are final once reported: they are."""
+        return True
+
+    @property
     def refines(self) -> bool:
         """Whether the network only refines an image: it does nothing at all."""
         return True

@@ -42,6 +42,11 @@ class CorsaRebuilder:
         return 1 + len(self._levels)
 
     @property
+    def in_order(self) -> bool:
+        """Whether rows of tiles are final once reported: lost ones are filled at the end."""
+        return False
+
+    @property
     def refines(self) -> bool:
         """Whether the network only refines an image: it makes it."""
         return False

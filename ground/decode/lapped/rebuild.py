@@ -86,6 +86,11 @@ class LappedRebuilder:
         return 1 + self._coder.contexts.layers
 
     @property
+    def in_order(self) -> bool:
+        """Whether rows of tiles are final once reported: they are."""
+        return True
+
+    @property
     def refines(self) -> bool:
         """Whether the network only refines an image: it does."""
         return True

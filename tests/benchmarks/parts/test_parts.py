@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.parts.measure import FULL, Scale, measure, mirrored, text_of
+from benchmarks.parts.measure import FULL, Scale, measure, text_of
+from benchmarks.scenes import mirrored
 from ground.scene import Scene
 from ground.scenes.procedural import procedural
 from ground.scenes.spyndex import spyndex_scene

@@ -169,3 +169,25 @@ def test_an_overview_is_a_dataset(tmp_path: Path, stream: bytes) -> None:
     assert path_of(path).exists()
     wanted = opened(path).overview(8)
     np.testing.assert_array_equal(cube.mask.values, wanted.mask)
+
+
+def test_a_window_reads_the_tiles_within_reach_of_its_pixels_alone(
+    tmp_path: Path, stream: bytes
+) -> None:
+    """The network sees 43 pixels around: of a pixel in the middle of a tile one or two of them."""
+    path = tmp_path / "a.sky"
+    path.write_bytes(onboard.encode(procedural(6, 320, 328, nodata=False).image, ratio=10))
+    whole = ground.open(path).load()
+    for row, col, tiles in ((160, 160, 9), (172, 172, 4), (148, 172, 4), (0, 0, 1), (319, 160, 3)):
+        windows = Windows.of(Source.open([path], Choice(), True))
+        assert windows is not None
+        before = windows.source.bytes_read
+        image, mask = windows.read(np.arange(row, row + 1), np.arange(col, col + 1))
+        np.testing.assert_array_equal(image[:, 0, 0], whole.image[:, row, col])
+        assert mask[0, 0] == whole.mask[row, col]
+        records = windows.source.segments.records
+        down, across = (range(max(n - 43, 0) // 64, min(n + 43, 319) // 64 + 1) for n in (row, col))
+        wanted = [6 * r + c for r in down for c in across]
+        assert len(wanted) == tiles
+        of_tiles = (records["kind"] == Kind.TILE) & np.isin(records["tile"], wanted)
+        assert windows.source.bytes_read - before == records["size"][of_tiles].sum()

@@ -16,7 +16,7 @@ from ground.__main__ import main
 from ground.api.picture import Picture, open_picture
 from ground.api.source import Choice
 from ground.chunks.cubes import compress
-from ground.products.blockwise import write_blocks
+from ground.products.large.blockwise import write_blocks
 from ground.scene import Scene
 from ground.scenes.procedural import procedural
 from onboard.errors import InputError, UsageError
@@ -148,13 +148,13 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, share: float) -> None
     noise = np.random.default_rng(1).integers(0, 65_535, (2, 256, 300)).astype(np.uint16)
     mask = np.zeros((256, 300), np.uint8)
     block = slice(0, 256), slice(0, 300), noise, mask
-    write_blocks(path, Scene(noise), [block], {})
+    write_blocks(path, Scene(noise), [block], dict)
     most = int(share * path.stat().st_size) - 1
     for written in tmp_path.iterdir():
         written.unlink()
     path.write_bytes(b"as it was")
     with little_room(most), pytest.raises(UsageError, match=r"a\.tif"):
-        write_blocks(path, Scene(noise), [block], {})
+        write_blocks(path, Scene(noise), [block], dict)
     assert [p.name for p in tmp_path.iterdir()] == ["a.tif"]
     assert path.read_bytes() == b"as it was"
 

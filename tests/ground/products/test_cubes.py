@@ -109,6 +109,21 @@ def test_overviews_are_means_of_measurements_alone() -> None:
     assert worth.tolist() == [[2, 3, 4]]
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int16])
+def test_overviews_of_what_is_all_measured_are_means_half_to_even(dtype: type) -> None:
+    limits = np.iinfo(dtype)
+    chosen = np.random.default_rng(3)
+    image = chosen.integers(limits.min, limits.max + 1, (2, 1_101, 33)).astype(dtype)
+    mask = chosen.integers(0, 3, image.shape[1:]).astype(np.uint8)
+    coarse, worth = halved(image, mask, None)
+    even = np.pad(image, ((0, 0), (0, 1), (0, 1)), "edge").astype(float)
+    quarters = [even[:, row::2, col::2] for row in range(2) for col in range(2)]
+    np.testing.assert_array_equal(coarse, np.rint(np.mean(quarters, axis=0)))
+    codes = np.pad(mask, ((0, 1), (0, 1)), "edge")
+    most = np.max([codes[row::2, col::2] for row in range(2) for col in range(2)], axis=0)
+    np.testing.assert_array_equal(worth, most)
+
+
 def test_bands_with_scales_of_their_own_keep_them(tmp_path: Path) -> None:
     facts = Facts(calibration=((1.0, 0.0), (0.5, -2.0)), units=("K", "m"))
     scene = Scene(np.ones((2, 9, 7), np.int16), facts=facts)

@@ -1,0 +1,1 @@
+"""Large: GeoTIFFs that are never whole in memory."""
