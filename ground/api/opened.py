@@ -182,9 +182,7 @@ def decode_stream(
 
 def _decoded(source: Source) -> Dataset:
     """Decode all of a scene."""
-    decoded = source.decoder.decode_segments(
-        source.segments, source.encoding.scene_id, max_pixels=source.choice.max_pixels
-    )
+    decoded = source.decode()
     origin = source.origin(decoded.reception.run, decoded)
     cube: Dataset = cube_of(decoded.scene, decoded.mask, origin)
     return cube

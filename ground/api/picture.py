@@ -98,23 +98,11 @@ def picture_of(source: Source) -> Picture:
     if windows is not None:
         origin = source.origin(windows.header.run).tags(None)
         overview = _overview(windows) if windows.is_layered else None
-        rows = partial(_rows, source)
+        rows = partial(Decoding, source.decode)
         return Picture(windows.unread(), origin, _lazily(windows), overview, rows)
-    decoded = source.decoder.decode_segments(
-        source.segments, source.encoding.scene_id, max_pixels=source.choice.max_pixels
-    )
+    decoded = source.decode()
     origin = source.origin(decoded.reception.run, decoded).tags(None)
     return Picture(decoded.scene, origin, _of(decoded.scene.image, decoded.mask))
-
-
-def _rows(source: Source) -> Iterable[Block]:
-    decode = partial(
-        source.decoder.decode_segments,
-        source.segments,
-        source.encoding.scene_id,
-        max_pixels=source.choice.max_pixels,
-    )
-    return Decoding(lambda give: decode(give=give))
 
 
 def _lazily(windows: Windows) -> Callable[[slice, slice], Window]:

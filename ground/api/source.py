@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ground.decode.choice import best_first
 from ground.decode.decoder import Decoded, Decoder, find_bundle
+from ground.decode.rows import Give
 from ground.products.origin import Origin
 from ground.station.index.kept import keep, kept
 from ground.station.index.records import Index, Indexed
@@ -33,6 +34,9 @@ class Choice:
         max_pixels: most pixels (rows x columns) that a scene may have.
         profile: spectral profile, or its folder of slots; None for the known one that is named.
         threads: tiles decoded at once.
+        width: columns of a scene whose header did not arrive.
+        bands: bands of such a scene; None takes as many as the bundle has classes of.
+        tile: rows and columns of its tiles; None takes those that the encoder gives so many bands.
     """
 
     scene_id: int | None = None
@@ -42,6 +46,9 @@ class Choice:
     max_pixels: int = DEFAULT_MAX_PIXELS
     profile: str | Path | None = None
     threads: int = 1
+    width: int | None = None
+    bands: int | None = None
+    tile: int | None = None
 
 
 @dataclass(frozen=True)
@@ -125,7 +132,8 @@ class Source:
         found = received.of_one_scene(choice.scene_id, choice.run, tags)
         if len(found) > 1:
             every = {encoding: segments_of(encoding) for encoding in found}
-            best = best_first(every, bundle_of, None, choice.max_pixels, profile=profile)
+            known = choice.width, choice.max_pixels, choice.bands, choice.tile
+            best = best_first(every, bundle_of, *known, profile)
             found = [best[0].encoding]
         path = bundle_of(found[0])
         if opened is not None and profile is None:
@@ -133,6 +141,18 @@ class Source:
         else:
             decoder = Decoder(path, choice.threads, choice.linear, profile=profile)
         return cls(decoder, found[0], segments_of(found[0]), choice)
+
+    def decode(self, give: Give | None = None) -> Decoded:
+        """Decode all of it; `give` takes its rows, see `Decoder.decode_segments`."""
+        return self.decoder.decode_segments(
+            self.segments,
+            self.encoding.scene_id,
+            self.choice.width,
+            self.choice.max_pixels,
+            bands=self.choice.bands,
+            tile=self.choice.tile,
+            give=give,
+        )
 
     @property
     def size(self) -> int:

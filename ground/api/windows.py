@@ -77,7 +77,9 @@ class Windows:
 
     @classmethod
     def of(cls, source: Source) -> "Windows | None":
-        """Sort what arrived to its tiles; None where the size of the scene did not arrive.
+        """Sort what arrived to its tiles; None where the size of the scene is not known.
+
+        It is known of a header or an end; without a header the width is as it was chosen.
 
         Raises:
             LimitError: the scene is larger than was chosen.
@@ -86,12 +88,17 @@ class Windows:
         scene_id = source.encoding.scene_id
         reception = Reception(decoder.bundle, scene_id, profile=decoder.profile)
         reception.add_all(source.segments)
-        if reception.header is None:
+        told = reception.header
+        if told is None and (source.choice.width is None or reception.end is None):
             return None
-        grid = reception.grid(None, source.choice.max_pixels)
-        if not (reception.header.height or reception.end):
+        grid = reception.grid(
+            source.choice.width, source.choice.max_pixels, source.choice.bands, source.choice.tile
+        )
+        if told is None:
+            told = _assumed(reception, grid)
+        elif not (told.height or reception.end):
             return None
-        header = replace(reception.header, height=grid.height)
+        header = replace(told, height=grid.height)
         return cls(source, reception, header, grid, states(reception, grid.count))
 
     @property
@@ -181,16 +188,11 @@ class Windows:
 
     def _decode(self, rows: range, cols: range) -> Window:
         """Decode some rows and columns, with the tiles they depend on as a scene of its own."""
-        grid, tile, cell = self.grid, self.grid.tile, self.cell
+        tile, cell = self.grid.tile, self.cell
         planes = (range(s.start // cell, -(-s.stop // cell)) for s in (rows, cols))
         down, across = self._wide(*planes)
-        header = replace(
-            self.header,
-            height=min(down.stop * tile, grid.height) - down.start * tile,
-            width=min(across.stop * tile, grid.width) - across.start * tile,
-        )
         decoded = self.source.decoder.decode_segments(
-            [self._scene(header), *self._moved(down, across)],
+            self.part(down, across),
             self.source.encoding.scene_id,
             max_pixels=self.source.choice.max_pixels,
         )
@@ -245,6 +247,16 @@ class Windows:
             masks.append(mask)
         return Overviewed(np.concatenate(images, axis=1), np.concatenate(masks), None)
 
+    def part(self, down: range, across: range) -> list[Segment]:
+        """Return what arrived of some rows and columns of tiles, as a scene of its own."""
+        grid, tile = self.grid, self.grid.tile
+        header = replace(
+            self.header,
+            height=min(down.stop * tile, grid.height) - down.start * tile,
+            width=min(across.stop * tile, grid.width) - across.start * tile,
+        )
+        return [self._scene(header), *self._moved(down, across)]
+
     def _scene(self, header: SceneHeader) -> Segment:
         """Return the segment of a scene header."""
         binding = bind(self.reception.bundle.tag, self.reception.run or NO_RUN)
@@ -268,3 +280,12 @@ class Windows:
                         found.append(replace(one, segment=replace(one.segment, tile=number)))
                     number += 1
         return found
+
+
+def _assumed(reception: Reception, grid: TileGrid) -> SceneHeader:
+    """Return a header of what is assumed without one, as `Decoder.decode_segments` does."""
+    bands = reception.bundle.bands
+    usual = reception.bundle.codec.best_tile(bands)
+    run = reception.run or NO_RUN
+    header = SceneHeader("u16", 16, bands, grid.width, grid.height, run=run)
+    return header if grid.tile == usual else replace(header, tile=grid.tile)

@@ -35,6 +35,12 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
         help="spectral profile (.prof) of the scene, or its folder of slots; default: the one that "
         "the scene header names, in a folder of SKYBOOK_BUNDLES",
     )
+    add_headless_options(parser)
+    parser.add_argument("--max-pixels", type=int, default=DEFAULT_MAX_PIXELS)
+
+
+def add_headless_options(parser: argparse.ArgumentParser) -> None:
+    """Add what is to be taken of a scene whose header did not arrive."""
     parser.add_argument("--width", type=int, help="columns, needed only without a scene header")
     parser.add_argument(
         "--bands", type=int, help="bands, without a scene header (default: the bundle's classes)"
@@ -45,7 +51,6 @@ def add_recording_options(parser: argparse.ArgumentParser) -> None:
         help="rows and columns of tiles, without a scene header (default: those that the encoder "
         "gives so many bands)",
     )
-    parser.add_argument("--max-pixels", type=int, default=DEFAULT_MAX_PIXELS)
 
 
 def given_models(arguments: argparse.Namespace) -> set[bytes]:

@@ -8,6 +8,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from ground.commands.convert import add_picture_options
+from ground.commands.options import add_headless_options
 from ground.products.extra import library
 from ground.products.geotiff import read
 from onboard.commands.commandline import Commands, add_json_option, print_result
@@ -38,6 +39,7 @@ def add_view_command(commands: Commands) -> None:
     """Add `view`."""
     view = _add(commands, "view", "look at what came down, on a local page", _VIEW, 8090, _view)
     view.add_argument("--original", type=Path, help="raster to hold scenes of its size against")
+    add_headless_options(view)
 
 
 def _add(
@@ -61,8 +63,13 @@ def _add(
     return parser
 
 
-def _served(arguments: argparse.Namespace) -> Any:
-    """Return what is served, a `ground.serve.library.Library`."""
+def _served(arguments: argparse.Namespace, **headless: int | None) -> Any:
+    """Return what is served, a `ground.serve.library.Library`.
+
+    Args:
+        arguments: of the command line.
+        headless: what is taken of scenes whose headers did not arrive, as `Choice` names it.
+    """
     if not 1 <= arguments.cache_mb <= 1 << 20:
         raise UsageError(f"--cache-mb: expected 1..{1 << 20}, found {arguments.cache_mb}")
     choice = library("ground.api.source").Choice(
@@ -71,6 +78,7 @@ def _served(arguments: argparse.Namespace) -> Any:
         max_pixels=arguments.max_pixels,
         profile=arguments.profile,
         threads=arguments.threads,
+        **headless,
     )
     kept = arguments.cache_mb << 20
     return library("ground.serve.library").Library.of(arguments.input, choice, kept)
@@ -96,6 +104,12 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _view(arguments: argparse.Namespace) -> int:
-    served, path = _served(arguments), arguments.original
+    path = arguments.original
     original = None if path is None else read(path, arguments.max_pixels)
+    width, bands = arguments.width, arguments.bands
+    if original is not None and width is None:  # what it was encoded from knows
+        bands, _, width = (
+            original.image.shape if bands is None else (bands, *original.image.shape[1:])
+        )
+    served = _served(arguments, width=width, bands=bands, tile=arguments.tile)
     return _answer(library("ground.viewer.requests").Viewer.of(served, original).answer, arguments)

@@ -70,7 +70,8 @@ def _encodings(received: Pass, scene: int, name: str, choice: Choice) -> list[di
         return known or find_bundle(every[encoding])
 
     profile = None if choice.profile is None else load_profile(Path(choice.profile))
-    best = best_first(every, bundle_of, None, choice.max_pixels, profile=profile)
+    known = choice.width, choice.max_pixels, choice.bands, choice.tile
+    best = best_first(every, bundle_of, *known, profile)
     return [{"name": name, **_told(candidate, received)} for candidate in best]
 
 

@@ -70,7 +70,7 @@ class Viewer:
             place = (number(zoom, "z"), number(col, "x"), number(row[:-4], "y"))
             return Answer(HTTPStatus.OK, "image/png", _LAYERS[layer](view, query, *place))
         raise NotThereError(
-            "path: expected /, scenes.json, NAME/view.json, bits.json, match.json, pixel.json or "
+            f"path: expected /, scenes.json, {', '.join(f'NAME/{name}' for name in _DOCUMENTS)} or "
             "NAME/LAYER/Z/X/Y.png"
         )
 
@@ -104,6 +104,8 @@ _DOCUMENTS: dict[str, Callable[[View, Query], Mapping[str, Any]]] = {
     "view.json": lambda view, _: view.as_dict(),
     "bits.json": lambda view, _: view.bits,
     "match.json": lambda view, _: view.match,
+    "codes.json": lambda view, _: view.codes,
+    "rate.json": lambda view, _: view.rate,
     "pixel.json": _pixel,
 }
 

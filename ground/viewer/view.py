@@ -14,9 +14,11 @@ from ground.products.cube import band_names
 from ground.products.legend import LEGEND, NODATA, hidden
 from ground.scene import Scene
 from ground.serve.pyramid import SIDE, Cache, Pyramid
+from ground.viewer.codes import codes
 from ground.viewer.layers import RAMP
 from ground.viewer.match import match
 from ground.viewer.original import error_of, original_of
+from ground.viewer.rate import compared, rate
 from onboard.errors import InputError, UsageError
 
 CUTS = ("0", "0.5", "2", "5")
@@ -113,21 +115,59 @@ class View:
         return match(image, original, band_names(scene), scene.peak)
 
     @cached_property
+    def _windows(self) -> Windows | None:
+        """What arrived, sorted to tiles; None of what is no recording, or of unknown size."""
+        return None if self.source is None else Windows.of(self.source())
+
+    @cached_property
+    def _sizes(self) -> NDArray[np.float64]:
+        """Bytes that arrived of each tile, of all groups of bands, (rows, across)."""
+        assert self._windows is not None
+        grid, arrived = self._windows.grid, self._windows.reception.arrived
+        sizes = np.array([sum(s.size for s in arrived(n)) for n in range(grid.count)], np.float64)
+        return np.asarray(sizes.reshape(grid.rows, grid.groups, grid.across).sum(axis=1))
+
+    @cached_property
     def bits(self) -> dict[str, Any]:
         """Bits a pixel and band that arrived of each tile, row by row; `tile` None if unknown."""
-        windows = None if self.source is None else Windows.of(self.source())
+        windows = self._windows
         if windows is None:
             return {"tile": None, "bits": []}
-        grid, bands = windows.grid, len(windows.unread().image)
-        sizes = np.zeros(grid.count)
-        for index in range(grid.count):
-            sizes[index] = 8 * sum(s.size for s in windows.reception.arrived(index))
-        sizes = sizes.reshape(grid.rows, grid.groups, grid.across).sum(axis=1)
-        side = windows.cell * grid.tile
-        _, rows, cols = windows.shape
+        side = windows.cell * windows.grid.tile
+        bands, rows, cols = windows.shape
         height, width = (np.minimum(side, n - np.arange(0, n, side)) for n in (rows, cols))
-        share = sizes / (height[:, None] * width * bands)
-        return {"tile": side, "across": grid.across, "bits": np.round(share, 4).ravel().tolist()}
+        share = 8 * self._sizes / (height[:, None] * width * bands)
+        return {
+            "tile": side,
+            "across": windows.grid.across,
+            "bits": np.round(share, 4).ravel().tolist(),
+        }
+
+    @cached_property
+    def codes(self) -> dict[str, Any]:
+        """How codewords or symbols are used, see `ground.viewer.codes`."""
+        if self._windows is None:
+            return {"kind": "unknown", "rows": []}
+        return codes(self._windows)
+
+    @cached_property
+    def rate(self) -> dict[str, Any]:
+        """Rate and distortion beside JPEG 2000, see `ground.viewer.rate`; or `problem`."""
+        meant, windows = self.compared.get("original"), self._windows
+        if meant is None or windows is None:
+            return {"problem": self.unlike or "expected an original (--original)"}
+        down, across = compared(windows)
+        side = windows.cell * windows.grid.tile
+        inside = tuple(slice(part.start // side, -(-part.stop // side)) for part in (down, across))
+        here = slice(down.start, down.stop), slice(across.start, across.stop)
+        ours = self.pyramid.window(self.pyramid.last, *here)
+        original, _ = meant.picture.read(*here)
+        size, peak = int(self._sizes[inside].sum()), self.pyramid.picture.scene.peak
+        try:
+            found = rate(ours, original, size, peak)
+        except UsageError as error:
+            return {"problem": str(error)}
+        return found | {"whole": found["shape"][1:] == list(windows.shape[1:])}
 
     def pixel(self, row: int, col: int) -> dict[str, Any]:
         """Return the samples of a pixel, those of the original, and what they are worth.

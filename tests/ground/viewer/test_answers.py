@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -9,8 +10,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ground.api.source import Choice
+from ground.decode.dump import dump_scene
 from ground.metrics import histogram_distance
 from ground.products.legend import LEGEND
+from ground.scenes.procedural import procedural
+from ground.serve.library import Library
+from ground.viewer.requests import Viewer
+from onboard import bundle as bundles
+from onboard.encoder import Encoder, Options
+from onboard.link.resync import Damage, read_segments
+from onboard.link.segment import Kind, unpack_segments
+from tests.conftest import NAME
 from tests.ground.serve.test_hostile import targets
 from tests.ground.viewer.conftest import LOST, NAMES, SECRET, Looked
 
@@ -113,6 +124,91 @@ def test_match_is_that_of_the_metrics(looked: Looked) -> None:
         assert 0.5 < band["overlap"] <= 1
     assert found["rmse"] == pytest.approx(np.sqrt(np.mean((pair[0] - pair[1].astype(float)) ** 2)))
     assert "rmse" not in told(looked, "pass.sky/match.json?scene=8")
+
+
+def test_symbols_are_counted_by_frequency(looked: Looked) -> None:
+    found = told(looked, f"pass.sky/codes.json?{S7}")
+    assert (found["kind"], found["tiles"], found["of"]) == ("symbols", 35, 35)
+    stream = (looked.folder / "pass.sky").read_bytes()
+    segments = [s for s in read_segments(stream) if not isinstance(s, Damage) and s.scene_id == 7]
+    arrays = dump_scene(bundles.load("skybook"), segments, 7).arrays
+    for row, (first, last) in zip(found["rows"], ((0, 0), (1, 3), (4, 7), (8, 14)), strict=True):
+        inside = [f for f in range(64) if first <= f // 8 + f % 8 <= last]
+        symbols = arrays["symbol"][:, inside][arrays["arrived"][:, inside]]
+        assert row["zero"] == pytest.approx(np.mean(symbols == 0))
+        assert row["one"] == pytest.approx(np.mean(np.abs(symbols) == 1))
+        assert row["zero"] + row["one"] + row["more"] == pytest.approx(1)
+        assert 0 < row["entropy"] < 12
+    zeros = [row["zero"] for row in found["rows"]]
+    assert zeros == sorted(zeros)  # the finer, the more are zero
+
+
+def test_codewords_are_counted_by_level(looked: Looked) -> None:
+    image = procedural(6, 100, 150).image.astype(np.uint16)
+    encoder = Encoder(bundles.load(NAME), "ort")
+    stream = b"".join(encoder.encode(image, options=Options(scene_id=3)))
+    folder = looked.folder.parent / "corsa"
+    folder.mkdir()
+    (folder / "a.sky").write_bytes(stream)
+    viewer = Viewer.of(Library.of(folder, Choice(), 16 << 20))
+    found = told(replace(looked, viewer=viewer), "a.sky/codes.json?scene=3")
+    arrays = dump_scene(encoder.bundle, unpack_segments(stream), 3).arrays
+    assert found["kind"] == "codewords"
+    for number, row in enumerate(found["rows"], 1):
+        indices = arrays[f"index{number}"]
+        _, counts = np.unique(indices, return_counts=True)
+        assert (row["used"], row["of"]) == (len(counts), 1_024)
+        assert row["shares"] == pytest.approx(sorted(counts / indices.size)[::-1], abs=1e-6)
+        share = counts / counts.sum()
+        assert row["entropy"] == pytest.approx(-(share * np.log2(share)).sum())
+        assert row["perplexity"] == pytest.approx(2 ** row["entropy"])
+
+
+def test_rate_is_held_beside_jpeg_2000_at_as_many_bytes(looked: Looked) -> None:
+    found = told(looked, f"pass.sky/rate.json?{S7}")
+    assert (found["whole"], found["shape"]) == (True, [4, 300, 420])
+    bits = told(looked, f"pass.sky/bits.json?{S7}")
+    area = [
+        min(64, 300 - row) * min(64, 420 - col)
+        for row in range(0, 300, 64)
+        for col in range(0, 420, 64)
+    ]
+    size = sum(b * a for b, a in zip(bits["bits"], area, strict=True)) * 4 / 8
+    assert found["own"]["bytes"] == pytest.approx(size, rel=1e-3)
+    image, there = looked.whole.image.values, looked.whole.mask.values != 4
+    off = (image.astype(float) - looked.original)[:, there]
+    assert found["own"]["psnr"] == pytest.approx(20 * np.log10(65_535 / np.sqrt(np.mean(off**2))))
+    half, same, twice = found["jpeg2000"]
+    assert half["psnr"] < same["psnr"] < twice["psnr"]
+    for point, times in ((half, 0.5), (same, 1), (twice, 2)):
+        assert 0.97 * times < point["bytes"] / found["own"]["bytes"] <= times
+        assert point["bits"] == pytest.approx(8 * point["bytes"] / image.size)
+    assert "expected 2 x 90 x 80" in told(looked, "pass.sky/rate.json?scene=8")["problem"]
+
+
+def test_a_scene_without_its_header_is_looked_at_with_a_width(looked: Looked) -> None:
+    stream = (looked.folder / "pass.sky").read_bytes()
+    kept = [s for s in read_segments(stream) if not isinstance(s, Damage) and s.scene_id == 7]
+    headless = b"".join(segment.pack() for segment in kept if segment.kind != Kind.SCENE)
+    folder = looked.folder.parent / "headless"
+    folder.mkdir(exist_ok=True)
+    (folder / "a.sky").write_bytes(headless)
+    lost = b"".join(s.pack() for s in kept if s.kind not in (Kind.SCENE, Kind.END))
+    (folder / "endless.sky").write_bytes(lost)
+    choice = Choice(linear=True, width=420)
+    viewer = Viewer.of(Library.of(folder, choice, 16 << 20), looked.viewer.original)
+    one = replace(looked, viewer=viewer)
+    for name in ("a.sky", "endless.sky"):
+        (scene,) = (s for s in told(one, "scenes.json")["scenes"] if s["name"] == name)
+        assert (scene["tiles"], scene["complete"]) == ([34, 35], False)
+        view = told(one, f"{name}/view.json?{S7}")
+        assert (view["shape"], view["original"]) == ([4, 300, 420], True)
+        pixel = told(one, f"{name}/pixel.json?{S7}&row=150&col=50")
+        assert pixel["image"] == looked.whole.image.values[:, 150, 50].tolist()
+    assert len(told(one, f"a.sky/bits.json?{S7}")["bits"]) == 35
+    assert told(one, f"a.sky/codes.json?{S7}")["kind"] == "symbols"
+    narrow = replace(one, viewer=Viewer.of(Library.of(folder, Choice(linear=True), 16 << 20)))
+    assert "--width" in refusal(narrow, f"a.sky/view.json?{S7}")[1]
 
 
 def test_what_is_asked_wrongly_is_told_so(looked: Looked) -> None:

@@ -15,7 +15,9 @@ import numpy as np
 import onboard
 from ground.__main__ import main
 from ground.products.geotiff import write
+from ground.scene import Scene
 from ground.scenes.procedural import procedural
+from onboard.link.segment import Kind, unpack_segments
 from tests.conftest import LONGEST, ROOT
 
 TEXT = (ROOT / "docs" / "viewer.md").read_text()
@@ -48,6 +50,35 @@ def test_commands_of_the_page_show_the_scene(tmp_path: Path) -> None:
             view = asked(f"{url}{found['name']}/view.json?scene={found['scene']}")
             assert view["shape"] == [4, 96, 128]
             assert view["original"] == ("--original" in command)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(LONGEST) == 0
+
+
+def test_the_original_tells_the_width_of_a_scene_without_a_header(tmp_path: Path) -> None:
+    scene = procedural(4, 96, 128)
+    image = scene.image[:2].astype(np.uint16)
+    segments = unpack_segments(onboard.encode(image, ratio=10))
+    headless = b"".join(s.pack() for s in segments if s.kind != Kind.SCENE)
+    (tmp_path / "pass.pkt").write_bytes(headless)
+    write(tmp_path / "scene.tif", Scene(image))
+    for more in (["--original", "scene.tif"], ["--width", "128", "--bands", "2"]):
+        asking = [
+            sys.executable,
+            "-m",
+            "ground",
+            "view",
+            "pass.pkt",
+            "--port",
+            "0",
+            "--json",
+            *more,
+        ]
+        process = subprocess.Popen(asking, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+        try:
+            assert process.stdout
+            url = json.loads("".join(iter(process.stdout.readline, "}\n")) + "}")["url"]
+            assert asked(f"{url}pass.pkt/view.json")["shape"] == [2, 96, 128]
         finally:
             process.send_signal(signal.SIGTERM)
             assert process.wait(LONGEST) == 0

@@ -122,13 +122,28 @@ def test_histograms_and_match_are_told(page: Browser) -> None:
     assert page.tell("document.querySelectorAll('#match tr').length") == 5
 
 
+def test_rate_and_symbols_are_told(page: Browser) -> None:
+    page.wait("document.querySelector('#rate table') && document.querySelector('#codes table')")
+    cells = "[...document.querySelectorAll('#rate td:nth-child(3)')]"
+    cells += ".map(c => parseFloat(c.textContent))"
+    own, half, same, twice = page.tell(cells)
+    assert 20 < half < same < twice
+    assert own > 20
+    assert page.tell("document.querySelectorAll('#rate circle').length") == 4
+    assert page.text("#coded") == "Symbols"
+    assert page.tell("document.querySelectorAll('#codes tr').length") == 5
+    assert "all 35 tiles" in page.text("#codes")
+    page.click('[data-scene^="pass.sky|8"]')
+    page.wait("document.querySelector('#rate').textContent.includes('expected 2 x 90 x 80')")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_nothing_is_cut_off_light_and_dark(
     page: Browser, scheme: str, width: int, tmp_path: Path
 ) -> None:
     page.screen(width, 800, scheme, phone=width < 500)
-    page.wait(DRAWN)
+    page.wait(f"{DRAWN} && document.querySelector('#rate table')")
     widest = "Math.max(...[...document.querySelectorAll('body *')].map(e => "
     widest += "e.getBoundingClientRect().right))"
     assert page.tell(widest) <= width
