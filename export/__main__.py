@@ -1,4 +1,4 @@
-"""Command line of the export: bundle, bounded, verify, c, verify-c, engine, keygen, sign, delta."""
+"""Command line of the export: bundle, bounded, verify, c, verify-c, verify-small, engine, keys."""
 
 import argparse
 import sys
@@ -8,6 +8,7 @@ from export.commands.bounded import add_bounded_command
 from export.commands.bundle import add_bundle_command
 from export.commands.c import add_c_commands
 from export.commands.engine import add_engine_command
+from export.commands.small import add_small_command
 from export.commands.uplink import add_uplink_commands
 from export.commands.verify import add_verify_command
 from onboard.commands.commandline import command_parser, run_command
@@ -19,6 +20,7 @@ def _parser() -> argparse.ArgumentParser:
     add_bounded_command(commands)
     add_verify_command(commands)
     add_c_commands(commands)
+    add_small_command(commands)
     add_engine_command(commands)
     add_uplink_commands(commands)
     return parser

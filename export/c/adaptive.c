@@ -30,11 +30,13 @@ uint32_t skybook_find_nodata(struct skybook_encoder *encoder, uint32_t column)
     }
     const uint16_t value =
         (uint16_t)((encoder->options.nodata + skybook_lift(&encoder->options)) & 0xFFFFu);
+    skybook_room_of_row room;
     memset(nodata, 1, pixels);
     const uint32_t bands = skybook_take_gaps(encoder, column, nodata) ? 0 : encoder->form.bands;
     for (uint32_t band = 0; band < bands; band++) {
         for (uint32_t row = 0; row < tile->rows; row++) {
-            const uint16_t *line = skybook_row_of(encoder, column, band, row);
+            const uint16_t *line =
+                skybook_unpacked(skybook_row_of(encoder, column, band, row), tile->cols, room);
             uint8_t *marks = &nodata[row * tile->cols];
             for (uint32_t col = 0; col < tile->cols; col++) {
                 marks[col] = (uint8_t)(marks[col] & (line[col] == value));
@@ -58,8 +60,9 @@ static bool find_mean(struct skybook_encoder *encoder, uint32_t column, uint32_t
     struct skybook_tile *tile = &encoder->tiles[column];
     uint64_t sum = 0;
     uint32_t bits = 0;
+    skybook_room_of_row room;
     for (uint32_t row = 0; row < tile->rows; row++) {
-        const uint16_t *line = skybook_row_of(encoder, column, band, row);
+        const uint16_t *line = skybook_unpacked(skybook_row_of(encoder, column, band, row), tile->cols, room);
         const uint8_t *marks = &encoder->work.nodata[row * tile->cols];
         uint32_t of_row = 0;
         for (uint32_t col = 0; col < tile->cols; col++) {
@@ -98,9 +101,10 @@ static bool deviate(struct skybook_encoder *encoder, uint32_t column, uint32_t b
     const struct skybook_tile *tile = &encoder->tiles[column];
     uint64_t lines = 0;
     uint32_t sum = 0;
+    skybook_room_of_row room;
     for (uint32_t row = 0; row < tile->rows; row++) {
-        const uint16_t *line = skybook_row_of(encoder, column, band, row);
-        sum += take_off(tile->means[band], encoder->form.fraction, line,
+        const skybook_held *line = skybook_row_of(encoder, column, band, row);
+        sum += take_off(tile->means[band], encoder->form.fraction, skybook_unpacked(line, tile->cols, room),
                         &encoder->work.nodata[row * tile->cols], tile->cols,
                         &deviations[row * tile->cols]);
         lines += skybook_words_of_row(encoder, column, line);
@@ -132,8 +136,8 @@ static void add_differences(struct differences *all, uint32_t row, uint32_t coun
     const uint32_t bands = all->bands;
     const uint32_t step = down ? all->pitch : 1, gap_step = down ? all->cols : 1;
     const uint8_t *gaps = &all->gaps[row * all->cols];
-    int32_t differences[SKYBOOK_MAX_BANDS][SKYBOOK_LARGEST_TILE];
-    uint32_t steepness[SKYBOOK_LARGEST_TILE] = {0};
+    int32_t differences[SKYBOOK_MAX_BANDS][SKYBOOK_SIDE];
+    uint32_t steepness[SKYBOOK_SIDE] = {0};
     for (uint32_t band = 0; band < bands; band++) {
         const int32_t *own = &all->values[band * all->apart + row * all->pitch];
         for (uint32_t i = 0; i < count; i++) {
@@ -207,8 +211,8 @@ static void measure(const struct skybook_form *form, struct skybook_work *work,
                     const struct skybook_tile *tile, skybook_square covariance)
 {
     const uint32_t apart = form->tile * form->tile;
-    int32_t *sums = (int32_t *)work->symbols;
-    uint8_t *gaps = work->known; /* of sums */
+    int32_t *sums = skybook_beside(work);
+    uint8_t *gaps = skybook_bytes_beside(work); /* of sums */
     const uint32_t rows = tile->rows / 2u, cols = tile->cols / 2u;
     for (uint32_t row = 0; row < rows; row++) {
         const uint8_t *upper = &work->nodata[2 * row * tile->cols], *lower = upper + tile->cols;

@@ -79,7 +79,7 @@ static void fill_up(const int32_t *from, int32_t *to, const struct skybook_tile 
 
 void skybook_align(struct skybook_work *work, const struct skybook_tile *tile)
 {
-    int32_t *filled = (int32_t *)work->symbols;
+    int32_t *filled = skybook_beside(work);
     work->sides[0] = (uint8_t)((tile->rows + 7u) / 8u * 8u);
     work->sides[1] = (uint8_t)((tile->cols + 7u) / 8u * 8u);
     const uint32_t rows = work->sides[0], cols = work->sides[1];

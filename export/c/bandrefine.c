@@ -198,7 +198,7 @@ void skybook_refine(const struct skybook_form *form, struct skybook_work *work,
                     const struct skybook_tile *tile, skybook_square basis)
 {
     const uint32_t bands = form->bands;
-    struct details all = {bands, 0, 0, (int32_t *)work->symbols, form->tile * form->tile};
+    struct details all = {bands, 0, 0, skybook_beside(work), form->tile * form->tile};
     look(form, work, tile, &all);
     for (uint32_t round = 0; round < ROUNDS; round++) {
         skybook_square squares, pulls;

@@ -200,7 +200,7 @@ static void find_rows(uint32_t *restrict rows, const int32_t *restrict sums, uin
 static uint32_t put_symbols(uint32_t *restrict symbols, const int32_t *restrict sums, uint32_t count)
 {
     uint32_t cost = 0; /* of 128 pixels at most */
-    uint32_t rows[SKYBOOK_LARGEST_TILE + SKYBOOK_BLOCK];
+    uint32_t rows[SKYBOOK_SIDE + SKYBOOK_BLOCK];
     find_rows(rows, sums, count);
     for (uint32_t col = 0; col < count; col++) {
         const int32_t residual = (int16_t)(symbols[col] & 0xFFFFu);
@@ -285,7 +285,7 @@ enum skybook_status skybook_find_levels(struct skybook_encoder *encoder,
     struct skybook_band *band = &own->bands[plane->band];
     const struct energies all = {work, plane, encoder->form.tile + ROOM};
     const uint32_t references = skybook_references(plane->band);
-    int32_t sums[SKYBOOK_LARGEST_TILE + SKYBOOK_BLOCK];
+    int32_t sums[SKYBOOK_SIDE + SKYBOOK_BLOCK];
     const bool gaps = own->valid < plane->rows * plane->cols;
     uint64_t cost = 0;
     band->energies = sum_energies(work, plane);

@@ -277,7 +277,7 @@ static uint64_t keep(struct skybook_work *work, const struct skybook_plane *plan
 {
     struct skybook_bounded *own = &work->scratch.bounded;
     const int32_t most = (int32_t)own->bands[plane->band].most - 32768;
-    uint32_t sums[SKYBOOK_LARGEST_TILE + SKYBOOK_BLOCK];
+    uint32_t sums[SKYBOOK_SIDE + SKYBOOK_BLOCK];
     uint64_t total = 0;
     for (uint32_t row = 0; row < plane->rows; row++) {
         const int16_t *values = skybook_row(own, plane, plane->band, row);
@@ -301,7 +301,7 @@ uint64_t skybook_predict(struct skybook_work *work, const struct skybook_plane *
     struct skybook_bounded *own = &work->scratch.bounded;
     const struct weights w = weights_of(coefficients, skybook_references(plane->band));
     const struct quantiser q = quantiser_of(own->bands[plane->band].bound);
-    uint32_t sums[SKYBOOK_LARGEST_TILE + SKYBOOK_BLOCK];
+    uint32_t sums[SKYBOOK_SIDE + SKYBOOK_BLOCK];
     if (q.bound == 0) {
         return keep(work, plane, &w);
     }
@@ -324,7 +324,7 @@ uint64_t skybook_left(struct skybook_work *work, const struct skybook_plane *pla
 {
     struct skybook_bounded *own = &work->scratch.bounded;
     const struct weights w = weights_of(coefficients, skybook_references(plane->band));
-    uint32_t sums[SKYBOOK_LARGEST_TILE + SKYBOOK_BLOCK];
+    uint32_t sums[SKYBOOK_SIDE + SKYBOOK_BLOCK];
     uint64_t total = 0;
     for (uint32_t row = 0; row < plane->rows; row++) {
         add_known(own, plane, row, &w, sums);

@@ -20,9 +20,14 @@ static const uint8_t steps[PATTERNS] = {0, 4, 4, 4, 4, 3, 3, 3, 2, 2, 1};
 static const uint8_t firsts[PATTERNS] = {0, 0, 1, 2, 3, 0, 1, 2, 0, 1, 0};
 static const uint16_t saved_by_step[5] = {0, 0, 256, 406, 512}; /* bits of a sample, in 1/256 */
 
-static const uint16_t *samples_of(const struct skybook_plane *plane, uint32_t row)
+static const skybook_held *row_of(const struct skybook_plane *plane, uint32_t row)
 {
     return skybook_row_of(plane->encoder, plane->column, plane->band, row);
+}
+
+static const uint16_t *samples_of(const struct skybook_plane *plane, uint32_t row, skybook_room_of_row room)
+{
+    return skybook_unpacked(row_of(plane, row), plane->cols, room);
 }
 
 static const uint8_t *gaps_of(const struct skybook_plane *plane, uint32_t row)
@@ -88,6 +93,7 @@ static void add_blocks(struct ranges *restrict all, const uint16_t *restrict sam
 /* The range of a tile of whole blocks of which all samples have data. */
 static struct range range_of_blocks(const struct skybook_plane *plane)
 {
+    skybook_room_of_row room;
     struct range range = {65535, 0, 0};
     struct ranges all;
     for (uint32_t i = 0; i < SKYBOOK_BLOCK; i++) {
@@ -96,7 +102,7 @@ static struct range range_of_blocks(const struct skybook_plane *plane)
         all.bits[i] = 0;
     }
     for (uint32_t row = 0; row < plane->rows; row++) {
-        add_blocks(&all, samples_of(plane, row), plane->cols);
+        add_blocks(&all, samples_of(plane, row, room), plane->cols);
     }
     for (uint32_t i = 0; i < SKYBOOK_BLOCK; i++) {
         add_sample(&range, (uint32_t)(all.least[i] + 32768));
@@ -108,12 +114,13 @@ static struct range range_of_blocks(const struct skybook_plane *plane)
 
 static struct range range_of(const struct skybook_bounded *own, const struct skybook_plane *plane)
 {
+    skybook_room_of_row room;
     struct range range = {65535, 0, 0};
     if (is_whole(own, plane) && plane->cols % SKYBOOK_BLOCK == 0) {
         return range_of_blocks(plane);
     }
     for (uint32_t row = 0; row < plane->rows; row++) {
-        const uint16_t *samples = samples_of(plane, row);
+        const uint16_t *samples = samples_of(plane, row, room);
         const uint8_t *gaps = gaps_of(plane, row);
         for (uint32_t col = 0; col < plane->cols; col++) {
             if (gaps[col] == 0) {
@@ -127,9 +134,10 @@ static struct range range_of(const struct skybook_bounded *own, const struct sky
 /* The largest number that divides all distances of samples from `least`; soon found to be 1. */
 static uint32_t common_step(const struct skybook_plane *plane, uint32_t least)
 {
+    skybook_room_of_row room;
     uint32_t found = 0;
     for (uint32_t row = 0; row < plane->rows && found != 1; row++) {
-        const uint16_t *samples = samples_of(plane, row);
+        const uint16_t *samples = samples_of(plane, row, room);
         const uint8_t *gaps = gaps_of(plane, row);
         for (uint32_t col = 0; col < plane->cols && found != 1; col++) {
             uint32_t rest = gaps[col] == 0 ? samples[col] - least : 0;
@@ -145,9 +153,10 @@ static uint32_t common_step(const struct skybook_plane *plane, uint32_t least)
 
 static bool occurs(const struct skybook_plane *plane, uint32_t sample)
 {
+    skybook_room_of_row room;
     bool found = false;
     for (uint32_t row = 0; row < plane->rows; row++) {
-        const uint16_t *samples = samples_of(plane, row);
+        const uint16_t *samples = samples_of(plane, row, room);
         const uint8_t *gaps = gaps_of(plane, row);
         for (uint32_t col = 0; col < plane->cols; col++) {
             found = found | (gaps[col] == 0 && samples[col] == sample);
@@ -182,10 +191,11 @@ static uint8_t fitting(const struct skybook_work *work, uint32_t stretch)
 static void mark_samples(struct skybook_work *work, const struct skybook_plane *plane, uint32_t least,
                          uint32_t count)
 {
+    skybook_room_of_row room;
     uint8_t *marked = work->known;
     memset(marked, 0, count);
     for (uint32_t row = 0; row < plane->rows; row++) {
-        const uint16_t *samples = samples_of(plane, row);
+        const uint16_t *samples = samples_of(plane, row, room);
         const uint8_t *gaps = gaps_of(plane, row);
         for (uint32_t col = 0; col < plane->cols; col++) {
             const uint32_t place = samples[col] - least; /* without data perhaps beyond; then the least */
@@ -199,6 +209,7 @@ static void mark_samples(struct skybook_work *work, const struct skybook_plane *
 /* Leave out what does not occur, where that saves bits. */
 static void leave_gaps(struct skybook_work *work, const struct skybook_plane *plane, uint32_t least)
 {
+    skybook_room_of_row room;
     struct skybook_scale *scale = &work->scratch.bounded.scale;
     const uint32_t count = scale->most / STRETCH + 1;
     if (count > SKYBOOK_MOST_STRETCHES) {
@@ -224,7 +235,7 @@ static void leave_gaps(struct skybook_work *work, const struct skybook_plane *pl
         return;
     }
     for (uint32_t row = 0; row < plane->rows; row++) {
-        const uint16_t *samples = samples_of(plane, row);
+        const uint16_t *samples = samples_of(plane, row, room);
         const uint8_t *gaps = gaps_of(plane, row);
         for (uint32_t col = 0; col < plane->cols; col++) {
             if (gaps[col] == 0) {
@@ -415,12 +426,13 @@ static void put_row(const struct skybook_work *work, const struct skybook_plane 
 enum skybook_status skybook_put_values(struct skybook_encoder *encoder,
                                        const struct skybook_plane *plane)
 {
+    skybook_room_of_row room;
     struct skybook_work *work = &encoder->work;
     struct skybook_bounded *own = &work->scratch.bounded;
     uint64_t lines = 0;
     skybook_count_marks(work, own->scale.marks);
     for (uint32_t row = 0; row < plane->rows; row++) {
-        const uint16_t *samples = samples_of(plane, row);
+        const uint16_t *samples = samples_of(plane, row, room);
         int16_t *values = skybook_row(own, plane, plane->band, row);
         if (own->scale.most == 0) {
             for (uint32_t col = 0; col < plane->cols; col++) {
@@ -429,7 +441,7 @@ enum skybook_status skybook_put_values(struct skybook_encoder *encoder,
         } else {
             put_row(work, plane, samples, values);
         }
-        lines += skybook_words_of_row(encoder, plane->column, samples);
+        lines += skybook_words_of_row(encoder, plane->column, row_of(plane, row));
         if (!is_whole(own, plane)) {
             skybook_fill(work, plane, row);
         }
@@ -495,6 +507,7 @@ enum skybook_status skybook_check_values(struct skybook_encoder *encoder,
                                          const struct skybook_plane *plane,
                                          const struct skybook_bound *bound)
 {
+    skybook_room_of_row room;
     struct skybook_work *work = &encoder->work;
     struct skybook_bounded *own = &work->scratch.bounded;
     const struct skybook_scale *scale = &own->scale;
@@ -508,9 +521,9 @@ enum skybook_status skybook_check_values(struct skybook_encoder *encoder,
     uint32_t wrong = 0;
     skybook_count_marks(work, scale->marks);
     for (uint32_t row = 0; row < plane->rows; row++) {
-        const uint16_t *samples = samples_of(plane, row);
+        const uint16_t *samples = samples_of(plane, row, room);
         const int16_t *values = skybook_row(own, plane, plane->band, row);
-        lines += skybook_words_of_row(encoder, plane->column, samples);
+        lines += skybook_words_of_row(encoder, plane->column, row_of(plane, row));
         sum += skybook_words(values, 2 * (size_t)plane->cols);
         if (plain) {
             wrong += count_beyond(samples, values, plane->cols, scale->least + lift + 32768, most);

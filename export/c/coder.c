@@ -24,9 +24,14 @@ enum skybook_status skybook_load(struct skybook_encoder *encoder, uint32_t colum
 {
     struct skybook_tile *tile = &encoder->tiles[column];
     const enum skybook_status status = skybook_front_end(encoder, column);
-    return status != SKYBOOK_OK || tile->state == SKYBOOK_ALL_NODATA
-               ? status
-               : skybook_transform(&encoder->form, &encoder->work, tile);
+    if (status != SKYBOOK_OK || tile->state == SKYBOOK_ALL_NODATA) {
+        return status;
+    }
+    const enum skybook_status transformed = skybook_transform(&encoder->form, &encoder->work, tile);
+#if SKYBOOK_SMALL
+    skybook_put_in_order(&encoder->form, &encoder->work);
+#endif
+    return transformed;
 }
 
 /* Analyse a tile for the first time, and add the segments that no step changes: all of one within a
@@ -50,6 +55,7 @@ enum skybook_status skybook_analyse(struct skybook_encoder *encoder, uint32_t co
     }
     tile->fixed = encoder->strip_used;
     if (skybook_has_step(tile)) {
+        tile->aimed = tile->finest;
         skybook_keep(encoder, column);
     }
     if (tile->state == SKYBOOK_ALL_NODATA) {
@@ -179,11 +185,11 @@ static size_t put_body(struct skybook_encoder *encoder, uint32_t column, uint32_
                                                         work->before[stop] - start, body + side);
     }
     const size_t length = skybook_lane(&work->symbols[start], work->before[stop] - start,
-                                       encoder->work.room.packet, room);
+                                       skybook_packet(&encoder->work), room);
     if (length == 0 || length == SKYBOOK_NO_LANE) {
         return length;
     }
-    memcpy(body + side, encoder->work.room.packet + room - length, length);
+    memcpy(body + side, skybook_packet(&encoder->work) + room - length, length);
     return side + length;
 }
 

@@ -5,6 +5,7 @@
 
 #define MAX_LINES (1u << 24)
 #define MIN_SEGMENT_BYTES 114
+#define MAX_SEGMENT_BYTES 65551
 #define MIN_PACKET_BYTES 128
 #define MAX_PACKET_BYTES 65535
 #define MAX_LINE_PERIOD ((uint64_t)1 << 40)
@@ -89,7 +90,7 @@ static bool quality_fits(const struct skybook_options *o)
 static bool fits(const struct skybook_options *o)
 {
     const bool segments = o->segment_bytes >= MIN_SEGMENT_BYTES &&
-                          o->segment_bytes <= SKYBOOK_PACKET_BYTES;
+                          o->segment_bytes <= MAX_SEGMENT_BYTES;
     const bool packets = o->packet_bytes >= MIN_PACKET_BYTES &&
                          o->packet_bytes <= MAX_PACKET_BYTES && o->apid < 2047 &&
                          o->line_period < MAX_LINE_PERIOD;
@@ -195,6 +196,26 @@ static uint64_t map_sum(const struct skybook_encoder *encoder)
                : skybook_words(options->quality_map, cells * sizeof(options->quality_map[0]));
 }
 
+/* Whether options ask for more than this build has room for, or for what was left out of it. */
+static bool is_beyond(const struct skybook_options *options)
+{
+    const bool large = skybook_tile_of(options) == SKYBOOK_LARGEST_TILE;
+    bool beyond = options->width > SKYBOOK_MAX_WIDTH || (large && options->bands > SKYBOOK_LARGE_BANDS);
+#if SKYBOOK_SMALL
+    const uint32_t nodata = options->has_nodata ? (options->nodata + skybook_lift(options)) & 0xFFFFu : 0;
+    beyond = beyond || options->significant_bits > SKYBOOK_SAMPLE_BITS || nodata >> SKYBOOK_SAMPLE_BITS > 0 ||
+             options->segment_bytes > SKYBOOK_PACKET_BYTES ||
+             (options->packets && options->packet_bytes > SKYBOOK_PACKET_BYTES);
+#endif
+#if !SKYBOOK_TRELLIS
+    beyond = beyond || options->trellis;
+#endif
+#if !SKYBOOK_QUALITY
+    beyond = beyond || options->quality > 0 || options->quality_map != NULL;
+#endif
+    return beyond;
+}
+
 /* Fill in what follows from the options. */
 static enum skybook_status begin(struct skybook_encoder *encoder)
 {
@@ -202,8 +223,7 @@ static enum skybook_status begin(struct skybook_encoder *encoder)
     if (!fits(options) || encoder->write == NULL) {
         return SKYBOOK_ERROR_USAGE;
     }
-    const bool large = skybook_tile_of(options) == SKYBOOK_LARGEST_TILE;
-    if (options->width > SKYBOOK_MAX_WIDTH || (large && options->bands > SKYBOOK_LARGE_BANDS)) {
+    if (is_beyond(options)) {
         return SKYBOOK_ERROR_LIMIT;
     }
     skybook_make_form(&encoder->form, options);
@@ -305,14 +325,14 @@ static enum skybook_status code_tiles(struct skybook_encoder *encoder)
 }
 
 /* Take note of the sums of the parts of a line that lie in each tile. */
-static void add_sums(struct skybook_encoder *encoder, uint32_t band, const uint16_t *line)
+static void add_sums(struct skybook_encoder *encoder, uint32_t band, const skybook_held *line)
 {
     const uint32_t across = skybook_across(encoder), own = encoder->form.bands;
     const uint32_t group = SKYBOOK_GROUPS > 1 ? band / own : 0, of_group = band - group * own;
     for (uint32_t i = 0; i < across; i++) {
         const uint32_t column = group * across + i;
         encoder->sums[column][of_group] +=
-            skybook_words_of_row(encoder, column, &line[i * encoder->form.tile]);
+            skybook_words_of_row(encoder, column, &line[SKYBOOK_PLACE(i * encoder->form.tile)]);
     }
 }
 
@@ -385,29 +405,23 @@ static enum skybook_status leave(struct skybook_encoder *encoder)
     return encoder->status;
 }
 
-/* Take a line. */
-static void take_line(struct skybook_encoder *encoder, const uint16_t *samples, size_t band,
+/* Take a line; false if there is no room for a sample: it is beyond the significant bits, which the lines have. */
+static bool take_line(struct skybook_encoder *encoder, const uint16_t *samples, size_t band,
                       size_t pixel)
 {
     const uint32_t width = encoder->options.width;
     const uint32_t lift = skybook_lift(&encoder->options);
     for (uint32_t b = 0; b < encoder->options.bands; b++) {
         const uint16_t *from = samples + b * band;
-        uint16_t *to = encoder->samples[b * encoder->form.tile + encoder->held];
-        if (pixel == 1) {
-            memcpy(to, from, width * sizeof(*to));
-        } else {
-            for (uint32_t col = 0; col < width; col++) {
-                to[col] = from[col * pixel];
-            }
-        }
-        for (uint32_t col = 0; lift > 0 && col < width; col++) {
-            to[col] = (uint16_t)((to[col] + lift) & 0xFFFFu);
+        skybook_held *to = encoder->samples[b * encoder->form.tile + encoder->held];
+        if (!skybook_put_line(to, from, width, pixel, lift)) {
+            return false;
         }
         add_sums(encoder, b, to);
     }
     encoder->held++;
     encoder->lines++;
+    return true;
 }
 
 enum skybook_status skybook_push(struct skybook_encoder *encoder, const uint16_t *samples,
@@ -425,11 +439,10 @@ enum skybook_status skybook_push(struct skybook_encoder *encoder, const uint16_t
             encoder->status = SKYBOOK_ERROR_INPUT;
         } else if (encoder->lines == MAX_LINES) {
             encoder->status = SKYBOOK_ERROR_LIMIT;
-        } else {
-            take_line(encoder, samples + row * line, band, pixel);
-            if (encoder->held == encoder->form.tile) {
-                encoder->status = code_strip(encoder);
-            }
+        } else if (!take_line(encoder, samples + row * line, band, pixel)) {
+            encoder->status = SKYBOOK_ERROR_INPUT;
+        } else if (encoder->held == encoder->form.tile) {
+            encoder->status = code_strip(encoder);
         }
     }
     return leave(encoder);

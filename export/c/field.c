@@ -3,6 +3,8 @@
 
 #include "parts.h"
 
+#if SKYBOOK_QUALITY
+
 #define SMALLEST 2u /* positions of a side of a block */
 #define LARGEST 8u
 #define FULL 0x80u
@@ -153,3 +155,12 @@ void skybook_make_field(struct skybook_encoder *encoder, uint32_t column, uint32
         }
     }
 }
+
+#else
+
+void skybook_make_field(struct skybook_encoder *encoder, uint32_t column, uint32_t room)
+{
+    (void)column, (void)room;
+    encoder->work.field.length = 0;
+}
+#endif

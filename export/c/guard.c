@@ -20,11 +20,12 @@ uint64_t skybook_words(const void *memory, size_t length)
 
 /* The sum of a row of the samples of a tile of the strip. */
 uint64_t skybook_words_of_row(const struct skybook_encoder *encoder, uint32_t column,
-                              const uint16_t *samples)
+                              const skybook_held *row)
 {
     const uint32_t tile = encoder->form.tile;
     const uint32_t left = encoder->options.width - skybook_first_pixel(encoder, column);
-    return skybook_words(samples, 2 * (size_t)(left < tile ? left : tile));
+    const uint32_t count = left < tile ? left : tile;
+    return skybook_words(row, SKYBOOK_PLACE((size_t)count + SKYBOOK_PACKED * (count & 1u)) * sizeof(*row));
 }
 
 /* Go on with the check of memory: the sum of its words and, as Fletcher does, of the sums so far,

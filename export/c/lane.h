@@ -62,7 +62,11 @@ static inline void skybook_put_symbol(struct skybook_lane *lane, uint32_t start,
                                       bool roomy)
 {
     skybook_make_room(lane, frequency, roomy);
+#if SKYBOOK_SMALL
+    const uint32_t quotient = lane->state / frequency;
+#else
     const uint32_t quotient = (uint32_t)((uint64_t)lane->state * skybook_inverses[frequency] >> 44);
+#endif
     lane->state += quotient * (4096u - frequency) + start;
 }
 

@@ -5,6 +5,73 @@
 
 #include "parts.h"
 
+static uint32_t scale_all(const int32_t *restrict latents, uint32_t count, const struct skybook_per_step *by,
+                          int32_t *restrict out)
+{
+    const int32_t mantissa = by->mantissa, half = by->half, shift = by->shift;
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        sum += (uint32_t)latents[i];
+        out[i] = (latents[i] * mantissa + half) >> shift;
+    }
+    return sum;
+}
+
+#if SKYBOOK_SMALL
+/* Channels are numbered as they come in the scan: so symbols, of which each latent has one at most, never
+ * reach those that are still to be read. Each is moved once, along cycles. */
+void skybook_put_in_order(const struct skybook_form *form, struct skybook_work *work)
+{
+    bool moved[SKYBOOK_CHANNELS] = {false};
+    const uint32_t positions = form->positions;
+    for (uint32_t first = 0; first < form->channels; first++) {
+        uint32_t to = first;
+        while (!moved[to]) {
+            const uint32_t from = form->order[to];
+            moved[to] = true;
+            for (uint32_t i = 0; i < positions && from != first; i++) { /* what was here goes there, and on */
+                const int32_t latent = work->room.latents[to * positions + i];
+                work->room.latents[to * positions + i] = work->room.latents[from * positions + i];
+                work->room.latents[from * positions + i] = latent;
+            }
+            to = from;
+        }
+    }
+    work->spent = false;
+}
+
+enum skybook_status skybook_renew(struct skybook_encoder *encoder, uint32_t column)
+{
+    const enum skybook_status status =
+        encoder->work.spent ? skybook_load(encoder, column) : SKYBOOK_OK;
+    encoder->work.spent = true;
+    return status;
+}
+
+void skybook_keep(struct skybook_encoder *encoder, uint32_t column)
+{
+    encoder->tiles[column].kept = false;
+}
+
+void skybook_recall(struct skybook_encoder *encoder, uint32_t column)
+{
+    (void)encoder, (void)column; /* none is kept */
+}
+
+void skybook_fetch(const struct skybook_encoder *encoder, uint32_t column, uint32_t channel)
+{
+    (void)encoder, (void)column, (void)channel; /* they are at hand */
+}
+
+uint32_t skybook_scaled(const struct skybook_encoder *encoder, uint32_t column, uint32_t channel,
+                        const struct skybook_per_step *by, int32_t *restrict out)
+{
+    const uint32_t positions = encoder->form.positions;
+    (void)column;
+    return scale_all(&encoder->work.room.latents[channel * positions], positions, by, out);
+}
+#else
+
 #define PART SKYBOOK_POSITIONS_OF_SEVERAL /* positions that lie together */
 
 /* Where a part of the latents of a tile stands among the samples. */
@@ -126,18 +193,6 @@ static uint32_t scale_wide(const uint16_t *restrict lower, const uint8_t *restri
     return (uint32_t)sum;
 }
 
-static uint32_t scale_all(const int32_t *restrict latents, uint32_t count, const struct skybook_per_step *by,
-                          int32_t *restrict out)
-{
-    const int32_t mantissa = by->mantissa, half = by->half, shift = by->shift;
-    uint32_t sum = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        sum += (uint32_t)latents[i];
-        out[i] = (latents[i] * mantissa + half) >> shift;
-    }
-    return sum;
-}
-
 void skybook_fetch(const struct skybook_encoder *encoder, uint32_t column, uint32_t channel)
 {
 #if defined(__GNUC__)
@@ -174,3 +229,4 @@ uint32_t skybook_scaled(const struct skybook_encoder *encoder, uint32_t column, 
     }
     return sum;
 }
+#endif

@@ -53,6 +53,15 @@ static const char *meaning(enum skybook_status status)
     if (status == SKYBOOK_ERROR_LIMIT && encoder.options.width > SKYBOOK_MAX_WIDTH) {
         return "limit: more columns than this build takes; make MACROS=-DSKYBOOK_MAX_WIDTH=N";
     }
+#if SKYBOOK_SMALL
+    if (status == SKYBOOK_ERROR_LIMIT && encoder.options.significant_bits > SKYBOOK_SAMPLE_BITS) {
+        return "limit: samples of more bits than this build holds; --significant-bits 12 if they have no "
+               "more, else make MACROS=\"-DSKYBOOK_SMALL=1 -DSKYBOOK_SAMPLE_BITS=16\"";
+    }
+    if (status == SKYBOOK_ERROR_LIMIT && encoder.options.bands == 1 && SKYBOOK_LARGE_BANDS == 0) {
+        return "limit: this build takes no scenes of one band; make MACROS with -DSKYBOOK_LARGE_BANDS=1";
+    }
+#endif
     if (status == SKYBOOK_ERROR_USAGE && encoder.options.bands > SKYBOOK_SCENE_BANDS) {
         return encoder.options.bands > SKYBOOK_MOST_GROUPED
                    ? "options: more bands than this build takes; make MACROS=-DSKYBOOK_CUBE_BANDS=N"
@@ -73,7 +82,9 @@ static const char *meaning(enum skybook_status status)
         return "memory: tables, options, lines or latents are not what was put there; this row of "
                "tiles was not written";
     case SKYBOOK_ERROR_LIMIT:
-        return "limit: a width, a strip or bytes that this build or the coarsest step cannot do";
+        return SKYBOOK_SMALL ? "limit: a width, a strip, packets, nodata or a way to code that this build has no room "
+                               "for, or bytes that the coarsest step cannot do"
+                             : "limit: a width, a strip or bytes that this build or the coarsest step cannot do";
     case SKYBOOK_OK:
     case SKYBOOK_ERROR_INTERNAL:
     default:

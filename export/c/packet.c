@@ -151,7 +151,7 @@ static enum skybook_status emit(struct skybook_encoder *encoder, const uint8_t *
 static void begin_packet(struct skybook_encoder *encoder, uint32_t line)
 {
     const struct skybook_options *options = &encoder->options;
-    uint8_t *packet = encoder->work.room.packet;
+    uint8_t *packet = skybook_packet(&encoder->work);
     const uint64_t since = line * options->line_period; /* nanoseconds, below 2^64 */
     const uint64_t ticks = ((uint64_t)options->start_seconds << 16) + options->start_fraction +
                            (since / BILLION << 16) + (since % BILLION << 16) / BILLION;
@@ -169,14 +169,14 @@ static enum skybook_status end_packet(struct skybook_encoder *encoder)
         return SKYBOOK_OK;
     }
     const uint32_t control = encoder->options.packet_control ? CONTROL_BYTES : 0;
-    skybook_put16(encoder->work.room.packet + 4, length + control - 7);
+    skybook_put16(skybook_packet(&encoder->work) + 4, length + control - 7);
     if (control != 0) {
-        skybook_put16(encoder->work.room.packet + length, skybook_crc16(encoder->work.room.packet, length));
+        skybook_put16(skybook_packet(&encoder->work) + length, skybook_crc16(skybook_packet(&encoder->work), length));
         length += control;
     }
     encoder->packets++;
     encoder->packet_used = 0;
-    return emit(encoder, encoder->work.room.packet, length);
+    return emit(encoder, skybook_packet(&encoder->work), length);
 }
 
 /* Send a segment, or add it to the packet being formed. */
@@ -198,7 +198,7 @@ static enum skybook_status add(struct skybook_encoder *encoder, uint32_t line,
     if (encoder->packet_used == 0) {
         begin_packet(encoder, line);
     }
-    memcpy(&encoder->work.room.packet[encoder->packet_used], segment, length);
+    memcpy(&skybook_packet(&encoder->work)[encoder->packet_used], segment, length);
     encoder->packet_used += (uint32_t)length;
     return SKYBOOK_OK;
 }

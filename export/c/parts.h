@@ -28,11 +28,18 @@ enum { SKYBOOK_KIND_SCENE, SKYBOOK_KIND_TILE, SKYBOOK_KIND_MASK, SKYBOOK_KIND_EN
 /* Right shifts of negative numbers must be arithmetic, as they are with every compiler we know. */
 typedef char skybook_shifts_are_arithmetic[(-3 >> 1) == -2 ? 1 : -1];
 
-/* Columns of tiles are u16; the strip's bytes hold a segment at least. */
+/* Columns of tiles are u16; the strip's bytes hold a segment at least; a small build has no room for what
+ * refines the basis of many bands, nor for groups of them. */
 typedef char skybook_sizes_fit[SKYBOOK_MAX_WIDTH <= 65536 &&
-                                       SKYBOOK_STRIP_BYTES >= SKYBOOK_PACKET_BYTES
+                                       SKYBOOK_STRIP_BYTES >= SKYBOOK_PACKET_BYTES &&
+                                       (!SKYBOOK_SMALL || (SKYBOOK_MAX_BANDS < 8 && SKYBOOK_CUBE_BANDS == 0))
                                    ? 1
                                    : -1];
+
+/* What a tile needs beside its deviations in a small build: sums of 2 x 2 pixels of all bands, and gaps. */
+typedef char skybook_sums_fit[!SKYBOOK_SMALL || SKYBOOK_KNOWN >= SKYBOOK_SAMPLES + SKYBOOK_SIDE * SKYBOOK_SIDE / 4
+                                  ? 1
+                                  : -1];
 
 /* Number of the highest bit set; 0 of 0. */
 static inline uint32_t skybook_highest_bit(uint32_t value)
@@ -130,12 +137,30 @@ static inline uint32_t skybook_first_pixel(const struct skybook_encoder *encoder
     return column * encoder->form.tile;
 }
 #endif
-static inline const uint16_t *skybook_row_of(const struct skybook_encoder *encoder, uint32_t column,
-                                             uint32_t band, uint32_t row)
+static inline const skybook_held *skybook_row_of(const struct skybook_encoder *encoder, uint32_t column,
+                                                 uint32_t band, uint32_t row)
 {
     const uint32_t own = skybook_group(encoder, column) * encoder->form.bands + band;
-    return &skybook_holder(encoder)->samples[own * encoder->form.tile + row][skybook_first_pixel(encoder, column)];
+    const skybook_held *line = skybook_holder(encoder)->samples[own * encoder->form.tile + row];
+    return &line[SKYBOOK_PLACE(skybook_first_pixel(encoder, column))];
 }
+
+/* lines.c: put the samples of a line, each `pixel` after the one before and more by `lift`, modulo 2^16;
+ * false if there is no room for the bits of one. Samples of a row: where they are packed, in a room that the
+ * caller has for them. */
+typedef uint16_t skybook_room_of_row[SKYBOOK_SIDE];
+bool skybook_put_line(skybook_held *line, const uint16_t *samples, uint32_t count, size_t pixel,
+                      uint32_t lift);
+#if SKYBOOK_SAMPLE_BITS == 12
+const uint16_t *skybook_unpacked(const skybook_held *row, uint32_t count, skybook_room_of_row room);
+#else
+static inline const uint16_t *skybook_unpacked(const skybook_held *row, uint32_t count,
+                                               skybook_room_of_row room)
+{
+    (void)count, (void)room;
+    return row;
+}
+#endif
 
 /* bandtransform.c: the basis, bands by components, that makes a covariance diagonal; two components
  * turned towards each other, to where a form pp cos^2 + 2 pq cos sin + qq sin^2 is greatest; the angles
@@ -188,7 +213,7 @@ void skybook_align(struct skybook_work *work, const struct skybook_tile *tile);
 /* guard.c: what shows that memory is no longer what was put there. */
 uint64_t skybook_words(const void *memory, size_t length);
 uint64_t skybook_words_of_row(const struct skybook_encoder *encoder, uint32_t column,
-                              const uint16_t *samples);
+                              const skybook_held *row);
 bool skybook_tables_are_whole(void);
 bool skybook_bounded_tables_are_whole(void);
 void skybook_seal_scene(struct skybook_encoder *encoder);
@@ -211,9 +236,36 @@ void skybook_ac_context(const struct skybook_form *form, const struct skybook_wo
 void skybook_know_channel(const struct skybook_form *form, struct skybook_work *work,
                           uint32_t channel, bool any);
 
+/* Numbers that a tile needs beside its deviations, while it has no symbols; and bytes, in which it has
+ * nothing yet. */
+static inline int32_t *skybook_beside(struct skybook_work *work)
+{
+#if SKYBOOK_SMALL
+    return work->beside;
+#else
+    return (int32_t *)work->symbols;
+#endif
+}
+
+static inline uint8_t *skybook_bytes_beside(struct skybook_work *work)
+{
+    return SKYBOOK_SMALL ? &work->known[SKYBOOK_SAMPLES / 4 * sizeof(int32_t)] : work->known;
+}
+
+/* A packet being formed, or a lane, where a tile has only symbols. */
+static inline uint8_t *skybook_packet(struct skybook_work *work)
+{
+#if SKYBOOK_SMALL
+    return work->packet;
+#else
+    return work->room.packet;
+#endif
+}
+
 /* latents.c: keep the latents of the tile in work in place of its samples, if they fit; get ready to
  * code a tile whose latents are kept; the latents of a channel, in the order of the form, in 1/64 step,
- * and their sum. */
+ * and their sum. A small build keeps none: there they are put in the order of the scan, and made anew
+ * where symbols took their place. */
 struct skybook_per_step {
     int32_t half, shift;
     int16_t mantissa;
@@ -221,6 +273,16 @@ struct skybook_per_step {
 void skybook_keep(struct skybook_encoder *encoder, uint32_t column);
 void skybook_recall(struct skybook_encoder *encoder, uint32_t column);
 void skybook_fetch(const struct skybook_encoder *encoder, uint32_t column, uint32_t channel);
+#if SKYBOOK_SMALL
+void skybook_put_in_order(const struct skybook_form *form, struct skybook_work *work);
+enum skybook_status skybook_renew(struct skybook_encoder *encoder, uint32_t column);
+#else
+static inline enum skybook_status skybook_renew(struct skybook_encoder *encoder, uint32_t column)
+{
+    (void)encoder, (void)column;
+    return SKYBOOK_OK;
+}
+#endif
 uint32_t skybook_scaled(const struct skybook_encoder *encoder, uint32_t column, uint32_t channel,
                         const struct skybook_per_step *by, int32_t *restrict out);
 
@@ -267,7 +329,8 @@ uint32_t skybook_quality_of_block(const struct skybook_encoder *encoder, uint32_
 enum skybook_status skybook_aim_strip(struct skybook_encoder *encoder);
 static inline bool skybook_has_quality(const struct skybook_options *options)
 {
-    return options->quality > 0 || options->quality_map != NULL;
+    const bool has = options->quality > 0 || options->quality_map != NULL;
+    return SKYBOOK_QUALITY ? has : false;
 }
 static inline bool skybook_is_limited(const struct skybook_options *options)
 {

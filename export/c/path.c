@@ -1,6 +1,8 @@
 /* Quantizer of dependent tiles: the symbols of a layer along a trellis (SPEC.md, sections 10 and 13). */
 #include "scan.h"
 
+#if SKYBOOK_TRELLIS
+
 #define BORDER_WORTH 11 /* sixteenths of what a bit is worth, for each border that a position is next to */
 
 /* Those of a place come together. */
@@ -148,3 +150,22 @@ void skybook_scan_layer(struct skybook_scan *scan, uint32_t first, uint32_t stop
         skybook_know_channel(scan->form, work, channel, work->active[channel]);
     }
 }
+
+#else
+
+void skybook_add_step(struct skybook_scan *scan, uint32_t channel, uint32_t position, uint32_t level,
+                      int32_t away)
+{
+    (void)scan, (void)channel, (void)position, (void)level, (void)away; /* no tile is dependent */
+}
+
+void skybook_take_path(struct skybook_scan *scan, uint32_t places)
+{
+    (void)scan, (void)places;
+}
+
+void skybook_scan_layer(struct skybook_scan *scan, uint32_t first, uint32_t stop)
+{
+    (void)scan, (void)first, (void)stop;
+}
+#endif

@@ -26,6 +26,8 @@ int64_t skybook_squared_error(uint32_t quality)
     return (int64_t)(found >> 4);
 }
 
+#if SKYBOOK_QUALITY
+
 uint32_t skybook_quality_of_block(const struct skybook_encoder *encoder, uint32_t top, uint32_t left)
 {
     const struct skybook_options *options = &encoder->options;
@@ -362,3 +364,18 @@ enum skybook_status skybook_aim_strip(struct skybook_encoder *encoder)
     }
     return status;
 }
+
+#else
+
+uint32_t skybook_quality_of_block(const struct skybook_encoder *encoder, uint32_t top, uint32_t left)
+{
+    (void)encoder, (void)top, (void)left; /* no map, so none is asked */
+    return 0;
+}
+
+enum skybook_status skybook_aim_strip(struct skybook_encoder *encoder)
+{
+    (void)encoder;
+    return SKYBOOK_ERROR_USAGE;
+}
+#endif

@@ -159,26 +159,21 @@ static uint32_t crc_of_options(const struct skybook_encoder *encoder, uint32_t c
     return crc;
 }
 
-/* Go on with a CRC by samples as they came in. */
+/* Go on with a CRC by samples as they came in, a tile's width at most. */
 static uint32_t crc_of_samples(uint32_t crc, const struct skybook_options *options,
                                const uint16_t *samples, uint32_t count)
 {
     const uint32_t lift = skybook_lift(options), size = skybook_sample_bytes(options);
     uint8_t bytes[2 * SKYBOOK_TILE];
-    for (uint32_t first = 0; first < count; first += SKYBOOK_TILE) {
-        const uint32_t left = count - first;
-        const uint32_t some = left < SKYBOOK_TILE ? left : SKYBOOK_TILE;
-        for (uint32_t i = 0; i < some; i++) {
-            const uint32_t sample = (samples[first + i] - lift) & 0xFFFFu;
-            if (size == 1) {
-                bytes[i] = (uint8_t)(sample & 0xFFu);
-            } else {
-                skybook_put16(bytes + (size_t)2 * i, sample);
-            }
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t sample = (samples[i] - lift) & 0xFFFFu;
+        if (size == 1) {
+            bytes[i] = (uint8_t)(sample & 0xFFu);
+        } else {
+            skybook_put16(bytes + (size_t)2 * i, sample);
         }
-        crc = skybook_crc32c_on(crc, bytes, (size_t)size * some);
     }
-    return crc;
+    return skybook_crc32c_on(crc, bytes, (size_t)size * count);
 }
 
 /* A run by the header, the options and the lines that are held. */
@@ -186,11 +181,17 @@ static uint32_t choose_run(struct skybook_encoder *encoder)
 {
     make_head(encoder, 0);
     uint32_t crc = skybook_crc32c(encoder->head, encoder->head_length - SKYBOOK_CRC_BYTES);
+    skybook_room_of_row room;
     crc = crc_of_options(encoder, crc);
     for (uint32_t b = 0; b < encoder->options.bands; b++) {
         for (uint32_t row = 0; row < encoder->held; row++) {
-            const uint16_t *line = encoder->samples[b * encoder->form.tile + row];
-            crc = crc_of_samples(crc, &encoder->options, line, encoder->options.width);
+            const skybook_held *line = encoder->samples[b * encoder->form.tile + row];
+            for (uint32_t first = 0; first < encoder->options.width; first += SKYBOOK_TILE) {
+                const uint32_t left = encoder->options.width - first;
+                const uint32_t count = left < SKYBOOK_TILE ? left : SKYBOOK_TILE;
+                const uint16_t *samples = skybook_unpacked(&line[SKYBOOK_PLACE(first)], count, room);
+                crc = crc_of_samples(crc, &encoder->options, samples, count);
+            }
         }
     }
     const uint32_t run = (crc ^ crc >> 24) & SKYBOOK_MAX_RUN;

@@ -23,7 +23,7 @@ static void scan_each(struct skybook_scan *scan, uint32_t number, int32_t *restr
 
 void skybook_scan_latents(struct skybook_scan *scan, uint32_t channel, int32_t *restrict aways)
 {
-    const uint32_t number = scan->form->order[channel];
+    const uint32_t number = SKYBOOK_SMALL ? channel : scan->form->order[channel];
     uint64_t lost = 0;
     if (channel + 1 < scan->form->channels) {
         skybook_fetch(scan->encoder, scan->column, scan->form->order[channel + 1]);
@@ -150,6 +150,7 @@ static void begin(struct skybook_scan *scan, struct skybook_encoder *encoder, ui
     const struct skybook_form *form = &encoder->form;
     const struct skybook_tile *tile = &encoder->tiles[column];
     memset(scan, 0, sizeof(*scan));
+    scan->renewed = skybook_renew(encoder, column);
     scan->encoder = encoder;
     scan->form = form;
     scan->work = work;
@@ -242,6 +243,13 @@ static bool scan_tile(struct skybook_scan *scan, struct skybook_encoder *encoder
     return scan->far || is_unforeseen(scan);
 }
 
+/* Whether the latents of a scan were those that were put. */
+static enum skybook_status status_of(const struct skybook_scan *scan)
+{
+    const bool same = scan->sum == scan->encoder->tiles[scan->column].latents_sum;
+    return same ? scan->renewed : SKYBOOK_ERROR_MEMORY;
+}
+
 enum skybook_status skybook_measure(struct skybook_encoder *encoder, uint32_t column)
 {
     struct skybook_work *work = &encoder->work;
@@ -256,7 +264,7 @@ enum skybook_status skybook_measure(struct skybook_encoder *encoder, uint32_t co
         memset(work->floors, SKYBOOK_SKIP + 1, sizeof(work->floors));
         scan_tile(&scan, encoder, column, false, true);
     }
-    return scan.sum == encoder->tiles[column].latents_sum ? SKYBOOK_OK : SKYBOOK_ERROR_MEMORY;
+    return status_of(&scan);
 }
 
 enum skybook_status skybook_find_symbols(struct skybook_encoder *encoder, uint32_t column,
@@ -279,5 +287,5 @@ enum skybook_status skybook_find_symbols(struct skybook_encoder *encoder, uint32
     }
     const uint32_t looked_at = (scan.count + STRIDE - 1) / STRIDE;
     skybook_note_error(encoder, column, scan.lost, scan.count, looked_at);
-    return scan.sum == encoder->tiles[column].latents_sum ? SKYBOOK_OK : SKYBOOK_ERROR_MEMORY;
+    return status_of(&scan);
 }

@@ -27,6 +27,7 @@ struct skybook_scan {
     int32_t least_sum;          /* of which a symbol is coded */
     bool far;                   /* whether one was left out that is too far from 0 for that */
     uint32_t escapes;           /* residuals that have no symbol of their own */
+    enum skybook_status renewed; /* whether the latents could be made anew, where they had to be */
     uint32_t sum;               /* of the latents as they are read */
     uint64_t lost;              /* squared error that is expected, of some positions */
 };
@@ -66,12 +67,21 @@ static inline int32_t skybook_nearer(uint32_t thrift, uint32_t turn, int32_t awa
     return away < 0 ? -size : size;
 }
 
-/* The cost of a residual in a row of the tables. */
+/* The cost of a residual in a row of the tables: in a small build by the frequency of its symbol, and raw
+ * bits. */
 static inline uint32_t skybook_cost(uint32_t row, int32_t residual)
 {
-    const int32_t high = residual >> skybook_shifts[row % SKYBOOK_LEVELS];
-    const uint32_t place = (uint32_t)(high + SKYBOOK_LARGEST);
-    return skybook_costs[row][place > 2 * SKYBOOK_LARGEST ? 2 * SKYBOOK_LARGEST + 1 : place];
+    const uint32_t low = skybook_shifts[row % SKYBOOK_LEVELS], escape = 2 * SKYBOOK_LARGEST + 1;
+    const uint32_t place = (uint32_t)((residual >> low) + SKYBOOK_LARGEST);
+    const uint32_t symbol = place > 2 * SKYBOOK_LARGEST ? escape : place;
+#if SKYBOOK_SMALL
+    const uint16_t *starts = skybook_starts[row];
+    const uint32_t own = starts[symbol] == starts[symbol + 1] ? escape : symbol;
+    const uint32_t raw = own == escape ? SKYBOOK_RAW_BITS + low : low;
+    return skybook_bits[starts[own + 1] - starts[own]] + SKYBOOK_BIT * raw;
+#else
+    return skybook_costs[row][symbol];
+#endif
 }
 
 /* Whether a cost is that of an escape; no other symbol takes 16 bits besides low ones. */

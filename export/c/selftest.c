@@ -55,8 +55,9 @@ static bool passes(struct skybook_encoder *encoder, const struct skybook_golden 
 
 uint32_t skybook_selftest(struct skybook_encoder *encoder)
 {
+    const uint32_t count = SKYBOOK_GOLDENS;
     uint32_t passed = 0;
-    for (uint32_t i = 0; i < SKYBOOK_GOLDENS; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         passed += passes(encoder, &skybook_goldens[i]) ? 1u : 0u;
     }
     return passed;

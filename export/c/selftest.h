@@ -19,7 +19,8 @@ struct skybook_golden {
     bool trellis;
 };
 
-extern const struct skybook_golden skybook_goldens[SKYBOOK_GOLDENS];
+/* Those that a build has room for; one that is empty if there are none. */
+extern const struct skybook_golden skybook_goldens[SKYBOOK_MOST(SKYBOOK_GOLDENS, 1)];
 
 /* Encode the golden tiles, and return how many give the bytes that they must. All is well if they
  * are SKYBOOK_GOLDENS. The encoder is begun anew for each. */

@@ -52,14 +52,27 @@ extern "C" {
 #define SKYBOOK_SCENE_BANDS SKYBOOK_MOST(SKYBOOK_MAX_BANDS, SKYBOOK_CUBE_BANDS)
 #define SKYBOOK_GROUPS SKYBOOK_MOST(1, (SKYBOOK_CUBE_BANDS + 15) / 16) /* of bands, at most */
 #define SKYBOOK_LARGEST_TILE (2 * SKYBOOK_TILE)
+#define SKYBOOK_SIDE (SKYBOOK_LARGE_BANDS > 0 ? SKYBOOK_LARGEST_TILE : SKYBOOK_TILE) /* of those there is room for */
 #define SKYBOOK_MAX_COLUMNS ((SKYBOOK_MAX_WIDTH + SKYBOOK_LARGEST_TILE - 1) / SKYBOOK_LARGEST_TILE * 2)
 #define SKYBOOK_MAX_TILES (SKYBOOK_GROUPS * SKYBOOK_MAX_COLUMNS) /* of a row, those of all groups */
 #define SKYBOOK_PITCH (SKYBOOK_MAX_COLUMNS * SKYBOOK_TILE) /* samples of a line, whole tiles */
-#define SKYBOOK_POSITIONS (SKYBOOK_LARGEST_TILE / 8 * (SKYBOOK_LARGEST_TILE / 8))
-#define SKYBOOK_POSITIONS_OF_SEVERAL (SKYBOOK_POSITIONS / 4)
-#define SKYBOOK_STEPS                                                                    \
-    SKYBOOK_MOST(SKYBOOK_WIDEST_LAYER(SKYBOOK_MAX_BANDS) * SKYBOOK_POSITIONS_OF_SEVERAL, \
-                 SKYBOOK_WIDEST_LAYER(SKYBOOK_LARGE_BANDS) * SKYBOOK_POSITIONS) /* symbols of a layer */
+/* Of what a line is made that is held: samples, or bytes, of which three have two samples; where one is. */
+#if SKYBOOK_SAMPLE_BITS == 12
+typedef uint8_t skybook_held;
+#define SKYBOOK_PACKED 1u
+#define SKYBOOK_PLACE(sample) ((sample) / 2 * 3) /* of an even one */
+#else
+typedef uint16_t skybook_held;
+#define SKYBOOK_PACKED 0u
+#define SKYBOOK_PLACE(sample) (sample)
+#endif
+#define SKYBOOK_POSITIONS (SKYBOOK_SIDE / 8 * (SKYBOOK_SIDE / 8))
+#define SKYBOOK_POSITIONS_OF_SEVERAL (SKYBOOK_TILE / 8 * (SKYBOOK_TILE / 8))
+#define SKYBOOK_STEPS                                                                                      \
+    SKYBOOK_MOST(SKYBOOK_WIDEST_LAYER(SKYBOOK_MAX_BANDS) * SKYBOOK_POSITIONS_OF_SEVERAL,                   \
+                 SKYBOOK_LARGE_BANDS > 0 ? SKYBOOK_WIDEST_LAYER(SKYBOOK_LARGE_BANDS) * SKYBOOK_POSITIONS   \
+                                         : SKYBOOK_BOUNDED * 2048) /* symbols of a layer */
+#define SKYBOOK_PATH (SKYBOOK_TRELLIS ? SKYBOOK_STEPS : 1)
 #define SKYBOOK_CHANNELS (64 * SKYBOOK_MAX_BANDS)
 /* Usual tiles of a band that a tile of all bands is as large as, at most. */
 #define SKYBOOK_USUAL_TILES SKYBOOK_MOST(SKYBOOK_MAX_BANDS, 4 * SKYBOOK_LARGE_BANDS)
@@ -69,29 +82,32 @@ extern "C" {
 #define SKYBOOK_ANGLES (SKYBOOK_MAX_BANDS * (SKYBOOK_MAX_BANDS - 1) / 2 + 1)
 #define SKYBOOK_PLANES (2 * SKYBOOK_CHANNELS + 2 * SKYBOOK_MAX_BANDS)
 #define SKYBOOK_MODEL_PLANES (2 * 64 * SKYBOOK_CLASSES + 2 * SKYBOOK_CLASSES)
+#define SKYBOOK_MARKED (64 * SKYBOOK_MOST_STRETCHES) /* samples that may be marked */
 #define SKYBOOK_KNOWN                                        \
     SKYBOOK_MOST(SKYBOOK_PLANES *SKYBOOK_POSITIONS_OF_SEVERAL, \
-                 130 * SKYBOOK_LARGE_BANDS * SKYBOOK_POSITIONS)
+                 SKYBOOK_MOST(130 * SKYBOOK_LARGE_BANDS * SKYBOOK_POSITIONS, SKYBOOK_BOUNDED * SKYBOOK_MARKED))
 #define SKYBOOK_LARGE_LAYERS (1 + (SKYBOOK_LARGE_BANDS > 1 ? SKYBOOK_AC_LAYERS : SKYBOOK_AC_LAYERS_OF_ONE))
 #define SKYBOOK_UNITS                                                    \
     SKYBOOK_MOST((1 + SKYBOOK_AC_LAYERS) * SKYBOOK_POSITIONS_OF_SEVERAL, \
                  SKYBOOK_LARGE_LAYERS * SKYBOOK_POSITIONS)
-#define SKYBOOK_MOST_BLOCKS (SKYBOOK_LARGEST_TILE / 16 * (SKYBOOK_LARGEST_TILE / 16))
+#define SKYBOOK_MOST_BLOCKS (SKYBOOK_SIDE / 16 * (SKYBOOK_SIDE / 16))
 #define SKYBOOK_FIELD_BYTES 96 /* of the field of a tile, at most */
 #define SKYBOOK_PADDED(tile) (((tile) + 3) * ((tile) + 8)) /* values of a band and around it */
 #define SKYBOOK_BOUNDED_VALUES \
     (SKYBOOK_MOST(3 * SKYBOOK_PADDED(SKYBOOK_TILE),                                            \
-                  (SKYBOOK_LARGE_BANDS > 1 ? 3 : 1) * SKYBOOK_PADDED(SKYBOOK_LARGEST_TILE)) +  \
+                  (SKYBOOK_LARGE_BANDS > 1 ? 3 : 1) * SKYBOOK_PADDED(SKYBOOK_SIDE)) +  \
      16)
 #define SKYBOOK_ENERGY_ROWS                   \
     SKYBOOK_MOST(10 * (SKYBOOK_TILE + 24),    \
-                 (SKYBOOK_LARGE_BANDS > 1 ? 10 : 4) * (SKYBOOK_LARGEST_TILE + 24))
+                 (SKYBOOK_LARGE_BANDS > 1 ? 10 : 4) * (SKYBOOK_SIDE + 24))
 #define SKYBOOK_MOST_STRETCHES 330 /* of 64 samples, with which a scale is worth its bits */
 #define SKYBOOK_FITTED 128         /* pixels that are fitted to at once */
 /* Planes of upper bits of latents that a tile may have, for each of its bands. */
 #define SKYBOOK_UPPER_PLANES 4
 #define SKYBOOK_UPPER_BYTES (SKYBOOK_UPPER_PLANES * SKYBOOK_USUAL_TILES * SKYBOOK_POSITIONS_OF_SEVERAL)
+#ifndef SKYBOOK_PACKET_BYTES
 #define SKYBOOK_PACKET_BYTES 65551 /* the longest segment or packet */
+#endif
 #define SKYBOOK_HEAD_BYTES 64      /* the longest scene header, as a segment */
 
 /* What a call returns. The numbers are those of the error classes of the Python package; a command
@@ -224,15 +240,15 @@ struct skybook_piece {
 /* The symbols of a layer of a dependent tile that are coded, position by position. */
 struct skybook_path {
     uint32_t count;
-    int32_t away[SKYBOOK_STEPS];       /* from what is predicted, in 1/64 step; then the index */
-    uint16_t rows[SKYBOOK_STEPS];      /* tables of even states */
-    uint16_t worths[SKYBOOK_STEPS];    /* of a bit */
-    uint16_t channels[SKYBOOK_STEPS];
-    uint16_t positions[SKYBOOK_STEPS];
-    uint32_t odd[SKYBOOK_STEPS];       /* a bit for each state after: after an odd index */
-    uint8_t states[SKYBOOK_STEPS];     /* before; at first with the parity of the index above */
-    uint8_t zeros[SKYBOOK_STEPS];      /* a bit for each set: whether its best even index is 0 */
-    skybook_sum sums[SKYBOOK_STEPS]; /* of all, coded or not, channel by channel */
+    int32_t away[SKYBOOK_PATH];       /* from what is predicted, in 1/64 step; then the index */
+    uint16_t rows[SKYBOOK_PATH];      /* tables of even states */
+    uint16_t worths[SKYBOOK_PATH];    /* of a bit */
+    uint16_t channels[SKYBOOK_PATH];
+    uint16_t positions[SKYBOOK_PATH];
+    uint32_t odd[SKYBOOK_PATH];       /* a bit for each state after: after an odd index */
+    uint8_t states[SKYBOOK_PATH];     /* before; at first with the parity of the index above */
+    uint8_t zeros[SKYBOOK_PATH];      /* a bit for each set: whether its best even index is 0 */
+    skybook_sum sums[SKYBOOK_PATH]; /* of all, coded or not, channel by channel */
 };
 
 /* Values that stand for the samples of a band of a bounded tile. */
@@ -298,12 +314,26 @@ struct skybook_losses {
 
 /* Room to work on one tile. Positions are row-major, of the blocks that touch valid pixels. */
 struct skybook_work {
+#if SKYBOOK_SMALL
+    __extension__ union {
+        union {
+            int32_t latents[SKYBOOK_SAMPLES]; /* first deviations, then components; in the order of the scan */
+        } room;
+        uint32_t symbols[SKYBOOK_SAMPLES]; /* of the tile, in reading order: no more than latents before */
+    };
+    __extension__ union {
+        uint8_t known[SKYBOOK_KNOWN]; /* sizes, sums of neighbours, DC slopes; which samples occur */
+        int32_t beside[SKYBOOK_KNOWN / 4];    /* numbers that a tile needs beside its deviations */
+        uint8_t packet[SKYBOOK_PACKET_BYTES]; /* being formed, or a lane */
+    };
+#else
     union {
         int32_t latents[SKYBOOK_SAMPLES]; /* first deviations, then components */
         uint8_t packet[SKYBOOK_PACKET_BYTES]; /* being formed, or a lane */
     } room;
-    int32_t dc[SKYBOOK_SAMPLES / 64];
     uint8_t known[SKYBOOK_KNOWN]; /* sizes, sums of neighbours, DC slopes; which samples occur */
+#endif
+    int32_t dc[SKYBOOK_SAMPLES / 64];
     uint8_t wide[SKYBOOK_CHANNELS]; /* number from 1 of a channel that has upper bits, else 0 */
     bool active[SKYBOOK_PLANES + 1]; /* whether any of a plane is not 0; the last never is */
     union {
@@ -312,14 +342,29 @@ struct skybook_work {
     } layer;
     uint16_t owners[SKYBOOK_STEPS]; /* their positions */
     union {
-        int16_t plane[(SKYBOOK_LARGEST_TILE + 8) * (SKYBOOK_LARGEST_TILE + 8)]; /* then: */
+        int16_t plane[(SKYBOOK_SIDE + 8) * (SKYBOOK_SIDE + 8)]; /* then: */
         struct skybook_path path;
+#if SKYBOOK_BOUNDED
         struct skybook_bounded bounded;
+#endif
     } scratch;
-    uint32_t symbols[SKYBOOK_SAMPLES]; /* of the tile, in reading order */
+#if SKYBOOK_SMALL
+    bool spent; /* whether symbols stand where latents were */
+    __extension__ union {
+        __extension__ struct {
+            uint32_t costs[SKYBOOK_UNITS];      /* of a position of a layer, in 1/256 bit */
+            uint32_t before[SKYBOOK_UNITS + 1]; /* symbols before it */
+            uint8_t states[SKYBOOK_UNITS]; /* of the trellis before the next symbol of the layer */
+        };
+        uint8_t nodata[SKYBOOK_SIDE * SKYBOOK_SIDE]; /* until the tile is scanned */
+    };
+#else
+    uint32_t symbols[SKYBOOK_SAMPLES];  /* of the tile, in reading order */
     uint32_t costs[SKYBOOK_UNITS];      /* of a position of a layer, in 1/256 bit */
     uint32_t before[SKYBOOK_UNITS + 1]; /* symbols before it */
-    uint8_t nodata[SKYBOOK_LARGEST_TILE * SKYBOOK_LARGEST_TILE];
+    uint8_t states[SKYBOOK_UNITS]; /* of the trellis before the next symbol of the layer */
+    uint8_t nodata[SKYBOOK_SIDE * SKYBOOK_SIDE];
+#endif
     uint8_t sides[2];     /* rows and columns of the deviations, or components, of a plane */
     uint8_t positions[2]; /* rows and columns of positions */
     uint8_t borders[SKYBOOK_POSITIONS]; /* of the tile, that a position is next to: 0, 1 or 2 */
@@ -330,7 +375,6 @@ struct skybook_work {
     uint8_t wanted_floors[SKYBOOK_CHANNELS]; /* of AC, where they pay; with bits saved, in 1/256 */
     int32_t saved[SKYBOOK_CHANNELS];
     uint32_t sums[SKYBOOK_MAX_BANDS]; /* of the components, as they were put */
-    uint8_t states[SKYBOOK_UNITS]; /* of the trellis before the next symbol of the layer */
     struct skybook_field field;
     struct skybook_losses losses; /* where they are measured */
 };
@@ -423,8 +467,10 @@ struct skybook_encoder {
     uint64_t gaps_sum;                                                  /* of their words */
 #endif
     struct skybook_tile tiles[SKYBOOK_MAX_TILES];
-    uint16_t samples[SKYBOOK_LINES][SKYBOOK_PITCH]; /* band by band; then latents of tiles */
+    skybook_held samples[SKYBOOK_LINES][SKYBOOK_PLACE(SKYBOOK_PITCH)]; /* band by band; then latents of tiles */
+#if !SKYBOOK_SMALL
     uint8_t upper[SKYBOOK_MAX_TILES * SKYBOOK_UPPER_BYTES]; /* bits of latents beyond 16 */
+#endif
     struct skybook_work work;
     struct skybook_search search;
     uint32_t pieces_used;

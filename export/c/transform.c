@@ -6,7 +6,7 @@
 
 #include "vectors.h"
 
-#define WIDE (SKYBOOK_LARGEST_TILE + 8) /* a row of a plane; those in use may be shorter */
+#define WIDE (SKYBOOK_SIDE + 8) /* a row of a plane; those in use may be shorter */
 #define SYMBOL_LIMIT (16382 * 64) /* so that a residual of two symbols is within 16 bits */
 
 /* Where the place `index` - 4 of a side filled up to `whole` and continued by 4 comes from. */
@@ -130,7 +130,7 @@ static bool find_finest(const struct skybook_form *form, const struct skybook_wo
     while (largest * SKYBOOK_LARGEST_MANTISSA >> (8u + octaves - tile->shift) >= SYMBOL_LIMIT) {
         octaves++;
     }
-    tile->finest = tile->aimed = (uint8_t)(16 * octaves);
+    tile->finest = (uint8_t)(16 * octaves);
     return true;
 }
 

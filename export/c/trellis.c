@@ -9,7 +9,10 @@
  * follow even ones, the others odd ones. */
 #include <string.h>
 
+#include "scan.h"
 #include "vectors.h"
+
+#if SKYBOOK_TRELLIS
 
 #define STATES SKYBOOK_STATES
 #define HALF (STATES / 2)
@@ -37,6 +40,17 @@ static int32_t nearest(int32_t size, int32_t odd, int32_t parity)
     return ((size + 32 * odd - 64 * parity + 64) >> 7) * 2 + parity;
 }
 
+/* The entry of the costs of a magnitude, LARGEST or less, of a row of even or odd states. */
+static inline int32_t entry_of(int32_t place)
+{
+#if SKYBOOK_SMALL
+    const int32_t row = SKYBOOK_PLAIN_ROWS + place / (LARGEST + 1), index = place % (LARGEST + 1);
+    return (int32_t)skybook_cost((uint32_t)row, index) + skybook_short[row][index < 4 ? index : 4] * 65536;
+#else
+    return skybook_index_costs[place];
+#endif
+}
+
 /* Look up the nearest indices of a parity; what is left of a step is below 256. */
 static void look_up(const int32_t *restrict aways, const uint16_t *restrict rows, uint32_t count,
                     int32_t odd, int32_t parity, struct choices *restrict choices)
@@ -49,7 +63,7 @@ static void look_up(const int32_t *restrict aways, const uint16_t *restrict rows
                     (index < LARGEST ? index : LARGEST);
     }
     for (uint32_t i = 0; i < count; i++) {
-        choices->entries[i] = skybook_index_costs[places[i]];
+        choices->entries[i] = entry_of(places[i]);
     }
 }
 
@@ -78,8 +92,7 @@ static void price_steps(struct skybook_path *path, uint32_t first, uint32_t coun
     price(&choices, worths, count, odd_costs);
     for (uint32_t i = 0; i < count; i++) {
         choices.left[i] = (int16_t)(magnitude(aways[i]) & 255);
-        choices.entries[i] = skybook_index_costs[(rows[i] - SKYBOOK_PLAIN_ROWS + SKYBOOK_LEVELS * odd) *
-                                                 (LARGEST + 1)];
+        choices.entries[i] = entry_of((rows[i] - SKYBOOK_PLAIN_ROWS + SKYBOOK_LEVELS * odd) * (LARGEST + 1));
     }
     price(&choices, worths, count, none);
     look_up(aways, rows, count, odd, 0, &choices);
@@ -150,3 +163,5 @@ void skybook_choose_path(struct skybook_path *path)
     go_back(path, last);
     put_indices(path);
 }
+
+#endif

@@ -10,6 +10,9 @@
 #if !defined(SKYBOOK_PLAIN_C) && defined(__AVX2__)
 #include <immintrin.h>
 #define SKYBOOK_X86 1
+#elif !defined(SKYBOOK_PLAIN_C) && defined(__ARM_FEATURE_SIMD32) && !defined(__ARM_NEON)
+#include <arm_acle.h>
+#define SKYBOOK_ARM_PAIRS 1 /* two products of 16 bits in a register, as a Cortex-M has them */
 #endif
 
 /* The sums of the 16 filters of a parity over 64 folded pixels. With x86 each step takes two pixels
@@ -52,6 +55,21 @@ static inline void skybook_filter(const int16_t pixels[64], uint32_t parity, int
     }
     _mm256_storeu_si256((__m256i *)(void *)sums, low);
     _mm256_storeu_si256((__m256i *)(void *)(sums + 8), high);
+}
+#elif defined(SKYBOOK_ARM_PAIRS)
+static inline void skybook_filter(const int16_t pixels[64], uint32_t parity, int32_t sums[16])
+{
+    for (uint32_t filter = 0; filter < 16; filter++) {
+        const int16_t *weights = skybook_filters[parity][filter];
+        int32_t sum = 0;
+        for (uint32_t i = 0; i < 64; i += 2) {
+            int16x2_t pair, own;
+            memcpy(&pair, &pixels[i], sizeof(pair));
+            memcpy(&own, &weights[i], sizeof(own));
+            sum = __smlad(pair, own, sum);
+        }
+        sums[filter] = sum;
+    }
 }
 #else
 static inline void skybook_filter(const int16_t pixels[64], uint32_t parity, int32_t sums[16])

@@ -16,6 +16,9 @@ from onboard.codec.tile import DEPENDENT
 from onboard.errors import BundleError
 from onboard.link.crc import crc32c
 
+_AROUND = 32
+"""Bytes of a segment around a body, at most."""
+
 
 @dataclass(frozen=True)
 class Golden:
@@ -40,8 +43,15 @@ class Golden:
     @property
     def needs(self) -> str:
         """1 where a build takes it, as a C expression without a decision, which none could test."""
-        own = f"(SKYBOOK_MAX_BANDS >= {len(self.samples)})"
-        return own if self.bound < 0 else f"SKYBOOK_BOUNDED * {own}"
+        fits = {
+            "MAX_BANDS": len(self.samples),
+            "SAMPLE_BITS": self.significant_bits,
+            "PACKET_BYTES": len(self.body) + _AROUND,
+            "LARGE_BANDS": int(len(self.samples) == 1),
+            "TRELLIS": int(self.trellis),
+            "BOUNDED": int(self.bound >= 0),
+        }
+        return " * ".join(f"(SKYBOOK_{name} >= {least})" for name, least in fits.items() if least)
 
 
 def goldens(bundle: Bundle) -> list[Golden]:
@@ -90,8 +100,7 @@ def golden_source(tiles: Sequence[Golden]) -> str:
         told = f"samples_{number}, body_{number}, {len(body)}, {rows}, {cols}, {bands}"
         told += f", {tile.significant_bits}, {tile.step}, {tile.bound}, {along}"
         entries.append(f"#if {tile.needs}\n    {{{told}}},\n#endif")
-    listed = "\n".join(entries)
-    parts.append(
-        f"const struct skybook_golden skybook_goldens[SKYBOOK_GOLDENS] = {{\n{listed}\n}};\n"
-    )
+    listed = "\n".join([*entries, "#if !(SKYBOOK_GOLDENS)\n    {0},\n#endif"])
+    room = "SKYBOOK_MOST(SKYBOOK_GOLDENS, 1)"
+    parts.append(f"const struct skybook_golden skybook_goldens[{room}] = {{\n{listed}\n}};\n")
     return "\n".join(parts)

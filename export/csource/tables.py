@@ -37,6 +37,8 @@ from onboard.errors import BundleError
 _HALF_AT_MOST = 1 << 22
 """Half of the largest divisor by which latents are scaled (SPEC.md, section 9)."""
 Order = Literal["<", ">"]
+SMALL_BUILD, USUAL_BUILD = "SKYBOOK_SMALL", "!SKYBOOK_SMALL"
+"""Where a build for microcontrollers makes do with less (small.h)."""
 _PER_LINE = 96
 _GUESS_BINS = 96
 """Quarter octaves of a latent, from 1 to below 2^24."""
@@ -53,11 +55,13 @@ class Table:
         name: without prefix.
         kind: C type of its elements.
         values: integers, of any shape.
+        where: builds that have it, as a condition in C; empty: all.
     """
 
     name: str
     kind: str
     values: NDArray[Any]
+    where: str = ""
 
     @property
     def declaration(self) -> str:
@@ -72,8 +76,16 @@ class Table:
 
     @property
     def definition(self) -> str:
-        """The C definition."""
-        return f"{self.declaration} = {braces(self.values)};\n"
+        """The C definition, where it is."""
+        return self._guarded(f"{self.declaration} = {braces(self.values)};\n")
+
+    @property
+    def external(self) -> str:
+        """The C declaration, where it is."""
+        return self._guarded(f"extern {self.declaration};")
+
+    def _guarded(self, text: str) -> str:
+        return f"#if {self.where}\n{text}\n#endif" if self.where else text
 
 
 def check(tables: list[Table], order: Order) -> tuple[int, int]:
@@ -132,7 +144,7 @@ def constants(bundle: Bundle) -> list[Table]:
         Table("sines", "int16_t", circle[:, 0, 1]),
         Table("alignment", "int16_t", alignment.MATRICES),
         Table("filters", "int16_t", filters),
-        Table("pairs", "int16_t", filters.reshape(4, 16, 32, 2).swapaxes(1, 2)),
+        Table("pairs", "int16_t", filters.reshape(4, 16, 32, 2).swapaxes(1, 2), USUAL_BUILD),
         Table("bounds", "int32_t", _bounds(lapped.transform)),
         Table("mantissas", "uint16_t", lapped.transform.mantissas),
         Table("order", "uint16_t", weights.order),
@@ -149,8 +161,9 @@ def constants(bundle: Bundle) -> list[Table]:
         Table("shifts", "uint8_t", tables.shifts),
         Table("first_rows", "uint16_t", _first_rows(lapped)),
         Table("starts", "uint16_t", _starts(tables)),
-        Table("inverses", "uint64_t", -(-(1 << 44) // np.maximum(np.arange(rans.TOTAL + 1), 1))),
-        Table("costs", "uint16_t", _costs(tables)),
+        Table("inverses", "uint64_t", _inverses(), USUAL_BUILD),
+        Table("costs", "uint16_t", _costs(tables), USUAL_BUILD),
+        Table("bits", "uint16_t", _bits(tables), SMALL_BUILD),
         Table("power", "uint16_t", lapped.border_power[:, places]),
         *_choosing(bundle),
         Table("guess", "uint32_t", _guess(lapped)),
@@ -231,6 +244,24 @@ def _costs(tables: Tables) -> NDArray[np.int64]:
     return tables.cost(row, np.asarray(residual, np.int32)).astype(np.int64)
 
 
+def _inverses() -> NDArray[np.int64]:
+    """Return 2^44 by each frequency, rounded up."""
+    return np.asarray(-(-(1 << 44) // np.maximum(np.arange(rans.TOTAL + 1), 1)), np.int64)
+
+
+def _bits(tables: Tables) -> NDArray[np.int64]:
+    """Return the bits of a symbol by its frequency, in 1/256, 0 of 0.
+
+    Raises:
+        BundleError: symbols of a frequency take different bits.
+    """
+    bits = np.zeros(rans.TOTAL + 1, np.int64)
+    bits[tables.frequencies] = tables.costs
+    if (bits[tables.frequencies] != tables.costs).any():
+        raise BundleError("tables: symbols of the same frequency take different bits")
+    return bits
+
+
 def _first_rows(lapped: LappedModel) -> NDArray[np.int64]:
     """Return the first row of each layer, (2, layers): of plain and of dependent tiles."""
     layers = range(1, lapped.contexts.layers + 1)
@@ -260,7 +291,7 @@ def _choosing(bundle: Bundle) -> list[Table]:
     return [
         Table("short", "int16_t", trellis.chooser.short.reshape(-1, 1 + LARGEST_WORD)),
         Table("worth", "uint16_t", trellis.bit_worth),
-        Table("index_costs", "int32_t", entries.reshape(-1)),
+        Table("index_costs", "int32_t", entries.reshape(-1), USUAL_BUILD),
     ]
 
 

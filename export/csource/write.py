@@ -11,6 +11,8 @@ from export.csource.boundedtables import SMALL, bounded_constants
 from export.csource.bounds import check_bounds
 from export.csource.golden import Golden, golden_source, goldens
 from export.csource.tables import (
+    SMALL_BUILD,
+    USUAL_BUILD,
     Order,
     Table,
     check,
@@ -54,7 +56,7 @@ def write(bundle: Bundle, folder: Path) -> list[Path]:
         "golden.c": golden_source(golden),
     }
     for source in files("export").joinpath("c").iterdir():
-        if source.name == "Makefile" or source.name.endswith((".c", ".h")):
+        if source.name == "Makefile" or source.name.endswith((".c", ".h", ".ld")):
             contents[source.name] = source.read_text()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -83,6 +85,8 @@ def _header(bundle: Bundle, tables: list[Table], bounded: list[Table], golden: l
         "",
         "#include <stdint.h>",
         "",
+        '#include "small.h"',
+        "",
         *(f"#define SKYBOOK_{name} {value}" for name, value in numbers(bundle).items()),
         "",
         "/* Channels of the widest layer of scenes of up to so many bands, or of one. */",
@@ -91,10 +95,14 @@ def _header(bundle: Bundle, tables: list[Table], bounded: list[Table], golden: l
         "/* Holds every sum of the context model. */",
         f"typedef {sum_type(LappedCodec.of(bundle.codec).model.weights)} skybook_sum;",
         "",
-        *(f"extern {table.declaration};" for table in tables),
+        *(table.external for table in tables),
         "",
         "/* All of them, and what they come to in memory of either order of bytes: see guard.c. */",
-        *_guard("", tables),
+        f"#if {SMALL_BUILD}",
+        *_guard("", [table for table in tables if table.where != USUAL_BUILD]),
+        "#else",
+        *_guard("", [table for table in tables if table.where != SMALL_BUILD]),
+        "#endif",
         "",
         *_bounded(bounded),
         "/* The bundle's name, and its golden tiles: see selftest.h. */",
@@ -126,7 +134,7 @@ def _bounded(tables: list[Table]) -> list[str]:
     return [
         "/* Tiles within a bound on their error: 0 leaves them out. */",
         *("#ifndef SKYBOOK_BOUNDED", "#define SKYBOOK_BOUNDED 1", "#endif"),
-        *(f"extern {table.declaration};" for table in tables),
+        *(table.external for table in tables),
         *_guard("BOUNDED_", tables),
         "/* Residuals from minus this to below it have their symbols in a table. */",
         f"#define SKYBOOK_BOUNDED_SMALL {SMALL}",
