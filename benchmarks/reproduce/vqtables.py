@@ -105,7 +105,8 @@ DISCRIMINATOR = Table(
     _discriminator,
     (
         *_DIFFERS,
-        "before: the network that all others go on from; without: as many steps more",
+        "before: the network that all others go on from; without: as many steps more (400 with "
+        "--quick, else 1,000)",
         "the perceptual loss of VQ-GAN is left out: it needs a network trained on ImageNet, which "
         "has three bands of 8 bits",
     ),

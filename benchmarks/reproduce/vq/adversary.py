@@ -88,6 +88,8 @@ def went_on(
     last = model.decoder.up.weight
     for step in range(steps):
         report(step)
+        for group in learner.param_groups:
+            group["lr"] = _RATE * min(1, 2 - 2 * step / steps)  # down to 0 in the second half
         samples, targets, scales = tiles.batch(rng.integers(len(tiles.steps), size=recipe.batch))
         decoded, made = model(samples)
         loss = log_mse(decoded, targets, scales)
