@@ -12,6 +12,7 @@ those before or behind. None counts as received.
 """
 
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
@@ -221,7 +222,8 @@ class _Search:
     def _stops(self, start: int, marks: list[int]) -> list[int]:
         """Return where a segment may end by what comes next."""
         first = start + LEAST_OVERHEAD
-        following = [mark for mark in marks if mark >= first][:_MARKS]
+        here = bisect_left(marks, first)
+        following = marks[here : here + _MARKS]
         ends = [len(self._raw), len(self._raw) - _CONTROL_BYTES]
         ends += [mark - between for mark in following for between in _BETWEEN]
         return [end for end in ends if first <= end <= start + self._longest]

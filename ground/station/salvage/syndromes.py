@@ -30,12 +30,14 @@ class Syndromes:
 
     Attributes:
         size: bytes of the segments, CRC included.
-        of_bits: u32 (8 * size,), for each bit in the order of sending.
-        order: the numbers of the bits in the order of their syndromes.
+        of_bits: u32 (bits,), for each bit in the order of sending; of longer ones, too, first.
+        ranked: the same, rising.
+        order: the numbers of the bits in the order of `ranked`.
     """
 
     size: int
     of_bits: NDArray[np.uint32]
+    ranked: NDArray[np.uint32]
     order: NDArray[np.intp]
 
     def single(self, told: int) -> int | None:
@@ -45,7 +47,8 @@ class Syndromes:
 
     def pairs(self, told: int) -> Iterator[tuple[int, int]]:
         """Yield each two wrong bits that together tell this."""
-        other = self._bits_of(self.of_bits ^ np.uint32(told))
+        own = self.of_bits[-_BITS * self.size :]
+        other = self._bits_of(own ^ np.uint32(told))
         for first in np.flatnonzero(other > np.arange(len(other))).tolist():
             yield first, int(other[first])
 
@@ -64,34 +67,29 @@ class Syndromes:
             told = (told ^ table[number]) << 8 & 0xFFFF_FFFF | number
 
     def _bits_of(self, told: NDArray[np.uint32]) -> NDArray[np.intp]:
-        """Return the bit that tells each number, -1 where none does."""
-        ranked = self.of_bits[self.order]
-        place = np.minimum(np.searchsorted(ranked, told), len(ranked) - 1)
-        return np.where(ranked[place] == told, self.order[place], -1)
+        """Return the bit that tells each number, below 0 where none does."""
+        place = np.minimum(np.searchsorted(self.ranked, told), len(self.ranked) - 1)
+        beyond = len(self.of_bits) - _BITS * self.size
+        return np.where(self.ranked[place] == told, self.order[place] - beyond, -1)
 
 
-@lru_cache(maxsize=8)
-def _of_last_bytes(count: int) -> NDArray[np.uint32]:
-    """Return what each bit of the last bytes before the CRC does, (count, 8), the last byte first.
-
-    Bits from the most significant on.
-    """
-    table = np.array(_tables()[0], np.uint32)
-    found = np.empty((count, _BITS), np.uint32)
-    found[0] = table[1 << np.arange(_BITS - 1, -1, -1)]
-    for byte in range(1, count):
-        found[byte] = (found[byte - 1] >> np.uint32(8)) ^ table[found[byte - 1] & 0xFF]
-    return found
-
-
-@lru_cache(maxsize=64)
 def syndromes_of(size: int) -> Syndromes:
     """Return the syndromes of segments of so many bytes."""
-    before = size - CRC_BYTES
-    of_bytes = _of_last_bytes(-(-before // _STEP) * _STEP)[before - 1 :: -1]
-    of_crc = np.uint32(1) << np.arange(8 * CRC_BYTES - 1, -1, -1, dtype=np.uint32)
+    return Syndromes(size, *_of_longer(-(-size // _STEP) * _STEP))
+
+
+@lru_cache(maxsize=16)
+def _of_longer(size: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.intp]]:
+    """Return the syndromes of all bits of so many bytes, the same rising, and their order."""
+    table = np.array(_tables()[0], np.uint32)
+    of_bytes = np.empty((size - CRC_BYTES, _BITS), np.uint32)
+    of_bytes[-1] = table[1 << np.arange(_BITS - 1, -1, -1)]
+    for byte in range(len(of_bytes) - 2, -1, -1):
+        of_bytes[byte] = (of_bytes[byte + 1] >> np.uint32(8)) ^ table[of_bytes[byte + 1] & 0xFF]
+    of_crc = np.uint32(1) << np.arange(_BITS * CRC_BYTES - 1, -1, -1, dtype=np.uint32)
     of_bits = np.concatenate([of_bytes.reshape(-1), of_crc])
-    return Syndromes(size, of_bits, np.argsort(of_bits))
+    order = np.argsort(of_bits)
+    return of_bits, of_bits[order], order
 
 
 @lru_cache(maxsize=1)
