@@ -50,9 +50,9 @@ class Symbols:
         first, _ = read.points.begin(lane.first)
         for number in range(lane.layer, len(read.layers) + 1):
             layer, arrival = read.layers[number - 1], read.arrivals[number - 1]
-            if not arrival.alive[lane.tile]:
-                break
-            channels = layer.residual.shape[2]
+            _, positions, channels = layer.residual.shape
+            if not arrival.alive[lane.tile] or first >= max(positions, 1):
+                break  # nothing of it is read
             is_read = arrival.coded[lane.tile] & arrival.known[lane.tile]
             is_read[: first * channels] = False
             residuals.append(layer.residual[lane.tile].reshape(-1)[is_read])

@@ -114,7 +114,9 @@ class LaneSalvage:
             read = read_lanes(self.reader, [readable[number] for number in members])
             for place, number in enumerate(members):
                 one = tries[number]
-                lane = Lane(place, *one.start, one.tile.lanes[one.start])
+                *earlier, lane = _lanes(readable[number], place)
+                if not all(known in read.ended for known in earlier):
+                    continue  # it would begin within another
                 symbols = Symbols.of(read, lane)
                 before = one.salvage.length - len(lane.body)
                 most = believed(self.reader.model, symbols, len(lane.body), before)
@@ -122,6 +124,14 @@ class LaneSalvage:
                 if most > symbols.of_dc:
                     found.setdefault(one.number, one)
         return list(found.values())
+
+
+def _lanes(tile: LaneTile, number: int) -> list[Lane]:
+    """Return the lanes of a tile, which has this number in a batch, in their order."""
+    return [
+        Lane(number, *start, body, tile.most.get(start))
+        for start, body in sorted(tile.lanes.items())
+    ]
 
 
 def refused(

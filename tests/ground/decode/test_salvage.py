@@ -1,6 +1,7 @@
 """Salvage: what damaged segments still show, that it is never called complete, and asked again."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ground.decode.mask import Mask, conceal_untold, with_halo, worse
 from ground.scene import Scene
 from ground.scenes.procedural import procedural
 from ground.station.recording import read_pass
+from ground.station.salvage.madeout import AS_IT_CAME
 from onboard import bundle as bundles
 from onboard.codec.bound import Bound
 from onboard.encoder import Encoder, Options
@@ -176,6 +178,21 @@ def test_what_arrives_later_takes_the_place_of_what_was_salvaged(
     received = read_pass([damaged, parts[number]])
     encoding = Encoding.of(Segment.unpack(parts[number])[0])
     assert decoder.decode_segments(received.of(encoding)).complete
+
+
+def test_nothing_is_put_where_an_intact_segment_is(
+    decoder: Decoder, parts: list[bytes], whole: Decoded
+) -> None:
+    """What came has a wrong place in its head, within what another segment of the tile holds."""
+    number = places(parts, 4)[1]
+    second = Segment.unpack(parts[number])[0]
+    for layer, first in ((second.layer, second.first + 3), (second.layer + 1, 5), (1, 10), (1, 20)):
+        damaged = spoil(0.7, 0.9)(replace(second, layer=layer, first=first).pack())
+        stream = b"".join([*parts[:number], damaged, *parts[number:]])
+        found = decoder.decode(stream)
+        assert any(one.wrong == AS_IT_CAME for one in found.reception.salvage.made_out[4])
+        assert not found.mask.any()
+        np.testing.assert_array_equal(found.scene.image, whole.scene.image)
 
 
 def test_what_was_salvaged_is_asked_for_again(parts: list[bytes]) -> None:
