@@ -247,7 +247,7 @@ class Windows:
             masks.append(mask)
         return Overviewed(np.concatenate(images, axis=1), np.concatenate(masks), None)
 
-    def part(self, down: range, across: range) -> list[Segment]:
+    def part(self, down: range, across: range) -> list[Segment | Damage]:
         """Return what arrived of some rows and columns of tiles, as a scene of its own."""
         grid, tile = self.grid, self.grid.tile
         header = replace(
