@@ -19,8 +19,8 @@ from onboard.link.segment import is_wide
 
 _TILES_AT_ONCE = 32
 _NONE = np.zeros(0, np.int64)
-_LOOKED_AT = 64
-"""Parts of so many tiles, after which a mapped file is not held in memory any more."""
+_ROWS_HELD = 16
+"""Rows of tiles, after which a mapped file is not held in memory any more."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,7 @@ class Batches:
                     members.append((number, index))
         for (shape, *wide), members in shapes.items():
             together = max(_TILES_AT_ONCE // at_once, 1) if wide[0] == wide[1] else 1
+            held = first_row
             for first in range(0, len(members), together):
                 part = members[first : first + together]
                 indices = np.array([firsts[n] + index for n, index in part])
@@ -131,8 +132,9 @@ class Batches:
                     pairs = zip(tiles, own, strict=True)
                     tiles = np.concatenate([_group(t[None], g, groups) for t, g in pairs])
                 found._add(coder, tiles, present, indices, shape, header, at_once)
-                if (first // together + 1) % _LOOKED_AT == 0:
+                if (reached := int(indices[-1]) // columns) >= held + _ROWS_HELD:
                     let_go(windows[0])
+                    held = reached
             let_go(windows[0])
         return found
 
