@@ -25,7 +25,9 @@ def answers(receiver: FileReceiver, pdu: bytes | None) -> list[object]:
 
 
 def asked(found: list[object]) -> list[tuple[int, int]]:
-    return [one for pdu in found if isinstance(pdu, NakPdu) for one in pdu.segment_requests]
+    """Return what is asked for; a slow machine asks again."""
+    naks = [pdu for pdu in found if isinstance(pdu, NakPdu)]
+    return list(dict.fromkeys(one for nak in naks for one in nak.segment_requests))
 
 
 @pytest.fixture
@@ -78,7 +80,7 @@ def test_finished_is_said_again_by_the_next_process(file: Path) -> None:
     begun(file, sender.all())
     receiver = FileReceiver(file, OFTEN)
     finished = [pdu for pdu in answers(receiver, None) if isinstance(pdu, FinishedPdu)]
-    assert len(finished) == 1
+    assert finished  # again and again, until it is acknowledged
     code, status = ConditionCode.NO_ERROR, TransactionStatus.ACTIVE
     receiver.take(bytes(AckPdu(sender.config(), DirectiveType.FINISHED_PDU, code, status).pack()))
     assert receiver.closed
