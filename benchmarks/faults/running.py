@@ -46,6 +46,7 @@ PROGRAM = (
     "bench.c",
     "command.c",
     "input.c",
+    "profilefile.c",
     "qualityfile.c",
     "recorded.c",
     "report.c",

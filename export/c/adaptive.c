@@ -12,6 +12,14 @@
 #define SKYBOOK_NARROW INT32_MAX /* sums up to which 32 bits do; less only to test the others */
 #endif
 
+#if SKYBOOK_GROUPS > 1
+#define OF_COMPONENTS /* what tiles of components take, too */
+typedef int64_t whole_product; /* of their differences and 256 */
+#else
+#define OF_COMPONENTS static
+typedef int32_t whole_product;
+#endif
+
 static int64_t round14(int64_t product)
 {
     return (product + 8192) >> 14;
@@ -157,7 +165,7 @@ static void add_differences(struct differences *all, uint32_t row, uint32_t coun
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t bits = 1 + skybook_highest_bit(steepness[i] + all->usual);
         for (uint32_t band = 0; band < bands; band++) {
-            differences[band][i] = differences[band][i] * 256 >> bits;
+            differences[band][i] = (int32_t)((whole_product)differences[band][i] * 256 >> bits);
         }
     }
     for (uint32_t one = 0; one < bands; one++) {
@@ -207,8 +215,8 @@ static void add_up(const struct skybook_form *form, const struct skybook_work *w
 
 /* Covariance of the weighted gradients of sums over 2x2 pixels or, where they miss most of the
  * detail, of the differences of all pixels. */
-static void measure(const struct skybook_form *form, struct skybook_work *work,
-                    const struct skybook_tile *tile, skybook_square covariance)
+OF_COMPONENTS void skybook_measure_bands(const struct skybook_form *form, struct skybook_work *work,
+                                         const struct skybook_tile *tile, skybook_square covariance)
 {
     const uint32_t apart = form->tile * form->tile;
     int32_t *sums = skybook_beside(work);
@@ -320,8 +328,8 @@ static int32_t survey(const struct skybook_form *form, const int32_t *pixels, ui
 }
 
 /* Deviations, none of more than `most`, to components; false if they are not those that were put. */
-static bool rotate(const struct skybook_form *form, struct skybook_work *work,
-                   struct skybook_tile *tile, uint32_t most)
+OF_COMPONENTS bool skybook_rotate(const struct skybook_form *form, struct skybook_work *work,
+                                  struct skybook_tile *tile, uint32_t most)
 {
     const uint32_t bands = form->bands, apart = form->tile * form->tile;
     skybook_square matrix;
@@ -393,7 +401,7 @@ enum skybook_status skybook_front_end(struct skybook_encoder *encoder, uint32_t 
     }
     if (!tile->measured) {
         skybook_square covariance, basis;
-        measure(form, work, tile, covariance);
+        skybook_measure_bands(form, work, tile, covariance);
         skybook_find_basis(covariance, form->bands, basis);
 #if SKYBOOK_MAX_BANDS >= 8
         if (form->bands >= SKYBOOK_MANY_BANDS) {
@@ -403,5 +411,5 @@ enum skybook_status skybook_front_end(struct skybook_encoder *encoder, uint32_t 
         skybook_name_angles(basis, form->bands, tile->angles);
         tile->measured = true;
     }
-    return rotate(form, work, tile, most) ? SKYBOOK_OK : SKYBOOK_ERROR_MEMORY;
+    return skybook_rotate(form, work, tile, most) ? SKYBOOK_OK : SKYBOOK_ERROR_MEMORY;
 }

@@ -38,9 +38,13 @@ static const uint8_t *gaps_of(const struct skybook_plane *plane, uint32_t row)
 /* By how much the samples of a band may be off; those of a band that only fills up the last group not at all. */
 static uint16_t most_of(const struct skybook_plane *plane, const struct skybook_bound *bound)
 {
+#if SKYBOOK_GROUPS > 1
     const uint32_t own = plane->encoder->form.bands;
     const uint32_t band = skybook_group(plane->encoder, plane->column) * own + plane->band;
     return bound->count <= 1 ? bound->each[0] : band < bound->count ? bound->each[band] : 0;
+#else
+    return bound->each[bound->count > 1 ? plane->band : 0];
+#endif
 }
 
 static int32_t lift_of(const struct skybook_plane *plane)

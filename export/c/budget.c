@@ -12,19 +12,32 @@
 #define TRELLIS_CODES 3
 #define GUESS_SHIFT 11 /* twice what every second position takes, in 1/4096 bit */
 
-/* Quarter octaves of a latent from 1 on; 0 of 0. */
+#if SKYBOOK_GROUPS > 1
+#define BINS 128u /* of latents of components */
+#else
+#define BINS SKYBOOK_GUESS_BINS
+#endif
+
+/* Quarter octaves of a latent from 1 on; 0 of 0. As of a binary32 number, which has 24 bits. */
 static uint32_t bin_of(uint32_t size)
 {
+    uint32_t lost = 0;
+#if SKYBOOK_GROUPS > 1
+    if (size >> 24 > 0) {
+        lost = skybook_highest_bit(size) - 23;
+        size = (size + (1u << lost >> 1) - 1 + (size >> lost & 1u)) >> lost;
+    }
+#endif
     const uint32_t bit = skybook_highest_bit(size);
-    return 4 * bit + (((size << 2) >> bit) & 3u);
+    return 4 * (bit + lost) + (((size << 2) >> bit) & 3u);
 }
 
 /* Count the latents of every second position of the tile in work, but for those of 0, by quarter
  * octaves. */
 static void count_bins(const struct skybook_form *form, const struct skybook_work *work,
-                       uint32_t counts[SKYBOOK_GUESS_BINS])
+                       uint32_t counts[BINS])
 {
-    uint32_t parts[4][SKYBOOK_GUESS_BINS] = {{0}}; /* so that equal neighbours need not wait */
+    uint32_t parts[4][BINS] = {{0}}; /* so that equal neighbours need not wait */
     const uint32_t positions = (uint32_t)work->positions[0] * work->positions[1];
     uint32_t zeros = 0; /* in the bin of 1 */
     for (uint32_t channel = 0; channel < form->channels; channel++) {
@@ -36,7 +49,7 @@ static void count_bins(const struct skybook_form *form, const struct skybook_wor
             parts[(i >> 1) & 3u][bin_of(size)]++;
         }
     }
-    for (uint32_t bin = 0; bin < SKYBOOK_GUESS_BINS; bin++) {
+    for (uint32_t bin = 0; bin < BINS; bin++) {
         counts[bin] = parts[0][bin] + parts[1][bin] + parts[2][bin] + parts[3][bin];
     }
     counts[0] -= zeros;
@@ -63,10 +76,11 @@ static void move_up(uint32_t parts[256], uint64_t sums[256])
 void skybook_guess_bits(const struct skybook_form *form, const struct skybook_work *work,
                         const struct skybook_tile *tile, bool dependent, uint32_t bits[256])
 {
-    uint32_t counts[SKYBOOK_GUESS_BINS], parts[256] = {0}, added = 0;
+    uint32_t counts[BINS], parts[256] = {0}, added = 0;
     uint64_t sums[256] = {0};
     count_bins(form, work, counts);
-    for (uint32_t bin = 0; bin < SKYBOOK_GUESS_BINS; bin++) {
+    const uint32_t bins = tile->shift > 0 ? SKYBOOK_GUESS_BINS : BINS; /* those of components are not scaled */
+    for (uint32_t bin = 0; bin < bins; bin++) {
         const uint32_t *at = &skybook_guess[SKYBOOK_GUESS_ORIGIN - 4 * bin - 16u * tile->shift];
         for (uint32_t left = counts[bin]; left > 0;) {
             const uint32_t room = SKYBOOK_GUESS_AT_ONCE - added, count = left < room ? left : room;
@@ -94,8 +108,14 @@ static enum skybook_status analyse(struct skybook_encoder *encoder, struct skybo
     const struct skybook_tile *tile = &by->tiles[column];
     const enum skybook_status status = skybook_analyse(by, column);
     if (status == SKYBOOK_OK && skybook_has_step(tile)) {
-        skybook_guess_bits(&by->form, &by->work, tile, by->options.trellis,
-                           encoder->search.guess[skybook_place_in_row(encoder, column)]);
+        uint32_t *bits = encoder->search.guess[skybook_place_in_row(encoder, column)];
+#if SKYBOOK_GROUPS > 1
+        if (by->options.profile != NULL) {
+            memcpy(bits, by->work.guess, sizeof(by->work.guess));
+            return status;
+        }
+#endif
+        skybook_guess_bits(&by->form, &by->work, tile, by->options.trellis, bits);
     }
     return status;
 }

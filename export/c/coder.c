@@ -23,6 +23,11 @@ static enum skybook_status add_empty(struct skybook_encoder *encoder, uint32_t c
 enum skybook_status skybook_load(struct skybook_encoder *encoder, uint32_t column)
 {
     struct skybook_tile *tile = &encoder->tiles[column];
+#if SKYBOOK_GROUPS > 1
+    if (encoder->options.profile != NULL) {
+        return skybook_load_components(encoder, column);
+    }
+#endif
     const enum skybook_status status = skybook_front_end(encoder, column);
     if (status != SKYBOOK_OK || tile->state == SKYBOOK_ALL_NODATA) {
         return status;
@@ -32,6 +37,33 @@ enum skybook_status skybook_load(struct skybook_encoder *encoder, uint32_t colum
     skybook_put_in_order(&encoder->form, &encoder->work);
 #endif
     return transformed;
+}
+
+/* Make the latents of a tile for the first time. */
+static enum skybook_status load_first(struct skybook_encoder *encoder, uint32_t column)
+{
+#if SKYBOOK_GROUPS > 1
+    if (encoder->options.profile != NULL) {
+        return skybook_analyse_components(encoder, column);
+    }
+#endif
+    return skybook_load(encoder, column);
+}
+
+static void keep(struct skybook_encoder *encoder, uint32_t column)
+{
+#if SKYBOOK_GROUPS > 1
+    if (!skybook_may_be_kept(encoder, column)) {
+        return;
+    }
+#endif
+    skybook_keep(encoder, column);
+}
+
+/* Add the mask of a tile; those of the first group tell it. */
+static enum skybook_status add_mask(struct skybook_encoder *encoder, uint32_t column)
+{
+    return skybook_group(encoder, column) == 0 ? skybook_code_mask(encoder, column) : SKYBOOK_OK;
 }
 
 /* Analyse a tile for the first time, and add the segments that no step changes: all of one within a
@@ -48,7 +80,7 @@ enum skybook_status skybook_analyse(struct skybook_encoder *encoder, uint32_t co
     if (tile->bounded) {
         skybook_find_nodata(encoder, column);
     } else {
-        status = skybook_load(encoder, column);
+        status = load_first(encoder, column);
     }
     if (status != SKYBOOK_OK) {
         return status;
@@ -56,12 +88,12 @@ enum skybook_status skybook_analyse(struct skybook_encoder *encoder, uint32_t co
     tile->fixed = encoder->strip_used;
     if (skybook_has_step(tile)) {
         tile->aimed = tile->finest;
-        skybook_keep(encoder, column);
+        keep(encoder, column);
     }
     if (tile->state == SKYBOOK_ALL_NODATA) {
         status = add_empty(encoder, column);
-    } else if (tile->state == SKYBOOK_SOME_NODATA && skybook_group(encoder, column) == 0) {
-        status = skybook_code_mask(encoder, column);
+    } else if (tile->state == SKYBOOK_SOME_NODATA) {
+        status = add_mask(encoder, column);
     }
     tile->fixed_stop = encoder->strip_used;
     return status == SKYBOOK_OK && tile->bounded && tile->state != SKYBOOK_ALL_NODATA
@@ -91,7 +123,15 @@ static size_t lane_bytes(const struct skybook_work *work, uint32_t first, uint32
 /* Bytes of layer 0. */
 static uint32_t side_bytes(const struct skybook_encoder *encoder)
 {
-    return 1 + encoder->form.side_bytes + encoder->work.field.length +
+#if SKYBOOK_GROUPS > 1
+    const uint32_t own = encoder->work.side_bytes;
+    if (encoder->work.is_empty) {
+        return 1;
+    }
+#else
+    const uint32_t own = encoder->form.side_bytes;
+#endif
+    return 1 + own + encoder->work.field.length +
            skybook_floors_bytes(&encoder->form, &encoder->work);
 }
 
@@ -138,9 +178,33 @@ static bool is_empty(const struct skybook_encoder *encoder, uint32_t first, uint
     return encoder->options.one_layer && first < stop && before[first] == before[stop];
 }
 
+#if SKYBOOK_GROUPS > 1
+/* Layer 0 of a tile of components. */
+static uint32_t put_side_of_components(const struct skybook_encoder *encoder, const struct skybook_tile *tile,
+                                       uint8_t *body)
+{
+    const struct skybook_work *work = &encoder->work;
+    if (work->is_empty) {
+        body[0] = skybook_empty_state(tile);
+        return 1;
+    }
+    body[0] = (uint8_t)(tile->state + (work->dependent ? SKYBOOK_DEPENDENT : 0) + (work->full ? SKYBOOK_FULL : 0));
+    skybook_put_side(encoder, tile, body + 1);
+    if (work->full) {
+        skybook_put_floors(&encoder->form, work, body + 1 + work->side_bytes);
+    }
+    return side_bytes(encoder);
+}
+#endif
+
 static uint32_t put_side(const struct skybook_encoder *encoder, const struct skybook_tile *tile,
                          uint8_t *body)
 {
+#if SKYBOOK_GROUPS > 1
+    if (encoder->options.profile != NULL) {
+        return put_side_of_components(encoder, tile, body);
+    }
+#endif
     const struct skybook_form *form = &encoder->form;
     const struct skybook_work *work = &encoder->work;
     const uint32_t angles = form->bands * (form->bands - 1) / 2;
@@ -312,6 +376,10 @@ enum skybook_status skybook_code(struct skybook_encoder *encoder, uint32_t colum
     if (!skybook_has_room_for_side(encoder)) { /* of a scene that has tiles within a bound beside it */
         return SKYBOOK_ERROR_USAGE;
     }
+#if SKYBOOK_GROUPS > 1
+    skybook_choose_way(encoder, column);
+    skybook_size_side(encoder, column);
+#endif
     enum skybook_status status = SKYBOOK_OK;
     if (tile->kept) {
         skybook_recall(encoder, column);
@@ -333,6 +401,14 @@ enum skybook_status skybook_code(struct skybook_encoder *encoder, uint32_t colum
         skybook_most_floors(&encoder->form, room - encoder->work.field.length);
     status = skybook_find_symbols(encoder, column, most_floors);
     status = status == SKYBOOK_OK ? plan(encoder, column) : status;
+#if SKYBOOK_GROUPS > 1
+    if (status == SKYBOOK_OK && encoder->options.profile != NULL && skybook_is_worth_nothing(encoder, column)) {
+        encoder->work.is_empty = true;
+        encoder->work.units = 0;
+        encoder->pieces_used = tile->planned;
+        status = plan(encoder, column);
+    }
+#endif
     return status == SKYBOOK_OK ? code(encoder, column) : status;
 }
 

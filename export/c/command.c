@@ -31,6 +31,9 @@ const char *const skybook_usage =
     "                          as CSI-2 RAW10 and RAW12: high 8 bits of each, then a byte of low ones\n"
     "  --bayer rggb|bggr|grbg|gbrg\n"
     "                          the one band is a mosaic of such cells of 2 x 2 samples\n"
+#if SKYBOOK_GROUPS > 1
+    "  --profile FILE          spectral profile\n"
+#endif
     "  --tile N                rows and columns of tiles where up to 4 bands leave a choice, 64 or 128\n"
     "                          (of 2 and 3 bands 128 if this build has room for them)\n"
     "  --skip-bytes N          bytes before the first line (0)\n"
@@ -339,6 +342,10 @@ static bool take_option(struct skybook_command *command, const char *name, const
         options->quality_block = (uint8_t)n;
     } else if (strcmp(name, "--quality-map") == 0) {
         command->quality_map = value;
+#if SKYBOOK_GROUPS > 1
+    } else if (strcmp(name, "--profile") == 0) {
+        command->profile = value;
+#endif
     } else if (strcmp(name, "--max-error") == 0 && read_bound(value, &options->max_error)) {
         return true;
     } else if (strcmp(name, "--segment-bytes") == 0 && number(value, 0, 65551, &n)) {

@@ -21,6 +21,9 @@ struct skybook_command {
     uint64_t line_bytes; /* from the start of a line to that of the next; 0: no padding */
     bool protect_room; /* whether packet_bytes are those of protected packets, too */
     const char *quality_map; /* file of it, NULL without one */
+#if SKYBOOK_GROUPS > 1
+    const char *profile; /* file or folder of slots of it, NULL without one */
+#endif
     uint32_t threads; /* that code tiles of a row at once */
     bool json;   /* say what came of it as JSON */
     bool help;   /* and nothing else */

@@ -87,6 +87,20 @@ static bool quality_fits(const struct skybook_options *o)
            (skybook_has_quality(o) ? alone : side == 0);
 }
 
+/* Whether there is room for the bands of a scene, and beside a profile nothing that does not go with one. */
+static bool bands_fit(const struct skybook_options *o)
+{
+#if SKYBOOK_GROUPS > 1
+    if (o->bands > skybook_groups_of(o) * SKYBOOK_MAX_BANDS) {
+        return false;
+    }
+    if (o->profile != NULL && (o->bands <= SKYBOOK_MOST_GROUPED || has_bounds(o) || o->quality_block > 0)) {
+        return false;
+    }
+#endif
+    return o->bands >= 1 && o->bands <= SKYBOOK_SCENE_BANDS;
+}
+
 static bool fits(const struct skybook_options *o)
 {
     const bool segments = o->segment_bytes >= MIN_SEGMENT_BYTES &&
@@ -103,8 +117,7 @@ static bool fits(const struct skybook_options *o)
     const bool before = tiles && o->first_row < MAX_LINES / tile && o->spent <= INT64_MAX / 2 &&
                         (o->height == 0 || o->first_row * tile < o->height) &&
                         (o->first_row == 0 || o->run > 0);
-    const bool bands = o->bands >= 1 && o->bands <= SKYBOOK_SCENE_BANDS && skybook_groups_fit(o);
-    return o->width >= 1 && bands && samples_fit(o) &&
+    return o->width >= 1 && bands_fit(o) && samples_fit(o) &&
            o->step_code <= SKYBOOK_COARSEST && o->height <= MAX_LINES &&
            o->run <= SKYBOOK_MAX_RUN && segments && packets && rate && budget && before &&
            bounds_fit(o) && quality_fits(o);
@@ -216,6 +229,15 @@ static bool is_beyond(const struct skybook_options *options)
     return beyond;
 }
 
+#if SKYBOOK_GROUPS > 1
+/* The sum of the words of the profile, if there is one. */
+static uint64_t profile_sum(const struct skybook_encoder *encoder)
+{
+    const struct skybook_profile *profile = encoder->options.profile;
+    return profile == NULL ? 0 : skybook_words(profile, sizeof(*profile));
+}
+#endif
+
 /* Fill in what follows from the options. */
 static enum skybook_status begin(struct skybook_encoder *encoder)
 {
@@ -226,6 +248,12 @@ static enum skybook_status begin(struct skybook_encoder *encoder)
     if (is_beyond(options)) {
         return SKYBOOK_ERROR_LIMIT;
     }
+#if SKYBOOK_GROUPS > 1
+    if (options->profile != NULL && !skybook_profile_fits(options)) {
+        return SKYBOOK_ERROR_INPUT;
+    }
+    encoder->profile_sum = profile_sum(encoder);
+#endif
     skybook_make_form(&encoder->form, options);
     encoder->limit = options->segment_bytes;
     const uint32_t room = options->packet_bytes - skybook_packet_overhead(options);
@@ -300,7 +328,7 @@ bool skybook_is_whole(const struct skybook_encoder *encoder)
     tables = tables && (!bounds || skybook_bounded_tables_are_whole());
 #endif
 #if SKYBOOK_GROUPS > 1
-    tables = tables && skybook_gaps_are_whole(encoder);
+    tables = tables && skybook_gaps_are_whole(encoder) && encoder->profile_sum == profile_sum(encoder);
 #endif
     return tables && encoder->map_sum == map_sum(encoder) && skybook_scene_is_whole(encoder);
 }
@@ -319,6 +347,14 @@ static enum skybook_status code_tiles(struct skybook_encoder *encoder)
     if (encoder->options.max_error.count > 0) {
         return skybook_code_strip_bounded(encoder);
     }
+#if SKYBOOK_GROUPS > 1
+    if (encoder->options.profile != NULL) {
+        const enum skybook_status status = skybook_to_components(encoder);
+        if (status != SKYBOOK_OK) {
+            return status;
+        }
+    }
+#endif
     const int64_t budget = skybook_is_limited(&encoder->options) ? take_budget(encoder) : 0;
     return encoder->options.step_code >= 0 ? code_at_step(encoder)
                                            : skybook_code_within(encoder, budget);

@@ -69,6 +69,14 @@ void skybook_make_form(struct skybook_form *form, const struct skybook_options *
     form->tile = skybook_tile_of(options);
     form->positions = form->tile / 8 * (form->tile / 8);
     form->side_bytes = 1 + bands * (bands - 1) / 2 + 2 * bands;
+#if SKYBOOK_GROUPS > 1
+    if (options->profile != NULL) {
+        const int32_t parts = skybook_profile_fraction(options->profile, options->significant_bits);
+        form->fraction = parts > 0 ? (uint32_t)parts : 0;
+        form->coarse = parts < 0 ? (uint32_t)-parts : 0;
+        form->side_bytes = 2 + bands * (bands - 1) / 2 + 3 * bands;
+    }
+#endif
     form->alike = bands > SKYBOOK_CLASSES ? bands - SKYBOOK_CLASSES + 1 : 1;
     for (uint32_t model = 0; model < SKYBOOK_CLASSES; model++) {
         add_channels(form, model);

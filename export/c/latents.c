@@ -5,14 +5,21 @@
 
 #include "parts.h"
 
+#if SKYBOOK_GROUPS > 1
+typedef int64_t product; /* of a latent of a component and a mantissa */
+#else
+typedef int32_t product;
+#endif
+
 static uint32_t scale_all(const int32_t *restrict latents, uint32_t count, const struct skybook_per_step *by,
                           int32_t *restrict out)
 {
-    const int32_t mantissa = by->mantissa, half = by->half, shift = by->shift;
+    const product mantissa = by->mantissa, half = by->half;
+    const int32_t shift = by->shift;
     uint32_t sum = 0;
     for (uint32_t i = 0; i < count; i++) {
         sum += (uint32_t)latents[i];
-        out[i] = (latents[i] * mantissa + half) >> shift;
+        out[i] = (int32_t)((latents[i] * mantissa + half) >> shift);
     }
     return sum;
 }
@@ -84,9 +91,10 @@ static struct place place_of(const struct skybook_encoder *encoder, uint32_t col
 {
     const struct skybook_form *form = &encoder->form;
     const uint32_t of_line = form->tile / SKYBOOK_TILE;
-    const uint32_t first = skybook_group(encoder, column) * form->bands * form->tile;
+    const uint32_t slot = skybook_slot(encoder, column);
+    const uint32_t first = skybook_group(encoder, slot) * form->bands * form->tile;
     const struct place place = {first + part / of_line,
-                                skybook_first_pixel(encoder, column) + part % of_line * PART};
+                                skybook_first_pixel(encoder, slot) + part % of_line * PART};
     return place;
 }
 
@@ -94,6 +102,13 @@ static struct place place_of(const struct skybook_encoder *encoder, uint32_t col
 static uint32_t number_wide(const struct skybook_form *form, struct skybook_work *work)
 {
     uint32_t count = 0;
+#if SKYBOOK_GROUPS > 1
+    for (uint32_t i = 0; i < form->channels * form->positions; i++) {
+        if ((uint32_t)work->room.latents[i] + 0x800000u > 0xFFFFFFu) { /* of a component, beyond 24 bits */
+            return UINT32_MAX;
+        }
+    }
+#endif
     for (uint32_t channel = 0; channel < form->channels; channel++) {
         const int32_t *latents = &work->room.latents[channel * form->positions];
         uint32_t bits = 0;
@@ -134,7 +149,8 @@ void skybook_keep(struct skybook_encoder *encoder, uint32_t column)
     const struct skybook_form *form = &encoder->form;
     const uint32_t parts = form->positions / PART, columns = form->tile / SKYBOOK_TILE;
     struct skybook_encoder *holder = encoder->owner != NULL ? encoder->owner : encoder;
-    uint8_t *upper = &holder->upper[column * columns * SKYBOOK_UPPER_BYTES];
+    const uint32_t slot = skybook_slot(encoder, column);
+    uint8_t *upper = &holder->upper[slot * columns * SKYBOOK_UPPER_BYTES];
     tile->kept = number_wide(form, work) <= columns * SKYBOOK_UPPER_BYTES / form->positions;
     memset(tile->wide, 0, sizeof(tile->wide));
     for (uint32_t channel = 0; tile->kept && channel < form->channels; channel++) {
@@ -183,12 +199,13 @@ static uint32_t scale_lower(const uint16_t *restrict lower, const struct skybook
 static uint32_t scale_wide(const uint16_t *restrict lower, const uint8_t *restrict upper,
                            const struct skybook_per_step *by, int32_t *restrict out)
 {
-    const int32_t mantissa = by->mantissa, half = by->half, shift = by->shift;
+    const product mantissa = by->mantissa, half = by->half;
+    const int32_t shift = by->shift;
     int32_t sum = 0;
     for (uint32_t i = 0; i < PART; i++) {
         const int32_t latent = (int8_t)upper[i] * 65536 + lower[i];
         sum += latent;
-        out[i] = (latent * mantissa + half) >> shift;
+        out[i] = (int32_t)((latent * mantissa + half) >> shift);
     }
     return (uint32_t)sum;
 }
@@ -215,7 +232,8 @@ uint32_t skybook_scaled(const struct skybook_encoder *encoder, uint32_t column, 
     const struct skybook_work *work = &encoder->work;
     const uint32_t parts = form->positions / PART, number = work->wide[channel];
     const uint32_t columns = form->tile / SKYBOOK_TILE;
-    const uint8_t *upper = &skybook_holder(encoder)->upper[column * columns * SKYBOOK_UPPER_BYTES];
+    const uint32_t slot = skybook_slot(encoder, column);
+    const uint8_t *upper = &skybook_holder(encoder)->upper[slot * columns * SKYBOOK_UPPER_BYTES];
     uint32_t sum = 0;
     if (!encoder->tiles[column].kept) {
         return scale_all(&work->room.latents[channel * form->positions], form->positions, by, out);

@@ -14,6 +14,7 @@
 #include "command.h"
 #include "input.h"
 #include "parts.h"
+#include "profilefile.h"
 #include "recorded.h"
 #include "threads.h"
 
@@ -70,6 +71,15 @@ static const char *meaning(enum skybook_status status)
     if (status == SKYBOOK_ERROR_USAGE && fault_of_bounds() != NULL) {
         return fault_of_bounds();
     }
+#if SKYBOOK_GROUPS > 1
+    if (status == SKYBOOK_ERROR_INPUT && encoder.options.profile != NULL && encoder.lines == 0) {
+        return "profile: made for other bands than --bands, or its means are no samples of this scene";
+    }
+    if (status == SKYBOOK_ERROR_USAGE && encoder.options.profile != NULL) {
+        return "options: with --profile expected more than 16 bands, neither a bound on the error nor "
+               "--quality-block; or a value out of range, see --help";
+    }
+#endif
     if (status == SKYBOOK_ERROR_LIMIT && encoder.options.budget > 0) {
         return "limit: --bytes are too few for the coarsest step, or a strip is too large";
     }
@@ -265,6 +275,19 @@ static FILE *open_output(const char *name, bool resume, struct skybook_options *
     return NULL;
 }
 
+#if SKYBOOK_GROUPS > 1
+/* Read the profile, if there is one; the encoder, which is not begun yet, has room for its file. */
+static enum skybook_status take_profile(struct skybook_command *command)
+{
+    static struct skybook_profile profile;
+    if (command->profile == NULL) {
+        return SKYBOOK_OK;
+    }
+    command->options.profile = &profile;
+    return skybook_load_profile(command->profile, &profile, (uint8_t *)encoder.samples, sizeof(encoder.samples));
+}
+#endif
+
 int main(int count, char **arguments)
 {
     struct skybook_command command;
@@ -284,7 +307,16 @@ int main(int count, char **arguments)
     if (command.help) {
         return fputs(skybook_usage, stdout) >= 0 && fclose(stdout) == 0 ? 0 : 1;
     }
-    enum skybook_status status = skybook_init(&encoder, &command.options, write_bytes, &output);
+    enum skybook_status status = SKYBOOK_OK;
+#if SKYBOOK_GROUPS > 1
+    status = take_profile(&command);
+    if (status != SKYBOOK_OK) {
+        return fail(status, status == SKYBOOK_ERROR_LIMIT ? "profile: of more bands than this build takes; make "
+                                                            "MACROS=-DSKYBOOK_CUBE_BANDS=N"
+                                                          : "profile: damaged, or not found");
+    }
+#endif
+    status = skybook_init(&encoder, &command.options, write_bytes, &output);
     if (status != SKYBOOK_OK) {
         return fail(status, meaning(status));
     }

@@ -97,11 +97,6 @@ static inline uint32_t skybook_groups_of(const struct skybook_options *options)
 {
     return SKYBOOK_GROUPS > 1 ? (options->bands + SKYBOOK_MOST_GROUPED - 1u) / SKYBOOK_MOST_GROUPED : 1;
 }
-/* Whether the bands of a group are no more than a build has room for. */
-static inline bool skybook_groups_fit(const struct skybook_options *options)
-{
-    return SKYBOOK_GROUPS == 1 || options->bands <= skybook_groups_of(options) * SKYBOOK_MAX_BANDS;
-}
 void skybook_make_form(struct skybook_form *form, const struct skybook_options *options);
 static inline const struct skybook_encoder *skybook_holder(const struct skybook_encoder *encoder)
 {
@@ -189,7 +184,52 @@ void skybook_note_gaps(struct skybook_encoder *encoder);
 bool skybook_gaps_are_whole(const struct skybook_encoder *encoder);
 bool skybook_take_gaps(const struct skybook_encoder *encoder, uint32_t column, uint8_t *nodata);
 uint32_t skybook_place_in_row(const struct skybook_encoder *encoder, uint32_t column);
+
+/* profile.c: whether that of a scene is for its bands and samples; fraction bits of components, below 0 where
+ * they are coarser than a DN; makes components of a strip's samples, in their place. */
+bool skybook_profile_fits(const struct skybook_options *options);
+int32_t skybook_profile_fraction(const struct skybook_profile *profile, uint32_t significant_bits);
+enum skybook_status skybook_to_components(struct skybook_encoder *encoder);
+
+/* components.c: latents of a tile of components; those of both ways to code it, kept but for the last, with the
+ * bits it may take at each step in work; the way of its step. The bytes of side information, and these after
+ * the state. Whether the tile as planned is not worth its bytes, and its state then. */
+enum skybook_status skybook_load_components(struct skybook_encoder *encoder, uint32_t column);
+enum skybook_status skybook_analyse_components(struct skybook_encoder *encoder, uint32_t column);
+void skybook_choose_way(struct skybook_encoder *encoder, uint32_t column);
+void skybook_size_side(struct skybook_encoder *encoder, uint32_t column);
+void skybook_put_side(const struct skybook_encoder *encoder, const struct skybook_tile *tile, uint8_t *bytes);
+bool skybook_is_worth_nothing(const struct skybook_encoder *encoder, uint32_t column);
+uint8_t skybook_empty_state(const struct skybook_tile *tile);
+
+/* adaptive.c: the covariance of the deviations in work; these, none of more than `most`, to components.
+ * transform.c: the latents of a plane, and their sum. */
+void skybook_measure_bands(const struct skybook_form *form, struct skybook_work *work,
+                           const struct skybook_tile *tile, skybook_square covariance);
+bool skybook_rotate(const struct skybook_form *form, struct skybook_work *work, struct skybook_tile *tile,
+                    uint32_t most);
+enum skybook_status skybook_transform_plane(const struct skybook_form *form, struct skybook_work *work,
+                                            const struct skybook_tile *tile, const int32_t *plane,
+                                            uint32_t wanted, int32_t *latents, uint32_t *sum);
+
+/* The tile of the strip in whose place the latents of one stand. */
+static inline uint32_t skybook_slot(const struct skybook_encoder *encoder, uint32_t column)
+{
+    return encoder->options.profile != NULL ? encoder->tiles[column].slot : column;
+}
+
+/* Whether the latents of a tile may take the place of what they were made of: not where those of its other way, which
+ * are not kept, would have to be made again. */
+static inline bool skybook_may_be_kept(const struct skybook_encoder *encoder, uint32_t column)
+{
+    return !encoder->tiles[column].turned || encoder->tiles[column].other.kept;
+}
 #else
+static inline uint32_t skybook_slot(const struct skybook_encoder *encoder, uint32_t column)
+{
+    (void)encoder;
+    return column;
+}
 static inline bool skybook_take_gaps(const struct skybook_encoder *encoder, uint32_t column, uint8_t *nodata)
 {
     (void)encoder, (void)column, (void)nodata;
@@ -375,6 +415,9 @@ struct skybook_segment {
 };
 void skybook_put16(uint8_t *bytes, uint32_t value);
 void skybook_put32(uint8_t *bytes, uint32_t value);
+#if SKYBOOK_GROUPS > 1
+uint32_t skybook_get32(const uint8_t *bytes);
+#endif
 uint32_t skybook_packed_place(const uint8_t *bytes);
 uint32_t skybook_packed_tile(const uint8_t *bytes);
 uint32_t skybook_packed_length(const uint8_t *bytes);

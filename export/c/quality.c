@@ -52,7 +52,11 @@ static int64_t goal_of(const struct skybook_encoder *encoder, const struct skybo
 {
     const uint32_t most = quality < SKYBOOK_MOST_QUALITY ? quality : SKYBOOK_MOST_QUALITY;
     const int64_t left = skybook_squared_error(most) - SKYBOOK_ROUNDED;
+#if SKYBOOK_GROUPS > 1
+    const int64_t own = left * ((int64_t)1 << 2 * encoder->form.fraction) >> 2 * encoder->form.coarse;
+#else
     const int64_t own = left * ((int64_t)1 << 2 * encoder->form.fraction);
+#endif
     return samples * ((own < LARGEST_GOAL ? own : LARGEST_GOAL) - fixed_of(tile));
 }
 
@@ -141,6 +145,9 @@ static void note_error(struct skybook_tile *tile, int64_t error, int64_t samples
 static enum skybook_status recall(struct skybook_encoder *encoder, uint32_t column)
 {
     const struct skybook_tile *tile = &encoder->tiles[column];
+#if SKYBOOK_GROUPS > 1
+    skybook_choose_way(encoder, column);
+#endif
     if (tile->kept) {
         skybook_recall(encoder, column);
         return SKYBOOK_OK;

@@ -84,10 +84,20 @@ void skybook_look_at_end(const struct skybook_roughness *roughness,
     }
 }
 
+/* Parts of a DN that samples, or components, are coded in. */
+static double parts_of(const struct skybook_encoder *encoder)
+{
+#if SKYBOOK_GROUPS > 1
+    return (double)(1u << encoder->form.fraction) / (double)(1u << encoder->form.coarse);
+#else
+    return (double)(1u << encoder->form.fraction);
+#endif
+}
+
 /* The step of a code in DN: 2^(code / 16 - 1), of samples without their fraction. */
 static double step_of(const struct skybook_encoder *encoder, unsigned code)
 {
-    double step = 0.5 / (double)(1u << encoder->form.fraction);
+    double step = 0.5 / parts_of(encoder);
     for (; code >= 16; code -= 16) {
         step *= 2;
     }
@@ -236,7 +246,7 @@ bool skybook_report(const struct skybook_command *command, const struct skybook_
     FILE *to = is_stream ? stderr : stdout;
     double rmse = 0;
     if (outcome->samples > 0) {
-        const double parts = (double)(1u << encoder->form.fraction);
+        const double parts = parts_of(encoder);
         const double error = (double)outcome->error / (double)outcome->samples + ROUNDING;
         rmse = root_of(error / (parts * parts) + ROUNDING);
     }

@@ -51,6 +51,14 @@ static void make_head(struct skybook_encoder *encoder, uint32_t run)
         skybook_put32(body + length + 3, run);
         length += 7;
     }
+#if SKYBOOK_GROUPS > 1
+    if (options->profile != NULL) {
+        body[length] = CRITICAL | 22u;
+        skybook_put16(body + length + 1, sizeof(options->profile->name));
+        memcpy(body + length + 3, options->profile->name, sizeof(options->profile->name));
+        length += 3 + sizeof(options->profile->name);
+    }
+#endif
     if (options->bayer > 0) {
         body[length] = CRITICAL | 23u;
         skybook_put16(body + length + 1, 1);

@@ -28,6 +28,13 @@ static uint32_t get16(const uint8_t *bytes)
     return (uint32_t)bytes[0] << 8 | bytes[1];
 }
 
+#if SKYBOOK_GROUPS > 1
+uint32_t skybook_get32(const uint8_t *bytes)
+{
+    return get16(bytes) << 16 | get16(bytes + 2);
+}
+#endif
+
 bool skybook_is_edge(const struct skybook_encoder *encoder, const struct skybook_tile *tile)
 {
     return tile->rows != encoder->form.tile || tile->cols != encoder->form.tile;

@@ -28,10 +28,12 @@ extern "C" {
 #define SKYBOOK_MAX_WIDTH 2048 /* columns of a scene, at most; 65536 at most */
 #endif
 #ifndef SKYBOOK_STRIP_BYTES /* coded bytes of a row of tiles, at most */
-#define SKYBOOK_STRIP_BYTES (SKYBOOK_CUBE_BANDS > 0 ? 98304 * SKYBOOK_CUBE_BANDS : 393216)
+#define SKYBOOK_STRIP_BYTES \
+    (SKYBOOK_CUBE_BANDS > 0 ? SKYBOOK_MOST(48 * SKYBOOK_MAX_WIDTH * SKYBOOK_CUBE_BANDS, 131072) : 393216)
 #endif
 #ifndef SKYBOOK_STRIP_SEGMENTS /* segments of a row of tiles, at most */
-#define SKYBOOK_STRIP_SEGMENTS (SKYBOOK_CUBE_BANDS > 0 ? 2560 * SKYBOOK_CUBE_BANDS : 10240)
+#define SKYBOOK_STRIP_SEGMENTS \
+    (SKYBOOK_CUBE_BANDS > 0 ? SKYBOOK_MOST(5 * SKYBOOK_MAX_WIDTH * SKYBOOK_CUBE_BANDS / 4, 10240) : 10240)
 #endif
 
 #ifndef SKYBOOK_MAX_BANDS /* bands of a scene, or of a group of those of a cube, at most; 16 at most */
@@ -77,8 +79,11 @@ typedef uint16_t skybook_held;
 /* Usual tiles of a band that a tile of all bands is as large as, at most. */
 #define SKYBOOK_USUAL_TILES SKYBOOK_MOST(SKYBOOK_MAX_BANDS, 4 * SKYBOOK_LARGE_BANDS)
 #define SKYBOOK_SAMPLES (SKYBOOK_USUAL_TILES * SKYBOOK_TILE * SKYBOOK_TILE) /* of a tile */
+/* Groups whose latents have room: the first one's twice, where there are profiles. */
+#define SKYBOOK_ROOMS (SKYBOOK_GROUPS > 1 ? SKYBOOK_GROUPS + 1 : 1)
+#define SKYBOOK_SLOTS (SKYBOOK_ROOMS * SKYBOOK_MAX_COLUMNS)
 #define SKYBOOK_LINES /* of a strip */ \
-    (SKYBOOK_MOST(SKYBOOK_GROUPS * SKYBOOK_MAX_BANDS, 2 * SKYBOOK_LARGE_BANDS) * SKYBOOK_TILE)
+    (SKYBOOK_MOST(SKYBOOK_ROOMS * SKYBOOK_MAX_BANDS, 2 * SKYBOOK_LARGE_BANDS) * SKYBOOK_TILE)
 #define SKYBOOK_ANGLES (SKYBOOK_MAX_BANDS * (SKYBOOK_MAX_BANDS - 1) / 2 + 1)
 #define SKYBOOK_PLANES (2 * SKYBOOK_CHANNELS + 2 * SKYBOOK_MAX_BANDS)
 #define SKYBOOK_MODEL_PLANES (2 * 64 * SKYBOOK_CLASSES + 2 * SKYBOOK_CLASSES)
@@ -108,7 +113,7 @@ typedef uint16_t skybook_held;
 #ifndef SKYBOOK_PACKET_BYTES
 #define SKYBOOK_PACKET_BYTES 65551 /* the longest segment or packet */
 #endif
-#define SKYBOOK_HEAD_BYTES 64      /* the longest scene header, as a segment */
+#define SKYBOOK_HEAD_BYTES (SKYBOOK_GROUPS > 1 ? 72 : 64) /* the longest scene header, as a segment */
 
 /* What a call returns. The numbers are those of the error classes of the Python package; a command
  * exits with the hundreds, an internal error with 1. */
@@ -139,6 +144,16 @@ struct skybook_box {
     uint32_t left, top, right, bottom; /* first column and row, and those after the last */
     struct skybook_bound bound;
 };
+
+#if SKYBOOK_GROUPS > 1
+/* A spectral profile: what makes components of the bands of a cube, which are coded in their place. */
+struct skybook_profile {
+    uint16_t bands;                      /* of a scene, and components */
+    uint8_t name[8];                     /* by which a scene header names it */
+    int32_t offsets[SKYBOOK_CUBE_BANDS]; /* DN that are taken off each band */
+    int16_t matrix[SKYBOOK_CUBE_BANDS][SKYBOOK_CUBE_BANDS]; /* in 1/2^14, a component a row */
+};
+#endif
 
 struct skybook_options {
     uint32_t width;            /* columns, 1..SKYBOOK_MAX_WIDTH */
@@ -181,6 +196,9 @@ struct skybook_options {
     const uint16_t *quality_map; /* NULL, or what blocks are to have, row by row: 0 `quality`, 65535 no
                                   * loss; it must last as long as the encoder */
     uint32_t map_rows, map_columns;
+#if SKYBOOK_GROUPS > 1
+    const struct skybook_profile *profile; /* NULL, or that of the scene; it must last as long as the encoder */
+#endif
     struct skybook_bound max_error; /* of all samples, instead of a rate */
     uint32_t boxes;                 /* 0..SKYBOOK_MAX_BOXES; of those that a tile touches the first counts */
     struct skybook_box box[SKYBOOK_MAX_BOXES];
@@ -190,6 +208,9 @@ struct skybook_options {
 struct skybook_form {
     uint32_t bands;      /* of a tile: of the scene, or of a group of its bands */
     uint32_t fraction;   /* bits that samples get */
+#if SKYBOOK_GROUPS > 1
+    uint32_t coarse; /* bits of a DN that components lack */
+#endif
     uint32_t tile;       /* rows and columns */
     uint32_t positions;  /* of a tile, and so of a channel from those of the next */
     uint32_t side_bytes; /* of the side information of a tile */
@@ -201,6 +222,17 @@ struct skybook_form {
     uint16_t models[SKYBOOK_CHANNELS];   /* channel of the model whose weights a channel has */
     uint16_t planes[SKYBOOK_MODEL_PLANES]; /* plane of the model to the first of the scene's */
 };
+
+#if SKYBOOK_GROUPS > 1
+/* One of two ways to code a tile of components: turned, or as they are. */
+struct skybook_way {
+    uint8_t angles[SKYBOOK_ANGLES];
+    uint32_t latents_sum;
+    uint8_t wide[SKYBOOK_CHANNELS / 8];
+    bool kept;
+    uint16_t slot;
+};
+#endif
 
 /* What is known of a tile of the strip. */
 struct skybook_tile {
@@ -223,6 +255,13 @@ struct skybook_tile {
     uint16_t bits;       /* of all samples and means, so of what deviates at most */
     uint8_t angles[SKYBOOK_ANGLES];
     uint16_t means[SKYBOOK_MAX_BANDS];
+#if SKYBOOK_GROUPS > 1
+    int32_t levels[SKYBOOK_MAX_BANDS]; /* means of components */
+    struct skybook_way other;          /* the way that is not that of angles, latents_sum, wide, kept and slot */
+    uint16_t slot;                     /* tile of the strip in whose place latents stand */
+    bool turned;                       /* whether that way is the turned one */
+    uint8_t turns[32];                 /* a bit for each step code: whether it is the better one */
+#endif
     uint32_t latents_sum;              /* of all latents, as they were put */
     uint8_t wide[SKYBOOK_CHANNELS / 8]; /* a bit for each channel of which upper bits are kept */
     uint32_t fixed, fixed_stop;     /* in the strip's bytes: mask segments, or that of no data */
@@ -377,6 +416,11 @@ struct skybook_work {
     uint32_t sums[SKYBOOK_MAX_BANDS]; /* of the components, as they were put */
     struct skybook_field field;
     struct skybook_losses losses; /* where they are measured */
+#if SKYBOOK_GROUPS > 1
+    uint32_t side_bytes; /* of the side information of the tile */
+    bool is_empty;       /* whether nothing of the tile is sent but its state */
+    uint32_t guess[256]; /* bits that a tile of components may take at each step code */
+#endif
 };
 
 /* The search for the steps of a strip's tiles that have data. */
@@ -448,6 +492,9 @@ struct skybook_encoder {
     uint32_t head_length;
     uint8_t head[SKYBOOK_HEAD_BYTES];
     uint64_t map_sum; /* of the words of the map of qualities */
+#if SKYBOOK_GROUPS > 1
+    uint64_t profile_sum; /* of those of the profile */
+#endif
     struct skybook_check scene_check;
     uint32_t lines;    /* taken, of the strip not yet coded too */
     uint32_t held;     /* lines of the strip */
@@ -468,8 +515,11 @@ struct skybook_encoder {
 #endif
     struct skybook_tile tiles[SKYBOOK_MAX_TILES];
     skybook_held samples[SKYBOOK_LINES][SKYBOOK_PLACE(SKYBOOK_PITCH)]; /* band by band; then latents of tiles */
+#if SKYBOOK_GROUPS > 1
+    uint8_t beyond[SKYBOOK_LINES][SKYBOOK_PITCH / 2]; /* bits of components beyond 16, of two in a byte */
+#endif
 #if !SKYBOOK_SMALL
-    uint8_t upper[SKYBOOK_MAX_TILES * SKYBOOK_UPPER_BYTES]; /* bits of latents beyond 16 */
+    uint8_t upper[SKYBOOK_SLOTS * SKYBOOK_UPPER_BYTES]; /* bits of latents beyond 16 */
 #endif
     struct skybook_work work;
     struct skybook_search search;
@@ -501,6 +551,13 @@ enum skybook_status skybook_share(struct skybook_encoder *encoder, const struct 
  * SKYBOOK_ERROR_INPUT. After an error every call returns that error. */
 enum skybook_status skybook_push(struct skybook_encoder *encoder, const uint16_t *samples,
                                  uint32_t lines, size_t band, size_t line, size_t pixel);
+
+#if SKYBOOK_GROUPS > 1
+/* Read a profile from the bytes of its file, whose signature is left aside: whoever installs it checks that.
+ * SKYBOOK_ERROR_MEMORY where it is damaged or none, SKYBOOK_ERROR_LIMIT where it is of more bands than
+ * SKYBOOK_CUBE_BANDS. */
+enum skybook_status skybook_read_profile(struct skybook_profile *profile, const uint8_t *file, size_t length);
+#endif
 
 /* End the scene: code what is held, write the end segment. Without the end where lines are missing
  * of `height`: that is SKYBOOK_ERROR_INPUT. */

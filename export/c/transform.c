@@ -104,6 +104,23 @@ static uint32_t filter_row(const struct skybook_form *form, struct skybook_work 
     return sum;
 }
 
+#if SKYBOOK_GROUPS > 1
+enum skybook_status skybook_transform_plane(const struct skybook_form *form, struct skybook_work *work,
+                                            const struct skybook_tile *tile, const int32_t *plane,
+                                            uint32_t wanted, int32_t *latents, uint32_t *sum)
+{
+    if (!make_plane(work, tile, plane, wanted)) {
+        return SKYBOOK_ERROR_MEMORY;
+    }
+    const uint64_t words = sum_of_plane(work);
+    memset(latents, 0, 64 * form->positions * sizeof(*latents));
+    for (uint32_t row = 0; row < work->positions[0]; row++) {
+        *sum += filter_row(form, work, row, latents + row * work->positions[1]);
+    }
+    return sum_of_plane(work) == words ? SKYBOOK_OK : SKYBOOK_ERROR_MEMORY;
+}
+#endif
+
 /* Find the finest step code whose symbols stay within the limit; false if a latent is beyond what its
  * filter makes of any plane. */
 static bool find_finest(const struct skybook_form *form, const struct skybook_work *work,

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ground.scenes.procedural import procedural
 from onboard.codec.bound import Bound
+from onboard.codec.profile import SHIFT, Profile
 from onboard.encoder import Encoder, Options
 from onboard.encoder.boundedplace import BoundedBox
 from onboard.image.bayer import PATTERNS, PLANES, cell_of, join
@@ -35,11 +36,13 @@ class RandomScene:
         image: (bands, rows, cols); of a Bayer mosaic its planes.
         header: scene header.
         options: of the encoder.
+        profile: spectral profile that it is encoded with.
     """
 
     image: NDArray[Any]
     header: SceneHeader
     options: Options
+    profile: Profile | None = None
 
     @classmethod
     def of(cls, bands: int, seed: int, large: int = 1) -> "RandomScene":
@@ -82,6 +85,16 @@ class RandomScene:
     def along_trellis(self) -> "RandomScene":
         """The same with indices chosen along a trellis."""
         return replace(self, options=replace(self.options, trellis=True))
+
+    @property
+    def with_profile(self) -> "RandomScene":
+        """The same with a spectral profile of its own bands, every second one along a trellis."""
+        pixels = self.image.reshape(len(self.image), -1).astype(np.float64)
+        basis = np.linalg.eigh(np.cov(pixels))[1][:, ::-1].T
+        means = np.rint(pixels.mean(axis=1)).astype(np.int64)
+        profile = Profile(means, np.rint(basis * (1 << SHIFT)).astype(np.int64))
+        trellis = self.options.scene_id // 2 % 2 == 0
+        return replace(self, profile=profile, options=replace(self.options, trellis=trellis))
 
     @property
     def content(self) -> str:
@@ -160,6 +173,8 @@ class RandomScene:
         """
         packets: list[bytes] = []
         former = self.options.packets or PacketOptions()
+        if self.profile is not None:
+            encoder = Encoder(encoder.bundle, encoder.engine, profile=self.profile)
         for strip in encoder.strips(self.image, self.header, self.options):
             packets += former.pack(strip.segments, strip.line, len(packets))
         return packets

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from export.csource.randomscene import RandomScene, bil
 from onboard.bundle import Bundle
+from onboard.bundle.profiles import pack_profile
 from onboard.codec.lapped.codec import MOST_BITS, LappedCodec
 from onboard.codec.lapped.part import GoldenTile
+from onboard.codec.profile import LEAST_BANDS
 from onboard.codec.tile import DEPENDENT
 from onboard.encoder import Encoder
 from onboard.errors import LimitError, StreamError, UsageError
@@ -44,7 +46,7 @@ class Comparison:
         mismatching_golden: golden vectors that the C encoder codes otherwise.
         packets_by_bands: packets of scenes of so many bands.
         packets_by_content: packets of scenes of a sample type or of mosaics (`bayer`), and of all
-            scenes encoded in one way: `plain`, `trellis`, `bounded`, `box`.
+            scenes encoded in one way: `plain`, `trellis`, `bounded`, `box`; cubes: `profile`, too.
     """
 
     scenes: int
@@ -102,6 +104,8 @@ def _ways(scene: RandomScene, bounded: bool) -> dict[str, RandomScene]:
     ways = {"plain": scene, "trellis": scene.along_trellis}
     if bounded:
         ways |= {"bounded": scene.within_bound, "box": scene.with_box}
+    if len(scene.image) >= LEAST_BANDS:
+        ways["profile"] = scene.with_profile
     return ways
 
 
@@ -115,7 +119,12 @@ def most_bands(folder: Path) -> tuple[int, int, int]:
 
 def _compare(encoder: Encoder, program: Path, scene: RandomScene) -> tuple[int, int]:
     """Return the packets that Python makes, 0 if it refuses, and how many differ."""
-    done = _run(program, scene.raw, scene.arguments)
+    arguments = scene.arguments
+    if scene.profile is not None:
+        path = program.with_name("verify.prof")
+        path.write_bytes(pack_profile(scene.profile))
+        arguments += ["--profile", str(path)]
+    done = _run(program, scene.raw, arguments)
     try:
         expected = scene.packets(encoder)
     except (LimitError, UsageError) as error:  # a budget that the coarsest step passes

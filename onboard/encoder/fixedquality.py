@@ -220,9 +220,10 @@ def goals_of(targets: Ints64, samples: Ints64, fixed: Ints64, fraction: int) -> 
         targets: squared errors that samples may have.
         samples: samples of blocks.
         fixed: squared errors of samples that no step changes, see `Blocks`.
-        fraction: fraction bits that samples get.
+        fraction: fraction bits that samples get, below 0 where they are coarser than a DN.
     """
-    own = np.minimum((targets - ROUNDED) << (2 * fraction), _LARGEST_GOAL)
+    finer, coarser = max(2 * fraction, 0), max(-2 * fraction, 0)
+    own = np.minimum((targets - ROUNDED) << finer >> coarser, _LARGEST_GOAL)
     return np.asarray(samples * (own - fixed))
 
 

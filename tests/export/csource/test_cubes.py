@@ -52,15 +52,23 @@ def cube(bands: int, rows: int, cols: int, kind: str = "u16") -> NDArray[np.inte
     return (image - (200 if kind[0] == "i" else 0)).astype(DTYPES[kind])
 
 
-def encoded(program: Path, image: NDArray[np.integer], *told: str, layout: str = "bil") -> bytes:
-    """Return the stream of a scene in packets."""
+def run(
+    program: Path, image: NDArray[np.integer], *told: str, layout: str = "bil"
+) -> subprocess.CompletedProcess[bytes]:
+    """Encode a scene; the stream goes to stdout unless told otherwise."""
     bands, _, cols = image.shape
     lines = image.transpose(AXES[layout]).astype(image.dtype.newbyteorder("<")).tobytes()
     path = program.with_name(f"{layout}.raw")
     path.write_bytes(lines)
-    command = [str(program), str(path), "-o", "-", "--bands", str(bands), "--width", str(cols)]
+    command = [str(program), str(path), "--bands", str(bands), "--width", str(cols)]
     command += ["--layout", layout, "--dtype", SceneHeader.of(image).sample_type, *told]
-    done = subprocess.run(command, capture_output=True, check=False)
+    command += [] if "-o" in told else ["-o", "-"]
+    return subprocess.run(command, capture_output=True, check=False)
+
+
+def encoded(program: Path, image: NDArray[np.integer], *told: str, layout: str = "bil") -> bytes:
+    """Return the segments of a scene."""
+    done = run(program, image, *told, layout=layout)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

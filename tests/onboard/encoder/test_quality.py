@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onboard.encoder import Options
+from onboard.encoder.fixedquality import goals_of
 from onboard.encoder.quality import (
     LOSSLESS,
     Quality,
@@ -70,3 +71,9 @@ def test_a_map_of_another_width_is_refused() -> None:
 def test_what_does_not_fit_together_is_refused(fields: dict[str, object], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         Options(**fields)  # type: ignore[arg-type]
+
+
+def test_goals_of_components_that_are_coarser_than_a_dn() -> None:
+    target, samples, fixed = (np.array([n]) for n in (4_341, 64, 341))
+    assert goals_of(target, samples, fixed, 1).tolist() == [64 * (16_000 - 341)]
+    assert goals_of(target, samples, fixed, -1).tolist() == [64 * (1_000 - 341)]
