@@ -117,7 +117,10 @@ static enum skybook_status front_end(struct skybook_encoder *encoder, uint32_t c
     const struct skybook_form *form = &encoder->form;
     const uint32_t valid = skybook_find_nodata(encoder, column);
     skybook_square covariance, basis;
-    for (uint32_t band = 0; band < form->bands && valid > 0; band++) {
+    if (valid == 0) {
+        return SKYBOOK_OK;
+    }
+    for (uint32_t band = 0; band < form->bands; band++) {
         if (!take_band(encoder, column, band, valid)) {
             return SKYBOOK_ERROR_MEMORY;
         }
@@ -125,14 +128,13 @@ static enum skybook_status front_end(struct skybook_encoder *encoder, uint32_t c
     tile->samples = form->bands * valid;
     work->sides[0] = (uint8_t)tile->rows;
     work->sides[1] = (uint8_t)tile->cols;
-    if (!tile->measured && valid > 0) {
+    if (!tile->measured) {
         skybook_measure_bands(form, work, tile, covariance);
         skybook_find_basis(covariance, form->bands, basis);
         skybook_name_angles(basis, form->bands, tile->angles);
         tile->measured = true;
     }
-    const bool whole = valid == 0 || !is_turned(encoder, tile) ||
-                       skybook_rotate(form, work, tile, MOST_DEVIATION);
+    const bool whole = is_turned(encoder, tile) ? skybook_rotate(form, work, tile, MOST_DEVIATION) : true;
     tile->shift = 0;
     return whole ? SKYBOOK_OK : SKYBOOK_ERROR_MEMORY;
 }
@@ -199,16 +201,16 @@ static int32_t finest_of(const struct skybook_form *form, const struct skybook_w
 {
     int64_t largest = 0;
     int32_t octaves = 0;
-    bool possible = true;
+    uint32_t far = 0;
     for (uint32_t i = 0; i < 64 * form->bands * form->positions; i++) {
         const int64_t latent = work->room.latents[i], size = latent < 0 ? -latent : latent;
-        possible = possible && size <= (int64_t)LARGEST_PLANES * skybook_bounds[i / form->positions % 64];
+        far |= size > (int64_t)LARGEST_PLANES * skybook_bounds[i / form->positions % 64];
         largest = size > largest ? size : largest;
     }
     while (largest * SKYBOOK_LARGEST_MANTISSA >> (8 + octaves) >= SYMBOL_LIMIT) {
         octaves++;
     }
-    return possible ? octaves : -1;
+    return far == 0 ? octaves : -1;
 }
 
 enum skybook_status skybook_load_components(struct skybook_encoder *encoder, uint32_t column)
@@ -219,18 +221,19 @@ enum skybook_status skybook_load_components(struct skybook_encoder *encoder, uin
     work->positions[0] = (uint8_t)((tile->rows + 7) / 8);
     work->positions[1] = (uint8_t)((tile->cols + 7) / 8);
     tile->latents_sum = 0;
-    if (tile->state == SKYBOOK_ALL_NODATA) {
+    const uint32_t coded = tile->state == SKYBOOK_ALL_NODATA ? 0 : encoder->form.bands;
+    for (uint32_t band = 0; band < coded; band++) {
+        status = status == SKYBOOK_OK ? transform_band(&encoder->form, work, tile, band) : status;
+    }
+    if (status != SKYBOOK_OK) {
         return status;
     }
-    for (uint32_t band = 0; band < encoder->form.bands && status == SKYBOOK_OK; band++) {
-        status = transform_band(&encoder->form, work, tile, band);
-    }
-    const int32_t octaves = status == SKYBOOK_OK ? finest_of(&encoder->form, work) : 0;
+    const int32_t octaves = coded > 0 ? finest_of(&encoder->form, work) : 0;
     if (octaves < 0) {
         return SKYBOOK_ERROR_MEMORY;
     }
     tile->finest = 16 * octaves > tile->finest ? (uint8_t)(16 * octaves) : tile->finest;
-    return status;
+    return SKYBOOK_OK;
 }
 
 /* Guess the bits of the tile in work at each step code. */
@@ -281,10 +284,14 @@ enum skybook_status skybook_analyse_components(struct skybook_encoder *encoder, 
     tile->measured = true;
     tile->slot = (uint16_t)(turns ? encoder->columns + column : column);
     enum skybook_status status = skybook_load_components(encoder, column);
-    if (status == SKYBOOK_OK && tile->state != SKYBOOK_ALL_NODATA) {
-        guess(encoder, column, bits);
+    if (status != SKYBOOK_OK) {
+        return status;
     }
-    if (status == SKYBOOK_OK && turns && tile->state != SKYBOOK_ALL_NODATA) {
+    if (tile->state == SKYBOOK_ALL_NODATA) {
+        return SKYBOOK_OK;
+    }
+    guess(encoder, column, bits);
+    if (turns) {
         skybook_keep(encoder, column);
         change_way(tile);
         tile->measured = false;

@@ -218,8 +218,8 @@ static enum skybook_status make_components(struct skybook_encoder *holder, struc
     struct row row = {holder, by, holder->options.profile, column, 0, 0, room, NULL};
     const int32_t fraction = skybook_profile_fraction(row.profile, holder->options.significant_bits);
     uint64_t sums[SKYBOOK_CUBE_BANDS] = {0}, made[SKYBOOK_GROUPS][SKYBOOK_MAX_BANDS] = {{0}};
+    uint64_t changed = 0;
     uint32_t bits = 0;
-    bool whole = true;
     row.cols = left < SKYBOOK_TILE ? left : SKYBOOK_TILE;
     row.lower = room + (size_t)row.cols * row.profile->bands;
     tile->rows = (uint16_t)holder->held;
@@ -234,12 +234,12 @@ static enum skybook_status make_components(struct skybook_encoder *holder, struc
         }
     }
     for (uint32_t band = 0; band < row.profile->bands; band++) {
-        whole = whole && sums[band] == holder->sums[band / own * holder->across + column][band % own];
+        changed |= sums[band] ^ holder->sums[band / own * holder->across + column][band % own];
     }
     for (uint32_t group = 0; group < all / own; group++) {
         memcpy(holder->sums[group * holder->across + column], made[group], sizeof(made[group]));
     }
-    if (!whole) {
+    if (changed != 0) {
         return SKYBOOK_ERROR_MEMORY;
     }
     return bits >> holder->options.significant_bits == 0 ? SKYBOOK_OK : SKYBOOK_ERROR_INPUT;

@@ -7,7 +7,7 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,9 @@ class Result:
         return 100 * (1 - len(self.missing) / self.count)
 
 
-def read(tools: Tools, folder: Path, program: Path, profiles: list[Path]) -> Result:
+def read(
+    tools: Tools, folder: Path, program: Path, profiles: list[Path], files: Sequence[str] = ()
+) -> Result:
     """Return what profiles of programs of the same sources come to.
 
     Args:
@@ -86,6 +88,7 @@ def read(tools: Tools, folder: Path, program: Path, profiles: list[Path]) -> Res
         folder: for files in between.
         program: one of the programs.
         profiles: raw ones, of any of them.
+        files: sources that count; all where none is named.
     """
     listed, merged = folder / "profiles.txt", folder / "merged.profdata"
     listed.write_text("\n".join(map(str, profiles)))
@@ -98,6 +101,7 @@ def read(tools: Tools, folder: Path, program: Path, profiles: list[Path]) -> Res
         for function in json.loads(exported)["data"][0]["functions"]
         if Path(function["filenames"][0]).name not in LEFT_OUT
         and Path(function["filenames"][0]).suffix == ".c"  # each file has its own of a header's
+        and (not files or Path(function["filenames"][0]).name in files)
     ]
     found = [pair for function in functions for pair in _conditions(function)]
     missing = sorted(condition for condition, alone in found if not alone)

@@ -99,14 +99,18 @@ def test_components_of_hundreds_of_bands_have_the_same_bytes(checked: Path, told
         assert found == expected(image, profile, Options(ratio=40.0))
 
 
-@pytest.mark.slow
-def test_steep_scenes_have_the_same_bytes(checked: Path, told: Told) -> None:
-    """Components of 20 bits, and latents of more than 24."""
+def steep() -> tuple[NDArray[np.uint16], Profile]:
+    """Return a scene whose components have 20 bits, and latents more than 24, and its profile."""
     row, col = np.indices((64, 90))
     stripes = np.where((row // 8 + col // 8) % 2, 65_535, 1)
     image = np.broadcast_to(stripes, (40, 64, 90)).astype(np.uint16)
     matrix = np.linalg.qr(np.concatenate([np.ones((40, 1)), np.eye(40)[:, 1:]], axis=1))[0].T
-    profile = Profile(np.zeros(40, np.int64), np.rint(matrix * (1 << 14)).astype(np.int64))
+    return image, Profile(np.zeros(40, np.int64), np.rint(matrix * (1 << 14)).astype(np.int64))
+
+
+@pytest.mark.slow
+def test_steep_scenes_have_the_same_bytes(checked: Path, told: Told) -> None:
+    image, profile = steep()
     for ratio in (3.0, 200.0):
         found = encoded(checked, image, "--ratio", str(ratio), *told(profile))
         assert found == expected(image, profile, Options(ratio=ratio))
@@ -138,28 +142,42 @@ def changed(packed: bytes, place: int, byte: int) -> bytes:
     return packed[:place] + bytes([byte]) + packed[place + 1 :]
 
 
-@pytest.mark.parametrize(
-    ("change", "code"),
-    [
-        (lambda file: b"", 5),
-        (lambda file: file[:107], 5),
-        (lambda file: file[:-1], 5),
-        (lambda file: file + b"?", 5),
-        (lambda file: changed(file, 0, 0), 5),
-        (lambda file: changed(file, 4, 2), 5),
-        (lambda file: changed(file, 7, 1), 5),
-        (lambda file: changed(file, 20, file[20] ^ 1), 5),
-        (lambda file: changed(file, 400, file[400] ^ 1), 5),
-        (lambda file: signed_anew(changed(file, HEAD_BYTES + 2, 13)), 5),
-        (lambda file: signed_anew(changed(file, HEAD_BYTES + 1, 16)), 5),
-        (lambda file: signed_anew(file[:-2]), 5),
-        (lambda file: signed_anew(changed(file, HEAD_BYTES + 4, 1)), 5),
-        (lambda file: signed_anew(changed(file, len(file) - 2, file[-2] ^ 0x40)), 5),
-        (lambda file: pack_profile(profiles.drawn(17, 1, middle=-1)), 3),
-        (lambda file: pack_profile(profiles.drawn(18, 1)), 3),
-        (lambda file: pack_profile(profiles.drawn(225, 1)), 6),
-    ],
-)
+def of_bands(bands: int) -> bytes:
+    """Return a file of so many bands, whatever their components are."""
+    size = bands.to_bytes(2, "big") + bytes([14]) + bytes(4 * bands + 2 * bands * bands)
+    return signed_anew(pack_profile(profiles.drawn(17, 1))[:HEAD_BYTES] + size)
+
+
+DAMAGES: list[tuple[Callable[[bytes], bytes], int]] = [
+    (lambda file: b"", 5),
+    (lambda file: file[:107], 5),
+    (lambda file: file[:-1], 5),
+    (lambda file: file + b"?", 5),
+    (lambda file: changed(file, 0, 0), 5),
+    (lambda file: changed(file, 4, 2), 5),
+    (lambda file: changed(file, 7, 1), 5),
+    (lambda file: changed(file, 20, file[20] ^ 1), 5),
+    (lambda file: changed(file, 400, file[400] ^ 1), 5),
+    (lambda file: signed_anew(changed(file, HEAD_BYTES + 2, 13)), 5),
+    (lambda file: signed_anew(changed(file, HEAD_BYTES + 1, 16)), 5),
+    (lambda file: signed_anew(file[:-2]), 5),
+    (lambda file: signed_anew(changed(file, HEAD_BYTES + 4, 1)), 5),
+    (lambda file: signed_anew(changed(file, len(file) - 2, file[-2] ^ 0x40)), 5),
+    (
+        lambda file: signed_anew(
+            changed(changed(file, HEAD_BYTES + 3, 0xFF), HEAD_BYTES + 4, 0xFF)
+        ),
+        5,
+    ),
+    (lambda file: of_bands(1_025), 5),
+    (lambda file: pack_profile(profiles.drawn(17, 1, middle=-1)), 3),
+    (lambda file: pack_profile(profiles.drawn(18, 1)), 3),
+    (lambda file: pack_profile(profiles.drawn(225, 1)), 6),
+]
+"""What makes a profile file one that does not do, and the exit code."""
+
+
+@pytest.mark.parametrize(("change", "code"), DAMAGES)
 def test_profiles_that_do_not_do_are_refused(
     plain: Path, tmp_path: Path, change: Callable[[bytes], bytes], code: int
 ) -> None:
