@@ -171,10 +171,10 @@ class Encoder:
     ) -> Iterator[Strip]:
         """Yield the segments; as `stream`, of scenes like this."""
         options = completed(options, self.bundle)
-        header = told_parts(self._told(header), options)
         if options.budget is not None and not header.height:
             raise UsageError("budget: expected a ratio or an error, since the height is not known")
         done = done or self.progress(header, options, 0, 0, 0)
+        header = told_parts(self._told(header), options)  # which may leave usual tiles unsaid
         if done.rows and options.run is None:
             raise UsageError("run: expected that of the rows of tiles before")
         line = done.rows * self.bundle.tile

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from export.csource.randomscene import RandomScene
 from ground.scenes.procedural import procedural
 from ground.scenes.spyndex import spyndex_scene
 from onboard import bundle as bundles
@@ -100,3 +101,12 @@ def test_the_thrift_of_a_tile_is_its_own(lapped: LappedTileCoder) -> None:
     assert some[:2] == plain[:2]
     assert some[2] != plain[2]
     assert written([0, 0, 0]) == plain
+
+
+def test_a_budget_is_spent_where_usual_tiles_are_asked_for() -> None:
+    """Of two bands, which have larger ones else: what is kept back is for a row of usual ones."""
+    scene = RandomScene.of(2, 15)
+    assert scene.header.tile == 64
+    assert scene.options.budget is not None
+    packets = scene.packets(Encoder(bundles.load("skybook"), "numpy"))
+    assert sum(map(len, packets)) > scene.options.budget * 63 / 64
