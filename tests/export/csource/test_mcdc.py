@@ -292,6 +292,8 @@ def exercise_quality(runs: Runs, program: Path, folder: Path) -> None:
     many = folder / "many"
     for side in ("64", "32", "16"):
         asked = ["--quality-block", side]
+        few = procedural(4, 90, 150, 4).image
+        run(program, few, "--psnr", "64", "--significant-bits", "14", *asked)
         for bands in (1, 2, 3, 4, 8):
             image = procedural(bands, 90, 150, bands).image
             run(many, image, "--psnr", "64", "--significant-bits", "14", *asked)
