@@ -4,6 +4,7 @@
 #include "parts.h"
 
 #define FEW 16 /* tiles up to which the budget is used to the last tile */
+#define FEWEST 7 /* tiles up to which all are coded at once */
 #define FEW_BANDS 4 /* of more the guess is worth less, so an eighth of the tiles is tried first */
 #define NEAR 2 /* codes by which those of two parts may differ */
 
@@ -49,9 +50,9 @@ void skybook_begin_search(struct skybook_search *search)
  * up to the last tile. Of many bands none come after the first part, so that it may be chosen for anew. */
 uint32_t skybook_part(const struct skybook_search *search, uint32_t bands, uint32_t part)
 {
-    static const uint8_t divisors[3][4] = {{1, 1, 1, 1}, {8, 2, 1, 1}, {8, 8, 2, 1}};
-    const uint32_t many = bands > FEW_BANDS ? 2 : 0, some = search->count > FEW ? 1 : 0;
-    return search->count / divisors[many > 0 ? many : some][part];
+    static const uint8_t divisors[4][4] = {{1, 1, 1, 1}, {4, 2, 1, 1}, {8, 2, 1, 1}, {8, 8, 2, 1}};
+    const uint32_t few = search->count <= FEWEST ? 0 : search->count <= FEW ? 1 : 2;
+    return search->count / divisors[bands > FEW_BANDS ? 3 : few][part];
 }
 
 /* The largest number that skybook_go_to takes: all tiles at the coarsest code. */

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from onboard.codec.tile import STEPS, Steps
 
 FEW = 16
+FEWEST = 7
+"""Tiles up to which all are quantised at once."""
 _FEW_BANDS = 4
 _NEAR = 2
 """Codes by which the steps of two parts may differ."""
@@ -59,17 +61,20 @@ class Search:
         return Search(*found)
 
     def parts(self) -> Iterator[NDArray[np.int64]]:
-        """Yield the tiles to be quantised one part after the other: an eighth, to a half, all.
+        """Yield the tiles to be quantised one part after the other: some, to a half, all.
 
-        Where they are tried, none come after the eighth, so that it may be chosen for anew.
+        Some are an eighth, of few a quarter. Where they are tried, none come after that, so that
+        it may be chosen for anew.
         """
         count = len(self.steps)
         order = scattered(count)
         stops = [count // 8, count // 2, count]
         if self.tries:
             stops.insert(0, stops[0])
-        elif self.is_small:
+        elif count <= FEWEST:
             stops = [count]
+        elif self.is_small:
+            stops[0] = count // 4
         first = 0
         for stop in stops:
             yield order[first:stop]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from onboard.codec.tile import STEPS
-from onboard.encoder.search import FEW, Search
+from onboard.encoder.search import FEW, FEWEST, Search
 
 Numbers = NDArray[np.int64]
 Sizes = Callable[[Numbers, Numbers], Numbers]
@@ -112,7 +112,7 @@ def test_of_many_bands_a_guess_that_is_far_off_costs_few_tiles() -> None:
 
 @pytest.mark.parametrize("bands", [4, 5])
 def test_parts_are_all_tiles_once(bands: int) -> None:
-    for count in (0, 1, FEW, FEW + 1, 32, 1000):
+    for count in (0, 1, FEWEST, FEWEST + 1, FEW, FEW + 1, 32, 1000):
         search = Search.of(np.ones((count, STEPS), np.int64), np.zeros(count, np.int64), bands)
         tiles = np.concatenate(list(search.parts()))
         assert sorted(tiles.tolist()) == list(range(count))
