@@ -46,7 +46,7 @@ static struct skybook_encoder encoder;
 static const struct region state[] = {
     STATE(options) STATE(form) STATE(head) STATE(tiles) STATE(samples) STATE(upper) STATE(sums)
     STATE(work.room) STATE(work.scratch) STATE(work.dc) STATE(work.known) STATE(work.layer)
-    STATE(work.owners) STATE(work.symbols) STATE(work.costs) STATE(work.before) STATE(work.nodata)
+    STATE(work.side) STATE(work.symbols) STATE(work.costs) STATE(work.before) STATE(work.nodata)
     STATE(work) STATE(search) STATE(pieces) STATE(strip)
     {"other", &encoder, sizeof(encoder)}};
 

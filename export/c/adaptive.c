@@ -5,6 +5,7 @@
 
 #define PART SKYBOOK_TILE /* pixels that are rotated at once */
 #define PLANE_LIMIT 2047
+#define TOGETHER SKYBOOK_SIDE /* differences that are added up at once */
 #define SOME 4   /* one row and one column of pixels in so many is asked what gradients miss */
 #define ALIGNED 7 /* times, at most, that deviations grow as planes of a mosaic are moved */
 #define MISSED 2 /* times the gradients' steepness is less than that of these */
@@ -61,6 +62,20 @@ uint32_t skybook_find_nodata(struct skybook_encoder *encoder, uint32_t column)
     return valid;
 }
 
+/* Add up the samples of a part of a line that are no nodata; which bits they have. */
+static uint32_t add_samples(const uint16_t *restrict samples, const uint8_t *restrict marks, uint32_t count,
+                            uint32_t *bits)
+{
+    uint32_t sum = 0, found = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t sample = samples[i] * (uint32_t)(marks[i] == 0);
+        sum += sample;
+        found |= sample;
+    }
+    *bits |= found;
+    return sum;
+}
+
 /* Find the mean of a band; false if a sample has more than the significant bits. */
 static bool find_mean(struct skybook_encoder *encoder, uint32_t column, uint32_t band,
                       uint32_t valid)
@@ -72,13 +87,7 @@ static bool find_mean(struct skybook_encoder *encoder, uint32_t column, uint32_t
     for (uint32_t row = 0; row < tile->rows; row++) {
         const uint16_t *line = skybook_unpacked(skybook_row_of(encoder, column, band, row), tile->cols, room);
         const uint8_t *marks = &encoder->work.nodata[row * tile->cols];
-        uint32_t of_row = 0;
-        for (uint32_t col = 0; col < tile->cols; col++) {
-            const uint32_t sample = marks[col] ? 0u : line[col];
-            of_row += sample;
-            bits |= sample;
-        }
-        sum += of_row;
+        sum += add_samples(line, marks, tile->cols, &bits);
     }
     const unsigned fraction = encoder->form.fraction;
     sum <<= fraction;
@@ -135,60 +144,113 @@ struct differences {
     uint32_t usual; /* steepness; 0 if not yet known */
 };
 
-/* Differences between values and those to the right or, `down`, below, of `count` values of a row
- * `stride` apart: add up how steep they are or, once it is known what is usual, their weighted
- * products. */
-static void add_differences(struct differences *all, uint32_t row, uint32_t count, uint32_t stride,
-                            bool down, skybook_square covariance)
+/* Differences between some values and others, 0 where one is a gap; add how steep they are. */
+static void add_steepness(const int32_t *restrict own, const int32_t *restrict other,
+                          const uint8_t *restrict gaps, uint32_t count, int32_t *restrict differences,
+                          uint32_t *restrict steepness)
 {
-    const uint32_t bands = all->bands;
-    const uint32_t step = down ? all->pitch : 1, gap_step = down ? all->cols : 1;
-    const uint8_t *gaps = &all->gaps[row * all->cols];
-    int32_t differences[SKYBOOK_MAX_BANDS][SKYBOOK_SIDE];
-    uint32_t steepness[SKYBOOK_SIDE] = {0};
-    for (uint32_t band = 0; band < bands; band++) {
-        const int32_t *own = &all->values[band * all->apart + row * all->pitch];
-        for (uint32_t i = 0; i < count; i++) {
-            const uint32_t col = i * stride;
-            const bool gap = (gaps[col] | gaps[col + gap_step]) != 0;
-            const int32_t difference = gap ? 0 : own[col + step] - own[col];
-            differences[band][i] = difference;
-            steepness[i] += (uint32_t)(difference < 0 ? -difference : difference);
-        }
+    for (uint32_t i = 0; i < count; i++) {
+        const int32_t difference = (other[i] - own[i]) * (gaps[i] == 0);
+        const int32_t sign = difference >> 31;
+        differences[i] = difference;
+        steepness[i] += (uint32_t)((difference ^ sign) - sign);
     }
+}
+
+/* The sum of products of differences. */
+static int32_t multiply(const int32_t *restrict one, const int32_t *restrict other, uint32_t count)
+{
+    int32_t sum = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        sum += one[i] * other[i];
+    }
+    return sum;
+}
+
+/* Scale differences of a row by how steep it is there. */
+static void scale(int32_t *restrict differences, const int32_t *restrict bits, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        differences[i] = (int32_t)((whole_product)differences[i] * 256 >> bits[i]);
+    }
+}
+
+/* Pairs of values of every band that are taken together, and which of them have a gap. */
+struct pairs {
+    uint32_t count;
+    int32_t own[SKYBOOK_MAX_BANDS][TOGETHER], other[SKYBOOK_MAX_BANDS][TOGETHER];
+    uint8_t gaps[TOGETHER];
+};
+
+/* Add up how steep pairs are or, once it is known what is usual, their weighted products. */
+static void add_pairs(struct differences *all, struct pairs *pairs, skybook_square covariance)
+{
+    const uint32_t bands = all->bands, count = pairs->count;
+    int32_t differences[SKYBOOK_MAX_BANDS][TOGETHER], bits[TOGETHER];
+    uint32_t steepness[TOGETHER] = {0};
+    for (uint32_t band = 0; band < bands; band++) {
+        add_steepness(pairs->own[band], pairs->other[band], pairs->gaps, count, differences[band],
+                      steepness);
+    }
+    pairs->count = 0;
     if (all->usual == 0) {
+        uint64_t total = 0;
         for (uint32_t i = 0; i < count; i++) {
-            all->total += steepness[i];
+            total += steepness[i];
         }
+        all->total += total;
         return;
     }
     for (uint32_t i = 0; i < count; i++) {
-        const uint32_t bits = 1 + skybook_highest_bit(steepness[i] + all->usual);
-        for (uint32_t band = 0; band < bands; band++) {
-            differences[band][i] = (int32_t)((whole_product)differences[band][i] * 256 >> bits);
-        }
+        bits[i] = 1 + (int32_t)skybook_highest_bit(steepness[i] + all->usual);
+    }
+    for (uint32_t band = 0; band < bands; band++) {
+        scale(differences[band], bits, count);
     }
     for (uint32_t one = 0; one < bands; one++) {
         for (uint32_t other = one; other < bands; other++) {
-            int32_t sum = 0;
-            for (uint32_t i = 0; i < count; i++) {
-                sum += differences[one][i] * differences[other][i];
-            }
-            covariance[one][other] += sum;
+            covariance[one][other] += multiply(differences[one], differences[other], count);
         }
     }
+}
+
+/* Take the pairs of `count` values of a row, `stride` apart, with those to the right or, `down`, below. */
+static void take_pairs(struct differences *all, uint32_t row, uint32_t count, uint32_t stride, bool down,
+                       struct pairs *pairs, skybook_square covariance)
+{
+    const uint32_t step = down ? all->pitch : 1, gap_step = down ? all->cols : 1;
+    const uint8_t *gaps = &all->gaps[row * all->cols];
+    if (pairs->count + count > TOGETHER) {
+        add_pairs(all, pairs, covariance);
+    }
+    const uint32_t first = pairs->count;
+    for (uint32_t band = 0; band < all->bands; band++) {
+        const int32_t *values = &all->values[band * all->apart + row * all->pitch];
+        int32_t *own = &pairs->own[band][first], *other = &pairs->other[band][first];
+        for (uint32_t i = 0; i < count; i++) {
+            own[i] = values[i * stride];
+            other[i] = values[i * stride + step];
+        }
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        pairs->gaps[first + i] = (uint8_t)(gaps[i * stride] | gaps[i * stride + gap_step]);
+    }
+    pairs->count += count;
 }
 
 /* Go over the differences of a tile, those of one row and one column in `some`. */
 static void add_some(struct differences *all, uint32_t some, skybook_square covariance)
 {
-    const uint32_t rows = all->rows, cols = all->cols, pairs = all->pairs;
+    const uint32_t rows = all->rows, cols = all->cols, apart = all->pairs;
+    struct pairs pairs;
+    pairs.count = 0;
     for (uint32_t row = 0; row < rows; row += some) {
-        add_differences(all, row, pairs == 2 ? cols / 2 : cols - 1, pairs, false, covariance);
+        take_pairs(all, row, apart == 2 ? cols / 2 : cols - 1, apart, false, &pairs, covariance);
     }
-    for (uint32_t row = 0; row + 1 < rows; row += pairs) {
-        add_differences(all, row, (cols + some - 1) / some, some, true, covariance);
+    for (uint32_t row = 0; row + 1 < rows; row += apart) {
+        take_pairs(all, row, (cols + some - 1) / some, some, true, &pairs, covariance);
     }
+    add_pairs(all, &pairs, covariance);
 }
 
 /* Sum pixels of two rows by twos. */
@@ -273,29 +335,36 @@ static void rotate_wide(const struct skybook_form *form, int32_t *pixels, uint32
     }
 }
 
-/* The same where 32 bits hold every sum. */
+/* Add a weighted part of a band to sums. */
+static void add_weighted(const int32_t *restrict own, int32_t weight, uint32_t count, int32_t *restrict sums)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        sums[i] += weight * own[i];
+    }
+}
+
+/* Round a part of a component, and put it. */
+static void put_component(const int32_t *restrict sums, uint32_t count, int32_t *restrict pixels)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        pixels[i] = (sums[i] + 8192) >> 14;
+    }
+}
+
+/* The same as rotate_wide where 32 bits hold every sum. */
 static void rotate_narrow(const struct skybook_form *form, int32_t *pixels, uint32_t count,
                           skybook_square matrix)
 {
     const uint32_t bands = form->bands, apart = form->tile * form->tile;
     int32_t sums[SKYBOOK_MAX_BANDS][PART];
+    memset(sums, 0, sizeof(sums[0]) * bands);
     for (uint32_t component = 0; component < bands; component++) {
-        int32_t *sum = sums[component];
-        for (uint32_t i = 0; i < count; i++) {
-            sum[i] = 8192;
-        }
         for (uint32_t band = 0; band < bands; band++) {
-            const int32_t weight = (int32_t)matrix[band][component];
-            const int32_t *own = &pixels[band * apart];
-            for (uint32_t i = 0; i < count; i++) {
-                sum[i] += weight * own[i];
-            }
+            add_weighted(&pixels[band * apart], (int32_t)matrix[band][component], count, sums[component]);
         }
     }
     for (uint32_t component = 0; component < bands; component++) {
-        for (uint32_t i = 0; i < count; i++) {
-            pixels[component * apart + i] = sums[component][i] >> 14;
-        }
+        put_component(sums[component], count, &pixels[component * apart]);
     }
 }
 
@@ -308,22 +377,17 @@ static uint32_t sum_of(const int32_t *pixels, uint32_t count)
     return sum;
 }
 
-/* Find the largest magnitude of up to PART pixels; add them up by band. */
-static int32_t survey(const struct skybook_form *form, const int32_t *pixels, uint32_t count,
-                      uint32_t sums[SKYBOOK_MAX_BANDS])
+/* The largest magnitude of pixels of a band; their sum is added to one. */
+static int32_t survey(const int32_t *pixels, uint32_t count, uint32_t *sum)
 {
-    const uint32_t apart = form->tile * form->tile;
     int32_t largest = 0;
-    for (uint32_t band = 0; band < form->bands; band++) {
-        uint32_t sum = 0;
-        for (uint32_t i = 0; i < count; i++) {
-            const int32_t value = pixels[band * apart + i];
-            const int32_t size = value < 0 ? -value : value;
-            largest = size > largest ? size : largest;
-            sum += (uint32_t)value;
-        }
-        sums[band] += sum;
+    uint32_t all = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const int32_t sign = pixels[i] >> 31, size = (pixels[i] ^ sign) - sign;
+        largest = size > largest ? size : largest;
+        all += (uint32_t)pixels[i];
     }
+    *sum += all;
     return largest;
 }
 
@@ -359,8 +423,10 @@ OF_COMPONENTS bool skybook_rotate(const struct skybook_form *form, struct skyboo
         } else {
             rotate_wide(form, pixels + first, part, matrix);
         }
-        const int32_t own = survey(form, pixels + first, part, after);
-        largest = own > largest ? own : largest;
+        for (uint32_t band = 0; band < bands; band++) {
+            const int32_t own = survey(&pixels[band * apart + first], part, &after[band]);
+            largest = own > largest ? own : largest;
+        }
     }
     tile->shift = 0;
     while ((largest + (1 << tile->shift >> 1)) >> tile->shift > PLANE_LIMIT) {

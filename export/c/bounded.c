@@ -53,7 +53,7 @@ static uint64_t sum_of_symbols(const struct skybook_work *work, uint32_t pixels,
 {
     const uint32_t side = work->scratch.bounded.bands[band].side;
     return skybook_words(&work->symbols[band * pixels], pixels * sizeof(work->symbols[0])) +
-           skybook_words(&work->owners[band * SKYBOOK_MOST_SIDE], side * sizeof(work->owners[0]));
+           skybook_words(&work->side[band * SKYBOOK_MOST_SIDE], side * sizeof(work->side[0]));
 }
 
 /* Whether the values of a band are those that were compared with the samples. */

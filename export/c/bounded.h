@@ -13,7 +13,6 @@
 #define SKYBOOK_CAUSAL 14u  /* weights of a band itself */
 #define SKYBOOK_AROUND 9u   /* those of each reference */
 #define SKYBOOK_UNKNOWNS 25u
-#define SKYBOOK_MOST_SIDE 424u /* symbols of side information of a band */
 #define SKYBOOK_BIT 256u       /* what a bit costs */
 #define SKYBOOK_ONE 256
 #define SKYBOOK_MOST_COEFFICIENT 1023
@@ -26,12 +25,8 @@
 enum skybook_kind_of_scale { SCALE_PLAIN, SCALE_STEPS, SCALE_HOLE, SCALE_STRETCHES, SCALE_CELLS };
 enum skybook_mode { MODE_STATIC, MODE_OWN, MODE_RAW };
 
-/* Side information goes where positions of symbols are in other tiles, marks where symbols of a layer
- * are. */
-typedef char skybook_side_fits[SKYBOOK_STEPS >= SKYBOOK_MAX_BANDS * SKYBOOK_MOST_SIDE &&
-                                       SKYBOOK_STEPS >= 2048
-                                   ? 1
-                                   : -1];
+/* Marks go where symbols of a layer are in other tiles. */
+typedef char skybook_marks_have_room[SKYBOOK_STEPS >= 2048 ? 1 : -1];
 
 /* A symbol of a sample: the residual, or in mode 2 the number, in the low 16 bits; above them its row of
  * the tables, or that it has none. */
@@ -118,7 +113,7 @@ uint32_t skybook_mark_from(const struct skybook_work *work, uint32_t place, uint
 #define SKYBOOK_WORD_OF_MARKS 32u
 static inline bool skybook_is_marked(const struct skybook_work *work, uint32_t place)
 {
-    return (work->layer.found[place / SKYBOOK_WORD_OF_MARKS] >> place % SKYBOOK_WORD_OF_MARKS & 1u) != 0;
+    return (work->layer.marks[place / SKYBOOK_WORD_OF_MARKS] >> place % SKYBOOK_WORD_OF_MARKS & 1u) != 0;
 }
 static inline uint32_t skybook_marks_of_word(uint32_t word)
 {
@@ -131,7 +126,7 @@ static inline uint32_t skybook_marks_before(const struct skybook_work *work, uin
 {
     const uint32_t below = ((uint32_t)1 << place % SKYBOOK_WORD_OF_MARKS) - 1u;
     return work->scratch.bounded.fit.before[place / SKYBOOK_WORD_OF_MARKS] +
-           skybook_marks_of_word(work->layer.found[place / SKYBOOK_WORD_OF_MARKS] & below);
+           skybook_marks_of_word(work->layer.marks[place / SKYBOOK_WORD_OF_MARKS] & below);
 }
 
 /* boundedloop.c: predict a band; the residuals go to the symbols. Both give the sum of what coefficients

@@ -137,7 +137,7 @@ size_t skybook_bounded_lane(const struct skybook_work *work, uint32_t pixels, ui
             }
         }
         for (uint32_t i = band->side; i > 0 && least == start; i--) {
-            put_side(&lane, work->owners[number * SKYBOOK_MOST_SIDE + i - 1]);
+            put_side(&lane, work->side[number * SKYBOOK_MOST_SIDE + i - 1]);
         }
     }
     return skybook_end_lane(&lane, size);

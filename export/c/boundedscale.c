@@ -182,7 +182,7 @@ static uint32_t pattern_of(uint32_t pattern, uint32_t half)
 /* The first pattern that has all samples of a stretch which occur. */
 static uint8_t fitting(const struct skybook_work *work, uint32_t stretch)
 {
-    const uint32_t low = work->layer.found[2 * stretch], high = work->layer.found[2 * stretch + 1];
+    const uint32_t low = work->layer.marks[2 * stretch], high = work->layer.marks[2 * stretch + 1];
     uint8_t pattern = 0;
     while ((low & ~pattern_of(pattern, 0)) != 0 || (high & ~pattern_of(pattern, 1)) != 0) {
         pattern++;
@@ -222,7 +222,7 @@ static void leave_gaps(struct skybook_work *work, const struct skybook_plane *pl
     mark_samples(work, plane, least, count * STRETCH);
     uint32_t present = 0;
     for (uint32_t i = 0; i < 2 * count; i++) {
-        present += skybook_marks_of_word(work->layer.found[i]);
+        present += skybook_marks_of_word(work->layer.marks[i]);
     }
     if (8 * present >= 7 * count * STRETCH) {
         return;
@@ -252,8 +252,8 @@ static void leave_gaps(struct skybook_work *work, const struct skybook_plane *pl
     }
     uint32_t most = 0;
     for (uint32_t i = 0; i < 2 * count; i++) {
-        work->layer.found[i] = pattern_of(scale->patterns[i / 2], i % 2);
-        most += skybook_marks_of_word(work->layer.found[i]);
+        work->layer.marks[i] = pattern_of(scale->patterns[i / 2], i % 2);
+        most += skybook_marks_of_word(work->layer.marks[i]);
     }
     scale->kind = SCALE_STRETCHES;
     scale->marks = count * STRETCH;

@@ -115,7 +115,7 @@ void skybook_put_side_of(struct skybook_work *work, const struct skybook_plane *
 {
     struct skybook_bounded *own = &work->scratch.bounded;
     struct skybook_band *band = &own->bands[plane->band];
-    struct side side = {&work->owners[plane->band * SKYBOOK_MOST_SIDE], 0, 0};
+    struct side side = {&work->side[plane->band * SKYBOOK_MOST_SIDE], 0, 0};
     put_scale(&side, &plane->encoder->options, &own->scale);
     if (own->scale.most > 0) {
         put_bits(&side, band->mode, 2);

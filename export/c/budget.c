@@ -1,7 +1,7 @@
 /* Rate control: a strip at the finest steps that fit its budget (SPEC.md, section 13). */
 #include <string.h>
 
-#include "parts.h"
+#include "vectors.h"
 
 #define TRIES 8
 #define LITTLE 6 /* a share of 2^-6 may be left; more is worth another search, or a thrifty tile */
@@ -12,47 +12,25 @@
 #define TRELLIS_CODES 3
 #define GUESS_SHIFT 11 /* twice what every second position takes, in 1/4096 bit */
 
-#if SKYBOOK_GROUPS > 1
-#define BINS 128u /* of latents of components */
-#else
-#define BINS SKYBOOK_GUESS_BINS
-#endif
-
-/* Quarter octaves of a latent from 1 on; 0 of 0. As of a binary32 number, which has 24 bits. */
-static uint32_t bin_of(uint32_t size)
-{
-    uint32_t lost = 0;
-#if SKYBOOK_GROUPS > 1
-    if (size >> 24 > 0) {
-        lost = skybook_highest_bit(size) - 23;
-        size = (size + (1u << lost >> 1) - 1 + (size >> lost & 1u)) >> lost;
-    }
-#endif
-    const uint32_t bit = skybook_highest_bit(size);
-    return 4 * (bit + lost) + (((size << 2) >> bit) & 3u);
-}
-
 /* Count the latents of every second position of the tile in work, but for those of 0, by quarter
- * octaves. */
+ * octaves; positions that it does not have are 0. */
 static void count_bins(const struct skybook_form *form, const struct skybook_work *work,
-                       uint32_t counts[BINS])
+                       uint32_t counts[SKYBOOK_BINS])
 {
-    uint32_t parts[4][BINS] = {{0}}; /* so that equal neighbours need not wait */
-    const uint32_t positions = (uint32_t)work->positions[0] * work->positions[1];
-    uint32_t zeros = 0; /* in the bin of 1 */
-    for (uint32_t channel = 0; channel < form->channels; channel++) {
-        const int32_t *latents = &work->room.latents[channel * form->positions];
-        for (uint32_t i = 0; i < positions; i += 2) {
-            const int32_t latent = latents[i];
-            const uint32_t size = (uint32_t)(latent < 0 ? -latent : latent);
-            zeros += size == 0;
-            parts[(i >> 1) & 3u][bin_of(size)]++;
+    uint32_t parts[4][SKYBOOK_BINS + 1] = {{0}}; /* so that equal neighbours need not wait */
+    for (uint32_t first = 0; first < form->channels * form->positions; first += SKYBOOK_PART) {
+        uint8_t bins[SKYBOOK_PART];
+        skybook_find_bins(&work->room.latents[first], bins);
+        for (uint32_t i = 0; i < SKYBOOK_PART; i += 8) {
+            parts[0][bins[i]]++;
+            parts[1][bins[i + 2]]++;
+            parts[2][bins[i + 4]]++;
+            parts[3][bins[i + 6]]++;
         }
     }
-    for (uint32_t bin = 0; bin < BINS; bin++) {
+    for (uint32_t bin = 0; bin < SKYBOOK_BINS; bin++) {
         counts[bin] = parts[0][bin] + parts[1][bin] + parts[2][bin] + parts[3][bin];
     }
-    counts[0] -= zeros;
 }
 
 /* Add what so many latents take at each step code; 32 bits hold that of SKYBOOK_GUESS_AT_ONCE. */
@@ -76,10 +54,10 @@ static void move_up(uint32_t parts[256], uint64_t sums[256])
 void skybook_guess_bits(const struct skybook_form *form, const struct skybook_work *work,
                         const struct skybook_tile *tile, bool dependent, uint32_t bits[256])
 {
-    uint32_t counts[BINS], parts[256] = {0}, added = 0;
+    uint32_t counts[SKYBOOK_BINS], parts[256] = {0}, added = 0;
     uint64_t sums[256] = {0};
     count_bins(form, work, counts);
-    const uint32_t bins = tile->shift > 0 ? SKYBOOK_GUESS_BINS : BINS; /* those of components are not scaled */
+    const uint32_t bins = tile->shift > 0 ? SKYBOOK_GUESS_BINS : SKYBOOK_BINS; /* those of components are not scaled */
     for (uint32_t bin = 0; bin < bins; bin++) {
         const uint32_t *at = &skybook_guess[SKYBOOK_GUESS_ORIGIN - 4 * bin - 16u * tile->shift];
         for (uint32_t left = counts[bin]; left > 0;) {

@@ -4,13 +4,11 @@
  * are not all 0, for all positions of the tile at once. */
 #include <string.h>
 
-#include "parts.h"
+#include "vectors.h"
 
 #define SLOPE_CAP 80
 #define DC_CAP 2047 /* both, like sums, are twice as large where symbols are in half steps */
-#define PART 64 /* positions that are added up at once */
-#define TOGETHER 4     /* planes that are added at once */
-#define MOST_TERMS 64  /* planes that are noted before they are added */
+#define MOST_TERMS 64 /* planes that are noted before they are added */
 #define ROW 8   /* positions of a row of a whole tile, and bytes of a word */
 
 static int32_t magnitude(int32_t value)
@@ -122,55 +120,59 @@ void skybook_know_channel(const struct skybook_form *form, struct skybook_work *
 /* Weighted planes that are not all 0, to be added to the sums of a channel. */
 struct terms {
     uint32_t count;
-    uint32_t numbers[MOST_TERMS + TOGETHER];
-    skybook_sum weights[MOST_TERMS + TOGETHER];
+    uint32_t firsts[MOST_TERMS + 1]; /* where they begin among what is known */
+    skybook_sum weights[MOST_TERMS + 1];
 };
 
-/* Add a part of four weighted planes to sums. */
-static void add_four(const skybook_sum weights[TOGETHER], const uint8_t *restrict one,
-                     const uint8_t *restrict two, const uint8_t *restrict three,
-                     const uint8_t *restrict four, skybook_sum *restrict sums)
-{
-    const skybook_sum a = weights[0], b = weights[1], c = weights[2], d = weights[3];
-    for (uint32_t i = 0; i < PART; i++) {
-        skybook_sum sum = (skybook_sum)(sums[i] + a * one[i]);
-        sum = (skybook_sum)(sum + b * two[i]);
-        sum = (skybook_sum)(sum + c * three[i]);
-        sums[i] = (skybook_sum)(sum + d * four[i]);
-    }
-}
-
-/* Add weighted planes to sums, TOGETHER at a time. */
+/* Add them. */
 static void add_planes(const struct skybook_form *form, const struct skybook_work *work,
                        struct terms *terms, skybook_sum *sums)
 {
-    const uint32_t positions = form->positions;
-    for (uint32_t i = 0; i < TOGETHER; i++) { /* to fill up the last ones */
-        terms->numbers[terms->count + i] = 0;
-        terms->weights[terms->count + i] = 0;
-    }
-    for (uint32_t n = 0; n < terms->count; n += TOGETHER) {
-        const uint32_t *numbers = &terms->numbers[n];
-        for (uint32_t first = 0; first < positions; first += PART) {
-            const uint8_t *known = &work->known[first];
-            add_four(&terms->weights[n], known + numbers[0] * positions, known + numbers[1] * positions,
-                     known + numbers[2] * positions, known + numbers[3] * positions, sums + first);
-        }
+    for (uint32_t first = 0; first < form->positions; first += SKYBOOK_PART) {
+        skybook_add_planes(&work->known[first], terms->firsts, terms->weights, terms->count, &sums[first]);
     }
     terms->count = 0;
 }
 
 /* Note a plane of a channel, or of slopes, if any of it is not 0. */
-static inline void add_term(struct terms *restrict terms, const bool *restrict active,
+static inline void add_term(struct terms *restrict terms, const bool *restrict active, uint32_t positions,
                             uint32_t number, skybook_sum weight)
 {
-    terms->numbers[terms->count] = number;
+    terms->firsts[terms->count] = number * positions;
     terms->weights[terms->count] = weight;
     terms->count += active[number];
 }
 
-/* Sums of a channel of AC at all positions. Of the components of the last class a channel of that
- * class heeds its own alone, all others heed all of them. */
+/* Note the planes of terms of a channel. Of the components of the last class one of that class heeds its
+ * own, the number `own`, alone, all others heed `some`, which are all of them. */
+static void add_terms(struct terms *restrict terms, const struct skybook_form *form,
+                      const bool *restrict active, uint32_t first, uint32_t stop, uint32_t own,
+                      uint32_t some)
+{
+    const uint32_t positions = form->positions;
+    for (uint32_t term = first; term < stop; term++) {
+        const uint32_t plane = form->planes[skybook_planes[term]], number = plane & ~SKYBOOK_OF_LAST;
+        const skybook_sum weight = (skybook_sum)skybook_weights[term];
+        const uint32_t of_last = (plane & SKYBOOK_OF_LAST) != 0;
+        add_term(terms, active, positions, number + of_last * own, weight);
+        for (uint32_t i = 1; i < (of_last == 0 ? 1 : some); i++) {
+            add_term(terms, active, positions, number + i, weight);
+        }
+    }
+}
+
+/* The same where the last class has one component, as that of up to four bands. */
+static void add_single_terms(struct terms *restrict terms, const struct skybook_form *form,
+                             const bool *restrict active, uint32_t first, uint32_t stop)
+{
+    const uint32_t positions = form->positions;
+    for (uint32_t term = first; term < stop; term++) {
+        const uint32_t number = form->planes[skybook_planes[term]] & ~SKYBOOK_OF_LAST;
+        add_term(terms, active, positions, number, (skybook_sum)skybook_weights[term]);
+    }
+}
+
+/* Sums of a channel of AC at all positions. */
 void skybook_ac_context(const struct skybook_form *form, const struct skybook_work *work,
                         uint32_t channel, skybook_sum *restrict sums)
 {
@@ -179,24 +181,21 @@ void skybook_ac_context(const struct skybook_form *form, const struct skybook_wo
     const uint32_t bias = work->dependent ? 2u * skybook_bias[ac] : skybook_bias[ac];
     const uint32_t own = component < last ? 0 : component - last;
     const uint32_t some = component < last ? form->alike : 1;
+    const uint32_t stop = skybook_terms[ac + 1], most = MOST_TERMS / some;
     struct terms terms;
     terms.count = 0;
     for (uint32_t i = 0; i < form->positions; i++) {
         sums[i] = (skybook_sum)bias;
     }
-    for (uint32_t term = skybook_terms[ac]; term < skybook_terms[ac + 1]; term++) {
-        const uint32_t plane = form->planes[skybook_planes[term]];
-        const skybook_sum weight = (skybook_sum)skybook_weights[term];
-        const uint32_t first = plane & ~SKYBOOK_OF_LAST, of_last = (plane & SKYBOOK_OF_LAST) != 0;
-        add_term(&terms, work->active, first + of_last * own, weight);
-        for (uint32_t i = 1; i < (of_last == 0 ? 1 : some); i++) {
-            add_term(&terms, work->active, first + i, weight);
+    for (uint32_t term = skybook_terms[ac], next = 0; term < stop; term = next) {
+        next = stop - term < most ? stop : term + most;
+        if (form->alike == 1) {
+            add_single_terms(&terms, form, work->active, term, next);
+        } else {
+            add_terms(&terms, form, work->active, term, next, own, some);
         }
-        if (terms.count >= MOST_TERMS - SKYBOOK_MAX_BANDS) {
-            add_planes(form, work, &terms, sums);
-        }
+        add_planes(form, work, &terms, sums);
     }
-    add_planes(form, work, &terms, sums);
 }
 
 /* Where a place next to the border is mirrored; `size` where there is nothing to mirror. */

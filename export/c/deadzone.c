@@ -1,5 +1,8 @@
 /* Quantizer of plain tiles: a dead zone that depends on the context (SPEC.md, sections 10 and 13). */
+#include <string.h>
+
 #include "scan.h"
+#include "vectors.h"
 
 #define BORDER_EASE 2 /* 1/64 steps for each border that a position is next to */
 
@@ -17,35 +20,61 @@ void skybook_take(struct skybook_scan *scan, uint32_t place, uint32_t row, int32
     const uint32_t cost = skybook_cost(row, residual);
     scan->escapes += skybook_is_escape(row, cost);
     work->costs[scan->unit + place] += cost;
-    work->layer.found[scan->found] = (uint32_t)residual << SKYBOOK_ROW_BITS | row;
-    work->owners[scan->found] = (uint16_t)place;
-    work->before[scan->unit + place + 1]++;
-    scan->found++;
+    work->symbols[scan->written] = (uint32_t)residual << SKYBOOK_ROW_BITS | row;
+    scan->written++;
 }
 
-/* Put the symbols of a layer in order of position; they were found channel by channel. */
-void skybook_sort_layer(struct skybook_scan *scan, uint32_t places)
+void skybook_scan_levels(const struct skybook_scan *scan, uint32_t channel, uint32_t number,
+                         const skybook_sum *sums, uint8_t *levels, uint8_t *coded)
+{
+    const uint32_t positions = scan->form->positions, bit = number % SKYBOOK_GROUP;
+    uint8_t *own = &coded[number / SKYBOOK_GROUP * positions];
+    for (uint32_t part = 0; part < positions; part += SKYBOOK_PART) {
+        skybook_find_levels(&sums[part], scan->work->dependent, (uint32_t)scan->least_sum,
+                            scan->work->floors[channel], &levels[part]);
+    }
+    memset(&levels[scan->count], 0, positions - scan->count);
+    if (bit == 0) {
+        memset(own, 0, positions);
+    }
+    for (uint32_t i = 0; i < positions; i++) {
+        own[i] = (uint8_t)(own[i] | (uint32_t)(levels[i] > 0) << bit);
+    }
+}
+
+/* Take the symbols of a layer of so many channels, position by position. */
+void skybook_take_layer(struct skybook_scan *scan, uint32_t channels)
 {
     struct skybook_work *work = scan->work;
-    uint32_t *before = &work->before[scan->unit + 1];
-    uint32_t next = scan->written;
-    for (uint32_t i = 0; i < places; i++) {
-        const uint32_t count = before[i];
-        before[i] = next;
-        next += count;
+    const uint32_t positions = scan->form->positions, count = scan->count;
+    const uint8_t *coded = work->layer.plain.coded;
+    uint32_t *restrict symbols = &work->symbols[scan->written];
+    uint32_t *restrict costs = &work->costs[scan->unit], *restrict before = &work->before[scan->unit];
+    uint32_t escapes = 0, next = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t cost = 0;
+        for (uint32_t first = 0; first < channels; first += SKYBOOK_AT_ONCE) {
+            const uint32_t *from = &work->layer.plain.symbols[first * positions + i];
+            uint32_t bits = skybook_coded_at(coded, positions, first, channels, i);
+            for (; bits > 0; bits &= bits - 1) {
+                const uint32_t symbol = from[skybook_lowest_bit(bits) * positions];
+                const uint32_t own = skybook_cost_of(symbol);
+                escapes += skybook_is_escape(symbol, own);
+                cost += own;
+                symbols[next++] = symbol;
+            }
+        }
+        costs[i] = cost;
+        before[i + 1] = scan->written + next;
     }
-    for (uint32_t i = 0; i < scan->found; i++) {
-        work->symbols[before[work->owners[i]]++] = work->layer.found[i];
-    }
-    scan->written = next;
-    scan->found = 0;
-    scan->unit += places;
+    scan->unit += count;
+    scan->written += next;
+    scan->escapes += escapes;
 }
 
-/* Find the level of a channel's mean magnitude, and the bits that this as its floor would save of
- * the symbols from `first` on. */
+/* Find the level of a channel's mean magnitude, and the bits that this as its floor would save. */
 static void measure_floor(struct skybook_scan *scan, uint32_t channel, const int32_t *aways,
-                          uint32_t first)
+                          const uint32_t *symbols)
 {
     struct skybook_work *work = scan->work;
     const uint32_t least = SKYBOOK_SKIP + 1;
@@ -57,9 +86,9 @@ static void measure_floor(struct skybook_scan *scan, uint32_t channel, const int
     const uint32_t level = skybook_level(mean > 0 ? (uint32_t)mean : 1);
     const uint32_t floor = scan->row + (level > least ? level : least);
     int32_t saved = 0;
-    for (uint32_t i = first; i < scan->found; i++) {
-        const int32_t residual = (int32_t)work->layer.found[i] >> SKYBOOK_ROW_BITS;
-        const uint32_t row = work->layer.found[i] & ((1u << SKYBOOK_ROW_BITS) - 1u);
+    for (uint32_t i = 0; i < scan->count; i++) {
+        const int32_t residual = (int32_t)symbols[i] >> SKYBOOK_ROW_BITS;
+        const uint32_t row = symbols[i] & ((1u << SKYBOOK_ROW_BITS) - 1u);
         const uint32_t raised = row > floor ? row : floor;
         saved += (int32_t)skybook_cost(row, residual) - (int32_t)skybook_cost(raised, residual);
     }
@@ -67,78 +96,65 @@ static void measure_floor(struct skybook_scan *scan, uint32_t channel, const int
     work->saved[channel] = saved;
 }
 
-/* Take the symbols of a channel of AC at the positions `coded`; whether any is not 0. */
-static bool take_all(struct skybook_scan *scan, uint32_t channel, const skybook_sum *restrict sums,
-                     const int32_t *restrict aways, const uint8_t *restrict coded, uint32_t count)
-{
-    struct skybook_work *work = scan->work;
-    uint8_t *restrict sizes = skybook_sizes(scan, channel);
-    uint32_t *restrict costs = &work->costs[scan->unit], *restrict before = &work->before[scan->unit + 1];
-    uint32_t *restrict found = &work->layer.found[scan->found];
-    uint16_t *restrict owners = &work->owners[scan->found];
-    const uint32_t floor = work->floors[channel], first = scan->row;
-    uint32_t any = 0, escapes = 0;
-    for (uint32_t n = 0; n < count; n++) {
-        const uint32_t i = coded[n], level = skybook_level(sums[i]);
-        const uint32_t row = first + (level > floor ? level : floor);
-        const int32_t residual = skybook_quantise(aways[i], row, BORDER_EASE * work->borders[i]);
-        const uint32_t cost = skybook_cost(row, residual);
-        const uint32_t size = (uint32_t)skybook_magnitude(residual);
-        escapes += skybook_is_escape(row, cost);
-        costs[i] += cost;
-        before[i]++;
-        found[n] = (uint32_t)residual << SKYBOOK_ROW_BITS | row;
-        owners[n] = (uint16_t)i;
-        sizes[i] = (uint8_t)(size < SKYBOOK_SIZE_CAP ? size : SKYBOOK_SIZE_CAP);
-        any |= size;
-    }
-    scan->escapes += escapes;
-    scan->found += count;
-    return any != 0;
-}
-
-/* Note what is lost of a channel of AC, whose symbols are those from `first` on, at each position. */
-static void weigh(struct skybook_scan *scan, uint32_t channel, const int32_t *aways, uint32_t first)
+/* Note what is lost of a channel of AC at each position. */
+static void weigh(struct skybook_scan *scan, uint32_t channel, const int32_t *aways,
+                  const uint8_t *levels, const uint32_t *symbols)
 {
     struct skybook_work *work = scan->work;
     for (uint32_t i = 0; i < scan->count; i++) {
-        work->losses.of_ac[i] += skybook_power_of(scan, channel, i) * skybook_lost(aways[i], 0, 0);
-    }
-    for (uint32_t n = first; n < scan->found; n++) {
-        const int32_t residual = (int32_t)work->layer.found[n] >> SKYBOOK_ROW_BITS;
-        const uint32_t row = work->layer.found[n] & ((1u << SKYBOOK_ROW_BITS) - 1u);
-        const uint32_t i = work->owners[n];
-        const uint64_t power = skybook_power_of(scan, channel, i);
-        work->losses.of_ac[i] -= power * skybook_lost(aways[i], 0, 0);
-        work->losses.of_ac[i] += power * skybook_lost(aways[i], residual, row);
+        const int32_t residual = (int32_t)symbols[i] >> SKYBOOK_ROW_BITS;
+        const uint32_t row = levels[i] > 0 ? scan->row + levels[i] : 0;
+        work->losses.of_ac[i] += skybook_power_of(scan, channel, i) * skybook_lost(aways[i], residual, row);
         work->losses.symbols[i] += residual != 0;
     }
 }
 
-void skybook_scan_channel(struct skybook_scan *scan, uint32_t channel)
+/* Quantise a part of a channel where it is coded: symbols and sizes of residuals, 0 where it is not; all
+ * sizes, ORed. */
+static uint32_t quantise(uint32_t row, const int32_t *restrict aways, const uint8_t *restrict borders,
+                         const uint8_t *restrict levels, uint32_t *restrict symbols,
+                         uint8_t *restrict sizes)
+{
+    uint8_t dead[SKYBOOK_PART], rounding[SKYBOOK_PART];
+    uint32_t all = 0;
+    skybook_look_up(&skybook_dead[row], levels, dead);
+    skybook_look_up(&skybook_rounding[row], levels, rounding);
+    for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
+        const int32_t sign = aways[i] >> 31, away = (aways[i] ^ sign) - sign;
+        const int32_t size = away + BORDER_EASE * borders[i];
+        const int32_t whole = (levels[i] > 0 && size >= dead[i]) ? (size + rounding[i]) >> 6 : 0;
+        symbols[i] = (uint32_t)((whole ^ sign) - sign) << SKYBOOK_ROW_BITS | (row + levels[i]);
+        sizes[i] = (uint8_t)(whole < SKYBOOK_SIZE_CAP ? whole : SKYBOOK_SIZE_CAP);
+        all |= (uint32_t)whole;
+    }
+    return all;
+}
+
+/* Quantise a channel of AC, the one of a layer that has this number. */
+void skybook_scan_channel(struct skybook_scan *scan, uint32_t channel, uint32_t number)
 {
     skybook_sum sums[SKYBOOK_POSITIONS];
     int32_t aways[SKYBOOK_POSITIONS];
-    uint8_t coded[SKYBOOK_POSITIONS];
-    const uint32_t first = scan->found, positions = scan->count;
-    const uint32_t least = (uint32_t)scan->least_sum;
-    uint32_t count = 0;
+    uint8_t levels[SKYBOOK_POSITIONS];
+    struct skybook_layer *layer = &scan->work->layer.plain;
+    const uint32_t positions = scan->form->positions;
+    uint32_t *symbols = &layer->symbols[number * positions], all = 0;
     skybook_ac_context(scan->form, scan->work, channel, sums);
     skybook_scan_latents(scan, channel, aways);
     skybook_look_for_far(scan, sums, aways);
-    for (uint32_t i = 0; i < positions; i++) {
-        coded[count] = (uint8_t)i;
-        count += sums[i] >= least;
-    }
+    skybook_scan_levels(scan, channel, number, sums, levels, layer->coded);
     for (uint32_t i = 0; i < positions && scan->thrift > 0; i++) {
         aways[i] = skybook_nearer(scan->thrift, channel + i, aways[i]);
     }
-    const bool any = take_all(scan, channel, sums, aways, coded, count);
-    if (scan->weighs) {
-        weigh(scan, channel, aways, first);
+    for (uint32_t part = 0; part < positions; part += SKYBOOK_PART) {
+        all |= quantise(scan->row, &aways[part], &scan->work->borders[part], &levels[part],
+                        &symbols[part], &skybook_sizes(scan, channel)[part]);
     }
-    skybook_know_channel(scan->form, scan->work, channel, any);
+    if (scan->weighs) {
+        weigh(scan, channel, aways, levels, symbols);
+    }
+    skybook_know_channel(scan->form, scan->work, channel, all > 0);
     if (scan->measures) {
-        measure_floor(scan, channel, aways, first);
+        measure_floor(scan, channel, aways, symbols);
     }
 }

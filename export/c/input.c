@@ -115,6 +115,13 @@ static bool seek_row(const struct skybook_input *input, uint64_t line, uint32_t 
 static void put_whole(uint16_t *to, uint32_t count, const uint8_t *from, uint32_t apart,
                       uint32_t high)
 {
+    const uint16_t one = 1;
+    uint8_t first = 0;
+    memcpy(&first, &one, 1); /* 1 where the high byte comes second in memory */
+    if (apart == 2 && first == high) {
+        memcpy(to, from, count * sizeof(*to));
+        return;
+    }
     for (uint32_t i = 0; i < count; i++, from += apart) {
         to[i] = (uint16_t)(((uint32_t)from[high] << 8 | from[1 - high]) & 0xFFFFu);
     }

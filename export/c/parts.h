@@ -55,6 +55,16 @@ static inline uint32_t skybook_highest_bit(uint32_t value)
 #endif
 }
 
+/* Number of the lowest bit set of a value that is not 0. */
+static inline uint32_t skybook_lowest_bit(uint32_t value)
+{
+#if defined(__GNUC__)
+    return (uint32_t)__builtin_ctz(value);
+#else
+    return skybook_highest_bit(value & (0u - value));
+#endif
+}
+
 /* Four levels per octave of a sum, from 4 on. */
 static inline uint32_t skybook_level(uint32_t sum)
 {

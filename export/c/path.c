@@ -13,8 +13,7 @@ void skybook_add_step(struct skybook_scan *scan, uint32_t channel, uint32_t posi
     path->away[path->count] = away;
     path->rows[path->count] = (uint16_t)(scan->row + level);
     path->worths[path->count] = skybook_worth[scan->form->models[channel]];
-    path->channels[path->count] = (uint16_t)channel;
-    path->positions[path->count] = (uint16_t)position;
+    path->places[path->count] = (uint16_t)(channel * scan->form->positions + position);
     path->count++;
 }
 
@@ -34,42 +33,88 @@ static void put_states(struct skybook_scan *scan, uint32_t places)
     }
 }
 
+/* Take the symbols of steps; note what all cost, and the escapes. */
+static uint32_t take_steps(const struct skybook_path *restrict path, uint32_t first, uint32_t stop,
+                           uint32_t *restrict symbols, uint32_t *restrict escapes)
+{
+    uint32_t cost = 0, found = 0;
+    for (uint32_t step = first; step < stop; step++) {
+        const uint32_t row = path->rows[step] + SKYBOOK_LEVELS * (path->states[step] & 1u);
+        const uint32_t symbol = (uint32_t)path->away[step] << SKYBOOK_ROW_BITS | row;
+        const uint32_t own = skybook_cost_of(symbol);
+        found += skybook_is_escape(row, own);
+        cost += own;
+        symbols[step] = symbol;
+    }
+    *escapes += found;
+    return cost;
+}
+
 /* Choose the indices of a layer whose steps and counts `before` are known, and take them. */
 void skybook_take_path(struct skybook_scan *scan, uint32_t places)
 {
     struct skybook_work *work = scan->work;
     struct skybook_path *path = &work->scratch.path;
     const uint32_t *before = &work->before[scan->unit];
-    uint32_t *restrict symbols = &work->symbols[scan->written];
-    uint32_t escapes = 0, step = 0;
+    uint32_t *costs = &work->costs[scan->unit], *symbols = &work->symbols[scan->written], step = 0;
     skybook_choose_path(path);
     for (uint32_t place = 0; place < places; place++) {
         const uint32_t stop = before[place + 1] - scan->written;
-        uint32_t cost = 0;
-        for (; step < stop; step++) {
-            const uint32_t set = SKYBOOK_LEVELS * (path->states[step] & 1u);
-            const uint32_t row = path->rows[step] + set;
-            const uint32_t own = skybook_cost(row, path->away[step]);
-            escapes += skybook_is_escape(row, own);
-            cost += own;
-            symbols[step] = (uint32_t)path->away[step] << SKYBOOK_ROW_BITS | row;
-        }
-        work->costs[scan->unit + place] = cost;
+        costs[place] = take_steps(path, step, stop, symbols, &scan->escapes);
+        step = stop;
     }
     put_states(scan, places);
-    scan->escapes += escapes;
     scan->written += path->count;
     scan->unit += places;
 }
 
-/* What a bit of a channel is worth next to so many borders, above and below counting as one. */
-static uint16_t worth_at(const struct skybook_scan *scan, uint32_t channel, uint32_t borders)
+/* Note the sizes of a layer of AC, in half steps. */
+static void put_sizes(const struct skybook_path *restrict path, uint8_t *restrict sizes)
 {
-    uint32_t worth = skybook_worth[scan->form->models[channel]];
-    for (uint32_t i = 0; i < borders; i++) {
-        worth = worth * BORDER_WORTH >> 4;
+    uint8_t own[SKYBOOK_PATH];
+    for (uint32_t i = 0; i < path->count; i++) {
+        const int32_t sign = path->away[i] >> 31, index = (path->away[i] ^ sign) - sign;
+        const int32_t size = 2 * index - ((path->states[i] & 1) & (index > 0));
+        own[i] = (uint8_t)(size < SKYBOOK_HALF_SIZE_CAP ? size : SKYBOOK_HALF_SIZE_CAP);
     }
-    return (uint16_t)worth;
+    for (uint32_t i = 0; i < path->count; i++) {
+        sizes[path->places[i]] = own[i];
+    }
+}
+
+#define MOST_BORDERS 2u /* that a position is next to, above and below counting as one */
+
+/* What a bit of each channel is worth next to so many borders. */
+static void find_worths(const struct skybook_scan *scan, uint32_t first, uint32_t stop,
+                        uint16_t worths[][MOST_BORDERS + 1])
+{
+    for (uint32_t channel = first; channel < stop; channel++) {
+        uint32_t worth = skybook_worth[scan->form->models[channel]];
+        for (uint32_t borders = 0; borders <= MOST_BORDERS; borders++) {
+            worths[channel - first][borders] = (uint16_t)worth;
+            worth = worth * BORDER_WORTH >> 4;
+        }
+    }
+}
+
+/* Find the levels of a layer of AC, and what is left of its latents, channel by channel. */
+static void find_levels(struct skybook_scan *scan, uint32_t first, uint32_t stop)
+{
+    struct skybook_work *work = scan->work;
+    struct skybook_path *path = &work->scratch.path;
+    const uint32_t positions = scan->form->positions;
+    for (uint32_t channel = first; channel < stop; channel++) {
+        skybook_sum sums[SKYBOOK_POSITIONS];
+        const uint32_t number = channel - first;
+        int32_t *aways = &work->layer.aways[number * positions];
+        skybook_ac_context(scan->form, work, channel, sums);
+        skybook_scan_latents(scan, channel, aways);
+        skybook_look_for_far(scan, sums, aways);
+        skybook_scan_levels(scan, channel, number, sums, &path->levels[number * positions], path->coded);
+        for (uint32_t i = 0; i < positions && scan->thrift > 0; i++) {
+            aways[i] = skybook_nearer(scan->thrift, channel + i, aways[i]);
+        }
+    }
 }
 
 /* Find the symbols of a layer of AC that are coded, position by position. */
@@ -77,77 +122,76 @@ static void find_steps(struct skybook_scan *scan, uint32_t first, uint32_t stop)
 {
     struct skybook_work *work = scan->work;
     struct skybook_path *path = &work->scratch.path;
-    const uint32_t positions = scan->form->positions;
-    for (uint32_t channel = first; channel < stop; channel++) {
-        skybook_sum *sums = &path->sums[(channel - first) * positions];
-        int32_t *aways = &work->layer.aways[(channel - first) * positions];
-        skybook_ac_context(scan->form, work, channel, sums);
-        skybook_scan_latents(scan, channel, aways);
-        skybook_look_for_far(scan, sums, aways);
-    }
+    const uint32_t positions = scan->form->positions, channels = stop - first;
+    uint16_t worths[SKYBOOK_CHANNELS][MOST_BORDERS + 1];
     uint32_t count = 0;
+    find_worths(scan, first, stop, worths);
     for (uint32_t i = 0; i < scan->count; i++) {
-        for (uint32_t channel = first; channel < stop; channel++) {
-            path->channels[count] = (uint16_t)channel;
-            path->positions[count] = (uint16_t)i;
-            const uint32_t sum = path->sums[(channel - first) * positions + i];
-            count += (int32_t)sum >= scan->least_sum;
+        const uint32_t borders = work->borders[i];
+        for (uint32_t start = 0; start < channels; start += SKYBOOK_AT_ONCE) {
+            uint32_t bits = skybook_coded_at(path->coded, positions, start, channels, i);
+            for (; bits > 0; bits &= bits - 1) {
+                const uint32_t number = start + skybook_lowest_bit(bits);
+                const uint32_t place = number * positions + i;
+                path->places[count] = (uint16_t)place;
+                path->rows[count] = (uint16_t)(scan->row + path->levels[place]);
+                path->worths[count] = worths[number][borders];
+                path->away[count] = work->layer.aways[place];
+                count++;
+            }
         }
         work->before[scan->unit + i + 1] = scan->written + count;
     }
     path->count = count;
-    for (uint32_t i = 0; i < count; i++) {
-        const uint32_t channel = path->channels[i], position = path->positions[i];
-        const uint32_t place = (channel - first) * positions + position;
-        const uint32_t level = skybook_level((uint32_t)path->sums[place] >> 1);
-        const uint32_t floor = work->floors[channel];
-        path->rows[i] = (uint16_t)(scan->row + (level > floor ? level : floor));
-        path->worths[i] = worth_at(scan, channel, work->borders[position]);
-        path->away[i] = skybook_nearer(scan->thrift, channel + position, work->layer.aways[place]);
-    }
 }
 
-/* Note what is lost of a layer of AC at each position. */
+/* Note what is lost of a layer of AC at each position. `away` of a path is its index now. */
 static void weigh(struct skybook_scan *scan, uint32_t first, uint32_t stop)
 {
     struct skybook_work *work = scan->work;
     const struct skybook_path *path = &work->scratch.path;
     const int32_t *aways = work->layer.aways;
+    const uint32_t positions = scan->form->positions;
     for (uint32_t channel = first; channel < stop; channel++) {
         for (uint32_t i = 0; i < scan->count; i++) {
-            const int32_t away = aways[(channel - first) * scan->form->positions + i];
+            const int32_t away = aways[(channel - first) * positions + i];
             work->losses.of_ac[i] += skybook_power_of(scan, channel, i) * skybook_lost(away, 0, 0);
         }
     }
     for (uint32_t step = 0; step < path->count; step++) {
-        const uint32_t channel = path->channels[step], i = path->positions[step];
-        const int32_t away = aways[(channel - first) * scan->form->positions + i];
+        const uint32_t place = path->places[step], i = place % positions;
         const uint32_t row = path->rows[step] + SKYBOOK_LEVELS * (path->states[step] & 1u);
-        const uint64_t power = skybook_power_of(scan, channel, i);
-        work->losses.of_ac[i] -= power * skybook_lost(away, 0, 0);
-        work->losses.of_ac[i] += power * skybook_lost(away, path->away[step], row);
+        const uint64_t power = skybook_power_of(scan, first + place / positions, i);
+        work->losses.of_ac[i] -= power * skybook_lost(aways[place], 0, 0);
+        work->losses.of_ac[i] += power * skybook_lost(aways[place], path->away[step], row);
         work->losses.symbols[i] += path->away[step] != 0;
     }
 }
 
+/* Whether any of so many bytes is not 0. */
+static bool any_of(const uint8_t *bytes, uint32_t count)
+{
+    uint32_t all = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        all |= bytes[i];
+    }
+    return all != 0;
+}
+
 void skybook_scan_layer(struct skybook_scan *scan, uint32_t first, uint32_t stop)
 {
-    struct skybook_work *work = scan->work;
-    const struct skybook_path *path = &work->scratch.path;
+    const uint32_t positions = scan->form->positions;
+    uint8_t *sizes = skybook_sizes(scan, first);
+    find_levels(scan, first, stop);
     find_steps(scan, first, stop);
     skybook_take_path(scan, scan->count);
     if (scan->weighs) {
         weigh(scan, first, stop);
     }
-    for (uint32_t i = 0; i < path->count; i++) {
-        const int32_t size = skybook_magnitude(skybook_point(path, i));
-        const uint32_t channel = path->channels[i];
-        skybook_sizes(scan, channel)[path->positions[i]] =
-            (uint8_t)(size < SKYBOOK_HALF_SIZE_CAP ? size : SKYBOOK_HALF_SIZE_CAP);
-        work->active[channel] |= size > 0;
-    }
+    put_sizes(&scan->work->scratch.path, sizes);
     for (uint32_t channel = first; channel < stop; channel++) {
-        skybook_know_channel(scan->form, work, channel, work->active[channel]);
+        const bool any = any_of(&sizes[(channel - first) * positions], positions);
+        skybook_know_channel(scan->form, scan->work, channel, any);
     }
 }
 

@@ -11,7 +11,8 @@ static int32_t residual_of(uint32_t symbol)
     return (int32_t)symbol >> SKYBOOK_ROW_BITS;
 }
 
-/* Put a residual; false if it is so large that no escape can tell it. `roomy`: MOST_BYTES are free. */
+/* Put a residual that no symbol of its row is of alone: it has low bits of its own, or it is an escape. False
+ * if it is so large that no escape can tell it. `roomy`: MOST_BYTES are free. */
 static inline bool put_residual(struct skybook_lane *lane, int32_t residual, uint32_t row, bool roomy)
 {
     const unsigned shift = skybook_shifts[row % SKYBOOK_LEVELS];
@@ -36,17 +37,34 @@ static inline bool put_residual(struct skybook_lane *lane, int32_t residual, uin
     return true;
 }
 
+/* Put symbols from the last on as long as there is surely room for them; how many are left. Most are
+ * residuals that have a symbol alone. */
+static size_t put_roomy(struct skybook_lane *lane, const uint32_t *symbols, size_t count)
+{
+    struct skybook_lane own = *lane; /* nothing else points to it, so it stays in registers */
+    size_t left = count;
+    while (left > 0 && own.free >= MOST_BYTES) {
+        const uint32_t symbol = symbols[left - 1], row = symbol % ROWS;
+        const uint32_t place = (uint32_t)(residual_of(symbol) + LARGEST);
+        const uint16_t *starts = &skybook_starts[row][place < ESCAPE ? place : ESCAPE];
+        const uint32_t frequency = (uint32_t)starts[1] - starts[0];
+        const bool alone = (place < ESCAPE) & (frequency > 0) & (skybook_shifts[row % SKYBOOK_LEVELS] == 0);
+        if (alone) {
+            skybook_put_symbol(&own, starts[0], frequency, true);
+        } else if (!put_residual(&own, residual_of(symbol), row, true)) {
+            break;
+        }
+        left--;
+    }
+    *lane = own;
+    return left;
+}
+
 size_t skybook_lane(const uint32_t *symbols, size_t count, uint8_t *buffer, size_t size)
 {
     struct skybook_lane lane = skybook_begin_lane(buffer, size);
-    size_t i = count;
-    for (; i > 0 && lane.free >= MOST_BYTES; i--) {
-        if (!put_residual(&lane, residual_of(symbols[i - 1]), symbols[i - 1] % ROWS, true)) {
-            return SKYBOOK_NO_LANE;
-        }
-    }
-    for (; i > 0 && !lane.full; i--) {
-        if (!put_residual(&lane, residual_of(symbols[i - 1]), symbols[i - 1] % ROWS, false)) {
+    for (size_t left = put_roomy(&lane, symbols, count); left > 0 && !lane.full; left--) {
+        if (!put_residual(&lane, residual_of(symbols[left - 1]), symbols[left - 1] % ROWS, false)) {
             return SKYBOOK_NO_LANE;
         }
     }

@@ -7,6 +7,7 @@
 #define FEWEST_ESCAPES 8 /* of a tile's bits at most one in so many goes to escapes, or it is full */
 #define FARTHEST 112     /* 1/64 steps from 0 from which on no symbol is left out */
 #define STRIDE 7         /* of positions whose error is guessed: prime to the 8 of a row */
+#define AHEAD 4          /* channels by which latents are fetched before they are used */
 #define LOST 44          /* 1/64 steps below which a latent is taken to be lost */
 #define ROUNDED 341      /* mean square of the error of others, in (1/64 step)^2 */
 
@@ -25,8 +26,8 @@ void skybook_scan_latents(struct skybook_scan *scan, uint32_t channel, int32_t *
 {
     const uint32_t number = SKYBOOK_SMALL ? channel : scan->form->order[channel];
     uint64_t lost = 0;
-    if (channel + 1 < scan->form->channels) {
-        skybook_fetch(scan->encoder, scan->column, scan->form->order[channel + 1]);
+    if (channel + AHEAD < scan->form->channels) {
+        skybook_fetch(scan->encoder, scan->column, scan->form->order[channel + AHEAD]);
     }
     if (scan->work->field.length > 0 && channel >= scan->form->bands) {
         scan_each(scan, number, aways);
@@ -113,14 +114,12 @@ static void scan_lattice(struct skybook_scan *scan, uint32_t lattice)
         for (uint32_t col = 0; col < scan->cols; col++) {
             if (lattice_of(row, col) == lattice) {
                 scan_dc(scan, lattice, row, col, place++);
-                if (work->dependent) {
-                    work->before[scan->unit + place] = scan->written + path->count;
-                }
+                work->before[scan->unit + place] = scan->written + path->count;
             }
         }
     }
     if (!work->dependent) {
-        skybook_sort_layer(scan, place);
+        scan->unit += place;
         return;
     }
     for (uint32_t i = 0; i < path->count; i++) {
@@ -129,10 +128,10 @@ static void scan_lattice(struct skybook_scan *scan, uint32_t lattice)
     skybook_take_path(scan, place);
     for (uint32_t i = 0; i < path->count; i++) {
         const uint32_t row = path->rows[i] + SKYBOOK_LEVELS * (path->states[i] & 1u);
-        weigh_dc(scan, path->channels[i], path->positions[i],
+        const uint32_t own = path->places[i], positions = scan->form->positions;
+        weigh_dc(scan, own / positions, own % positions,
                  skybook_lost(work->layer.aways[i], path->away[i], row), path->away[i]);
-        work->dc[path->channels[i] * scan->form->positions + path->positions[i]] +=
-            skybook_point(path, i);
+        work->dc[own] += skybook_point(path, i);
     }
 }
 
@@ -180,7 +179,6 @@ static void begin_layer(struct skybook_scan *scan, uint32_t layer)
 {
     struct skybook_work *work = scan->work;
     memset(&work->costs[scan->unit], 0, scan->count * sizeof(work->costs[0]));
-    memset(&work->before[scan->unit + 1], 0, scan->count * sizeof(work->before[0]));
     scan->row = skybook_first_rows[work->dependent][layer];
     work->scratch.path.count = 0;
 }
@@ -235,9 +233,9 @@ static bool scan_tile(struct skybook_scan *scan, struct skybook_encoder *encoder
             continue;
         }
         for (uint32_t channel = first; channel < stop; channel++) {
-            skybook_scan_channel(scan, channel);
+            skybook_scan_channel(scan, channel, channel - first);
         }
-        skybook_sort_layer(scan, scan->count);
+        skybook_take_layer(scan, stop - first);
     }
     work->units = scan->unit;
     return scan->far || is_unforeseen(scan);

@@ -18,8 +18,7 @@ struct skybook_scan {
     struct skybook_per_step scale;
     uint32_t rows, cols, count; /* positions */
     uint32_t unit;              /* the layer's first */
-    uint32_t found;             /* symbols of the layer */
-    uint32_t written;           /* symbols of earlier layers */
+    uint32_t written;           /* symbols of earlier layers; of the DC of plain tiles of this, too */
     uint32_t row;               /* the layer's first table */
     bool measures;              /* whether to find the floors of the channels */
     bool weighs;                /* whether to find what is lost at each position */
@@ -84,12 +83,37 @@ static inline uint32_t skybook_cost(uint32_t row, int32_t residual)
 #endif
 }
 
-/* Whether a cost is that of an escape; no other symbol takes 16 bits besides low ones. */
+/* The cost of a symbol. */
+static inline uint32_t skybook_cost_of(uint32_t symbol)
+{
+    return skybook_cost(symbol & ((1u << SKYBOOK_ROW_BITS) - 1u), (int32_t)symbol >> SKYBOOK_ROW_BITS);
+}
+
+/* Whether the cost of a residual in a row is that of an escape; no other symbol takes 16 bits besides low
+ * ones. */
 static inline bool skybook_is_escape(uint32_t row, uint32_t cost)
 {
-    const uint32_t low = skybook_shifts[row % SKYBOOK_LEVELS];
-    return cost >= SKYBOOK_BIT * (SKYBOOK_RAW_BITS + low);
+    return cost >= SKYBOOK_BIT * SKYBOOK_RAW_BITS &&
+           cost >= SKYBOOK_BIT * (SKYBOOK_RAW_BITS + (uint32_t)skybook_shifts[row % SKYBOOK_LEVELS]);
 }
+
+/* The channels of a layer from `first` on, SKYBOOK_AT_ONCE at most, that have a symbol at a position. */
+#define SKYBOOK_GROUP 8u    /* channels whose bits of a position are a byte */
+#define SKYBOOK_AT_ONCE 32u /* channels whose bits of a position are looked at together */
+static inline uint32_t skybook_coded_at(const uint8_t *coded, uint32_t positions, uint32_t first,
+                                        uint32_t channels, uint32_t position)
+{
+    uint32_t bits = 0;
+    for (uint32_t group = 0; group < SKYBOOK_AT_ONCE && first + group < channels; group += SKYBOOK_GROUP) {
+        bits |= (uint32_t)coded[(first + group) / SKYBOOK_GROUP * positions + position] << group;
+    }
+    return bits;
+}
+
+/* deadzone.c: the levels of the channel of a layer that has a number in it, from its sums; note which of
+ * its positions are coded. */
+void skybook_scan_levels(const struct skybook_scan *scan, uint32_t channel, uint32_t number,
+                         const skybook_sum *sums, uint8_t *levels, uint8_t *coded);
 
 /* scan.c: the step of a tile scaled down by some octaves; latents of a channel in 1/64 step; of AC, whose sums
  * are known, note if one that is left out is too far from 0. */
@@ -98,12 +122,12 @@ void skybook_scan_latents(struct skybook_scan *scan, uint32_t channel, int32_t *
 void skybook_look_for_far(struct skybook_scan *scan, const skybook_sum *restrict sums,
                           const int32_t *restrict aways);
 
-/* deadzone.c: take the residual of a symbol of a plain tile; put those of a layer in order; code a
- * channel of AC. */
+/* deadzone.c: quantise, take the next symbol of the DC of a plain tile; quantise the channel of a layer
+ * of AC that has a number in it; take the symbols of such a layer. */
 int32_t skybook_quantise(int32_t away, uint32_t row, int32_t ease);
 void skybook_take(struct skybook_scan *scan, uint32_t place, uint32_t row, int32_t residual);
-void skybook_sort_layer(struct skybook_scan *scan, uint32_t places);
-void skybook_scan_channel(struct skybook_scan *scan, uint32_t channel);
+void skybook_scan_channel(struct skybook_scan *scan, uint32_t channel, uint32_t number);
+void skybook_take_layer(struct skybook_scan *scan, uint32_t channels);
 
 /* path.c: the same of a dependent tile: a symbol of the DC; a layer whose steps are known; one of AC.
  * What the index of a step stands for, in half steps. */

@@ -75,6 +75,8 @@ typedef uint16_t skybook_held;
                  SKYBOOK_LARGE_BANDS > 0 ? SKYBOOK_WIDEST_LAYER(SKYBOOK_LARGE_BANDS) * SKYBOOK_POSITIONS   \
                                          : SKYBOOK_BOUNDED * 2048) /* symbols of a layer */
 #define SKYBOOK_PATH (SKYBOOK_TRELLIS ? SKYBOOK_STEPS : 1)
+#define SKYBOOK_CODED (SKYBOOK_STEPS / 8 + SKYBOOK_POSITIONS) /* bytes that tell which are coded */
+#define SKYBOOK_MOST_SIDE 424u /* symbols of side information of a band of a bounded tile */
 #define SKYBOOK_CHANNELS (64 * SKYBOOK_MAX_BANDS)
 /* Usual tiles of a band that a tile of all bands is as large as, at most. */
 #define SKYBOOK_USUAL_TILES SKYBOOK_MOST(SKYBOOK_MAX_BANDS, 4 * SKYBOOK_LARGE_BANDS)
@@ -282,12 +284,18 @@ struct skybook_path {
     int32_t away[SKYBOOK_PATH];       /* from what is predicted, in 1/64 step; then the index */
     uint16_t rows[SKYBOOK_PATH];      /* tables of even states */
     uint16_t worths[SKYBOOK_PATH];    /* of a bit */
-    uint16_t channels[SKYBOOK_PATH];
-    uint16_t positions[SKYBOOK_PATH];
+    uint16_t places[SKYBOOK_PATH];    /* in the layer, channel by channel */
     uint32_t odd[SKYBOOK_PATH];       /* a bit for each state after: after an odd index */
     uint8_t states[SKYBOOK_PATH];     /* before; at first with the parity of the index above */
     uint8_t zeros[SKYBOOK_PATH];      /* a bit for each set: whether its best even index is 0 */
-    skybook_sum sums[SKYBOOK_PATH]; /* of all, coded or not, channel by channel */
+    uint8_t levels[SKYBOOK_PATH];     /* channel by channel; 0 where none is coded */
+    uint8_t coded[SKYBOOK_CODED];    /* as those of a plain layer */
+};
+
+/* A layer of AC of a plain tile, channel by channel. */
+struct skybook_layer {
+    uint32_t symbols[SKYBOOK_STEPS]; /* of no use where none is coded */
+    uint8_t coded[SKYBOOK_CODED];    /* bits of eight channels, position by position */
 };
 
 /* Values that stand for the samples of a band of a bounded tile. */
@@ -376,10 +384,13 @@ struct skybook_work {
     uint8_t wide[SKYBOOK_CHANNELS]; /* number from 1 of a channel that has upper bits, else 0 */
     bool active[SKYBOOK_PLANES + 1]; /* whether any of a plane is not 0; the last never is */
     union {
-        uint32_t found[SKYBOOK_STEPS]; /* symbols of a layer by channel */
-        int32_t aways[SKYBOOK_STEPS];  /* of a layer of a dependent tile, in 1/64 step, by channel */
+        struct skybook_layer plain;
+        int32_t aways[SKYBOOK_STEPS]; /* of a layer of a dependent tile, in 1/64 step, by channel */
+        uint32_t marks[SKYBOOK_STEPS]; /* of a bounded tile: which samples or patterns occur */
     } layer;
-    uint16_t owners[SKYBOOK_STEPS]; /* their positions */
+#if SKYBOOK_BOUNDED
+    uint16_t side[SKYBOOK_MAX_BANDS * SKYBOOK_MOST_SIDE]; /* side information of a bounded tile, band by band */
+#endif
     union {
         int16_t plane[(SKYBOOK_SIDE + 8) * (SKYBOOK_SIDE + 8)]; /* then: */
         struct skybook_path path;

@@ -52,17 +52,51 @@ static bool make_plane(struct skybook_work *work, const struct skybook_tile *til
     return sum == wanted;
 }
 
-/* Fold the columns of 8 rows of 16 numbers: sums, then differences. */
-static void fold_columns(int16_t rows[8][WIDE], uint32_t col, int16_t sums[64],
-                         int16_t differences[64])
+/* Fold the rows of the blocks of a row of them: sums, then differences. */
+static void fold_rows(const int16_t *restrict upper, const int16_t *restrict lower, uint32_t count,
+                      int16_t *restrict sums, int16_t *restrict differences)
 {
-    for (uint32_t row = 0; row < 8; row++) {
-        const int16_t *from = &rows[row][col];
-        for (uint32_t i = 0; i < 8; i++) {
-            sums[8 * row + i] = (int16_t)(from[i] + from[15 - i]);
-            differences[8 * row + i] = (int16_t)(from[i] - from[15 - i]);
+    for (uint32_t i = 0; i < count; i++) {
+        sums[i] = (int16_t)(upper[i] + lower[i]);
+        differences[i] = (int16_t)(upper[i] - lower[i]);
+    }
+}
+
+/* The sums of all filters of a block, by parity. */
+static void filter_block(int16_t folded[2][8][WIDE], uint32_t col, int32_t sums[4][16])
+{
+    for (uint32_t half = 0; half < 2; half++) {
+        int16_t parts[2][64]; /* sums and differences of columns */
+        for (uint32_t row = 0; row < 8; row++) {
+            skybook_fold(&folded[half][row][8 * col], &parts[0][8 * row], &parts[1][8 * row]);
+        }
+        skybook_filter(parts[0], 2 * half, sums[2 * half]);
+        skybook_filter(parts[1], 2 * half + 1, sums[2 * half + 1]);
+    }
+}
+
+/* Put latents of up to four blocks; returns their sum. Filters of a parity are every second one along both
+ * axes. */
+static uint32_t put_blocks(const struct skybook_form *form, int32_t sums[4][4][16], uint32_t blocks,
+                           int32_t *latents)
+{
+    const uint32_t apart = 2 * form->positions;
+    uint32_t sum = 0;
+    for (uint32_t parity = 0; parity < 4; parity++) {
+        for (uint32_t filter = 0; filter < 16; filter += 4) {
+            int32_t *to = &latents[(8 * (parity / 2) + parity % 2 + 4 * filter) * form->positions];
+            int32_t few[4 * 4];
+            if (blocks == 4) {
+                sum += skybook_put_latents(&sums[0][parity][filter], to, apart);
+                continue;
+            }
+            sum += skybook_put_latents(&sums[0][parity][filter], few, 4);
+            for (uint32_t i = 0; i < 4; i++) {
+                memcpy(&to[i * apart], &few[4 * i], blocks * sizeof(*to));
+            }
         }
     }
+    return sum;
 }
 
 /* Latents of the blocks of a row; `latents` is those of frequency 0 of the row's first block. Returns
@@ -71,35 +105,20 @@ static uint32_t filter_row(const struct skybook_form *form, struct skybook_work 
                            uint32_t block_row, int32_t *latents)
 {
     int16_t folded[2][8][WIDE]; /* sums and differences of rows */
-    int16_t parts[2][64];       /* sums and differences of columns of those */
-    int32_t sums[16];
     uint32_t sum = 0;
-    const uint32_t cols = work->positions[1];
+    const uint32_t cols = work->positions[1], wide = 8 * cols + 8;
     for (uint32_t row = 0; row < 8; row++) {
-        const int16_t *upper = &work->scratch.plane[(8 * block_row + row) * (8 * cols + 8)];
-        const int16_t *lower = &work->scratch.plane[(8 * block_row + 15 - row) * (8 * cols + 8)];
-        for (uint32_t i = 0; i < 8 * cols + 8; i++) {
-            folded[0][row][i] = (int16_t)(upper[i] + lower[i]);
-            folded[1][row][i] = (int16_t)(upper[i] - lower[i]);
-        }
+        fold_rows(&work->scratch.plane[(8 * block_row + row) * wide],
+                  &work->scratch.plane[(8 * block_row + 15 - row) * wide], wide, folded[0][row],
+                  folded[1][row]);
     }
-    for (uint32_t col = 0; col < cols; col++) {
-        for (uint32_t parity = 0; parity < 4; parity++) {
-            if (parity % 2 == 0) {
-                fold_columns(folded[parity / 2], 8 * col, parts[0], parts[1]);
-            }
-            skybook_filter(parts[parity % 2], parity, sums);
-            /* Filters of a parity are every second one along both axes. */
-            int32_t *to = &latents[(8 * (parity / 2) + parity % 2) * form->positions + col];
-            for (uint32_t filter = 0; filter < 16; filter += 4) {
-                for (uint32_t i = 0; i < 4; i++) {
-                    const int32_t latent = (sums[filter + i] + 16) >> 5;
-                    to[2 * i * form->positions] = latent;
-                    sum += (uint32_t)latent;
-                }
-                to += 16 * form->positions;
-            }
+    for (uint32_t col = 0; col < cols; col += 4) {
+        const uint32_t blocks = cols - col < 4 ? cols - col : 4;
+        int32_t sums[4][4][16] = {{{0}}};
+        for (uint32_t block = 0; block < blocks; block++) {
+            filter_block(folded, col + block, sums[block]);
         }
+        sum += put_blocks(form, sums, blocks, latents + col);
     }
     return sum;
 }

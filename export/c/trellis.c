@@ -20,7 +20,8 @@
 #define AFTER_ODD_INDEX 4u
 #define LARGEST 63    /* magnitudes of indices whose costs are told apart */
 #define FAR (1 << 29) /* where no path begins */
-#define AT_ONCE 64    /* steps priced before paths are extended */
+#define AT_ONCE (SKYBOOK_SMALL ? 64 : 128) /* steps priced before paths are extended, at most */
+#define WHOLE 64u     /* of which a whole number is priced */
 
 /* Of the steps to be priced: what is left of each beyond an index, and its entry of the costs, which
  * has the cost and, above that, what the index stands for less than itself. */
@@ -52,9 +53,10 @@ static inline int32_t entry_of(int32_t place)
 }
 
 /* Look up the nearest indices of a parity; what is left of a step is below 256. */
-static void look_up(const int32_t *restrict aways, const uint16_t *restrict rows, uint32_t count,
+static void look_up(const int32_t *restrict aways, const uint16_t *restrict rows, uint32_t wholes,
                     int32_t odd, int32_t parity, struct choices *restrict choices)
 {
+    const uint32_t count = WHOLE * wholes;
     int32_t places[AT_ONCE];
     for (uint32_t i = 0; i < count; i++) {
         const int32_t size = magnitude(aways[i]), index = nearest(size, odd, parity);
@@ -69,8 +71,9 @@ static void look_up(const int32_t *restrict aways, const uint16_t *restrict rows
 
 /* The squared error and bits of indices. Loops and types are such that compilers make vectors. */
 static void price(const struct choices *restrict choices, const uint16_t *restrict worths,
-                  uint32_t count, int32_t *restrict costs)
+                  uint32_t wholes, int32_t *restrict costs)
 {
+    const uint32_t count = WHOLE * wholes;
     for (uint32_t i = 0; i < count; i++) {
         const int16_t error = (int16_t)(choices->left[i] + (int16_t)(choices->entries[i] >> 16));
         const uint16_t cost = (uint16_t)(choices->entries[i] & 0xFFFF);
@@ -78,25 +81,26 @@ static void price(const struct choices *restrict choices, const uint16_t *restri
     }
 }
 
-/* Price the steps from `first` on, of even or odd states. Near 0 the low cost of 0 may win over 2, the
+/* Price the steps from `first` on, WHOLE times `wholes`, of even or odd states. Near 0 the low cost of 0 may win over 2, the
  * nearest only of magnitudes below 256. */
-static void price_steps(struct skybook_path *path, uint32_t first, uint32_t count, int32_t odd,
+static void price_steps(struct skybook_path *path, uint32_t first, uint32_t wholes, int32_t odd,
                         int32_t *restrict even_costs, int32_t *restrict odd_costs)
 {
+    const uint32_t count = WHOLE * wholes;
     const int32_t *restrict aways = &path->away[first];
     const uint16_t *restrict rows = &path->rows[first], *restrict worths = &path->worths[first];
     uint8_t *restrict zeros = &path->zeros[first];
     struct choices choices;
     int32_t none[AT_ONCE];
-    look_up(aways, rows, count, odd, 1, &choices);
-    price(&choices, worths, count, odd_costs);
+    look_up(aways, rows, wholes, odd, 1, &choices);
+    price(&choices, worths, wholes, odd_costs);
     for (uint32_t i = 0; i < count; i++) {
         choices.left[i] = (int16_t)(magnitude(aways[i]) & 255);
         choices.entries[i] = entry_of((rows[i] - SKYBOOK_PLAIN_ROWS + SKYBOOK_LEVELS * odd) * (LARGEST + 1));
     }
-    price(&choices, worths, count, none);
-    look_up(aways, rows, count, odd, 0, &choices);
-    price(&choices, worths, count, even_costs);
+    price(&choices, worths, wholes, none);
+    look_up(aways, rows, wholes, odd, 0, &choices);
+    price(&choices, worths, wholes, even_costs);
     for (uint32_t i = 0; i < count; i++) {
         const int32_t even = nearest(magnitude(aways[i]), odd, 0);
         const int32_t zero = (even == 2) & (none[i] < even_costs[i]);
@@ -135,9 +139,10 @@ static void extend(struct skybook_path *path, uint32_t first, uint32_t count, in
 {
     int32_t costs[4][AT_ONCE];
     skybook_states best;
-    memset(&path->zeros[first], 0, count);
-    price_steps(path, first, count, 0, costs[0], costs[1]);
-    price_steps(path, first, count, 1, costs[2], costs[3]);
+    const uint32_t wholes = (count + WHOLE - 1) / WHOLE;
+    memset(&path->zeros[first], 0, WHOLE * wholes);
+    price_steps(path, first, wholes, 0, costs[0], costs[1]);
+    price_steps(path, first, wholes, 1, costs[2], costs[3]);
     skybook_open(sums, best);
     for (uint32_t i = 0; i < count; i++) {
         const int32_t own[4] = {costs[0][i], costs[1][i], costs[2][i], costs[3][i]};
@@ -146,12 +151,24 @@ static void extend(struct skybook_path *path, uint32_t first, uint32_t count, in
     skybook_close(best, sums);
 }
 
+/* Have steps of no worth up to a whole number of those that are priced at once. */
+typedef char skybook_steps_are_whole[SKYBOOK_PATH % WHOLE == 0 ? 1 : -1];
+static void fill_up(struct skybook_path *path)
+{
+    for (uint32_t i = path->count; i % WHOLE > 0; i++) {
+        path->away[i] = 0;
+        path->rows[i] = SKYBOOK_PLAIN_ROWS;
+        path->worths[i] = 0;
+    }
+}
+
 void skybook_choose_path(struct skybook_path *path)
 {
     int32_t sums[STATES] = {0};
     for (uint32_t state = 1; state < STATES; state++) {
         sums[state] = FAR;
     }
+    fill_up(path);
     for (uint32_t first = 0; first < path->count; first += AT_ONCE) {
         const uint32_t left = path->count - first;
         extend(path, first, left < AT_ONCE ? left : AT_ONCE, sums);

@@ -1,5 +1,5 @@
-/* The two hottest loops in vectors, each with a twin in plain C that gives the same numbers: one is
- * chosen when it is built. SKYBOOK_PLAIN_C takes the twins. Integers throughout, so none differs. */
+/* The hottest loops in vectors, each with a twin in plain C that gives the same numbers: one is chosen when
+ * it is built. SKYBOOK_PLAIN_C takes the twins. Results are integers that are exact, so none differs. */
 #ifndef SKYBOOK_VECTORS_H
 #define SKYBOOK_VECTORS_H
 
@@ -7,12 +7,88 @@
 
 #include "parts.h"
 
+#if !defined(SKYBOOK_PLAIN_C) && (defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 12))
+#define SKYBOOK_GENERIC 1 /* vectors as gcc and clang have them for any processor */
+#endif
+
 #if !defined(SKYBOOK_PLAIN_C) && defined(__AVX2__)
 #include <immintrin.h>
 #define SKYBOOK_X86 1
+#elif !defined(SKYBOOK_PLAIN_C) && defined(__SSE2__)
+#include <emmintrin.h>
+#define SKYBOOK_SSE2 1
+#elif !defined(SKYBOOK_PLAIN_C) && defined(__aarch64__)
+#include <arm_neon.h>
+#define SKYBOOK_NEON 1
 #elif !defined(SKYBOOK_PLAIN_C) && defined(__ARM_FEATURE_SIMD32) && !defined(__ARM_NEON)
 #include <arm_acle.h>
 #define SKYBOOK_ARM_PAIRS 1 /* two products of 16 bits in a register, as a Cortex-M has them */
+#endif
+
+#if defined(SKYBOOK_GENERIC)
+typedef int16_t skybook_eight __attribute__((vector_size(16)));
+typedef int32_t skybook_four __attribute__((vector_size(16)));
+#endif
+
+/* Fold 16 numbers: sums, then differences, of the first ones and the last ones, backwards. */
+#if defined(SKYBOOK_GENERIC)
+static inline void skybook_fold(const int16_t *row, int16_t *sums, int16_t *differences)
+{
+    skybook_eight first, last, folded;
+    memcpy(&first, row, sizeof(first));
+    memcpy(&last, row + 8, sizeof(last));
+    last = __builtin_shufflevector(last, last, 7, 6, 5, 4, 3, 2, 1, 0);
+    folded = first + last;
+    memcpy(sums, &folded, sizeof(folded));
+    folded = first - last;
+    memcpy(differences, &folded, sizeof(folded));
+}
+#else
+static inline void skybook_fold(const int16_t *row, int16_t *sums, int16_t *differences)
+{
+    for (uint32_t i = 0; i < 8; i++) {
+        sums[i] = (int16_t)(row[i] + row[15 - i]);
+        differences[i] = (int16_t)(row[i] - row[15 - i]);
+    }
+}
+#endif
+
+/* Round the sums of four filters of four blocks, 64 apart, to latents; put those of each filter, of the blocks one
+ * after the other, `apart` from those of the next. Returns their sum. */
+#if defined(SKYBOOK_GENERIC)
+static inline uint32_t skybook_put_latents(const int32_t *sums, int32_t *latents, uint32_t apart)
+{
+    skybook_four blocks[4], pairs[4], all = {0, 0, 0, 0};
+    for (uint32_t i = 0; i < 4; i++) {
+        memcpy(&blocks[i], &sums[64 * i], sizeof(blocks[i]));
+        blocks[i] = (blocks[i] + 16) >> 5;
+        all += blocks[i];
+    }
+    pairs[0] = __builtin_shufflevector(blocks[0], blocks[1], 0, 4, 1, 5);
+    pairs[1] = __builtin_shufflevector(blocks[2], blocks[3], 0, 4, 1, 5);
+    pairs[2] = __builtin_shufflevector(blocks[0], blocks[1], 2, 6, 3, 7);
+    pairs[3] = __builtin_shufflevector(blocks[2], blocks[3], 2, 6, 3, 7);
+    for (uint32_t i = 0; i < 4; i += 2) {
+        const skybook_four one = __builtin_shufflevector(pairs[i], pairs[i + 1], 0, 1, 4, 5);
+        const skybook_four two = __builtin_shufflevector(pairs[i], pairs[i + 1], 2, 3, 6, 7);
+        memcpy(&latents[i * apart], &one, sizeof(one));
+        memcpy(&latents[(i + 1) * apart], &two, sizeof(two));
+    }
+    return (uint32_t)(all[0] + all[1] + all[2] + all[3]);
+}
+#else
+static inline uint32_t skybook_put_latents(const int32_t *sums, int32_t *latents, uint32_t apart)
+{
+    uint32_t all = 0;
+    for (uint32_t filter = 0; filter < 4; filter++) {
+        for (uint32_t block = 0; block < 4; block++) {
+            const int32_t latent = (sums[64 * block + filter] + 16) >> 5;
+            latents[filter * apart + block] = latent;
+            all += (uint32_t)latent;
+        }
+    }
+    return all;
+}
 #endif
 
 /* The sums of the 16 filters of a parity over 64 folded pixels. With x86 each step takes two pixels
@@ -47,25 +123,65 @@ static inline void skybook_filter(const int16_t pixels[64], uint32_t parity, int
     int32_t pairs[32];
     __m256i low = _mm256_setzero_si256(), high = _mm256_setzero_si256();
     memcpy(pairs, pixels, sizeof(pairs));
-    for (uint32_t i = 0; i < 32; i++) {
-        const __m256i pair = _mm256_set1_epi32(pairs[i]);
-        const __m256i *own = (const __m256i *)(const void *)(weights + 32 * i);
-        low = _mm256_add_epi32(low, _mm256_madd_epi16(pair, _mm256_loadu_si256(own)));
-        high = _mm256_add_epi32(high, _mm256_madd_epi16(pair, _mm256_loadu_si256(own + 1)));
+    for (uint32_t first = 0; first < 32; first += 8) {
+        const __m256i *own = (const __m256i *)(const void *)(weights + 32 * first);
+        for (uint32_t i = 0; i < 8; i++) {
+            const __m256i pair = _mm256_set1_epi32(pairs[first + i]);
+            low = _mm256_add_epi32(low, _mm256_madd_epi16(pair, _mm256_loadu_si256(own + 2 * i)));
+            high = _mm256_add_epi32(high, _mm256_madd_epi16(pair, _mm256_loadu_si256(own + 2 * i + 1)));
+        }
     }
     _mm256_storeu_si256((__m256i *)(void *)sums, low);
     _mm256_storeu_si256((__m256i *)(void *)(sums + 8), high);
+}
+#elif defined(SKYBOOK_SSE2)
+/* Add two pixels times two weights of each of 16 filters. */
+static inline void skybook_step(__m128i all[4], __m128i pair, const int16_t *weights)
+{
+    const __m128i *own = (const __m128i *)(const void *)weights;
+    all[0] = _mm_add_epi32(all[0], _mm_madd_epi16(pair, _mm_loadu_si128(own)));
+    all[1] = _mm_add_epi32(all[1], _mm_madd_epi16(pair, _mm_loadu_si128(own + 1)));
+    all[2] = _mm_add_epi32(all[2], _mm_madd_epi16(pair, _mm_loadu_si128(own + 2)));
+    all[3] = _mm_add_epi32(all[3], _mm_madd_epi16(pair, _mm_loadu_si128(own + 3)));
+}
+
+static inline void skybook_filter(const int16_t pixels[64], uint32_t parity, int32_t sums[16])
+{
+    const int16_t *weights = skybook_pairs[parity][0][0];
+    __m128i all[4] = {_mm_setzero_si128(), _mm_setzero_si128(), _mm_setzero_si128(), _mm_setzero_si128()};
+    for (uint32_t i = 0; i < 64; i += 8, weights += 128) {
+        const __m128i pairs = _mm_loadu_si128((const __m128i *)(const void *)&pixels[i]);
+        skybook_step(all, _mm_shuffle_epi32(pairs, 0x00), weights);
+        skybook_step(all, _mm_shuffle_epi32(pairs, 0x55), weights + 32);
+        skybook_step(all, _mm_shuffle_epi32(pairs, 0xAA), weights + 64);
+        skybook_step(all, _mm_shuffle_epi32(pairs, 0xFF), weights + 96);
+    }
+    memcpy(sums, all, sizeof(all));
+}
+#elif defined(SKYBOOK_NEON)
+static inline void skybook_filter(const int16_t pixels[64], uint32_t parity, int32_t sums[16])
+{
+    int32x4_t all[4] = {vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0)};
+    for (uint32_t i = 0; i < 32; i++) {
+        const int16x4_t one = vdup_n_s16(pixels[2 * i]), other = vdup_n_s16(pixels[2 * i + 1]);
+        for (uint32_t part = 0; part < 4; part++) {
+            const int16x4x2_t own = vld2_s16(skybook_pairs[parity][i][4 * part]);
+            all[part] = vmlal_s16(vmlal_s16(all[part], own.val[0], one), own.val[1], other);
+        }
+    }
+    for (uint32_t part = 0; part < 4; part++) {
+        vst1q_s32(&sums[4 * part], all[part]);
+    }
 }
 #elif defined(SKYBOOK_ARM_PAIRS)
 static inline void skybook_filter(const int16_t pixels[64], uint32_t parity, int32_t sums[16])
 {
     for (uint32_t filter = 0; filter < 16; filter++) {
-        const int16_t *weights = skybook_filters[parity][filter];
         int32_t sum = 0;
-        for (uint32_t i = 0; i < 64; i += 2) {
+        for (uint32_t i = 0; i < 32; i++) {
             int16x2_t pair, own;
-            memcpy(&pair, &pixels[i], sizeof(pair));
-            memcpy(&own, &weights[i], sizeof(own));
+            memcpy(&pair, &pixels[2 * i], sizeof(pair));
+            memcpy(&own, skybook_pairs[parity][i][filter], sizeof(own));
             sum = __smlad(pair, own, sum);
         }
         sums[filter] = sum;
@@ -74,13 +190,181 @@ static inline void skybook_filter(const int16_t pixels[64], uint32_t parity, int
 #else
 static inline void skybook_filter(const int16_t pixels[64], uint32_t parity, int32_t sums[16])
 {
-    for (uint32_t filter = 0; filter < 16; filter++) {
-        const int16_t *weights = skybook_filters[parity][filter];
-        int32_t sum = 0;
-        for (uint32_t i = 0; i < 64; i++) {
-            sum += pixels[i] * weights[i];
+    memset(sums, 0, 16 * sizeof(*sums));
+    for (uint32_t i = 0; i < 32; i++) {
+        const int16_t(*weights)[2] = skybook_pairs[parity][i];
+        for (uint32_t filter = 0; filter < 16; filter++) {
+            sums[filter] += pixels[2 * i] * weights[filter][0] + pixels[2 * i + 1] * weights[filter][1];
         }
-        sums[filter] = sum;
+    }
+}
+#endif
+
+#define SKYBOOK_PART 64 /* positions that are worked on at once: those of a channel of a small tile */
+
+/* The exponent of a float and the two bits below it tell quarter octaves of a number, above those of 1: vectors have no other way to find the highest bit of a number. */
+#if !defined(SKYBOOK_PLAIN_C) && (defined(__SSE2__) || defined(__aarch64__))
+#define SKYBOOK_FLOATS 1
+#define SKYBOOK_QUARTERS 21
+#define SKYBOOK_OF_1 (4 * 127)
+#endif
+
+/* Quarter octaves of the sizes of latents, as of binary32 numbers, from 1 on; SKYBOOK_BINS of 0. */
+#if SKYBOOK_GROUPS > 1
+#define SKYBOOK_BINS 128 /* latents of components take all bits */
+#else
+#define SKYBOOK_BINS SKYBOOK_GUESS_BINS
+#endif
+#if defined(SKYBOOK_FLOATS)
+static inline void skybook_find_bins(const int32_t *restrict latents, uint8_t *restrict bins)
+{
+    float sizes[SKYBOOK_PART];
+    int32_t bits[SKYBOOK_PART];
+    for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
+        const int32_t sign = latents[i] >> 31;
+        sizes[i] = (float)((latents[i] ^ sign) - sign);
+    }
+    memcpy(bits, sizes, sizeof(bits));
+    for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
+        bins[i] = (uint8_t)(bits[i] > 0 ? (bits[i] >> SKYBOOK_QUARTERS) - SKYBOOK_OF_1 : SKYBOOK_BINS);
+    }
+}
+#else
+static inline uint32_t skybook_bin_of(uint32_t size)
+{
+    uint32_t lost = 0; /* bits below the 24 that such a number has */
+#if SKYBOOK_GROUPS > 1
+    if (size >> 24 > 0) {
+        lost = skybook_highest_bit(size) - 23;
+        size = (size + (1u << lost >> 1) - 1 + (size >> lost & 1u)) >> lost;
+    }
+#endif
+    const uint32_t bit = skybook_highest_bit(size);
+    return 4 * (bit + lost) + (((size << 2) >> bit) & 3u);
+}
+
+static inline void skybook_find_bins(const int32_t *restrict latents, uint8_t *restrict bins)
+{
+    for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
+        const uint32_t size = (uint32_t)(latents[i] < 0 ? -latents[i] : latents[i]);
+        bins[i] = (uint8_t)(size > 0 ? skybook_bin_of(size) : SKYBOOK_BINS);
+    }
+}
+#endif
+
+/* Levels of sums, or of half of them, at least `floor`; 0 of those that are less than `least`. */
+#if defined(SKYBOOK_FLOATS)
+static inline void skybook_find_levels(const skybook_sum *restrict sums, bool half, uint32_t least,
+                                       uint32_t floor, uint8_t *restrict levels)
+{
+    float sizes[SKYBOOK_PART];
+    int32_t bits[SKYBOOK_PART];
+    for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
+        sizes[i] = (float)(int32_t)(sums[i] >> half);
+    }
+    memcpy(bits, sizes, sizeof(bits));
+    for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
+        const int32_t level = (bits[i] >> SKYBOOK_QUARTERS) - SKYBOOK_OF_1 - 8;
+        const int32_t raised = level > (int32_t)floor ? level : (int32_t)floor;
+        const int32_t most = raised < SKYBOOK_LEVELS ? raised : SKYBOOK_LEVELS - 1;
+        levels[i] = (uint8_t)(sums[i] >= least ? most : 0);
+    }
+}
+#else
+static inline void skybook_find_levels(const skybook_sum *restrict sums, bool half, uint32_t least,
+                                       uint32_t floor, uint8_t *restrict levels)
+{
+    for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
+        const uint32_t level = skybook_level((uint32_t)sums[i] >> half);
+        levels[i] = (uint8_t)(sums[i] < least ? 0 : level > floor ? level : floor);
+    }
+}
+#endif
+
+/* Add weighted planes, of which `known` is the part and `firsts` tell where they begin, to a part of the
+ * sums. Vectors as gcc and clang have them keep the sums in registers. */
+#if defined(SKYBOOK_GENERIC)
+#if defined(__AVX512BW__)
+#define SKYBOOK_LANES 32
+#elif defined(__AVX2__)
+#define SKYBOOK_LANES 16
+#else
+#define SKYBOOK_LANES 8
+#endif
+typedef uint8_t skybook_bytes __attribute__((vector_size(SKYBOOK_LANES)));
+typedef skybook_sum skybook_wide __attribute__((vector_size(SKYBOOK_LANES * sizeof(skybook_sum))));
+
+static inline void skybook_add_planes(const uint8_t *known, const uint32_t *firsts,
+                                      const skybook_sum *weights, uint32_t count, skybook_sum *sums)
+{
+    skybook_wide all[SKYBOOK_PART / SKYBOOK_LANES];
+    memcpy(all, sums, sizeof(all));
+    for (uint32_t term = 0; term < count; term++) {
+        const uint8_t *plane = known + firsts[term];
+        const skybook_sum weight = weights[term];
+        for (uint32_t i = 0; i < SKYBOOK_PART / SKYBOOK_LANES; i++) {
+            skybook_bytes own;
+            memcpy(&own, plane + i * SKYBOOK_LANES, sizeof(own));
+            all[i] += __builtin_convertvector(own, skybook_wide) * weight;
+        }
+    }
+    memcpy(sums, all, sizeof(all));
+}
+#else
+static inline void skybook_add_planes(const uint8_t *restrict known, const uint32_t *restrict firsts,
+                                      const skybook_sum *restrict weights, uint32_t count,
+                                      skybook_sum *restrict sums)
+{
+    for (uint32_t term = 0; term < count; term++) {
+        const uint8_t *plane = known + firsts[term];
+        const skybook_sum weight = weights[term];
+        for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
+            sums[i] = (skybook_sum)(sums[i] + weight * plane[i]);
+        }
+    }
+}
+#endif
+
+/* Look levels up in a table. */
+#if defined(SKYBOOK_X86) && defined(__AVX512VBMI__)
+static inline void skybook_look_up(const uint8_t table[SKYBOOK_LEVELS], const uint8_t levels[SKYBOOK_PART],
+                                   uint8_t found[SKYBOOK_PART])
+{
+    _mm512_storeu_si512(found, _mm512_permutexvar_epi8(_mm512_loadu_si512(levels),
+                                                       _mm512_loadu_si512(table)));
+}
+#elif defined(SKYBOOK_X86)
+static inline void skybook_look_up(const uint8_t table[SKYBOOK_LEVELS], const uint8_t levels[SKYBOOK_PART],
+                                   uint8_t found[SKYBOOK_PART])
+{
+    for (uint32_t half = 0; half < SKYBOOK_PART; half += 32) {
+        const __m256i places = _mm256_loadu_si256((const __m256i *)(const void *)&levels[half]);
+        __m256i all = _mm256_setzero_si256();
+        for (uint32_t first = 0; first < SKYBOOK_LEVELS; first += 16) {
+            /* Those of other sixteenths get their highest bit set, which gives 0. */
+            const __m128i part = _mm_loadu_si128((const __m128i *)(const void *)&table[first]);
+            const __m256i own = _mm256_xor_si256(places, _mm256_set1_epi8((char)first));
+            const __m256i in = _mm256_adds_epu8(own, _mm256_set1_epi8(0x70));
+            all = _mm256_or_si256(all, _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(part), in));
+        }
+        _mm256_storeu_si256((__m256i *)(void *)&found[half], all);
+    }
+}
+#elif defined(SKYBOOK_NEON)
+static inline void skybook_look_up(const uint8_t table[SKYBOOK_LEVELS], const uint8_t levels[SKYBOOK_PART],
+                                   uint8_t found[SKYBOOK_PART])
+{
+    const uint8x16x4_t all = vld1q_u8_x4(table);
+    for (uint32_t first = 0; first < SKYBOOK_PART; first += 16) {
+        vst1q_u8(&found[first], vqtbl4q_u8(all, vld1q_u8(&levels[first])));
+    }
+}
+#else
+static inline void skybook_look_up(const uint8_t table[SKYBOOK_LEVELS], const uint8_t levels[SKYBOOK_PART],
+                                   uint8_t found[SKYBOOK_PART])
+{
+    for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
+        found[i] = table[levels[i]];
     }
 }
 #endif
@@ -172,9 +456,7 @@ static inline uint32_t skybook_extend(skybook_states best, const int32_t costs[4
     }
     return bits[0] | bits[1] << 8 | bits[2] << 16 | bits[3] << 24;
 }
-#elif !defined(SKYBOOK_PLAIN_C) && (defined(__clang__) || (defined(__GNUC__) && __GNUC__ >= 12))
-/* Vectors of four as gcc and clang have them for any processor. */
-typedef int32_t skybook_four __attribute__((vector_size(16)));
+#elif defined(SKYBOOK_GENERIC)
 typedef skybook_four skybook_states[8];
 
 static inline void skybook_open(const int32_t sums[SKYBOOK_STATES], skybook_states best)
