@@ -1,4 +1,4 @@
-"""An older version: the C encoder of another checkout, run in turn with ours."""
+"""An older version: C encoder and decoder of another checkout, run in turn with ours."""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.machine import last_line, run
-from benchmarks.resources.crun import BUILD_LIMIT, make
+from benchmarks.resources.crun import BUILD_LIMIT, instructions, make
 from benchmarks.resources.runtimes import ENGINE_C, C, Job
 from benchmarks.resources.timing import RATIO, Task
 from benchmarks.resources.worker import Worker, cpus
@@ -22,6 +22,8 @@ _IN_CHECKOUT = (
     "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
 )
 PREVIOUS = "previous"
+GRADES = {"fast": "decode_fast", "standard": "decode", "best": "decode_best"}
+"""Grades of the decoder, and the task that decodes with each."""
 TRELLIS = f"trellis_{C}"
 
 
@@ -54,9 +56,45 @@ def previous_tasks(job: Job) -> Iterator[dict[str, Task]]:
         yield {}
         return
     given = [str(job.previous), job.image, RATIO, cpus()[-1]]
-    with Worker("resources.crun", "open_c", given) as worker:
+    older = [str(job.checkout), [job.bundle_name, *_EARLIER_NAMES], *given]
+    with (
+        Worker("resources.crun", "open_c", given) as worker,
+        Worker("resources.older", "open_older", older) as decoder,
+    ):
         tasks = {C: "encode", TRELLIS: "trellis"}
-        yield {f"{PREVIOUS}_{name}": partial(worker.run, task) for name, task in tasks.items()}
+        yield {
+            **{f"{PREVIOUS}_{name}": partial(worker.run, task) for name, task in tasks.items()},
+            f"{PREVIOUS}_decode": partial(decoder.run, "decode"),
+        }
+
+
+def of_decoders(seconds: Mapping[str, Sequence[float]], mpixel: float) -> dict[str, dict[str, Any]]:
+    """Return how fast each grade of the decoder is; beside the only one that there was, if in turn.
+
+    Args:
+        seconds: seconds of the runs of each task, in turn; of the grade `best` on its own.
+        mpixel: million pixels of the image.
+    """
+    previous = seconds.get(f"{PREVIOUS}_decode", ())
+    found: dict[str, dict[str, Any]] = {}
+    for grade, task in GRADES.items():
+        if task in seconds:
+            found[grade] = {"mpixel_per_s": mpixel / median(seconds[task])}
+        if task in seconds and previous and grade != "best":
+            pairs = zip(previous, seconds[task], strict=True)
+            found[grade]["speed_over_previous"] = median(old / own for old, own in pairs)
+    return found
+
+
+def of_instructions(job: Job) -> dict[str, dict[str, float]]:
+    """Return instructions a pixel of the C encoders' portable builds, of `c` and `c_trellis`."""
+    found: dict[str, dict[str, float]] = {"c": {}, "c_trellis": {}}
+    programs = {"instructions_per_pixel": job.program, "previous_instructions": job.previous}
+    for key, program in programs.items():
+        if isinstance(program, Path):
+            for task, count in instructions(program, job.image, RATIO).items():
+                found["c" if task == "encode" else "c_trellis"][key] = count
+    return found
 
 
 def of_c(seconds: Mapping[str, Sequence[float]]) -> dict[str, dict[str, Any]]:

@@ -66,9 +66,8 @@ def add_resources(commands: Commands) -> None:
     resources.add_argument("--quick", action="store_true", help=quick)
     python = f"Python that has tflite-runtime (default: {TFLITE_PYTHON}, if it is there)"
     resources.add_argument("--tflite-python", type=Path, metavar="FILE", help=python)
-    resources.add_argument(
-        "--against", type=Path, metavar="FOLDER", help="a checkout of an older version: its C, too"
-    )
+    against = "a checkout of an older version: its C and its decoder, too"
+    resources.add_argument("--against", type=Path, metavar="FOLDER", help=against)
     add_json_option(resources)
     resources.set_defaults(run=_resources)
 

@@ -5,19 +5,24 @@ import subprocess
 import tempfile
 import time
 from contextlib import suppress
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.machine import last_line, run
+from benchmarks.resources.instructions import count_instructions
 from benchmarks.resources.procfs import PEAK, memory_mb
 from benchmarks.resources.worker import Tasks, pin
 from onboard.bundle import Bundle
 from onboard.errors import EngineError, SkybookError
 
-PROGRAM = "skybook-native"
+PROGRAM, PORTABLE = "skybook-native", "skybook"
+TASKS: dict[str, tuple[str, ...]] = {"encode": (), "trellis": ("--trellis",)}
+"""What is done, and what the program is told for it."""
 BUILD_LIMIT, RUN_LIMIT = 600, 600
 
 
@@ -40,16 +45,43 @@ def build(bundle: Bundle, folder: Path) -> Path:
     return make(folder)
 
 
-def make(folder: Path) -> Path:
-    """Build the sources in a folder for this machine; return the program.
+def make(folder: Path, program: str = PROGRAM) -> Path:
+    """Build a program of the sources in a folder, that for this machine if not another; return it.
 
     Raises:
         SkybookError: the build fails.
     """
-    done = run(["make", "-s", "-C", str(folder), "native"], BUILD_LIMIT)
+    done = run(["make", "-s", "-C", str(folder), program], BUILD_LIMIT)
     if done.returncode:
         raise SkybookError(f"C encoder: does not build: {last_line(done.stderr)}")
-    return folder / PROGRAM
+    return folder / program
+
+
+def instructions(program: Path, image: str, ratio: float) -> dict[str, float]:
+    """Return instructions a pixel of the portable build beside a program, by task, if counted."""
+    portable = make(program.parent, PORTABLE)
+    samples = np.load(image)
+    with tempfile.TemporaryDirectory() as folder:
+        given = _write(Path(folder) / "scene.bil", samples)
+        line = _line(str(portable), given, Path(folder), samples.shape[2], ratio)
+        counts = {task: count_instructions([*line, *also]) for task, also in TASKS.items()}
+    pixels = samples.shape[1] * samples.shape[2]
+    return {task: count / pixels for task, count in counts.items() if count is not None}
+
+
+def encode_once(program: str, image: str, ratio: float) -> bytes:
+    """Return the stream that a program makes of an image."""
+    samples = np.load(image)
+    with tempfile.TemporaryDirectory() as folder:
+        given = _write(Path(folder) / "scene.bil", samples)
+        _encode(_line(program, given, Path(folder), samples.shape[2], ratio))
+        return (Path(folder) / "scene.sky").read_bytes()
+
+
+def _write(path: Path, samples: NDArray[np.uint16]) -> str:
+    """Write an image line by line; return the path."""
+    path.write_bytes(np.ascontiguousarray(samples.transpose(1, 0, 2)).tobytes())
+    return str(path)
 
 
 def open_c(program: str, image: str, ratio: float, cpu: int) -> tuple[dict[str, Any], Tasks]:
@@ -68,10 +100,11 @@ def open_c(program: str, image: str, ratio: float, cpu: int) -> tuple[dict[str, 
     pin(cpu)
     samples = np.load(image)
     folder = Path(tempfile.mkdtemp(dir=Path(image).parent))
-    paths = [folder / "scene.bil", folder / "few.bil"]
-    for path, rows in zip(paths, (samples, samples[:, :8]), strict=True):
-        path.write_bytes(np.ascontiguousarray(rows.transpose(1, 0, 2)).tobytes())
-    lines = [_line(program, str(path), folder, samples.shape[2], ratio) for path in paths]
+    paths = [
+        _write(folder / "scene.bil", samples),
+        _write(folder / "few.bil", samples[:, :8]),
+    ]
+    lines = [_line(program, path, folder, samples.shape[2], ratio) for path in paths]
     begun = time.perf_counter()
     _encode(lines[1])
     seconds = {"process": time.perf_counter() - begun}
@@ -82,10 +115,7 @@ def open_c(program: str, image: str, ratio: float, cpu: int) -> tuple[dict[str, 
         "numpy": "-",
         "seconds": seconds,
     }
-    return hello, {
-        "encode": lambda: _encode(lines[0]),
-        "trellis": lambda: _encode([*lines[0], "--trellis"]),
-    }
+    return hello, {task: partial(_encode, [*lines[0], *also]) for task, also in TASKS.items()}
 
 
 def _line(program: str, given: str, folder: Path, width: int, ratio: float) -> list[str]:

@@ -14,7 +14,13 @@ from typing import Any
 import numpy as np
 
 from benchmarks.machine import machine
-from benchmarks.resources.against import build_previous, of_c, previous_tasks
+from benchmarks.resources.against import (
+    build_previous,
+    of_c,
+    of_decoders,
+    of_instructions,
+    previous_tasks,
+)
 from benchmarks.resources.crun import build
 from benchmarks.resources.runtimes import (
     RUNTIMES,
@@ -76,10 +82,12 @@ def measure_resources(
         tflite_python = TFLITE_PYTHON.absolute()
     with _arrays(whole, image) as (square, line):
         program = _program(bundle, Path(square).parent / "c")
-        older = Path(square).parent / "older"
-        previous = build_previous(against, bundle.name, older) if against else None
+        previous = None
+        if against:
+            previous = build_previous(against, bundle.name, Path(square).parent / "older")
         mpixel = side * side / 1e6
-        job = Job(name, square, mpixel, bundle.bands, tflite_python, program, scale, previous)
+        older = (previous, against and against.absolute(), bundle.name)
+        job = Job(name, square, mpixel, bundle.bands, tflite_python, program, scale, *older)
         speed = _measure_speed(job, bundle)
         runtimes = speed["runtimes"]
         for engine in (each for each in runtimes if "reason" not in runtimes[each]):
@@ -96,7 +104,6 @@ def measure_resources(
         "encode_speed_over_openjpeg": medians["encode"] / medians["openjpeg"],
         "encoder_mac_per_pixel": bundle.macs_per_pixel,
         **{f"{task}_mpixel_per_s": medians[task] for task in SPEEDS},
-        "decode": {"standard": {"mpixel_per_s": medians["decode"]}},
         **{key: memory[key] for key in ("peak_rss_mb", "rss_over_loaded_mb")},
         "encode_state_bytes": memory["encode_state_bytes"],
         "bundle_bytes": find(name).stat().st_size,
@@ -146,7 +153,7 @@ def _measure_speed(job: Job, bundle: Bundle) -> dict[str, Any]:
         others = [*(codec for codec in codecs if _runs(codec, codecs, bundle)), "decode"]
         along: dict[str, Any] = {}
         if bundle.variable_rate:
-            others.append("decode_trellis")
+            others += ["decode_trellis", "decode_fast"]
             along = {
                 f"trellis_{engine}": partial(workers[engine].run, "trellis")
                 for engine in dict.fromkeys((default, C))
@@ -154,6 +161,8 @@ def _measure_speed(job: Job, bundle: Bundle) -> dict[str, Any]:
             }
         rival_tasks = {other: partial(rivals.run, other) for other in others}
         seconds = seconds_interleaved(tasks | along | previous | rival_tasks, job.scale.runs)
+        if bundle.variable_rate:  # eight times the standard one, so it runs once
+            seconds |= seconds_interleaved({"decode_best": partial(rivals.run, "decode_best")}, 1)
         for engine, worker in workers.items():
             runtimes[engine] |= _speeds(job, seconds, engine)
             runtimes[engine] |= measure_runtime(job, engine, worker)
@@ -162,8 +171,10 @@ def _measure_speed(job: Job, bundle: Bundle) -> dict[str, Any]:
             codecs[codec] |= _speeds(job, seconds, default if codec == bundle.name else codec)
     speeds = {task: speeds_of(seconds[task], job.mpixel) for task in others}
     speeds |= {task: _speeds(job, seconds, task) for task in along}
+    compared, counts = of_c(seconds), of_instructions(job)
     return {
-        **of_c(seconds),
+        **{key: own | counts.get(key, {}) for key, own in compared.items()},
+        "decode": of_decoders(seconds, job.mpixel),
         "engine": default,
         "encode_ratio": codecs[bundle.name]["ratio"],
         "tasks": {"encode": speeds_of(seconds[default], job.mpixel)} | speeds,

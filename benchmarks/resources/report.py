@@ -58,6 +58,7 @@ def _speeds(found: Found) -> Iterable[str]:
             f"{between:>22}{runtime['all_cores']['mpixel_per_s']:>11.2f}"
         )
     ours = {"decode": "decode, ours", "decode_trellis": "decode, trellis"}
+    ours |= {"decode_fast": "decode, fast"}
     for task, label in (TIMED_LABELS | ours).items():
         if task in found["tasks"]:
             yield _speed(label.split(" (")[0], found["tasks"][task], bands)
@@ -65,8 +66,14 @@ def _speeds(found: Found) -> Iterable[str]:
     labels = {"c": "C", "c_trellis": "C, trellis"}
     labels |= {"engine_c": "engine c", "engine_c_trellis": "engine c, trellis"}
     for key, label in labels.items():
-        for name, speed in found[key].items():
-            yield f"{label} {name.removeprefix('speed_').replace('_', ' ')}: {speed:.2f}"
+        for name, figure in found[key].items():
+            told = f"{figure:.2f}" if name.startswith("speed") else f"{figure:.0f}"
+            yield f"{label} {name.removeprefix('speed_').replace('_', ' ')}: {told}"
+    for grade, own in found["decode"].items():
+        over = own.get("speed_over_previous")
+        yield f"decode {grade}: {own['mpixel_per_s']:.2f} Mpixel/s" + (
+            f", over previous: {over:.2f}" if over else ""
+        )
 
 
 def _speed(label: str, speed: Found, bands: int) -> str:

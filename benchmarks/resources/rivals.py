@@ -13,7 +13,9 @@ from benchmarks.codecs.table import TIMED, TIMED_LEFT_OUT
 from benchmarks.resources.timing import RATIO
 from benchmarks.resources.worker import Tasks, pin
 from ground import metrics
+from ground.decode.decoder import Decoder
 from ground.scene import Scene
+from onboard.bundle import find
 
 
 def open_rivals(name: str, path: str, cpu: int) -> tuple[dict[str, Any], Tasks]:
@@ -26,7 +28,8 @@ def open_rivals(name: str, path: str, cpu: int) -> tuple[dict[str, Any], Tasks]:
 
     Returns:
         Hello: `codecs`, figures of each and of ours, or the `reason` why it is left out. A task for
-        each codec, `decode` and, of a bundle of variable rate, `decode_trellis`.
+        each codec, `decode` and, of a bundle of variable rate, `decode_trellis`, `decode_fast` and
+        `decode_best`.
     """
     pin(cpu)
     scene = Scene(np.load(path))
@@ -35,7 +38,10 @@ def open_rivals(name: str, path: str, cpu: int) -> tuple[dict[str, Any], Tasks]:
     ours = BundleCodec.open(name)
     decoders = {"decode": ours}
     if ours.variable_rate:
+        bundle_path = find(name)
         decoders["decode_trellis"] = replace(ours, trellis=True)
+        decoders["decode_fast"] = replace(ours, decoder=Decoder(bundle_path, linear=True))
+        decoders["decode_best"] = replace(ours, decoder=Decoder(bundle_path, best=True))
     left_out = {rival: {"reason": reason} for rival, reason in TIMED_LEFT_OUT.items()}
     own = {name: _figures(scene, ours, ours.one_pass(scene, RATIO))}
     tasks: dict[str, Callable[[], Any]] = {

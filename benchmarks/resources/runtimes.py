@@ -64,6 +64,8 @@ class Job:
         program: C encoder of the bundle, or the reason why there is none.
         scale: how much is measured.
         previous: C encoder of an older version, if there is to be one.
+        checkout: that older version.
+        bundle_name: name of the bundle, not its path.
     """
 
     name: str
@@ -74,6 +76,8 @@ class Job:
     program: Path | str
     scale: Scale
     previous: Path | None = None
+    checkout: Path | None = None
+    bundle_name: str = ""
 
     def python(self, engine: str) -> str:
         """Return the Python to run an engine on."""

@@ -81,8 +81,8 @@ static void price(const struct choices *restrict choices, const uint16_t *restri
     }
 }
 
-/* Price the steps from `first` on, WHOLE times `wholes`, of even or odd states. Near 0 the low cost of 0 may win over 2, the
- * nearest only of magnitudes below 256. */
+/* Price the steps from `first` on, WHOLE times `wholes`, of even or odd states. Near 0 the low cost of 0
+ * may win over 2, the nearest only of magnitudes below 256. */
 static void price_steps(struct skybook_path *path, uint32_t first, uint32_t wholes, int32_t odd,
                         int32_t *restrict even_costs, int32_t *restrict odd_costs)
 {

@@ -11,6 +11,7 @@ import pytest
 from benchmarks.__main__ import main
 from benchmarks.codecs.table import TIMED_LABELS
 from benchmarks.resources import timing
+from benchmarks.resources.instructions import counter
 from benchmarks.resources.measure import QUICK, SPEEDS
 from benchmarks.resources.report import resources_text
 from benchmarks.resources.runtimes import RUNTIMES, percentile
@@ -92,8 +93,30 @@ def test_c_encoder_is_set_beside_htj2k_and_an_older_version(
     assert flagship["c"]["speed_over_previous"] > 0
     assert flagship["c_trellis"]["speed_over_previous"] > 0
     assert (found["c"], found["c_trellis"]) == ({}, {})
-    decode = flagship["decode"]["standard"]["mpixel_per_s"]
-    assert decode == flagship["decode_mpixel_per_s"]
+
+
+def test_instructions_are_counted_where_that_can_be(
+    flagship: dict[str, Any], found: dict[str, Any]
+) -> None:
+    if "reason" in flagship["runtimes"]["c"]:
+        pytest.skip("no C compiler is installed: the C encoder is not measured")
+    if not counter():
+        assert "instructions_per_pixel" not in flagship["c"]
+        pytest.skip("neither perf nor callgrind counts instructions here")
+    for key in ("instructions_per_pixel", "previous_instructions"):
+        assert 100 < flagship["c"][key] < flagship["c_trellis"][key]
+
+
+def test_decoder_is_measured_by_grade_and_beside_an_older_version(
+    flagship: dict[str, Any], found: dict[str, Any]
+) -> None:
+    decode = flagship["decode"]
+    assert list(decode) == ["fast", "standard", "best"]
+    assert decode["standard"]["mpixel_per_s"] == pytest.approx(flagship["decode_mpixel_per_s"])
+    assert decode["best"]["mpixel_per_s"] > 0
+    if "reason" not in flagship["runtimes"]["c"]:
+        assert all(decode[grade]["speed_over_previous"] > 0 for grade in ("fast", "standard"))
+    assert list(found["decode"]) == ["standard"]
 
 
 def test_a_folder_that_is_no_checkout_is_refused(
