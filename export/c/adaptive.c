@@ -175,15 +175,8 @@ static void scale(int32_t *restrict differences, const int32_t *restrict bits, u
     }
 }
 
-/* Pairs of values of every band that are taken together, and which of them have a gap. */
-struct pairs {
-    uint32_t count;
-    int32_t own[SKYBOOK_MAX_BANDS][TOGETHER], other[SKYBOOK_MAX_BANDS][TOGETHER];
-    uint8_t gaps[TOGETHER];
-};
-
 /* Add up how steep pairs are or, once it is known what is usual, their weighted products. */
-static void add_pairs(struct differences *all, struct pairs *pairs, skybook_square covariance)
+static void add_pairs(struct differences *all, struct skybook_pairs *pairs, skybook_square covariance)
 {
     const uint32_t bands = all->bands, count = pairs->count;
     int32_t differences[SKYBOOK_MAX_BANDS][TOGETHER], bits[TOGETHER];
@@ -216,7 +209,7 @@ static void add_pairs(struct differences *all, struct pairs *pairs, skybook_squa
 
 /* Take the pairs of `count` values of a row, `stride` apart, with those to the right or, `down`, below. */
 static void take_pairs(struct differences *all, uint32_t row, uint32_t count, uint32_t stride, bool down,
-                       struct pairs *pairs, skybook_square covariance)
+                       struct skybook_pairs *pairs, skybook_square covariance)
 {
     const uint32_t step = down ? all->pitch : 1, gap_step = down ? all->cols : 1;
     const uint8_t *gaps = &all->gaps[row * all->cols];
@@ -239,18 +232,18 @@ static void take_pairs(struct differences *all, uint32_t row, uint32_t count, ui
 }
 
 /* Go over the differences of a tile, those of one row and one column in `some`. */
-static void add_some(struct differences *all, uint32_t some, skybook_square covariance)
+static void add_some(struct differences *all, uint32_t some, struct skybook_pairs *pairs,
+                     skybook_square covariance)
 {
     const uint32_t rows = all->rows, cols = all->cols, apart = all->pairs;
-    struct pairs pairs;
-    pairs.count = 0;
+    pairs->count = 0;
     for (uint32_t row = 0; row < rows; row += some) {
-        take_pairs(all, row, apart == 2 ? cols / 2 : cols - 1, apart, false, &pairs, covariance);
+        take_pairs(all, row, apart == 2 ? cols / 2 : cols - 1, apart, false, pairs, covariance);
     }
     for (uint32_t row = 0; row + 1 < rows; row += apart) {
-        take_pairs(all, row, (cols + some - 1) / some, some, true, &pairs, covariance);
+        take_pairs(all, row, (cols + some - 1) / some, some, true, pairs, covariance);
     }
-    add_pairs(all, &pairs, covariance);
+    add_pairs(all, pairs, covariance);
 }
 
 /* Sum pixels of two rows by twos. */
@@ -281,6 +274,7 @@ OF_COMPONENTS void skybook_measure_bands(const struct skybook_form *form, struct
                                          const struct skybook_tile *tile, skybook_square covariance)
 {
     const uint32_t apart = form->tile * form->tile;
+    struct skybook_pairs *pairs = &work->scratch.pairs;
     int32_t *sums = skybook_beside(work);
     uint8_t *gaps = skybook_bytes_beside(work); /* of sums */
     const uint32_t rows = tile->rows / 2u, cols = tile->cols / 2u;
@@ -295,19 +289,19 @@ OF_COMPONENTS void skybook_measure_bands(const struct skybook_form *form, struct
     struct differences gradients = {sums, gaps, rows, cols, form->bands, cols, apart / 4, 2, 0, 0};
     struct differences pixels = {work->room.latents, work->nodata, tile->rows,    tile->cols, form->bands,
                                  work->sides[1], apart,       1,             0,          0};
-    add_some(&gradients, 1, covariance);
-    add_some(&pixels, SOME, covariance);
+    add_some(&gradients, 1, pairs, covariance);
+    add_some(&pixels, SOME, pairs, covariance);
     const bool missed = MISSED * gradients.total < pixels.total;
     struct differences *all = missed ? &pixels : &gradients;
     uint32_t count = rows * (cols / 2) + rows / 2 * cols;
     if (missed) {
         count = tile->rows * (tile->cols - 1u) + (tile->rows - 1u) * tile->cols;
         pixels.total = 0;
-        add_some(&pixels, 1, covariance);
+        add_some(&pixels, 1, pairs, covariance);
     }
     memset(covariance, 0, sizeof(skybook_square));
     all->usual = (uint32_t)(all->total / (count > 0 ? count : 1)) + 1;
-    add_some(all, 1, covariance);
+    add_some(all, 1, pairs, covariance);
     for (uint32_t one = 1; one < form->bands; one++) {
         for (uint32_t other = 0; other < one; other++) {
             covariance[one][other] = covariance[other][one];

@@ -71,14 +71,9 @@ void skybook_take_path(struct skybook_scan *scan, uint32_t places)
 /* Note the sizes of a layer of AC, in half steps. */
 static void put_sizes(const struct skybook_path *restrict path, uint8_t *restrict sizes)
 {
-    uint8_t own[SKYBOOK_PATH];
     for (uint32_t i = 0; i < path->count; i++) {
-        const int32_t sign = path->away[i] >> 31, index = (path->away[i] ^ sign) - sign;
-        const int32_t size = 2 * index - ((path->states[i] & 1) & (index > 0));
-        own[i] = (uint8_t)(size < SKYBOOK_HALF_SIZE_CAP ? size : SKYBOOK_HALF_SIZE_CAP);
-    }
-    for (uint32_t i = 0; i < path->count; i++) {
-        sizes[path->places[i]] = own[i];
+        const int32_t size = skybook_magnitude(skybook_point(path, i));
+        sizes[path->places[i]] = (uint8_t)(size < SKYBOOK_HALF_SIZE_CAP ? size : SKYBOOK_HALF_SIZE_CAP);
     }
 }
 

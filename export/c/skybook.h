@@ -292,6 +292,13 @@ struct skybook_path {
     uint8_t coded[SKYBOOK_CODED];    /* as those of a plain layer */
 };
 
+/* Neighbouring values of every band whose differences are taken together, and which have a gap. */
+struct skybook_pairs {
+    uint32_t count;
+    int32_t own[SKYBOOK_MAX_BANDS][SKYBOOK_SIDE], other[SKYBOOK_MAX_BANDS][SKYBOOK_SIDE];
+    uint8_t gaps[SKYBOOK_SIDE];
+};
+
 /* A layer of AC of a plain tile, channel by channel. */
 struct skybook_layer {
     uint32_t symbols[SKYBOOK_STEPS]; /* of no use where none is coded */
@@ -393,6 +400,7 @@ struct skybook_work {
 #endif
     union {
         int16_t plane[(SKYBOOK_SIDE + 8) * (SKYBOOK_SIDE + 8)]; /* then: */
+        struct skybook_pairs pairs; /* before there is a plane */
         struct skybook_path path;
 #if SKYBOOK_BOUNDED
         struct skybook_bounded bounded;
