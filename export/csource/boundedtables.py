@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from export.csource.tables import Table
+from export.csource.arrays import Table
 from onboard.codec.bounded.analysis import LOG2
 from onboard.codec.bounded.codec import BoundedCodec
 from onboard.codec.bounded.tables import Tables

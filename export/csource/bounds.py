@@ -6,7 +6,7 @@ path along the trellis costs where those tables are made.
 
 import numpy as np
 
-from export.csource.tables import Table
+from export.csource.arrays import Table
 from onboard.bundle import Bundle
 from onboard.codec.lapped.codec import LappedCodec
 from onboard.errors import BundleError

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.csource.tables import braces
+from export.csource.arrays import braces
 from onboard.bundle import Bundle
 from onboard.codec.bounded import golden as bounded
 from onboard.codec.bounded.codec import BoundedCodec

@@ -7,20 +7,11 @@ made here.
 from importlib.resources import files
 from pathlib import Path
 
+from export.csource.arrays import SMALL_BUILD, USUAL_BUILD, Order, Table, check
 from export.csource.boundedtables import SMALL, bounded_constants
 from export.csource.bounds import check_bounds
 from export.csource.golden import Golden, golden_source, goldens
-from export.csource.tables import (
-    SMALL_BUILD,
-    USUAL_BUILD,
-    Order,
-    Table,
-    check,
-    constants,
-    numbers,
-    sum_type,
-    widest_layers,
-)
+from export.csource.tables import constants, numbers, sum_type, widest_layers
 from onboard.bundle import Bundle
 from onboard.codec.bounded.codec import BoundedCodec
 from onboard.codec.lapped.codec import LappedCodec

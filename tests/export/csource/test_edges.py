@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from export.csource import write as csource
+from export.csource.arrays import Table
 from export.csource.boundedtables import bounded_constants
 from export.csource.randomscene import bil
-from export.csource.tables import Table, constants
+from export.csource.tables import constants
 from ground.decode.decoder import Decoder
 from onboard import bundle as bundles
 from onboard.encoder import Encoder
