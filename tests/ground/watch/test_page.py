@@ -42,12 +42,13 @@ def test_every_way_to_watch_starts_and_stops(tmp_path: Path, segments: tuple[Seg
     running = []
     for number, command in enumerate(commands("watch")):
         folder = tmp_path / str(number)
-        (folder / "passes").mkdir(parents=True)
+        for watched in ("passes", "cadus"):
+            (folder / watched).mkdir(parents=True)
         (folder / "passes" / "pass.sky").write_bytes(stream(segments, number))
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(placed(command, folder), cwd=ROOT, stderr=log)
         running.append((folder, process))
-    assert len(running) == 3
+    assert len(running) == 4
     for folder, process in running:
         wanted = "published" if folder.name == "0" else "started"
         until = time.monotonic() + LONGEST
