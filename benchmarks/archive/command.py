@@ -8,10 +8,11 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks.archive import granule, windows, zarrs
+from benchmarks.archive import granule
 from benchmarks.archive.measure import measure_batch
 from benchmarks.archive.report import ground_text, plot_batch
 from benchmarks.machine import machine
+from ground.extra import load
 from onboard.commands.commandline import Commands, add_json_option, print_result
 from onboard.errors import UsageError
 
@@ -32,11 +33,17 @@ def _granule(arguments: argparse.Namespace, folder: Path, say: Say) -> dict[str,
 
 
 def _window(arguments: argparse.Namespace, folder: Path, say: Say) -> dict[str, Any]:
+    load("products", "xarray")
+    from benchmarks.archive import windows  # noqa: PLC0415 (xarray, zarr)
+
     side, places = (windows.QUICK_SIDE, 2) if arguments.quick else (windows.SIDE, 8)
     return windows.measure_windows(side, places, folder, say)
 
 
 def _zarr(arguments: argparse.Namespace, folder: Path, say: Say) -> dict[str, Any]:
+    load("zarr", "zarr")
+    from benchmarks.archive import zarrs  # noqa: PLC0415 (zarr)
+
     side, runs = (zarrs.QUICK_SIDE, 1) if arguments.quick else (zarrs.SIDE, 5)
     return zarrs.measure_zarr(side, runs, arguments.data, folder, say)
 
