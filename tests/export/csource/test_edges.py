@@ -215,7 +215,8 @@ def crowded() -> Iterator[Case]:
     yield Case(noise(9, 64, 900), options(ratio=1.0))
     gaps = np.maximum(noise(8, 64, 700, 12), 1)
     gaps[:, np.random.default_rng(8).random((64, 700)) < 0.4] = 0
-    yield Case(gaps, options(ratio=6.0), nodata=0)
+    yield Case(gaps, options(ratio=5.0), nodata=0)
+    yield Case(gaps[:, :, :448], options(ratio=5.0), nodata=0)
     for seed, ratio in enumerate((5.0, 7.0, 9.0)):
         yield Case(noise(seed, 64, 900, 12 + seed), options(ratio=ratio))
         yield Case(scene(seed, 64, 1500), options(ratio=ratio, segment_bytes=800))
