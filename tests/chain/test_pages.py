@@ -46,7 +46,7 @@ LEFT_OUT: dict[str, dict[str, str]] = {
         "python -m ground decode x.pkt --profile camera.prof -o x.tif": _GROUPS,
     },
     "board.md": {
-        "python -m benchmarks roofline --profile raspberry-pi-cm4": "checks how fast this machine is",
+        "python -m benchmarks roofline --profile raspberry-pi-cm4": "a check of speed",
         "camera | encoder/skybook - -o pass.pkt --width 640 --bands 224 --layout bip "
         "--profile camera.prof": _GROUPS,
         "python -m benchmarks probe -o this-machine.toml": _LONG,
