@@ -46,6 +46,15 @@ def add_encode_options(parser: argparse.ArgumentParser) -> None:
 
 def add_coding_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of every command that encodes."""
+    _add_coder_options(parser)
+    _add_scene_options(parser)
+    _add_packet_options(parser)
+    _add_rate_options(parser)
+    add_json_option(parser)
+
+
+def _add_coder_options(parser: argparse.ArgumentParser) -> None:
+    """Add which model codes, where to, and how."""
     parser.add_argument("--bundle", required=True, help="name or path of a model bundle")
     parser.add_argument(
         "--profile",
@@ -74,6 +83,10 @@ def add_coding_options(parser: argparse.ArgumentParser) -> None:
     indices.add_argument(
         "--plain", action="store_true", help="choose each index by itself (so it is now, if unsaid)"
     )
+
+
+def _add_scene_options(parser: argparse.ArgumentParser) -> None:
+    """Add what tells a scene from others, and what it is cut into."""
     parser.add_argument("--scene-id", type=int, default=0, help="0..65535 (default 0)")
     parser.add_argument(
         "--run",
@@ -95,6 +108,10 @@ def add_coding_options(parser: argparse.ArgumentParser) -> None:
         "bytes and twice the lines in memory (default: 128 for up to 3 bands)",
     )
     parser.add_argument("--start-time", help="of line 0, ISO 8601 in TAI (packets: 1958-01-01)")
+
+
+def _add_packet_options(parser: argparse.ArgumentParser) -> None:
+    """Add the form of packets."""
     packets = parser.add_argument_group("packets, for .pkt")
     packets.add_argument(
         "--packet-bytes",
@@ -114,6 +131,10 @@ def add_coding_options(parser: argparse.ArgumentParser) -> None:
     packets.add_argument(
         "--line-period", type=float, default=0.0, help="seconds from a line to the next (default 0)"
     )
+
+
+def _add_rate_options(parser: argparse.ArgumentParser) -> None:
+    """Add how many bytes, or how near to the original."""
     rate = parser.add_argument_group(
         "rate, for bundles of variable rate"
     ).add_mutually_exclusive_group()
@@ -142,7 +163,6 @@ def add_coding_options(parser: argparse.ArgumentParser) -> None:
         "y1 not included) or the polygons of a GeoJSON file, within the rate of the rest; may be "
         "repeated. The file is in the CRS of the scene, or in pixels (CRS named `pixels`)",
     )
-    add_json_option(parser)
 
 
 def given_profile(arguments: argparse.Namespace) -> Profile | None:
