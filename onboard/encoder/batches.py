@@ -162,7 +162,8 @@ class Batches:
             return
         tiles, present = tiles[filled], present[filled]
         _check_range(tiles, present, header)
-        nodata = ~present[:, :rows, :cols]
+        inside = present[:, :rows, :cols]
+        nodata = np.broadcast_to(np.False_, inside.shape) if inside.all() else ~inside
         tiles = coder.components(tiles)
         for group, own in enumerate(of_groups[:, filled]):
             part = _group(tiles, group, groups)

@@ -33,6 +33,10 @@ Else it gives pages back to the system and takes them again all the time, a tent
 """
 
 
+_TILES_HELD = 1024
+"""Tiles of a scene of fixed rate that are coded together."""
+
+
 class Encoder:
     """A bundle and the engine that runs its encoder graph; encodes any number of scenes.
 
@@ -128,13 +132,13 @@ class Encoder:
         header = replace(header, bands=bands, width=width, height=height)
         if (encoder := self.for_scene(header)) is not self:
             return encoder.strips(image, header, options, tell)
-        TileGrid(width, height, self.bundle.tile)
-        if options.window == "scene":
-            return self.stream([image], header, options, tell=tell)
         step = self.bundle.tile
-        windows = (image[:, first : first + step] for first in range(0, height, step))
-        if options.budget is None:
+        columns = TileGrid(width, height, step).columns
+        if options.window == "scene":
+            step = step * max(_TILES_HELD // columns, 1) if self._is_fixed(options) else height
+        elif options.budget is None:
             header = replace(header, height=0)
+        windows = (image[:, first : first + step] for first in range(0, height, step))
         return self.stream(windows, header, options, tell=tell)
 
     def stream(
@@ -289,11 +293,15 @@ class Encoder:
             raise UsageError(f"lines: a window of {line} lines in all is followed by another")
         TileGrid(header.width, line + lines.shape[1], self.bundle.tile)
 
+    def _is_fixed(self, options: Options) -> bool:
+        """Return whether there is no rate to choose: no tile has to do with another."""
+        return options.max_error is not None or not self.bundle.variable_rate
+
     def _code(
         self, windows: RateWindows, options: Options, budgets: list[int], spare: int, written: int
     ) -> tuple[list[Strip], Outcome]:
         """Return the segments of windows at the rate asked for, and what came of it."""
-        if options.max_error is not None or not self.bundle.variable_rate:
+        if self._is_fixed(options):
             return windows.at_fixed_rate(written), Outcome()
         if options.quality is not None:
             return at_quality(windows, options, budgets, spare, written)

@@ -164,7 +164,7 @@ def _cuts(
     while first < last:
         free = (room if cuts else room - side_bytes) - STATE_BYTES
         bits = 8 * BIT * free * (1000 - 2 * margin) // 1000 - 8 * BIT * margin
-        within = bits_before[first] + max(bits, 0)
+        within = int(bits_before[first]) + max(bits, 0)
         stop = int(np.searchsorted(bits_before, within, side="right")) - 1
         if one_layer:
             stop = min(stop, symbols.layer_end(first)) if cuts else 0

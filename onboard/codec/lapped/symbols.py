@@ -32,7 +32,7 @@ class Symbols:
     Attributes:
         rows: row of the alphabet of each symbol.
         before: int32 (tiles, units + 1), symbols of the batch before each unit.
-        bits: int64 (tiles, units + 1), 1/256 bits of the tile before each unit.
+        bits: int32 (tiles, units + 1), 1/256 bits of the tile before each unit.
         firsts: unit that each layer begins with, and the number of units.
         points: what the indices stand for.
         floors: int32 (tiles, channels), least levels of full tiles; None if they are not full.
@@ -43,7 +43,7 @@ class Symbols:
 
     rows: NDArray[np.uint16]
     before: NDArray[np.int32]
-    bits: NDArray[np.int64]
+    bits: NDArray[np.int32]
     firsts: list[int]
     points: Points
     floors: Ints | None
@@ -101,7 +101,7 @@ class Symbols:
         before = np.empty((len(units), firsts[-1] + 1), np.int32)
         before[:, :-1] = before_unit[:-1].reshape(len(units), -1)
         before[:, -1] = before_unit[firsts[-1] :: firsts[-1]]
-        bits = np.zeros(before.shape, np.int64)
+        bits = np.zeros(before.shape, np.int32)
         np.cumsum(np.concatenate(costs, axis=1), axis=1, out=bits[:, 1:])
         at = np.concatenate(states, axis=1) if states else None
         points = scanner.quantizer.points
