@@ -18,6 +18,7 @@ from rasterio.shutil import copy
 from rasterio.transform import Affine
 
 from ground.products.filefacts import in_place, read_facts, significant_bits, write_facts
+from ground.products.large.mapped import read_samples
 from ground.products.origin import DOMAIN
 from ground.products.validity import alpha_bands, nodata_value, validated
 from ground.scene import Scene
@@ -102,7 +103,7 @@ def _read_dataset(dataset: Any, name: str, max_pixels: int) -> Scene:
     transform = dataset.transform
     facts, remarks = read_facts(dataset, kept)
     scene = Scene(
-        image=dataset.read(kept),
+        image=read_samples(dataset, kept),
         nodata=nodata_value(dataset, name),
         transform=None if transform == Affine.identity() else tuple(transform.to_gdal()),
         crs=_crs_text(dataset.crs),
@@ -236,11 +237,7 @@ def write_cog_of(path: Path, source: Path, **options: Any) -> None:
 @contextmanager
 def windows_of(path: Path) -> Iterator[Callable[[slice, slice], NDArray[Any]]]:
     """Open a GeoTIFF, and give what reads all bands of some rows and columns of it."""
-    with (
-        no_georeference_warning(),
-        Env(GDAL_CACHEMAX=_CACHE_BYTES),
-        rasterio.open(path) as dataset,
-    ):
+    with no_georeference_warning(), Env(GDAL_CACHEMAX=_CACHE_BYTES), rasterio.open(path) as dataset:
         yield lambda *window: dataset.read(window=tuple((s.start, s.stop) for s in window))
 
 

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from onboard.codec.tile import THRIFTIEST
 from onboard.encoder.outcome import Outcome
+from onboard.encoder.planned import Planned
 from onboard.encoder.search import Search
-from onboard.encoder.windows import Planned, RateWindows, Segments
+from onboard.encoder.windows import RateWindows, Segments
 from onboard.errors import LimitError
 from onboard.link.framing import Strip
 

@@ -13,8 +13,9 @@ from onboard.codec.tile import TileCoder
 from onboard.encoder.batches import in_batches
 from onboard.encoder.budget import within
 from onboard.encoder.fixedquality import at_quality
-from onboard.encoder.options import Options, completed
+from onboard.encoder.options import Options, completed, is_fixed
 from onboard.encoder.outcome import Outcome
+from onboard.encoder.planned import HELD
 from onboard.encoder.progress import Progress
 from onboard.encoder.regions import Coding
 from onboard.encoder.run import frame, told_parts
@@ -31,10 +32,6 @@ _GIVEN_BACK = 31 << 20
 
 Else it gives pages back to the system and takes them again all the time, a tenth of an encode.
 """
-
-
-_TILES_HELD = 1024
-"""Tiles of a scene of fixed rate that are coded together."""
 
 
 class Encoder:
@@ -132,10 +129,9 @@ class Encoder:
         header = replace(header, bands=bands, width=width, height=height)
         if (encoder := self.for_scene(header)) is not self:
             return encoder.strips(image, header, options, tell)
-        step = self.bundle.tile
-        columns = TileGrid(width, height, step).columns
+        step, columns = self.bundle.tile, TileGrid(width, height, self.bundle.tile).columns
         if options.window == "scene":
-            step = step * max(_TILES_HELD // columns, 1) if self._is_fixed(options) else height
+            step = step * max(HELD // columns, 1) if is_fixed(options, self.bundle) else height
         elif options.budget is None:
             header = replace(header, height=0)
         windows = (image[:, first : first + step] for first in range(0, height, step))
@@ -293,15 +289,11 @@ class Encoder:
             raise UsageError(f"lines: a window of {line} lines in all is followed by another")
         TileGrid(header.width, line + lines.shape[1], self.bundle.tile)
 
-    def _is_fixed(self, options: Options) -> bool:
-        """Return whether there is no rate to choose: no tile has to do with another."""
-        return options.max_error is not None or not self.bundle.variable_rate
-
     def _code(
         self, windows: RateWindows, options: Options, budgets: list[int], spare: int, written: int
     ) -> tuple[list[Strip], Outcome]:
         """Return the segments of windows at the rate asked for, and what came of it."""
-        if self._is_fixed(options):
+        if is_fixed(options, self.bundle):
             return windows.at_fixed_rate(written), Outcome()
         if options.quality is not None:
             return at_quality(windows, options, budgets, spare, written)

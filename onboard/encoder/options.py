@@ -186,3 +186,8 @@ def completed(options: Options, bundle: Bundle) -> Options:
     if options.rates or options.trellis:
         raise UsageError(f"rate, trellis: bundle {bundle.name} has a fixed rate")
     return options
+
+
+def is_fixed(options: Options, bundle: Bundle) -> bool:
+    """Return whether there is no rate to choose: no tile has to do with another."""
+    return options.max_error is not None or not bundle.variable_rate

@@ -13,15 +13,14 @@ from onboard.codec.tile import (
     ALL_VALID,
     SOME_NODATA,
     STEPS,
-    Body,
     Chosen,
     Steps,
     TileCoder,
-    TilePlan,
 )
 from onboard.encoder.batches import Batches
 from onboard.encoder.outcome import Outcome
-from onboard.link.framing import HEADER_EVERY, Edge, Framing, Strip
+from onboard.encoder.planned import HELD, Planned, bodies_of, code
+from onboard.link.framing import HEADER_EVERY, Framing, Strip
 from onboard.link.mask import pack_mask
 from onboard.link.segment import pack_segments
 
@@ -32,30 +31,6 @@ Segments = dict[int, list[tuple[int, int, bytes]]]
 in the scene."""
 Lengths = dict[int, list[tuple[int, int, int]]]
 """The same with their lengths instead."""
-
-_HELD = 1024
-"""Tiles that are planned together, of which symbols are kept until all steps are settled: of more
-they would take as much memory as the scene."""
-
-
-@dataclass(frozen=True)
-class Planned:
-    """A tile at the step chosen for it, as a rule not coded yet.
-
-    Attributes:
-        index: number of the tile in the scene.
-        edge: valid rows and columns, of a border tile.
-        plan: what the tile coder made of it; None once it is coded.
-        lengths: starting layer and place of its segments, and the lengths that they will have, as a
-            rule at most.
-        bodies: bodies of its segments, once it is coded.
-    """
-
-    index: int
-    edge: Edge
-    plan: TilePlan | None
-    lengths: list[tuple[int, int, int]]
-    bodies: list[Body] | None = None
 
 
 @dataclass(frozen=True)
@@ -175,29 +150,17 @@ class RateWindows:
                 ]
                 planned[place] = Planned(index, like.edge, plan, lengths)
             held += places.tolist()
-            if len(tiles) > _HELD and len(held) >= _HELD:
-                self._code(planned, held)
-        if len(tiles) > _HELD:
-            self._code(planned, held)
+            if len(tiles) > HELD and len(held) >= HELD:
+                code(self.coder, planned, held)
+        if len(tiles) > HELD:
+            code(self.coder, planned, held)
         return [tile for tile in planned if tile is not None]
-
-    def _code(self, planned: list[Planned | None], held: list[int]) -> None:
-        """Code tiles at some places, which are held no more."""
-        some = [tile for place in held if (tile := planned[place]) is not None]
-        for place, tile, bodies in zip(held, some, self._bodies(some), strict=True):
-            planned[place] = replace(tile, plan=None, bodies=bodies)
-        held.clear()
-
-    def _bodies(self, planned: Sequence[Planned]) -> list[list[Body]]:
-        """Return the bodies of tiles, all that are not coded yet coded together."""
-        coded = iter(self.coder.write([tile.plan for tile in planned if tile.plan is not None]))
-        return [next(coded) if tile.bodies is None else tile.bodies for tile in planned]
 
     def write(self, planned: Sequence[Planned]) -> Segments:
         """Return the packed segments of tiles."""
         segments = [
             self.framing.tile(tile.index, tile.edge, *piece)
-            for tile, pieces in zip(planned, self._bodies(planned), strict=True)
+            for tile, pieces in zip(planned, bodies_of(self.coder, planned), strict=True)
             for piece in pieces
         ]
         found: Segments = {tile.index: [] for tile in planned}

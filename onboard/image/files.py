@@ -76,10 +76,10 @@ def read_npy(path: Path) -> Image:
 
 
 def let_go(image: NDArray[Any]) -> None:
-    """Give back the memory of an image that is mapped from a file to be read: the file has it."""
+    """Give back the memory of an image that is mapped from a file: the file has it."""
     array: Any = image
     while isinstance(array, np.ndarray) and not isinstance(array.base, mmap.mmap):
         array = array.base
-    is_read_only = isinstance(array, np.memmap) and array.mode == "r"
-    if is_read_only and hasattr(mmap, "MADV_DONTNEED"):
+    is_in_file = isinstance(array, np.memmap) and array.mode != "c"
+    if is_in_file and hasattr(mmap, "MADV_DONTNEED"):
         array.base.madvise(mmap.MADV_DONTNEED)

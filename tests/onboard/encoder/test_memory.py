@@ -11,6 +11,7 @@ from ground.scenes.procedural import procedural
 from onboard import bundle as bundles
 from onboard.codec.bound import Bound
 from onboard.encoder import Encoder, Options, encoder, windows
+from onboard.encoder.planned import Planned
 
 OPTIONS = {
     "ratio": Options(ratio=12.0),
@@ -32,8 +33,8 @@ def test_bytes_do_not_depend_on_what_is_held(
 ) -> None:
     coder = Encoder(bundles.load("skybook"), "numpy")
     held = list(coder.encode(image, None, OPTIONS[kind]))
-    monkeypatch.setattr(windows, "_HELD", 4)
-    monkeypatch.setattr(encoder, "_TILES_HELD", 7)
+    monkeypatch.setattr(windows, "HELD", 4)
+    monkeypatch.setattr(encoder, "HELD", 7)
     assert list(coder.encode(image, None, OPTIONS[kind])) == held
 
 
@@ -43,11 +44,11 @@ def test_symbols_of_many_tiles_are_not_kept(
     kept: list[bool] = []
     write = windows.RateWindows.write
 
-    def watched(self: windows.RateWindows, planned: Sequence[windows.Planned]) -> windows.Segments:
+    def watched(self: windows.RateWindows, planned: Sequence[Planned]) -> windows.Segments:
         kept.extend(tile.plan is not None for tile in planned)
         return write(self, planned)
 
-    monkeypatch.setattr(windows, "_HELD", 4)
+    monkeypatch.setattr(windows, "HELD", 4)
     monkeypatch.setattr(windows.RateWindows, "write", watched)
     list(Encoder(bundles.load("skybook"), "numpy").encode(image, None, OPTIONS["ratio"]))
     assert len(kept) >= 12
@@ -58,7 +59,7 @@ def test_little_is_held_of_a_scene_within_a_bound(
     image: NDArray[np.uint16], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Four times the lines take no more memory."""
-    monkeypatch.setattr(encoder, "_TILES_HELD", 4)
+    monkeypatch.setattr(encoder, "HELD", 4)
     monkeypatch.setattr("onboard.encoder.batches._TILES_AT_ONCE", 4)
     coder = Encoder(bundles.load("skybook"), "numpy")
     peaks = []
