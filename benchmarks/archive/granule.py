@@ -31,7 +31,7 @@ _COMMAND = "import runpy; del sys.argv[0]; runpy.run_module(sys.argv[0], None, '
 _ALONE = (
     "from pathlib import Path; from ground.api.source import Choice, Source; "
     "source = Source.open([Path(sys.argv[1])], Choice(threads=int(sys.argv[2]))); "
-    "source.decoder.decode_segments(source.segments, source.encoding.scene_id)"
+    "source.decode()"
 )
 """What decodes all of a scene to memory, with the network, as `ground decode` does."""
 

@@ -5,6 +5,7 @@ from functools import partial
 
 from benchmarks.codecs.codec import Coded, OnePass
 from ground.decode.decoder import Decoder
+from ground.decode.wanted import Wanted
 from ground.scene import Scene
 from onboard.bundle import find, load
 from onboard.codec.profile import Profile
@@ -46,7 +47,7 @@ class BundleCodec:
             BundleError: there is no such bundle, or it has no decoder.
         """
         encoder = Encoder(load(name), profile=profile)
-        return cls(encoder.bundle.name, encoder, Decoder(find(name), profile=profile))
+        return cls(encoder.bundle.name, encoder, Decoder(find(name)))
 
     @property
     def bands(self) -> int:
@@ -72,7 +73,8 @@ class BundleCodec:
 
     def decode(self, coded: Coded) -> Image:
         """Decode the stream, see `Codec`."""
-        return self.decoder.decode(coded.parts[0]).scene.image
+        wanted = Wanted(profile=self.encoder.profile)
+        return self.decoder.decode(coded.parts[0], wanted).scene.image
 
     def one_pass(self, scene: Scene, ratio: float) -> OnePass:
         """Return the encode itself: the search of its rate is a part of it."""

@@ -22,7 +22,6 @@ from onboard.bundle import find
 from onboard.downlink.protect import protect
 from onboard.encoder import Encoder, Options
 from onboard.encoder.options import WINDOWS
-from onboard.image.tiles import DEFAULT_MAX_PIXELS
 from onboard.link.binding import NO_RUN, Encoding
 from onboard.link.packet import PacketOptions, SpacePacket
 from onboard.link.segment import Segment, unpack_segments
@@ -159,7 +158,7 @@ def run_mixed(pool: Pool, number: int) -> Mixed:
     bundle = find(pool.encoder.bundle.name)
     encodings = list(received.encodings)
     parts = {encoding: received.of(encoding) for encoding in encodings}
-    ranked = best_first(parts, lambda _: bundle, None, DEFAULT_MAX_PIXELS)
+    ranked = best_first(parts, lambda _: bundle)
     if not ranked or ranked[0].inventory is None:
         return Mixed(number, len(sent), len(encodings), None, 0, 0)
     best = ranked[0].encoding

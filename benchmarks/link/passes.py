@@ -12,6 +12,7 @@ from benchmarks.link.channel import Arrival, Channel, Rng
 from benchmarks.link.salvage import NO_SALVAGE, Salvaged, measure_salvaged
 from ground.decode.decoder import Decoded, Decoder
 from ground.decode.mask import Mask
+from ground.decode.wanted import Wanted
 from ground.metrics import PEAK_16_BIT, psnr
 from ground.scene import Scene
 from ground.scenes.procedural import procedural
@@ -227,8 +228,9 @@ def decode_arrival(
     decoder: Decoder, sent: Sent, arrival: Arrival, salvage: bool = True
 ) -> Decoded | None:
     """Decode what arrived, or return None if that is nothing. The receiver knows the width."""
+    wanted = Wanted(width=sent.whole.mask.shape[1])
     try:
-        return decoder.decode(arrival.stream, width=sent.whole.mask.shape[1], salvage=salvage)
+        return decoder.decode(arrival.stream, wanted, salvage=salvage)
     except StreamError:
         return None
 

@@ -14,6 +14,7 @@ from benchmarks.link.channel import Arrival
 from benchmarks.link.codestream import Codestream
 from benchmarks.link.passes import packets_of
 from ground.decode.decoder import Decoder
+from ground.decode.wanted import Wanted
 from ground.scene import Scene
 from ground.station.restoration import restore
 from onboard.downlink.protect import protect
@@ -103,7 +104,7 @@ def with_repair(share: float) -> Callable[[Encoder, Decoder, Samples, int, int],
 def _decoded(decoder: Decoder, recording: bytes, image: Samples) -> Image | None:
     """Decode a recording of a scene; rows of which nothing arrived continue those above."""
     try:
-        found = decoder.decode(recording, width=image.shape[2]).scene.image
+        found = decoder.decode(recording, Wanted(width=image.shape[2])).scene.image
     except StreamError:
         return None
     below = image.shape[1] - found.shape[1]

@@ -9,6 +9,7 @@ from pathlib import Path
 from ground.decode.choice import best_first
 from ground.decode.decoder import Decoded, Decoder, find_bundle
 from ground.decode.rows import Give
+from ground.decode.wanted import Wanted
 from ground.products.origin import Origin
 from ground.station.index.kept import keep, kept
 from ground.station.index.records import Index, Indexed
@@ -50,6 +51,21 @@ class Choice:
     bands: int | None = None
     tile: int | None = None
 
+    def wanted(self) -> Wanted:
+        """Return what is wanted of the segments of one encoding; reads the spectral profile.
+
+        Raises:
+            BundleError: it cannot be read, or is damaged.
+        """
+        profile = None if self.profile is None else load_profile(Path(self.profile))
+        return Wanted(
+            width=self.width,
+            bands=self.bands,
+            tile=self.tile,
+            profile=profile,
+            max_pixels=self.max_pixels,
+        )
+
 
 @dataclass(frozen=True)
 class Source:
@@ -60,12 +76,14 @@ class Source:
         encoding: which it is.
         segments: what arrived of it.
         choice: what the caller chose.
+        wanted: what is wanted of these segments.
     """
 
     decoder: Decoder
     encoding: Encoding
     segments: Sequence[Segment | Damage]
     choice: Choice
+    wanted: Wanted
 
     @classmethod
     def open(cls, paths: Sequence[Path], choice: Choice, keep_index: bool = False) -> "Source":
@@ -110,7 +128,7 @@ class Source:
             choice: what the caller chooses.
             index: of the only recording, through which it is read.
             opened: function that returns the decoder of a bundle's file, linear or not, in place
-                of a new one; not used with a spectral profile.
+                of a new one.
 
         Raises:
             UsageError: there are several scenes, and none was chosen.
@@ -128,31 +146,21 @@ class Source:
             heads = index.of(encoding).heads() if index else received.of(encoding)
             return known or find_bundle(heads)
 
-        profile = None if choice.profile is None else load_profile(Path(choice.profile))
+        wanted = choice.wanted()
         found = received.of_one_scene(choice.scene_id, choice.run, tags)
         if len(found) > 1:
             every = {encoding: segments_of(encoding) for encoding in found}
-            known = choice.width, choice.max_pixels, choice.bands, choice.tile
-            best = best_first(every, bundle_of, *known, profile)
-            found = [best[0].encoding]
+            found = [best_first(every, bundle_of, wanted)[0].encoding]
         path = bundle_of(found[0])
-        if opened is not None and profile is None:
+        if opened is not None:
             decoder = opened(path, choice.linear)
         else:
-            decoder = Decoder(path, choice.threads, choice.linear, profile=profile)
-        return cls(decoder, found[0], segments_of(found[0]), choice)
+            decoder = Decoder(path, choice.threads, choice.linear)
+        return cls(decoder, found[0], segments_of(found[0]), choice, wanted)
 
     def decode(self, give: Give | None = None) -> Decoded:
         """Decode all of it; `give` takes its rows, see `Decoder.decode_segments`."""
-        return self.decoder.decode_segments(
-            self.segments,
-            self.encoding.scene_id,
-            self.choice.width,
-            self.choice.max_pixels,
-            bands=self.choice.bands,
-            tile=self.choice.tile,
-            give=give,
-        )
+        return self.decoder.decode_segments(self.segments, self.wanted, give=give)
 
     @property
     def size(self) -> int:

@@ -84,16 +84,11 @@ class Windows:
         Raises:
             LimitError: the scene is larger than was chosen.
         """
-        decoder = source.decoder
-        scene_id = source.encoding.scene_id
-        reception = Reception(decoder.bundle, scene_id, profile=decoder.profile)
-        reception.add_all(source.segments)
+        reception = Reception.of(source.decoder.bundle, source.segments, source.wanted)
         told = reception.header
-        if told is None and (source.choice.width is None or reception.end is None):
+        if told is None and (source.wanted.width is None or reception.end is None):
             return None
-        grid = reception.grid(
-            source.choice.width, source.choice.max_pixels, source.choice.bands, source.choice.tile
-        )
+        grid = reception.grid()
         if told is None:
             told = _assumed(reception, grid)
         elif not (told.height or reception.end):
@@ -191,11 +186,8 @@ class Windows:
         tile, cell = self.grid.tile, self.cell
         planes = (range(s.start // cell, -(-s.stop // cell)) for s in (rows, cols))
         down, across = self._wide(*planes)
-        decoded = self.source.decoder.decode_segments(
-            self.part(down, across),
-            self.source.encoding.scene_id,
-            max_pixels=self.source.choice.max_pixels,
-        )
+        part = self.part(down, across)
+        decoded = self.source.decoder.decode_segments(part, self.source.wanted)
         here = tuple(
             slice(own.start - wide.start * tile * cell, own.stop - wide.start * tile * cell)
             for own, wide in ((rows, down), (cols, across))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ground.chunks.quality import Quality, check_shape, path_of
 from ground.decode.decoder import Decoder
+from ground.decode.wanted import Wanted
 from onboard import bundle as bundles
 from onboard.encoder import Encoder
 from onboard.errors import StreamError
@@ -70,7 +71,7 @@ def decode_chunk(
     if (found, DTYPES[header.sample_type]) != (wanted, native):
         raise StreamError(f"chunk: expected {native} {wanted}, found {header.sample_type} {found}")
     decoder = _mine("decoders", quality, lambda path: Decoder(path, exact=True))
-    decoded = decoder.decode(stream, max_pixels=rows * cols)
+    decoded = decoder.decode(stream, Wanted(max_pixels=rows * cols))
     if not decoded.complete:
         problems = "; ".join(decoded.reception.problems) or "segments are missing"
         raise StreamError(f"chunk: expected a whole stream, found it incomplete: {problems}")

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ground.commands.options import add_picture_options, given_choice
 from ground.products.decoded import check_place, files_of
 from ground.products.large.blockwise import write_blocks
 from ground.products.legend import LEGEND
 from onboard.commands.commandline import Commands, add_json_option, print_result, progress
 from onboard.errors import StreamError, UsageError
-from onboard.image.tiles import DEFAULT_MAX_PIXELS
 from onboard.outputs import refuse_overwriting
 
 _SUFFIXES = (".tif", ".tiff")
@@ -35,22 +35,8 @@ def add_convert_command(commands: Commands) -> None:
     convert.set_defaults(run=_convert)
 
 
-def add_picture_options(parser: argparse.ArgumentParser) -> None:
-    """Add what every command shares that reads pictures window by window."""
-    parser.add_argument("--bundle", help="name or path; default: the known one the stream names")
-    parser.add_argument(
-        "--profile", type=Path, help="spectral profile (.prof); default: the known one it names"
-    )
-    parser.add_argument(
-        "--linear", action="store_true", help="leave the image as the bundle alone gives it"
-    )
-    parser.add_argument("--threads", type=int, default=2, help="tiles decoded at once (2)")
-    parser.add_argument("--max-pixels", type=int, default=DEFAULT_MAX_PIXELS)
-
-
 def _convert(arguments: argparse.Namespace) -> int:
     from ground.api.picture import open_picture  # noqa: PLC0415 (needs xarray for a Zarr)
-    from ground.api.source import Choice  # noqa: PLC0415
 
     output = arguments.output
     if output.suffix.lower() not in _SUFFIXES:
@@ -59,15 +45,7 @@ def _convert(arguments: argparse.Namespace) -> int:
     outputs = {"OUTPUT": output, **beside, "--json": arguments.json}
     refuse_overwriting(outputs, [arguments.source, arguments.profile])
     check_place(output)
-    choice = Choice(
-        arguments.scene_id,
-        arguments.encoding_run,
-        arguments.bundle,
-        arguments.linear,
-        arguments.max_pixels,
-        arguments.profile,
-        arguments.threads,
-    )
+    choice = given_choice(arguments, scene_id=arguments.scene_id, run=arguments.encoding_run)
     picture = open_picture(arguments.source, choice, arguments.array)
     _, rows, cols = picture.shape
     with progress(f"converting {arguments.source}") as show:

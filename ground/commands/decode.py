@@ -1,19 +1,19 @@
 """Command `decode`: recordings of a pass to products, masks included."""
 
 import argparse
-import sys
 from collections import ChainMap, Counter
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ground.commands.dump import write_dump
+from ground.commands.dump import exit_code, write_dump
 from ground.commands.image import write_image
 from ground.commands.options import (
     add_recording_options,
     bundle_path,
     given_bindings,
     given_models,
+    given_wanted,
 )
 from ground.commands.part import add_part_options, asks_for_part, write_part
 from ground.decode.choice import Candidate, best_first
@@ -22,7 +22,7 @@ from ground.products.kinds import product_of
 from ground.products.stac import item_path
 from ground.station.recording import Pass, open_recording, read_pass
 from onboard.commands.commandline import Commands, add_json_option, print_result, warn
-from onboard.commands.options import bundle_files, given_profile
+from onboard.commands.options import bundle_files
 from onboard.errors import BundleError, LimitError, StreamError, UsageError
 from onboard.link.binding import Encoding
 from onboard.outputs import refuse_overwriting
@@ -118,7 +118,7 @@ def _decode(arguments: argparse.Namespace) -> int:
             raise UsageError("--quality best: expected no --window and no --overview")
         result, text, reasons = write_part(arguments)
         print_result(result, text, arguments.json)
-        return _exit_code(reasons)
+        return exit_code(reasons)
     if arguments.all_scenes and (arguments.original or arguments.quicklook or arguments.rgb):
         raise UsageError("--all-scenes: expected neither --original, --quicklook nor --rgb")
     if arguments.all_scenes and arguments.scene_id is not None:
@@ -137,7 +137,7 @@ def _decode(arguments: argparse.Namespace) -> int:
     pictures = [other for other in others if other.has_pixels]
     empty = [other for other in others if not other.has_pixels]
     warn(arguments.input[0], _left_out(empty, received, tags))
-    return _exit_code(_left_out(pictures, received, tags) + reasons)
+    return exit_code(_left_out(pictures, received, tags) + reasons)
 
 
 def _choose(arguments: argparse.Namespace, received: Pass) -> tuple[Encoding, list[Candidate]]:
@@ -149,11 +149,7 @@ def _choose(arguments: argparse.Namespace, received: Pass) -> tuple[Encoding, li
     best, *others = best_first(
         {encoding: received.of(encoding) for encoding in encodings},
         lambda encoding: bundle_path(arguments, received, encoding),
-        arguments.width,
-        arguments.max_pixels,
-        arguments.bands,
-        arguments.tile,
-        given_profile(arguments),
+        given_wanted(arguments),
     )
     return best.encoding, others
 
@@ -196,7 +192,7 @@ def _decode_all(arguments: argparse.Namespace, received: Pass, length: int) -> i
         texts.append(text)
         problems += [f"{names[encoding]}: {reason}" for reason in reasons]
     print_result({"scenes": results}, "\n".join(texts), arguments.json)
-    return _exit_code(problems)
+    return exit_code(problems)
 
 
 def _outputs(
@@ -266,14 +262,6 @@ def _refuse_overwriting(
     refuse_overwriting({**images, **beside, **items, **dumps, **others}, inputs)
     for image in images.values():
         product_of(image).check_place(image)
-
-
-def _exit_code(reasons: Sequence[str]) -> int:
-    """Say on stderr why something is not complete; return the exit code."""
-    if not reasons:
-        return 0
-    print(f"error {StreamError.code}: incomplete: {'; '.join(reasons)}", file=sys.stderr)
-    return StreamError.exit_code
 
 
 def _decode_scene(

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from ground.commands.options import (
     bundle_path,
     given_bindings,
     given_models,
+    given_wanted,
 )
 from ground.decode.dump import dump_scene
 from ground.decode.features import FEATURES_KEYS, Features, features_of_scene
@@ -18,7 +20,7 @@ from ground.decode.reception import Reception
 from ground.station.recording import Pass, open_recording, read_pass
 from onboard.bundle import load
 from onboard.commands.commandline import Commands, add_json_option, print_result
-from onboard.commands.options import bundle_files, given_profile
+from onboard.commands.options import bundle_files
 from onboard.errors import StreamError, UsageError
 from onboard.link.binding import Encoding
 from onboard.outputs import open_whole, refuse_overwriting
@@ -35,17 +37,7 @@ def write_dump(
 ) -> tuple[dict[str, Any], str, list[str]]:
     """Write what arrived of an encoding; return figures, a text, and why it is not complete."""
     bundle = load(str(bundle_path(arguments, received, encoding)))
-    segments = received.of(encoding)
-    dump = dump_scene(
-        bundle,
-        segments,
-        encoding.scene_id,
-        arguments.width,
-        arguments.max_pixels,
-        bands=arguments.bands,
-        tile=arguments.tile,
-        profile=given_profile(arguments),
-    )
+    dump = dump_scene(bundle, received.of(encoding), given_wanted(arguments))
     with open_whole(output) as file:
         dump.write(file)
     arrays = dump.arrays.items()
@@ -75,6 +67,14 @@ def reasons_of(reception: Reception, told_by: str) -> list[str]:
     return reasons
 
 
+def exit_code(reasons: Sequence[str]) -> int:
+    """Say on stderr why something is not complete; return the exit code."""
+    if not reasons:
+        return 0
+    print(f"error {StreamError.code}: incomplete: {'; '.join(reasons)}", file=sys.stderr)
+    return StreamError.exit_code
+
+
 def add_features_command(commands: Commands) -> None:
     """Add `features`."""
     features = commands.add_parser(
@@ -101,27 +101,14 @@ def _features(arguments: argparse.Namespace) -> int:
     refuse_overwriting(outputs, [*arguments.input, *models])
     recordings = [open_recording(path) for path in arguments.input]
     received = read_pass(recordings, arguments.apid, given_bindings(arguments))
-    wanted = arguments.scene_id, arguments.encoding_run
-    encodings = received.of_one_scene(*wanted, given_models(arguments))
-    if len(encodings) > 1:
-        names = [received.heard[e].text(e, given_models(arguments)) for e in encodings]
-        raise UsageError(f"--run: expected one of several encodings: {'; '.join(names)}")
-    bundle = load(str(bundle_path(arguments, received, encodings[0])))
-    found = features_of_scene(
-        bundle,
-        received.of(encodings[0]),
-        encodings[0].scene_id,
-        arguments.width,
-        arguments.max_pixels,
-        bands=arguments.bands,
-        tile=arguments.tile,
-        profile=given_profile(arguments),
-    )
+    encoding = _only_encoding(arguments, received)
+    bundle = load(str(bundle_path(arguments, received, encoding)))
+    found = features_of_scene(bundle, received.of(encoding), given_wanted(arguments))
     with open_whole(output) as file:
         found.write(file)
     rows, columns, length = found.arrays["vector"].shape
     result = {
-        **received.heard[encodings[0]].as_dict(encodings[0], [bundle.tag]),
+        **received.heard[encoding].as_dict(encoding, [bundle.tag]),
         "bundle": bundle.name,
         "tiles": [rows, columns],
         "features": length,
@@ -132,10 +119,21 @@ def _features(arguments: argparse.Namespace) -> int:
     }
     text = f"{output}: {rows} x {columns} tiles, {length} features each ({bundle.name})"
     print_result(result, text, arguments.json)
-    reasons = _reasons(found)
-    if reasons:
-        print(f"error {StreamError.code}: incomplete: {'; '.join(reasons)}", file=sys.stderr)
-    return StreamError.exit_code if reasons else 0
+    return exit_code(_reasons(found))
+
+
+def _only_encoding(arguments: argparse.Namespace, received: Pass) -> Encoding:
+    """Return the encoding that the options name.
+
+    Raises:
+        UsageError: there are several, of one scene or of several.
+    """
+    tags = given_models(arguments)
+    encodings = received.of_one_scene(arguments.scene_id, arguments.encoding_run, tags)
+    if len(encodings) > 1:
+        names = [received.heard[encoding].text(encoding, tags) for encoding in encodings]
+        raise UsageError(f"--run: expected one of several encodings: {'; '.join(names)}")
+    return encodings[0]
 
 
 def _reasons(found: Features) -> list[str]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ground import metrics
 from ground.commands.dump import reasons_of
-from ground.commands.options import bundle_path
+from ground.commands.options import bundle_path, given_wanted
 from ground.decode.decoder import Decoded, Decoder
 from ground.decode.mask import Mask
 from ground.decode.rows import Decoding
@@ -25,7 +25,6 @@ from ground.scene import Scene
 from ground.station.recording import Pass
 from onboard.bundle import Bundle
 from onboard.commands.commandline import progress_bar
-from onboard.commands.options import given_profile
 from onboard.encoder.quality import BLOCKS
 from onboard.errors import UsageError
 from onboard.image.files import Image
@@ -39,22 +38,13 @@ def write_image(
 ) -> tuple[dict[str, Any], str, list[str]]:
     """Decode and write an encoding; return figures, a text, and why it is not complete."""
     path = bundle_path(arguments, received, encoding)
-    profile = given_profile(arguments)
+    wanted = given_wanted(arguments)
     best = arguments.quality == "best"
-    decoder = Decoder(path, arguments.threads, arguments.linear, profile=profile, best=best)
+    decoder = Decoder(path, arguments.threads, arguments.linear, best=best)
     segments = received.of(encoding)
     product = product_of(output)
     with progress_bar(f"decoding scene {encoding.scene_id}") as report:
-        decode = partial(
-            decoder.decode_segments,
-            segments,
-            encoding.scene_id,
-            arguments.width,
-            arguments.max_pixels,
-            report,
-            bands=arguments.bands,
-            tile=arguments.tile,
-        )
+        decode = partial(decoder.decode_segments, segments, wanted, report)
         decoded, origin, reasons = _written(arguments, decoder, segments, decode, output)
     if arguments.stac:
         reasons += write_item(output, product.files_of(output), decoded.scene, origin, decoded.mask)

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from ground.commands.options import known_models
+from ground.api.source import known_tags
 from ground.station.heard import Heard
 from ground.station.merge import merge
 from ground.station.recording import open_recording
@@ -30,7 +30,7 @@ def add_merge_command(commands: Commands) -> None:
 
 def _merge(arguments: argparse.Namespace) -> int:
     refuse_overwriting({"-o": arguments.output, "--json": arguments.json}, arguments.input)
-    tags = known_models()
+    tags = known_tags(None)
     merged = merge([open_recording(path) for path in arguments.input], tags)
     if not merged.segments:
         raise StreamError("merge: no intact segment in any recording")

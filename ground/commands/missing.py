@@ -1,23 +1,24 @@
 """Command `missing`: what did not arrive, to be asked for again."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ground.commands.dump import exit_code
 from ground.commands.options import (
     add_recording_options,
     bundle_path,
     given_bindings,
     given_models,
+    given_wanted,
 )
 from ground.decode.inventory import ALL, Inventory, take_inventory
 from ground.station.recording import Bytes, Pass, open_recording, read_pass
 from ground.station.tally import Tally, tally_text
 from onboard.bundle import load
 from onboard.commands.commandline import Commands, add_json_option, print_result
-from onboard.commands.options import bundle_files, given_profile
+from onboard.commands.options import bundle_files
 from onboard.errors import SkybookError, StreamError, UsageError
 from onboard.link.binding import Encoding, bindings_of
 from onboard.outputs import open_whole, refuse_overwriting
@@ -101,17 +102,9 @@ def _inventories(
     found: dict[Encoding, Inventory | SkybookError] = {}
     for encoding in encodings:
         try:
-            found[encoding] = take_inventory(
-                load(str(bundle_path(arguments, received, encoding))),
-                received.of(encoding),
-                encoding.scene_id,
-                arguments.width,
-                arguments.max_pixels,
-                bands=arguments.bands,
-                tile=arguments.tile,
-                profile=given_profile(arguments),
-                rest=arguments.rest,
-            )
+            bundle = load(str(bundle_path(arguments, received, encoding)))
+            segments, wanted = received.of(encoding), given_wanted(arguments)
+            found[encoding] = take_inventory(bundle, segments, wanted, arguments.rest)
         except SkybookError as error:
             if len(encodings) == 1:
                 raise
@@ -162,6 +155,4 @@ def _missing_bytes(arguments: argparse.Namespace, recordings: list[Bytes]) -> in
     result = {"complete": not ranges, "ranges": ranges, "bytes_missing": lacking}
     text = f"{arguments.nak}: {lacking} of {size} bytes missing in {len(ranges)} ranges"
     print_result({**result, "naks": len(naks)}, f"{text}, {len(naks)} NAKs", arguments.json)
-    if ranges:
-        print(f"error {StreamError.code}: incomplete: see {arguments.nak}", file=sys.stderr)
-    return StreamError.exit_code if ranges else 0
+    return exit_code([f"see {arguments.nak}"] if ranges else [])

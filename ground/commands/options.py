@@ -1,13 +1,15 @@
 """Options that commands which look into recordings share, and what they mean."""
 
 import argparse
-from contextlib import suppress
 from pathlib import Path
 
+from ground.api.source import Choice, known_tags
 from ground.decode.decoder import find_bundle
+from ground.decode.wanted import Wanted
 from ground.station.recording import Pass
 from onboard import bundle as bundles
-from onboard.errors import SkybookError, UsageError
+from onboard.commands.options import given_profile
+from onboard.errors import UsageError
 from onboard.image.tiles import DEFAULT_MAX_PIXELS
 from onboard.link.binding import MAX_RUN, NO_RUN, Encoding, bind
 
@@ -53,11 +55,49 @@ def add_headless_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_picture_options(parser: argparse.ArgumentParser) -> None:
+    """Add what every command shares that reads pictures window by window."""
+    parser.add_argument("--bundle", help="name or path; default: the known one the stream names")
+    parser.add_argument(
+        "--profile", type=Path, help="spectral profile (.prof); default: the known one it names"
+    )
+    parser.add_argument(
+        "--linear", action="store_true", help="leave the image as the bundle alone gives it"
+    )
+    parser.add_argument("--threads", type=int, default=2, help="tiles decoded at once (2)")
+    parser.add_argument("--max-pixels", type=int, default=DEFAULT_MAX_PIXELS)
+
+
+def given_choice(arguments: argparse.Namespace, **more: int | None) -> Choice:
+    """Return what the options choose of a picture, and more that a command has options of."""
+    return Choice(
+        bundle=arguments.bundle,
+        linear=arguments.linear,
+        max_pixels=arguments.max_pixels,
+        profile=arguments.profile,
+        threads=arguments.threads,
+        **more,
+    )
+
+
+def given_wanted(arguments: argparse.Namespace) -> Wanted:
+    """Return what the options want of the segments of one encoding.
+
+    Raises:
+        BundleError: the spectral profile cannot be read, or is damaged.
+    """
+    return Wanted(
+        width=arguments.width,
+        bands=arguments.bands,
+        tile=arguments.tile,
+        profile=given_profile(arguments),
+        max_pixels=arguments.max_pixels,
+    )
+
+
 def given_models(arguments: argparse.Namespace) -> set[bytes]:
     """Return the tag of the bundle that the options name, or else of all known bundles."""
-    if arguments.bundle:
-        return {bundles.load(arguments.bundle).tag}
-    return known_models()
+    return known_tags(arguments.bundle or None)
 
 
 def given_bindings(arguments: argparse.Namespace) -> set[bytes]:
@@ -68,15 +108,6 @@ def given_bindings(arguments: argparse.Namespace) -> set[bytes]:
     if not NO_RUN <= arguments.encoding_run <= MAX_RUN:
         raise UsageError(f"--run: expected 1..{MAX_RUN}, found {arguments.encoding_run}")
     return tags | {bind(tag, arguments.encoding_run) for tag in tags}
-
-
-def known_models() -> set[bytes]:
-    """Return the tags of all known bundles that can be read."""
-    found = set()
-    for path in bundles.known().values():
-        with suppress(SkybookError):
-            found.add(bundles.load(str(path)).tag)
-    return found
 
 
 def bundle_path(arguments: argparse.Namespace, received: Pass, encoding: Encoding) -> Path:

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ground import metrics
-from ground.api.source import Choice, Source
+from ground.api.source import Source
 from ground.api.windows import Overviewed, Windows
+from ground.commands.options import given_choice
 from ground.decode.lapped.overview import averaged
 from ground.decode.mask import Mask
 from ground.products import geotiff
@@ -94,15 +95,7 @@ def write_part(arguments: argparse.Namespace) -> tuple[dict[str, Any], str, list
         UsageError: the part is none of the scene.
         StreamError: the size of the scene did not arrive.
     """
-    choice = Choice(
-        arguments.scene_id,
-        arguments.encoding_run,
-        arguments.bundle,
-        arguments.linear,
-        arguments.max_pixels,
-        arguments.profile,
-        arguments.threads,
-    )
+    choice = given_choice(arguments, scene_id=arguments.scene_id, run=arguments.encoding_run)
     source = Source.open(arguments.input, choice, arguments.index)
     windows = Windows.of(source)
     if windows is None:

@@ -7,8 +7,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from ground.commands.convert import add_picture_options
-from ground.commands.options import add_headless_options
+from ground.commands.options import add_headless_options, add_picture_options, given_choice
 from ground.products.extra import library
 from ground.products.geotiff import read
 from onboard.commands.commandline import Commands, add_json_option, print_result
@@ -72,14 +71,7 @@ def _served(arguments: argparse.Namespace, **headless: int | None) -> Any:
     """
     if not 1 <= arguments.cache_mb <= 1 << 20:
         raise UsageError(f"--cache-mb: expected 1..{1 << 20}, found {arguments.cache_mb}")
-    choice = library("ground.api.source").Choice(
-        bundle=arguments.bundle,
-        linear=arguments.linear,
-        max_pixels=arguments.max_pixels,
-        profile=arguments.profile,
-        threads=arguments.threads,
-        **headless,
-    )
+    choice = given_choice(arguments, **headless)
     kept = arguments.cache_mb << 20
     return library("ground.serve.library").Library.of(arguments.input, choice, kept)
 

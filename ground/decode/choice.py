@@ -1,12 +1,13 @@
 """Choice: which of several encodings of one scene id is decoded."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ground.decode.inventory import Inventory, take_inventory
+from ground.decode.wanted import FIRST, Wanted
 from onboard.bundle import load
-from onboard.codec.profile import Profile
 from onboard.errors import SkybookError
 from onboard.link.binding import Encoding
 from onboard.link.resync import Damage
@@ -47,40 +48,20 @@ class Candidate:
 def best_first(
     received: Mapping[Encoding, Sequence[Segment | Damage]],
     bundle_of: Callable[[Encoding], Path],
-    width: int | None,
-    max_pixels: int,
-    bands: int | None = None,
-    tile: int | None = None,
-    profile: Profile | None = None,
+    wanted: Wanted = FIRST,
 ) -> list[Candidate]:
     """Return encodings of a scene, the one with the most complete pixels first, then most bytes.
 
     Args:
         received: what was received of each encoding of one scene id.
         bundle_of: path of the bundle of an encoding; may raise any of our errors.
-        width: columns of the scene where no header arrived.
-        max_pixels: most pixels that a scene may have.
-        bands: bands of the scene where no header arrived.
-        tile: rows and columns of its tiles where no header arrived.
-        profile: spectral profile of the scene, where it is none of the known ones.
+        wanted: what is wanted of each of them.
     """
     found = []
     for encoding, segments in received.items():
         inventory = None
-        try:
-            bundle = load(str(bundle_of(encoding)))
-            inventory = take_inventory(
-                bundle,
-                segments,
-                encoding.scene_id,
-                width,
-                max_pixels,
-                bands=bands,
-                tile=tile,
-                profile=profile,
-            )
-        except SkybookError:
-            pass  # nothing of it can be decoded; who asks for it alone is told why
+        with suppress(SkybookError):  # of what cannot be decoded; who asks for it is told why
+            inventory = take_inventory(load(str(bundle_of(encoding))), segments, wanted)
         intact = [segment for segment in segments if isinstance(segment, Segment)]
         size = sum(len(segment.body) for segment in intact)
         has_pixels = any(segment.kind in BOUND for segment in intact)

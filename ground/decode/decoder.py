@@ -15,14 +15,13 @@ from ground.decode.mask import is_whole
 from ground.decode.rebuilder import Network, Overviews, Product, Rebuilder
 from ground.decode.reception import Reception
 from ground.decode.rows import Give, Giving, Memory
+from ground.decode.wanted import FIRST, Wanted
 from ground.scene import Scene
 from ground.station.salvage.damaged import read_salvaging
 from onboard.bundle import Bundle, known, load
-from onboard.codec.profile import Profile
 from onboard.errors import BundleError, StreamError, UsageError
 from onboard.image.bayer import CELL
 from onboard.image.files import DTYPES
-from onboard.image.tiles import DEFAULT_MAX_PIXELS
 from onboard.link.binding import NO_RUN, bind, bindings_of, findable, run_of
 from onboard.link.end import told_run
 from onboard.link.foreign import read_ours
@@ -132,7 +131,6 @@ class Decoder:
         threads: int = 1,
         linear: bool = False,
         exact: bool = False,
-        profile: Profile | None = None,
         best: bool = False,
     ) -> None:
         """Open a bundle.
@@ -144,7 +142,6 @@ class Decoder:
                 decoder graph.
             exact: make the exact image (SPEC.md, section 12), which is linear and the same on every
                 machine.
-            profile: spectral profile of scenes; None takes the known one that a header names.
             best: take the mean of the graph over the image mirrored and turned, eight times.
 
         Raises:
@@ -154,7 +151,7 @@ class Decoder:
         if threads < 1:
             raise UsageError(f"threads: expected 1 or more, found {threads}")
         self.bundle: Bundle = load(str(bundle_path))
-        self._exact, self.profile = exact, profile
+        self._exact = exact
         rebuilder = rebuilder_of(self.bundle, exact=exact)
         self._rebuilders = {(*self._form(self.bundle), False, False): rebuilder}
         if (linear or exact or best) and not rebuilder.refines:
@@ -212,34 +209,25 @@ class Decoder:
     def decode(
         self,
         stream: Buffer,
-        scene_id: int | None = None,
-        width: int | None = None,
-        max_pixels: int = DEFAULT_MAX_PIXELS,
+        wanted: Wanted = FIRST,
         report: Callable[[int, int], None] = lambda _done, _of: None,
-        run: int | None = None,
-        bands: int | None = None,
-        tile: int | None = None,
         salvage: bool = True,
     ) -> Decoded:
         """Decode one scene of a stream of segments, bare or in packets, as `decode_segments`.
 
         `salvage` says whether damaged segments are looked at, too.
         """
-        known = bindings_of(stream) | {self.bundle.tag, bind(self.bundle.tag, run or NO_RUN)}
+        tag, run = self.bundle.tag, wanted.run or NO_RUN
+        known = bindings_of(stream) | {tag, bind(tag, run)}
         read = read_salvaging if salvage else read_ours
         segments = read(findable(stream), known)
-        return self.decode_segments(segments, scene_id, width, max_pixels, report, run, bands, tile)
+        return self.decode_segments(segments, wanted, report)
 
     def decode_segments(
         self,
         segments: Iterable[Segment | Damage],
-        scene_id: int | None = None,
-        width: int | None = None,
-        max_pixels: int = DEFAULT_MAX_PIXELS,
+        wanted: Wanted = FIRST,
         report: Callable[[int, int], None] = lambda _done, _of: None,
-        run: int | None = None,
-        bands: int | None = None,
-        tile: int | None = None,
         give: Give | None = None,
     ) -> Decoded:
         """Decode one scene from what arrived of it. To add what arrives late, decode all again.
@@ -248,15 +236,8 @@ class Decoder:
             segments: segments in any order, with gaps, repetitions and damage, and what was made
                 out in that. Where none contradicts another, the result does not depend on their
                 order.
-            scene_id: scene wanted; None takes the first.
-            width: columns of the scene, needed only when no scene header arrived.
-            max_pixels: most pixels to make.
+            wanted: what is wanted of them.
             report: called with the tiles done and their number.
-            run: encoding wanted of that scene; None takes the first. Others are left out.
-            bands: bands of the scene, where no scene header arrived; None takes as many as the
-                bundle has classes of.
-            tile: rows and columns of its tiles, where no scene header arrived; None takes those
-                that the encoder gives so many bands.
             give: takes the scene, then its rows as soon as they are final, in place of an image
                 that is there at the end, see `ground.decode.rows`.
 
@@ -264,11 +245,10 @@ class Decoder:
             StreamError: nothing can be used.
             InputError: the bundle takes no so many bands, or no such tiles.
             BundleError: the segments are another model's.
-            LimitError: the scene is larger than `max_pixels`.
+            LimitError: the scene has more pixels than are wanted.
         """
-        reception = Reception(self.bundle, scene_id, run, self.profile)
-        reception.add_all(segments)
-        grid = reception.grid(width, max_pixels, bands, tile)
+        reception = Reception.of(self.bundle, segments, wanted)
+        grid = reception.grid()
         bundle = reception.bundle
         header = reception.header or SceneHeader("u16", 16, bundle.bands, grid.width, grid.height)
         dtype = DTYPES[header.sample_type]

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from ground.decode.kinds import rebuilder_of
 from ground.decode.reception import Reception
 from ground.decode.tile import TileReception
+from ground.decode.wanted import FIRST, Wanted
 from onboard.bundle import Bundle
-from onboard.codec.profile import Profile
 from onboard.codec.tile import ALL_NODATA
 from onboard.errors import LimitError, UsageError
-from onboard.image.tiles import DEFAULT_MAX_PIXELS, TileGrid
+from onboard.image.tiles import TileGrid
 from onboard.link.resync import Damage
 from onboard.link.segment import Segment
 
@@ -76,35 +76,22 @@ class Dump:
 def dump_scene(
     bundle: Bundle,
     segments: Iterable[Segment | Damage],
-    scene_id: int | None = None,
-    width: int | None = None,
-    max_pixels: int = DEFAULT_MAX_PIXELS,
-    run: int | None = None,
-    bands: int | None = None,
-    tile: int | None = None,
-    profile: Profile | None = None,
+    wanted: Wanted = FIRST,
 ) -> Dump:
     """Read all that arrived of a scene.
 
     Args:
         bundle: bundle that wrote the scene.
         segments: segments that arrived, of any scene.
-        scene_id: scene wanted; None takes the first.
-        width: columns of the scene, needed only when no scene header arrived.
-        max_pixels: most pixels that the scene may have.
-        run: encoding wanted of that scene; None takes the first.
-        bands: bands of the scene, where no scene header arrived.
-        tile: rows and columns of its tiles, where no scene header arrived.
-        profile: spectral profile of the scene; None takes the known one that its header names.
+        wanted: what is wanted of them.
 
     Raises:
         LimitError: the scene has more than `MOST_SAMPLES`.
         UsageError: its bands are coded in several groups.
         as `Decoder.decode_segments`.
     """
-    reception = Reception(bundle, scene_id, run, profile)
-    reception.add_all(segments)
-    grid = reception.grid(width, max_pixels, bands, tile)
+    reception = Reception.of(bundle, segments, wanted)
+    grid = reception.grid()
     bundle = reception.bundle
     if grid.groups > 1:
         raise UsageError(f"dump: expected at most 16 bands, found {bundle.bands}")

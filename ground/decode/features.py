@@ -12,11 +12,11 @@ from ground.decode.kinds import rebuilder_of
 from ground.decode.reception import Reception
 from ground.decode.tile import TileReception
 from ground.decode.vectors import Vectors
+from ground.decode.wanted import FIRST, Wanted
 from onboard.bundle import Bundle
-from onboard.codec.profile import Profile
 from onboard.codec.tile import ALL_NODATA
 from onboard.image.bayer import CELL
-from onboard.image.tiles import DEFAULT_MAX_PIXELS, TileGrid
+from onboard.image.tiles import TileGrid
 from onboard.link.resync import Damage
 from onboard.link.segment import Segment
 
@@ -69,21 +69,14 @@ class Features:
 def features_of_scene(
     bundle: Bundle,
     segments: Iterable[Segment | Damage],
-    scene_id: int | None = None,
-    width: int | None = None,
-    max_pixels: int = DEFAULT_MAX_PIXELS,
-    run: int | None = None,
-    bands: int | None = None,
-    tile: int | None = None,
-    profile: Profile | None = None,
+    wanted: Wanted = FIRST,
 ) -> Features:
     """Make features of all tiles of a scene, of what arrived of it.
 
     Args and errors: as `ground.decode.dump.dump_scene`; scenes may have any number of bands.
     """
-    reception = Reception(bundle, scene_id, run, profile)
-    reception.add_all(segments)
-    grid = reception.grid(width, max_pixels, bands, tile)
+    reception = Reception.of(bundle, segments, wanted)
+    grid = reception.grid()
     bundle = reception.bundle
     rebuilder = rebuilder_of(bundle, reception.is_bounded)
     tiles = [rebuilder.tile(reception, grid, index) for index in range(grid.count)]

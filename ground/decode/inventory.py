@@ -1,20 +1,21 @@
 """Inventory: which segments of a scene did not arrive, to ask for them again."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ground.decode.kinds import rebuilder_of
+from ground.decode.rebuilder import Rebuilder
 from ground.decode.reception import Reception
 from ground.decode.tile import TileReception
+from ground.decode.wanted import FIRST, Wanted
 from onboard.bundle import Bundle
-from onboard.codec.profile import Profile
 from onboard.codec.tile import ALL_NODATA
 from onboard.errors import StreamError, UsageError
 from onboard.image.region import Region
-from onboard.image.tiles import DEFAULT_MAX_PIXELS, TileGrid
+from onboard.image.tiles import TileGrid
 from onboard.link.binding import NO_RUN
 from onboard.link.framing import HEADER_EVERY
 from onboard.link.resync import Damage
@@ -145,13 +146,7 @@ class Inventory:
 def take_inventory(
     bundle: Bundle,
     segments: Iterable[Segment | Damage],
-    scene_id: int | None = None,
-    width: int | None = None,
-    max_pixels: int = DEFAULT_MAX_PIXELS,
-    run: int | None = None,
-    bands: int | None = None,
-    tile: int | None = None,
-    profile: Profile | None = None,
+    wanted: Wanted = FIRST,
     rest: Sequence[str] = (),
 ) -> Inventory:
     """Say what is missing of a scene.
@@ -159,43 +154,25 @@ def take_inventory(
     Args:
         bundle: bundle that wrote the scene.
         segments: segments that arrived, of any scene.
-        scene_id: scene wanted; None takes the first.
-        width: columns of the scene, needed only when no scene header arrived.
-        max_pixels: most pixels that the scene may have.
-        run: encoding wanted of that scene; None takes the first.
-        bands: bands of the scene, where no scene header arrived.
-        tile: rows and columns of its tiles, where no scene header arrived.
-        profile: spectral profile of the scene; None takes the known one that its header names.
+        wanted: what is wanted of them.
         rest: places whose tiles' rest is asked for, as `Region.read` takes them, or `ALL`.
 
     Raises:
         as `Decoder.decode_segments` and `Region.read`; UsageError: the tiles have no rest.
     """
-    reception = Reception(bundle, scene_id, run, profile)
-    reception.add_all(segments)
-    grid = reception.grid(width, max_pixels, bands, tile)
+    reception = Reception.of(bundle, segments, wanted)
+    grid = reception.grid()
     rebuilder = rebuilder_of(reception.bundle, reception.is_bounded)
     absent = [index for index in range(grid.count) if not reception.arrived(index)]
     asked = _asked(rest, reception, grid)
-    arrived = 0
-    by_shape: dict[tuple[int, int], list[int]] = {}
-    for index in sorted(set(range(grid.count)).difference(absent)):
-        by_shape.setdefault(grid.box(index)[2:], []).append(index)
-    incomplete, whole_pixels = [], 0
-    for (rows, cols), members in by_shape.items():
-        for start in range(0, len(members), _TILES_AT_ONCE):
-            part = members[start : start + _TILES_AT_ONCE]
-            tiles = [rebuilder.tile(reception, grid, index) for index in part]
-            refined = rebuilder.refined(tiles)
-            arrived += sum(refined)
-            complete = rebuilder.complete(tiles)
-            for index, of_tile, whole, both in zip(part, tiles, complete, refined, strict=True):
-                lacks = whole < rebuilder.layers or of_tile.lacks_mask
-                empty = of_tile.state == ALL_NODATA
-                if lacks or (index in asked and not both and not empty):
-                    incomplete.append(_incomplete(reception, index, of_tile, whole, lacks))
-                if not lacks:
-                    whole_pixels += rows * cols
+    incomplete, arrived, whole_pixels = [], 0, 0
+    for index, tile, layers, refined in _tiles(reception, grid, rebuilder):
+        lacks = layers < rebuilder.layers or tile.lacks_mask
+        empty = tile.state == ALL_NODATA
+        if lacks or (index in asked and not refined and not empty):
+            incomplete.append(_incomplete(reception, index, tile, layers, lacks))
+        arrived += refined
+        whole_pixels += 0 if lacks else tile.rows * tile.cols
     return Inventory(
         reception.scene_id or 0,
         reception.run or NO_RUN,
@@ -210,6 +187,25 @@ def take_inventory(
         whole_pixels,
         Rest(rebuilder.layers, tuple(_runs(sorted(asked))), arrived) if reception.parts else None,
     )
+
+
+def _tiles(
+    reception: Reception, grid: TileGrid, rebuilder: Rebuilder[Any]
+) -> Iterator[tuple[int, TileReception[Any], int, bool]]:
+    """Yield number, tile, whole layers and whether the rest is whole, of tiles that arrived.
+
+    Some tiles of one shape are read together.
+    """
+    by_shape: dict[tuple[int, int], list[int]] = {}
+    for index in range(grid.count):
+        if reception.arrived(index):
+            by_shape.setdefault(grid.box(index)[2:], []).append(index)
+    for members in by_shape.values():
+        for start in range(0, len(members), _TILES_AT_ONCE):
+            part = members[start : start + _TILES_AT_ONCE]
+            tiles = [rebuilder.tile(reception, grid, index) for index in part]
+            refined = rebuilder.refined(tiles)
+            yield from zip(part, tiles, rebuilder.complete(tiles), refined, strict=True)
 
 
 def _asked(rest: Sequence[str], reception: Reception, grid: TileGrid) -> set[int]:

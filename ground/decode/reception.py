@@ -6,12 +6,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from ground.decode.tile import TileReception
+from ground.decode.wanted import Wanted
 from ground.station.index.records import Indexed
 from ground.station.salvage.madeout import Salvage, Salvages
 from onboard.bundle import Bundle
 from onboard.bundle.profiles import profile_of
 from onboard.codec.bound import in_two_parts, is_within
-from onboard.codec.profile import Profile
 from onboard.errors import BundleError, InputError, LimitError, StreamError, UsageError
 from onboard.image.files import is_signed
 from onboard.image.tiles import TileGrid
@@ -32,9 +32,8 @@ class Reception:
     Attributes:
         bundle: bundle that the stream must name; with the codec for such scenes, once a header has
             arrived or a grid was asked for.
-        scene_id: scene wanted; None takes that of the first intact segment.
-        run: run wanted; None takes that of the first intact segment of the scene.
-        profile: spectral profile of the scene; None takes the known one that its header names.
+        wanted: what is wanted of all that arrives.
+        scene_id, run: those wanted, or else of the first intact segment, None until it has arrived.
         header, end: scene header and end of the scene, None until they have arrived.
         counts: segments by what became of them: 'used', 'damaged', 'other scene', 'other run',
             'other model'.
@@ -45,9 +44,7 @@ class Reception:
     """
 
     bundle: Bundle
-    scene_id: int | None = None
-    run: int | None = None
-    profile: Profile | None = None
+    wanted: Wanted
     header: SceneHeader | None = None
     end: EndOfScene | None = None
     height_known: bool = True
@@ -55,7 +52,21 @@ class Reception:
     problems: list[str] = field(default_factory=list)
     tiles: MutableMapping[int, list[Segment]] = field(default_factory=dict)
     salvage: Salvages = field(default_factory=Salvages)
+    scene_id: int | None = field(init=False)
+    run: int | None = field(init=False)
     _told: dict[bytes, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.scene_id, self.run = self.wanted.scene_id, self.wanted.run
+
+    @classmethod
+    def of(
+        cls, bundle: Bundle, segments: Iterable[Segment | Damage], wanted: Wanted
+    ) -> "Reception":
+        """Collect what is wanted of segments; raises as `add_all`."""
+        reception = cls(bundle, wanted)
+        reception.add_all(segments)
+        return reception
 
     def add_all(self, segments: Iterable[Segment | Damage]) -> None:
         """Sort segments to their tiles.
@@ -149,7 +160,7 @@ class Reception:
             self.end = end
 
     def _use_header(self, header: SceneHeader) -> None:
-        profile = profile_of(header.profile, self.profile)
+        profile = profile_of(header.profile, self.wanted.profile)
         try:
             bundle = self.bundle.for_scene(
                 header.bands, header.significant_bits, profile, header.tile
@@ -162,43 +173,30 @@ class Reception:
             raise StreamError(f"scene header: height {header.height} contradicts an earlier one")
         self.header, self.bundle = header, bundle
 
-    def grid(
-        self,
-        width: int | None,
-        max_pixels: int,
-        bands: int | None = None,
-        tile: int | None = None,
-    ) -> TileGrid:
+    def grid(self) -> TileGrid:
         """Return the tile grid; tiles beyond it are counted as damaged.
-
-        Args:
-            width: columns of the scene, needed only when no header has arrived.
-            max_pixels: most pixels (width x height) to make.
-            bands: bands of the scene, where no header has arrived; None takes as many as the bundle
-                has classes of.
-            tile: rows and columns of its tiles, where no header has arrived; None takes those that
-                the encoder gives so many bands.
 
         Raises:
             StreamError: no header and no width, or no way to know the height.
             InputError: the bundle takes no so many bands, or no such tiles.
-            LimitError: the scene would have more than `max_pixels`.
+            LimitError: the scene would have more pixels than are wanted.
         """
-        if self.header is None and self.profile is not None:
-            self.bundle = self.bundle.for_scene(self.profile.bands, 16, self.profile)
+        wanted = self.wanted
+        if self.header is None and wanted.profile is not None:
+            self.bundle = self.bundle.for_scene(wanted.profile.bands, 16, wanted.profile)
         elif self.header is None:
-            bands = self.bundle.bands if bands is None else bands
-            tile = self.bundle.codec.best_tile(bands) if tile is None else tile
+            bands = self.bundle.bands if wanted.bands is None else wanted.bands
+            tile = self.bundle.codec.best_tile(bands) if wanted.tile is None else wanted.tile
             self.bundle = self.bundle.for_scene(bands, 16, tile=tile)
-        width = self.header.width if self.header else width
+        width = self.header.width if self.header else wanted.width
         if width is None:
             raise StreamError("stream: no scene header arrived; give the width (--width)")
         if width < 1:
             raise UsageError(f"width: expected 1 or more, found {width}")
         height = self._height(width)
-        if width * height > max_pixels:
+        if width * height > wanted.max_pixels:
             raise LimitError(
-                f"scene: {width} x {height} pixels, the limit is {max_pixels} (--max-pixels)"
+                f"scene: {width} x {height} pixels, the limit is {wanted.max_pixels} (--max-pixels)"
             )
         grid = TileGrid(width, height, self.bundle.tile, self.bundle.codec.groups)
         for index in [i for i in self.tiles if i >= grid.count]:

@@ -21,7 +21,7 @@ class NotThereError(InputError):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Address:
     """Which picture is meant.
 
     Attributes:
@@ -113,20 +113,20 @@ class Library:
         """Return how one scene, or one encoding of it, is decoded."""
         return replace(self.choice, scene_id=scene_id, run=run)
 
-    def picture(self, wanted: Wanted) -> Pyramid:
+    def picture(self, address: Address) -> Pyramid:
         """Return the tiles of a picture, opened anew where its file changed.
 
         Raises:
             NotThereError: there is none.
             SkybookError: it cannot be opened.
         """
-        path = self.path_of(wanted.name)
+        path = self.path_of(address.name)
         found = path.stat()
-        key = (wanted, found.st_mtime_ns, found.st_size, found.st_ino)
+        key = (address, found.st_mtime_ns, found.st_size, found.st_ino)
         with self._lock:
             if key not in self._opened:
-                choice = self.chosen(wanted.scene_id, wanted.run)
-                picture = open_picture(path, choice, wanted.array)
+                choice = self.chosen(address.scene_id, address.run)
+                picture = open_picture(path, choice, address.array)
                 self._opened[key] = Pyramid(picture, self.cache)
                 while len(self._opened) > _MOST_OPEN:
                     self._opened.popitem(last=False)

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, quote, unquote
 from ground.serve.answers import Answer
 from ground.serve.descriptions import as_dict, of_all, of_mask, of_tiles
 from ground.serve.images import BLANK, samples, shown, worth
-from ground.serve.library import Library, NotThereError, Wanted
+from ground.serve.library import Address, Library, NotThereError
 from ground.serve.mercator import mercator_tile
 from ground.serve.pyramid import Pyramid
 from onboard.errors import EngineError, SkybookError, UsageError
@@ -105,10 +105,10 @@ def _index(library: Library, origin: str) -> Answer:
     return Answer.of({"pictures": pictures})
 
 
-def open_wanted(library: Library, name: tuple[str, ...], query: Mapping[str, Any]) -> Pyramid:
+def open_named(library: Library, name: tuple[str, ...], query: Mapping[str, Any]) -> Pyramid:
     """Return the tiles of the picture that a path and a query name, see `Library.picture`."""
-    wanted = Wanted(name, query.get("scene"), query.get("run"), query.get("array"))
-    return library.picture(wanted)
+    address = Address(name, query.get("scene"), query.get("run"), query.get("array"))
+    return library.picture(address)
 
 
 def _description(
@@ -121,7 +121,7 @@ def _description(
     (what,) = rest
     if what != "scene.json" and what not in _DESCRIPTIONS:
         return None
-    pyramid = open_wanted(library, name, query)
+    pyramid = open_named(library, name, query)
     url = f"{origin}/{quote('/'.join(name))}"
     more = "&".join(f"{key}={quote(str(value), safe='')}" for key, value in query.items())
     more = f"?{more}" if more else ""
@@ -144,7 +144,7 @@ def _tile(
         return None
     zoom, col, row = (number(text, what) for text, what in zip(place, "zxy", strict=True))
     kind = _PNG if suffix == "png" else _TIFF
-    return Answer(HTTPStatus.OK, kind, made(open_wanted(library, name, query), zoom, col, row))
+    return Answer(HTTPStatus.OK, kind, made(open_named(library, name, query), zoom, col, row))
 
 
 def _samples(pyramid: Pyramid, zoom: int, col: int, row: int) -> bytes:

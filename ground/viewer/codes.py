@@ -35,13 +35,9 @@ def codes(windows: Windows) -> dict[str, Any]:
     }
     if windows.grid.groups > 1:
         return told | {"kind": "groups", "rows": []}
-    bundle, encoding = windows.source.decoder.bundle, windows.source.encoding
-    arrays = dump_scene(
-        bundle,
-        windows.part(down, across),
-        encoding.scene_id,
-        profile=windows.source.decoder.profile,
-    ).arrays
+    source = windows.source
+    dump = dump_scene(source.decoder.bundle, windows.part(down, across), source.wanted)
+    arrays = dump.arrays
     if "index1" in arrays:
         levels = CorsaCodec.of(windows.reception.bundle.codec).levels
         sizes = [len(level.codebook.codewords) for level in levels]

@@ -11,7 +11,6 @@ from ground.decode.decoder import find_bundle
 from ground.serve.library import Library, NotThereError
 from ground.station.recording import Pass, open_recording, read_pass
 from onboard import bundle as bundles
-from onboard.bundle.profiles import load_profile
 from onboard.errors import SkybookError
 from onboard.link.binding import Encoding
 
@@ -69,9 +68,7 @@ def _encodings(received: Pass, scene: int, name: str, choice: Choice) -> list[di
         known = None if choice.bundle is None else bundles.find(choice.bundle)
         return known or find_bundle(every[encoding])
 
-    profile = None if choice.profile is None else load_profile(Path(choice.profile))
-    known = choice.width, choice.max_pixels, choice.bands, choice.tile
-    best = best_first(every, bundle_of, *known, profile)
+    best = best_first(every, bundle_of, choice.wanted())
     return [{"name": name, **_told(candidate, received)} for candidate in best]
 
 

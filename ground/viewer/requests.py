@@ -17,7 +17,7 @@ from ground.scene import Scene
 from ground.serve.answers import Answer
 from ground.serve.library import Library, NotThereError
 from ground.serve.pyramid import Pyramid
-from ground.serve.requests import answered, number, open_wanted, read_target
+from ground.serve.requests import answered, number, open_named, read_target
 from ground.station.recording import open_recording
 from ground.viewer import layers
 from ground.viewer.listing import Listing
@@ -76,7 +76,7 @@ class Viewer:
 
     def _view(self, name: tuple[str, ...], query: Query) -> View:
         """Return how a picture is looked at, the last ones kept."""
-        pyramid = open_wanted(self.library, name, query)
+        pyramid = open_named(self.library, name, query)
         path = self.library.path_of(name)
         source = None
         if path.suffix.lower() in RECORDINGS:

@@ -94,13 +94,11 @@ class Maker:
         heard = received.heard.get(scene.encoding)
         if heard is None:
             raise StreamError("recordings: expected segments of it, found none")
-        decoder = self._decoder(scene, heard.told)
-        decoded = decoder.decode_segments(
-            [*segments, *salvage], scene.encoding.scene_id, max_pixels=self.max_pixels
-        )
-        run = heard.run(scene.encoding, self.models)
+        decoder, run = self._decoder(scene, heard.told), heard.run(scene.encoding, self.models)
         choice = Choice(scene.encoding.scene_id, run, None, self.linear, self.max_pixels)
-        origin = Source(decoder, scene.encoding, segments, choice).origin(run, decoded)
+        source = Source(decoder, scene.encoding, [*segments, *salvage], choice, choice.wanted())
+        decoded = source.decode()
+        origin = source.origin(run, decoded)
         name = f"scene-{scene.encoding.scene_id:05}-{scene.encoding.binding.hex()}{self.suffix}"
         try:
             reasons = self._write(name, decoded, origin)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ground.decode.decoder import Decoder
 from ground.decode.mask import Mask
+from ground.decode.wanted import Wanted
 from ground.products import geotiff
 from ground.scene import Scene
 from ground.scenes.procedural import procedural
@@ -130,7 +131,7 @@ def test_every_bit_flip(decoder: Decoder, small: bytes) -> None:
         if kept in seen:
             continue  # decoding depends on the intact segments alone
         seen.add(kept)
-        decoded = decoder.decode(bytes(broken), width=30)
+        decoded = decoder.decode(bytes(broken), Wanted(width=30))
         assert not decoded.complete
         if decoded.mask.shape == whole.mask.shape:
             same = decoded.mask == Mask.COMPLETE
@@ -169,12 +170,12 @@ def test_a_tile_far_beyond_the_scene(bundle: Bundle, decoder: Decoder, small: by
     assert not decoded.complete
     assert decoded.reception.counts["damaged"] == 1
     with pytest.raises(LimitError, match="pixels"):
-        decoder.decode(far, width=1_000_000)
+        decoder.decode(far, Wanted(width=1_000_000))
 
 
 def test_max_pixels(decoder: Decoder, small: bytes) -> None:
     with pytest.raises(LimitError, match="30 x 24"):
-        decoder.decode(small, max_pixels=30 * 24 - 1)
+        decoder.decode(small, Wanted(max_pixels=30 * 24 - 1))
 
 
 def test_segments_of_another_scene_are_left_out(
@@ -185,7 +186,7 @@ def test_segments_of_another_scene_are_left_out(
     first = decoder.decode(small + other)
     assert first.complete
     assert first.scene.image.shape == (4, 24, 30)
-    second = decoder.decode(small + other, scene_id=9)
+    second = decoder.decode(small + other, Wanted(scene_id=9))
     assert second.scene.image.shape == (4, 20, 20)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ground import metrics
 from ground.decode.decoder import Decoder
 from ground.decode.mask import Mask
+from ground.decode.wanted import Wanted
 from ground.products import geotiff
 from ground.scene import Scene
 from ground.scenes.procedural import procedural
@@ -121,7 +122,7 @@ def test_lost_segments_are_masked_and_nothing_else_changes(
     rng = np.random.default_rng(1)
     for _ in range(5):
         kept = [p for p in pieces[:-1] if rng.random() > 0.5] + pieces[-1:]
-        part = decoder.decode(b"".join(kept), width=scene.image.shape[2])
+        part = decoder.decode(b"".join(kept), Wanted(width=scene.image.shape[2]))
         assert part.mask.shape == whole.mask.shape
         assert not part.complete
         nodata = part.mask == Mask.NODATA
@@ -175,7 +176,7 @@ def test_stream_without_headers_decodes_when_width_is_given(
     stream = segments(coded(encoder, scene))
     whole = decoder.decode(b"".join(s.pack() for s in stream))
     bare = b"".join(s.pack() for s in stream if s.kind == 1)
-    decoded = decoder.decode(bare, width=240)
+    decoded = decoder.decode(bare, Wanted(width=240))
     assert np.array_equal(decoded.scene.image, whole.scene.image)
     assert not decoded.complete
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ground import metrics
 from ground.decode.decoder import Decoded, Decoder
 from ground.decode.mask import Mask
+from ground.decode.wanted import Wanted
 from ground.scene import Scene
 from ground.scenes.procedural import procedural
 from ground.scenes.spyndex import spyndex_scene
@@ -361,7 +362,7 @@ def test_losing_any_one_segment(decoder: Decoder, pieces: list[Segment], whole: 
     for number in range(0, len(pieces) - 1, 9):
         kept = [piece for i, piece in enumerate(pieces) if i != number]
         lost = pieces[number]
-        part = decoder.decode(joined(kept), width=whole.mask.shape[1])
+        part = decoder.decode(joined(kept), Wanted(width=whole.mask.shape[1]))
         assert_truthful(part, whole)
         assert not part.complete
         if lost.kind == Kind.TILE:
@@ -377,7 +378,7 @@ def test_losing_many_segments(decoder: Decoder, pieces: list[Segment], whole: De
     rng = np.random.default_rng(1)
     for share in (0.1, 0.5, 0.9):
         kept = [p for p in pieces[:-1] if rng.random() > share] + pieces[-1:]
-        part = decoder.decode(joined(kept), width=whole.mask.shape[1])
+        part = decoder.decode(joined(kept), Wanted(width=whole.mask.shape[1]))
         assert_truthful(part, whole)
         assert not part.complete
         assert part.mask.any()
@@ -403,7 +404,7 @@ def test_stream_without_headers_decodes_when_width_is_given(
     decoder: Decoder, pieces: list[Segment], whole: Decoded
 ) -> None:
     bare = [piece for piece in pieces if piece.kind == Kind.TILE]
-    decoded = decoder.decode(joined(bare), width=whole.mask.shape[1])
+    decoded = decoder.decode(joined(bare), Wanted(width=whole.mask.shape[1]))
     assert not decoded.complete
     assert np.array_equal(decoded.scene.image, whole.scene.image)
 
@@ -540,7 +541,7 @@ def test_a_flipped_bit_costs_one_segment(decoder: Decoder, small: list[Segment])
         if kept in seen:
             continue
         seen.add(kept)
-        decoded = decoder.decode(bytes(broken), width=30)
+        decoded = decoder.decode(bytes(broken), Wanted(width=30))
         assert not decoded.complete
         if decoded.mask.shape == whole.mask.shape:
             assert_truthful(decoded, whole)

@@ -16,6 +16,7 @@ from ground import metrics
 from ground.decode.decoder import Decoded, Decoder
 from ground.decode.inventory import take_inventory
 from ground.decode.mask import Mask
+from ground.decode.wanted import Wanted
 from ground.products import geotiff
 from ground.scene import Scene
 from onboard import bundle as bundles
@@ -39,8 +40,12 @@ NAME = "skybook"
 
 
 @cache
-def decoder(profile: Profile | None = None) -> Decoder:
-    return Decoder(bundles.find(NAME), linear=True, profile=profile)
+def decoder() -> Decoder:
+    return Decoder(bundles.find(NAME), linear=True)
+
+
+def decoded(stream: bytes, profile: Profile | None = None) -> Decoded:
+    return decoder().decode(stream, Wanted(profile=profile))
 
 
 def segments(
@@ -65,10 +70,10 @@ def test_a_profile_saves_bytes(window: str) -> None:
     options = Options(ratio=40.0, window=window)
     plain, ours = (b"".join(segments(image, p, options)) for p in (None, learnt(40)))
     assert len(ours) <= image.nbytes / 40
-    found = decoder(learnt(40)).decode(ours)
+    found = decoded(ours, learnt(40))
     assert found.complete
     assert ((found.mask == Mask.NODATA) == (image == 0).all(axis=0)).all()
-    assert rmse(image, found) < 0.6 * rmse(image, decoder().decode(plain))
+    assert rmse(image, found) < 0.6 * rmse(image, decoded(plain))
 
 
 @settings(max_examples=6, deadline=None)
@@ -90,7 +95,7 @@ def test_any_bands_and_samples(bands: int, kind: str, trellis: bool, seed: int) 
     samples[:, 5:9, 3:7] = limits.max
     profile, most = drawn(bands, seed, middle), spread / 20
     stream = b"".join(segments(samples, profile, Options(rmse=most, trellis=trellis), limits.max))
-    found = decoder(profile).decode(stream)
+    found = decoded(stream, profile)
     nodata = (samples == limits.max).all(axis=0)
     assert found.complete
     assert ((found.mask == Mask.NODATA) == nodata).all()
@@ -104,7 +109,7 @@ def test_fine_steps_come_near_to_lossless(kind: type, most: float) -> None:
     header = SceneHeader.of(samples, nodata=None)
     encoder = Encoder(bundles.load(NAME), profile=drawn(20, 1, 60))
     stream = b"".join(encoder.encode(samples, header, Options(rmse=0.3)))
-    found = decoder(encoder.profile).decode(stream)
+    found = decoded(stream, encoder.profile)
     assert rmse(samples, found) < most
 
 
@@ -125,7 +130,7 @@ def test_expected_quality_is_told(bands: int, options: Options) -> None:
     encoder = Encoder(bundles.load(NAME), profile=profile)
     header = SceneHeader.of(image, nodata=0)
     strips = encoder.strips(image, header, options, outcomes.append)
-    found = decoder(profile).decode(b"".join(s for strip in strips for s in strip.segments))
+    found = decoded(b"".join(s for strip in strips for s in strip.segments), profile)
     told = sum(outcomes, Outcome()).rmse
     assert told is not None
     assert abs(20 * np.log10(told / rmse(image, found))) < 1.5
@@ -153,15 +158,15 @@ def test_empty_groups_cost_a_segment_and_a_byte() -> None:
 
 def test_what_is_whole_does_not_depend_on_what_is_lost() -> None:
     sent = segments(cube(40), learnt(40), Options(ratio=25.0))
-    whole = decoder(learnt(40)).decode(b"".join(sent))
+    whole = decoded(b"".join(sent), learnt(40))
     rng = np.random.default_rng(3)
     left = b"".join(segment for segment in sent if rng.random() > 0.08)
-    found = decoder(learnt(40)).decode(left)
+    found = decoded(left, learnt(40))
     sure = found.mask == Mask.COMPLETE
     assert 0 < sure.sum() < sure.size
     assert np.array_equal(found.scene.image[:, sure], whole.scene.image[:, sure])
-    every = decoder(learnt(40)).bundle
-    missing = take_inventory(every, read_ours(left, bindings_of(left)), profile=learnt(40))
+    every = decoder().bundle
+    missing = take_inventory(every, read_ours(left, bindings_of(left)), Wanted(profile=learnt(40)))
     assert missing.tiles == TileGrid(90, 130, 64, 3).count
     assert not missing.complete
     assert missing.whole_pixels < whole.mask.size * 3
@@ -171,8 +176,8 @@ def test_without_its_header_a_profile_can_be_told() -> None:
     sent = segments(cube(40), learnt(40), Options(ratio=25.0, run=1))
     kinds = {number: s.kind for number, s in enumerate(read(b"".join(sent)))}
     left = b"".join(s for number, s in enumerate(sent) if kinds[number] != Kind.SCENE)
-    found = decoder(learnt(40)).decode(left, width=90, run=1)
-    whole = decoder(learnt(40)).decode(b"".join(sent))
+    found = decoder().decode(left, Wanted(width=90, run=1, profile=learnt(40)))
+    whole = decoded(b"".join(sent), learnt(40))
     here = whole.mask != Mask.NODATA
     assert np.array_equal(found.scene.image[:, here], whole.scene.image[:, here])
 
@@ -181,9 +186,9 @@ def test_a_missing_profile_is_named() -> None:
     stream = b"".join(segments(cube(40), learnt(40), Options(ratio=40.0)))
     name = learnt(40).digest.hex()
     with pytest.raises(BundleError, match=f"expected {name}, which the scene header names"):
-        decoder().decode(stream)
+        decoded(stream)
     with pytest.raises(BundleError, match=f"expected {name}, found {drawn(40, 1).digest.hex()}"):
-        decoder(drawn(40, 1)).decode(stream)
+        decoded(stream, drawn(40, 1))
 
 
 def test_what_a_profile_is_not_for() -> None:
@@ -211,7 +216,7 @@ def test_lines_of_224_bands_stream(layout: str, tmp_path: Path, run: Run) -> Non
     form += ["--profile", tmp_path / "camera.prof", "--ratio", 60]
     done = run("onboard", "stream", "--input", tmp_path / "lines", *form, "-o", tmp_path / "a.pkt")
     assert done.returncode == 0
-    found = decoder(learnt(224)).decode((tmp_path / "a.pkt").read_bytes())
+    found = decoded((tmp_path / "a.pkt").read_bytes(), learnt(224))
     assert found.complete
     assert rmse(image, found) < 10
 

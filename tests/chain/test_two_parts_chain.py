@@ -14,6 +14,7 @@ from ground.decode.decoder import Decoded, Decoder
 from ground.decode.dump import dump_scene
 from ground.decode.inventory import ALL, take_inventory
 from ground.decode.mask import Mask
+from ground.decode.wanted import Wanted
 from onboard import bundle as bundles
 from onboard.codec.bound import Bound
 from onboard.encoder import Encoder, Options
@@ -139,7 +140,7 @@ def test_what_is_asked_for_of_the_rest() -> None:
     assert some.as_dict()["rest"] == {"layer": 5, "tiles": [[1, 1]], "arrived": 0}
     without = [s for s in first_parts(4) if s[2] & 15 != Kind.SCENE]
     with pytest.raises(StreamError, match="scene header"):
-        take_inventory(bundle, read_segments(b"".join(without)), width=140, rest=[ALL])
+        take_inventory(bundle, read_segments(b"".join(without)), Wanted(width=140), [ALL])
     one = list(Encoder(bundle).encode(scene(4), header_of(scene(4)), Options(max_error=BOTH)))
     with pytest.raises(UsageError, match="in one part"):
         ask(one, ALL)

@@ -7,6 +7,7 @@ import pytest
 
 from ground.decode.decoder import Decoder
 from ground.decode.mask import Mask
+from ground.decode.wanted import Wanted
 from onboard import bundle as bundles
 from onboard.bundle.profiles import pack_profile
 from onboard.codec.profile import Profile
@@ -45,7 +46,7 @@ def test_streams(bands: int, bits: int, options: Options) -> None:
     stream = b"".join(encoder.encode(image, header, options))
     found = read(stream, profile)
     samples = picture.samples(found, picture.linear_scene(found))
-    ours = Decoder(PATH, profile=profile).decode(stream)
+    ours = Decoder(PATH).decode(stream, Wanted(profile=profile))
     assert ours.complete
     off = abs(samples - ours.scene.image)
     assert off.max() <= 1

@@ -29,6 +29,7 @@ from ground.decode.lapped.rebuild import LappedRebuilder
 from ground.decode.lapped.salvage import LaneSalvage
 from ground.decode.reception import Reception
 from ground.decode.sides import sides_of
+from ground.decode.wanted import Wanted
 from ground.station.salvage.damaged import read_salvaging
 from ground.station.salvage.madeout import Salvage
 from onboard.bundle import Bundle
@@ -134,9 +135,8 @@ def _receive(found: Sequence[Segment | Damage]) -> None:
     binding = next((part.binding for part in found if isinstance(part, Segment)), b"")
     fits = (bundle for tag, bundle in bundles.items() if run_of(binding, tag) is not None)
     bundle = next(fits, fixed_bundle())
-    reception = Reception(bundle)
-    reception.add_all(found)
-    grid = reception.grid(None, _MAX_PIXELS)
+    reception = Reception.of(bundle, found, Wanted(max_pixels=_MAX_PIXELS))
+    grid = reception.grid()
     bundle = reception.bundle
     sides_of(reception, grid, _front_end(bundle.codec))
     rebuilder = rebuilder_of(bundle)
@@ -245,10 +245,11 @@ def _read_tile(packed: bytes, bundle: Bundle, header: SceneHeader) -> None:
         raise StreamError("lanes: no bytes")
     rows, cols = 1 + (packed[0] >> 4), 1 + (packed[0] & 15)
     model = LappedCodec.of(bundle.codec).model
-    reception = Reception(bundle, 0, header=replace(header, width=cols, height=rows))
+    header = replace(header, width=cols, height=rows)
+    reception = Reception(bundle, Wanted(scene_id=0, max_pixels=TILE * TILE), header)
     edge = None if rows == cols == TILE else (rows, cols)
     reception.add_all(tile_segments(packed, bundle.tag, edge))
-    tile = LappedRebuilder(bundle).tile(reception, reception.grid(None, TILE * TILE), 0)
+    tile = LappedRebuilder(bundle).tile(reception, reception.grid(), 0)
     if not isinstance(tile, LaneTile):
         raise StreamError("lanes: of a tile within a bound, of which the bundle knows nothing")
     _refuse_damage(reception)

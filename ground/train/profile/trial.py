@@ -9,6 +9,7 @@ import numpy as np
 
 from ground import metrics
 from ground.decode.decoder import Decoder
+from ground.decode.wanted import Wanted
 from ground.scene import Scene
 from ground.train.profile.moments import Moments
 from onboard.bundle import load
@@ -177,7 +178,7 @@ def _code(bundle: Path, profile: Profile | None, scene: Scene, bits: float) -> P
         stream = b"".join(encoder.encode(scene.image, scene.header(), options))
     except LimitError:
         return None
-    decoded = Decoder(bundle, linear=True, profile=profile).decode(stream).scene.image
+    decoded = Decoder(bundle, linear=True).decode(stream, Wanted(profile=profile)).scene.image
     return len(stream), metrics.psnr(scene.image, decoded, metrics.PEAK_16_BIT, scene.valid)
 
 

@@ -10,6 +10,7 @@ from ground.__main__ import main
 from ground.decode import decoder as decoders
 from ground.decode.decoder import Decoder
 from ground.decode.dump import MOST_SAMPLES, dump_scene
+from ground.decode.wanted import Wanted
 from ground.products import geotiff
 from ground.scenes.procedural import procedural
 from onboard import bundle as bundles
@@ -131,7 +132,7 @@ def test_a_loss_reaches_no_other_tile(folder: Path, lapped: list[Segment]) -> No
     decoder = Decoder(bundles.find(LAPPED), linear=True)
     whole = decoder.decode_segments(lapped)
     left = [s for s in lapped if s.kind in (Kind.TILE, Kind.MASK) and s.tile != 0]
-    lossy = decoder.decode_segments(left, 0, 90)
+    lossy = decoder.decode_segments(left, Wanted(width=90))
     assert set(np.unique(lossy.mask[:64, :64])) <= {3, 4}
     assert set(np.unique(lossy.mask[:64, 64:])) <= {0, 4}
     known = lossy.mask == 0

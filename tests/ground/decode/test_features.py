@@ -30,8 +30,8 @@ def segments_of(name: str = "skybook", bands: int = 4, **options: Any) -> list[S
     return [s for s in read_segments(stream) if isinstance(s, Segment)]
 
 
-def features(segments: list[Segment], name: str = "skybook", **options: Any) -> Features:
-    return features_of_scene(bundles.load(name), segments, **options)
+def features(segments: list[Segment], name: str = "skybook") -> Features:
+    return features_of_scene(bundles.load(name), segments)
 
 
 @pytest.fixture(scope="module")

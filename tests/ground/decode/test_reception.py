@@ -9,6 +9,7 @@ import pytest
 from ground.decode.concealment import fill_holes
 from ground.decode.decoder import Decoded, Decoder
 from ground.decode.mask import Mask
+from ground.decode.wanted import Wanted
 from ground.scene import Scene
 from ground.scenes.procedural import procedural
 from ground.scenes.spyndex import spyndex_scene
@@ -77,7 +78,7 @@ def test_no_wrong_pixel_outside_the_mask(
     seen: set[int] = set()
     for _ in range(6):
         try:
-            part = decoder.decode(damaged(packets, rng), width=192)
+            part = decoder.decode(damaged(packets, rng), Wanted(width=192))
         except StreamError:
             continue  # nothing at all arrived
         assert_truthful(part, whole)
@@ -111,13 +112,13 @@ def test_rows_that_may_be_missing_below(coder: Encoder, decoder: Decoder) -> Non
     segments = parsed(coder, scene, Options(ratio=15.0, window="strip"))
     whole = decoder.decode(joined(segments))
     tiles = [s for s in segments if s.kind == Kind.TILE]
-    part = decoder.decode(joined([s for s in tiles if s.tile < 4]), width=100)
+    part = decoder.decode(joined([s for s in tiles if s.tile < 4]), Wanted(width=100))
     assert part.mask.shape == (128, 100)
     assert (part.mask[-part.halo :] == Mask.INFLUENCED).all()
     assert not part.mask[: -part.halo].any()
     assert_truthful(part, whole)
     cut = parsed(coder, Scene(scene.image[:, :180], None, None, None, ()), Options(window="strip"))
-    bare = decoder.decode(joined([s for s in cut if s.kind == Kind.TILE]), width=100)
+    bare = decoder.decode(joined([s for s in cut if s.kind == Kind.TILE]), Wanted(width=100))
     assert bare.mask.shape == (180, 100)
     assert not bare.mask.any()  # a tile that is cut below ends the scene
 
@@ -162,7 +163,7 @@ def test_late_packets_and_their_order(coder: Encoder, decoder: Decoder) -> None:
     rng = np.random.default_rng(1)
     early = [s for s in segments if rng.random() < 0.6]
     late = [s for s in segments if s not in early]
-    first = decoder.decode_segments(early, width=130)
+    first = decoder.decode_segments(early, Wanted(width=130))
     both, swapped = decoder.decode_segments(early + late), decoder.decode_segments(late + early)
     assert not first.complete
     assert both.complete

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ground.commands.receive import appended
 from ground.decode.decoder import Decoded, Decoder
 from ground.decode.inventory import take_inventory
+from ground.decode.wanted import Wanted
 from ground.products import geotiff
 from ground.scenes.procedural import procedural
 from ground.station.live import Address, Receivers
@@ -132,7 +133,7 @@ def test_a_lone_packet_is_read_by_what_other_recordings_or_the_run_tell(
     assert read_pass([lone], bindings=[decoder.bundle.tag]).encodings == {}
     assert lone in merge([lone, PACKETS[0]]).recording
     number = run_of(binding, decoder.bundle.tag)
-    received = decoder.decode(lone, width=SHAPE[1], run=number).reception
+    received = decoder.decode(lone, Wanted(width=SHAPE[1], run=number)).reception
     assert received.counts["used"] == len(expected)
     (tmp_path / "lone.pkt").write_bytes(lone)
     arguments = ("lone.pkt", "-o", "out.tif", "--width", SHAPE[1])
@@ -250,7 +251,7 @@ def test_what_is_missing_is_what_was_lost() -> None:
     rng = np.random.default_rng(8)
     kept = [p for p in PACKETS if rng.random() >= 0.3]
     everything, have = segments(b"".join(PACKETS)), segments(b"".join(kept))
-    request = take_inventory(bundles.load(NAME), have, width=SHAPE[1]).as_dict()
+    request = take_inventory(bundles.load(NAME), have, Wanted(width=SHAPE[1])).as_dict()
     assert not request["complete"]
     wanted = set()
     incomplete = {tile["tile"]: tile for tile in request["incomplete_tiles"]}

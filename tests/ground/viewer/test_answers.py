@@ -12,6 +12,7 @@ from PIL import Image
 
 from ground.api.source import Choice
 from ground.decode.dump import dump_scene
+from ground.decode.wanted import Wanted
 from ground.metrics import histogram_distance
 from ground.products.legend import LEGEND
 from ground.scenes.procedural import procedural
@@ -131,7 +132,7 @@ def test_symbols_are_counted_by_frequency(looked: Looked) -> None:
     assert (found["kind"], found["tiles"], found["of"]) == ("symbols", 35, 35)
     stream = (looked.folder / "pass.sky").read_bytes()
     segments = [s for s in read_segments(stream) if not isinstance(s, Damage) and s.scene_id == 7]
-    arrays = dump_scene(bundles.load("skybook"), segments, 7).arrays
+    arrays = dump_scene(bundles.load("skybook"), segments, Wanted(scene_id=7)).arrays
     for row, (first, last) in zip(found["rows"], ((0, 0), (1, 3), (4, 7), (8, 14)), strict=True):
         inside = [f for f in range(64) if first <= f // 8 + f % 8 <= last]
         symbols = arrays["symbol"][:, inside][arrays["arrived"][:, inside]]
@@ -152,7 +153,7 @@ def test_codewords_are_counted_by_level(looked: Looked) -> None:
     (folder / "a.sky").write_bytes(stream)
     viewer = Viewer.of(Library.of(folder, Choice(), 16 << 20))
     found = told(replace(looked, viewer=viewer), "a.sky/codes.json?scene=3")
-    arrays = dump_scene(encoder.bundle, unpack_segments(stream), 3).arrays
+    arrays = dump_scene(encoder.bundle, unpack_segments(stream), Wanted(scene_id=3)).arrays
     assert found["kind"] == "codewords"
     for number, row in enumerate(found["rows"], 1):
         indices = arrays[f"index{number}"]

@@ -65,7 +65,7 @@ def scheduled(source: Path, budget: int, *options: object) -> bytes:
 
 
 def decoded(stream: bytes) -> Decoded:
-    return Decoder(find("skybook"), 1).decode_segments(list(read_stream(stream)), 0)
+    return Decoder(find("skybook"), 1).decode_segments(list(read_stream(stream)))
 
 
 def error(stream: bytes) -> float:
