@@ -147,23 +147,19 @@ def measure_running(
         raise UsageError(f"--flips: expected 1 or more, found {flips}")
     if bound is not None and (trellis or not 0 <= bound <= MAX_BOUND):
         raise UsageError(f"--max-error: expected 0..{MAX_BOUND} and no --trellis, found {bound}")
-    image = mosaic(*shape)
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:
         report("building")
+        image = mosaic(*shape)
         harness = Harness(Path(name), bundle, image, trellis, bound)
-        blocks, *sizes = harness.run("")[0].split()
+        blocks, *sizes = map(int, harness.run("")[0].split())
         judge = Judge(bundle, image, harness.stream("reference"), bound)
         rng = np.random.default_rng(seed)
         for (kind, letter), size in zip(_KINDS.items(), sizes, strict=True):
-            places, bits = rng.integers(int(size), size=flips), rng.integers(8, size=flips)
-            instants = rng.integers(int(blocks), size=flips)
-            drawn = zip(places, bits, instants, strict=True)
-            lines = [f"{letter} {place} {bit} {instant}" for place, bit, instant in drawn]
             report(f"{kind}: {flips} flips")
-            told = harness.run("\n".join(lines))[1:]
+            told = harness.run(_drawn(letter, flips, size, blocks, rng))[1:]
             report(f"{kind}: judging")
-            found[kind] = _counts(list(_flips(told, harness, judge)), int(size))
+            found[kind] = _counts(list(_flips(told, harness, judge)), size)
     silent = {kind: found[kind]["silent"] + found[kind]["gross"] for kind in _KINDS}
     return {
         "bundle": bundles.load(bundle).name,
@@ -172,13 +168,21 @@ def measure_running(
         "trellis": trellis,
         "max_error": bound,
         "shape": shape,
-        "basic_blocks": int(blocks),
+        "basic_blocks": blocks,
         "silent_gross_percent": 100 * found["state"]["gross"] / flips,
         "silent_percent": 100 * silent["state"] / flips,
         "constants_silent_percent": 100 * silent["constants"] / flips,
         **found,
         "method": METHOD,
     }
+
+
+def _drawn(letter: str, flips: int, size: int, blocks: int, rng: np.random.Generator) -> str:
+    """Draw flips of a kind: places in so many bytes, instants of so many blocks."""
+    places, bits = rng.integers(size, size=flips), rng.integers(8, size=flips)
+    instants = rng.integers(blocks, size=flips)
+    drawn = zip(places, bits, instants, strict=True)
+    return "\n".join(f"{letter} {place} {bit} {instant}" for place, bit, instant in drawn)
 
 
 class Harness:

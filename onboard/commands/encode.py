@@ -25,7 +25,7 @@ from onboard.commands.qualitymap import OpenPlane, read_plane
 from onboard.commands.rate import rate_figures, rate_remarks, rate_text
 from onboard.commands.rawinput import RawForm, add_raw_options, raw_words, swap_remark
 from onboard.downlink.recorder import Recorder
-from onboard.encoder import Encoder
+from onboard.encoder import Encoder, Options
 from onboard.encoder.outcome import Outcome
 from onboard.image.bayer import CELL, split
 from onboard.image.files import Image, read_npy, sample_type
@@ -54,7 +54,7 @@ def add_encode_command(commands: Commands) -> None:
 def encode_to_file(
     encoder: Encoder,
     image: Image,
-    header: SceneHeader | None,
+    header: SceneHeader,
     arguments: argparse.Namespace,
     open_plane: OpenPlane = read_plane,
 ) -> dict[str, Any]:
@@ -62,36 +62,20 @@ def encode_to_file(
 
     The output grows under its own name: what was written stays.
     """
-    refuse_overwriting(
-        {"-o": arguments.output, "--json": arguments.json},
-        [
-            arguments.input,
-            arguments.profile,
-            *region_files(arguments),
-            *bundle_files(arguments.bundle),
-        ],
-    )
+    named = *region_files(arguments), *bundle_files(arguments.bundle)
+    outputs = {"-o": arguments.output, "--json": arguments.json}
+    inputs = [arguments.input, arguments.profile, *named]
+    refuse_overwriting(outputs, inputs)
     warn(arguments.input, swap_remark(image))
-    raw = image.size * image.dtype.itemsize
     packets = arguments.output.suffix == ".pkt"
-    told = header or SceneHeader.of(image)
-    options = encode_options(arguments, arguments.rate_window, packets, told, open_plane)
-    scrub = Scrub(encoder.bundle, encoder.coder)
-    begun = time.perf_counter()
-    outcomes = [Outcome()]
-    strips = encoder.strips(image, header, options, outcomes.append)
-    first = next(strips)
-    with open_output(arguments.output) as stream:
-        recorder = Recorder(stream, options.packets, scrub, options.strips_at_once)
-        for strip in chain([first], strips):
-            recorder.record(strip)
-        recorder.flush()
-    seconds = time.perf_counter() - begun
-    bands, rows, cols = image.shape
-    if header and header.bayer:
-        bands, rows, cols = 1, CELL * rows, CELL * cols
-    figures = rate_figures(arguments, reduce(add, outcomes), raw, recorder.bytes, told.peak)
+    options = encode_options(arguments, arguments.rate_window, packets, header, open_plane)
+    recorder, outcome, seconds = _write(encoder, image, header, options, arguments.output)
+    raw = image.size * image.dtype.itemsize
+    figures = rate_figures(arguments, outcome, raw, recorder.bytes, header.peak)
     warn(arguments.output, rate_remarks(figures))
+    bands, rows, cols = image.shape
+    if header.bayer:
+        bands, rows, cols = 1, CELL * rows, CELL * cols
     return {
         "bundle": encoder.bundle.name,
         "engine": encoder.engine_of(options),
@@ -100,7 +84,7 @@ def encode_to_file(
         "rows": rows,
         "columns": cols,
         "sample_type": sample_type(image),
-        "bayer": header.bayer if header else None,
+        "bayer": header.bayer,
         "bytes": recorder.bytes,
         "packets": recorder.packets,
         "raw_bytes": raw,
@@ -111,6 +95,27 @@ def encode_to_file(
         "encoder_mac_per_pixel": encoder.bundle.macs_per_pixel,
         "peak_rss_mb": peak_rss_mb(),
     }
+
+
+def _write(
+    encoder: Encoder, image: Image, header: SceneHeader, options: Options, output: Path
+) -> tuple[Recorder, Outcome, float]:
+    """Encode an image into a file, which is made only once there is something to write.
+
+    Returns:
+        What was written, what became of the rate, and the seconds that it took.
+    """
+    scrub = Scrub(encoder.bundle, encoder.coder)
+    begun = time.perf_counter()
+    outcomes = [Outcome()]
+    strips = encoder.strips(image, header, options, outcomes.append)
+    first = next(strips)
+    with open_output(output) as stream:
+        recorder = Recorder(stream, options.packets, scrub, options.strips_at_once)
+        for strip in chain([first], strips):
+            recorder.record(strip)
+        recorder.flush()
+    return recorder, reduce(add, outcomes), time.perf_counter() - begun
 
 
 def encode_text(result: dict[str, Any], output: Path) -> str:

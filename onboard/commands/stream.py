@@ -4,6 +4,7 @@ import argparse
 import statistics
 import sys
 import time
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import reduce
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from onboard import bundle as bundles
+from onboard.bundle import Bundle
 from onboard.bundle.bands import trained_bands
 from onboard.bundle.scrub import Scrub
 from onboard.commands.commandline import Commands, peak_rss_mb, print_result, progress, warn
@@ -87,6 +89,42 @@ def add_stream_command(commands: Commands) -> None:
 
 
 def _stream(arguments: argparse.Namespace) -> int:
+    bundle, form = _read_form(arguments)
+    header = _header(arguments, form)
+    options = encode_options(arguments, "strip", True, header)
+    options = replace(options, strips_at_once=arguments.strips_at_once)
+    profile = given_profile(arguments)
+    bundle = bundle.to_encode(header, profile)
+    encoder = Encoder(bundle, arguments.engine, arguments.threads, profile)
+    scrub = Scrub(encoder.bundle, encoder.coder)
+    warn(Path(arguments.input), [*form.remarks, *order_remark(bundle, header.band_ids)])
+    grid = TileGrid(header.width, 1, bundle.tile, bundle.codec.groups)
+    recorded, options = _recorded(arguments, options, grid.columns)
+    begun = time.perf_counter()
+    with ExitStack() as files:
+        show = files.enter_context(progress("waiting for lines"))
+        lines = _lines(arguments, form, grid, _clouds(header, bundle), recorded, files)
+        done = encoder.progress(header, options, recorded.rows, recorded.segments, recorded.before)
+        outcomes = [Outcome()]
+        strips = encoder.stream(lines, header, options, done, outcomes.append)
+        together = options.together(grid.groups)
+        recorder = _recorder(arguments, recorded, options.packets, scrub, together, files)
+        waits = _record(strips, lines, recorder, show)
+    result = _result(encoder, lines, recorder, waits, time.perf_counter() - begun)
+    count = recorded.rows * grid.tile + lines.count
+    raw = count * header.bands * header.width * DTYPES[header.sample_type].itemsize
+    figures = rate_figures(arguments, reduce(add, outcomes), raw, recorder.bytes, header.peak)
+    warn(arguments.output, rate_remarks(figures))
+    result |= {"engine": encoder.engine_of(options), **figures}
+    result |= {"bands": form.rows.bands, "columns": form.rows.width, "bayer": header.bayer}
+    print_result(result, _text(result, arguments.output), arguments.json)
+    if lines.error:
+        raise lines.error
+    return 0
+
+
+def _read_form(arguments: argparse.Namespace) -> tuple[Bundle, RawForm]:
+    """Return the bundle and how the input lies; refuse to write over anything that is read."""
     outputs = {
         "-o": arguments.output,
         "--priority-out": arguments.priority_out,
@@ -95,61 +133,55 @@ def _stream(arguments: argparse.Namespace) -> int:
     named = *region_files(arguments), *bundle_files(arguments.bundle)
     inputs = [arguments.input, arguments.profile, *named]
     refuse_overwriting(outputs, inputs)
-    bundle = bundles.load(arguments.bundle)
-    path = Path(arguments.input)
+    bundle, path = bundles.load(arguments.bundle), Path(arguments.input)
     form = RawForm.of(arguments, path if path.is_file() else None, bundle.bands)
     refuse_overwriting(outputs, form.files)
-    header = _header(arguments, form)
-    options = encode_options(arguments, "strip", True, header)
-    options = replace(options, strips_at_once=arguments.strips_at_once)
-    profile = given_profile(arguments)
-    bundle = bundle.to_encode(header, profile)
-    encoder = Encoder(bundle, arguments.engine, arguments.threads, profile)
-    scrub = Scrub(encoder.bundle, encoder.coder)
-    warn(path, [*form.remarks, *order_remark(bundle, header.band_ids)])
-    grid = TileGrid(header.width, 1, bundle.tile, bundle.codec.groups)
-    recorded, options = _recorded(arguments, options, grid.columns)
-    skip = recorded.rows * bundle.tile
-    begun = time.perf_counter()
+    return bundle, form
+
+
+def _clouds(header: SceneHeader, bundle: Bundle) -> Clouds:
+    """Return what finds the cloud fractions of a scene."""
     names = () if header.bayer else header.band_ids or trained_bands(bundle)
-    told, cell = header.facts.calibration, cell_of(arguments.bayer)
-    with ExitStack() as files:
-        show = files.enter_context(progress("waiting for lines"))
-        stop = Stop()
-        lines = WatchedLines(
-            arguments.input,
-            open_strips(arguments, form, bundle.tile, skip, stop, files),
-            arguments.lines // cell - skip if arguments.lines else None,
-            _priority(arguments.priority_out, recorded.rows * grid.columns, files),
-            Clouds(bundle.tile, names, next(iter(told), None), header.nodata, grid.groups),
-            files.enter_context(stop),
-            cell,
-        )
-        done = encoder.progress(header, options, recorded.rows, recorded.segments, recorded.before)
-        outcomes = [Outcome()]
-        strips = encoder.stream(lines, header, options, done, outcomes.append)
-        together = options.together(grid.groups)
-        recorder = _recorder(arguments, recorded, options.packets, scrub, together, files)
-        waits = []
-        for strip in strips:
-            if lines.error and _is_end(strip):
-                break  # so that no receiver takes the scene for complete
-            recorder.record(strip)
-            show(f"line {strip.line}: {recorder.packets} packets, {recorder.bytes} bytes")
-            if lines.arrived:
-                waits.append(time.perf_counter() - lines.arrived.popleft())
-        recorder.flush()
-    result = _result(encoder, lines, recorder, waits, time.perf_counter() - begun)
-    result["engine"] = encoder.engine_of(options)
-    raw = (skip + lines.count) * header.bands * header.width * DTYPES[header.sample_type].itemsize
-    figures = rate_figures(arguments, reduce(add, outcomes), raw, recorder.bytes, header.peak)
-    warn(arguments.output, rate_remarks(figures))
-    result |= figures | {"bands": form.rows.bands, "columns": form.rows.width}
-    result |= {"bayer": header.bayer}
-    print_result(result, _text(result, arguments.output), arguments.json)
-    if lines.error:
-        raise lines.error
-    return 0
+    calibration = next(iter(header.facts.calibration), None)
+    return Clouds(bundle.tile, names, calibration, header.nodata, bundle.codec.groups)
+
+
+def _lines(
+    arguments: argparse.Namespace,
+    form: RawForm,
+    grid: TileGrid,
+    clouds: Clouds,
+    recorded: Recorded,
+    files: ExitStack,
+) -> WatchedLines:
+    """Open the input, to be read from where the recording ends."""
+    skip, cell = recorded.rows * grid.tile, cell_of(arguments.bayer)
+    stop = Stop()
+    return WatchedLines(
+        arguments.input,
+        open_strips(arguments, form, grid.tile, skip, stop, files),
+        arguments.lines // cell - skip if arguments.lines else None,
+        _priority(arguments.priority_out, recorded.rows * grid.columns, files),
+        clouds,
+        files.enter_context(stop),
+        cell,
+    )
+
+
+def _record(
+    strips: Iterable[Strip], lines: WatchedLines, recorder: Recorder, show: Callable[[str], None]
+) -> list[float]:
+    """Record strips as they come; return the seconds that each waited since its last line."""
+    waits = []
+    for strip in strips:
+        if lines.error and _is_end(strip):
+            break  # so that no receiver takes the scene for complete
+        recorder.record(strip)
+        show(f"line {strip.line}: {recorder.packets} packets, {recorder.bytes} bytes")
+        if lines.arrived:
+            waits.append(time.perf_counter() - lines.arrived.popleft())
+    recorder.flush()
+    return waits
 
 
 def _recorded(
