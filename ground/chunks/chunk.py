@@ -6,8 +6,12 @@ and none that does not becomes one that does. Chunks are read as the exact image
 12, or within their bound, so every machine reads the same samples.
 """
 
+import os
 import threading
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +26,12 @@ from onboard.image.files import DTYPES
 from onboard.link.header import SceneHeader
 from onboard.link.segment import Buffer, Kind, Segment
 
-_own = threading.local()
-"""Encoders and decoders of a thread, by the hash of their model: they are not shared."""
+Coder = TypeVar("Coder", Encoder, Decoder)
+
+_free: dict[tuple[type, str], list[Any]] = {}
+"""Encoders and decoders that no thread uses now, by the hash of their model."""
+_turns = threading.Semaphore(os.cpu_count() or 1)
+"""As many are used at once as there are processors: more threads would wait for each other."""
 
 
 def encode_chunk(chunk: NDArray[Any], quality: Quality, fill_value: int | None) -> bytes:
@@ -42,9 +50,9 @@ def encode_chunk(chunk: NDArray[Any], quality: Quality, fill_value: int | None) 
     check_shape(chunk.shape, chunk.dtype)
     image = np.ascontiguousarray(chunk, chunk.dtype.newbyteorder("="))
     image = image.reshape(-1, *chunk.shape[-2:])
-    encoder = _mine("encoders", quality, lambda path: Encoder(bundles.load(str(path))))
     header = SceneHeader.of(image, nodata=fill_value)
-    return b"".join(encoder.encode(image, header, quality.options()))
+    with _taken(Encoder, quality, lambda path: Encoder(bundles.load(str(path)))) as encoder:
+        return b"".join(encoder.encode(image, header, quality.options()))
 
 
 def decode_chunk(
@@ -70,8 +78,8 @@ def decode_chunk(
     native = dtype.newbyteorder("=")
     if (found, DTYPES[header.sample_type]) != (wanted, native):
         raise StreamError(f"chunk: expected {native} {wanted}, found {header.sample_type} {found}")
-    decoder = _mine("decoders", quality, lambda path: Decoder(path, exact=True))
-    decoded = decoder.decode(stream, Wanted(max_pixels=rows * cols))
+    with _taken(Decoder, quality, lambda path: Decoder(path, exact=True)) as decoder:
+        decoded = decoder.decode(stream, Wanted(max_pixels=rows * cols))
     if not decoded.complete:
         problems = "; ".join(decoded.reception.problems) or "segments are missing"
         raise StreamError(f"chunk: expected a whole stream, found it incomplete: {problems}")
@@ -91,9 +99,26 @@ def header_of(stream: Buffer) -> SceneHeader:
     return SceneHeader.unpack(first.body)
 
 
-def _mine(kind: str, quality: Quality, opened: Any) -> Any:
-    """Return this thread's encoder or decoder of a bundle."""
-    mine = _own.__dict__.setdefault(kind, {})
-    if quality.model_hash not in mine:
-        mine[quality.model_hash] = opened(path_of(quality.model_hash))
-    return mine[quality.model_hash]
+@contextmanager
+def _taken(kind: type[Coder], quality: Quality, opened: Callable[[Path], Coder]) -> Iterator[Coder]:
+    """Give an encoder or decoder of a bundle to one thread, when it is its turn."""
+    with _turns:
+        free = _free.setdefault((kind, quality.model_hash), [])
+        try:
+            taken = free.pop()
+        except IndexError:
+            taken = opened(path_of(quality.model_hash))
+        try:
+            yield taken
+        finally:
+            free.append(taken)
+
+
+def _begin_anew() -> None:
+    """Forget, in a process that was forked, whose turn it was in the one before."""
+    global _turns  # noqa: PLW0603
+    _turns = threading.Semaphore(os.cpu_count() or 1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)

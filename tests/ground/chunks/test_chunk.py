@@ -1,13 +1,23 @@
 """Chunks: arrays of every type, layout and number of bands as streams, and back."""
 
+import os
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ground.chunks import chunk
 from ground.chunks.chunk import decode_chunk, encode_chunk
 from ground.chunks.quality import Quality
 from ground.decode.lapped.synthesis import GRID, LIMIT, settled, synthesise, to_bands
 from onboard import bundle as bundles
+from onboard.bundle import Bundle
+from onboard.encoder import Encoder
 from onboard.errors import LimitError, StreamError, UsageError
 from tests.conftest import model_of
 
@@ -39,6 +49,44 @@ def test_every_type_and_byte_order_keeps_the_bound(dtype: str) -> None:
     error = back(chunk, BOUND) - chunk
     assert 0 < np.abs(error).max() <= 2
     assert not error[:9].any()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_threads_take_turns_and_a_forked_process_begins_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No more encoders are opened than are used at once, and none is waited for in vain."""
+    opened: list[object] = []
+
+    def counted(bundle: Bundle) -> Encoder:
+        opened.append(bundle)
+        return Encoder(bundle)
+
+    monkeypatch.setattr(chunk, "Encoder", counted)
+    monkeypatch.setattr(chunk, "_turns", threading.Semaphore(2))
+    chunks = [samples(20, 50, seed=seed) for seed in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        streams = list(pool.map(lambda some: encode_chunk(some, BOUND, 0), chunks))
+    assert streams == [encode_chunk(some, BOUND, 0) for some in chunks]
+    assert 1 <= len(opened) <= 2
+    monkeypatch.setattr(chunk, "_turns", threading.Semaphore(0))  # all at work while it forks
+    child = os.fork()
+    if not child:
+        code = 1
+        with suppress(BaseException):
+            code = int(encode_chunk(chunks[0], BOUND, 0) != streams[0])
+        os._exit(code)
+    for _ in range(600):
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            break
+        time.sleep(0.1)
+    else:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert ended
+    assert os.waitstatus_to_exitcode(status) == 0
 
 
 def test_dimensions_before_rows_and_columns_are_bands() -> None:
