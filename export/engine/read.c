@@ -1,157 +1,19 @@
 /* Lanes of a tile back to symbols: see read.h. */
-#include "reader.h"
-
 #include <string.h>
 
+#include "lanes.h"
 #include "scan.h"
+#include "vectors.h"
 
-#define ESCAPE 63u
-#define LARGEST 31
-#define PRECISION 12u
-#define TOTAL 4096u
-#define START 65536u
-#define STATE_BYTES 4u
-#define RAW_HEAD 3u
-#define LEAST_RAW_WIDTH 8u
-#define MOST_RAW_WIDTH 16u
 #define FARTHEST (1 << 24) /* no symbol that an encoder sends is farther from 0 */
 #define TRELLIS 18u /* what an odd state of the trellis moves to: see onboard/codec/lapped/trellis.py */
-
-/* A lane being read. */
-struct lane {
-    const uint8_t *bytes; /* that are left */
-    size_t length;
-    uint32_t state;
-    uint32_t raw;   /* bits of a residual of a raw lane; 0 of a coded one */
-    uint32_t held;  /* bits of a raw lane that are read, and how many */
-    uint32_t bits;
-    size_t left;    /* residuals of a raw lane */
-    bool is_open;
-    bool failed;    /* whether it was read beyond its end */
-};
-
-static bool has_ended(const struct lane *lane)
-{
-    return lane->raw > 0 ? lane->left == 0 : lane->state == START && lane->length == 0;
-}
-
-/* Open a raw lane, if it is a proper one. */
-static bool open_raw(struct lane *lane, const uint8_t *bytes, size_t length)
-{
-    const uint32_t width = bytes[2];
-    if (width < LEAST_RAW_WIDTH || width > MOST_RAW_WIDTH) {
-        return false;
-    }
-    const size_t bits = 8 * (length - RAW_HEAD), count = bits / width, rest = bits - count * width;
-    if (rest >= 8 || (rest > 0 && (bytes[length - 1] & ((1u << rest) - 1u)) != 0)) {
-        return false;
-    }
-    lane->raw = width;
-    lane->left = count;
-    lane->bytes = bytes + RAW_HEAD;
-    lane->length = length - RAW_HEAD;
-    return true;
-}
-
-static bool open_lane(struct lane *lane, const uint8_t *bytes, size_t length)
-{
-    memset(lane, 0, sizeof(*lane));
-    lane->is_open = true;
-    if (length >= RAW_HEAD && bytes[0] == 0 && bytes[1] == 0) {
-        return open_raw(lane, bytes, length);
-    }
-    if (length < STATE_BYTES || length % 2 != 0) {
-        return false;
-    }
-    lane->state = (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8 | bytes[3];
-    lane->bytes = bytes + STATE_BYTES;
-    lane->length = length - STATE_BYTES;
-    return true;
-}
-
-/* Take a word where the state of a lane is low. */
-static void fill(struct lane *lane)
-{
-    if (lane->state < START) {
-        if (lane->length == 0) {
-            lane->failed = true;
-            return;
-        }
-        lane->state = lane->state << 16 | (uint32_t)lane->bytes[0] << 8 | lane->bytes[1];
-        lane->bytes += 2;
-        lane->length -= 2;
-    }
-}
-
-static uint32_t take_bits(struct lane *lane, uint32_t bits)
-{
-    const uint32_t rest = PRECISION - bits, slot = lane->state & (TOTAL - 1u);
-    lane->state = (lane->state >> PRECISION << rest) + (slot & ((1u << rest) - 1u));
-    fill(lane);
-    return slot >> rest;
-}
-
-/* Make the hints of all rows. */
-static void make_hints(struct skybook_reader *reader)
-{
-    for (uint32_t row = 0; row < SKYBOOK_ROWS && !reader->is_hinted; row++) {
-        uint32_t symbol = 0;
-        for (uint32_t part = 0; part < SKYBOOK_HINTS; part++) {
-            while (symbol < ESCAPE && skybook_starts[row][symbol + 1] <= part * (TOTAL / SKYBOOK_HINTS)) {
-                symbol++;
-            }
-            reader->hints[row][part] = (uint8_t)symbol;
-        }
-    }
-    reader->is_hinted = true;
-}
-
-/* The symbol on a slot: that which begins last of those that begin there or before. */
-static inline uint32_t symbol_on(const struct skybook_reader *reader, uint32_t row, uint32_t slot)
-{
-    const uint16_t *starts = skybook_starts[row];
-    uint32_t symbol = reader->hints[row][slot / (TOTAL / SKYBOOK_HINTS)];
-    while (symbol < ESCAPE && starts[symbol + 1] <= slot) {
-        symbol++;
-    }
-    return symbol;
-}
-
-static int32_t take_coded(const struct skybook_reader *reader, struct lane *lane, uint32_t row)
-{
-    const uint16_t *starts = skybook_starts[row];
-    const uint32_t slot = lane->state & (TOTAL - 1u), symbol = symbol_on(reader, row, slot);
-    const uint32_t shift = skybook_shifts[row % SKYBOOK_LEVELS];
-    const uint32_t frequency = (uint32_t)starts[symbol + 1] - starts[symbol];
-    lane->state = frequency * (lane->state >> PRECISION) + slot - starts[symbol];
-    fill(lane);
-    int32_t value = (int32_t)symbol - LARGEST;
-    if (symbol == ESCAPE) {
-        const uint32_t high = take_bits(lane, 8);
-        value = (int32_t)(high << 8 | take_bits(lane, 8)) - 32768;
-    }
-    return shift > 0 ? value * (1 << shift) + (int32_t)take_bits(lane, shift) : value;
-}
-
-static int32_t take_raw(struct lane *lane)
-{
-    const uint32_t sign = 1u << (lane->raw - 1u);
-    while (lane->bits < lane->raw) {
-        lane->held = lane->held << 8 | lane->bytes[0];
-        lane->bits += 8;
-        lane->bytes++;
-    }
-    lane->bits -= lane->raw;
-    lane->left--;
-    const uint32_t value = lane->held >> lane->bits & (2u * sign - 1u);
-    return (int32_t)(value ^ sign) - (int32_t)sign;
-}
+#define LEVEL_BITS 6 /* a coded symbol is its place in the layer above its level */
 
 /* What is at hand while a tile is read. */
 struct reading {
     struct skybook_reader *reader;
     const struct skybook_read_model *model;
-    struct lane lane;
+    struct skybook_lane lane;
     const struct skybook_read_lane *next, *stop;
     const uint8_t *bytes;
     uint32_t state;   /* of the trellis */
@@ -167,11 +29,11 @@ static bool begin_place(struct reading *reading, uint32_t layer, uint32_t place)
     const uint32_t states = reading->reader->encoder.work.dependent ? SKYBOOK_STATES : 1;
     while (reading->next < reading->stop && reading->next->layer == layer &&
            reading->next->first / states == place) {
-        if (reading->lane.is_open && !has_ended(&reading->lane)) {
+        if (reading->lane.is_open && !skybook_has_ended(&reading->lane)) {
             return false;
         }
         const struct skybook_read_lane *lane = reading->next++;
-        if (!open_lane(&reading->lane, reading->bytes + lane->start, lane->length)) {
+        if (!skybook_open_lane(&reading->lane, reading->bytes + lane->start, lane->length)) {
             return false;
         }
         reading->state = lane->first % states;
@@ -182,14 +44,14 @@ static bool begin_place(struct reading *reading, uint32_t layer, uint32_t place)
 /* Take a symbol that is coded; false if it did not arrive. */
 static bool take_residual(struct reading *reading, uint32_t *row, int32_t *residual, int32_t *value)
 {
-    struct lane *lane = &reading->lane;
+    struct skybook_lane *lane = &reading->lane;
     const bool dependent = reading->reader->encoder.work.dependent;
     const uint32_t odd = dependent ? reading->state & 1u : 0;
-    if (!lane->is_open || has_ended(lane)) {
+    if (!lane->is_open || skybook_has_ended(lane)) {
         return false;
     }
     *row += SKYBOOK_LEVELS * odd;
-    *residual = lane->raw > 0 ? take_raw(lane) : take_coded(reading->reader, lane, *row);
+    *residual = lane->raw > 0 ? skybook_take_raw(lane) : skybook_take_coded(reading->reader, lane, *row);
     *value = *residual;
     if (dependent) {
         const uint32_t is_odd = (uint32_t)*residual & 1u;
@@ -262,34 +124,40 @@ static bool read_lattice(struct reading *reading, uint32_t lattice)
     return true;
 }
 
-/* Find which symbols of a channel of AC are coded; the others are 0. */
-static void find_coded(struct reading *reading, uint32_t channel, uint32_t place, uint32_t width,
-                       uint16_t coded_at[SKYBOOK_POSITIONS])
+/* Find which symbols of a layer of AC are coded, position by position, of each the channels in their order;
+ * the others are 0. */
+static void find_coded(struct reading *reading, uint32_t first, uint32_t width)
 {
     struct skybook_reader *reader = reading->reader;
     const struct skybook_form *form = &reader->encoder.form;
     struct skybook_work *work = &reader->encoder.work;
     const uint32_t count = (uint32_t)work->positions[0] * work->positions[1];
-    const size_t first = (size_t)channel * form->positions;
-    const skybook_sum *sums = &reader->sums[place * form->positions];
-    const bool every = (int32_t)work->floors[channel] > SKYBOOK_SKIP;
-    const uint32_t least = every ? 0 : (work->dependent ? 2u : 1u) * SKYBOOK_LEAST_SUM;
-    uint8_t positions[SKYBOOK_POSITIONS];
+    const unsigned twice = work->dependent ? 1 : 0;
     uint32_t found = 0;
+    for (uint32_t i = 0; i < width; i++) {
+        const uint32_t floor = work->floors[first + i];
+        const uint32_t least = (int32_t)floor > SKYBOOK_SKIP ? 0 : SKYBOOK_LEAST_SUM << twice;
+        const size_t plane = (size_t)i * form->positions;
+        skybook_ac_context(form, work, first + i, &reader->sums[plane]);
+        for (uint32_t at = 0; at < form->positions; at += SKYBOOK_PART) {
+            skybook_find_levels(&reader->sums[plane + at], twice, least, floor, &reader->levels[plane + at]);
+        }
+    }
     for (uint32_t i = 0; i < count; i++) {
-        positions[found] = (uint8_t)i;
-        found += sums[i] >= least;
+        reader->starts[i] = found;
+        for (uint32_t place = i; place < width * form->positions; place += form->positions) {
+            reader->coded[found] = place << LEVEL_BITS | reader->levels[place];
+            found += reader->levels[place] > 0;
+        }
     }
-    for (uint32_t n = 0; n < found; n++) {
-        const uint32_t i = positions[n];
-        reader->coded[i * width + coded_at[i]++] = (uint16_t)channel;
+    reader->starts[count] = found;
+    const size_t before = (size_t)first * form->positions, all = (size_t)width * form->positions;
+    memset(&reader->symbols[before], 0, all * sizeof(reader->symbols[0]));
+    memset(&reader->values[before], 0, all * sizeof(reader->values[0]));
+    for (size_t i = 0; i < all; i++) {
+        reader->rows[before + i] = (uint16_t)(reading->row + reader->levels[i]);
     }
-    memset(&reader->symbols[first], 0, count * sizeof(reader->symbols[0]));
-    memset(&reader->values[first], 0, count * sizeof(reader->values[0]));
-    for (uint32_t i = 0; i < count; i++) {
-        reader->rows[first + i] = (uint16_t)(reading->row & 0xFFFFu);
-    }
-    reading->error += (count - found) * reading->model->zeros[reading->row];
+    reading->error += (width * count - found) * reading->model->zeros[reading->row];
 }
 
 /* Note the sizes of the symbols of a channel of AC. */
@@ -311,31 +179,139 @@ static void know_channel(struct skybook_reader *reader, uint32_t channel)
     skybook_know_channel(form, work, channel, any != 0);
 }
 
-/* Read a layer of AC: position by position, of each the channels in their order. */
+/* Note what symbols other than 0 of a layer of AC stand for. */
+static void put_found(struct reading *reading, uint32_t first, uint32_t count)
+{
+    struct skybook_reader *reader = reading->reader;
+    const struct skybook_read_model *model = reading->model;
+    const int32_t twice = reader->encoder.work.dependent ? 1 : 0;
+    const size_t before = (size_t)first * reader->encoder.form.positions;
+    uint64_t sizes = 0;
+    double error = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct skybook_found *found = &reader->found[i];
+        const int32_t residual = found->residual, size = skybook_magnitude(residual);
+        const int32_t near = size < SKYBOOK_WORDS ? size : SKYBOOK_WORDS;
+        const int32_t odd = (int32_t)(found->row - reading->row) >= SKYBOOK_LEVELS;
+        const int32_t in_units = (size << twice) - odd;
+        const float word = model->words[SKYBOOK_WORDS * found->row + (uint32_t)near - 1] + (float)(size - near);
+        reader->symbols[before + found->place] = residual < 0 ? -in_units : in_units;
+        reader->values[before + found->place] = residual < 0 ? -word : word;
+        error += model->not_zero - model->zeros[found->row];
+        sizes += (uint32_t)in_units;
+    }
+    reading->error += error;
+    reading->sizes += sizes;
+}
+
+/* Take coded symbols of a layer of AC, the next ones in a coded lane; false if one did not arrive. A lane
+ * that has ended has nothing for another symbol, of which none takes no bits. */
+static SKYBOOK_WITHIN bool take_run(struct reading *reading, uint32_t first, const uint32_t *coded,
+                                    const uint32_t *stop, const bool dependent)
+{
+    struct skybook_reader *reader = reading->reader;
+    struct skybook_lane *lane = &reading->lane;
+    struct skybook_found *found = reader->found;
+    const double *zeros = reading->model->zeros;
+    const uint8_t *bytes = lane->bytes, *const end = bytes + lane->length;
+    const uint32_t first_row = reading->row;
+    uint32_t state = lane->state, trellis = reading->state;
+    double error = 0;
+    for (; coded < stop; coded++) {
+        const uint32_t odd = dependent ? trellis & 1u : 0;
+        const uint32_t row = first_row + *coded % SKYBOOK_LEVELS + SKYBOOK_LEVELS * odd;
+        const uint32_t slot = state & (SKYBOOK_TOTAL - 1u), span = skybook_span_on(reader, row, slot);
+        int32_t residual = (int32_t)SKYBOOK_SPAN_SYMBOL(span) - SKYBOOK_OUTERMOST;
+        state = SKYBOOK_SPAN_LENGTH(span) * (state >> SKYBOOK_PRECISION) + slot - SKYBOOK_SPAN_START(span);
+        if (state < SKYBOOK_START) {
+            state = state << 16 | skybook_word(bytes);
+            bytes += 2;
+            if (bytes > end) {
+                return false;
+            }
+        }
+        if (SKYBOOK_SPAN_HAS_MORE(span)) {
+            lane->state = state;
+            lane->bytes = bytes;
+            lane->length = (size_t)(end - bytes);
+            residual = skybook_take_rest(lane, SKYBOOK_SPAN_SYMBOL(span), skybook_shifts[row % SKYBOOK_LEVELS]);
+            const int32_t size = skybook_magnitude(residual);
+            if (lane->failed || (dependent ? 2 * size - (int32_t)odd : size) > FARTHEST) {
+                return false;
+            }
+            state = lane->state;
+            bytes = lane->bytes;
+        }
+        trellis = dependent ? (trellis >> 1) ^ (TRELLIS * odd) ^ (4u * ((uint32_t)residual & 1u)) : 0;
+        found->place = *coded >> LEVEL_BITS;
+        found->row = row;
+        found->residual = residual;
+        found += residual != 0;
+        error += zeros[row];
+    }
+    lane->state = state;
+    lane->bytes = bytes;
+    lane->length = (size_t)(end - bytes);
+    reading->state = trellis;
+    reading->error += error;
+    put_found(reading, first, (uint32_t)(found - reader->found));
+    return true;
+}
+
+/* Take coded symbols of a layer of AC from whatever lane there is. */
+static bool take_symbols(struct reading *reading, uint32_t first, const uint32_t *coded, const uint32_t *stop)
+{
+    const uint32_t positions = reading->reader->encoder.form.positions;
+    const struct skybook_lane *lane = &reading->lane;
+    if (coded == stop) {
+        return true;
+    }
+    if (!lane->is_open || skybook_has_ended(lane)) {
+        return false;
+    }
+    if (lane->raw == 0) {
+        return reading->reader->encoder.work.dependent ? take_run(reading, first, coded, stop, true)
+                                                       : take_run(reading, first, coded, stop, false);
+    }
+    for (; coded < stop; coded++) {
+        const uint32_t place = *coded >> LEVEL_BITS;
+        if (!take_symbol(reading, first + place / positions, place % positions, *coded % SKYBOOK_LEVELS, 0)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Up to which position of a layer there is no other lane. */
+static uint32_t next_place(const struct reading *reading, uint32_t layer, uint32_t count)
+{
+    const uint32_t states = reading->reader->encoder.work.dependent ? SKYBOOK_STATES : 1;
+    if (reading->next == reading->stop || reading->next->layer != layer) {
+        return count;
+    }
+    const uint32_t place = reading->next->first / states;
+    return place < count ? place : count;
+}
+
+/* Read a layer of AC. */
 static bool read_layer(struct reading *reading, uint32_t layer)
 {
     struct skybook_reader *reader = reading->reader;
     const struct skybook_form *form = &reader->encoder.form;
-    struct skybook_work *work = &reader->encoder.work;
+    const struct skybook_work *work = &reader->encoder.work;
     const uint32_t first = form->cuts[layer], width = form->cuts[layer + 1] - first;
     const uint32_t count = (uint32_t)work->positions[0] * work->positions[1];
-    const unsigned twice = work->dependent ? 1 : 0;
-    uint16_t coded_at[SKYBOOK_POSITIONS] = {0};
+    const uint32_t lanes = SKYBOOK_LATTICES + layer + 1;
     reading->is_ac = true;
-    for (uint32_t i = 0; i < width; i++) {
-        skybook_ac_context(form, work, first + i, &reader->sums[i * form->positions]);
-        find_coded(reading, first + i, i, width, coded_at);
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        if (!begin_place(reading, SKYBOOK_LATTICES + layer + 1, i)) {
+    find_coded(reading, first, width);
+    for (uint32_t i = 0, stop = 0; i < count; i = stop) {
+        if (!begin_place(reading, lanes, i)) {
             return false;
         }
-        for (uint32_t n = 0; n < coded_at[i]; n++) {
-            const uint32_t channel = reader->coded[i * width + n];
-            const uint32_t sum = (uint32_t)reader->sums[(channel - first) * form->positions + i];
-            if (!take_symbol(reading, channel, i, skybook_level(sum >> twice), 0)) {
-                return false;
-            }
+        stop = next_place(reading, lanes, count);
+        if (stop <= i || !take_symbols(reading, first, &reader->coded[reader->starts[i]],
+                                       &reader->coded[reader->starts[stop]])) {
+            return false;
         }
     }
     for (uint32_t i = 0; i < width; i++) {
@@ -348,7 +324,7 @@ static bool read_layer(struct reading *reading, uint32_t layer)
 static void end_layer(struct reading *reading)
 {
     reading->state = 0;
-    reading->lane.is_open = reading->lane.is_open && !has_ended(&reading->lane);
+    reading->lane.is_open = reading->lane.is_open && !skybook_has_ended(&reading->lane);
 }
 
 bool skybook_read_symbols(struct skybook_reader *reader, const struct skybook_read_model *model,
@@ -419,7 +395,7 @@ enum skybook_status skybook_tiles_read(struct skybook_encoder *room, const struc
     work->positions[1] = (uint8_t)((all->cols + 7) / 8);
     work->dependent = all->trellis != 0;
     memset(work->floors, 0, sizeof(work->floors));
-    make_hints(reader);
+    skybook_make_spans(reader);
     for (uint32_t i = 0; i < count && status == SKYBOOK_OK; i++) {
         const uint32_t first = lanes_before[i], of_tile = lanes_before[i + 1] - first;
         const struct skybook_read_tile tile = {angles + (size_t)i * (form->bands * (form->bands - 1) / 2),

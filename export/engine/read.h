@@ -17,7 +17,7 @@ struct skybook_read_lane {
 struct skybook_read_model {
     const float *words;      /* (rows, 4), in steps */
     const double *zeros;     /* (rows), mean square of the error of a symbol of 0, in steps squared */
-    const double *synthesis; /* (64, 16, 16) */
+    const double *synthesis; /* (64, 4, 8, 8): quarters, above left, above right, below left, below right */
     const double *analysis;  /* (64, 16, 16) */
     const float *plain_synthesis, *plain_analysis; /* the same */
     double not_zero;         /* mean square of the error of others */

@@ -7,20 +7,31 @@
 
 #define SKYBOOK_AROUND 8 /* pixels beyond a tile along an axis that its filters reach, four on each side */
 #define SKYBOOK_ROWS (sizeof(skybook_starts) / sizeof(skybook_starts[0]))
-#define SKYBOOK_HINTS 64 /* of a row: parts of its slots, of each the symbol on the first */
+#define SKYBOOK_PARTS 128 /* of the slots of a row: see lanes.h */
 #define SKYBOOK_WIDE_SAMPLES \
     ((SKYBOOK_LARGEST_TILE + SKYBOOK_AROUND) * (SKYBOOK_LARGEST_TILE + SKYBOOK_AROUND))
+
+#define SKYBOOK_SQUARES ((SKYBOOK_LARGEST_TILE / 8 + 1) * (SKYBOOK_LARGEST_TILE / 8 + 1))
+#define SKYBOOK_ALIGNED 64 /* bytes of the longest vectors */
 
 /* Numbers that a tile becomes, for the exact image and else. */
 #define SKYBOOK_REAL(type)                                                   \
     {                                                                        \
         type excess[SKYBOOK_SAMPLES];    /* to be added to latents, in steps */ \
+        type squares[64 * SKYBOOK_SQUARES + SKYBOOK_ALIGNED]; /* between positions and around them */ \
         type wide[SKYBOOK_WIDE_SAMPLES]; /* a plane and around it */         \
         type planes[SKYBOOK_SAMPLES];                                        \
         type bands[SKYBOOK_SAMPLES];                                         \
     }
 struct skybook_real_exact SKYBOOK_REAL(double);
 struct skybook_real_plain SKYBOOK_REAL(float);
+
+/* A symbol of a layer of AC that is not 0. */
+struct skybook_found {
+    uint32_t place; /* in the layer, by channel */
+    uint32_t row;   /* of the tables */
+    int32_t residual;
+};
 
 /* Room to read in: by channel in the order of the scan, then position. */
 struct skybook_reader {
@@ -29,14 +40,17 @@ struct skybook_reader {
     uint16_t rows[SKYBOOK_SAMPLES];    /* of the tables */
     float values[SKYBOOK_SAMPLES];     /* what symbols stand for, in steps */
     skybook_sum sums[SKYBOOK_STEPS];   /* of a layer by channel */
-    uint16_t coded[SKYBOOK_STEPS];     /* channels of its symbols that are coded, by position */
+    uint8_t levels[SKYBOOK_STEPS];     /* of its symbols that are coded; 0 of others */
+    uint32_t coded[SKYBOOK_STEPS + 1]; /* which those are: see read.c */
+    uint32_t starts[SKYBOOK_POSITIONS + 1]; /* where those of each position begin */
+    struct skybook_found found[SKYBOOK_STEPS + 1];
     bool any[SKYBOOK_CHANNELS];        /* whether any symbol of a channel is not 0 */
     union {
         struct skybook_real_exact exact;
         struct skybook_real_plain plain;
     } real;
-    uint8_t hints[SKYBOOK_ROWS][SKYBOOK_HINTS];
-    bool is_hinted;
+    uint32_t spans[SKYBOOK_ROWS][SKYBOOK_PARTS]; /* see lanes.h */
+    bool has_spans;
     double error;   /* mean square of that of all symbols, in steps squared, times their number */
     uint64_t sizes; /* of symbols of AC without predictions */
 };

@@ -20,6 +20,16 @@ static void place_channels(const struct skybook_form *form, uint16_t places[SKYB
     }
 }
 
+/* The first of the four squares between positions that each position is a corner of. */
+static void place_corners(uint32_t down, uint32_t across, uint16_t corners[SKYBOOK_POSITIONS])
+{
+    for (uint32_t row = 0; row < down; row++) {
+        for (uint32_t col = 0; col < across; col++) {
+            corners[row * across + col] = (uint16_t)(row * (across + 1) + col);
+        }
+    }
+}
+
 /* Half the cell of a symbol, in steps; below 0 of one that is not coded, which has none. */
 static double half_cell(const struct skybook_reader *reader, size_t place)
 {

@@ -13,14 +13,56 @@ static REAL OF(settled)(REAL number)
 #endif
 }
 
-/* Add a filter, times a latent, around a position. */
-static void OF(add_filter)(REAL *restrict to, size_t pitch, const REAL *restrict filter, REAL latent)
+/* Squares of 8 x 8 pixels, at a place that suits vectors. */
+static inline REAL *OF(squares)(struct skybook_reader *reader)
 {
-    for (uint32_t row = 0; row < SIDE; row++) {
-        for (uint32_t col = 0; col < SIDE; col++) {
-            to[col] += latent * filter[SIDE * row + col];
+    REAL *first = REALS(reader)->squares;
+    const size_t beyond = (uintptr_t)first % SKYBOOK_ALIGNED;
+    return first + (beyond > 0 ? SKYBOOK_ALIGNED - beyond : 0) / sizeof(REAL);
+}
+
+/* Add a quarter of a filter, times a latent, to a square of 8 x 8 pixels. */
+static inline void OF(add_quarter)(REAL *restrict square, const REAL *restrict quarter, REAL latent)
+{
+    for (uint32_t i = 0; i < FREQUENCIES; i++) {
+        square[i] += latent * quarter[i];
+    }
+}
+
+/* Add a frequency of a component to the squares between positions: `corners` are the first of the four that
+ * each position is a corner of. */
+static void OF(add_frequency)(struct skybook_reader *reader, const REAL *filter, const REAL *latents,
+                              const uint16_t *corners)
+{
+    const uint32_t across = reader->encoder.work.positions[1], count = reader->encoder.work.positions[0] * across;
+    const size_t below = (size_t)FREQUENCIES * (across + 1);
+    uint16_t there[SKYBOOK_POSITIONS + 1];
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        there[found] = (uint16_t)i;
+        found += (latents[i] < 0) | (latents[i] > 0);
+    }
+    for (uint32_t n = 0; n < found; n++) {
+        const REAL latent = latents[there[n]];
+        REAL *square = OF(squares)(reader) + (size_t)FREQUENCIES * corners[there[n]];
+        OF(add_quarter)(square, filter, latent);
+        OF(add_quarter)(square + FREQUENCIES, filter + FREQUENCIES, latent);
+        OF(add_quarter)(square + below, filter + (size_t)2 * FREQUENCIES, latent);
+        OF(add_quarter)(square + below + FREQUENCIES, filter + (size_t)3 * FREQUENCIES, latent);
+    }
+}
+
+/* Put the squares side by side. */
+static void OF(put_squares)(struct skybook_reader *reader, REAL *to, size_t pitch)
+{
+    const uint32_t down = reader->encoder.work.positions[0] + 1u, across = reader->encoder.work.positions[1] + 1u;
+    const REAL *from = OF(squares)(reader);
+    for (uint32_t row = 0; row < down; row++, to += 8 * pitch) {
+        for (uint32_t col = 0; col < across; col++) {
+            for (uint32_t line = 0; line < 8; line++, from += 8) {
+                memcpy(to + line * pitch + (size_t)8 * col, from, 8 * sizeof(*to));
+            }
         }
-        to += pitch;
     }
 }
 
@@ -50,28 +92,28 @@ static void OF(make_planes)(struct skybook_reader *reader, const struct skybook_
                             const struct skybook_read_tile *tile, bool of_excess)
 {
     const struct skybook_form *form = &reader->encoder.form;
-    const uint32_t rows = 8u * reader->encoder.work.positions[0], cols = 8u * reader->encoder.work.positions[1];
-    const uint32_t across = cols / 8;
+    const uint32_t down = reader->encoder.work.positions[0], across = reader->encoder.work.positions[1];
+    const uint32_t rows = 8 * down, cols = 8 * across;
     const size_t pitch = cols + SKYBOOK_AROUND;
-    uint16_t places[SKYBOOK_CHANNELS];
+    uint16_t places[SKYBOOK_CHANNELS], corners[SKYBOOK_POSITIONS];
     place_channels(form, places);
+    place_corners(down, across, corners);
     for (uint32_t band = 0; band < form->bands; band++) {
-        memset(REALS(reader)->wide, 0, (rows + SKYBOOK_AROUND) * pitch * sizeof(REALS(reader)->wide[0]));
+        memset(OF(squares)(reader), 0, (size_t)FREQUENCIES * (down + 1) * (across + 1) * sizeof(REAL));
         for (uint32_t frequency = 0; frequency < FREQUENCIES; frequency++) {
             const uint32_t channel = places[64 * band + frequency];
             const size_t first = (size_t)channel * form->positions;
+            REAL latents[SKYBOOK_POSITIONS];
             if (!of_excess && !reader->any[channel]) {
                 continue;
             }
-            for (uint32_t i = 0; i < rows / 8 * across; i++) {
+            for (uint32_t i = 0; i < down * across; i++) {
                 const REAL value = of_excess ? REALS(reader)->excess[first + i] : (REAL)reader->values[first + i];
-                const REAL latent = OF(settled)(value * (REAL)tile->step);
-                if (latent < 0 || latent > 0) {
-                    OF(add_filter)(REALS(reader)->wide + 8 * (i / across) * pitch + 8 * (i % across), pitch,
-                               FILTERS(model, synthesis) + (size_t)SIDE * SIDE * frequency, latent);
-                }
+                latents[i] = OF(settled)(value * (REAL)tile->step);
             }
+            OF(add_frequency)(reader, FILTERS(model, synthesis) + (size_t)SIDE * SIDE * frequency, latents, corners);
         }
+        OF(put_squares)(reader, REALS(reader)->wide, pitch);
         OF(fold)(REALS(reader)->wide, rows, cols);
         for (uint32_t row = 0; row < rows; row++) {
             const REAL *from = REALS(reader)->wide + (row + SKYBOOK_AROUND / 2) * pitch + SKYBOOK_AROUND / 2;

@@ -9,7 +9,7 @@
 #include "skybook.h"
 
 /* Number of this interface: another one's library is not taken. */
-#define SKYBOOK_TILES_INTERFACE 7
+#define SKYBOOK_TILES_INTERFACE 8
 
 /* What tiles of a batch have in common. */
 struct skybook_tiles {

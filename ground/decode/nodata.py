@@ -29,7 +29,8 @@ def restore_nodata(tile: TileReception[Any], product: Product, index: int) -> No
         return
     if tile.state == SOME_NODATA:
         conceal_untold(mask, tile.mask_known)
-    image[:, tile.nodata], mask[tile.nodata] = value, Mask.NODATA
+    if tile.nodata.any():
+        image[:, tile.nodata], mask[tile.nodata] = value, Mask.NODATA
 
 
 def keep_off_nodata(samples: NDArray[Any], header: SceneHeader) -> NDArray[Any]:

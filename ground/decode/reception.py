@@ -233,11 +233,13 @@ class Reception:
 
     def says_bounded(self, index: int) -> bool:
         """Return whether it has arrived of a tile that it is coded within a bound."""
-        return self.bundle.bounded is not None and any(
-            segment.kind == Kind.TILE and segment.layer == 0 and is_within(segment.body[0])
-            for segment in self.arrived(index)
-            if segment.body
-        )
+        if self.bundle.bounded is None:
+            return False
+        for segment in self.arrived(index):
+            is_first = segment.layer == 0 and segment.kind == Kind.TILE
+            if is_first and segment.body and is_within(segment.body[0]):
+                return True
+        return False
 
     @property
     def parts(self) -> bool:

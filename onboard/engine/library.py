@@ -26,7 +26,7 @@ from onboard.errors import (
     UsageError,
 )
 
-INTERFACE = 7
+INTERFACE = 8
 """Number of the interface of `export/engine/tiles.h`."""
 SOURCES = ("export/c", "export/engine")
 """Folders that it is built from, where they are installed beside this package."""

@@ -5,7 +5,7 @@ the only thing by which the segments of two encodings of one scene id are told a
 collects segments keeps those of another scene id or binding apart.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from mmap import mmap
 from typing import NamedTuple
@@ -32,6 +32,8 @@ ALONE, BESIDE_NAMED = 2, 4
 Damage makes two agree sooner than chance: of many damaged segments, some have the same one wrong
 bit. It does not make four agree.
 """
+_KIND = 2
+"""Byte of a segment whose lower half is its kind."""
 _WASTE_PER_BYTE = 16
 _WASTE_ALLOWED = 1 << 20
 _MOST_IN_MIND = 1 << 16
@@ -111,10 +113,10 @@ class Bindings:
         it.
         """
         searched = findable(stream)
-        for offset, head in _heads(searched, lambda head: head.kind not in BOUND):
+        for offset, head in _heads(searched, bound=False):
             with suppress(StreamError):
                 self._hear_name(Segment.of(head, searched, offset, ()))
-        for offset, head in _heads(searched, lambda head: head.kind in BOUND):
+        for offset, head in _heads(searched, bound=True):
             self._hear_tile(head, told_binding(bytes(searched[offset : offset + head.size])))
 
     def _hear_name(self, segment: Segment) -> None:
@@ -144,23 +146,29 @@ def bindings_of(*streams: Buffer) -> frozenset[bytes]:
     return bindings.known
 
 
-def _heads(stream: bytes | mmap, wanted: Callable[[Head], bool]) -> Iterator[tuple[int, Head]]:
-    """Yield offset and head of whatever may be a wanted segment, one in another included.
+def _heads(stream: bytes | mmap, bound: bool) -> Iterator[tuple[int, Head]]:
+    """Yield offset and head of whatever may be a segment, one in another included.
 
     This ends before the segments are more than `allowance` together.
+
+    Args:
+        stream: bytes to search.
+        bound: whether those are wanted whose CRC is bound to their binding, or the others.
     """
     allowed = allowance(stream)
     offset = -1
     while (offset := next_sync(stream, offset)) < len(stream):
+        kind = stream[offset + _KIND : offset + _KIND + 1]
+        if not kind or (kind[0] & 15 in BOUND) != bound:
+            continue
         try:
             head = Head.read(stream, offset)
         except StreamError:
             continue
-        if wanted(head):
-            allowed -= head.size
-            if allowed < 0:
-                return
-            yield offset, head
+        allowed -= head.size
+        if allowed < 0:
+            return
+        yield offset, head
 
 
 def known_run(run: int) -> int:

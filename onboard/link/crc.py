@@ -53,7 +53,7 @@ def crc32c(message: bytes | bytearray | memoryview, start: int = 0) -> int:
         message: bytes of the message, or of the next part of it.
         start: CRC of the parts before.
     """
-    return crc32c_of_each([message], start)[0]
+    return _compiled[0](message, start) if _compiled else in_numpy([message], start)[0]
 
 
 def crc32c_of_each(messages: Sequence[bytes | bytearray | memoryview], start: int = 0) -> list[int]:

@@ -88,12 +88,16 @@ class Canvas:
     def note(self, index: int, patch: Patch) -> None:
         """Say of a tile what stands in its place, its pixels left aside."""
         here = self.area(index)
-        self.mask[here] = worse(self.mask[here], patch.value)
+        if patch.value != Mask.COMPLETE:
+            self.mask[here] = worse(self.mask[here], patch.value)
         cells = tuple(slice(side.start // CELL, -(-side.stop // CELL)) for side in here)
         self.known[cells] = patch.known
+        if np.size(patch.step) == 1:
+            self.step[cells] = patch.step
+            return
         rows, cols = self.step[cells].shape
-        each = np.kron(np.atleast_2d(patch.step), np.ones((BLOCK // CELL, BLOCK // CELL)))
-        self.step[cells] = each[:rows, :cols] if each.size > CELL else patch.step
+        each = np.kron(patch.step, np.ones((BLOCK // CELL, BLOCK // CELL)))
+        self.step[cells] = each[:rows, :cols]
 
     def salvage(self, tiles: Iterable[int]) -> None:
         """Say of tiles that stand on it that anything of them comes of damaged segments."""

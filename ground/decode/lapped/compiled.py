@@ -27,6 +27,8 @@ from onboard.link.crc import use_compiled
 
 _DEPTH = 16
 _SIDE = 2 * BLOCK
+_ALIGNED = 64
+"""Bytes of the longest vectors of any processor."""
 _LANE = np.dtype([(name, np.uint32) for name in ("layer", "first", "start", "length")])
 
 
@@ -48,12 +50,12 @@ class CompiledReader:
         self._codec, self._library = codec, library
         self._guess = ErrorGuess.of(codec.model)
         transform, words = codec.model.transform, codec.model.quantisation.codewords
-        filters = transform.synthesis.astype(np.float64) / SYNTHESIS_UNIT, transform.analysis
+        filters = _quarters(transform.synthesis) / SYNTHESIS_UNIT, transform.analysis
         self._arrays: tuple[NDArray[Any], ...] = (
             np.ascontiguousarray(words / np.float32(256), np.float32),
             np.ascontiguousarray(self._guess.zeros),
-            *(np.ascontiguousarray(own, np.float64) for own in filters),
-            *(np.ascontiguousarray(own, np.float32) for own in filters),
+            *(_aligned(own, np.float64) for own in filters),
+            *(_aligned(own, np.float32) for own in filters),
         )
         unit = float(transform.mantissas[0]) / ANALYSIS_UNIT
         self._model = _Model(*(array.ctypes.data for array in self._arrays), NOT_ZERO, unit)
@@ -136,8 +138,24 @@ def _packed(
             bodies.append(body)
             start += len(body)
         before.append(len(lanes))
-    packed = np.frombuffer(b"".join(bodies) + bytes(1), np.uint8)
+    packed = np.frombuffer(b"".join(bodies) + bytes(4), np.uint8)
     return np.array(before, np.uint32), np.array(lanes, _LANE), packed
+
+
+def _aligned(values: NDArray[Any], kind: type[np.floating[Any]]) -> NDArray[Any]:
+    """Return the same numbers, of a type, at a place in memory that suits vectors."""
+    size = values.size * np.dtype(kind).itemsize
+    room = np.empty(size + _ALIGNED, np.uint8)
+    first = -room.ctypes.data % _ALIGNED
+    found = room[first : first + size].view(kind).reshape(values.shape)
+    found[:] = values
+    return found
+
+
+def _quarters(filters: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the quarters (64, 4, 8, 8) of filters (64, 16, 16), above ones and left ones first."""
+    quarters = filters.reshape(FREQUENCIES, 2, BLOCK, 2, BLOCK).transpose(0, 1, 3, 2, 4)
+    return quarters.reshape(FREQUENCIES, 4, BLOCK, BLOCK).astype(np.float64)
 
 
 def _mirrors(transform: LappedTransform) -> bool:

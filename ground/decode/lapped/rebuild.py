@@ -22,7 +22,7 @@ from ground.decode.lapped.lanes import LaneTile, alike, complete_layers, read_la
 from ground.decode.lapped.overview import Overviews
 from ground.decode.lapped.refinement import refine
 from ground.decode.lapped.salvage import LaneSalvage, refused
-from ground.decode.lapped.samples import samples_of
+from ground.decode.lapped.samples import putting
 from ground.decode.lapped.standins import StandIns
 from ground.decode.lapped.tiles import linear_tiles
 from ground.decode.mask import Mask, of_tile, open_below, salvaged, with_halo
@@ -156,6 +156,7 @@ class LappedRebuilder:
         grid = product.grid
         halo = -(-network.halo // grid.tile)
         stand_ins = StandIns.choose(reception, grid, self._coder.front_end, halo)
+        scale = 2.0**-self._coder.front_end.fraction
         with ThreadPoolExecutor(network.threads) as pool:
             for first in range(0, grid.rows, _BAND_ROWS):
                 stop = min(first + _BAND_ROWS, grid.rows)
@@ -163,11 +164,8 @@ class LappedRebuilder:
                 canvas, tiles, exact = self._canvas(reception, product, wide, stand_ins)
                 inner = range(first * grid.tile, min(stop * grid.tile, grid.height))
                 here = slice(inner.start, inner.stop)
-                refined = refine(canvas, inner, pool, network)
-                refined *= np.float32(2.0**-self._coder.front_end.fraction)
-                bands = len(product.image)
-                found = refined[:bands, : len(inner), : grid.width]
-                product.image[:, here] = samples_of(found, product.header, self._profile)
+                put = putting(product, here, canvas.first, self._profile, scale)
+                refine(canvas, inner, pool, network, put)
                 mask = with_halo(canvas.mask, network.halo)
                 if stop == grid.rows and not reception.height_known:
                     open_below(mask, network.halo)

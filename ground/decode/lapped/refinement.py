@@ -1,15 +1,19 @@
 """Refinement: the decoder network of the lapped codec over rows of a scene, part by part."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ground.decode.graph import Unrefined
 from ground.decode.lapped.canvas import Canvas
 from ground.decode.lapped.synthesis import CELL, tile_borders
 from ground.decode.rebuilder import Network
 
+Put = Callable[[slice, slice, NDArray[np.float32]], None]
+"""Takes rows and columns of a canvas, sides multiples of 4, and what became of them: float32
+(bands, rows, cols) DN, which it may change."""
 _CORE = 1024
 """Pixels of a side of what one thread refines at once; several threads share it."""
 _LARGEST_STEP = 2_000.0
@@ -17,27 +21,27 @@ _LARGEST_STEP = 2_000.0
 
 
 def refine(
-    canvas: Canvas, inner: range, pool: ThreadPoolExecutor, network: Network
-) -> NDArray[np.float32]:
+    canvas: Canvas, inner: range, pool: ThreadPoolExecutor, network: Network, put: Put
+) -> None:
     """Run the network over some rows of a canvas.
 
     Args:
         canvas: rows of the scene, with all that the network sees around the inner ones.
         inner: rows of the scene to refine.
-        pool: threads to run parts on.
+        pool: threads to run parts on, and to put them.
         network: decoder network.
-
-    Returns:
-        float32 (bands, rows, cols) DN, sides filled up to multiples of 4.
+        put: takes what became of each part. Without a network that is a part of the canvas.
     """
     first = inner.start - canvas.first
     stop = min(first + -(-len(inner) // CELL) * CELL, canvas.image.shape[1])
-    refined = np.empty_like(canvas.image[:, first:stop])
     step = np.minimum(canvas.step, np.float32(_LARGEST_STEP))
     border = tile_borders(canvas.grid.tile // CELL, canvas.first // CELL, step.shape)
 
     def work(part: tuple[slice, slice, slice, slice]) -> None:
         rows, cols, wide_rows, wide_cols = part
+        if isinstance(network.session, Unrefined):
+            put(rows, cols, canvas.image[:, rows, cols])
+            return
         cells = tuple(slice(s.start // CELL, s.stop // CELL) for s in (wide_rows, wide_cols))
         found = _run(
             network,
@@ -47,13 +51,12 @@ def refine(
             border[:, *cells],
         )
         row, col = rows.start - wide_rows.start, cols.start - wide_cols.start
-        inner = found[:, row : row + rows.stop - rows.start, col : col + cols.stop - cols.start]
-        refined[:, rows.start - first : rows.stop - first, cols] = inner
+        inside = found[:, row : row + rows.stop - rows.start, col : col + cols.stop - cols.start]
+        put(rows, cols, inside)
 
     side = _CORE if network.threads == 1 else _CORE // 2
     parts = _parts(slice(first, stop), canvas.image.shape[1:], side, network.halo)
     list(pool.map(work, parts))
-    return refined
 
 
 def _run(network: Network, *maps: NDArray[np.float32]) -> NDArray[np.float32]:
