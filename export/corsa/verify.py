@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from ground import metrics
-from ground.decode.graph import FloatSession
+from ground.decode.graph import Graph
 from ground.scene import Scene
 from onboard.bundle import Bundle
 from onboard.codec.corsa.codec import CorsaCodec
@@ -95,7 +95,7 @@ class Verification:
     def __init__(
         self,
         bundle: Bundle,
-        decoder: FloatSession,
+        decoder: Graph,
         reference: Callable[[NDArray[np.int8]], tuple[Maps, NDArray[np.float32]]] | None = None,
     ) -> None:
         """Open the engines.

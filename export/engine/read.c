@@ -136,7 +136,7 @@ static void find_coded(struct reading *reading, uint32_t first, uint32_t width)
     uint32_t found = 0;
     for (uint32_t i = 0; i < width; i++) {
         const uint32_t floor = work->floors[first + i];
-        const uint32_t least = (int32_t)floor > SKYBOOK_SKIP ? 0 : SKYBOOK_LEAST_SUM << twice;
+        const uint32_t least = (int32_t)floor > SKYBOOK_SKIP ? 0 : (uint32_t)SKYBOOK_LEAST_SUM << twice;
         const size_t plane = (size_t)i * form->positions;
         skybook_ac_context(form, work, first + i, &reader->sums[plane]);
         for (uint32_t at = 0; at < form->positions; at += SKYBOOK_PART) {

@@ -10,7 +10,7 @@
 /* A lane of symbols of a tile, in the order of where lanes begin. */
 struct skybook_read_lane {
     uint32_t layer, first;  /* as the segment says */
-    uint32_t start, length; /* among the bytes */
+    uint32_t start, length; /* among the bytes, behind the last of which there are four more */
 };
 
 /* What the bundle has for the ground alone. */

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ground.decode.graph import FloatSession, Unrefined, open_float_session
+from ground.decode.graph import NamedGraph, Unrefined, open_float_session
 from ground.decode.kinds import rebuilder_of
 from ground.decode.mask import is_whole
 from ground.decode.rebuilder import Network, Overviews, Product, Rebuilder
@@ -101,18 +101,22 @@ def find_bundle(segments: Iterable[Segment | Damage]) -> Path:
     raise BundleError(f"stream: made by model {models}, expected a known bundle's, or --bundle")
 
 
-def open_decoder(bundle: Bundle, path: Path) -> FloatSession:
+def open_decoder(
+    bundle: Bundle, path: Path, compiled: Callable[[bytes], NamedGraph | None] = lambda _model: None
+) -> NamedGraph:
     """Open the decoder graph of a bundle.
 
     Args:
         bundle: bundle whose decoder is opened.
         path: path of the bundle's file.
+        compiled: what runs it in compiled code, if anything does; else onnxruntime does.
 
     Raises:
         BundleError: there is none, it is damaged, or it is another model's.
     """
     found = find_decoder(bundle, path)
-    session = open_float_session(found.read_bytes(), 1)
+    model = found.read_bytes()
+    session = compiled(model) or open_float_session(model, 1)
     wanted, named = bundle.model_hash.hex(), session.metadata.get("model_hash", "none")
     if named != wanted:
         raise BundleError(f"{found.name}: expected model {wanted[:8]}, found {named[:8]}")
@@ -162,7 +166,7 @@ class Decoder:
         if linear or exact:
             self.network = Network(Unrefined(), 0, threads)
             return
-        session = open_decoder(self.bundle, bundle_path)
+        session = open_decoder(self.bundle, bundle_path, rebuilder.graph)
         halo = int(session.metadata.get("radius", self.bundle.tile))
         self.network = Network(session, halo, threads, best)
 

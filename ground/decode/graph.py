@@ -18,6 +18,14 @@ class Graph(Protocol):
         """Return the one output for one float32 array per input."""
 
 
+class NamedGraph(Graph, Protocol):
+    """A decoder network that says of which model it is."""
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """Keys and values that its file carries, `model_hash` among them."""
+
+
 class Unrefined:
     """Stands in for a network that refines an image: the image goes through as it is."""
 
@@ -47,7 +55,8 @@ class FloatSession:
         if len(names) != len(maps):
             raise BundleError(f"decoder graph: expected {len(names)} inputs, found {len(maps)}")
         try:
-            found = self._session.run(None, dict(zip(names, maps, strict=True)))
+            given = map(np.ascontiguousarray, maps)
+            found = self._session.run(None, dict(zip(names, given, strict=True)))
         except Exception as error:
             raise BundleError(f"decoder graph: {error}") from error
         output: NDArray[np.float32] = found[0]

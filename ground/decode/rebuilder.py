@@ -20,7 +20,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ground.decode.graph import Graph
+from ground.decode.graph import Graph, NamedGraph
 from ground.decode.reception import Reception
 from ground.decode.tile import TileReception
 from ground.decode.vectors import Vectors
@@ -122,6 +122,9 @@ class Rebuilder(Protocol[Tile]):
             UsageError: the bundle has other bands.
             EngineError: the processor's floats do not give the format's matrices.
         """
+
+    def graph(self, model: bytes) -> NamedGraph | None:
+        """Return what runs a decoder graph (ONNX) in compiled code; None if nothing does."""
 
     def tile(self, reception: Reception, grid: TileGrid, index: int) -> Tile:
         """Return what arrived of a tile of the grid, as far as it makes sense."""

@@ -121,7 +121,7 @@ class Library:
             raise EngineError(f"engine c: {path}: built from other sources; {again}")
         if not set(needed.split()) <= set(processor().split()):
             raise EngineError(f"engine c: {path}: built for another processor; {again}")
-        for name in ("room", "record"):
+        for name in ("room", "record", "refine_room"):
             self._function(name).restype = ctypes.c_size_t
         self._function("record").argtypes = [ctypes.c_uint32, ctypes.c_uint32]
         self._crc = self._function("crc32c")
@@ -175,6 +175,14 @@ class Library:
             )
         if status:
             raise _ERRORS.get(status, EngineError)(f"engine c: {name}: status {status}")
+
+    def run(self, name: str, *arguments: Any) -> None:
+        """Call a function that needs no room and cannot fail; arguments as of `call`."""
+        self._function(name)(*map(_passed, arguments))
+
+    def size(self, name: str, *numbers: int) -> int:
+        """Return what a function says of the size of something."""
+        return int(self._function(name)(*map(ctypes.c_uint32, numbers)))
 
     def code(self, name: str, tiles: Tiles, count: int, *arguments: Any) -> Iterator[Coded]:
         """Call a function that codes tiles, as often as it takes; yield what becomes of each.

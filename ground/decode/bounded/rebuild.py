@@ -72,6 +72,9 @@ class BoundedRebuilder:
         """Whether the network only refines an image: it does nothing at all."""
         return True
 
+    def graph(self, _model: bytes) -> None:
+        """Return nothing: no network has anything to do."""
+
     def tile(self, reception: Reception, grid: TileGrid, index: int) -> BoundedTile:
         """Return what arrived of a tile of the grid, as far as it makes sense."""
         _, _, rows, cols = grid.box(index)

@@ -55,6 +55,9 @@ class CorsaRebuilder:
         """Refuse: the network knows no mosaics."""
         raise StreamError("Bayer mosaic: expected one of coder rans, found one of coder fixed")
 
+    def graph(self, _model: bytes) -> None:
+        """Return nothing: its networks run in onnxruntime."""
+
     def tile(self, reception: Reception, grid: TileGrid, index: int) -> MapTile:
         """Return what arrived of a tile of the grid, as far as it makes sense."""
         _, _, rows, cols = grid.box(index)

@@ -47,7 +47,7 @@ class CompiledReader:
 
     def __init__(self, codec: LappedCodec, library: Library) -> None:
         """Take a codec whose library is open."""
-        self._codec, self._library = codec, library
+        self._codec, self.library = codec, library
         self._guess = ErrorGuess.of(codec.model)
         transform, words = codec.model.transform, codec.model.quantisation.codewords
         filters = _quarters(transform.synthesis) / SYNTHESIS_UNIT, transform.analysis
@@ -108,7 +108,7 @@ class CompiledReader:
         places = np.array([part.ctypes.data for part in pixels], np.uint64)
         apart = [np.uint64(stride // pixels[0].itemsize) for stride in pixels[0].strides[:2]]
         errors, whole = np.zeros(count), np.zeros(count, np.uint8)
-        self._library.call(
+        self.library.call(
             "read",
             like,
             self._model,

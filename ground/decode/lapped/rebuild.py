@@ -15,6 +15,7 @@ from ground.decode.bounded.rebuild import BoundedRebuilder
 from ground.decode.bounded.tile import BoundedTile
 from ground.decode.lapped.canvas import Canvas, Patch
 from ground.decode.lapped.compiled import CompiledReader
+from ground.decode.lapped.compiledgraph import CompiledGraph
 from ground.decode.lapped.dump import dump_symbols
 from ground.decode.lapped.errorguess import ErrorGuess
 from ground.decode.lapped.features import FeatureReader
@@ -94,6 +95,10 @@ class LappedRebuilder:
     def refines(self) -> bool:
         """Whether the network only refines an image: it does."""
         return True
+
+    def graph(self, model: bytes) -> CompiledGraph | None:
+        """Return what runs the decoder graph in compiled code; None where onnxruntime has to."""
+        return CompiledGraph.of(model, self._compiled.library) if self._compiled else None
 
     def overviews(self) -> Overviews | None:
         """Return what makes overviews from coarse layers: not of mosaics."""
@@ -284,8 +289,7 @@ class LappedRebuilder:
         for index, pixels, whole in zip(sides, rebuilt, found.complete.tolist(), strict=True):
             inside = pixels[:, : tiles[index].rows, : tiles[index].cols]
             step = tiles[index].steps * found.points.plain_share
-            value = of_tile(whole, layers, LATTICES)
-            canvas.put(index, Patch(inside, step, whole / layers, value))
+            canvas.put(index, Patch(inside, step, whole / layers, of_tile(whole, layers, LATTICES)))
 
 
 def _apart(

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ground.decode.graph import Unrefined
 from ground.decode.lapped.canvas import Canvas
+from ground.decode.lapped.compiledgraph import ALIGNED_CELLS
 from ground.decode.lapped.synthesis import CELL, tile_borders
 from ground.decode.rebuilder import Network
 
@@ -79,7 +80,7 @@ def _run(network: Network, *maps: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _through(network: Network, maps: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
-    found = network.session.run([np.ascontiguousarray(part[None]) for part in maps])
+    found = network.session.run([part[None] for part in maps])
     refined: NDArray[np.float32] = found[0]
     return refined
 
@@ -92,7 +93,8 @@ def _parts(
     inner: slice, shape: tuple[int, ...], side: int, halo: int
 ) -> Iterator[tuple[slice, slice, slice, slice]]:
     """Yield parts of some rows of a canvas, and each with the halo that its result depends on."""
-    halo = -(-halo // CELL) * CELL
+    whole = ALIGNED_CELLS * CELL
+    halo = -(-halo // whole) * whole
     for row in range(inner.start, inner.stop, side):
         for col in range(0, shape[1], side):
             rows = slice(row, min(row + side, inner.stop))

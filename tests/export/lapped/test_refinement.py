@@ -8,8 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from export.lapped.graph import refinement_onnx
+from ground.decode.decoder import DECODERS
 from ground.decode.graph import open_float_session
 from ground.decode.lapped.synthesis import tile_borders
+from ground.decode.onnxfile import OnnxFile
 from ground.scenes.procedural import procedural
 from ground.train.lapped.model import Refinement
 
@@ -73,6 +75,13 @@ def test_one_and_two_threads_give_the_same_pixels() -> None:
     taken = [plane.numpy() for plane in inputs(128, 128, 20.0)]
     one, two = (open_float_session(packed(), threads).run(taken) for threads in (1, 2))
     np.testing.assert_array_equal(one, two)
+
+
+def test_a_network_of_the_usual_size_is_of_the_form_that_compiled_code_knows() -> None:
+    made = OnnxFile.read(refinement_onnx(Refinement(bands=4, depth=64, blocks=4), HASH))
+    known = OnnxFile.read((DECODERS / "skybook.onnx").read_bytes())
+    assert made.nodes == known.nodes
+    assert made.weights.keys() == known.weights.keys()
 
 
 def test_the_file_names_its_model_and_reach_and_nothing_of_this_machine() -> None:
