@@ -8,8 +8,10 @@
 
 #if defined(__GNUC__)
 #define SKYBOOK_WITHIN inline __attribute__((always_inline))
+#define SKYBOOK_APART __attribute__((noinline))
 #else
 #define SKYBOOK_WITHIN inline
+#define SKYBOOK_APART
 #endif
 
 #define SKYBOOK_ESCAPE 63u

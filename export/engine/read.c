@@ -258,6 +258,19 @@ static SKYBOOK_WITHIN bool take_run(struct reading *reading, uint32_t first, con
     return true;
 }
 
+/* The same of a plain tile and of one along a trellis, apart so that each has registers of its own. */
+static SKYBOOK_APART bool take_plain(struct reading *reading, uint32_t first, const uint32_t *coded,
+                                     const uint32_t *stop)
+{
+    return take_run(reading, first, coded, stop, false);
+}
+
+static SKYBOOK_APART bool take_dependent(struct reading *reading, uint32_t first, const uint32_t *coded,
+                                         const uint32_t *stop)
+{
+    return take_run(reading, first, coded, stop, true);
+}
+
 /* Take coded symbols of a layer of AC from whatever lane there is. */
 static bool take_symbols(struct reading *reading, uint32_t first, const uint32_t *coded, const uint32_t *stop)
 {
@@ -270,8 +283,8 @@ static bool take_symbols(struct reading *reading, uint32_t first, const uint32_t
         return false;
     }
     if (lane->raw == 0) {
-        return reading->reader->encoder.work.dependent ? take_run(reading, first, coded, stop, true)
-                                                       : take_run(reading, first, coded, stop, false);
+        return reading->reader->encoder.work.dependent ? take_dependent(reading, first, coded, stop)
+                                                       : take_plain(reading, first, coded, stop);
     }
     for (; coded < stop; coded++) {
         const uint32_t place = *coded >> LEVEL_BITS;

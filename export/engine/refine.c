@@ -6,6 +6,7 @@
  * together, so that what is between them stays in the processor's cache. */
 #include "refine.h"
 
+#if defined(__GNUC__) /* it is all in vectors as gcc and clang have them */
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 /* Products are fused with sums where the processor can: nothing here is exact. */
 #if defined(__clang__)
 #pragma clang fp contract(fast)
-#elif defined(__GNUC__)
+#else
 #pragma GCC optimize("fp-contract=fast")
 #endif
 
@@ -30,7 +31,7 @@
 #define LINES 6    /* of what is between the convolutions of a block */
 #define AROUND 2   /* cells to each side that the local mean is of */
 
-/* Numbers that are worked on at once; vectors as gcc and clang have them. */
+/* Numbers that are worked on at once. */
 #if defined(__AVX512F__)
 #define LANES 16
 #define WIDE 4 /* parts that sums are kept of in registers */
@@ -41,7 +42,6 @@
 #define LANES 4
 #define WIDE 2
 #endif
-#if defined(__GNUC__)
 typedef float part __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
 typedef int32_t part_mask __attribute__((vector_size(4 * LANES)));
 #define PARTS (CHANNELS / LANES)
@@ -50,16 +50,6 @@ static inline part at_least_0(part numbers)
 {
     return (part)((part_mask)numbers & (numbers > 0));
 }
-#else
-typedef float part;
-#define PARTS CHANNELS
-
-static inline part at_least_0(part number)
-{
-    return number > 0 ? number : 0;
-}
-#endif
-#define LENGTH (CHANNELS / PARTS)
 
 /* Multiply the numbers of a group, `apart` from those of the next, by weights (depth, 64) to sums (64). */
 static void multiply(const float *numbers, size_t apart, uint32_t depth, const float *weights, float *sums)
@@ -307,9 +297,15 @@ static void take_local(const struct planes *planes, uint32_t band)
     }
 }
 
-static inline float within(float number, float most)
+/* The pixels of a line of a cell. */
+typedef float four __attribute__((vector_size(4 * CELL), aligned(4), may_alias));
+typedef int32_t four_mask __attribute__((vector_size(4 * CELL)));
+
+static inline four within(four numbers, float most)
 {
-    return number < -most ? -most : number > most ? most : number;
+    const four highest = (four){0} + most, lowest = -highest;
+    const four_mask above = numbers > highest, below = numbers < lowest;
+    return (four)(((four_mask)numbers & ~(above | below)) | ((four_mask)highest & above) | ((four_mask)lowest & below));
 }
 
 /* What the head takes of a cell. */
@@ -322,11 +318,9 @@ static void see(const struct planes *planes, uint32_t row, uint32_t col, float s
         for (uint32_t line = 0; line < CELL; line++) {
             const float *own = planes->image + band * planes->band_apart + (CELL * row + line) * planes->row_apart;
             float *to = seen + CELL * (CELL * band + line);
-            for (uint32_t i = 0; i < CELL; i++) {
-                const float away = (own[CELL * col + i] - local) * scale;
-                to[i] = within(away, 3.0f);
-                to[OF_CELL + i] = within(away * 0.1f, 4.0f);
-            }
+            const four away = (*(const four *)(own + (size_t)CELL * col) - local) * scale;
+            *(four *)to = within(away, 3.0f);
+            *(four *)(to + OF_CELL) = within(away * 0.1f, 4.0f);
         }
     }
     float *told = seen + 2 * OF_CELL;
@@ -361,9 +355,7 @@ static void put_cell(const struct planes *planes, uint32_t row, uint32_t col, co
             const size_t down = (size_t)CELL * row + line, across = (size_t)CELL * col;
             const float *own = planes->image + band * planes->band_apart + down * planes->row_apart + across;
             float *to = refined + (size_t)CELL * CELL * cells * band + down * CELL * planes->cols + across;
-            for (uint32_t i = 0; i < CELL; i++) {
-                to[i] = own[i] + step * found[i];
-            }
+            *(four *)to = *(const four *)own + *(const four *)found * step;
         }
     }
 }
@@ -412,3 +404,15 @@ void skybook_tiles_refine(const float *weights, uint32_t blocks, uint32_t rows, 
         end_line(&planes, row, weights, refined);
     }
 }
+#else
+uint32_t skybook_tiles_refines(void)
+{
+    return 0;
+}
+
+size_t skybook_tiles_refine_room(uint32_t rows, uint32_t cols)
+{
+    (void)rows, (void)cols;
+    return 0;
+}
+#endif

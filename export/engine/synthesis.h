@@ -21,34 +21,35 @@ static inline REAL *OF(squares)(struct skybook_reader *reader)
     return first + (beyond > 0 ? SKYBOOK_ALIGNED - beyond : 0) / sizeof(REAL);
 }
 
-/* Add a quarter of a filter, times a latent, to a square of 8 x 8 pixels. */
-static inline void OF(add_quarter)(REAL *restrict square, const REAL *restrict quarter, REAL latent)
+/* Add a quarter of a filter, times latents, to squares of 8 x 8 pixels, each to one of its own. */
+static void OF(add_quarters)(REAL *restrict squares, const REAL *restrict quarter, const REAL *restrict latents,
+                             const uint16_t *restrict there, const uint16_t *restrict corners, uint32_t count)
 {
-    for (uint32_t i = 0; i < FREQUENCIES; i++) {
-        square[i] += latent * quarter[i];
+    for (uint32_t n = 0; n < count; n++) {
+        const REAL latent = latents[there[n]];
+        REAL *square = squares + (size_t)FREQUENCIES * corners[there[n]];
+        for (uint32_t i = 0; i < FREQUENCIES; i++) {
+            square[i] += latent * quarter[i];
+        }
     }
 }
 
 /* Add a frequency of a component to the squares between positions: `corners` are the first of the four that
- * each position is a corner of. */
+ * each position is a corner of. A square is added to in the order of its corners. */
 static void OF(add_frequency)(struct skybook_reader *reader, const REAL *filter, const REAL *latents,
                               const uint16_t *corners)
 {
     const uint32_t across = reader->encoder.work.positions[1], count = reader->encoder.work.positions[0] * across;
-    const size_t below = (size_t)FREQUENCIES * (across + 1);
     uint16_t there[SKYBOOK_POSITIONS + 1];
     uint32_t found = 0;
     for (uint32_t i = 0; i < count; i++) {
         there[found] = (uint16_t)i;
         found += (latents[i] < 0) | (latents[i] > 0);
     }
-    for (uint32_t n = 0; n < found; n++) {
-        const REAL latent = latents[there[n]];
-        REAL *square = OF(squares)(reader) + (size_t)FREQUENCIES * corners[there[n]];
-        OF(add_quarter)(square, filter, latent);
-        OF(add_quarter)(square + FREQUENCIES, filter + FREQUENCIES, latent);
-        OF(add_quarter)(square + below, filter + (size_t)2 * FREQUENCIES, latent);
-        OF(add_quarter)(square + below + FREQUENCIES, filter + (size_t)3 * FREQUENCIES, latent);
+    for (uint32_t quarter = 4; quarter-- > 0;) {
+        const size_t square = quarter / 2 * (across + 1) + quarter % 2;
+        OF(add_quarters)(OF(squares)(reader) + FREQUENCIES * square, filter + (size_t)FREQUENCIES * quarter, latents,
+                         there, corners, found);
     }
 }
 

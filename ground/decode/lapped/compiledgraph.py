@@ -68,7 +68,7 @@ class CompiledGraph:
             raise BundleError(
                 f"decoder graph: expected maps {shapes}, found {[part.shape for part in maps]}"
             )
-        if image.strides[-1] != image.itemsize:
+        if image.strides[-1] != image.itemsize or min(image.strides) < 0:
             image = np.ascontiguousarray(image)
         apart = (np.uint64(stride // image.itemsize) for stride in image.strides[1:3])
         cells = (np.ascontiguousarray(part, np.float32) for part in of_cells)

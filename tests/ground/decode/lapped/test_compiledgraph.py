@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,6 +82,14 @@ def test_a_cell_is_the_same_in_each_part(compiled: CompiledGraph) -> None:
         top, left = (CELL * halo if first else 0 for first in (row, col))
         inner = whole[:, :, CELL * row + top :, CELL * col + left :]
         assert np.array_equal(part[:, :, top:, left:], inner)
+
+
+@pytest.mark.parametrize("turned", [np.s_[..., ::-1, :], np.s_[..., ::-1]])
+def test_mirrored_maps_are_those_of_another_order(compiled: CompiledGraph, turned: Any) -> None:
+    given = [part[turned] for part in maps(6, 10)]
+    assert np.array_equal(compiled.run(given), compiled.run([part.copy() for part in given]))
+    swapped = [part.swapaxes(2, 3) for part in given]
+    assert np.array_equal(compiled.run(swapped), compiled.run([part.copy() for part in swapped]))
 
 
 def test_what_was_made_before_does_not_matter(compiled: CompiledGraph) -> None:
