@@ -24,7 +24,7 @@ from ground.decode.lapped.overview import Overviews
 from ground.decode.lapped.refinement import refine
 from ground.decode.lapped.salvage import LaneSalvage, refused
 from ground.decode.lapped.samples import putting
-from ground.decode.lapped.standins import StandIns
+from ground.decode.lapped.standins import StandInsOf
 from ground.decode.lapped.tiles import linear_tiles
 from ground.decode.mask import Mask, of_tile, open_below, salvaged, with_halo
 from ground.decode.nodata import restore_nodata
@@ -160,7 +160,7 @@ class LappedRebuilder:
         """Fill a product, as `ground.decode.rebuilder.Rebuilder` promises."""
         grid = product.grid
         halo = -(-network.halo // grid.tile)
-        stand_ins = StandIns.choose(reception, grid, self._coder.front_end, halo)
+        stand_ins = StandInsOf(reception, grid, self._coder.front_end, halo)
         scale = 2.0**-self._coder.front_end.fraction
         with ThreadPoolExecutor(network.threads) as pool:
             for first in range(0, grid.rows, _BAND_ROWS):
@@ -185,7 +185,7 @@ class LappedRebuilder:
                 report(stop * grid.columns, grid.count)
 
     def _canvas(
-        self, reception: Reception, product: Product, rows: range, stand_ins: StandIns
+        self, reception: Reception, product: Product, rows: range, stand_ins: StandInsOf
     ) -> tuple[Canvas, dict[int, LaneTile | BoundedTile], dict[int, Exact]]:
         """Return some rows of tiles, each tile rebuilt alone, and what arrived of them.
 
@@ -211,7 +211,7 @@ class LappedRebuilder:
             if index in exact:
                 canvas.put(index, self._patch(exact[index]))
             elif tile.side is None:
-                canvas.put(index, stand_ins.of(index, tile))
+                canvas.put(index, stand_ins.chosen.of(index, tile))
         canvas.salvage([*mended, *final])
         reception.salvage.use(one for found in mended.values() for one in found.salvage)
         reception.salvage.use(one for found in final.values() for one in found.salvage)

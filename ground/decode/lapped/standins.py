@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -123,6 +124,25 @@ class StandIns:
             value = of_empty_tile(bool(self.empty.certain[index]))
             return Patch(_flat(self.empty.means[index]), step, 1.0, value)
         return Patch(_flat(self.means[index]), self.step, 0.0, LOST)
+
+
+@dataclass(frozen=True)
+class StandInsOf:
+    """The stand-ins of a scene, chosen once a tile needs one: most scenes arrive whole.
+
+    Attributes:
+        reception, grid, front_end, halo: what `StandIns.choose` takes.
+    """
+
+    reception: Reception
+    grid: TileGrid
+    front_end: FrontEnd
+    halo: int
+
+    @cached_property
+    def chosen(self) -> StandIns:
+        """The stand-ins."""
+        return StandIns.choose(self.reception, self.grid, self.front_end, self.halo)
 
 
 def _flat(means: NDArray[np.generic]) -> NDArray[np.float32]:
