@@ -42,6 +42,8 @@ _PIECE = np.dtype([(name, np.uint32) for name in ("layer", "first", "start", "le
 _TILE = 64
 _PIECES, _BYTES = 1 << 14, 4 << 20
 """Room for what a call makes."""
+_ALIGNED = 64
+"""Bytes of the longest vectors of any processor."""
 T = TypeVar("T")
 
 
@@ -206,6 +208,14 @@ class Library:
             self.call(name, tiles, *some, count - first, made, *room)
             yield from _coded(made[: done[0]], pieces, out)
             first += int(done[0])
+
+
+def aligned(shape: tuple[int, ...], kind: type[np.generic]) -> NDArray[Any]:
+    """Return an array, of whatever numbers, at a place in memory that suits a library's vectors."""
+    size = int(np.prod(shape)) * np.dtype(kind).itemsize
+    room = np.empty(size + _ALIGNED, np.uint8)
+    first = -room.ctypes.data % _ALIGNED
+    return room[first : first + size].view(kind).reshape(shape)
 
 
 def _coded(

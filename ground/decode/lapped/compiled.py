@@ -22,13 +22,11 @@ from onboard.codec.lapped.frontends.adaptive import AdaptiveFrontEnd
 from onboard.codec.lapped.frontends.frontend import LappedSide
 from onboard.codec.lapped.transform import LappedTransform
 from onboard.codec.tile import DEPENDENT, FULL
-from onboard.engine.library import Library, Tiles, tile_for
+from onboard.engine.library import Library, Tiles, aligned, tile_for
 from onboard.link.crc import use_compiled
 
 _DEPTH = 16
 _SIDE = 2 * BLOCK
-_ALIGNED = 64
-"""Bytes of the longest vectors of any processor."""
 _LANE = np.dtype([(name, np.uint32) for name in ("layer", "first", "start", "length")])
 
 
@@ -142,12 +140,8 @@ def _packed(
     return np.array(before, np.uint32), np.array(lanes, _LANE), packed
 
 
-def _aligned(values: NDArray[Any], kind: type[np.floating[Any]]) -> NDArray[Any]:
-    """Return the same numbers, of a type, at a place in memory that suits vectors."""
-    size = values.size * np.dtype(kind).itemsize
-    room = np.empty(size + _ALIGNED, np.uint8)
-    first = -room.ctypes.data % _ALIGNED
-    found = room[first : first + size].view(kind).reshape(values.shape)
+def _aligned(values: NDArray[Any], kind: type[np.generic]) -> NDArray[Any]:
+    found = aligned(values.shape, kind)
     found[:] = values
     return found
 

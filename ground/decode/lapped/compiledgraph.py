@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ground.decode.onnxfile import OnnxFile
-from onboard.engine.library import Library
+from onboard.engine.library import Library, aligned
 from onboard.errors import BundleError
 
 ALIGNED_CELLS = 2
@@ -24,8 +24,6 @@ _TOLD = 4
 """Numbers that a cell's features are made of besides pixels."""
 _SPREAD = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 """What a filter of 3 becomes for 2 results of 4 numbers."""
-_ALIGNED = 64
-"""Bytes of the longest vectors of any processor."""
 
 
 class CompiledGraph:
@@ -33,7 +31,7 @@ class CompiledGraph:
 
     def __init__(self, weights: NDArray[np.float32], library: Library, metadata: dict[str, str]):
         """Take weights as `refine.h` has them."""
-        self._weights = _aligned(weights.size)
+        self._weights = aligned(weights.shape, np.float32)
         self._weights[:] = weights
         self._library, self.metadata = library, metadata
         self._rooms: list[NDArray[np.float32]] = []
@@ -84,8 +82,8 @@ class CompiledGraph:
         try:
             room = self._rooms.pop()
         except IndexError:
-            return _aligned(size)
-        return room if len(room) >= size else _aligned(size)
+            return aligned((size,), np.float32)
+        return room if len(room) >= size else aligned((size,), np.float32)
 
 
 def _parts(weights: Mapping[str, NDArray[np.float32]]) -> Iterator[NDArray[np.float64]]:
@@ -112,11 +110,3 @@ def _parts(weights: Mapping[str, NDArray[np.float32]]) -> Iterator[NDArray[np.fl
         yield take(f"{name}.bias", _DEPTH)
     tail = take("tail.weight", _DEPTH, _BANDS, *square).reshape(_DEPTH, -1)
     yield np.concatenate([tail, take("tail.bias", _BANDS).repeat(_CELL * _CELL)[None]])
-
-
-def _aligned(size: int) -> NDArray[np.float32]:
-    """Return float32 numbers at a place in memory that suits vectors."""
-    width = np.dtype(np.float32).itemsize
-    room = np.empty(size * width + _ALIGNED, np.uint8)
-    first = -room.ctypes.data % _ALIGNED
-    return room[first : first + size * width].view(np.float32)
