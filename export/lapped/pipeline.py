@@ -55,7 +55,7 @@ def export_lapped(checkpoint: Path, output: Path, calibration: Path) -> LappedEx
         BundleError: an engine gives other bytes than numpy.
     """
     recipe, made = load(checkpoint)
-    if made.coder is None or made.refinement is None or not made.polished:
+    if made.coder is None or made.refinement is None or not made.seamless:
         raise InputError(f"{checkpoint}: expected a finished training; go on with `ground train`")
     training, validation = train_items(calibration)
     scenes = [read_item(item) for item in validation]

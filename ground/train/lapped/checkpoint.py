@@ -27,6 +27,7 @@ class Trained:
     coder: LappedModel | None = None
     refinement: Refinement | None = None
     polished: bool = False
+    seamless: bool = False
 
 
 def save(path: Path, recipe: LappedRecipe, made: Trained) -> None:
@@ -37,7 +38,7 @@ def save(path: Path, recipe: LappedRecipe, made: Trained) -> None:
         state["coder"] = lappedpart.wire_entry(made.coder)
     if made.refinement is not None:
         state["refinement"] = made.refinement.state_dict()
-        state["polished"] = made.polished
+        state["polished"], state["seamless"] = made.polished, made.seamless
     partial = path.with_suffix(".partial")
     torch.save(state, partial)
     os.replace(partial, path)
@@ -62,7 +63,7 @@ def load(checkpoint: Path) -> tuple[LappedRecipe, Trained]:
             made.refinement = Refinement(recipe.bands, recipe.depth, recipe.blocks)
             made.refinement.load_state_dict(state["refinement"])
             made.refinement.eval()
-            made.polished = state["polished"]
+            made.polished, made.seamless = state["polished"], state["seamless"]
     except (OSError, KeyError, TypeError, RuntimeError, ValueError, EOFError, PickleError) as error:
         raise InputError(
             f"{checkpoint}: expected a checkpoint of a lapped codec: {error}"

@@ -14,7 +14,7 @@ from onboard.codec.lapped.contextstate import ContextState
 from onboard.codec.lapped.frontends.frontend import LappedSide
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.prepared import PreparedTiles
-from onboard.codec.lapped.quantizers.kinds import QUANTIZERS
+from onboard.codec.lapped.quantizers.kinds import PLAIN, QUANTIZERS, TRELLIS
 from onboard.codec.lapped.read.layers import LayerRead, Read
 from onboard.codec.lapped.scan import Scanner
 
@@ -43,6 +43,11 @@ def _detail(tiles: NDArray[np.uint16]) -> NDArray[np.float32]:
 def _codes(steps: NDArray[Any]) -> NDArray[np.int64]:
     """Return the codes nearest to steps in DN, within useful bounds."""
     return codes_of(steps.clip(4, 2_000))
+
+
+def both_kinds(first: int, count: int) -> list[tuple[int, str]]:
+    """Return seeds of draws from a first on, every other of dependent tiles."""
+    return [(draw, (PLAIN, TRELLIS)[draw % 2]) for draw in range(first, first + count)]
 
 
 def split(windows: NDArray[np.uint16], tile: int) -> NDArray[np.uint16]:

@@ -10,7 +10,7 @@ from ground.scenes.folders import Item
 from ground.train.lapped.recipe import LappedRecipe
 from ground.train.lapped.train import train
 
-STAGES = ("transform", "contexts", "refinement", "polish")
+STAGES = ("transform", "contexts", "refinement", "polish", "seams")
 _STEPS = 6
 """Steps of each stage that are tried; the first, which warms up, does not count."""
 
@@ -35,14 +35,16 @@ def expect(
         recipe.context_steps,
         recipe.refinement_steps,
         recipe.polish_steps,
+        recipe.seam_steps,
     ]
-    transform, contexts, refinement, polish = (min(count, _STEPS) for count in counts)
+    transform, contexts, refinement, polish, seams = (min(count, _STEPS) for count in counts)
     trial = replace(
         recipe,
         transform_steps=transform,
         context_steps=contexts,
         refinement_steps=refinement,
         polish_steps=polish,
+        seam_steps=seams,
     )
     ends: dict[str, list[float]] = {stage: [] for stage in STAGES}
 

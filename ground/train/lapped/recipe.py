@@ -36,6 +36,9 @@ class LappedRecipe(TomlRecipe):
     refinement_rate: float
     polish_steps: int
     polish_rate: float
+    seam_steps: int
+    seam_rate: float
+    seam_weight: float
     draws: int
     loss_share: float
     border_weight: float
@@ -54,7 +57,7 @@ class LappedRecipe(TomlRecipe):
             options = ", ".join("--" + key.replace("_", "-") for key in foreign)
             raise UsageError(
                 f"{options}: not of a lapped codec; its steps are transform_steps, context_steps, "
-                f"refinement_steps and polish_steps of the recipe {path}"
+                f"refinement_steps, polish_steps and seam_steps of the recipe {path}"
             )
         recipe = super().read(path, **changes)
         if WINDOW % recipe.tile or recipe.tile % BLOCK:
@@ -68,8 +71,9 @@ class LappedRecipe(TomlRecipe):
     def limits(self) -> Mapping[str, tuple[float, float]]:
         """Least and most of entries."""
         some = dict.fromkeys(("fit_tiles", "depth", "blocks", "draws"), (1, 1 << 20))
-        steps = ("transform_steps", "context_steps", "refinement_steps", "polish_steps")
-        rates = ("transform_rate", "context_rate", "refinement_rate", "polish_rate", "rate_weight")
+        stages = ("transform", "context", "refinement", "polish", "seam")
+        steps = tuple(f"{stage}_steps" for stage in stages)
+        rates = (*(f"{stage}_rate" for stage in stages), "rate_weight")
         return {
             "bands": (2, MAX_BANDS),
             "layers": (1, MOST_CUTS - 1),
@@ -77,6 +81,7 @@ class LappedRecipe(TomlRecipe):
             "batch": (3, 1 << 20),
             "loss_share": (0, 1),
             "border_weight": (1e-9, 1e9),
+            "seam_weight": (1e-9, 1e9),
             "seed": (0, 1 << 32),
             **some,
             **dict.fromkeys(steps, (0, MOST_STEPS)),

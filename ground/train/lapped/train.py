@@ -1,4 +1,4 @@
-"""Train the lapped codec in stages: transform, context model and tables, refinement, polish.
+"""Train the lapped codec in stages: transform, context model and tables, refinement, polish, seams.
 
 One seed gives one result on a CPU. Each finished stage is kept, and a run goes on from there.
 """
@@ -19,7 +19,7 @@ from ground.scenes.folders import Item, read_tiles
 from ground.train.lapped import fit as lappedfit
 from ground.train.lapped.checkpoint import CHECKPOINT, LOG, Trained, load, save
 from ground.train.lapped.contexts import dead_zone
-from ground.train.lapped.draws import draw_codes, rebuilt, split
+from ground.train.lapped.draws import both_kinds, draw_codes, rebuilt, split
 from ground.train.lapped.model import ContextModel, LappedTransform, Refinement, laplace_bits
 from ground.train.lapped.recipe import WINDOW, LappedRecipe
 from ground.train.lapped.steps import steps_of
@@ -27,7 +27,7 @@ from onboard.codec.lapped.context import BLOCK, FREQUENCIES
 from onboard.codec.lapped.frontends.adaptive import AdaptiveFrontEnd
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.prepared import PreparedTiles
-from onboard.codec.lapped.quantizers.kinds import PLAIN, TRELLIS
+from onboard.codec.lapped.quantizers.kinds import PLAIN
 from onboard.errors import UsageError
 
 _STRIDE = 96
@@ -71,6 +71,10 @@ def train(
     if not made.polished:
         run.polish(made.refinement, made.coder)
         made.polished = True
+        save(path, recipe, made)
+    if not made.seamless:
+        run.seams(made.refinement, made.coder)
+        made.seamless = True
         save(path, recipe, made)
     return made
 
@@ -157,15 +161,24 @@ class _Run:
         network = Refinement(recipe.bands, recipe.depth, recipe.blocks)
         draws = [(draw, PLAIN) for draw in range(recipe.draws)]
         rate, steps = recipe.refinement_rate, recipe.refinement_steps
-        self._refine(network, coder, "refinement", draws, rate, steps)
+        self._refine(network, coder, "refinement", draws, rate, steps, recipe.border_weight)
         return network
 
     def polish(self, network: Refinement, coder: LappedModel) -> None:
         """Train it further, every other draw of tiles being dependent."""
         recipe = self.recipe
         torch.manual_seed(recipe.seed)
-        draws = [(recipe.draws + draw, (PLAIN, TRELLIS)[draw % 2]) for draw in range(recipe.draws)]
-        self._refine(network, coder, "polish", draws, recipe.polish_rate, recipe.polish_steps)
+        rate, steps, weight = recipe.polish_rate, recipe.polish_steps, recipe.border_weight
+        draws = both_kinds(recipe.draws, recipe.draws)
+        self._refine(network, coder, "polish", draws, rate, steps, weight)
+
+    def seams(self, network: Refinement, coder: LappedModel) -> None:
+        """Polish it further, on twice as many draws; where tiles meet counts most."""
+        recipe = self.recipe
+        torch.manual_seed(recipe.seed)
+        rate, steps, weight = recipe.seam_rate, recipe.seam_steps, recipe.seam_weight
+        draws = both_kinds(2 * recipe.draws, 2 * recipe.draws)
+        self._refine(network, coder, "seams", draws, rate, steps, weight)
 
     def _refine(
         self,
@@ -175,6 +188,7 @@ class _Run:
         draws: Sequence[tuple[int, str]],
         rate: float,
         steps: int,
+        weight: float,
     ) -> None:
         """Train a refinement network.
 
@@ -185,6 +199,7 @@ class _Run:
             draws: seed of each, and whether its tiles are dependent.
             rate: largest learning rate.
             steps: steps to take.
+            weight: weight of the error within 4 pixels of a tile's border.
         """
         recipe = self.recipe
         network.train().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -193,7 +208,7 @@ class _Run:
         images, sizes, known = (
             torch.from_numpy(np.concatenate(part)) for part in zip(*made, strict=False)
         )
-        border, heavy = self._borders()
+        border, heavy = self._borders(weight)
 
         def loss(rng: np.random.Generator) -> Tensor:
             chosen = rng.integers(len(images), size=recipe.batch // 3)
@@ -207,27 +222,27 @@ class _Run:
             places = border.expand(len(chosen), -1, -1, -1)
             refined = network(image, step.expand_as(share), share, places)
             # What lost its layers cannot be rebuilt; it counts little.
-            weight = (
+            counts = (
                 torch.where(share < 1, 0.05, 1.0)
                 .repeat_interleave(CELL, 2)
                 .repeat_interleave(CELL, 3)
             ) * heavy
             before, after = (
-                (torch.square(part - target) * weight).mean((1, 2, 3)) for part in (image, refined)
+                (torch.square(part - target) * counts).mean((1, 2, 3)) for part in (image, refined)
             )
             # The share of the error that stays: so every rate and scene counts alike.
             return (after / before.clamp_min(1e-3)).clamp(max=2.0).mean()
 
         self._descend(stage, steps, optimiser, network, loss)
 
-    def _borders(self) -> tuple[Tensor, Tensor]:
-        """Return where tiles meet in a window, and the weight of each pixel, 1 on average."""
+    def _borders(self, weight: float) -> tuple[Tensor, Tensor]:
+        """Return where tiles meet in a window, and what each pixel counts, 1 on average."""
         cells = self.recipe.tile // CELL, WINDOW // CELL
         border = torch.from_numpy(tile_borders(cells[0], 0, (cells[1], cells[1])))
         near = (border != 0).any(0).float()
         near = near.repeat_interleave(CELL, 0).repeat_interleave(CELL, 1)
-        weight = 1 + (self.recipe.border_weight - 1) * near
-        return border[None], weight / weight.mean()
+        counts = 1 + (weight - 1) * near
+        return border[None], counts / counts.mean()
 
     def _planes(self, rng: np.random.Generator) -> Tensor:
         """Draw tiles, turn them, rotate their bands; return planes in steps drawn at random."""

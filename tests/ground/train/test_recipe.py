@@ -18,6 +18,7 @@ from onboard.errors import UsageError
 
 SMALL = {"transform_steps": 2, "context_steps": 2, "fit_tiles": 8, "refinement_steps": 2} | {
     "polish_steps": 2,
+    "seam_steps": 2,
     "draws": 1,
     "depth": 8,
     "blocks": 1,

@@ -29,6 +29,7 @@ SMALL = {
     "fit_tiles": 8,
     "refinement_steps": 2,
     "polish_steps": 2,
+    "seam_steps": 2,
     "draws": 1,
     "border_weight": 1.5,
     "depth": 8,
@@ -59,7 +60,7 @@ def test_one_seed_gives_one_codec(items: list[Item], tmp_path: Path) -> None:
         found.append((lappedpart.pack(made.coder), made.refinement.head.weight.detach().numpy()))
     assert found[0][0] == found[1][0]
     np.testing.assert_array_equal(found[0][1], found[1][1])
-    stages = ("transform", "contexts", "refinement", "polish")
+    stages = ("transform", "contexts", "refinement", "polish", "seams")
     assert seen == [stage for stage in stages for _ in range(2)] * 2
 
 
@@ -98,7 +99,7 @@ def test_what_is_not_trained_to_the_end_is_not_exported(items: list[Item], tmp_p
     train(recipe(), items, tmp_path)
     path = tmp_path / "checkpoint.pt"
     state = torch.load(path, weights_only=True)
-    torch.save(state | {"polished": False}, path)
+    torch.save(state | {"seamless": False}, path)
     with pytest.raises(InputError, match="finished training"):
         export_lapped(path, tmp_path / "small.skyb", items[0].path.parent)
 
@@ -115,7 +116,7 @@ def test_what_is_no_checkpoint_or_recipe_is_refused(tmp_path: Path) -> None:
 def test_what_to_expect_grows_with_the_steps(items: list[Item], tmp_path: Path) -> None:
     told: list[str] = []
     few, many = (
-        expect(recipe(context_steps=steps, polish_steps=0), items, told.append)
+        expect(recipe(context_steps=steps, polish_steps=0, seam_steps=0), items, told.append)
         for steps in (3, 30_000)
     )
     assert list(few) == list(many) == ["transform", "contexts", "refinement"]
@@ -136,7 +137,7 @@ def test_the_command_says_what_to_expect(
     command = ["train", str(tmp_path / "small.toml"), "--data", data, "-o", output]
     assert main([*command, "--expect"]) == 0
     said = capsys.readouterr().out
-    assert re.search(r"about .* s \(transform .*, polish \d+ s\), \d+ MiB of memory", said)
+    assert re.search(r"about .* s \(transform .*, seams \d+ s\), \d+ MiB of memory", said)
     assert not (tmp_path / "run").exists()
     assert main(["train", "corsa-2level", "--data", data, "--expect"]) == 2
     assert "--expect: of lapped recipes alone" in capsys.readouterr().err
