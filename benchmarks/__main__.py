@@ -1,5 +1,5 @@
 """Command line of the benchmarks: demo, rd, bounded, sensors, ablation, reproduce, modulated,
-resources, parts, link, stream, upsets, fuzz, cfdp, ground, energy, probe, roofline,
+learned, resources, parts, link, stream, upsets, fuzz, cfdp, ground, energy, probe, roofline,
 board-report."""
 
 import argparse
@@ -12,6 +12,7 @@ from benchmarks.boardreport.command import add_board_report
 from benchmarks.boards.command import add_probe, add_roofline
 from benchmarks.bounded.command import add_bounded
 from benchmarks.cfdp.command import add_cfdp
+from benchmarks.codecs.learned.command import add_learned
 from benchmarks.codecs.modulated.command import add_modulated
 from benchmarks.energy.command import add_energy
 from benchmarks.faults.command import add_fuzz, add_upsets
@@ -32,6 +33,7 @@ def _parser() -> argparse.ArgumentParser:
     add_ablation(commands)
     add_reproduce(commands)
     add_modulated(commands)
+    add_learned(commands)
     add_resources(commands)
     add_parts(commands)
     add_board_report(commands)

@@ -15,6 +15,9 @@ PACKAGES = ("onboard", "ground", "export", "benchmarks")
 FLIGHT = {"numpy", "bitarray", "onboard", "rich"}
 ENGINES = {"onnxruntime", "ai_edge_litert", "tflite_runtime"}
 TORCH = {
+    "benchmarks/codecs/learned/initial.py",
+    "benchmarks/codecs/learned/network.py",
+    "benchmarks/codecs/learned/prior.py",
     "benchmarks/codecs/modulated/initial.py",
     "benchmarks/codecs/modulated/network.py",
     "benchmarks/codecs/modulated/training.py",

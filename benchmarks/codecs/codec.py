@@ -85,6 +85,22 @@ class Codec(Protocol):
         """Settle the rate at about a compression ratio, raw bytes over bytes, if it is variable."""
 
 
+class NamedCodec(Codec, Protocol):
+    """One that is measured under a name of its own, beside rivals at the same bytes."""
+
+    @property
+    def name(self) -> str:
+        """Name in results."""
+
+    @property
+    def bands(self) -> int:
+        """Bands of the scenes that it takes."""
+
+    @property
+    def tile(self) -> int:
+        """Rows and columns of what it codes apart, at whose borders there may be seams."""
+
+
 def round_trip(codec: Codec, scene: Scene, budget: int | None = None) -> tuple[int, Image]:
     """Code a scene and decode it; return the bytes and the image. See `Codec.encode`."""
     coded = codec.encode(scene, budget)

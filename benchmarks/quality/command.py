@@ -28,8 +28,10 @@ def add_demo_and_rd(commands: Commands) -> None:
     )
     rd.add_argument("--data", type=Path, help="folder of GeoTIFFs; the spyndex scene is always in")
     rd.add_argument("--plots", type=Path, metavar="DIR", help="folder for plots (PNG)")
-    for command, run in ((demo, _demo), (rd, _rd)):
-        command.add_argument("--bundle", action="append", help="name or path; may be repeated")
+    several = "name or path; may be repeated"
+    learned = f"{several}; mixture: a learned codec, as are weights (.npz) of `learned`"
+    for command, run, bundle in ((demo, _demo, several), (rd, _rd, learned)):
+        command.add_argument("--bundle", action="append", help=bundle)
         add_json_option(command)
         command.set_defaults(run=run)
 

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.codecs.codec import round_trip
-from benchmarks.codecs.skybook import BundleCodec
+from benchmarks.codecs.codec import NamedCodec, round_trip
 from benchmarks.codecs.table import BASELINES, BETTER_KLT, KLTS
 from benchmarks.quality.bdrate import Point, bd_psnr, bd_rate
 from benchmarks.quality.figures import BaselineCache, figures, mean_figures, mean_over_places
@@ -20,7 +19,7 @@ SHOWN = 20.48
 """The compression ratio that a curve is quoted at where one point stands for it."""
 
 
-def own_figures(codec: BundleCodec, scene: Scene, budget: int | None = None) -> dict[str, Any]:
+def own_figures(codec: NamedCodec, scene: Scene, budget: int | None = None) -> dict[str, Any]:
     """Encode and decode a scene; return the figures, `seam_ratio` (or None) among them.
 
     Raises:
@@ -34,7 +33,7 @@ def own_figures(codec: BundleCodec, scene: Scene, budget: int | None = None) -> 
     return found | {"seam_ratio": None if np.isnan(seam_ratio) else seam_ratio}
 
 
-def measure_curve(codec: BundleCodec, item: BenchmarkScene, cache: BaselineCache) -> dict[str, Any]:
+def measure_curve(codec: NamedCodec, item: BenchmarkScene, cache: BaselineCache) -> dict[str, Any]:
     """Return what a row says of a scene at all of `RATIOS`.
 
     Returns:

@@ -1,17 +1,31 @@
 """Rate and distortion: our bundles and classical codecs on the same scenes at equal bytes."""
 
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
-from benchmarks.codecs.skybook import BundleCodec, bundle_codecs
+from benchmarks.codecs.codec import NamedCodec
+from benchmarks.codecs.learned.model import MIXTURE, WEIGHTS, load
+from benchmarks.codecs.skybook import bundle_codecs
 from benchmarks.codecs.table import BASELINES, BASELINES_LEFT_OUT
 from benchmarks.quality.curves import curve_summary, measure_curve, own_figures
 from benchmarks.quality.figures import BaselineCache, mean_figures, mean_over_places
 from benchmarks.scenes import BenchmarkScene
 
 
+def codecs_of(name: str) -> Sequence[NamedCodec]:
+    """Return what is measured of a bundle, or of the weights of a learned codec.
+
+    Raises:
+        SkybookError: there is none of that name, or it cannot run here.
+    """
+    if name == MIXTURE or name.endswith(WEIGHTS.suffix):
+        return [load(WEIGHTS if name == MIXTURE else Path(name)).codec()]
+    return bundle_codecs(name)
+
+
 def measure_scene(
-    codec: BundleCodec, item: BenchmarkScene, cache: BaselineCache | None = None
+    codec: NamedCodec, item: BenchmarkScene, cache: BaselineCache | None = None
 ) -> dict[str, Any]:
     """Return one row: our figures, and those of each baseline at no more than our bytes.
 
@@ -59,12 +73,12 @@ def rate_distortion(
     bundles: Iterable[str],
     scenes: Callable[[int], Iterable[BenchmarkScene]],
     report: Callable[[str, str], None] = lambda _bundle, _scene: None,
-    open_codecs: Callable[[str], Sequence[BundleCodec]] = bundle_codecs,
+    open_codecs: Callable[[str], Sequence[NamedCodec]] = codecs_of,
 ) -> dict[str, Any]:
     """Measure each bundle on each scene.
 
     Args:
-        bundles: names or paths of the bundles.
+        bundles: names or paths of the bundles, or of weights of learned codecs.
         scenes: function that gives the scenes of a number of bands.
         report: function called with bundle and scene before each is measured.
         open_codecs: function that opens the codecs of a name.

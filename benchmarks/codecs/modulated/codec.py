@@ -120,7 +120,7 @@ class ModulatedCodec:
         """Return the latents of each frame."""
         scale = np.float32(self.sensor.scale)
         centred = image.astype(np.float32) - _means(image)[:, None, None].astype(np.float32)
-        return [self.transforms.analyse(frame / scale) for frame in centred]
+        return [self.transforms.analyse(frame[None] / scale) for frame in centred]
 
     def encode_at(self, image: Image, lambdas: Lambdas, latents: Latents | None = None) -> Coded:
         """Code an image, uint16 (bands, rows, cols), at the lambda of each of its blocks.
@@ -200,7 +200,7 @@ class ModulatedCodec:
         self, latents: Latents, means: NDArray[np.uint16], shape: tuple[int, ...]
     ) -> NDArray[np.float64]:
         """Return samples in DN (bands, rows, cols), not rounded."""
-        frames = np.stack([self.transforms.synthesise(frame, shape[1:]) for frame in latents])
+        frames = np.concatenate([self.transforms.synthesise(f, shape[1:]) for f in latents])
         return frames.astype(np.float64) * self.sensor.scale + means[:, None, None]
 
     def _numbers(self, latents: Latents, lambdas: Lambdas) -> _Numbers:

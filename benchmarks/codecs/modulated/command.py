@@ -15,7 +15,6 @@ from onboard.errors import UsageError
 from onboard.outputs import open_whole
 
 STEPS, QUICK_STEPS, MOST_STEPS = 150_000, 400, 10**9
-MOST_ALONE = 2_000
 
 
 def add_modulated(commands: Commands) -> None:
@@ -67,14 +66,13 @@ def trained(
     tell: Callable[[str], None],
     checkpoint: Path | None = None,
 ) -> Model:
-    """Train on frames: a quarter of the steps the hyperprior alone, the last fifth ever slower."""
+    """Train on frames."""
     from benchmarks.codecs.modulated.export import export  # noqa: PLC0415 (torch)
     from benchmarks.codecs.modulated.training import Recipe, begun, train  # noqa: PLC0415 (torch)
 
     sensors = {frame.sensor.name: frame.sensor for frame in frames}.values()
     of = [(sensor, [f.samples for f in frames if f.sensor == sensor]) for sensor in sensors]
-    alone, falling = min(steps // 4, MOST_ALONE), steps // 5
-    recipe = Recipe((alone, steps - alone - falling, falling))
+    recipe = Recipe.of(steps)
     network = train(begun(of, recipe, layout), of, recipe, tell, checkpoint)
     count = ", ".join(f"{len(images)} {sensor.name}" for sensor, images in of)
     return export(network, of, f"{steps} steps of {recipe.batch} crops of {count}", tell)

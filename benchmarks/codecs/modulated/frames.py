@@ -1,4 +1,4 @@
-"""Frames: single bands of the sensors that the modulated hyperprior is trained and measured on."""
+"""Frames: images, and their single bands, that learned codecs are trained and measured on."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +27,23 @@ TRAIN, TEST = "train", "test"
 _MOST_WITHOUT, _MOST_NEGATIVE = 0.1, 0.01
 """Shares of pixels without data, and of samples below 0, of a scene that is taken."""
 _STANDIN_SIDE = 256
+
+
+@dataclass(frozen=True)
+class Taken:
+    """An image, all bands of it.
+
+    Attributes:
+        sensor: that took it.
+        place: where it was taken.
+        name: of its file.
+        samples: uint16 (bands, rows, cols), DN.
+    """
+
+    sensor: Sensor
+    place: str
+    name: str
+    samples: NDArray[np.uint16]
 
 
 @dataclass(frozen=True)
@@ -80,10 +97,21 @@ _SOURCES = (
 def read_frames(
     folder: Path | None, split: str, leave: Callable[[str], None] = lambda _text: None
 ) -> list[Frame]:
-    """Read the frames of a split.
+    """Read the frames of a split: every band of `read_images`, for the same arguments."""
+    return [
+        Frame(image.sensor, image.place, f"{image.name} {number}", np.ascontiguousarray(band))
+        for image in read_images(folder, split, leave)
+        for number, band in enumerate(image.samples, 1)
+    ]
 
-    Of a folder that has files of `_SOURCES`, these; of another, the bands of every scene of 1, 4, 7
-    or 12, by its manifest's split or parted by place. Without a folder, a procedural scene.
+
+def read_images(
+    folder: Path | None, split: str, leave: Callable[[str], None] = lambda _text: None
+) -> list[Taken]:
+    """Read the images of a split.
+
+    Of a folder that has files of `_SOURCES`, these; of another, every scene of 1, 4, 7 or 12 bands,
+    by its manifest's split or parted by place. Without a folder, a procedural scene.
 
     Args:
         folder: folder of data; None without one.
@@ -91,16 +119,13 @@ def read_frames(
         leave: called with what is left out, and why.
 
     Raises:
-        InputError: no such folder, or no frame of the split in it.
+        InputError: no such folder, or no image of the split in it.
     """
     if folder is None:
         image = procedural(len(split), _STANDIN_SIDE, _STANDIN_SIDE, nodata=False).image
-        return list(_frames(SENTINEL, "procedural", split, image.astype(np.uint16)))
-    found = [
-        frame
-        for sensor, item, bands in _chosen(folder, split)
-        for frame in _read(sensor, item, bands, leave)
-    ]
+        return [Taken(SENTINEL, "procedural", split, image.astype(np.uint16))]
+    chosen = [_read(sensor, item, bands, leave) for sensor, item, bands in _chosen(folder, split)]
+    found = [image for image in chosen if image]
     if not found:
         raise InputError(f"{folder}: expected {split} scenes of 1, 4, 7 or 12 bands, found none")
     return found
@@ -144,16 +169,16 @@ def _drawn(stem: str) -> str:
 
 def _read(
     sensor: Sensor | None, item: Item, bands: int | None, leave: Callable[[str], None]
-) -> Iterator[Frame]:
-    """Yield the bands of a scene, if it is one."""
+) -> Taken | None:
+    """Return the image of a scene, if it is one."""
     scene = read_item(item)
     sensor = sensor or _BY_BANDS.get(len(scene.image))
     reason = _reason(scene, sensor, bands)
     if sensor is None or reason:
         leave(f"{item.path.name}: {reason}")
-        return
-    image = scene.image[:bands].clip(0).astype(np.uint16)
-    yield from _frames(sensor, item.place, item.path.stem, image)
+        return None
+    samples = scene.image[:bands].clip(0).astype(np.uint16)
+    return Taken(sensor, item.place, item.path.stem, samples)
 
 
 def _reason(scene: Scene, sensor: Sensor | None, bands: int | None) -> str:
@@ -166,8 +191,3 @@ def _reason(scene: Scene, sensor: Sensor | None, bands: int | None) -> str:
     if (image < 0).mean() > _MOST_NEGATIVE or (~image.any(axis=0)).mean() > _MOST_WITHOUT:
         return "no data in much of it"
     return ""
-
-
-def _frames(sensor: Sensor, place: str, name: str, image: NDArray[np.uint16]) -> Iterator[Frame]:
-    for number, band in enumerate(image, 1):
-        yield Frame(sensor, place, f"{name} {number}", np.ascontiguousarray(band))

@@ -8,6 +8,7 @@ the step of a uniform quantizer should; and each latent is expected to be as lar
 """
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -26,6 +27,7 @@ from benchmarks.codecs.modulated.layout import (
 from benchmarks.codecs.modulated.network import Gdn, ModulatedHyperprior
 
 Floats = NDArray[np.float64]
+Layer = nn.Conv2d | nn.ConvTranspose2d
 _CHANCE = 0.01
 """Of the weights drawn by chance that is left beside."""
 _GAMMA, _OTHERS = 1e-5, 1e-7
@@ -43,6 +45,22 @@ _STEP = np.sqrt(12 / (2 * np.log(2)))
 """Step of a uniform quantizer at a lambda of 1, where rate + lambda x error is least."""
 
 
+class Hyperprior(Protocol):
+    """Parts that send side information and read it."""
+
+    @property
+    def hyper_analysis(self) -> nn.Sequential:
+        """Of latents."""
+
+    @property
+    def hyper_synthesis(self) -> nn.Sequential:
+        """Scales of latents."""
+
+    @property
+    def hyper_spread(self) -> nn.Parameter:
+        """Of each map of side information."""
+
+
 @torch.no_grad()
 def begin(network: ModulatedHyperprior, frames: Sequence[tuple[float, NDArray[np.uint16]]]) -> None:
     """Set the weights of a network.
@@ -54,19 +72,33 @@ def begin(network: ModulatedHyperprior, frames: Sequence[tuple[float, NDArray[np
     variances, vectors = np.linalg.eigh(_covariance(frames))
     order = np.argsort(-variances)[: network.layout.latents]
     bases = [np.ones((1, 1)), *(_cosines(side) for side in (2, 4, 8)), vectors.T[order]]
-    ways = zip(_layers(network.analysis), reversed(_layers(network.synthesis)), strict=True)
-    for (down, up), fine, coarse in zip(ways, bases, bases[1:], strict=False):
-        step = coarse @ _placed(fine).T
-        for part in (down, up):
-            _set(part.weight, step)
-            _bias(part).zero_()
+    ways = zip(layers_of(network.analysis), reversed(layers_of(network.synthesis)), strict=True)
+    for way, fine, coarse in zip(ways, bases, bases[1:], strict=False):
+        set_step(way, coarse @ placed(fine).T, _CHANCE)
+    hush(network)
+    set_masks(network.modulation)
+    set_hyper(network, expected(variances[order]))
+
+
+@torch.no_grad()
+def hush(network: nn.Module) -> None:
+    """Let GDN divide by next to nothing."""
     for module in network.modules():
         if isinstance(module, Gdn):
             itself = torch.eye(len(module.root_gamma))
             module.root_gamma.copy_(_OTHERS**0.5 + (_GAMMA**0.5 - _OTHERS**0.5) * itself)
-    _set_masks(network)
+
+
+def expected(variances: Floats) -> Floats:
+    """Return the deviations of latents of such variances, modulated in the middle of lambda."""
     middle = np.sqrt(LAMBDA_LEAST * LAMBDA_MOST) ** 0.5 / _STEP
-    _set_hyper(network, np.sqrt(variances[order].clip(_LEAST_VARIANCE)) * middle)
+    return np.asarray(np.sqrt(variances.clip(_LEAST_VARIANCE)) * middle, np.float64)
+
+
+def scales_of(sigma: Floats) -> Floats:
+    """Return the scales of deviations; those of tables are 0 to 63."""
+    found = np.log(sigma / SIGMA_LEAST) / np.log(SIGMA_MOST / SIGMA_LEAST) * (SCALES - 1)
+    return np.asarray(found, np.float64)
 
 
 def _covariance(frames: Sequence[tuple[float, NDArray[np.uint16]]]) -> Floats:
@@ -88,11 +120,11 @@ def _blocks(image: NDArray[np.uint16]) -> Floats:
     return np.asarray(squares.reshape(-1, STRIDE**2), np.float64)
 
 
-def _layers(part: nn.Sequential) -> list[nn.Conv2d | nn.ConvTranspose2d]:
+def layers_of(part: nn.Sequential) -> list[Layer]:
     return [module for module in part if isinstance(module, nn.Conv2d | nn.ConvTranspose2d)]
 
 
-def _bias(layer: nn.Conv2d | nn.ConvTranspose2d) -> Tensor:
+def bias_of(layer: Layer) -> Tensor:
     assert layer.bias is not None
     return layer.bias
 
@@ -103,31 +135,38 @@ def _cosines(side: int) -> Floats:
     return np.asarray(np.kron(one, one), np.float64)
 
 
-def _placed(basis: Floats) -> Floats:
-    """Return the vectors of a basis (n, side^2) at all four quarters of a square of twice the side.
+def placed(basis: Floats, bands: int = 1) -> Floats:
+    """Return a basis (n, bands side^2) at all four quarters of a square of twice the side.
 
     Row 4c + 2a + b is vector c at quarter (a, b).
     """
-    count, side = len(basis), int(np.sqrt(basis.shape[1]))
-    found = np.zeros((count, 2, 2, 2, side, 2, side))
+    count, side = len(basis), int(np.sqrt(basis.shape[1] // bands))
+    found = np.zeros((count, 2, 2, bands, 2, side, 2, side))
     for a, b in np.ndindex(2, 2):
-        found[:, a, b, a, :, b, :] = basis.reshape(count, side, side)
-    return found.reshape(4 * count, 4 * side**2)
+        found[:, a, b, :, a, :, b] = basis.reshape(count, bands, side, side)
+    return found.reshape(4 * count, -1)
 
 
-def _set(weights: Tensor, step: Floats) -> None:
-    """Put a step of the way down (outputs, 4 inputs) into the middle of weights of 5 x 5 taps.
+@torch.no_grad()
+def set_step(way: tuple[Layer, Layer], step: Floats, chance: float = 0) -> None:
+    """Put a step of the way down (outputs, 4 inputs) into a convolution and its transpose.
 
-    Those of a convolution are (outputs, inputs, 5, 5); those of its transpose, which lead back, are
-    named alike.
+    Weights of the one are (outputs, inputs, taps, taps), those of the other, which leads back, are
+    named alike; a step is of the 2 x 2 taps in the middle. The share `chance` of the weights
+    that were drawn is left beside.
     """
     outputs, inputs = len(step), step.shape[1] // 4
-    weights.mul_(_CHANCE)
-    middle = step.reshape(outputs, inputs, 2, 2)
-    weights[:outputs, :inputs, 2:4, 2:4] += torch.from_numpy(middle).float()
+    middle = torch.from_numpy(step.reshape(outputs, inputs, 2, 2)).float()
+    for layer in way:
+        first = (layer.weight.shape[-1] - 1) // 2
+        taps = slice(first, first + 2)
+        layer.weight.mul_(chance)
+        layer.weight[:outputs, :inputs, taps, taps] += middle
+        bias_of(layer).zero_()
 
 
-def _set_hyper(network: ModulatedHyperprior, sigma: Floats) -> None:
+@torch.no_grad()
+def set_hyper(network: Hyperprior, sigma: Floats) -> None:
     """Let the hyperprior send how much larger latents are than the deviations of all, in groups.
 
     A number is the mean of a group of them over 4 x 4 places, over what is expected, in quarters; 0
@@ -136,11 +175,11 @@ def _set_hyper(network: ModulatedHyperprior, sigma: Floats) -> None:
     """
     groups = len(network.hyper_spread) // 2
     group_of = np.arange(len(sigma)) * groups // len(sigma)
-    first, *halvings = _layers(network.hyper_analysis)
-    *doublings, last = _layers(network.hyper_synthesis)
+    first, *halvings = layers_of(network.hyper_analysis)
+    *doublings, last = layers_of(network.hyper_synthesis)
     for layer in (first, *halvings, *doublings, last):
         layer.weight.mul_(_CHANCE)
-        _bias(layer).zero_()
+        bias_of(layer).zero_()
     for latent, group in enumerate(group_of.tolist()):
         share = _UNIT / (sigma[latent] * np.count_nonzero(group_of == group))
         first.weight[group, latent, 1, 1] += share
@@ -153,14 +192,14 @@ def _set_hyper(network: ModulatedHyperprior, sigma: Floats) -> None:
         doublings[0].weight[group, 2 * group + 1, 2:4, 2:4] -= 1
     for unit in range(2 * groups):
         doublings[1].weight[unit, unit, 2:4, 2:4] += 1
-    _bias(halvings[1])[:groups] = -_UNIT * _MAGNITUDE
-    expected = np.log(sigma / SIGMA_LEAST) / np.log(SIGMA_MOST / SIGMA_LEAST) * (SCALES - 1)
-    _bias(last).copy_(torch.from_numpy(expected.clip(0, SCALES - 1)).float())
+    bias_of(halvings[1])[:groups] = -_UNIT * _MAGNITUDE
+    bias_of(last).copy_(torch.from_numpy(scales_of(sigma).clip(0, SCALES - 1)).float())
 
 
-def _set_masks(network: ModulatedHyperprior) -> None:
+@torch.no_grad()
+def set_masks(modulation: nn.Sequential) -> None:
     """Let masks be the root of lambda over the step, between knots that are even in its log."""
-    inner, outer = (m for m in network.modulation if isinstance(m, nn.Linear))
+    inner, outer = (m for m in modulation if isinstance(m, nn.Linear))
     lambdas = LAMBDA_LEAST * (LAMBDA_MOST / LAMBDA_LEAST) ** np.linspace(0, 1, inner.out_features)
     shares = (lambdas - LAMBDA_LEAST) / (LAMBDA_MOST - LAMBDA_LEAST)
     masks = np.sqrt(lambdas) / _STEP

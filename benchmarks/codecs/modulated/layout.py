@@ -1,10 +1,13 @@
 """Layout: numbers that encoder and decoder of the modulated hyperprior share."""
 
+import math
 from dataclasses import dataclass
 
 SCALES = 64
 """Scales of latents, and as many tables."""
 SIGMA_LEAST, SIGMA_MOST = 0.11, 256.0
+SIGMA_STEP = math.log(SIGMA_MOST / SIGMA_LEAST) / (SCALES - 1)
+"""Of the logarithm of the deviation, from one scale to the next."""
 STRIDE, HYPER_STRIDE = 16, 64
 """Pixels of a side for each latent, and for each one of the side information."""
 LAMBDA_LEAST, LAMBDA_MOST = 3.0, 450.0

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.codecs.modulated.codec import ModulatedCodec
-from benchmarks.codecs.modulated.layout import Layout, Sensor
+from benchmarks.codecs.modulated.convolution import Layer
+from benchmarks.codecs.modulated.layout import HYPER_STRIDE, Layout, Sensor
 from benchmarks.codecs.modulated.quality import Regression
-from benchmarks.codecs.modulated.scales import HyperSynthesis, Layer
+from benchmarks.codecs.modulated.scales import HyperSynthesis
 from benchmarks.codecs.modulated.tables import Tables
 from onboard.errors import BundleError, UsageError
 
@@ -56,12 +57,13 @@ class Model:
         Raises:
             UsageError: it was not trained on that.
         """
+        from benchmarks.codecs.modulated.network import ModulatedHyperprior  # noqa: PLC0415 (torch)
         from benchmarks.codecs.modulated.transforms import Transforms  # noqa: PLC0415 (torch)
 
         if sensor not in self.sensors:
             raise UsageError(f"sensor: expected one of {', '.join(self.sensors)}, found {sensor!r}")
         return ModulatedCodec(
-            Transforms.of(self.layout, self.network),
+            Transforms.of(ModulatedHyperprior(self.layout), HYPER_STRIDE, self.network, (_HYPER,)),
             self.hyper_synthesis,
             self.hyper_tables,
             self.latent_tables,
@@ -72,8 +74,7 @@ class Model:
         """Return the file."""
         arrays: dict[str, NDArray[Any]] = {_NETWORK + k: v for k, v in self.network.items()}
         for number, layer in enumerate(self.hyper_synthesis.layers):
-            arrays[f"{_HYPER}{number}.weights"] = layer.weights.astype(np.int16)
-            arrays[f"{_HYPER}{number}.bias"] = layer.bias
+            arrays |= layer.arrays(f"{_HYPER}{number}")
         for name, tables in zip(_TABLES, (self.hyper_tables, self.latent_tables), strict=True):
             arrays[f"{name}.frequencies"], arrays[f"{name}.shifts"] = (
                 tables.frequencies,
@@ -102,10 +103,7 @@ class Model:
             told = json.loads(arrays["model"].tobytes())
             sensors = [(Sensor(**s), Regression(**r) if r else None) for s, r in told["sensors"]]
             count = len([name for name in arrays if name.startswith(_HYPER)]) // 2
-            layers = [
-                Layer(arrays[f"{_HYPER}{n}.weights"].astype(np.int64), arrays[f"{_HYPER}{n}.bias"])
-                for n in range(count)
-            ]
+            layers = [Layer.kept(arrays, f"{_HYPER}{n}") for n in range(count)]
             hyper, latent = (
                 Tables(arrays[f"{name}.frequencies"], arrays[f"{name}.shifts"]) for name in _TABLES
             )

@@ -9,7 +9,6 @@ remote sensing images with neural networks, JSTARS 2024, figure 1; its network i
 Reduced-complexity multirate remote sensing data compression with neural networks, GRSL 2023.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from benchmarks.codecs.modulated.layout import SCALES, SIGMA_LEAST, SIGMA_MOST, Layout
+from benchmarks.codecs.modulated.layout import SCALES, SIGMA_LEAST, SIGMA_STEP, Layout
 
-SIGMA_STEP = math.log(SIGMA_MOST / SIGMA_LEAST) / (SCALES - 1)
-"""Of the logarithm of the deviation, from one scale to the next."""
 _LEAST_PROBABILITY = 1e-9
 _HIDDEN = 64
 """Units of the network that makes masks."""
@@ -80,31 +77,28 @@ class Passed:
     bits: Tensor
 
 
-class ModulatedHyperprior(nn.Module):
-    """Images (batch, 1, rows, cols), normalised, sides multiples of 64."""
+class Modulated(nn.Module):
+    """An autoencoder of images (batch, bands, rows, cols), normalised.
 
-    def __init__(self, layout: Layout) -> None:
+    Its latents are multiplied by a mask that depends on lambda before they are rounded.
+    """
+
+    analysis: nn.Sequential
+    synthesis: nn.Sequential
+
+    def __init__(self, latents: int) -> None:
         super().__init__()
-        self.layout = layout
-        n, m = layout.maps, layout.latents
-        self.analysis = nn.Sequential(
-            _down(1, n), Gdn(n), _down(n, n), Gdn(n), _down(n, n), Gdn(n), _down(n, m)
-        )
-        self.synthesis = nn.Sequential(
-            *(_up(m, n), Gdn(n, inverse=True), _up(n, n), Gdn(n, inverse=True)),
-            *(_up(n, n), Gdn(n, inverse=True), _up(n, 1)),
-        )
-        self.hyper_analysis = nn.Sequential(
-            nn.Conv2d(m, n, 3, padding=1), nn.ReLU(), _down(n, n), nn.ReLU(), _down(n, n)
-        )
-        self.hyper_synthesis = nn.Sequential(
-            _up(n, n), nn.ReLU(), _up(n, n), nn.ReLU(), nn.Conv2d(n, m, 3, padding=1)
-        )
         self.modulation = nn.Sequential(
-            nn.Linear(1, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, m), nn.Softplus()
+            nn.Linear(1, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, latents), nn.Softplus()
         )
-        self.hyper_spread = nn.Parameter(torch.zeros(n))
-        nn.init.constant_(self.hyper_synthesis[-1].bias, SCALES / 3)  # type: ignore[arg-type]
+
+    def hyper(self, latents: Tensor) -> Tensor:
+        """Return the side information of modulated latents, not rounded."""
+        raise NotImplementedError
+
+    def bits(self, latents: Tensor, mask: Tensor) -> Tensor:
+        """Return about how many bits modulated latents take, side information too, (batch,)."""
+        raise NotImplementedError
 
     def mask(self, share: Tensor) -> Tensor:
         """Return masks (..., latents) of shares (...), 0 for the least lambda, 1 for the most."""
@@ -114,24 +108,69 @@ class ModulatedHyperprior(nn.Module):
     def forward(self, images: Tensor, share: Tensor) -> Passed:
         """Code images, each at its share of the range of lambda; noise stands for rounding."""
         latents, mask = self.modulated(images, share)
-        return Passed(self.synthesis(_rounded(latents) / mask), self.bits(latents))
+        return Passed(self.synthesis(rounded(latents) / mask), self.bits(latents, mask))
 
     def modulated(self, images: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
         """Return the modulated latents of images, and their masks."""
         mask = self.mask(share)[:, :, None, None].float()
         return self.analysis(images).float() * mask, mask
 
-    def bits(self, latents: Tensor) -> Tensor:
+
+class ModulatedHyperprior(Modulated):
+    """The network of the paper: images of one band, sides multiples of 64."""
+
+    def __init__(self, layout: Layout) -> None:
+        super().__init__(layout.latents)
+        self.layout = layout
+        n, m = layout.maps, layout.latents
+        self.analysis = nn.Sequential(
+            down(1, n), Gdn(n), down(n, n), Gdn(n), down(n, n), Gdn(n), down(n, m)
+        )
+        self.synthesis = nn.Sequential(
+            *(up(m, n), Gdn(n, inverse=True), up(n, n), Gdn(n, inverse=True)),
+            *(up(n, n), Gdn(n, inverse=True), up(n, 1)),
+        )
+        self.hyper_analysis, self.hyper_synthesis = hyper_parts(n, m)
+        self.hyper_spread = nn.Parameter(torch.zeros(n))
+
+    def hyper(self, latents: Tensor) -> Tensor:
+        """Return the side information of modulated latents, not rounded."""
+        found: Tensor = self.hyper_analysis(latents.abs())
+        return found
+
+    def bits(self, latents: Tensor, mask: Tensor) -> Tensor:
         """Return about how many bits modulated latents take, side information too, (batch,)."""
         # Chances of wide distributions are differences that bfloat16 is too coarse for.
-        hyper = self.hyper_analysis(latents.abs()).float()
-        indices = self.hyper_synthesis(_rounded(hyper)).float()
-        sigma = SIGMA_LEAST * torch.exp(
-            SIGMA_STEP * Within.apply(indices, 0.0, SCALES - 1.0)  # type: ignore[no-untyped-call]
-        )
-        chances = gaussian(_noisy(latents), sigma)
-        hyper_chances = logistic(_noisy(hyper), self.hyper_spread.exp()[:, None, None])
-        return -_log2_sum(chances) - _log2_sum(hyper_chances)
+        hyper = self.hyper(latents).float()
+        sigma = deviation(self.hyper_synthesis(rounded(hyper)).float())
+        return -log2_sum(gaussian(noisy(latents), sigma)) + hyper_bits(hyper, self.hyper_spread)
+
+
+def hyper_parts(maps: int, latents: int) -> tuple[nn.Sequential, nn.Sequential]:
+    """Return the way to side information from magnitudes of latents, and that to their scales.
+
+    Side information has a place for 4 x 4 of theirs.
+    """
+    analysis = nn.Sequential(
+        nn.Conv2d(latents, maps, 3, padding=1),
+        *(nn.ReLU(), down(maps, maps), nn.ReLU(), down(maps, maps)),
+    )
+    last = nn.Conv2d(maps, latents, 3, padding=1)
+    assert last.bias is not None
+    nn.init.constant_(last.bias, SCALES / 3)
+    return analysis, nn.Sequential(up(maps, maps), nn.ReLU(), up(maps, maps), nn.ReLU(), last)
+
+
+def hyper_bits(hyper: Tensor, spread: Tensor) -> Tensor:
+    """Return about how many bits side information takes, given the spread of each of its maps."""
+    return -log2_sum(logistic(noisy(hyper), spread.exp()[:, None, None]))
+
+
+def deviation(scales: Tensor) -> Tensor:
+    """Return the deviation at a scale, 0 to 63; beyond is taken for the last."""
+    within = Within.apply(scales, 0.0, SCALES - 1.0)  # type: ignore[no-untyped-call]
+    found: Tensor = SIGMA_LEAST * torch.exp(SIGMA_STEP * within)
+    return found
 
 
 def gaussian(values: Tensor, sigma: Tensor) -> Tensor:
@@ -148,23 +187,26 @@ def logistic(values: Tensor, spread: Tensor) -> Tensor:
     return torch.sigmoid((0.5 - away) / spread) - torch.sigmoid((-0.5 - away) / spread)
 
 
-def _down(inputs: int, outputs: int) -> nn.Conv2d:
+def down(inputs: int, outputs: int) -> nn.Conv2d:
+    """Return a convolution that halves the grid."""
     return nn.Conv2d(inputs, outputs, 5, stride=2, padding=2)
 
 
-def _up(inputs: int, outputs: int) -> nn.ConvTranspose2d:
+def up(inputs: int, outputs: int) -> nn.ConvTranspose2d:
+    """Return its transpose, which doubles the grid."""
     return nn.ConvTranspose2d(inputs, outputs, 5, stride=2, padding=2, output_padding=1)
 
 
-def _noisy(values: Tensor) -> Tensor:
+def noisy(values: Tensor) -> Tensor:
+    """Add what rounding might, even over an interval of 1."""
     return values + torch.rand_like(values) - 0.5
 
 
-def _rounded(values: Tensor) -> Tensor:
+def rounded(values: Tensor) -> Tensor:
     """Round; the gradient passes as if they were not."""
     return values + (values.round() - values).detach()
 
 
-def _log2_sum(chances: Tensor) -> Tensor:
+def log2_sum(chances: Tensor) -> Tensor:
     """Return the sum of binary logarithms of each image, (batch,)."""
     return chances.clamp_min(_LEAST_PROBABILITY).log2().flatten(1).sum(1)

@@ -1,4 +1,4 @@
-"""Training of the modulated hyperprior: rate + lambda x distortion, lambda drawn for each crop.
+"""Training of learned codecs: rate + lambda x distortion, lambda drawn for each crop.
 
 Three stages: the hyperprior alone learns to expect what a KLT of blocks makes, which takes few
 products; then all is trained at a constant rate, and then at one that falls to nothing. Products of
@@ -8,6 +8,7 @@ convolutions are of bfloat16: what that rounds away is far less than the finest 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,11 +17,12 @@ from torch import Tensor
 
 from benchmarks.codecs.modulated.initial import begin
 from benchmarks.codecs.modulated.layout import LAMBDA_LEAST, LAMBDA_MOST, Layout, Sensor
-from benchmarks.codecs.modulated.network import ModulatedHyperprior
+from benchmarks.codecs.modulated.network import Modulated, ModulatedHyperprior
 
 Frame = NDArray[np.uint16]
 Frames = Sequence[tuple[Sensor, Sequence[Frame]]]
-"""Of each sensor its images, (rows, cols) each."""
+"""Of each sensor its images, (rows, cols) or (bands, rows, cols) each."""
+AnyModulated = TypeVar("AnyModulated", bound=Modulated)
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,17 @@ class Recipe:
     rate: float = 2e-4
     seed: int = 1
 
+    @classmethod
+    def of(cls, steps: int) -> "Recipe":
+        """Return that of so many steps.
 
+        A quarter, but at most 2,000, is of the prior alone; the last fifth gets ever slower.
+        """
+        alone, falling = min(steps // 4, _MOST_ALONE), steps // 5
+        return cls((alone, steps - alone - falling, falling))
+
+
+_MOST_ALONE = 2_000
 _ALONE = 2.0
 """Share of the learning rate that the hyperprior has while it is trained alone."""
 _WARM = 20
@@ -60,12 +72,12 @@ def begun(frames: Frames, recipe: Recipe, layout: Layout) -> ModulatedHyperprior
 
 
 def train(
-    network: ModulatedHyperprior,
+    network: AnyModulated,
     frames: Frames,
     recipe: Recipe,
     tell: Callable[[str], None] = lambda _text: None,
     checkpoint: Path | None = None,
-) -> ModulatedHyperprior:
+) -> AnyModulated:
     """Train on crops of frames, turned and mirrored, each sensor as often.
 
     Args:
@@ -101,7 +113,7 @@ def train(
 
 
 def measure(
-    network: ModulatedHyperprior, images: Tensor, lambdas: Tensor, alone: bool = False
+    network: Modulated, images: Tensor, lambdas: Tensor, alone: bool = False
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Return bits a pixel, squared error and what is minimised, equation 1, means of a batch.
 
@@ -110,8 +122,8 @@ def measure(
     share = (lambdas - LAMBDA_LEAST) / (LAMBDA_MOST - LAMBDA_LEAST)
     if alone:
         with torch.no_grad():
-            latents = network.modulated(images, share)[0]
-        bits = (network.bits(latents) / images[0].numel()).mean()
+            latents, mask = network.modulated(images, share)
+        bits = (network.bits(latents, mask) / images[0].numel()).mean()
         return bits, torch.zeros(()), bits
     passed = network(images, share)
     bits = passed.bits / images[0].numel()
@@ -120,25 +132,30 @@ def measure(
 
 
 def draw(frames: Frames, recipe: Recipe, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Return crops, normalised (batch, 1, crop, crop), and a lambda for each, even in its log."""
+    """Return crops, normalised (batch, bands, crop, crop), and lambdas, even in their log."""
     crops = []
     for _ in range(recipe.batch):
         sensor, images = frames[int(rng.integers(len(frames)))]
         sizes = np.array([image.size for image in images], np.float64)
         image = images[rng.choice(len(images), p=sizes / sizes.sum())]
         crop = _crop(image, recipe.crop, rng).astype(np.float32)
-        crops.append((crop - np.rint(image.mean(dtype=np.float32))) / np.float32(sensor.scale))
+        mean = np.rint(image.mean((-2, -1), np.float32, keepdims=True))
+        centred = (crop - mean) / np.float32(sensor.scale)
+        crops.append(centred.reshape(-1, recipe.crop, recipe.crop))
     lambdas = LAMBDA_LEAST * (LAMBDA_MOST / LAMBDA_LEAST) ** rng.random(recipe.batch)
-    return torch.from_numpy(np.stack(crops))[:, None], torch.from_numpy(lambdas.astype(np.float32))
+    return torch.from_numpy(np.stack(crops)), torch.from_numpy(lambdas.astype(np.float32))
 
 
 def _crop(image: Frame, side: int, rng: np.random.Generator) -> Frame:
-    """Return a random crop; what a small image lacks is mirrored."""
-    if min(image.shape) < side:
-        image = np.pad(image, [(0, max(side - n, 0)) for n in image.shape], "symmetric")
-    row, col = (int(rng.integers(length - side + 1)) for length in image.shape)
-    crop = np.rot90(image[row : row + side, col : col + side], int(rng.integers(4)))
-    return crop[:, ::-1] if rng.integers(2) else crop
+    """Return a random crop of (..., rows, cols); what a small image lacks is mirrored."""
+    lack = [max(side - length, 0) for length in image.shape[-2:]]
+    if any(lack):
+        fill = [(0, 0)] * (image.ndim - 2) + [(0, n) for n in lack]
+        image = np.pad(image, fill, "symmetric")
+    row, col = (int(rng.integers(length - side + 1)) for length in image.shape[-2:])
+    crop = image[..., row : row + side, col : col + side]
+    crop = np.rot90(crop, int(rng.integers(4)), (-2, -1))
+    return crop[..., ::-1] if rng.integers(2) else crop
 
 
 def _share_of_rate(step: int, recipe: Recipe) -> float:
@@ -151,16 +168,14 @@ def _share_of_rate(step: int, recipe: Recipe) -> float:
     return float(0.5 + 0.5 * np.cos(np.pi * (step - alone - constant) / falling))
 
 
-def _keep(
-    path: Path, network: ModulatedHyperprior, optimiser: torch.optim.Optimizer, step: int
-) -> None:
+def _keep(path: Path, network: Modulated, optimiser: torch.optim.Optimizer, step: int) -> None:
     kept = {"network": network.state_dict(), "optimiser": optimiser.state_dict(), "step": step}
     beside = path.with_suffix(".part")
     torch.save(kept, beside)
     beside.replace(path)
 
 
-def _resume(path: Path, network: ModulatedHyperprior, optimiser: torch.optim.Optimizer) -> int:
+def _resume(path: Path, network: Modulated, optimiser: torch.optim.Optimizer) -> int:
     """Load a checkpoint, if there is one; return the step to go on from."""
     if not path.is_file():
         return 0

@@ -1,4 +1,4 @@
-"""Transforms: the trained network, one frame at a time, from numpy and back."""
+"""Transforms: a trained network, one image at a time, from numpy and back."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,8 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from benchmarks.codecs.modulated.layout import HYPER_STRIDE, Layout
-from benchmarks.codecs.modulated.network import ModulatedHyperprior
+from benchmarks.codecs.modulated.network import Modulated
 from onboard.errors import BundleError
 
 Floats = NDArray[np.float32]
@@ -17,43 +16,54 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Transforms:
-    """What of the network is left to floating point: nothing that decides how bytes are read.
+    """What of a network is left to floating point: nothing that decides how bytes are read.
 
     Attributes:
         network: as trained.
+        multiple: pixels that the sides of an image are filled to multiples of.
     """
 
-    network: ModulatedHyperprior
+    network: Modulated
+    multiple: int
 
     @classmethod
-    def of(cls, layout: Layout, weights: Mapping[str, NDArray[np.float16]]) -> "Transforms":
-        """Build the network with weights by name; the hyper synthesis is not looked at.
+    def of(
+        cls,
+        network: Modulated,
+        multiple: int,
+        weights: Mapping[str, NDArray[np.float16]],
+        whole: tuple[str, ...],
+    ) -> "Transforms":
+        """Give a network weights by name.
+
+        Args:
+            network: the network.
+            multiple: see above.
+            weights: of all parts but those in whole numbers.
+            whole: how names of these begin.
 
         Raises:
             BundleError: weights are missing, or of another shape.
         """
-        network = ModulatedHyperprior(layout)
         known = {name: torch.from_numpy(array).float() for name, array in weights.items()}
         try:
             left = network.load_state_dict(known, strict=False)
         except RuntimeError as error:
-            raise BundleError(
-                f"modulated hyperprior: expected weights of {layout}: {error}"
-            ) from error
-        missing = [name for name in left.missing_keys if not name.startswith("hyper_synthesis.")]
+            raise BundleError(f"network: expected weights of its layout: {error}") from error
+        missing = [name for name in left.missing_keys if not name.startswith(whole)]
         if missing or left.unexpected_keys:
             raise BundleError(
-                f"modulated hyperprior: expected weights of {layout}, found none of {missing} and "
+                f"network: expected weights of its layout, found none of {missing} and "
                 f"others {left.unexpected_keys}"
             )
-        return cls(network.eval())
+        return cls(network.eval(), multiple)
 
     @torch.no_grad()
     def analyse(self, samples: Floats) -> Floats:
-        """Return latents (latents, rows / 16, cols / 16) of samples, filled to multiples of 64."""
-        rows, cols = samples.shape
-        padded = np.pad(samples, [(0, -rows % HYPER_STRIDE), (0, -cols % HYPER_STRIDE)], "edge")
-        return _array(self.network.analysis(torch.from_numpy(padded)[None, None]))
+        """Return latents (latents, rows, cols) of samples (bands, rows, cols), filled."""
+        fill = [(0, 0), *((0, -length % self.multiple) for length in samples.shape[1:])]
+        padded = np.pad(samples, fill, "edge")
+        return _array(self.network.analysis(torch.from_numpy(padded)[None]))
 
     @torch.no_grad()
     def mask(self, shares: NDArray[np.float64]) -> Floats:
@@ -64,14 +74,14 @@ class Transforms:
     @torch.no_grad()
     def hyper(self, latents: Floats) -> NDArray[np.int32]:
         """Return the side information of modulated latents, rounded (maps, rows, cols)."""
-        found = self.network.hyper_analysis(torch.from_numpy(latents)[None].abs())
-        return np.rint(_array(found)).astype(np.int32)
+        found = _array(self.network.hyper(torch.from_numpy(latents)[None]))
+        return np.rint(found).astype(np.int32)
 
     @torch.no_grad()
     def synthesise(self, latents: Floats, shape: tuple[int, ...]) -> Floats:
-        """Return samples (rows, cols) of latents that are modulated no longer."""
+        """Return samples (bands, rows, cols) of latents that are modulated no longer."""
         rows, cols = shape
-        return _array(self.network.synthesis(torch.from_numpy(latents)[None]))[0, :rows, :cols]
+        return _array(self.network.synthesis(torch.from_numpy(latents)[None]))[:, :rows, :cols]
 
 
 def _array(maps: Tensor) -> Floats:

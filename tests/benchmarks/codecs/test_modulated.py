@@ -15,18 +15,18 @@ from benchmarks.codecs.codec import Coded
 from benchmarks.codecs.modulated import numbers
 from benchmarks.codecs.modulated.codec import ModulatedCodec
 from benchmarks.codecs.modulated.command import trained
+from benchmarks.codecs.modulated.convolution import (
+    FLOW_BITS,
+    MOST_WEIGHT,
+    WEIGHT_BITS,
+    Layer,
+)
 from benchmarks.codecs.modulated.frames import Frame
 from benchmarks.codecs.modulated.lambdas import Lambdas, dequantise, latent_grid, quantise
 from benchmarks.codecs.modulated.layout import LAMBDA_LEAST, LAMBDA_MOST, SCALES, Layout, Sensor
 from benchmarks.codecs.modulated.model import Model
 from benchmarks.codecs.modulated.quality import Regression, block_errors
-from benchmarks.codecs.modulated.scales import (
-    FLOW_BITS,
-    MOST_WEIGHT,
-    WEIGHT_BITS,
-    HyperSynthesis,
-    Layer,
-)
+from benchmarks.codecs.modulated.scales import HyperSynthesis
 from benchmarks.codecs.modulated.tables import Tables, hyper_tables, latent_tables
 from ground.scene import Scene
 from ground.scenes.procedural import procedural
