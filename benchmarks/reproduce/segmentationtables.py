@@ -1,13 +1,14 @@
 """Tables of segmentation: table 2 of the CORSA paper, and the tasks of others at equal bytes."""
 
 from dataclasses import replace
+from importlib.util import find_spec
 
 from benchmarks.reproduce.corsatable1 import QUICK_TRAINING, SEED, SHIPPED, SIDE
 from benchmarks.reproduce.patches import read_patches
 from benchmarks.reproduce.patchmodel import PatchModel
 from benchmarks.reproduce.segmentation.study import FULL, QUICK, Effort, study
 from benchmarks.reproduce.segmentation.tasks import CULTIVATED, TASKS, Sample, Task, standin
-from benchmarks.reproduce.segmentation.ways import ORIGINAL, Way, ways_at
+from benchmarks.reproduce.segmentation.ways import ORIGINAL, Way, learned_at, ways_at
 from benchmarks.reproduce.table import Figures, Measured, Settings, Table
 from onboard.errors import UsageError
 
@@ -64,6 +65,9 @@ def _measure_tasks(settings: Settings) -> Measured:
     words = []
     corsa = PatchModel.open(SHIPPED[0])
     shared = ways_at(RATIOS)
+    of_four: dict[str, Way] = {corsa.name: corsa.through}
+    if find_spec("torch"):  # of which whoever lacks it is told where networks are trained
+        of_four |= learned_at(RATIOS)
     # without data one procedural task stands in for all
     tasks = TASKS if settings.data else (replace(CULTIVATED, name="vegetation"),)
     for task in tasks:
@@ -72,7 +76,7 @@ def _measure_tasks(settings: Settings) -> Measured:
             left_out.append(f"{task.name}: no samples")
             continue
         words.append(_words(samples, task, settings.data is None))
-        ways = ({corsa.name: corsa.through} if task.four else {}) | shared
+        ways = (of_four if task.four else {}) | shared
         found = study(
             samples,
             ways,
@@ -138,7 +142,8 @@ SEGMENTATION = Table(
         "water and damage by bark beetles stand in for fire, clouds and buildings: these are what "
         "there are masks of here",
         "skybook/20 is skybook at a ratio of 20, all headers counted; CORSA's ratio is its own "
-        "(20.48) where tiles are whole, and it knows four bands alone",
+        "(20.48) where tiles are whole, and it knows four bands alone, as does mixture, a learned "
+        "codec with the likelihood of the paper's",
         _SEEN,
     ),
 )

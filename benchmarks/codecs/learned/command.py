@@ -19,7 +19,7 @@ from onboard.outputs import open_whole
 
 STEPS, QUICK_STEPS, MOST_STEPS = 300_000, 200, 10**9
 _SIDE = 256
-_RATE = 4e-4
+_RATE, _BATCH = 4e-4, 2
 Images = Sequence[NDArray[np.uint16]]
 
 
@@ -73,7 +73,7 @@ def trained(
     from benchmarks.codecs.learned.initial import begun  # noqa: PLC0415 (torch)
     from benchmarks.codecs.modulated import training  # noqa: PLC0415 (torch)
 
-    schedule = replace(training.Recipe.of(steps), rate=_RATE)
+    schedule = replace(training.Recipe.of(steps), rate=_RATE, batch=_BATCH)
     network = begun(recipe.layout, schedule.seed, recipe.sensor.scale, images)
     training.train(network, [(recipe.sensor, images)], schedule, tell, checkpoint)
     origin = f"{steps} steps of {schedule.batch} crops of {len(images)} {recipe.sensor.name}"

@@ -19,7 +19,7 @@ from benchmarks.codecs.modulated.layout import SCALES, SIGMA_LEAST, SIGMA_MOST
 
 TOTAL_BITS = 20
 """Frequencies of a latent are 2^20 in all."""
-REACHES = (8, 32, 128, 512)
+REACHES = (2, 8, 32, 128, 512)
 """Values on both sides of the middle of a mixture that have a frequency of their own."""
 _WEIGHT_BITS, _SHARE_BITS = 16, 24
 """Units of weights and of cumulative shares."""

@@ -50,16 +50,13 @@ class Factorised(nn.Module):
 
     def forward(self, latents: Tensor, mask: Tensor) -> Tensor:
         """Return about how many bits modulated latents take, (batch,)."""
-        logits, scales = self.logits[..., None, None], self.scales_at(mask[:, None])
-        return -log2_sum(mixed(noisy(latents), logits[None], torch.zeros(()), scales))
+        logits, scales = self.logits[None, ..., None, None], self.scales[..., None, None]
+        modulated = scales + mask[:, None].log() / SIGMA_STEP
+        return -log2_sum(mixed(noisy(latents), logits, torch.zeros(()), modulated))
 
     def hyper(self, latents: Tensor) -> Tensor:
         """Return no side information, (batch, 0, rows, cols)."""
         return latents[:, :0]
-
-    def scales_at(self, mask: Tensor) -> Tensor:
-        """Return the scales (..., components, latents, 1, 1) at masks (..., 1, latents, 1, 1)."""
-        return self.scales[..., None, None] + mask.log() / SIGMA_STEP
 
 
 class Conditional(nn.Module):

@@ -20,7 +20,7 @@ from onboard.errors import StreamError
 MOST = 1 << 22
 """Numbers are from -2^22 to 2^22 - 1."""
 _WORD = np.dtype(">u4")
-_ENTRIES = 1 << 21
+_ENTRIES = 1 << 16
 """Frequencies that are computed at once, about."""
 
 

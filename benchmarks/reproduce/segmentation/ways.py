@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.codecs.codec import Codec, round_trip
+from benchmarks.codecs.learned.model import MIXTURE, load
 from benchmarks.codecs.skybook import BUNDLE, bundle_codecs
 from benchmarks.codecs.table import BASELINES, BETTER_KLT, KLTS
 from ground.scene import Scene
@@ -31,6 +32,16 @@ def ways_at(ratios: Iterable[float]) -> dict[str, Way]:
         found[f"{PER_BAND}/{ratio:g}"] = partial(_coded, BASELINES[PER_BAND], ratio=ratio)
         found[f"{BETTER_KLT}/{ratio:g}"] = partial(_better_klt, ratio=ratio)
     return found
+
+
+def learned_at(ratios: Iterable[float]) -> dict[str, Way]:
+    """Return the learned codec of mixtures at ratios: `mixture/20` and so on; for four bands.
+
+    Raises:
+        SkybookError: it cannot run here.
+    """
+    codec = load().codec()
+    return {f"{MIXTURE}/{ratio:g}": partial(_coded, codec, ratio=ratio) for ratio in ratios}
 
 
 def _coded(codec: Codec, image: Image, ratio: float) -> Image:
