@@ -85,8 +85,4 @@ def _images(folder: Path | None, recipe: Recipe) -> Images:
     bands = recipe.layout.bands
     if folder is None:
         return [procedural(1, _SIDE, _SIDE, bands, nodata=False).image.astype(np.uint16)]
-    taken = [image for image in read_images(folder, TRAIN) if image.sensor == recipe.sensor]
-    images = [image.samples for image in taken if len(image.samples) == bands]
-    if not images:
-        raise UsageError(f"{folder}: expected scenes of {bands} bands to train on, found none")
-    return images
+    return [image.samples for image in read_images(folder, TRAIN, wanted=recipe.sensor)]

@@ -106,7 +106,10 @@ def read_frames(
 
 
 def read_images(
-    folder: Path | None, split: str, leave: Callable[[str], None] = lambda _text: None
+    folder: Path | None,
+    split: str,
+    leave: Callable[[str], None] = lambda _text: None,
+    wanted: Sensor | None = None,
 ) -> list[Taken]:
     """Read the images of a split.
 
@@ -117,6 +120,7 @@ def read_images(
         folder: folder of data; None without one.
         split: `TRAIN` or `TEST`.
         leave: called with what is left out, and why.
+        wanted: of which sensor; None for all.
 
     Raises:
         InputError: no such folder, or no image of the split in it.
@@ -124,10 +128,15 @@ def read_images(
     if folder is None:
         image = procedural(len(split), _STANDIN_SIDE, _STANDIN_SIDE, nodata=False).image
         return [Taken(SENTINEL, "procedural", split, image.astype(np.uint16))]
-    chosen = [_read(sensor, item, bands, leave) for sensor, item, bands in _chosen(folder, split)]
-    found = [image for image in chosen if image]
+    found = [
+        image
+        for sensor, item, bands in _chosen(folder, split)
+        if wanted in (None, sensor) or sensor is None
+        if (image := _read(sensor, item, bands, leave)) and wanted in (None, image.sensor)
+    ]
     if not found:
-        raise InputError(f"{folder}: expected {split} scenes of 1, 4, 7 or 12 bands, found none")
+        kinds = f"of {wanted.name}" if wanted else "of 1, 4, 7 or 12 bands"
+        raise InputError(f"{folder}: expected {split} scenes {kinds}, found none")
     return found
 
 

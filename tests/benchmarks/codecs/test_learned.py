@@ -28,7 +28,7 @@ from benchmarks.scenes import BenchmarkScene
 from ground.products.geotiff import write
 from ground.scene import Scene
 from ground.scenes.procedural import procedural
-from onboard.errors import BundleError, LimitError, StreamError, UsageError
+from onboard.errors import BundleError, InputError, LimitError, StreamError, UsageError
 
 pytest.importorskip("torch")
 pytest.importorskip("constriction")
@@ -323,8 +323,8 @@ def test_weights_are_measured_beside_the_flagship(
     assert [point["ratio"] for point in row["points"]] == [12.8, 20.48]
     assert row["bytes"] <= 4 * 96 * 96 * 2 / 20.48
     assert row["seam_ratio"] is None
-    assert main([*told, *folder, "--recipe", "elic-12"]) == 2
-    assert "expected scenes of 12 bands" in capsys.readouterr().err
+    assert main([*told, *folder, "--recipe", "elic-12"]) == InputError.exit_code
+    assert "expected train scenes of sentinel2-12" in capsys.readouterr().err
     assert main([*told, "--steps", "-1"]) == 2
     with pytest.raises(UsageError, match="expected a trained model"):
         load(tmp_path / "none.npz")
