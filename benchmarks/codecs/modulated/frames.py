@@ -129,10 +129,10 @@ def read_images(
         image = procedural(len(split), _STANDIN_SIDE, _STANDIN_SIDE, nodata=False).image
         return [Taken(SENTINEL, "procedural", split, image.astype(np.uint16))]
     found = [
-        image
+        taken
         for sensor, item, bands in _chosen(folder, split)
         if wanted in (None, sensor) or sensor is None
-        if (image := _read(sensor, item, bands, leave)) and wanted in (None, image.sensor)
+        if (taken := _read(sensor, item, bands, leave)) and wanted in (None, taken.sensor)
     ]
     if not found:
         kinds = f"of {wanted.name}" if wanted else "of 1, 4, 7 or 12 bands"
