@@ -25,6 +25,7 @@ from benchmarks.codecs.learned.recipes import RECIPES, Recipe
 from benchmarks.codecs.modulated.layout import SCALES, SIGMA_LEAST, SIGMA_STEP
 from benchmarks.quality import curves
 from benchmarks.quality.measure import codecs_of, rate_distortion
+from benchmarks.reproduce.segmentation.ways import learned_at
 from benchmarks.scenes import BenchmarkScene
 from ground import metrics
 from ground.products.geotiff import write
@@ -317,6 +318,11 @@ def test_the_shipped_network() -> None:
         assert 0.95 * budget < length <= budget
         psnrs.append(metrics.psnr(scene.image, decoded, metrics.PEAK_16_BIT))
     assert psnrs[0] > psnrs[1] + 0.5
+    ways = learned_at((20.0, 80.0))
+    assert list(ways) == ["mixture/20", "mixture/80"]
+    assert ways["mixture/20"](scene.image).shape == scene.image.shape
+    with pytest.raises(LimitError):
+        ways["mixture/80"](np.random.default_rng(1).integers(0, 9_000, (4, 32, 32), np.uint16))
 
 
 def test_weights_are_measured_beside_the_flagship(

@@ -142,10 +142,7 @@ def test_a_study_tells_what_a_codec_costs(monkeypatch: pytest.MonkeyPatch) -> No
     ("table", "names"),
     [
         ("corsa-table2", ("corsa-3level-256", "corsa-3level-1024", "skybook/19.5", "jp2_klt/19.5")),
-        (
-            "segmentation",
-            ("vegetation/corsa-2level-1024", "vegetation/mixture/20", "vegetation/skybook/20"),
-        ),
+        ("segmentation", ("vegetation/corsa-2level-1024", "vegetation/skybook/20")),
     ],
 )
 def test_tables(
