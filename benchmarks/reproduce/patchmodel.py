@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.cluster.vq import kmeans2
 
 from ground.decode.decoder import find_decoder
-from ground.decode.graph import Graph, open_float_session
+from ground.decode.graphs.graph import Graph, open_float_session
 from onboard.bundle import find, load
 from onboard.codec.corsa.codebook import CODEWORD_LIMIT, LATENT_LIMIT, Codebook
 from onboard.codec.corsa.codec import CorsaCodec

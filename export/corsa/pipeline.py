@@ -13,7 +13,7 @@ from export.corsa.card import model_card
 from export.corsa.quantise import quantise
 from export.corsa.verify import Maps, Verdict, Verification
 from export.files import write_files
-from ground.decode.graph import open_float_session
+from ground.decode.graphs.graph import open_float_session
 from ground.scenes.folders import train_items
 from ground.train.corsa.model import VqvaeFpn
 from ground.train.corsa.recipe import Recipe

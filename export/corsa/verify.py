@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import helper
 
 from ground import metrics
-from ground.decode.graph import Graph
+from ground.decode.graphs.graph import Graph
 from ground.scene import Scene
 from onboard.bundle import Bundle
 from onboard.codec.corsa.codec import CorsaCodec

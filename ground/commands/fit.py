@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from ground.decode.decoder import Decoder, find_decoder
-from ground.decode.graph import for_model
+from ground.decode.graphs.graph import for_model
 from ground.scene import Scene
 from ground.scenes.camera import Camera, read_camera
 from ground.train.lapped.refit import CONTEXT_STEPS, bundle_of, fitted

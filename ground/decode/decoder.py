@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ground.decode.graph import NamedGraph, Unrefined, open_float_session
+from ground.decode.graphs.graph import NamedGraph, Unrefined, open_float_session
 from ground.decode.kinds import rebuilder_of
 from ground.decode.mask import is_whole
 from ground.decode.rebuilder import Network, Overviews, Product, Rebuilder

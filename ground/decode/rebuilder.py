@@ -20,7 +20,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ground.decode.graph import Graph, NamedGraph
+from ground.decode.graphs.graph import Graph, NamedGraph
 from ground.decode.reception import Reception
 from ground.decode.tile import TileReception
 from ground.decode.vectors import Vectors

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ground.decode.decoder import Decoder, find_decoder
 from ground.decode.dump import dump_scene
-from ground.decode.graph import open_float_session
+from ground.decode.graphs.graph import open_float_session
 from ground.decode.lapped.dump import UNKNOWN_LEVEL as UNKNOWN
 from ground.decode.lapped.lanes import LaneTile, read_lanes
 from ground.decode.lapped.tiles import linear_tiles

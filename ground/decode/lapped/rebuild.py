@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from ground.decode.bounded.exact import Exact, put_exact
 from ground.decode.bounded.rebuild import BoundedRebuilder
 from ground.decode.bounded.tile import BoundedTile
+from ground.decode.graphs.compiled import CompiledGraph
 from ground.decode.lapped.canvas import Canvas, Patch
 from ground.decode.lapped.compiled import CompiledReader
-from ground.decode.lapped.compiledgraph import CompiledGraph
 from ground.decode.lapped.dump import dump_symbols
 from ground.decode.lapped.errorguess import ErrorGuess
 from ground.decode.lapped.features import FeatureReader

@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
-from ground.decode.graph import Unrefined
+from ground.decode.graphs.compiled import ALIGNED_CELLS
+from ground.decode.graphs.graph import Unrefined
 from ground.decode.lapped.canvas import Canvas
-from ground.decode.lapped.compiledgraph import ALIGNED_CELLS
 from ground.decode.lapped.synthesis import CELL, tile_borders
 from ground.decode.rebuilder import Network
 

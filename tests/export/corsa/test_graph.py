@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from export.corsa import graph
-from ground.decode.graph import open_float_session
+from ground.decode.graphs.graph import open_float_session
 from ground.train.corsa.model import SAMPLE_SCALE, Architecture, VqvaeFpn
 from tests.networks import THREE_LEVELS, TWO_LEVELS, network, tiles
 

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from export.lapped.graph import refinement_onnx
 from ground.decode.decoder import DECODERS
-from ground.decode.graph import open_float_session
+from ground.decode.graphs.graph import open_float_session
+from ground.decode.graphs.onnxfile import OnnxFile
 from ground.decode.lapped.synthesis import tile_borders
-from ground.decode.onnxfile import OnnxFile
 from ground.scenes.procedural import procedural
 from ground.train.lapped.model import Refinement
 

@@ -8,7 +8,7 @@ import pytest
 
 from export.corsa.quantise import encoder_onnx
 from export.corsa.tflite import encoder_tflite
-from ground.decode.graph import open_float_session
+from ground.decode.graphs.graph import open_float_session
 from onboard.engine.engines import ENGINES, import_engine, open_ort
 from onboard.engine.network import open_session
 from onboard.errors import BundleError, EngineError, UsageError

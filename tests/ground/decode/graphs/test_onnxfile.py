@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from ground.decode.decoder import DECODERS
-from ground.decode.onnxfile import OnnxFile
+from ground.decode.graphs.onnxfile import OnnxFile
 from onboard.errors import BundleError
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ground.decode.onnxfile import OnnxFile
+from ground.decode.graphs.onnxfile import OnnxFile
 from onboard.engine.library import Library, aligned
 from onboard.errors import BundleError
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ground.decode import graph as graphs
 from ground.decode.decoder import DECODERS, Decoder
-from ground.decode.graph import FloatSession, open_float_session
+from ground.decode.graphs import graph as graphs
+from ground.decode.graphs.compiled import ALIGNED_CELLS, CompiledGraph
+from ground.decode.graphs.graph import FloatSession, open_float_session
 from ground.decode.lapped.canvas import Canvas
-from ground.decode.lapped.compiledgraph import ALIGNED_CELLS, CompiledGraph
 from ground.decode.lapped.refinement import refine
 from ground.decode.rebuilder import Network
 from ground.scenes.procedural import procedural

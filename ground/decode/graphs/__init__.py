@@ -1,0 +1,1 @@
+"""Decoder graphs: networks on the ground, in onnxruntime or compiled code."""
