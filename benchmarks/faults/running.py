@@ -45,6 +45,7 @@ PROGRAM = (
     "main.c",
     "bench.c",
     "command.c",
+    "disk.c",
     "input.c",
     "profilefile.c",
     "qualityfile.c",

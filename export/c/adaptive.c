@@ -1,9 +1,10 @@
 /* Front end of a tile: nodata, means, band transform, scale (SPEC.md, section 9). */
 #include <string.h>
 
-#include "parts.h"
+#include "vectors.h"
 
-#define PART SKYBOOK_TILE /* pixels that are rotated at once */
+#define PART (8 * SKYBOOK_TILE) /* pixels that are summed, rotated and summed again before others are */
+#define ROTATED SKYBOOK_TILE /* that are rotated at once, where there are no vectors */
 #define PLANE_LIMIT 2047
 #define TOGETHER SKYBOOK_SIDE /* differences that are added up at once */
 #define SOME 4   /* one row and one column of pixels in so many is asked what gradients miss */
@@ -68,7 +69,7 @@ static uint32_t add_samples(const uint16_t *restrict samples, const uint8_t *res
 {
     uint32_t sum = 0, found = 0;
     for (uint32_t i = 0; i < count; i++) {
-        const uint32_t sample = samples[i] * (uint32_t)(marks[i] == 0);
+        const uint32_t sample = marks[i] == 0 ? samples[i] : 0u;
         sum += sample;
         found |= sample;
     }
@@ -102,8 +103,7 @@ static uint32_t take_off(uint32_t mean, uint32_t fraction, const uint16_t *restr
 {
     uint32_t sum = 0;
     for (uint32_t i = 0; i < count; i++) {
-        const uint32_t kept = marks[i] == 0;
-        const uint32_t deviation = (((uint32_t)samples[i] << fraction) - mean) * kept;
+        const uint32_t deviation = marks[i] == 0 ? ((uint32_t)samples[i] << fraction) - mean : 0u;
         out[i] = (int32_t)deviation;
         sum += deviation;
     }
@@ -134,7 +134,7 @@ static bool deviate(struct skybook_encoder *encoder, uint32_t column, uint32_t b
  * has nodata. */
 struct differences {
     const int32_t *values;
-    const uint8_t *gaps;
+    const uint8_t *gaps; /* NULL if there are none */
     uint32_t rows, cols;
     uint32_t bands;
     uint32_t pitch; /* values of a row from those of the next; gaps have no others between */
@@ -144,17 +144,49 @@ struct differences {
     uint32_t usual; /* steepness; 0 if not yet known */
 };
 
-/* Differences between some values and others, 0 where one is a gap; add how steep they are. */
-static void add_steepness(const int32_t *restrict own, const int32_t *restrict other,
-                          const uint8_t *restrict gaps, uint32_t count, int32_t *restrict differences,
-                          uint32_t *restrict steepness)
+/* Differences between `count` values, `stride` apart, and those a step on. */
+static inline void subtract(const int32_t *restrict values, uint32_t stride, uint32_t step, uint32_t count,
+                            int32_t *restrict differences)
 {
     for (uint32_t i = 0; i < count; i++) {
-        const int32_t difference = (other[i] - own[i]) * (gaps[i] == 0);
-        const int32_t sign = difference >> 31;
-        differences[i] = difference;
-        steepness[i] += (uint32_t)((difference ^ sign) - sign);
+        differences[i] = values[i * stride + step] - values[i * stride];
     }
+}
+
+/* The same; with strides that are known here compilers make vectors. */
+static void find_differences(const int32_t *values, uint32_t stride, uint32_t step, uint32_t count,
+                             int32_t *differences)
+{
+    if (stride == 1) {
+        subtract(values, 1, step, count, differences);
+    } else if (stride == 2) {
+        subtract(values, 2, step, count, differences);
+    } else {
+        subtract(values, stride, step, count, differences);
+    }
+}
+
+/* Leave out differences of which a value is a gap. */
+static void leave_out(const uint8_t *gaps, uint32_t stride, uint32_t step, uint32_t count, int32_t *differences)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        differences[i] = (gaps[i * stride] | gaps[i * stride + step]) == 0 ? differences[i] : 0;
+    }
+}
+
+static inline uint32_t steepness_of(int32_t difference)
+{
+    const int32_t sign = difference >> 31;
+    return (uint32_t)((difference ^ sign) - sign);
+}
+
+static uint32_t add_steepness(const int32_t *differences, uint32_t count)
+{
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        sum += steepness_of(differences[i]);
+    }
+    return sum;
 }
 
 /* The sum of products of differences. */
@@ -175,28 +207,21 @@ static void scale(int32_t *restrict differences, const int32_t *restrict bits, u
     }
 }
 
-/* Add up how steep pairs are or, once it is known what is usual, their weighted products. */
-static void add_pairs(struct differences *all, struct skybook_pairs *pairs, skybook_square covariance)
+/* Add up the products of pairs, weighted by how steep they are. */
+static void add_pairs(const struct differences *all, struct skybook_pairs *pairs, skybook_square covariance)
 {
     const uint32_t bands = all->bands, count = pairs->count;
-    int32_t differences[SKYBOOK_MAX_BANDS][TOGETHER], bits[TOGETHER];
-    uint32_t steepness[TOGETHER] = {0};
-    for (uint32_t band = 0; band < bands; band++) {
-        add_steepness(pairs->own[band], pairs->other[band], pairs->gaps, count, differences[band],
-                      steepness);
-    }
-    pairs->count = 0;
-    if (all->usual == 0) {
-        uint64_t total = 0;
-        for (uint32_t i = 0; i < count; i++) {
-            total += steepness[i];
-        }
-        all->total += total;
-        return;
-    }
+    int32_t(*differences)[SKYBOOK_SIDE] = pairs->differences, bits[TOGETHER];
+    uint32_t steepness[TOGETHER];
     for (uint32_t i = 0; i < count; i++) {
-        bits[i] = 1 + (int32_t)skybook_highest_bit(steepness[i] + all->usual);
+        steepness[i] = all->usual;
     }
+    for (uint32_t band = 0; band < bands; band++) {
+        for (uint32_t i = 0; i < count; i++) {
+            steepness[i] += steepness_of(differences[band][i]);
+        }
+    }
+    skybook_find_octaves(steepness, count, bits);
     for (uint32_t band = 0; band < bands; band++) {
         scale(differences[band], bits, count);
     }
@@ -205,30 +230,28 @@ static void add_pairs(struct differences *all, struct skybook_pairs *pairs, skyb
             covariance[one][other] += multiply(differences[one], differences[other], count);
         }
     }
+    pairs->count = 0;
 }
 
-/* Take the pairs of `count` values of a row, `stride` apart, with those to the right or, `down`, below. */
+/* Take the pairs of `count` values of a row, `stride` apart, with those to the right or, `down`, below: add up
+ * how steep they are or, once it is known what is usual, their products. */
 static void take_pairs(struct differences *all, uint32_t row, uint32_t count, uint32_t stride, bool down,
                        struct skybook_pairs *pairs, skybook_square covariance)
 {
     const uint32_t step = down ? all->pitch : 1, gap_step = down ? all->cols : 1;
-    const uint8_t *gaps = &all->gaps[row * all->cols];
     if (pairs->count + count > TOGETHER) {
         add_pairs(all, pairs, covariance);
     }
-    const uint32_t first = pairs->count;
     for (uint32_t band = 0; band < all->bands; band++) {
         const int32_t *values = &all->values[band * all->apart + row * all->pitch];
-        int32_t *own = &pairs->own[band][first], *other = &pairs->other[band][first];
-        for (uint32_t i = 0; i < count; i++) {
-            own[i] = values[i * stride];
-            other[i] = values[i * stride + step];
+        int32_t *differences = &pairs->differences[band][pairs->count];
+        find_differences(values, stride, step, count, differences);
+        if (all->gaps != NULL) {
+            leave_out(&all->gaps[row * all->cols], stride, gap_step, count, differences);
         }
+        all->total += all->usual == 0 ? add_steepness(differences, count) : 0;
     }
-    for (uint32_t i = 0; i < count; i++) {
-        pairs->gaps[first + i] = (uint8_t)(gaps[i * stride] | gaps[i * stride + gap_step]);
-    }
-    pairs->count += count;
+    pairs->count += all->usual == 0 ? 0 : count;
 }
 
 /* Go over the differences of a tile, those of one row and one column in `some`. */
@@ -278,7 +301,8 @@ OF_COMPONENTS void skybook_measure_bands(const struct skybook_form *form, struct
     int32_t *sums = skybook_beside(work);
     uint8_t *gaps = skybook_bytes_beside(work); /* of sums */
     const uint32_t rows = tile->rows / 2u, cols = tile->cols / 2u;
-    for (uint32_t row = 0; row < rows; row++) {
+    const bool has_gaps = tile->state != SKYBOOK_ALL_VALID;
+    for (uint32_t row = 0; row < rows && has_gaps; row++) {
         const uint8_t *upper = &work->nodata[2 * row * tile->cols], *lower = upper + tile->cols;
         for (uint32_t col = 0; col < cols; col++) {
             gaps[row * cols + col] = (uint8_t)(upper[2 * col] | upper[2 * col + 1] |
@@ -286,9 +310,12 @@ OF_COMPONENTS void skybook_measure_bands(const struct skybook_form *form, struct
         }
     }
     add_up(form, work, tile, sums);
-    struct differences gradients = {sums, gaps, rows, cols, form->bands, cols, apart / 4, 2, 0, 0};
-    struct differences pixels = {work->room.latents, work->nodata, tile->rows,    tile->cols, form->bands,
-                                 work->sides[1], apart,       1,             0,          0};
+    struct differences gradients = {sums, has_gaps ? gaps : NULL, rows, cols, form->bands, cols, apart / 4, 2, 0, 0};
+    struct differences pixels = {work->room.latents, has_gaps ? work->nodata : NULL,
+                                 tile->rows,         tile->cols,
+                                 form->bands,        work->sides[1],
+                                 apart,              1,
+                                 0,                  0};
     add_some(&gradients, 1, pairs, covariance);
     add_some(&pixels, SOME, pairs, covariance);
     const bool missed = MISSED * gradients.total < pixels.total;
@@ -345,20 +372,43 @@ static void put_component(const int32_t *restrict sums, uint32_t count, int32_t 
     }
 }
 
-/* The same as rotate_wide where 32 bits hold every sum. */
-static void rotate_narrow(const struct skybook_form *form, int32_t *pixels, uint32_t count,
-                          skybook_square matrix)
+/* The same, of up to ROTATED pixels, where 32 bits hold every sum. */
+static void rotate_some(int32_t *pixels, uint32_t count, uint32_t bands, uint32_t apart, skybook_weights weights)
 {
-    const uint32_t bands = form->bands, apart = form->tile * form->tile;
-    int32_t sums[SKYBOOK_MAX_BANDS][PART];
+    int32_t sums[SKYBOOK_MAX_BANDS][ROTATED];
     memset(sums, 0, sizeof(sums[0]) * bands);
     for (uint32_t component = 0; component < bands; component++) {
         for (uint32_t band = 0; band < bands; band++) {
-            add_weighted(&pixels[band * apart], (int32_t)matrix[band][component], count, sums[component]);
+            add_weighted(&pixels[band * apart], weights[component][band], count, sums[component]);
         }
     }
     for (uint32_t component = 0; component < bands; component++) {
         put_component(sums[component], count, &pixels[component * apart]);
+    }
+}
+
+static void rotate_narrow(const struct skybook_form *form, int32_t *pixels, uint32_t count, uint32_t most,
+                          skybook_square matrix)
+{
+    const uint32_t bands = form->bands, apart = form->tile * form->tile;
+    skybook_weights weights;
+    uint32_t first = 0;
+    for (uint32_t component = 0; component < bands; component++) {
+        for (uint32_t band = 0; band < bands; band++) {
+            weights[component][band] = (int32_t)matrix[band][component];
+        }
+    }
+#if defined(SKYBOOK_FEW)
+    if (most >> (SKYBOOK_FEW_BITS - 1) == 0) {
+        for (; first + SKYBOOK_FEW <= count; first += SKYBOOK_FEW) {
+            skybook_rotate_few(pixels + first, bands, apart, weights);
+        }
+    }
+#else
+    (void)most;
+#endif
+    for (; first < count; first += ROTATED) {
+        rotate_some(pixels + first, count - first < ROTATED ? count - first : ROTATED, bands, apart, weights);
     }
 }
 
@@ -413,7 +463,7 @@ OF_COMPONENTS bool skybook_rotate(const struct skybook_form *form, struct skyboo
             before[band] += sum_of(&pixels[band * apart + first], part);
         }
         if (narrow) {
-            rotate_narrow(form, pixels + first, part, matrix);
+            rotate_narrow(form, pixels + first, part, most, matrix);
         } else {
             rotate_wide(form, pixels + first, part, matrix);
         }

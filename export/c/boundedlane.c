@@ -91,7 +91,7 @@ static inline void put_residual(struct skybook_lane *lane, uint32_t symbol, bool
         const uint32_t size = (uint32_t)(residual < 0 ? -residual : residual);
         skybook_put_raw(lane, (size - 1) & (((uint32_t)1 << rest) - 1u), rest, roomy);
     }
-    skybook_put_symbol(lane, own & 4095u, own >> 12, roomy);
+    skybook_put_symbol(lane, own & 4095u, 4096u - (own >> 12), roomy);
 }
 
 static void put_number(struct skybook_lane *lane, uint32_t number, uint32_t bits)
@@ -114,7 +114,7 @@ static void put_side(struct skybook_lane *lane, uint32_t symbol)
         return;
     }
     const uint32_t own = skybook_bounded_symbols[symbol];
-    skybook_put_symbol(lane, own & 4095u, own >> 12, false);
+    skybook_put_symbol(lane, own & 4095u, 4096u - (own >> 12), false);
 }
 
 size_t skybook_bounded_lane(const struct skybook_work *work, uint32_t pixels, uint32_t first,
@@ -125,7 +125,7 @@ size_t skybook_bounded_lane(const struct skybook_work *work, uint32_t pixels, ui
         const uint32_t number = (unit - 1) / pixels, start = number * pixels;
         const struct skybook_band *band = &work->scratch.bounded.bands[number];
         const uint32_t least = first > start ? first : start;
-        for (; unit > least && lane.free >= MOST_BYTES && band->mode != MODE_RAW; unit--) {
+        for (; unit > least && skybook_free(&lane) >= MOST_BYTES && band->mode != MODE_RAW; unit--) {
             put_residual(&lane, work->symbols[unit - 1], true);
         }
         for (; unit > least && !lane.full; unit--) {

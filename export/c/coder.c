@@ -229,71 +229,131 @@ static uint32_t put_side(const struct skybook_encoder *encoder, const struct sky
     return side_bytes(encoder);
 }
 
-/* The body of a segment; its length, 0 if it takes more than the room, or
- * SKYBOOK_NO_LANE. */
-static size_t put_body(struct skybook_encoder *encoder, uint32_t column, uint32_t first,
-                       uint32_t stop, bool is_first, uint8_t *body)
+/* A segment of a tile. */
+struct span {
+    uint32_t first, stop; /* units */
+    uint32_t side;        /* bytes before the lane, none but of the first segment */
+    size_t planned;       /* bytes of the lane */
+    bool is_raw;
+    struct skybook_run run; /* what the lane is made of if it is not raw, and made */
+};
+
+static struct span span_of(struct skybook_encoder *encoder, uint32_t first, bool is_first, uint32_t room,
+                           uint32_t margin)
 {
     const struct skybook_work *work = &encoder->work;
-    const uint32_t side = is_first ? put_side(encoder, &encoder->tiles[column], body) : 0;
-    if (stop == first) {
-        return side;
+    const uint32_t side = is_first ? side_bytes(encoder) : 0, stop = cut(encoder, first, is_first, room, margin);
+    struct span span = {first, stop, side, 0, false, {NULL, 0, NULL, room - side, 0}};
+    if (stop > first) {
+        span.planned = lane_bytes(work, first, stop, &span.is_raw);
+        span.run.symbols = &work->symbols[work->before[first]];
+        span.run.count = work->before[stop] - work->before[first];
     }
-    const size_t room = skybook_room(encoder, column) - side;
-    const uint32_t start = work->before[first];
-    bool is_raw = false;
-    const size_t planned = lane_bytes(work, first, stop, &is_raw);
-    if (is_raw) {
-        return planned > room ? 0
-                              : side + skybook_raw_lane(&work->symbols[start],
-                                                        work->before[stop] - start, body + side);
+    return span;
+}
+
+#define TOGETHER 2u /* segments whose lanes are made together, if there is room for both */
+
+/* Find the next segments of a tile, from unit `*first` on, which comes to be that after them; how many they
+ * are. */
+static uint32_t find_spans(struct skybook_encoder *encoder, uint32_t column, uint32_t margin, uint32_t *first,
+                           bool is_first, struct span spans[TOGETHER])
+{
+    const uint32_t room = skybook_room(encoder, column);
+    const uint32_t most = TOGETHER * room <= SKYBOOK_PACKET_BYTES ? TOGETHER : 1;
+    uint32_t count = 0;
+    for (bool more = true; more;) {
+        struct span *span = &spans[count];
+        *span = span_of(encoder, *first, is_first && count == 0, room, margin);
+        span->run.buffer = skybook_packet(&encoder->work) + (size_t)count * room;
+        count += span->side > 0 || !is_empty(encoder, span->first, span->stop);
+        more = span->stop < encoder->work.units && count < most;
+        *first = span->stop;
     }
-    const size_t length = skybook_lane(&work->symbols[start], work->before[stop] - start,
-                                       skybook_packet(&encoder->work), room);
-    if (length == 0 || length == SKYBOOK_NO_LANE) {
-        return length;
+    return count;
+}
+
+static bool has_lane(const struct span *span)
+{
+    return span->stop > span->first && !span->is_raw;
+}
+
+/* Make the lanes of segments. */
+static void make_lanes(struct span *spans, uint32_t count)
+{
+    if (count == TOGETHER && has_lane(&spans[0]) && has_lane(&spans[1])) {
+        skybook_make_two_lanes(&spans[0].run, &spans[1].run);
+        return;
     }
-    memcpy(body + side, skybook_packet(&encoder->work) + room - length, length);
-    return side + length;
+    for (uint32_t i = 0; i < count; i++) {
+        if (has_lane(&spans[i])) {
+            skybook_make_lane(&spans[i].run);
+        }
+    }
+}
+
+/* The body of a segment; its length, 0 if it takes more than the room, or
+ * SKYBOOK_NO_LANE. */
+static size_t put_body(struct skybook_encoder *encoder, uint32_t column, const struct span *span, uint8_t *body)
+{
+    const struct skybook_run *run = &span->run;
+    uint8_t *lane = body + span->side;
+    if (span->side > 0) {
+        put_side(encoder, &encoder->tiles[column], body);
+    }
+    if (span->stop == span->first) {
+        return span->side;
+    }
+    if (span->is_raw) {
+        return span->planned > run->size ? 0 : span->side + skybook_raw_lane(run->symbols, run->count, lane);
+    }
+    if (run->length == 0 || run->length == SKYBOOK_NO_LANE) {
+        return run->length;
+    }
+    memcpy(lane, run->buffer + run->size - run->length, run->length);
+    return span->side + run->length;
 }
 
 /* What became of an attempt to code a tile. */
 enum outcome { DONE, TOO_LONG, NO_ROOM, BROKEN };
 
+static enum outcome put_segment(struct skybook_encoder *encoder, uint32_t column, const struct span *span)
+{
+    struct skybook_segment segment = {SKYBOOK_KIND_TILE, 0, 0, column};
+    if (span->side == 0) {
+        uint32_t layer = 0, place = 0;
+        skybook_place(&encoder->work, span->first, &layer, &place);
+        segment.layer = (uint8_t)layer;
+        segment.first = (uint16_t)place;
+    }
+    uint8_t *body = skybook_begin_segment(encoder, &segment);
+    if (body == NULL) {
+        return NO_ROOM;
+    }
+    const size_t length = put_body(encoder, column, span, body);
+    if (length == SKYBOOK_NO_LANE) {
+        return BROKEN;
+    }
+    if (length == 0) {
+        return TOO_LONG;
+    }
+    skybook_end_segment(encoder, &segment, length);
+    return DONE;
+}
+
 static enum outcome code_segments(struct skybook_encoder *encoder, uint32_t column, uint32_t margin)
 {
-    const uint32_t room = skybook_room(encoder, column);
-    uint32_t first = 0;
-    bool is_first = true;
-    while (is_first || first < encoder->work.units) {
-        const uint32_t stop = cut(encoder, first, is_first, room, margin);
-        if (!is_first && is_empty(encoder, first, stop)) {
-            first = stop;
-            continue;
+    uint32_t next = 0;
+    enum outcome outcome = DONE;
+    for (bool is_first = true; (is_first || next < encoder->work.units) && outcome == DONE; is_first = false) {
+        struct span spans[TOGETHER];
+        const uint32_t count = find_spans(encoder, column, margin, &next, is_first, spans);
+        make_lanes(spans, count);
+        for (uint32_t i = 0; i < count && outcome == DONE; i++) {
+            outcome = put_segment(encoder, column, &spans[i]);
         }
-        struct skybook_segment segment = {SKYBOOK_KIND_TILE, 0, 0, column};
-        if (!is_first) {
-            uint32_t layer = 0, place = 0;
-            skybook_place(&encoder->work, first, &layer, &place);
-            segment.layer = (uint8_t)layer;
-            segment.first = (uint16_t)place;
-        }
-        uint8_t *body = skybook_begin_segment(encoder, &segment);
-        if (body == NULL) {
-            return NO_ROOM;
-        }
-        const size_t length = put_body(encoder, column, first, stop, is_first, body);
-        if (length == SKYBOOK_NO_LANE) {
-            return BROKEN;
-        }
-        if (length == 0 || (stop == first && !is_first)) {
-            return TOO_LONG;
-        }
-        skybook_end_segment(encoder, &segment, length);
-        first = stop;
-        is_first = false;
     }
-    return DONE;
+    return outcome;
 }
 
 /* Note the segments of a tile with the lengths that follow from the cost of their symbols. */

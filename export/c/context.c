@@ -9,6 +9,8 @@
 #define SLOPE_CAP 80
 #define DC_CAP 2047 /* both, like sums, are twice as large where symbols are in half steps */
 #define MOST_TERMS 64 /* planes that are noted before they are added */
+#define ALL_AT 16 /* lanes from which on to add a plane of 0 takes less than to ask whether it is one; of four bands,
+                   * which have all planes of the model, in its order, nobody asks then */
 #define ROW 8   /* positions of a row of a whole tile, and bytes of a word */
 
 static int32_t magnitude(int32_t value)
@@ -117,30 +119,27 @@ void skybook_know_channel(const struct skybook_form *form, struct skybook_work *
     }
 }
 
-/* Weighted planes that are not all 0, to be added to the sums of a channel. */
+/* Planes that are not all 0, to be added to the sums of a channel, and above 16 bits their weights. */
 struct terms {
     uint32_t count;
-    uint32_t firsts[MOST_TERMS + 1]; /* where they begin among what is known */
-    skybook_sum weights[MOST_TERMS + 1];
+    uint32_t each[MOST_TERMS + 1];
 };
 
-/* Add them. */
-static void add_planes(const struct skybook_form *form, const struct skybook_work *work,
-                       struct terms *terms, skybook_sum *sums)
+/* Add planes. */
+static void add_planes(const struct skybook_form *form, const struct skybook_work *work, const uint32_t *terms,
+                       uint32_t count, skybook_sum *sums)
 {
     for (uint32_t first = 0; first < form->positions; first += SKYBOOK_PART) {
-        skybook_add_planes(&work->known[first], terms->firsts, terms->weights, terms->count, &sums[first]);
+        skybook_add_planes(&work->known[first], form->positions, terms, count, &sums[first]);
     }
-    terms->count = 0;
 }
 
 /* Note a plane of a channel, or of slopes, if any of it is not 0. */
-static inline void add_term(struct terms *restrict terms, const bool *restrict active, uint32_t positions,
-                            uint32_t number, skybook_sum weight)
+static inline void add_term(struct terms *restrict terms, const bool *restrict active, uint32_t plane,
+                            uint32_t weight)
 {
-    terms->firsts[terms->count] = number * positions;
-    terms->weights[terms->count] = weight;
-    terms->count += active[number];
+    terms->each[terms->count] = weight << 16 | plane;
+    terms->count += active[plane];
 }
 
 /* Note the planes of terms of a channel. Of the components of the last class one of that class heeds its
@@ -149,14 +148,13 @@ static void add_terms(struct terms *restrict terms, const struct skybook_form *f
                       const bool *restrict active, uint32_t first, uint32_t stop, uint32_t own,
                       uint32_t some)
 {
-    const uint32_t positions = form->positions;
     for (uint32_t term = first; term < stop; term++) {
-        const uint32_t plane = form->planes[skybook_planes[term]], number = plane & ~SKYBOOK_OF_LAST;
-        const skybook_sum weight = (skybook_sum)skybook_weights[term];
+        const uint32_t plane = form->planes[skybook_addends[term] & 0xFFFFu], number = plane & ~SKYBOOK_OF_LAST;
+        const uint32_t weight = skybook_addends[term] >> 16;
         const uint32_t of_last = (plane & SKYBOOK_OF_LAST) != 0;
-        add_term(terms, active, positions, number + of_last * own, weight);
+        add_term(terms, active, number + of_last * own, weight);
         for (uint32_t i = 1; i < (of_last == 0 ? 1 : some); i++) {
-            add_term(terms, active, positions, number + i, weight);
+            add_term(terms, active, number + i, weight);
         }
     }
 }
@@ -165,10 +163,9 @@ static void add_terms(struct terms *restrict terms, const struct skybook_form *f
 static void add_single_terms(struct terms *restrict terms, const struct skybook_form *form,
                              const bool *restrict active, uint32_t first, uint32_t stop)
 {
-    const uint32_t positions = form->positions;
     for (uint32_t term = first; term < stop; term++) {
-        const uint32_t number = form->planes[skybook_planes[term]] & ~SKYBOOK_OF_LAST;
-        add_term(terms, active, positions, number, (skybook_sum)skybook_weights[term]);
+        const uint32_t plane = form->planes[skybook_addends[term] & 0xFFFFu] & ~SKYBOOK_OF_LAST;
+        add_term(terms, active, plane, skybook_addends[term] >> 16);
     }
 }
 
@@ -182,19 +179,25 @@ void skybook_ac_context(const struct skybook_form *form, const struct skybook_wo
     const uint32_t own = component < last ? 0 : component - last;
     const uint32_t some = component < last ? form->alike : 1;
     const uint32_t stop = skybook_terms[ac + 1], most = MOST_TERMS / some;
-    struct terms terms;
-    terms.count = 0;
     for (uint32_t i = 0; i < form->positions; i++) {
         sums[i] = (skybook_sum)bias;
     }
+#if SKYBOOK_LANES >= ALL_AT
+    if (form->bands == SKYBOOK_CLASSES) {
+        add_planes(form, work, &skybook_addends[skybook_terms[ac]], stop - skybook_terms[ac], sums);
+        return;
+    }
+#endif
     for (uint32_t term = skybook_terms[ac], next = 0; term < stop; term = next) {
+        struct terms terms;
+        terms.count = 0;
         next = stop - term < most ? stop : term + most;
         if (form->alike == 1) {
             add_single_terms(&terms, form, work->active, term, next);
         } else {
             add_terms(&terms, form, work->active, term, next, own, some);
         }
-        add_planes(form, work, &terms, sums);
+        add_planes(form, work, terms.each, terms.count, sums);
     }
 }
 

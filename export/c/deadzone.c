@@ -24,51 +24,68 @@ void skybook_take(struct skybook_scan *scan, uint32_t place, uint32_t row, int32
     scan->written++;
 }
 
-void skybook_scan_levels(const struct skybook_scan *scan, uint32_t channel, uint32_t number,
-                         const skybook_sum *sums, uint8_t *levels, uint8_t *coded)
+/* Count which positions of a part are coded; below 0 if one that is not is too far from 0. */
+static int32_t count_coded(const uint8_t *restrict levels, const int32_t *restrict aways, uint32_t count,
+                           uint32_t *restrict symbols)
 {
-    const uint32_t positions = scan->form->positions, bit = number % SKYBOOK_GROUP;
-    uint8_t *own = &coded[number / SKYBOOK_GROUP * positions];
+    int32_t far = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const int32_t coded = levels[i] > 0;
+        symbols[i] += (uint32_t)coded;
+        far |= (coded - 1) & (SKYBOOK_FARTHEST - 1 - skybook_magnitude(aways[i]));
+    }
+    return far;
+}
+
+void skybook_scan_levels(struct skybook_scan *scan, uint32_t channel, uint32_t number, const skybook_sum *sums,
+                         const int32_t *aways, uint8_t *levels, uint64_t *coded)
+{
+    const uint32_t positions = scan->form->positions, count = scan->count;
+    uint64_t *own = &coded[number * positions / SKYBOOK_PART];
     for (uint32_t part = 0; part < positions; part += SKYBOOK_PART) {
         skybook_find_levels(&sums[part], scan->work->dependent, (uint32_t)scan->least_sum,
                             scan->work->floors[channel], &levels[part]);
     }
-    memset(&levels[scan->count], 0, positions - scan->count);
-    if (bit == 0) {
-        memset(own, 0, positions);
+    memset(&levels[count], 0, positions - count);
+    for (uint32_t part = 0; part < positions; part += SKYBOOK_PART) {
+        own[part / SKYBOOK_PART] = skybook_above_0(&levels[part]);
     }
-    for (uint32_t i = 0; i < positions; i++) {
-        own[i] = (uint8_t)(own[i] | (uint32_t)(levels[i] > 0) << bit);
-    }
+    const int32_t far = count_coded(levels, aways, count, &scan->work->before[scan->unit + 1]);
+    scan->far = scan->far || far < 0;
 }
 
-/* Take the symbols of a layer of so many channels, position by position. */
+uint32_t skybook_find_places(const struct skybook_scan *scan, uint32_t next[SKYBOOK_POSITIONS])
+{
+    uint32_t *before = &scan->work->before[scan->unit], found = 0;
+    for (uint32_t i = 0; i < scan->count; i++) {
+        next[i] = found;
+        found += before[i + 1];
+        before[i + 1] = scan->written + found;
+    }
+    return found;
+}
+
+/* Take the symbols of a layer of so many channels, which come position by position. */
 void skybook_take_layer(struct skybook_scan *scan, uint32_t channels)
 {
-    struct skybook_work *work = scan->work;
-    const uint32_t positions = scan->form->positions, count = scan->count;
-    const uint8_t *coded = work->layer.plain.coded;
-    uint32_t *restrict symbols = &work->symbols[scan->written];
-    uint32_t *restrict costs = &work->costs[scan->unit], *restrict before = &work->before[scan->unit];
-    uint32_t escapes = 0, next = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t cost = 0;
-        for (uint32_t first = 0; first < channels; first += SKYBOOK_AT_ONCE) {
-            const uint32_t *from = &work->layer.plain.symbols[first * positions + i];
-            uint32_t bits = skybook_coded_at(coded, positions, first, channels, i);
-            for (; bits > 0; bits &= bits - 1) {
-                const uint32_t symbol = from[skybook_lowest_bit(bits) * positions];
-                const uint32_t own = skybook_cost_of(symbol);
-                escapes += skybook_is_escape(symbol, own);
-                cost += own;
-                symbols[next++] = symbol;
-            }
+    const struct skybook_layer *layer = &scan->work->layer.plain;
+    const uint32_t parts = scan->form->positions / SKYBOOK_PART;
+    uint32_t next[SKYBOOK_POSITIONS], escapes = 0;
+    uint32_t *restrict taken = &scan->work->symbols[scan->written], *costs = &scan->work->costs[scan->unit];
+    const uint32_t found = skybook_find_places(scan, next);
+    for (uint32_t part = 0; part < channels * parts; part++) {
+        const uint32_t *restrict symbols = &layer->symbols[part * SKYBOOK_PART];
+        uint32_t *restrict own_next = &next[part % parts * SKYBOOK_PART];
+        uint32_t *restrict own_costs = &costs[part % parts * SKYBOOK_PART];
+        for (uint64_t bits = layer->coded[part]; bits > 0; bits &= bits - 1) {
+            const uint32_t i = skybook_lowest_bit_of_64(bits), symbol = symbols[i], cost = skybook_cost_of(symbol);
+            escapes += skybook_is_escape(symbol, cost);
+            own_costs[i] += cost;
+            taken[own_next[i]++] = symbol;
         }
-        costs[i] = cost;
-        before[i + 1] = scan->written + next;
     }
-    scan->unit += count;
-    scan->written += next;
+    scan->unit += scan->count;
+    scan->written += found;
     scan->escapes += escapes;
 }
 
@@ -141,8 +158,7 @@ void skybook_scan_channel(struct skybook_scan *scan, uint32_t channel, uint32_t 
     uint32_t *symbols = &layer->symbols[number * positions], all = 0;
     skybook_ac_context(scan->form, scan->work, channel, sums);
     skybook_scan_latents(scan, channel, aways);
-    skybook_look_for_far(scan, sums, aways);
-    skybook_scan_levels(scan, channel, number, sums, levels, layer->coded);
+    skybook_scan_levels(scan, channel, number, sums, aways, levels, layer->coded);
     for (uint32_t i = 0; i < positions && scan->thrift > 0; i++) {
         aways[i] = skybook_nearer(scan->thrift, channel + i, aways[i]);
     }

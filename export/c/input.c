@@ -111,14 +111,20 @@ static bool seek_row(const struct skybook_input *input, uint64_t line, uint32_t 
     return true;
 }
 
+/* The place of the high byte of two in memory. */
+static uint32_t high_byte(void)
+{
+    const uint16_t one = 1;
+    uint8_t first = 0;
+    memcpy(&first, &one, 1);
+    return first;
+}
+
 /* Put samples of two bytes, `apart` bytes from each other; `high` is the place of the high byte. */
 static void put_whole(uint16_t *to, uint32_t count, const uint8_t *from, uint32_t apart,
                       uint32_t high)
 {
-    const uint16_t one = 1;
-    uint8_t first = 0;
-    memcpy(&first, &one, 1); /* 1 where the high byte comes second in memory */
-    if (apart == 2 && first == high) {
+    if (apart == 2 && high_byte() == high) {
         memcpy(to, from, count * sizeof(*to));
         return;
     }
@@ -144,9 +150,22 @@ static void put_row(const struct skybook_input *input, uint32_t row, uint16_t *s
     }
 }
 
+/* Read a line whose rows follow each other as the samples of a line do. */
+static enum skybook_line read_whole(const struct skybook_input *input, uint16_t *samples)
+{
+    const size_t bytes = (size_t)input->bytes * input->rows, got = fread(samples, 1, bytes, input->file);
+    if (ferror(input->file)) {
+        return LINE_FAILED;
+    }
+    return got == bytes ? LINE_READ : got == 0 ? LINE_NONE : LINE_CUT;
+}
+
 enum skybook_line skybook_read_line(const struct skybook_input *input, uint64_t line,
                                     uint16_t *samples)
 {
+    if (input->whole) {
+        return read_whole(input, samples);
+    }
     if (input->lines > 0 && line == input->lines) {
         return LINE_NONE;
     }
@@ -191,8 +210,13 @@ bool skybook_open_input(struct skybook_input *input, const struct skybook_comman
     const uint64_t least = command->line_skip + input->bytes;
     input->stride = command->line_bytes > 0 ? command->line_bytes : least;
     input->lines = 0;
+    input->whole = false;
     if (input->stride < least) {
         return false;
+    }
+    if (command->layout != BSQ && !mosaic && input->stride == input->bytes) {
+        const bool two = command->packing == UNPACKED && skybook_sample_bytes(&command->options) == 2;
+        input->whole = two && high_byte() == (command->big_endian ? 0 : 1);
     }
     if (command->layout == BSQ && !mosaic) {
         input->lines = lines_of(input);

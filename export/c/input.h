@@ -17,6 +17,7 @@ struct skybook_input {
     uint64_t bytes;   /* of a row that are samples */
     uint64_t stride;  /* bytes from the start of a row to that of the next */
     uint64_t lines;   /* of a file of bands one after the other; else 0 */
+    bool whole;       /* whether a line is read as its samples are in memory, all rows at once */
 };
 
 /* Open what is read of `file`, pass over what stands before the first row. False if the file ends

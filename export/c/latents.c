@@ -90,11 +90,11 @@ struct place {
 static struct place place_of(const struct skybook_encoder *encoder, uint32_t column, uint32_t part)
 {
     const struct skybook_form *form = &encoder->form;
-    const uint32_t of_line = form->tile / SKYBOOK_TILE;
+    const uint32_t twice = form->tile > SKYBOOK_TILE; /* a bit */
     const uint32_t slot = skybook_slot(encoder, column);
     const uint32_t first = skybook_group(encoder, slot) * form->bands * form->tile;
-    const struct place place = {first + part / of_line,
-                                skybook_first_pixel(encoder, slot) + part % of_line * PART};
+    const struct place place = {first + (part >> twice),
+                                skybook_first_pixel(encoder, slot) + (part & twice) * PART};
     return place;
 }
 

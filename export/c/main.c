@@ -12,6 +12,7 @@
 
 #include "bench.h"
 #include "command.h"
+#include "disk.h"
 #include "input.h"
 #include "parts.h"
 #include "profilefile.h"
@@ -107,23 +108,6 @@ static int write_bytes(void *user, const uint8_t *bytes, size_t length)
     return fwrite(bytes, 1, length, *(FILE **)user) == length ? 0 : 1;
 }
 
-/* Have what was written on the disk, if it goes to one. */
-static bool sync(FILE *output)
-{
-#ifdef SKYBOOK_POSIX
-    struct stat out;
-    if (fstat(fileno(output), &out) != 0) {
-        return false;
-    }
-    if (fflush(output) != 0) {
-        return false;
-    }
-    return S_ISREG(out.st_mode) ? fsync(fileno(output)) == 0 : true;
-#else
-    return fflush(output) == 0;
-#endif
-}
-
 static const char *fault_of(enum skybook_line found)
 {
     switch (found) {
@@ -178,7 +162,7 @@ static enum skybook_status push_all(const struct skybook_command *command, FILE 
             *text = meaning(status);
             return status;
         }
-        if (encoder.held == 0 && !sync(output)) {
+        if (encoder.held == 0 && !skybook_begin_sync(output)) {
             *text = meaning(SKYBOOK_ERROR_INTERNAL);
             return SKYBOOK_ERROR_INTERNAL;
         }
@@ -230,7 +214,7 @@ static int run(const struct skybook_command *command, FILE *input, FILE *output)
     } else if (encoder.status == SKYBOOK_OK) {
         skybook_cut(&encoder); /* what came is coded; why the rest did not is told already */
     }
-    const bool synced = sync(output), closed = fclose(output) == 0;
+    const bool synced = skybook_sync(output), closed = fclose(output) == 0;
     if (!(synced & closed) && pushed == SKYBOOK_OK) {
         pushed = SKYBOOK_ERROR_INTERNAL;
         text = meaning(pushed);

@@ -65,6 +65,16 @@ static inline uint32_t skybook_lowest_bit(uint32_t value)
 #endif
 }
 
+static inline uint32_t skybook_lowest_bit_of_64(uint64_t value)
+{
+#if defined(__GNUC__) && UINTPTR_MAX > 0xFFFFFFFFu
+    return (uint32_t)__builtin_ctzll(value);
+#else
+    const uint32_t low = (uint32_t)(value & 0xFFFFFFFFu);
+    return low > 0 ? skybook_lowest_bit(low) : 32 + skybook_lowest_bit((uint32_t)(value >> 32));
+#endif
+}
+
 /* Four levels per octave of a sum, from 4 on. */
 static inline uint32_t skybook_level(uint32_t sum)
 {
@@ -407,10 +417,18 @@ void skybook_place(const struct skybook_work *work, uint32_t unit, uint32_t *lay
 /* trellis.c: the indices of a path, and the states before. */
 void skybook_choose_path(struct skybook_path *path);
 
-/* rans.c: symbols to a lane at the end of `buffer`; its length, 0 if it is longer, or that there is
- * none: a symbol is out of range, which the finest step of a tile rules out. */
+/* rans.c: a run of symbols to a lane at the end of its buffer; its length, 0 if it is longer, or that there
+ * is none: a symbol is out of range, which the finest step of a tile rules out. Two at once, of which there is
+ * none if one of both is. */
 #define SKYBOOK_NO_LANE ((size_t)-1)
-size_t skybook_lane(const uint32_t *symbols, size_t count, uint8_t *buffer, size_t size);
+struct skybook_run {
+    const uint32_t *symbols;
+    size_t count;
+    uint8_t *buffer;
+    size_t size, length;
+};
+void skybook_make_lane(struct skybook_run *run);
+void skybook_make_two_lanes(struct skybook_run *one, struct skybook_run *other);
 #define SKYBOOK_RAW_HEAD 3u
 size_t skybook_raw_bytes(const uint32_t *symbols, size_t count);
 size_t skybook_raw_lane(const uint32_t *symbols, size_t count, uint8_t *buffer);

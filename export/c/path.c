@@ -1,5 +1,6 @@
 /* Quantizer of dependent tiles: the symbols of a layer along a trellis (SPEC.md, sections 10 and 13). */
 #include "scan.h"
+#include "vectors.h"
 
 #if SKYBOOK_TRELLIS
 
@@ -33,21 +34,27 @@ static void put_states(struct skybook_scan *scan, uint32_t places)
     }
 }
 
-/* Take the symbols of steps; note what all cost, and the escapes. */
-static uint32_t take_steps(const struct skybook_path *restrict path, uint32_t first, uint32_t stop,
-                           uint32_t *restrict symbols, uint32_t *restrict escapes)
+/* The symbols of steps. */
+static void take_steps(const int32_t *restrict indices, const uint16_t *restrict rows,
+                       const uint8_t *restrict states, uint32_t count, uint32_t *restrict symbols)
 {
-    uint32_t cost = 0, found = 0;
-    for (uint32_t step = first; step < stop; step++) {
-        const uint32_t row = path->rows[step] + SKYBOOK_LEVELS * (path->states[step] & 1u);
-        const uint32_t symbol = (uint32_t)path->away[step] << SKYBOOK_ROW_BITS | row;
-        const uint32_t own = skybook_cost_of(symbol);
-        found += skybook_is_escape(row, own);
-        cost += own;
-        symbols[step] = symbol;
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t row = rows[i] + SKYBOOK_LEVELS * (states[i] & 1u);
+        symbols[i] = (uint32_t)indices[i] << SKYBOOK_ROW_BITS | row;
     }
-    *escapes += found;
-    return cost;
+}
+
+/* What each symbol and those before it cost; how many escape. */
+static uint32_t add_costs(const uint32_t *restrict symbols, uint32_t count, uint32_t *restrict costs)
+{
+    uint32_t cost = 0, escapes = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t own = skybook_cost_of(symbols[i]);
+        escapes += skybook_is_escape(symbols[i], own);
+        cost += own;
+        costs[i] = cost;
+    }
+    return escapes;
 }
 
 /* Choose the indices of a layer whose steps and counts `before` are known, and take them. */
@@ -56,24 +63,40 @@ void skybook_take_path(struct skybook_scan *scan, uint32_t places)
     struct skybook_work *work = scan->work;
     struct skybook_path *path = &work->scratch.path;
     const uint32_t *before = &work->before[scan->unit];
-    uint32_t *costs = &work->costs[scan->unit], *symbols = &work->symbols[scan->written], step = 0;
+    uint32_t *costs = &work->costs[scan->unit], *symbols = &work->symbols[scan->written], cost = 0;
+    uint32_t *sums = path->odd; /* whose bits led to the path, which is known */
     skybook_choose_path(path);
+    take_steps(path->away, path->rows, path->states, path->count, symbols);
+    scan->escapes += add_costs(symbols, path->count, sums);
     for (uint32_t place = 0; place < places; place++) {
-        const uint32_t stop = before[place + 1] - scan->written;
-        costs[place] = take_steps(path, step, stop, symbols, &scan->escapes);
-        step = stop;
+        const uint32_t steps = before[place + 1] - scan->written, cost_before = cost;
+        cost = steps > 0 ? sums[steps - 1] : 0;
+        costs[place] = cost - cost_before;
     }
     put_states(scan, places);
     scan->written += path->count;
     scan->unit += places;
 }
 
-/* Note the sizes of a layer of AC, in half steps. */
-static void put_sizes(const struct skybook_path *restrict path, uint8_t *restrict sizes)
+/* The sizes of indices, in half steps: twice the index, less 1 in an odd state but of 0. */
+static void find_sizes(const int32_t *restrict indices, const uint8_t *restrict states, uint32_t count,
+                       uint8_t *restrict sizes)
 {
-    for (uint32_t i = 0; i < path->count; i++) {
-        const int32_t size = skybook_magnitude(skybook_point(path, i));
-        sizes[path->places[i]] = (uint8_t)(size < SKYBOOK_HALF_SIZE_CAP ? size : SKYBOOK_HALF_SIZE_CAP);
+    for (uint32_t i = 0; i < count; i++) {
+        const int32_t index = skybook_magnitude(indices[i]), size = 2 * index - ((index > 0) & states[i]);
+        sizes[i] = (uint8_t)(size < SKYBOOK_HALF_SIZE_CAP ? size : SKYBOOK_HALF_SIZE_CAP);
+    }
+}
+
+/* Note the sizes of a layer of AC. */
+static void put_sizes(struct skybook_path *path, uint8_t *restrict sizes)
+{
+    const uint16_t *restrict places = path->places;
+    const uint8_t *restrict own = path->zeros; /* which won is known */
+    const uint32_t count = path->count;
+    find_sizes(path->away, path->states, count, path->zeros);
+    for (uint32_t i = 0; i < count; i++) {
+        sizes[places[i]] = own[i];
     }
 }
 
@@ -104,40 +127,34 @@ static void find_levels(struct skybook_scan *scan, uint32_t first, uint32_t stop
         int32_t *aways = &work->layer.aways[number * positions];
         skybook_ac_context(scan->form, work, channel, sums);
         skybook_scan_latents(scan, channel, aways);
-        skybook_look_for_far(scan, sums, aways);
-        skybook_scan_levels(scan, channel, number, sums, &path->levels[number * positions], path->coded);
+        skybook_scan_levels(scan, channel, number, sums, aways, &path->levels[number * positions], path->coded);
         for (uint32_t i = 0; i < positions && scan->thrift > 0; i++) {
             aways[i] = skybook_nearer(scan->thrift, channel + i, aways[i]);
         }
     }
 }
 
-/* Find the symbols of a layer of AC that are coded, position by position. */
+/* Find the symbols of a layer of AC that are coded, which come position by position. */
 static void find_steps(struct skybook_scan *scan, uint32_t first, uint32_t stop)
 {
     struct skybook_work *work = scan->work;
-    struct skybook_path *path = &work->scratch.path;
-    const uint32_t positions = scan->form->positions, channels = stop - first;
+    struct skybook_path *restrict path = &work->scratch.path;
+    const uint32_t positions = scan->form->positions, parts = positions / SKYBOOK_PART;
     uint16_t worths[SKYBOOK_CHANNELS][MOST_BORDERS + 1];
-    uint32_t count = 0;
+    uint32_t next[SKYBOOK_POSITIONS];
     find_worths(scan, first, stop, worths);
-    for (uint32_t i = 0; i < scan->count; i++) {
-        const uint32_t borders = work->borders[i];
-        for (uint32_t start = 0; start < channels; start += SKYBOOK_AT_ONCE) {
-            uint32_t bits = skybook_coded_at(path->coded, positions, start, channels, i);
-            for (; bits > 0; bits &= bits - 1) {
-                const uint32_t number = start + skybook_lowest_bit(bits);
-                const uint32_t place = number * positions + i;
-                path->places[count] = (uint16_t)place;
-                path->rows[count] = (uint16_t)(scan->row + path->levels[place]);
-                path->worths[count] = worths[number][borders];
-                path->away[count] = work->layer.aways[place];
-                count++;
-            }
+    path->count = skybook_find_places(scan, next);
+    for (uint32_t part = 0; part < (stop - first) * parts; part++) {
+        const uint32_t start = part % parts * SKYBOOK_PART;
+        for (uint64_t bits = path->coded[part]; bits > 0; bits &= bits - 1) {
+            const uint32_t bit = skybook_lowest_bit_of_64(bits), i = start + bit;
+            const uint32_t place = part * SKYBOOK_PART + bit, step = next[i]++;
+            path->places[step] = (uint16_t)place;
+            path->rows[step] = (uint16_t)(scan->row + path->levels[place]);
+            path->worths[step] = worths[part / parts][work->borders[i]];
+            path->away[step] = work->layer.aways[place];
         }
-        work->before[scan->unit + i + 1] = scan->written + count;
     }
-    path->count = count;
 }
 
 /* Note what is lost of a layer of AC at each position. `away` of a path is its index now. */

@@ -4,6 +4,9 @@
 #define ESCAPE 63
 #define LARGEST 31
 #define ROWS (1u << SKYBOOK_ROW_BITS)
+#define PER_ROW (sizeof(skybook_starts[0]) / sizeof(skybook_starts[0][0]))
+#define NOWHERE (PER_ROW - 1) /* after it comes the start of another row: there is no symbol */
+#define SOME 32u      /* symbols whose places are found before they are put */
 #define MOST_BYTES 8u /* of a residual: of an escape, of 16 bits in two numbers, and of low bits */
 
 static int32_t residual_of(uint32_t symbol)
@@ -13,8 +16,10 @@ static int32_t residual_of(uint32_t symbol)
 
 /* Put a residual that no symbol of its row is of alone: it has low bits of its own, or it is an escape. False
  * if it is so large that no escape can tell it. `roomy`: MOST_BYTES are free. */
-static inline bool put_residual(struct skybook_lane *lane, int32_t residual, uint32_t row, bool roomy)
+static bool put_residual(struct skybook_lane *lane, uint32_t of, bool roomy)
 {
+    const uint32_t row = of % ROWS;
+    const int32_t residual = residual_of(of);
     const unsigned shift = skybook_shifts[row % SKYBOOK_LEVELS];
     const int32_t high = residual >> shift;
     const uint32_t place = (uint32_t)(high + LARGEST);
@@ -32,43 +37,106 @@ static inline bool put_residual(struct skybook_lane *lane, int32_t residual, uin
         skybook_put_raw(lane, (uint32_t)(value & 255), 8, roomy);
         skybook_put_raw(lane, (uint32_t)(value >> 8), 8, roomy);
     }
-    skybook_put_symbol(lane, starts[symbol], (uint32_t)starts[symbol + 1] - starts[symbol],
-                       roomy);
+    skybook_put_symbol(lane, starts[symbol], 4096u + starts[symbol] - starts[symbol + 1], roomy);
     return true;
 }
 
-/* Put symbols from the last on as long as there is surely room for them; how many are left. Most are
- * residuals that have a symbol alone. */
+/* Find where the starts of symbols are, if each is a residual alone, as most are. */
+static inline void find_places(const uint32_t *restrict symbols, size_t count, uint32_t *restrict places)
+{
+    for (size_t i = 0; i < count; i++) {
+        const uint32_t row = symbols[i] % ROWS, place = (uint32_t)(residual_of(symbols[i]) + LARGEST);
+        const bool alone = (place < ESCAPE) & (row % SKYBOOK_LEVELS < SKYBOOK_WHOLE_LEVELS);
+        places[i] = alone ? row * (uint32_t)PER_ROW + place : (uint32_t)NOWHERE;
+    }
+}
+
+/* Put a symbol whose place was found, where there is surely room; false as above. */
+static inline bool put_next(struct skybook_lane *lane, uint32_t place, uint32_t symbol)
+{
+    const uint16_t *starts = (const uint16_t *)(const void *)skybook_starts + place;
+    const uint32_t others = 4096u + starts[0] - starts[1]; /* 4096 or more where there is no symbol */
+    if (others < 4096) {
+        skybook_put_symbol(lane, starts[0], others, true);
+        return true;
+    }
+    struct skybook_lane own = *lane; /* so that nothing points to the lane, and it stays in registers */
+    const bool good = put_residual(&own, symbol, true);
+    *lane = own;
+    return good;
+}
+
+/* Put symbols from the last on as long as there is surely room for them; how many are left. */
 static size_t put_roomy(struct skybook_lane *lane, const uint32_t *symbols, size_t count)
 {
-    struct skybook_lane own = *lane; /* nothing else points to it, so it stays in registers */
+    struct skybook_lane own = *lane;
     size_t left = count;
-    while (left > 0 && own.free >= MOST_BYTES) {
-        const uint32_t symbol = symbols[left - 1], row = symbol % ROWS;
-        const uint32_t place = (uint32_t)(residual_of(symbol) + LARGEST);
-        const uint16_t *starts = &skybook_starts[row][place < ESCAPE ? place : ESCAPE];
-        const uint32_t frequency = (uint32_t)starts[1] - starts[0];
-        const bool alone = (place < ESCAPE) & (frequency > 0) & (skybook_shifts[row % SKYBOOK_LEVELS] == 0);
-        if (alone) {
-            skybook_put_symbol(&own, starts[0], frequency, true);
-        } else if (!put_residual(&own, residual_of(symbol), row, true)) {
-            break;
+    bool good = true;
+    while (good && left > 0 && skybook_free(&own) >= SOME * MOST_BYTES) {
+        const size_t some = left < SOME ? left : SOME, stop = left - some;
+        uint32_t places[SOME];
+        find_places(&symbols[stop], some, places);
+        while (good && left > stop) {
+            good = put_next(&own, places[left - stop - 1], symbols[left - 1]);
+            left -= good;
         }
-        left--;
     }
     *lane = own;
     return left;
 }
 
-size_t skybook_lane(const uint32_t *symbols, size_t count, uint8_t *buffer, size_t size)
+/* The same with two lanes, a symbol of each by turns as long as there are of both: what one waits for is done while
+ * the other waits. `left` are those of each. False if one is out of range. */
+static bool put_by_turns(struct skybook_lane lanes[2], const uint32_t *symbols, const uint32_t *others,
+                         size_t left[2])
 {
-    struct skybook_lane lane = skybook_begin_lane(buffer, size);
-    for (size_t left = put_roomy(&lane, symbols, count); left > 0 && !lane.full; left--) {
-        if (!put_residual(&lane, residual_of(symbols[left - 1]), symbols[left - 1] % ROWS, false)) {
+    struct skybook_lane one = lanes[0], other = lanes[1];
+    size_t of_one = left[0], of_other = left[1];
+    bool good = true;
+    while (good && of_one >= SOME && of_other >= SOME && skybook_free(&one) >= SOME * MOST_BYTES &&
+           skybook_free(&other) >= SOME * MOST_BYTES) {
+        uint32_t places[2][SOME];
+        of_one -= SOME;
+        of_other -= SOME;
+        find_places(&symbols[of_one], SOME, places[0]);
+        find_places(&others[of_other], SOME, places[1]);
+        for (uint32_t i = SOME; i > 0 && good; i--) {
+            good = put_next(&one, places[0][i - 1], symbols[of_one + i - 1]);
+            good &= put_next(&other, places[1][i - 1], others[of_other + i - 1]);
+        }
+    }
+    lanes[0] = one;
+    lanes[1] = other;
+    left[0] = of_one;
+    left[1] = of_other;
+    return good;
+}
+
+/* Put the first symbols of a run, those after which are put; the length of the lane. */
+static size_t end_lane(struct skybook_lane *lane, const struct skybook_run *run, size_t count)
+{
+    for (size_t left = put_roomy(lane, run->symbols, count); left > 0 && !lane->full; left--) {
+        if (!put_residual(lane, run->symbols[left - 1], false)) {
             return SKYBOOK_NO_LANE;
         }
     }
-    return skybook_end_lane(&lane, size);
+    return skybook_end_lane(lane, run->size);
+}
+
+void skybook_make_lane(struct skybook_run *run)
+{
+    struct skybook_lane lane = skybook_begin_lane(run->buffer, run->size);
+    run->length = end_lane(&lane, run, run->count);
+}
+
+void skybook_make_two_lanes(struct skybook_run *one, struct skybook_run *other)
+{
+    struct skybook_lane lanes[2] = {skybook_begin_lane(one->buffer, one->size),
+                                    skybook_begin_lane(other->buffer, other->size)};
+    size_t left[2] = {one->count, other->count};
+    const bool good = put_by_turns(lanes, one->symbols, other->symbols, left);
+    one->length = good ? end_lane(&lanes[0], one, left[0]) : SKYBOOK_NO_LANE;
+    other->length = good ? end_lane(&lanes[1], other, left[1]) : SKYBOOK_NO_LANE;
 }
 
 /* The least width that residuals fit, 8 bits or more; above 16 bits there is no raw lane. */

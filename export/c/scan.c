@@ -5,11 +5,17 @@
 
 #define ESCAPE_BITS 28   /* at most, low bits left out */
 #define FEWEST_ESCAPES 8 /* of a tile's bits at most one in so many goes to escapes, or it is full */
-#define FARTHEST 112     /* 1/64 steps from 0 from which on no symbol is left out */
 #define STRIDE 7         /* of positions whose error is guessed: prime to the 8 of a row */
 #define AHEAD 4          /* channels by which latents are fetched before they are used */
 #define LOST 44          /* 1/64 steps below which a latent is taken to be lost */
 #define ROUNDED 341      /* mean square of the error of others, in (1/64 step)^2 */
+
+/* The squared error that is expected of a latent. */
+static inline uint32_t error_of(int32_t away)
+{
+    const uint32_t size = (uint32_t)skybook_magnitude(away), square = size * size;
+    return size < LOST ? square : ROUNDED;
+}
 
 /* Latents of a channel of AC, each in 1/64 of the step of its position. */
 static void scan_each(struct skybook_scan *scan, uint32_t number, int32_t *restrict aways)
@@ -20,38 +26,27 @@ static void scan_each(struct skybook_scan *scan, uint32_t number, int32_t *restr
     for (uint32_t i = 0; i < scan->form->positions; i++) {
         aways[i] = (aways[i] * field->mantissas[i] + field->halves[i]) >> field->shifts[i];
     }
+    for (uint32_t i = 0; i < scan->count; i += STRIDE) {
+        scan->lost += skybook_times(error_of(aways[i]), field->coarser[i]);
+    }
 }
 
 void skybook_scan_latents(struct skybook_scan *scan, uint32_t channel, int32_t *restrict aways)
 {
     const uint32_t number = SKYBOOK_SMALL ? channel : scan->form->order[channel];
-    uint64_t lost = 0;
+    uint32_t lost = 0;
     if (channel + AHEAD < scan->form->channels) {
         skybook_fetch(scan->encoder, scan->column, scan->form->order[channel + AHEAD]);
     }
     if (scan->work->field.length > 0 && channel >= scan->form->bands) {
         scan_each(scan, number, aways);
-    } else {
-        scan->sum += skybook_scaled(scan->encoder, scan->column, number, &scan->scale, aways);
+        return;
     }
-    const bool each = scan->work->field.length > 0 && channel >= scan->form->bands;
+    scan->sum += skybook_scaled(scan->encoder, scan->column, number, &scan->scale, aways);
     for (uint32_t i = 0; i < scan->count; i += STRIDE) {
-        const int32_t size = skybook_magnitude(aways[i]);
-        const uint32_t own = size < LOST ? (uint32_t)(size * size) : ROUNDED;
-        lost += each ? skybook_times(own, scan->work->field.coarser[i]) : own;
+        lost += error_of(aways[i]);
     }
     scan->lost += lost;
-}
-
-void skybook_look_for_far(struct skybook_scan *scan, const skybook_sum *restrict sums,
-                          const int32_t *restrict aways)
-{
-    const int32_t least = scan->least_sum;
-    int32_t far = 0; /* below 0 where one is */
-    for (uint32_t i = 0; i < scan->form->positions; i++) {
-        far |= ((int32_t)sums[i] - least) & (FARTHEST - 1 - skybook_magnitude(aways[i]));
-    }
-    scan->far = scan->far || far < 0;
 }
 
 static uint32_t level_of(const struct skybook_scan *scan, uint32_t channel, uint32_t sum)
@@ -91,7 +86,7 @@ static void scan_dc(struct skybook_scan *scan, uint32_t lattice, uint32_t row, u
         const int32_t away = *dc - (work->dependent ? 32 : 64) * predicted[band];
         int32_t residual = 0;
         if ((int32_t)level <= SKYBOOK_SKIP) {
-            scan->far |= skybook_magnitude(away) >= FARTHEST;
+            scan->far |= skybook_magnitude(away) >= SKYBOOK_FARTHEST;
             weigh_dc(scan, band, position, skybook_lost(away, 0, 0), 0);
         } else if (work->dependent) {
             skybook_add_step(scan, band, position, level, away);
@@ -179,6 +174,7 @@ static void begin_layer(struct skybook_scan *scan, uint32_t layer)
 {
     struct skybook_work *work = scan->work;
     memset(&work->costs[scan->unit], 0, scan->count * sizeof(work->costs[0]));
+    memset(&work->before[scan->unit + 1], 0, scan->count * sizeof(work->before[0]));
     scan->row = skybook_first_rows[work->dependent][layer];
     work->scratch.path.count = 0;
 }

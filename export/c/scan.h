@@ -7,6 +7,7 @@
 #define SKYBOOK_LARGEST 31      /* magnitude of symbols; beyond it is the escape */
 #define SKYBOOK_BIT 256         /* units of costs */
 #define SKYBOOK_RAW_BITS 16     /* after an escape */
+#define SKYBOOK_FARTHEST 112     /* 1/64 steps from 0 from which on no symbol is left out */
 #define SKYBOOK_THRIFT_SHARES 64 /* units of thrift in 1/64 step; symbols take turns to be nearer to 0 */
 
 /* What a scan needs at hand. */
@@ -97,30 +98,16 @@ static inline bool skybook_is_escape(uint32_t row, uint32_t cost)
            cost >= SKYBOOK_BIT * (SKYBOOK_RAW_BITS + (uint32_t)skybook_shifts[row % SKYBOOK_LEVELS]);
 }
 
-/* The channels of a layer from `first` on, SKYBOOK_AT_ONCE at most, that have a symbol at a position. */
-#define SKYBOOK_GROUP 8u    /* channels whose bits of a position are a byte */
-#define SKYBOOK_AT_ONCE 32u /* channels whose bits of a position are looked at together */
-static inline uint32_t skybook_coded_at(const uint8_t *coded, uint32_t positions, uint32_t first,
-                                        uint32_t channels, uint32_t position)
-{
-    uint32_t bits = 0;
-    for (uint32_t group = 0; group < SKYBOOK_AT_ONCE && first + group < channels; group += SKYBOOK_GROUP) {
-        bits |= (uint32_t)coded[(first + group) / SKYBOOK_GROUP * positions + position] << group;
-    }
-    return bits;
-}
-
 /* deadzone.c: the levels of the channel of a layer that has a number in it, from its sums; note which of
- * its positions are coded. */
-void skybook_scan_levels(const struct skybook_scan *scan, uint32_t channel, uint32_t number,
-                         const skybook_sum *sums, uint8_t *levels, uint8_t *coded);
+ * its positions are coded, count them, and note if one that is not is too far from 0 for that. Then, where the first
+ * symbol of each position of the layer comes among those of the layer; how many there are. */
+void skybook_scan_levels(struct skybook_scan *scan, uint32_t channel, uint32_t number, const skybook_sum *sums,
+                         const int32_t *aways, uint8_t *levels, uint64_t *coded);
+uint32_t skybook_find_places(const struct skybook_scan *scan, uint32_t next[SKYBOOK_POSITIONS]);
 
-/* scan.c: the step of a tile scaled down by some octaves; latents of a channel in 1/64 step; of AC, whose sums
- * are known, note if one that is left out is too far from 0. */
+/* scan.c: the step of a tile scaled down by some octaves; latents of a channel in 1/64 step. */
 void skybook_set_step(struct skybook_scan *scan, uint32_t code, uint32_t octaves);
 void skybook_scan_latents(struct skybook_scan *scan, uint32_t channel, int32_t *restrict aways);
-void skybook_look_for_far(struct skybook_scan *scan, const skybook_sum *restrict sums,
-                          const int32_t *restrict aways);
 
 /* deadzone.c: quantise, take the next symbol of the DC of a plain tile; quantise the channel of a layer
  * of AC that has a number in it; take the symbols of such a layer. */

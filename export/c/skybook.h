@@ -75,7 +75,7 @@ typedef uint16_t skybook_held;
                  SKYBOOK_LARGE_BANDS > 0 ? SKYBOOK_WIDEST_LAYER(SKYBOOK_LARGE_BANDS) * SKYBOOK_POSITIONS   \
                                          : SKYBOOK_BOUNDED * 2048) /* symbols of a layer */
 #define SKYBOOK_PATH (SKYBOOK_TRELLIS ? SKYBOOK_STEPS : 1)
-#define SKYBOOK_CODED (SKYBOOK_STEPS / 8 + SKYBOOK_POSITIONS) /* bytes that tell which are coded */
+#define SKYBOOK_CODED (SKYBOOK_STEPS / 64) /* words that tell which are coded */
 #define SKYBOOK_MOST_SIDE 424u /* symbols of side information of a band of a bounded tile */
 #define SKYBOOK_CHANNELS (64 * SKYBOOK_MAX_BANDS)
 /* Usual tiles of a band that a tile of all bands is as large as, at most. */
@@ -289,20 +289,19 @@ struct skybook_path {
     uint8_t states[SKYBOOK_PATH];     /* before; at first with the parity of the index above */
     uint8_t zeros[SKYBOOK_PATH];      /* a bit for each set: whether its best even index is 0 */
     uint8_t levels[SKYBOOK_PATH];     /* channel by channel; 0 where none is coded */
-    uint8_t coded[SKYBOOK_CODED];    /* as those of a plain layer */
+    uint64_t coded[SKYBOOK_CODED];    /* as those of a plain layer */
 };
 
-/* Neighbouring values of every band whose differences are taken together, and which have a gap. */
+/* Differences of neighbouring values of every band, which are added up together. */
 struct skybook_pairs {
     uint32_t count;
-    int32_t own[SKYBOOK_MAX_BANDS][SKYBOOK_SIDE], other[SKYBOOK_MAX_BANDS][SKYBOOK_SIDE];
-    uint8_t gaps[SKYBOOK_SIDE];
+    int32_t differences[SKYBOOK_MAX_BANDS][SKYBOOK_SIDE];
 };
 
 /* A layer of AC of a plain tile, channel by channel. */
 struct skybook_layer {
     uint32_t symbols[SKYBOOK_STEPS]; /* of no use where none is coded */
-    uint8_t coded[SKYBOOK_CODED];    /* bits of eight channels, position by position */
+    uint64_t coded[SKYBOOK_CODED];   /* a bit for each, 64 positions of a channel in a word */
 };
 
 /* Values that stand for the samples of a band of a bounded tile. */

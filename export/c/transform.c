@@ -62,22 +62,29 @@ static void fold_rows(const int16_t *restrict upper, const int16_t *restrict low
     }
 }
 
-/* The sums of all filters of a block, by parity. */
-static void filter_block(int16_t folded[2][8][WIDE], uint32_t col, int32_t sums[4][16])
+/* The sums of all filters of blocks from `col` on, by parity; 0 of those beyond `blocks`. */
+static void filter_blocks(int16_t folded[2][8][WIDE], uint32_t col, uint32_t blocks,
+                          int32_t sums[SKYBOOK_BLOCKS][4][16])
 {
     for (uint32_t half = 0; half < 2; half++) {
-        int16_t parts[2][64]; /* sums and differences of columns */
-        for (uint32_t row = 0; row < 8; row++) {
-            skybook_fold(&folded[half][row][8 * col], &parts[0][8 * row], &parts[1][8 * row]);
+        int16_t parts[2][SKYBOOK_BLOCKS][64]; /* sums and differences of columns */
+        if (blocks < SKYBOOK_BLOCKS) {
+            memset(parts, 0, sizeof(parts));
         }
-        skybook_filter(parts[0], 2 * half, sums[2 * half]);
-        skybook_filter(parts[1], 2 * half + 1, sums[2 * half + 1]);
+        for (uint32_t block = 0; block < blocks; block++) {
+            for (uint32_t row = 0; row < 8; row++) {
+                skybook_fold(&folded[half][row][8 * (col + block)], &parts[0][block][8 * row],
+                             &parts[1][block][8 * row]);
+            }
+        }
+        skybook_filter(parts[0], 2 * half, sums[0][2 * half]);
+        skybook_filter(parts[1], 2 * half + 1, sums[0][2 * half + 1]);
     }
 }
 
 /* Put latents of up to four blocks; returns their sum. Filters of a parity are every second one along both
  * axes. */
-static uint32_t put_blocks(const struct skybook_form *form, int32_t sums[4][4][16], uint32_t blocks,
+static uint32_t put_blocks(const struct skybook_form *form, int32_t sums[SKYBOOK_BLOCKS][4][16], uint32_t blocks,
                            int32_t *latents)
 {
     const uint32_t apart = 2 * form->positions;
@@ -86,7 +93,7 @@ static uint32_t put_blocks(const struct skybook_form *form, int32_t sums[4][4][1
         for (uint32_t filter = 0; filter < 16; filter += 4) {
             int32_t *to = &latents[(8 * (parity / 2) + parity % 2 + 4 * filter) * form->positions];
             int32_t few[4 * 4];
-            if (blocks == 4) {
+            if (blocks == SKYBOOK_BLOCKS) {
                 sum += skybook_put_latents(&sums[0][parity][filter], to, apart);
                 continue;
             }
@@ -112,12 +119,10 @@ static uint32_t filter_row(const struct skybook_form *form, struct skybook_work 
                   &work->scratch.plane[(8 * block_row + 15 - row) * wide], wide, folded[0][row],
                   folded[1][row]);
     }
-    for (uint32_t col = 0; col < cols; col += 4) {
-        const uint32_t blocks = cols - col < 4 ? cols - col : 4;
-        int32_t sums[4][4][16] = {{{0}}};
-        for (uint32_t block = 0; block < blocks; block++) {
-            filter_block(folded, col + block, sums[block]);
-        }
+    for (uint32_t col = 0; col < cols; col += SKYBOOK_BLOCKS) {
+        const uint32_t left = cols - col, blocks = left < SKYBOOK_BLOCKS ? left : SKYBOOK_BLOCKS;
+        int32_t sums[SKYBOOK_BLOCKS][4][16];
+        filter_blocks(folded, col, blocks, sums);
         sum += put_blocks(form, sums, blocks, latents + col);
     }
     return sum;

@@ -110,27 +110,30 @@ static void price_steps(struct skybook_path *path, uint32_t first, uint32_t whol
 }
 
 /* Find the states of the path that ends in a state, from its end; the parity of each index comes
- * above the state before it. */
+ * above the state before it. A state is in the low bits, what is above them of no use: before a state s came
+ * 2 s, XORed with 5 if s is HALF or more, and with twice AFTER_ODD_INDEX, 8, if its index was odd. */
 static void go_back(struct skybook_path *path, uint32_t last)
 {
     uint32_t state = last;
     for (uint32_t step = path->count; step-- > 0;) {
-        const uint32_t parity = path->odd[step] >> state & 1u, set = state / HALF;
-        state = 2 * (state ^ set * AFTER_ODD_STATE ^ parity * AFTER_ODD_INDEX) + set;
-        path->states[step] = (uint8_t)(STATES * parity + state);
+        const uint32_t turned = path->odd[step] << 3 | path->odd[step] >> 29;
+        const uint32_t odd = (turned >> state % 32 | turned << (32 - state % 32) % 32) & 8u, high = state & HALF;
+        state = (state << 1 ^ high >> 4) ^ (odd ^ high >> 2);
+        path->states[step] = (uint8_t)((odd << 2 | state % STATES) & 0xFFu);
     }
 }
+typedef char skybook_states_go_back[HALF == 16 && AFTER_ODD_STATE == 18 && AFTER_ODD_INDEX == 4 ? 1 : -1];
 
-/* Put the indices of a path and the states before them. */
-static void put_indices(struct skybook_path *path)
+/* The indices of steps, in place of what is left of them, and the states before them. */
+static void put_indices(int32_t *restrict aways, uint8_t *restrict states, const uint8_t *restrict zeros,
+                        uint32_t count)
 {
-    for (uint32_t i = 0; i < path->count; i++) {
-        const int32_t away = path->away[i], state = path->states[i], odd = state & 1;
-        const int32_t parity = state / STATES;
-        const int32_t none = (path->zeros[i] >> odd & 1) & (1 - parity);
-        const int32_t index = nearest(magnitude(away), odd, parity) * (1 - none);
-        path->away[i] = away < 0 ? -index : index;
-        path->states[i] = (uint8_t)(state % STATES);
+    for (uint32_t i = 0; i < count; i++) {
+        const int32_t away = aways[i], odd = states[i] & 1, parity = states[i] / STATES;
+        const int32_t none = (zeros[i] >> odd & 1) & (1 - parity);
+        const int32_t index = nearest(magnitude(away), odd, parity) * (1 - none), sign = away >> 31;
+        aways[i] = (index ^ sign) - sign;
+        states[i] = states[i] % STATES;
     }
 }
 
@@ -178,7 +181,7 @@ void skybook_choose_path(struct skybook_path *path)
         last = sums[state] < sums[last] ? state : last;
     }
     go_back(path, last);
-    put_indices(path);
+    put_indices(path->away, path->states, path->zeros, path->count);
 }
 
 #endif

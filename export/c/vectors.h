@@ -91,50 +91,92 @@ static inline uint32_t skybook_put_latents(const int32_t *sums, int32_t *latents
 }
 #endif
 
-/* The sums of the 16 filters of a parity over 64 folded pixels. With x86 each step takes two pixels
- * times two weights of each filter. */
+#define SKYBOOK_BLOCKS 4 /* that are filtered at once, so that weights are fetched once for all */
+
+/* The sums of the 16 filters of a parity over 64 folded pixels of each of some blocks, which come 64 apart. With
+ * x86 each step takes two pixels times two weights of each filter. */
 #if defined(SKYBOOK_X86) && defined(__AVX512BW__)
-static inline __m512i skybook_step(__m512i sum, int32_t pair, const int16_t *weights)
+static inline __m512i skybook_step(__m512i sum, const int16_t *pair, __m512i weights)
 {
-    const __m512i pixels = _mm512_set1_epi32(pair), own = _mm512_loadu_si512(weights);
+    int32_t both;
+    memcpy(&both, pair, sizeof(both));
 #if defined(__AVX512VNNI__)
-    return _mm512_dpwssd_epi32(sum, pixels, own);
+    return _mm512_dpwssd_epi32(sum, _mm512_set1_epi32(both), weights);
 #else
-    return _mm512_add_epi32(sum, _mm512_madd_epi16(pixels, own));
+    return _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_set1_epi32(both), weights));
 #endif
 }
 
-static inline void skybook_filter(const int16_t pixels[64], uint32_t parity, int32_t sums[16])
+static inline void skybook_filter(int16_t pixels[SKYBOOK_BLOCKS][64], uint32_t parity, int32_t *sums)
 {
-    const int16_t *weights = skybook_pairs[parity][0][0];
-    int32_t pairs[32];
-    __m512i sum = _mm512_setzero_si512(), other = _mm512_setzero_si512();
-    memcpy(pairs, pixels, sizeof(pairs));
-    for (uint32_t i = 0; i < 32; i += 2) {
-        sum = skybook_step(sum, pairs[i], weights + 32 * i);
-        other = skybook_step(other, pairs[i + 1], weights + 32 * i + 32);
-    }
-    _mm512_storeu_si512(sums, _mm512_add_epi32(sum, other));
-}
-#elif defined(SKYBOOK_X86)
-static inline void skybook_filter(const int16_t pixels[64], uint32_t parity, int32_t sums[16])
-{
-    const int16_t *weights = skybook_pairs[parity][0][0];
-    int32_t pairs[32];
-    __m256i low = _mm256_setzero_si256(), high = _mm256_setzero_si256();
-    memcpy(pairs, pixels, sizeof(pairs));
-    for (uint32_t first = 0; first < 32; first += 8) {
-        const __m256i *own = (const __m256i *)(const void *)(weights + 32 * first);
+    for (uint32_t first = 0; first < 32; first += 8) { /* weights that stay in registers */
+        __m512i own[8];
         for (uint32_t i = 0; i < 8; i++) {
-            const __m256i pair = _mm256_set1_epi32(pairs[first + i]);
-            low = _mm256_add_epi32(low, _mm256_madd_epi16(pair, _mm256_loadu_si256(own + 2 * i)));
-            high = _mm256_add_epi32(high, _mm256_madd_epi16(pair, _mm256_loadu_si256(own + 2 * i + 1)));
+            own[i] = _mm512_loadu_si512(skybook_pairs[parity][first + i]);
+        }
+        for (uint32_t block = 0; block < SKYBOOK_BLOCKS; block++) {
+            const int16_t *from = &pixels[block][2 * first];
+            __m512i sum = first == 0 ? _mm512_setzero_si512() : _mm512_loadu_si512(&sums[64 * block]);
+            __m512i other = _mm512_setzero_si512();
+            for (uint32_t i = 0; i < 8; i += 2) {
+                sum = skybook_step(sum, from + 2 * i, own[i]);
+                other = skybook_step(other, from + 2 * i + 2, own[i + 1]);
+            }
+            _mm512_storeu_si512(&sums[64 * block], _mm512_add_epi32(sum, other));
         }
     }
-    _mm256_storeu_si256((__m256i *)(void *)sums, low);
-    _mm256_storeu_si256((__m256i *)(void *)(sums + 8), high);
 }
-#elif defined(SKYBOOK_SSE2)
+#elif defined(SKYBOOK_X86)
+static inline void skybook_filter(int16_t pixels[SKYBOOK_BLOCKS][64], uint32_t parity, int32_t *sums)
+{
+    __m256i low[SKYBOOK_BLOCKS], high[SKYBOOK_BLOCKS];
+    for (uint32_t block = 0; block < SKYBOOK_BLOCKS; block++) {
+        low[block] = high[block] = _mm256_setzero_si256();
+    }
+    for (uint32_t i = 0; i < 32; i++) {
+        const __m256i *own = (const __m256i *)(const void *)skybook_pairs[parity][i];
+        const __m256i lower = _mm256_loadu_si256(own), upper = _mm256_loadu_si256(own + 1);
+        for (uint32_t block = 0; block < SKYBOOK_BLOCKS; block++) {
+            int32_t both;
+            memcpy(&both, &pixels[block][2 * i], sizeof(both));
+            const __m256i pair = _mm256_set1_epi32(both);
+            low[block] = _mm256_add_epi32(low[block], _mm256_madd_epi16(pair, lower));
+            high[block] = _mm256_add_epi32(high[block], _mm256_madd_epi16(pair, upper));
+        }
+    }
+    for (uint32_t block = 0; block < SKYBOOK_BLOCKS; block++) {
+        _mm256_storeu_si256((__m256i *)(void *)&sums[64 * block], low[block]);
+        _mm256_storeu_si256((__m256i *)(void *)&sums[64 * block + 8], high[block]);
+    }
+}
+#elif defined(SKYBOOK_ARM_PAIRS)
+static inline int32_t skybook_step(int32_t sum, const int16_t *pixels, int16x2_t weights)
+{
+    int16x2_t pair;
+    memcpy(&pair, pixels, sizeof(pair));
+    return __smlad(pair, weights, sum);
+}
+
+static inline void skybook_filter(int16_t pixels[SKYBOOK_BLOCKS][64], uint32_t parity, int32_t *sums)
+{
+    for (uint32_t filter = 0; filter < 16; filter++) {
+        int32_t one = 0, two = 0, three = 0, four = 0;
+        for (uint32_t i = 0; i < 32; i++) {
+            int16x2_t own;
+            memcpy(&own, skybook_pairs[parity][i][filter], sizeof(own));
+            one = skybook_step(one, &pixels[0][2 * i], own);
+            two = skybook_step(two, &pixels[1][2 * i], own);
+            three = skybook_step(three, &pixels[2][2 * i], own);
+            four = skybook_step(four, &pixels[3][2 * i], own);
+        }
+        sums[filter] = one;
+        sums[64 + filter] = two;
+        sums[128 + filter] = three;
+        sums[192 + filter] = four;
+    }
+}
+#else
+#if defined(SKYBOOK_SSE2)
 /* Add two pixels times two weights of each of 16 filters. */
 static inline void skybook_step(__m128i all[4], __m128i pair, const int16_t *weights)
 {
@@ -145,7 +187,7 @@ static inline void skybook_step(__m128i all[4], __m128i pair, const int16_t *wei
     all[3] = _mm_add_epi32(all[3], _mm_madd_epi16(pair, _mm_loadu_si128(own + 3)));
 }
 
-static inline void skybook_filter(const int16_t pixels[64], uint32_t parity, int32_t sums[16])
+static inline void skybook_filter_one(const int16_t pixels[64], uint32_t parity, int32_t sums[16])
 {
     const int16_t *weights = skybook_pairs[parity][0][0];
     __m128i all[4] = {_mm_setzero_si128(), _mm_setzero_si128(), _mm_setzero_si128(), _mm_setzero_si128()};
@@ -159,7 +201,7 @@ static inline void skybook_filter(const int16_t pixels[64], uint32_t parity, int
     memcpy(sums, all, sizeof(all));
 }
 #elif defined(SKYBOOK_NEON)
-static inline void skybook_filter(const int16_t pixels[64], uint32_t parity, int32_t sums[16])
+static inline void skybook_filter_one(const int16_t pixels[64], uint32_t parity, int32_t sums[16])
 {
     int32x4_t all[4] = {vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0)};
     for (uint32_t i = 0; i < 32; i++) {
@@ -173,22 +215,8 @@ static inline void skybook_filter(const int16_t pixels[64], uint32_t parity, int
         vst1q_s32(&sums[4 * part], all[part]);
     }
 }
-#elif defined(SKYBOOK_ARM_PAIRS)
-static inline void skybook_filter(const int16_t pixels[64], uint32_t parity, int32_t sums[16])
-{
-    for (uint32_t filter = 0; filter < 16; filter++) {
-        int32_t sum = 0;
-        for (uint32_t i = 0; i < 32; i++) {
-            int16x2_t pair, own;
-            memcpy(&pair, &pixels[2 * i], sizeof(pair));
-            memcpy(&own, skybook_pairs[parity][i][filter], sizeof(own));
-            sum = __smlad(pair, own, sum);
-        }
-        sums[filter] = sum;
-    }
-}
 #else
-static inline void skybook_filter(const int16_t pixels[64], uint32_t parity, int32_t sums[16])
+static inline void skybook_filter_one(const int16_t pixels[64], uint32_t parity, int32_t sums[16])
 {
     memset(sums, 0, 16 * sizeof(*sums));
     for (uint32_t i = 0; i < 32; i++) {
@@ -200,6 +228,14 @@ static inline void skybook_filter(const int16_t pixels[64], uint32_t parity, int
 }
 #endif
 
+static inline void skybook_filter(int16_t pixels[SKYBOOK_BLOCKS][64], uint32_t parity, int32_t *sums)
+{
+    for (uint32_t block = 0; block < SKYBOOK_BLOCKS; block++) {
+        skybook_filter_one(pixels[block], parity, sums + 64 * block);
+    }
+}
+#endif
+
 #define SKYBOOK_PART 64 /* positions that are worked on at once: those of a channel of a small tile */
 
 /* The exponent of a float and the two bits below it tell quarter octaves of a number, above those of 1: vectors have no other way to find the highest bit of a number. */
@@ -207,6 +243,84 @@ static inline void skybook_filter(const int16_t pixels[64], uint32_t parity, int
 #define SKYBOOK_FLOATS 1
 #define SKYBOOK_QUARTERS 21
 #define SKYBOOK_OF_1 (4 * 127)
+#endif
+
+/* Put the components of SKYBOOK_FEW pixels in their place: bands and components are `apart`. Bands take
+ * SKYBOOK_FEW_BITS with their sign, at most. Without vectors there is no such function. */
+typedef int32_t skybook_weights[SKYBOOK_MAX_BANDS][SKYBOOK_MAX_BANDS];
+#if defined(SKYBOOK_GENERIC) && defined(__AVX512F__)
+#define SKYBOOK_FEW 16
+#elif defined(SKYBOOK_SSE2) || (defined(SKYBOOK_GENERIC) && defined(__AVX2__))
+#define SKYBOOK_FEW 8
+#elif defined(SKYBOOK_GENERIC) && defined(SKYBOOK_NEON)
+#define SKYBOOK_FEW 4
+#endif
+#define SKYBOOK_FEW_BITS 32
+#if defined(SKYBOOK_SSE2)
+#undef SKYBOOK_FEW_BITS
+#define SKYBOOK_FEW_BITS 16 /* two bands at a time */
+static inline void skybook_rotate_few(int32_t *pixels, uint32_t bands, uint32_t apart, skybook_weights weights)
+{
+    __m128i low[(SKYBOOK_MAX_BANDS + 1) / 2], high[(SKYBOOK_MAX_BANDS + 1) / 2];
+    for (uint32_t band = 0; band < bands; band += 2) {
+        const __m128i *from = (const __m128i *)(const void *)&pixels[band * apart];
+        const __m128i *next = (const __m128i *)(const void *)&pixels[(band + (band + 1 < bands)) * apart];
+        const __m128i own = _mm_packs_epi32(_mm_loadu_si128(from), _mm_loadu_si128(from + 1));
+        const __m128i other = _mm_packs_epi32(_mm_loadu_si128(next), _mm_loadu_si128(next + 1));
+        low[band / 2] = _mm_unpacklo_epi16(own, other);
+        high[band / 2] = _mm_unpackhi_epi16(own, other);
+    }
+    for (uint32_t component = 0; component < bands; component++) {
+        __m128i *to = (__m128i *)(void *)&pixels[component * apart];
+        __m128i sums[2] = {_mm_set1_epi32(8192), _mm_set1_epi32(8192)};
+        for (uint32_t band = 0; band < bands; band += 2) {
+            const int32_t other = band + 1 < bands ? weights[component][band + 1] : 0;
+            const __m128i both = _mm_set1_epi32((weights[component][band] & 0xFFFF) | other * 65536);
+            sums[0] = _mm_add_epi32(sums[0], _mm_madd_epi16(low[band / 2], both));
+            sums[1] = _mm_add_epi32(sums[1], _mm_madd_epi16(high[band / 2], both));
+        }
+        _mm_storeu_si128(to, _mm_srai_epi32(sums[0], 14));
+        _mm_storeu_si128(to + 1, _mm_srai_epi32(sums[1], 14));
+    }
+}
+#elif defined(SKYBOOK_FEW)
+typedef int32_t skybook_few __attribute__((vector_size(SKYBOOK_FEW * sizeof(int32_t))));
+
+static inline void skybook_rotate_few(int32_t *pixels, uint32_t bands, uint32_t apart, skybook_weights weights)
+{
+    skybook_few own[SKYBOOK_MAX_BANDS];
+    for (uint32_t band = 0; band < bands; band++) {
+        memcpy(&own[band], &pixels[band * apart], sizeof(own[band]));
+    }
+    for (uint32_t component = 0; component < bands; component++) {
+        skybook_few sum = weights[component][0] * own[0] + 8192;
+        for (uint32_t band = 1; band < bands; band++) {
+            sum += weights[component][band] * own[band];
+        }
+        sum >>= 14;
+        memcpy(&pixels[component * apart], &sum, sizeof(sum));
+    }
+}
+#endif
+
+/* How many bits numbers above 0 have. What is next to the highest bit is left away, so that no number is rounded
+ * to one of more bits. */
+#if defined(SKYBOOK_FLOATS) && SKYBOOK_GROUPS == 1
+static inline void skybook_find_octaves(const uint32_t *restrict numbers, uint32_t count, int32_t *restrict bits)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const float size = (float)(int32_t)(numbers[i] & ~(numbers[i] >> 1));
+        memcpy(&bits[i], &size, sizeof(size));
+        bits[i] = (bits[i] >> 23) - 126;
+    }
+}
+#else
+static inline void skybook_find_octaves(const uint32_t *restrict numbers, uint32_t count, int32_t *restrict bits)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        bits[i] = 1 + (int32_t)skybook_highest_bit(numbers[i]);
+    }
+}
 #endif
 
 /* Quarter octaves of the sizes of latents, as of binary32 numbers, from 1 on; SKYBOOK_BINS of 0. */
@@ -281,9 +395,53 @@ static inline void skybook_find_levels(const skybook_sum *restrict sums, bool ha
 }
 #endif
 
-/* Add weighted planes, of which `known` is the part and `firsts` tell where they begin, to a part of the
- * sums. Vectors as gcc and clang have them keep the sums in registers. */
-#if defined(SKYBOOK_GENERIC)
+/* Which of some levels, all below 128, are above 0: a bit for each. */
+#if defined(SKYBOOK_X86) && defined(__AVX512BW__)
+static inline uint64_t skybook_above_0(const uint8_t levels[SKYBOOK_PART])
+{
+    const __m512i all = _mm512_loadu_si512(levels);
+    return _mm512_test_epi8_mask(all, all);
+}
+#elif !defined(SKYBOOK_PLAIN_C) && defined(__SSE2__)
+static inline uint64_t skybook_above_0(const uint8_t levels[SKYBOOK_PART])
+{
+    uint64_t bits = 0;
+    for (uint32_t first = 0; first < SKYBOOK_PART; first += 16) {
+        const __m128i own = _mm_loadu_si128((const __m128i *)(const void *)&levels[first]);
+        const int found = _mm_movemask_epi8(_mm_cmpgt_epi8(own, _mm_setzero_si128()));
+        bits |= (uint64_t)(uint32_t)found << first;
+    }
+    return bits;
+}
+#elif !defined(SKYBOOK_PLAIN_C) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+/* Eight levels at once: their highest bits come together in the highest byte of a product. */
+static inline uint64_t skybook_above_0(const uint8_t levels[SKYBOOK_PART])
+{
+    uint64_t bits = 0;
+    for (uint32_t first = 0; first < SKYBOOK_PART; first += 8) {
+        uint64_t own;
+        memcpy(&own, &levels[first], sizeof(own));
+        own = (own + UINT64_C(0x7F7F7F7F7F7F7F7F)) >> 7 & UINT64_C(0x0101010101010101);
+        bits |= own * UINT64_C(0x0102040810204080) >> 56 << first;
+    }
+    return bits;
+}
+#else
+static inline uint64_t skybook_above_0(const uint8_t levels[SKYBOOK_PART])
+{
+    uint64_t bits = 0;
+    for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
+        bits |= (uint64_t)(levels[i] > 0) << i;
+    }
+    return bits;
+}
+#endif
+
+/* Add planes, of which `known` is the part, each `positions` after the one before, to a part of the sums. `terms`
+ * are their numbers and, above 16 bits, weights. Vectors as gcc and clang have them keep the sums in registers. */
+#if !defined(SKYBOOK_GENERIC)
+#define SKYBOOK_LANES 1
+#else
 #if defined(__AVX512BW__)
 #define SKYBOOK_LANES 32
 #elif defined(__AVX2__)
@@ -291,33 +449,45 @@ static inline void skybook_find_levels(const skybook_sum *restrict sums, bool ha
 #else
 #define SKYBOOK_LANES 8
 #endif
+#endif
+
+#if defined(SKYBOOK_GENERIC)
 typedef uint8_t skybook_bytes __attribute__((vector_size(SKYBOOK_LANES)));
 typedef skybook_sum skybook_wide __attribute__((vector_size(SKYBOOK_LANES * sizeof(skybook_sum))));
 
-static inline void skybook_add_planes(const uint8_t *known, const uint32_t *firsts,
-                                      const skybook_sum *weights, uint32_t count, skybook_sum *sums)
+static inline skybook_wide skybook_widened(const uint8_t *bytes)
+{
+#if SKYBOOK_LANES == 32 && SKYBOOK_SUM_BITS == 16
+    return (skybook_wide)_mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *)(const void *)bytes));
+#else
+    skybook_bytes own;
+    memcpy(&own, bytes, sizeof(own));
+    return __builtin_convertvector(own, skybook_wide);
+#endif
+}
+
+static inline void skybook_add_planes(const uint8_t *known, uint32_t positions, const uint32_t *terms,
+                                      uint32_t count, skybook_sum *sums)
 {
     skybook_wide all[SKYBOOK_PART / SKYBOOK_LANES];
     memcpy(all, sums, sizeof(all));
     for (uint32_t term = 0; term < count; term++) {
-        const uint8_t *plane = known + firsts[term];
-        const skybook_sum weight = weights[term];
+        const uint8_t *plane = known + (size_t)(terms[term] & 0xFFFFu) * positions;
+        const skybook_sum weight = (skybook_sum)(terms[term] >> 16);
         for (uint32_t i = 0; i < SKYBOOK_PART / SKYBOOK_LANES; i++) {
-            skybook_bytes own;
-            memcpy(&own, plane + i * SKYBOOK_LANES, sizeof(own));
-            all[i] += __builtin_convertvector(own, skybook_wide) * weight;
+            all[i] += skybook_widened(plane + i * SKYBOOK_LANES) * weight;
         }
     }
     memcpy(sums, all, sizeof(all));
 }
 #else
-static inline void skybook_add_planes(const uint8_t *restrict known, const uint32_t *restrict firsts,
-                                      const skybook_sum *restrict weights, uint32_t count,
+static inline void skybook_add_planes(const uint8_t *restrict known, uint32_t positions,
+                                      const uint32_t *restrict terms, uint32_t count,
                                       skybook_sum *restrict sums)
 {
     for (uint32_t term = 0; term < count; term++) {
-        const uint8_t *plane = known + firsts[term];
-        const skybook_sum weight = weights[term];
+        const uint8_t *plane = known + (size_t)(terms[term] & 0xFFFFu) * positions;
+        const skybook_sum weight = (skybook_sum)(terms[term] >> 16);
         for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
             sums[i] = (skybook_sum)(sums[i] + weight * plane[i]);
         }

@@ -51,6 +51,7 @@ def numbers(bundle: Bundle) -> dict[str, int]:
         "AC_LAYERS_OF_ONE": len(lapped.weights.first(1).cuts) - 1,
         "SKIP": lapped.quantisation.skip,
         "LEAST_SUM": _least_sum(lapped.quantisation.skip),
+        "WHOLE_LEVELS": int(np.argmax(np.append(lapped.tables.shifts, 1) > 0)),
         "LARGEST_MANTISSA": int(lapped.transform.mantissas.max()),
         "PLAIN_ROWS": len(lapped.quantisation.dead),
         "ERROR_WEIGHT": ErrorGuess.of(lapped, codec.error_permille).weight,
@@ -91,8 +92,7 @@ def constants(bundle: Bundle) -> list[Table]:
         Table("dc_bias", "uint16_t", weights.dc_bias),
         Table("bias", "uint16_t", weights.bias),
         Table("terms", "uint32_t", terms),
-        Table("planes", "uint16_t", planes),
-        Table("weights", "uint16_t", in_use),
+        Table("addends", "uint32_t", planes | in_use << 16),
         Table("near_used", "uint8_t", near_used),
         Table("dead", "uint8_t", quantizer.dead),
         Table("rounding", "uint8_t", quantizer.rounding),
@@ -183,8 +183,8 @@ def _costs(tables: Tables) -> NDArray[np.int64]:
 
 
 def _inverses() -> NDArray[np.int64]:
-    """Return 2^44 by each frequency, rounded up."""
-    return np.asarray(-(-(1 << 44) // np.maximum(np.arange(rans.TOTAL + 1), 1)), np.int64)
+    """Return 2^44 by a frequency, rounded up, by how much that is below all: from 0 on."""
+    return np.asarray(-(-(1 << 44) // (rans.TOTAL - np.arange(rans.TOTAL))), np.int64)
 
 
 def _bits(tables: Tables) -> NDArray[np.int64]:

@@ -69,6 +69,7 @@ def _source(tables: list[Table], bounded: list[Table]) -> str:
 
 def _header(bundle: Bundle, tables: list[Table], bounded: list[Table], golden: list[Golden]) -> str:
     """Return `tables.h`."""
+    sums = sum_type(LappedCodec.of(bundle.codec).model.weights)
     lines = [
         f"/* Constants of bundle {_plain(bundle.name)}, model {bundle.model_hash.hex()[:16]}. */",
         "#ifndef SKYBOOK_TABLES_H",
@@ -84,7 +85,8 @@ def _header(bundle: Bundle, tables: list[Table], bounded: list[Table], golden: l
         f"#define SKYBOOK_WIDEST_LAYER(bands) {_chosen(widest_layers(bundle))}",
         "",
         "/* Holds every sum of the context model. */",
-        f"typedef {sum_type(LappedCodec.of(bundle.codec).model.weights)} skybook_sum;",
+        f"typedef {sums} skybook_sum;",
+        f"#define SKYBOOK_SUM_BITS {sums.strip('uint_')}",
         "",
         *(table.external for table in tables),
         "",

@@ -381,24 +381,69 @@ def test_tiles_of_any_number_are_those_of_python(
 EDGES = {
     "lanes": """
 #include "parts.h"
+static uint32_t symbols[400];
+static uint8_t lanes[4][2048];
+
+static struct skybook_run run_of(uint32_t first, size_t count, uint32_t lane, size_t size)
+{
+    const struct skybook_run run = {&symbols[first], count, lanes[lane], size, 0};
+    return run;
+}
+
+static size_t length_of(size_t count, size_t size)
+{
+    struct skybook_run run = run_of(0, count, 0, size);
+    skybook_make_lane(&run);
+    return run.length;
+}
+
+/* Whether two lanes at once are what each is alone. */
+static bool same(size_t count, size_t beside, size_t size)
+{
+    struct skybook_run runs[4] = {run_of(0, count, 0, size), run_of(200, beside, 1, 2048),
+                                  run_of(0, count, 2, size), run_of(200, beside, 3, 2048)};
+    skybook_make_two_lanes(&runs[0], &runs[1]);
+    skybook_make_lane(&runs[2]);
+    skybook_make_lane(&runs[3]);
+    bool alike = runs[0].length == runs[2].length && runs[1].length == runs[3].length;
+    for (uint32_t i = 0; i < 2; i++) {
+        const size_t from = runs[i].size - runs[i].length;
+        alike = alike && memcmp(&lanes[i][from], &lanes[i + 2][from], runs[i].length) == 0;
+    }
+    return alike;
+}
+
+static bool is_refused(uint32_t place, int32_t residual)
+{
+    const uint32_t before = symbols[place];
+    struct skybook_run runs[2] = {run_of(0, 200, 0, 2048), run_of(200, 200, 1, 2048)};
+    symbols[place] = (uint32_t)residual << SKYBOOK_ROW_BITS | 40u;
+    skybook_make_two_lanes(&runs[0], &runs[1]);
+    const bool refused = place >= 200 || length_of(200, 2048) == SKYBOOK_NO_LANE;
+    symbols[place] = before;
+    return refused && runs[0].length == SKYBOOK_NO_LANE && runs[1].length == SKYBOOK_NO_LANE;
+}
+
 int main(void)
 {
-    uint32_t symbols[64];
-    uint8_t lane[256];
-    for (uint32_t i = 0; i < 64; i++) {
-        symbols[i] = (uint32_t)(3 << SKYBOOK_ROW_BITS) | 40u;
+    for (uint32_t i = 0; i < 400; i++) { /* some alone, some with low bits, some that escape */
+        const int32_t residual = i % 23 == 5 ? 300 - (int32_t)i : (int32_t)(i * 7 % 5) - 2;
+        const uint32_t row = i % 11 == 3 ? 64u + i % 30 : 20u + i % 12;
+        symbols[i] = (uint32_t)residual << SKYBOOK_ROW_BITS | row;
     }
-    const size_t whole = skybook_lane(symbols, 64, lane, sizeof(lane));
+    const size_t whole = length_of(64, 2048);
+    bool fits = whole > 4;
     for (size_t size = 0; size < whole; size++) {
-        if (skybook_lane(symbols, 64, lane, size) != 0) {
-            return 1;
-        }
+        fits = fits && length_of(64, size) == 0;
     }
-    symbols[9] = ((uint32_t)-1000000 << SKYBOOK_ROW_BITS) | 40u;
-    const bool below = skybook_lane(symbols, 64, lane, sizeof(lane)) == SKYBOOK_NO_LANE;
-    symbols[9] = (1000000u << SKYBOOK_ROW_BITS) | 40u;
-    const bool above = skybook_lane(symbols, 64, lane, sizeof(lane)) == SKYBOOK_NO_LANE;
-    printf("%d %d %d", whole > 4, below, above);
+    bool alike = true;
+    for (size_t size = 4; size < 2048; size += size < 200 ? 1 : 300) {
+        alike = alike && same(200, 200, size) && same(200, 90, size);
+        alike = alike && same(70, 200, size) && same(9, 200, size);
+    }
+    printf("%d %d ", fits, alike);
+    printf("%d %d ", is_refused(9, -1000000), is_refused(190, 1000000));
+    printf("%d", is_refused(390, 1000000));
     return 0;
 }
 """,
@@ -460,4 +505,4 @@ def test_each_end_of_a_scene_has_its_status(parts: list[Path], tmp_path: Path) -
     found = told(parts, tmp_path, HEAD + EDGES["ends"])
     assert found.split() == ["200", "200", "300", "500", "300", "300", "0", "0", "100"]
     assert told(parts, tmp_path, HEAD + EDGES["bits"]) == "300"
-    assert told(parts, tmp_path, HEAD + EDGES["lanes"]) == "1 1 1"
+    assert told(parts, tmp_path, HEAD + EDGES["lanes"]) == "1 1 1 1 1"

@@ -1,0 +1,15 @@
+/* What is written, put on the disk while the program goes on. */
+#ifndef SKYBOOK_DISK_H
+#define SKYBOOK_DISK_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+/* Have what was written so far put on the disk, if the file is on one, as soon as that has put there what it is
+ * at; false if a write or what was asked for before failed. */
+bool skybook_begin_sync(FILE *file);
+
+/* The same, and wait until it is there. */
+bool skybook_sync(FILE *file);
+
+#endif
