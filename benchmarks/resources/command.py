@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.codecs.skybook import BUNDLE
+from benchmarks.resources.bybands import COUNTED_SIDE, SIDE, by_bands_text, measure_by_bands
 from benchmarks.resources.measure import FULL, QUICK, QUICK_RUNS, RUNS, measure_resources
 from benchmarks.resources.report import plot_streaming, resources_text, streaming_text
 from benchmarks.resources.runtimes import TFLITE_PYTHON
@@ -68,11 +69,15 @@ def add_resources(commands: Commands) -> None:
     resources.add_argument("--tflite-python", type=Path, metavar="FILE", help=python)
     against = "a checkout of an older version: its C and its decoder, too"
     resources.add_argument("--against", type=Path, metavar="FOLDER", help=against)
+    by_bands = "only what a sample costs in scenes of 1 to 16 bands, on numpy and in C"
+    resources.add_argument("--by-bands", action="store_true", help=by_bands)
     add_json_option(resources)
     resources.set_defaults(run=_resources)
 
 
 def _resources(arguments: argparse.Namespace) -> int:
+    if arguments.by_bands:
+        return _by_bands(arguments)
     scale = QUICK if arguments.quick else FULL
     with Console(stderr=True).status(f"{arguments.bundle}: {scale.runs} runs"):
         found = measure_resources(
@@ -82,4 +87,12 @@ def _resources(arguments: argparse.Namespace) -> int:
             against=arguments.against,
         )
     print_result(found, resources_text(found), arguments.json)
+    return 0
+
+
+def _by_bands(arguments: argparse.Namespace) -> int:
+    sides = (SIDE // 2, COUNTED_SIDE // 2) if arguments.quick else (SIDE, COUNTED_SIDE)
+    with Console(stderr=True).status(f"{arguments.bundle} by bands: {QUICK_RUNS} runs"):
+        found = measure_by_bands(arguments.bundle, QUICK_RUNS, *sides)
+    print_result(found, by_bands_text(found), arguments.json)
     return 0

@@ -34,6 +34,17 @@ def build(bundle: Bundle, folder: Path) -> Path:
         BundleError: the bundle cannot be written as C.
         SkybookError: the build fails.
     """
+    sources(bundle, folder)
+    return make(folder)
+
+
+def sources(bundle: Bundle, folder: Path) -> None:
+    """Write the C sources of a bundle to a folder, where they can be built.
+
+    Raises:
+        EngineError: there is no compiler, or this copy of skybook does not write C.
+        BundleError: the bundle cannot be written as C.
+    """
     for tool in ("cc", "make"):
         if shutil.which(tool) is None:
             raise EngineError(f"C encoder: expected {tool} to build it, found none")
@@ -42,16 +53,15 @@ def build(bundle: Bundle, folder: Path) -> Path:
     from export.csource.write import write  # noqa: PLC0415 (not needed for the other runtimes)
 
     write(bundle, folder)
-    return make(folder)
 
 
-def make(folder: Path, program: str = PROGRAM) -> Path:
+def make(folder: Path, program: str = PROGRAM, macros: str = "") -> Path:
     """Build a program of the sources in a folder, that for this machine if not another; return it.
 
     Raises:
         SkybookError: the build fails.
     """
-    done = run(["make", "-s", "-C", str(folder), program], BUILD_LIMIT)
+    done = run(["make", "-s", "-C", str(folder), program, f"MACROS={macros}"], BUILD_LIMIT)
     if done.returncode:
         raise SkybookError(f"C encoder: does not build: {last_line(done.stderr)}")
     return folder / program
@@ -62,7 +72,7 @@ def instructions(program: Path, image: str, ratio: float) -> dict[str, float]:
     portable = make(program.parent, PORTABLE)
     samples = np.load(image)
     with tempfile.TemporaryDirectory() as folder:
-        given = _write(Path(folder) / "scene.bil", samples)
+        given = write_bil(Path(folder) / "scene.bil", samples)
         line = _line(str(portable), given, Path(folder), samples.shape[2], ratio)
         counts = {task: count_instructions([*line, *also]) for task, also in TASKS.items()}
     pixels = samples.shape[1] * samples.shape[2]
@@ -73,12 +83,12 @@ def encode_once(program: str, image: str, ratio: float) -> bytes:
     """Return the stream that a program makes of an image."""
     samples = np.load(image)
     with tempfile.TemporaryDirectory() as folder:
-        given = _write(Path(folder) / "scene.bil", samples)
+        given = write_bil(Path(folder) / "scene.bil", samples)
         _encode(_line(program, given, Path(folder), samples.shape[2], ratio))
         return (Path(folder) / "scene.sky").read_bytes()
 
 
-def _write(path: Path, samples: NDArray[np.uint16]) -> str:
+def write_bil(path: Path, samples: NDArray[np.uint16]) -> str:
     """Write an image line by line; return the path."""
     path.write_bytes(np.ascontiguousarray(samples.transpose(1, 0, 2)).tobytes())
     return str(path)
@@ -101,8 +111,8 @@ def open_c(program: str, image: str, ratio: float, cpu: int) -> tuple[dict[str, 
     samples = np.load(image)
     folder = Path(tempfile.mkdtemp(dir=Path(image).parent))
     paths = [
-        _write(folder / "scene.bil", samples),
-        _write(folder / "few.bil", samples[:, :8]),
+        write_bil(folder / "scene.bil", samples),
+        write_bil(folder / "few.bil", samples[:, :8]),
     ]
     lines = [_line(program, path, folder, samples.shape[2], ratio) for path in paths]
     begun = time.perf_counter()

@@ -24,11 +24,13 @@ START = 1 << 16
 WORD = 16
 _IDLE = TOTAL << PRECISION
 _LOW = np.uint32(TOTAL - 1)
-_SHIFT, _WORD = np.uint32(PRECISION), np.uint32(WORD)
+_SHIFT = np.uint32(PRECISION)
 _STEPS = 256
 """Symbols that all lanes take at a time."""
 _LANES = 1024
 """Lanes side by side; with that, bounds the memory."""
+_FEW = 16
+"""Lanes that are coded faster one after the other."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +70,18 @@ def encode(lanes: Sequence[NDArray[Any]], alphabet: Alphabet | None) -> list[byt
 
 
 def _encode(lanes: Sequence[NDArray[Any]], alphabet: Alphabet | None) -> list[bytes]:
-    """Code lanes side by side, the longest first, `_STEPS` symbols of each at a time."""
+    """Code lanes side by side, the longest first, `_STEPS` symbols of each at a time.
+
+    What is left of the last few is coded lane by lane.
+    """
     lengths = np.array([len(lane) for lane in lanes])
     state = np.full(len(lanes), START, np.uint32)
     pieces: list[tuple[NDArray[np.uint16], NDArray[np.int64]]] = []
     for coded in range(0, len(lanes[0]), _STEPS):
         active = int(np.count_nonzero(lengths > coded))
+        if active <= _FEW:
+            pieces.append(_finish(state[:active], lanes[:active], coded, alphabet))
+            break
         left, words = _code(state[:active], _next(lanes[:active], coded, alphabet))
         left = left[::-1].T
         pieces.append((words[::-1].T[left], np.count_nonzero(left, axis=1)))
@@ -90,13 +98,49 @@ def _next(
 ) -> NDArray[np.uint32]:
     """Return symbols of lanes (steps, lanes) as coded next, after the last `coded` of each."""
     steps = min(_STEPS, len(lanes[0]) - coded)
-    kind, idle = (np.uint16, len(alphabet.rows) - 1) if alphabet else (np.uint32, _IDLE)
-    symbols: NDArray[Any] = np.full((len(lanes), steps), idle, kind)
-    for row, lane in zip(symbols, lanes, strict=True):
+    idle = np.full(steps, len(alphabet.rows) - 1 if alphabet else _IDLE, lanes[0].dtype)
+    parts: list[NDArray[Any]] = []
+    for lane in lanes:
         stop = len(lane) - coded
-        row[max(steps - stop, 0) :] = lane[max(stop - steps, 0) : stop]
-    taken: NDArray[np.uint32] = symbols.T[::-1]
+        if stop < steps:
+            parts += idle[stop:], lane[:stop]
+        else:
+            parts.append(lane[stop - steps : stop])
+    taken: NDArray[np.uint32] = np.concatenate(parts).reshape(-1, steps).T[::-1]
     return np.take(alphabet.rows, taken) if alphabet else taken
+
+
+def _finish(
+    x: NDArray[np.uint32], lanes: Sequence[NDArray[Any]], coded: int, alphabet: Alphabet | None
+) -> tuple[NDArray[np.uint16], NDArray[np.int64]]:
+    """Code what lanes have before the last `coded` symbols, from states on, that become the last.
+
+    Returns:
+        Words of the lanes, one after the other, and how many each has.
+    """
+    words: list[list[int]] = []
+    for number, lane in enumerate(lanes):
+        rest = lane[: len(lane) - coded][::-1]
+        symbols = np.take(alphabet.rows, rest) if alphabet else rest
+        state, left = _code_alone(int(x[number]), symbols)
+        x[number] = state
+        words.append(left[::-1])
+    counts = np.array([len(some) for some in words])
+    return np.array([word for some in words for word in some], np.uint16), counts
+
+
+def _code_alone(x: int, symbols: NDArray[np.uint32]) -> tuple[int, list[int]]:
+    """Code the symbols of one lane from a state on; return the state, and the words that left."""
+    frequencies, starts = symbols >> _SHIFT, symbols & _LOW
+    limits = (frequencies << np.uint32(32 - PRECISION)) - np.uint32(1)
+    words = []
+    each = (frequencies.tolist(), limits.tolist(), starts.tolist())
+    for frequency, limit, start in zip(*each, strict=True):
+        if x > limit:
+            words.append(x & 0xFFFF)
+            x >>= WORD
+        x += x // frequency * (TOTAL - frequency) + start
+    return x, words
 
 
 def _joined(
@@ -135,13 +179,13 @@ def _code(
     limits = (frequencies << np.uint32(32 - PRECISION)) - np.uint32(1)
     states = np.empty((len(symbols) + 1, len(x)), np.uint32)
     states[0] = x
-    full, more = np.empty(x.shape, np.bool_), np.empty_like(x)
+    fits, more, word = np.empty(x.shape, np.bool_), np.empty_like(x), np.full_like(x, WORD)
     for before, after, frequency, start, limit, rest in zip(
         states[:-1], states[1:], frequencies, starts, limits, rests, strict=True
     ):
-        np.greater(before, limit, out=full)
-        np.multiply(full, _WORD, out=more)
-        np.right_shift(before, more, out=after)
+        np.less_equal(before, limit, out=fits)
+        np.right_shift(before, word, out=after)
+        np.putmask(after, fits, before)
         np.floor_divide(after, frequency, out=more)
         np.multiply(more, rest, out=more)
         np.add(more, start, out=more)

@@ -6,11 +6,14 @@ the predicted value of every symbol, and takes the symbols of that layer.
 Arrays hold many tiles of one shape: (tiles, rows, cols, channels).
 """
 
-from typing import Any
+from functools import cache
+from itertools import groupby
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onboard.codec.lapped.blocks.field import Coarser, in_own_steps, shares
 from onboard.codec.lapped.context import (
     DC_CAP,
     HALF_SIZE_CAP,
@@ -31,19 +34,37 @@ _CAPS = {
 }
 """Caps of sizes, slopes and differences of DC, by the unit of symbols."""
 
-Coarser = NDArray[np.int64]
-"""(tiles, rows, cols): codes by which the AC of a position has a coarser step than its tile."""
-_SHARE_SHIFT = 14
-_SHARES = (
-    *(16384, 15689, 15024, 14387, 13777, 13193, 12634, 12098),
-    *(11585, 11094, 10624, 10173, 9742, 9329, 8933, 8555),
-)
-"""2^14 * 2^(-i/16)."""
+
+class _Run(NamedTuple):
+    """Channels by class next to each other, of the last class or of others.
+
+    Attributes:
+        channels: channels by class.
+        columns: their components, each a channel; those of a class follow each other.
+        of_last: of the last class, which of its channels; None of others.
+    """
+
+    channels: slice
+    columns: slice
+    of_last: slice | None
+
+    def of_components(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the part of values (positions, columns) as a view (channels, positions, alike)."""
+        count = self.channels.stop - self.channels.start
+        return values[:, self.columns].reshape(len(values), count, -1).transpose(1, 0, 2)
 
 
-def shares(coarser: Coarser) -> Ints:
-    """Return what a step is of one that is some codes coarser, in 1/2^14."""
-    return np.asarray(np.array(_SHARES)[coarser % 16] >> (coarser // 16), np.int32)
+@cache
+def _runs(repeats: tuple[int, ...]) -> tuple[_Run, ...]:
+    """Return the runs of channels that stand for so many components each."""
+    found, channel, column, last = [], 0, 0, 0
+    for count, group in groupby(repeats):
+        channels = len(list(group))
+        of_last = slice(last, last + channels) if count > 1 else None
+        stops = channel + channels, column + count * channels
+        found.append(_Run(slice(channel, stops[0]), slice(column, stops[1]), of_last))
+        (channel, column), last = stops, last + channels * (count > 1)
+    return tuple(found)
 
 
 class ContextState:
@@ -85,11 +106,12 @@ class ContextState:
         self._features[0] = 1
         self._own: NDArray[np.float32] | None = None
         if model.alike > 1:
-            own = int(model.of_last_class.sum()), model.alike, tiles * rows * cols
+            own = int(model.of_last_class.sum()), tiles * rows * cols, model.alike
             self._own = np.zeros(own, np.float32)
         row, col = np.indices((rows, cols)).reshape(2, -1)
         kinds = np.where(row % 2 == col % 2, row % 2, 2)
         self._lattices = [np.nonzero(kinds == lattice)[0] for lattice in range(LATTICES)]
+        self._ones = np.ones(model.alike, np.float32)
         self._beside = np.eye(cols, k=1, dtype=np.float32) + np.eye(cols, k=-1, dtype=np.float32)
 
     def lattice(self, layer: int) -> NDArray[np.int64]:
@@ -138,35 +160,47 @@ class ContextState:
                 return
             self._set_slopes()
             symbols = self._in_own_steps(self._dc)
-        parts = self.model.features_of(layer)
         sizes = self._feature(symbols, self._caps[0])
-        if self._own is None:
-            of_size, of_near = (self._features[part] for part in parts)
-        else:
-            of_size, of_near = np.empty((2, sizes.shape[-1], self._features.shape[1]), np.float32)
-        of_size[:] = sizes.reshape(-1, len(of_size)).T
-        size, near = (part.reshape(-1, *self.shape[1:]) for part in (of_size, of_near))
+        repeats = self._repeats(self.model.of_classes(max(layer, LATTICES)))
+        parts = self.model.features_of(layer)
+        self._set_features(parts[0], sizes.reshape(-1, sizes.shape[-1]), repeats)
+        size, near = (self._features[part].reshape(-1, *self.shape[1:]) for part in parts)
         lines = -1, self.shape[2]
         np.matmul(size.reshape(lines), self._beside, out=near.reshape(lines))  # left and right
         near[:, 1:] += size[:, :-1]
         near[:, :-1] += size[:, 1:]
         if self._own is not None:
-            repeats = self.model.repeats[self.model.of_classes(max(layer, LATTICES))]
-            for part, values in zip(parts, (of_size, of_near), strict=True):
-                self._set_features(part, values, repeats)
+            shape = -1, *self.shape[1:], self.model.alike
+            own, around = (self._own[self._owned(part)].reshape(shape) for part in parts)
+            around[:, :, 1:] = own[:, :, :-1]
+            around[:, :, :-1] += own[:, :, 1:]
+            around[:, 1:] += own[:, :-1]
+            around[:, :-1] += own[:, 1:]
 
     def _set_features(
-        self, part: slice, values: NDArray[np.float32], repeats: NDArray[np.int64]
+        self, part: slice, values: NDArray[np.float32], repeats: tuple[int, ...]
     ) -> None:
-        """Set features by class from values of each component, of which so many are of each row."""
+        """Set features by class from values (positions, components), so many of each feature."""
+        features = self._features[part]
         if self._own is None:
-            self._features[part] = values
+            features[:] = values.T
             return
-        last = repeats > 1
-        self._features[part] = np.add.reduceat(values, np.cumsum(repeats) - repeats)
-        first = int(np.count_nonzero(self.model.of_last_class[: part.start]))
-        own = values[np.repeat(last, repeats)].reshape(-1, self.model.alike, values.shape[1])
-        self._own[first : first + len(own)] = own
+        owned = self._own[self._owned(part)]
+        for run in _runs(repeats):
+            if run.of_last is None:
+                features[run.channels] = values[:, run.columns].T
+            else:
+                owned[run.of_last] = run.of_components(values)
+                np.matmul(owned[run.of_last], self._ones, out=features[run.channels])
+
+    def _owned(self, part: slice) -> slice:
+        """Return which of the components' own features are those by class of a part."""
+        stops = self.model.of_last_class[: part.start], self.model.of_last_class[: part.stop]
+        return slice(*map(np.count_nonzero, stops))
+
+    def _repeats(self, channels: slice) -> tuple[int, ...]:
+        """Return how many components each of some channels by class stands for."""
+        return tuple(self.model.repeats[channels].tolist())
 
     def _feature(self, values: Ints, cap: int) -> NDArray[np.float32]:
         """Return magnitudes up to a cap, in steps."""
@@ -178,39 +212,30 @@ class ContextState:
     def _set_slopes(self) -> None:
         """Take the differences of the DC left and right of each position, above and below it."""
         _, rows, cols = self.shape
-        before, after = (
-            np.maximum(np.arange(cols) - 1, 0),
-            np.minimum(np.arange(cols) + 1, cols - 1),
-        )
-        across = self._dc[:, :, before] - self._dc[:, :, after]
-        before, after = (
-            np.maximum(np.arange(rows) - 1, 0),
-            np.minimum(np.arange(rows) + 1, rows - 1),
-        )
-        down = self._dc[:, before] - self._dc[:, after]
-        across, down = self._in_own_steps(across), self._in_own_steps(down)
-        slopes = self._feature(np.concatenate([across, down], axis=3), self._caps[1])
-        dc = slice(0, self.model.weights.classes)
-        repeats = np.tile(self.model.repeats[dc], 2)
-        self._set_features(self.model.slopes, slopes.reshape(-1, slopes.shape[3]).T, repeats)
+        (left, right), (up, down) = _around(cols), _around(rows)
+        across = self._in_own_steps(self._dc[:, :, left] - self._dc[:, :, right])
+        along = self._in_own_steps(self._dc[:, up] - self._dc[:, down])
+        slopes = self._feature(np.concatenate([across, along], axis=3), self._caps[1])
+        repeats = 2 * self._repeats(slice(0, self.model.weights.classes))
+        self._set_features(self.model.slopes, slopes.reshape(-1, slopes.shape[3]), repeats)
 
     def _in_own_steps(self, values: Ints) -> Ints:
         """Return magnitudes in steps of the DC in those of the AC of each position."""
-        if self._share is None:
-            return values
-        found: Ints = (np.abs(values) * self._share) >> _SHARE_SHIFT
-        return found
+        return values if self._share is None else in_own_steps(values, self._share)
 
     def _ac_sums(self, layer: int) -> NDArray[np.float32]:
         product, own = self.model.products[layer - LATTICES - 1]
         features = np.take(self._features, product.used, axis=0)
         sums: NDArray[np.float32] = features.T @ product.weights
         if own is not None and self._own is not None:
-            repeats = self.model.repeats[self.model.of_classes(layer)]
+            repeats = self._repeats(self.model.of_classes(layer))
+            of_own = own.weights.T @ np.take(self._own, own.used, axis=0).reshape(len(own.used), -1)
+            of_own = of_own.reshape(-1, len(sums), self.model.alike)
             sums = np.repeat(sums, repeats, axis=1)
-            of_own = np.take(self._own, own.used, axis=0).transpose(1, 2, 0) @ own.weights
-            of_own = of_own.transpose(1, 2, 0).reshape(len(sums), -1)
-            sums[:, np.repeat(repeats > 1, repeats)] += of_own
+            for run in _runs(repeats):
+                if run.of_last is not None:
+                    here = run.of_components(sums)
+                    here += of_own[run.of_last]
         return sums.reshape(self.shape[0], -1, sums.shape[1])
 
     def _dc_sums(self, lattice: int) -> tuple[NDArray[np.float32], Ints]:
@@ -247,6 +272,12 @@ class ContextState:
         weights = self.model.dc[lattice - 1]
         sums = capped.reshape(tiles, len(places), len(weights)) @ weights + bias
         return sums, (one + two + three + last + 2) >> 2
+
+
+def _around(size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the place before and the one after each of `size`, that itself at either end."""
+    places = np.arange(size)
+    return np.maximum(places - 1, 0), np.minimum(places + 1, size - 1)
 
 
 def _mirrored(index: NDArray[np.int64], size: int) -> NDArray[np.int64]:

@@ -95,13 +95,19 @@ def test_bytes_of_lanes() -> None:
     assert written(frequencies, [np.array([0, 0])]) == [bytes.fromhex("010000000000")]
 
 
-def test_a_lane_hangs_on_its_own_symbols_alone() -> None:
+@pytest.mark.parametrize("lanes_together", [6, 40])
+def test_a_lane_hangs_on_its_own_symbols_alone(lanes_together: int) -> None:
+    """Whether it is coded beside many others, beside few, or outlasts them all."""
     rng = np.random.default_rng(1)
     frequencies = frequency_table(rng, 64)
-    lanes = [rng.integers(0, 64, length) for length in (40, 0, 7, 300, 1, 7)]
+    lengths = [40, 0, 7, 900, 1, 7, *rng.integers(0, 600, lanes_together - 6).tolist()]
+    lanes = [rng.integers(0, 64, length) for length in lengths]
     together = written(frequencies, lanes)
     assert together == [written(frequencies, [lane])[0] for lane in lanes]
     assert together[::-1] == written(frequencies, lanes[::-1])
+    found, ended = read(frequencies, together, lengths)
+    assert ended.all()
+    assert all(map(np.array_equal, lanes, found))
 
 
 def test_size_is_near_the_entropy() -> None:

@@ -13,6 +13,25 @@ SIDES = (2, 4, 8)
 _FULL = 1 << 7
 _SIDE_SHIFT, _MOST_LOW = 5, 7
 _BYTE = 8
+_SHARE_SHIFT = 14
+_SHARES = (
+    *(16384, 15689, 15024, 14387, 13777, 13193, 12634, 12098),
+    *(11585, 11094, 10624, 10173, 9742, 9329, 8933, 8555),
+)
+"""2^14 * 2^(-i/16)."""
+Coarser = NDArray[np.int64]
+"""(tiles, rows, cols): codes by which the AC of a position has a coarser step than its tile."""
+
+
+def shares(coarser: Coarser) -> NDArray[np.int32]:
+    """Return what the tile's step is of that of each position, in 1/2^14."""
+    return np.asarray(np.array(_SHARES)[coarser % 16] >> (coarser // 16), np.int32)
+
+
+def in_own_steps(values: NDArray[np.int32], share: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return magnitudes in steps of the tile in those of their positions."""
+    found: NDArray[np.int32] = (np.abs(values) * share) >> _SHARE_SHIFT
+    return found
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,8 +7,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from onboard.codec.lapped.blocks.field import Coarser
 from onboard.codec.lapped.context import LEVELS, Ints
-from onboard.codec.lapped.contextstate import Coarser, ContextState, levels
+from onboard.codec.lapped.contextstate import ContextState, levels
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.quantizers.points import Points, points_of
 from onboard.codec.lapped.read.lanes import Lane, Lanes, Span, Start
