@@ -133,45 +133,70 @@ static int64_t bits_of(uint32_t room, uint32_t first, uint32_t margin)
 /* What became of an attempt to code a tile. */
 enum outcome { DONE, TOO_LONG, NO_ROOM };
 
+/* A segment of a tile: its units, and how many bytes stand before their lane. */
+struct part {
+    struct skybook_segment segment;
+    uint32_t first, stop;
+    uint32_t head;
+};
+
+/* The segment that begins with a unit, the tile's first segment or another. */
+static struct part part_from(const struct skybook_encoder *encoder, uint32_t column, uint32_t first,
+                             bool is_first, uint32_t margin)
+{
+    const struct skybook_tile *tile = &encoder->tiles[column];
+    const uint32_t pixels = (uint32_t)tile->rows * tile->cols;
+    struct part part = {{SKYBOOK_KIND_TILE, 0, 0, column}, first, first, is_first ? 1 : 0};
+    uint32_t last = encoder->form.bands * pixels;
+    if (!is_first) {
+        part.segment.layer = (uint8_t)(first / pixels + 1);
+        part.segment.first = (uint16_t)(first % pixels);
+    }
+    if (encoder->options.one_layer) {
+        last = is_first ? 0 : (first / pixels + 1) * pixels;
+    }
+    if (first < last) {
+        const int64_t bits = bits_of(skybook_room(encoder, column), first, margin);
+        const uint32_t stop = skybook_stop_of_units(&encoder->work, pixels, first, last, bits);
+        part.stop = stop > first ? stop : first + 1;
+    }
+    return part;
+}
+
 static enum outcome code_segments(struct skybook_encoder *encoder, uint32_t column, uint32_t margin)
 {
     const struct skybook_tile *tile = &encoder->tiles[column];
     const uint32_t pixels = (uint32_t)tile->rows * tile->cols, units = encoder->form.bands * pixels;
-    const uint32_t room = skybook_room(encoder, column);
-    uint32_t first = 0;
-    for (bool is_first = true; is_first || first < units; is_first = false) {
-        struct skybook_segment segment = {SKYBOOK_KIND_TILE, 0, 0, column};
-        uint32_t last = units, stop = first;
-        size_t length = is_first ? 1 : 0;
-        if (!is_first) {
-            segment.layer = (uint8_t)(first / pixels + 1);
-            segment.first = (uint16_t)(first % pixels);
-        }
-        if (encoder->options.one_layer) {
-            last = is_first ? 0 : (first / pixels + 1) * pixels;
-        }
-        if (first < last) {
-            stop = skybook_stop_of_units(&encoder->work, pixels, first, last,
-                                         bits_of(room, first, margin));
-            stop = stop > first ? stop : first + 1;
-        }
-        uint8_t *body = skybook_begin_segment(encoder, &segment);
-        if (body == NULL) {
+    const uint32_t room = skybook_room(encoder, column), limit = encoder->limit;
+    uint32_t next = 0;
+    for (bool is_first = true; is_first || next < units; is_first = false) {
+        const uint32_t free = SKYBOOK_STRIP_BYTES - encoder->strip_used;
+        struct part parts[2];
+        struct skybook_span spans[2];
+        size_t lanes[2];
+        uint32_t count = 0;
+        if (free < limit) {
             return NO_ROOM;
         }
-        body[0] = (uint8_t)(tile->state + STATE); /* of a later segment, written over */
-        if (stop > first) {
-            const size_t size = room - length;
-            const size_t lane = skybook_bounded_lane(&encoder->work, pixels, first, stop,
-                                                     body + length, size);
-            if (lane == 0) {
+        do { /* lanes go at the ends of the places that segments may take, to be moved to theirs */
+            uint8_t *end = &encoder->strip[encoder->strip_used + (count + 1) * limit];
+            const struct part part = part_from(encoder, column, next, is_first && count == 0, margin);
+            const struct skybook_span span = {next, part.stop, end - (room - part.head), room - part.head};
+            parts[count] = part;
+            spans[count++] = span;
+            next = part.stop;
+        } while (count < 2 && next < units && free >= 2 * limit);
+        skybook_bounded_lanes(&encoder->work, pixels, spans, count, lanes);
+        for (uint32_t i = 0; i < count; i++) {
+            if (lanes[i] == 0) {
                 return TOO_LONG;
             }
-            memmove(body + length, body + length + size - lane, lane);
-            length += lane;
+            const size_t lane = parts[i].stop > parts[i].first ? lanes[i] : 0;
+            uint8_t *body = skybook_begin_segment(encoder, &parts[i].segment);
+            body[0] = (uint8_t)(tile->state + STATE); /* of a later segment, written over */
+            memmove(body + parts[i].head, spans[i].buffer + spans[i].size - lanes[i], lane);
+            skybook_end_segment(encoder, &parts[i].segment, parts[i].head + lane);
         }
-        skybook_end_segment(encoder, &segment, length);
-        first = stop;
     }
     return DONE;
 }

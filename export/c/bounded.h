@@ -86,10 +86,10 @@ static inline uint32_t skybook_symbol_of(int32_t residual)
     return residual > 0 ? 2 * number - 1 : 2 * number;
 }
 
-/* Raw bits that follow a symbol. */
+/* Raw bits that follow a symbol: of those past 32, reckoned without a branch. */
 static inline uint32_t skybook_rest_bits(uint32_t symbol)
 {
-    return symbol > 32 ? ((symbol + 1) / 2 - 17) / 4 + 2 : 0;
+    return ((symbol + 7) / 8 - 3) & (0u - (uint32_t)(symbol > 32));
 }
 
 /* boundedscale.c: the scale of a band; its values; whether what the ground makes of them is within the
@@ -171,13 +171,20 @@ void skybook_put_side_of(struct skybook_work *work, const struct skybook_plane *
 uint32_t skybook_cost_of_changes(uint32_t band, const int32_t changes[SKYBOOK_UNKNOWNS],
                                  uint8_t *move);
 
+/* Units of a tile, and the buffer at whose end their lane goes. */
+struct skybook_span {
+    uint32_t first, stop;
+    uint8_t *buffer;
+    size_t size;
+};
+
 /* boundedlane.c: the unit after the last that takes no more than some bits with those before it; units
- * to a lane at the end of a buffer, its length or 0 if it is longer. Units are pixels, band by band. */
+ * of one or two spans to lanes, their lengths or 0 if they are longer. Units are pixels, band by band. */
 uint32_t skybook_stop_of_units(const struct skybook_work *work, uint32_t pixels, uint32_t first,
                                uint32_t last, int64_t bits);
 uint32_t skybook_largest_unit(const struct skybook_work *work, uint32_t pixels, uint32_t bands);
-size_t skybook_bounded_lane(const struct skybook_work *work, uint32_t pixels, uint32_t first,
-                            uint32_t stop, uint8_t *buffer, size_t size);
+void skybook_bounded_lanes(const struct skybook_work *work, uint32_t pixels,
+                           const struct skybook_span spans[2], uint32_t count, size_t lengths[2]);
 
 #endif
 #endif

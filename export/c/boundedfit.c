@@ -36,7 +36,9 @@ struct fit {
     const struct skybook_plane *plane;
     const int16_t *fixed; /* coefficients */
     uint32_t unknowns;
-    uint32_t step;    /* columns from a pixel to the next */
+    uint32_t step;    /* columns from a pixel to the next, */
+    uint32_t shift;   /* 2 to the power of which that is */
+    uint32_t run;     /* columns of a row that stand next to each other */
     uint32_t most;    /* of all values */
     bool narrow;      /* whether differences take 16 bits */
     uint32_t count;   /* of pixels whose differences are held */
@@ -58,10 +60,12 @@ static int16_t *held_row(const struct fit *fit, uint32_t before, uint32_t row)
     return &fit->work->scratch.bounded.energies[number * (fit->plane->pitch - 8u + ROOM)];
 }
 
-/* Columns of a row that stand next to each other. */
-static uint32_t run_of(const struct fit *fit)
+/* Take each of STEP columns. */
+static void take_columns(int16_t *restrict to, const int16_t *restrict from, uint32_t count)
 {
-    return fit->plane->pitch / fit->step;
+    for (uint32_t i = 0; i < count; i++) {
+        to[i] = from[i * STEP];
+    }
 }
 
 static void hold_row(const struct fit *fit, uint32_t before, uint32_t row)
@@ -69,16 +73,12 @@ static void hold_row(const struct fit *fit, uint32_t before, uint32_t row)
     struct skybook_bounded *own = &fit->work->scratch.bounded;
     const int16_t *from = skybook_row(own, fit->plane, fit->plane->band - before, row) - SKYBOOK_LEFT;
     int16_t *to = held_row(fit, before, row);
-    const uint32_t run = run_of(fit);
     if (fit->step == 1) {
-        memcpy(to, from, run * sizeof(*to));
+        memcpy(to, from, fit->run * sizeof(*to));
         return;
     }
-    for (uint32_t i = 0; i < run; i++, from += STEP) {
-        to[i] = from[0];
-        to[run + i] = from[1];
-        to[2 * run + i] = from[2];
-        to[3 * run + i] = from[3];
+    for (uint32_t i = 0; i < STEP; i++) {
+        take_columns(to + i * fit->run, from + i, fit->run);
     }
 }
 
@@ -116,7 +116,7 @@ static void note_piece(const struct fit *fit, uint32_t row, uint32_t col, uint32
     const uint32_t last = fit->plane->rows - 1;
     for (uint32_t i = 0; i < FARTHEST + 3; i++) {
         const uint32_t column = col + SKYBOOK_LEFT + i - FARTHEST;
-        columns[i] = column % fit->step * run_of(fit) + column / fit->step;
+        columns[i] = (column & (fit->step - 1u)) * fit->run + (column >> fit->shift);
     }
     for (uint32_t i = 0; i < OWN_ROWS; i++) {
         rows[i] = held_row(fit, 0, row > i ? row - i : 0);
@@ -172,7 +172,10 @@ static int32_t difference_of_first_row(const struct fit *fit, uint32_t unknown, 
 static void correct_piece(struct fit *fit, uint32_t row, uint32_t col, uint32_t count)
 {
     const uint8_t *gaps = &fit->work->nodata[row * fit->plane->cols];
-    for (uint32_t n = 0; n < count; n++) {
+    const uint32_t pixels = fit->plane->rows * fit->plane->cols;
+    const bool right = row > 0 && fit->work->scratch.bounded.valid == pixels; /* but for the first column */
+    fit->counted += right ? count : 0;
+    for (uint32_t n = 0; n < count && !right; n++) {
         const bool gap = gaps[col + n * fit->step] != 0;
         fit->counted += gap ? 0 : 1;
         for (uint32_t i = 0; i <= fit->unknowns && (gap || row == 0); i++) {
@@ -376,12 +379,14 @@ void skybook_fit_and_predict(struct skybook_work *work, const struct skybook_pla
 {
     struct skybook_bounded *own = &work->scratch.bounded;
     struct skybook_band *band = &own->bands[plane->band];
-    struct fit fit = {work,  plane, skybook_bounded_coefficients[skybook_role(plane->band)], 0, 0,
-                      band->most, true, 0, 0, 0};
+    struct fit fit = {work,       plane, skybook_bounded_coefficients[skybook_role(plane->band)], 0, 0, 0, 0,
+                      band->most, true,  0, 0, 0};
     int32_t changes[SKYBOOK_UNKNOWNS] = {0};
     band->mode = MODE_STATIC;
     fit.unknowns = skybook_unknowns(plane->band);
     fit.step = skybook_fitted_step(plane);
+    fit.shift = fit.step == STEP ? 2 : 0;
+    fit.run = plane->pitch / fit.step;
     for (uint32_t i = 1; i <= skybook_references(plane->band); i++) {
         const uint32_t most = own->bands[plane->band - i].most;
         fit.most = most > fit.most ? most : fit.most;

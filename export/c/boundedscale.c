@@ -75,57 +75,34 @@ static void add_sample(struct range *range, uint32_t sample)
     range->bits |= sample;
 }
 
-/* The same of every BLOCK-th sample, each for itself: less 32768, as wide as they are held. */
-struct ranges {
-    int16_t least[SKYBOOK_BLOCK], largest[SKYBOOK_BLOCK];
-    uint16_t bits[SKYBOOK_BLOCK];
-};
-
-/* Go over whole blocks of a row of which all samples have data. */
-static void add_blocks(struct ranges *restrict all, const uint16_t *restrict samples, uint32_t count)
+/* Add a row of which all samples have data: less 32768, as wide as they are held. */
+static void add_row(struct range *range, const uint16_t *samples, uint32_t count)
 {
-    for (uint32_t first = 0; first < count; first += SKYBOOK_BLOCK) {
-        for (uint32_t i = 0; i < SKYBOOK_BLOCK; i++) {
-            const int16_t sample = (int16_t)(samples[first + i] ^ 0x8000u);
-            all->least[i] = sample < all->least[i] ? sample : all->least[i];
-            all->largest[i] = sample > all->largest[i] ? sample : all->largest[i];
-            all->bits[i] |= samples[first + i];
-        }
+    int16_t least = INT16_MAX, largest = INT16_MIN;
+    uint16_t bits = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const int16_t sample = (int16_t)(samples[i] ^ 0x8000u);
+        least = sample < least ? sample : least;
+        largest = sample > largest ? sample : largest;
+        bits = (uint16_t)(bits | samples[i]);
     }
-}
-
-/* The range of a tile of whole blocks of which all samples have data. */
-static struct range range_of_blocks(const struct skybook_plane *plane)
-{
-    skybook_room_of_row room;
-    struct range range = {65535, 0, 0};
-    struct ranges all;
-    for (uint32_t i = 0; i < SKYBOOK_BLOCK; i++) {
-        all.least[i] = INT16_MAX;
-        all.largest[i] = INT16_MIN;
-        all.bits[i] = 0;
-    }
-    for (uint32_t row = 0; row < plane->rows; row++) {
-        add_blocks(&all, samples_of(plane, row, room), plane->cols);
-    }
-    for (uint32_t i = 0; i < SKYBOOK_BLOCK; i++) {
-        add_sample(&range, (uint32_t)(all.least[i] + 32768));
-        add_sample(&range, (uint32_t)(all.largest[i] + 32768));
-        range.bits |= all.bits[i];
-    }
-    return range;
+    add_sample(range, (uint32_t)(least + 32768));
+    add_sample(range, (uint32_t)(largest + 32768));
+    range->bits |= bits;
 }
 
 static struct range range_of(const struct skybook_bounded *own, const struct skybook_plane *plane)
 {
     skybook_room_of_row room;
     struct range range = {65535, 0, 0};
-    if (is_whole(own, plane) && plane->cols % SKYBOOK_BLOCK == 0) {
-        return range_of_blocks(plane);
-    }
+    const bool whole = is_whole(own, plane);
     for (uint32_t row = 0; row < plane->rows; row++) {
         const uint16_t *samples = samples_of(plane, row, room);
         const uint8_t *gaps = gaps_of(plane, row);
+        if (whole) {
+            add_row(&range, samples, plane->cols);
+            continue;
+        }
         for (uint32_t col = 0; col < plane->cols; col++) {
             if (gaps[col] == 0) {
                 add_sample(&range, samples[col]);
@@ -198,10 +175,15 @@ static void mark_samples(struct skybook_work *work, const struct skybook_plane *
     skybook_room_of_row room;
     uint8_t *marked = work->known;
     memset(marked, 0, count);
+    const bool whole = is_whole(&work->scratch.bounded, plane);
     for (uint32_t row = 0; row < plane->rows; row++) {
         const uint16_t *samples = samples_of(plane, row, room);
         const uint8_t *gaps = gaps_of(plane, row);
-        for (uint32_t col = 0; col < plane->cols; col++) {
+        for (uint32_t col = 0; col < plane->cols && whole; col++) {
+            const uint32_t place = samples[col] - least;
+            marked[place < count ? place : 0] = 1;
+        }
+        for (uint32_t col = 0; col < plane->cols && !whole; col++) {
             const uint32_t place = samples[col] - least; /* without data perhaps beyond; then the least */
             const uint32_t counts = (place < count) & (gaps[col] == 0);
             marked[counts != 0 ? place : 0] = 1;
@@ -238,7 +220,7 @@ static void leave_gaps(struct skybook_work *work, const struct skybook_plane *pl
     if (need > MOST_BITS || most_saved == 0) {
         return;
     }
-    for (uint32_t row = 0; row < plane->rows; row++) {
+    for (uint32_t row = 0; row < plane->rows && saved < 256 * need; row++) {
         const uint16_t *samples = samples_of(plane, row, room);
         const uint8_t *gaps = gaps_of(plane, row);
         for (uint32_t col = 0; col < plane->cols; col++) {

@@ -85,7 +85,7 @@ static inline void skybook_put_symbol(struct skybook_lane *lane, uint32_t start,
     lane->state = left + start + quotient * others;
 }
 
-/* Put a number of 1 to 12 bits: one of as many symbols that all have as many slots. */
+/* Put a number of up to 12 bits: one of as many symbols that all have as many slots. */
 static inline void skybook_put_raw(struct skybook_lane *lane, uint32_t value, uint32_t bits, bool roomy)
 {
     const uint32_t width = 12u - bits;
