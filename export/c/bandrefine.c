@@ -12,7 +12,6 @@
 #define USUAL 128   /* what details of all bands are scaled to */
 #define LIMIT 740
 #define FLOOR 10
-#define WEIGHT_BITS 18
 #define SUM_BITS 22
 #define SQUARE_SHIFT 6
 #define PULL_SHIFT 2
@@ -124,29 +123,47 @@ static void look(const struct skybook_form *form, const struct skybook_work *wor
     scale(all, total);
 }
 
+/* The power of 2 that is next below 2^20 over the square of a magnitude, with a floor: 2^12 for the smallest, a
+ * quarter of it from each power of 2 on. In 16 bits and without a branch, so that vectors do it. */
+static inline int16_t weight_of(int16_t size)
+{
+    const int16_t own = (int16_t)(size + FLOOR);
+    return (int16_t)(1 + 3 * (own < 512) + 12 * (own < 256) + 48 * (own < 128) + 192 * (own < 64) +
+                     768 * (own < 32) + 3072 * (own < 16));
+}
+
 /* Turn a group of details to components; weigh them. */
 static void weigh(const struct details *all, uint32_t first, skybook_square basis,
                   struct sizes *sizes)
 {
+    int16_t values[SKYBOOK_MAX_BANDS][GROUP];
+    for (uint32_t band = 0; band < all->bands; band++) {
+        const int32_t *wide = &all->values[band * all->apart + first];
+        for (uint32_t k = 0; k < GROUP; k++) {
+            values[band][k] = (int16_t)wide[k];
+        }
+    }
     for (uint32_t component = 0; component < all->bands; component++) {
         int32_t sums[GROUP];
         for (uint32_t k = 0; k < GROUP; k++) {
             sums[k] = 8192;
         }
         for (uint32_t band = 0; band < all->bands; band++) {
-            const int32_t share = (int32_t)basis[band][component];
-            const int32_t *values = &all->values[band * all->apart + first];
+            const int16_t share = (int16_t)basis[band][component];
             for (uint32_t k = 0; k < GROUP; k++) {
-                sums[k] += share * values[k];
+                sums[k] += (int32_t)share * values[band][k];
             }
         }
         for (uint32_t k = 0; k < GROUP; k++) {
-            const int32_t exact = limited(sums[k] >> 14), size = exact < 0 ? -exact : exact;
-            const int32_t bits = (int32_t)skybook_highest_bit((uint32_t)(size + FLOOR));
-            const int32_t weight = 1 << (WEIGHT_BITS - 2 * bits);
-            sizes->exact[component][k] = (int16_t)exact;
-            sizes->square[component][k] = (int16_t)(size * size >> SQUARE_SHIFT);
-            sizes->weight[component][k] = (int16_t)weight;
+            sizes->exact[component][k] = (int16_t)limited(sums[k] >> 14);
+        }
+        for (uint32_t k = 0; k < GROUP; k++) {
+            const int16_t exact = sizes->exact[component][k], size = (int16_t)(exact < 0 ? -exact : exact);
+            sizes->weight[component][k] = weight_of(size);
+        }
+        for (uint32_t k = 0; k < GROUP; k++) {
+            const int32_t exact = sizes->exact[component][k], weight = sizes->weight[component][k];
+            sizes->square[component][k] = (int16_t)(exact * exact >> SQUARE_SHIFT);
             sizes->pull[component][k] = (int16_t)(weight * exact >> PULL_SHIFT);
         }
     }

@@ -6,6 +6,9 @@
 #define SWEEPS 4
 #define SWEEPS_OF_MANY 2
 #define COVARIANCE_BITS 20
+#define ANGLES 256u
+#define EVERY 8u /* one angle in so many is looked at first */
+#define NEAR 16u /* then those from so many below to one less above */
 
 static int64_t round14(int64_t product)
 {
@@ -32,10 +35,10 @@ static void scale(skybook_square covariance, uint32_t bands)
     }
 }
 
-static uint32_t first_greatest(const int64_t scores[256])
+static uint32_t first_greatest(const int64_t *scores, uint32_t count)
 {
     int64_t most = scores[0];
-    for (uint32_t t = 1; t < 256; t++) {
+    for (uint32_t t = 1; t < count; t++) {
         most = scores[t] > most ? scores[t] : most;
     }
     uint32_t best = 0;
@@ -45,18 +48,57 @@ static uint32_t first_greatest(const int64_t scores[256])
     return best;
 }
 
+/* A quadratic form of a sine and a cosine, 26 bits each: as they are known to fit 32, products are made of half
+ * as many parts. */
+struct form {
+    int32_t pp, pq, qq;
+};
+
+/* What a form comes to at `count` angles, `step` apart. */
+static void score(const struct form *form, uint32_t first, uint32_t step, uint32_t count, int64_t *scores)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const int32_t c = skybook_cosines[first + step * i], s = skybook_sines[first + step * i];
+        const int32_t cc = c * c, cs = 2 * c * s, ss = s * s;
+        scores[i] = (int64_t)form->pp * cc + (int64_t)form->pq * cs + (int64_t)form->qq * ss;
+    }
+}
+
+/* Whether a form rises and falls so much that what rounding of sines does to it shows only near its greatest.
+ *
+ * It is 2^28 (m + r cos 2d), d being how far an angle is from that of the greatest, and 4 r^2 what is compared;
+ * rounding adds less than (2^14 + 1) |pp| + |2 pq| + |qq|, here less than 2^28 r / 180. Then the greatest of
+ * angles EVERY apart is no more than 8 from there, and the greatest of all no more than 7: cos 2d has fallen
+ * by a 70th at 7 angles of 256, and from 4 to 8 angles. */
+static bool is_sharp(const struct form *form)
+{
+    const int64_t apart = (int64_t)form->pp - form->qq, pq = form->pq;
+    const int64_t all = (form->pp < 0 ? -(int64_t)form->pp : form->pp) + 2 * (pq < 0 ? -pq : pq) +
+                        (form->qq < 0 ? -(int64_t)form->qq : form->qq);
+    return apart * apart + 4 * pq * pq > all * all >> 11;
+}
+
+/* The first angle at which a form is greatest. */
+static uint32_t best_angle(const struct form *form)
+{
+    int64_t scores[ANGLES];
+    if (is_sharp(form)) {
+        score(form, 0, EVERY, ANGLES / EVERY, scores);
+        const uint32_t about = EVERY * first_greatest(scores, ANGLES / EVERY);
+        if (about >= NEAR && about <= ANGLES - NEAR) {
+            score(form, about - NEAR, 1, 2 * NEAR, scores);
+            return about - NEAR + first_greatest(scores, 2 * NEAR);
+        }
+    }
+    score(form, 0, 1, ANGLES, scores);
+    return first_greatest(scores, ANGLES);
+}
+
 void skybook_turn(skybook_square basis, uint32_t bands, uint32_t one, uint32_t other,
                   const int64_t form[3])
 {
-    /* Forms take 26 bits: as they are known to fit 32, products are made of half as many parts. */
-    const int32_t pp = (int32_t)form[0], pq = (int32_t)form[1], qq = (int32_t)form[2];
-    int64_t scores[256];
-    for (uint32_t t = 0; t < 256; t++) {
-        const int32_t c = skybook_cosines[t], s = skybook_sines[t];
-        const int32_t cc = c * c, cs = 2 * c * s, ss = s * s;
-        scores[t] = (int64_t)pp * cc + (int64_t)pq * cs + (int64_t)qq * ss;
-    }
-    const uint32_t t = first_greatest(scores);
+    const struct form narrow = {(int32_t)form[0], (int32_t)form[1], (int32_t)form[2]};
+    const uint32_t t = best_angle(&narrow);
     const int64_t c = skybook_cosines[t], s = skybook_sines[t];
     for (uint32_t i = 0; i < bands; i++) {
         const int64_t p = basis[i][one], q = basis[i][other];
@@ -111,13 +153,13 @@ void skybook_name_angles(skybook_square basis, uint32_t bands, uint8_t angles[SK
     uint32_t number = 0;
     for (uint32_t one = 0; one < bands; one++) {
         for (uint32_t other = one + 1; other < bands; other++) {
-            int64_t scores[256];
+            int64_t scores[ANGLES];
             const int32_t p = (int32_t)basis[one][one], q = (int32_t)basis[other][one];
-            for (uint32_t t = 0; t < 256; t++) {
+            for (uint32_t t = 0; t < ANGLES; t++) {
                 const int32_t sum = p * skybook_cosines[t] + q * skybook_sines[t];
                 scores[t] = sum < 0 ? -sum : sum;
             }
-            const uint32_t t = first_greatest(scores);
+            const uint32_t t = first_greatest(scores, ANGLES);
             const int64_t c = skybook_cosines[t], s = skybook_sines[t];
             for (uint32_t i = 0; i < bands; i++) {
                 const int64_t upper = basis[one][i], lower = basis[other][i];
