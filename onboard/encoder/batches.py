@@ -32,6 +32,7 @@ class Batch:
         edge: valid rows and columns, of border tiles.
         wide: whether the tiles' indices take four bytes.
         nodata: (tiles, rows, cols), where the valid rows and columns have no data.
+        gaps: (tiles,), whether they have any such pixel.
         prepared: what the tile coder made of the tiles.
     """
 
@@ -39,6 +40,7 @@ class Batch:
     edge: Edge
     wide: bool
     nodata: NDArray[np.bool_]
+    gaps: NDArray[np.bool_]
     prepared: Any
 
 
@@ -163,12 +165,13 @@ class Batches:
         tiles, present = tiles[filled], present[filled]
         _check_range(tiles, present, header)
         inside = present[:, :rows, :cols]
-        nodata = np.broadcast_to(np.False_, inside.shape) if inside.all() else ~inside
+        gaps = np.asarray(~inside.all(axis=(1, 2)))
+        nodata = ~inside if gaps.any() else np.broadcast_to(np.False_, inside.shape)
         tiles = coder.components(tiles)
         for group, own in enumerate(of_groups[:, filled]):
             part = _group(tiles, group, groups)
             prepared = coder.of_group(group).prepare(part, present, shape)
-            self.batches.append(Batch(own, edge, is_wide(int(own[0])), nodata, prepared))
+            self.batches.append(Batch(own, edge, is_wide(int(own[0])), nodata, gaps, prepared))
 
     @property
     def count(self) -> int:

@@ -137,7 +137,7 @@ class RateWindows:
             chosen = Chosen(
                 prepared,
                 self.codes(tiles[places], np.maximum(steps[places], self.coder.finest(prepared))),
-                [SOME_NODATA if b.nodata[number].any() else ALL_VALID for b, number in members],
+                [SOME_NODATA if b.gaps[number] else ALL_VALID for b, number in members],
                 self.framing.room(like.edge, like.wide),
                 thrift[places] if thrift[places].any() else None,
             )
@@ -178,11 +178,12 @@ class RateWindows:
         }
         for batch in self.analysed.batches:
             room = self.framing.room(batch.edge, batch.wide)
-            for index, gaps in zip(batch.indices.tolist(), batch.nodata, strict=True):
-                if gaps.any() and self.analysed.is_first(index):
+            for number in np.flatnonzero(batch.gaps).tolist():
+                index = int(batch.indices[number])
+                if self.analysed.is_first(index):
                     found[index] = [
                         (0, first, self.framing.mask(index, batch.edge, first, body))
-                        for first, body in pack_mask(gaps, room)
+                        for first, body in pack_mask(batch.nodata[number], room)
                     ]
         for other in self.others:
             coded = other._coded_at(np.zeros(other.analysed.count, np.int64))
