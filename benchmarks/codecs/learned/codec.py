@@ -26,10 +26,10 @@ from benchmarks.codecs.learned.layout import HYPER_STRIDE, Layout
 from benchmarks.codecs.learned.mixture import Ints
 from benchmarks.codecs.learned.rangecoder import MOST, Reader, Writer, of_mixture, of_tables
 from benchmarks.codecs.learned.whole import WholePrior
-from benchmarks.codecs.modulated.lambdas import CODES, share_of
+from benchmarks.codecs.modulated.lambdas import finest_within, share_of
 from benchmarks.codecs.modulated.layout import Sensor
 from ground.scene import Scene
-from onboard.errors import LimitError, StreamError
+from onboard.errors import StreamError
 from onboard.image.files import Image
 
 if TYPE_CHECKING:
@@ -83,16 +83,14 @@ class LearnedCodec:
         """Code within a budget, at one lambda, see `Codec`."""
         image, most = samples_of(scene), budget_of(scene, budget)
         latents = self.analyse(image)
-        low, high = 0, CODES - 1
-        while low < high:
-            middle = (low + high + 1) // 2
-            fits = self._bits(latents, middle) <= 8 * most
-            low, high = (middle, high) if fits else (low, middle - 1)
-        for code in range(low, -1, -1):
-            coded = self.encode_at(image, code, latents)
-            if coded.length <= most:
-                return coded
-        raise LimitError(f"{self.name}: expected {coded.length} bytes, found {most}")
+
+        def guess(code: int) -> float:
+            return self._bits(latents, code) / 8
+
+        def encode(code: int) -> Coded:
+            return self.encode_at(image, code, latents)
+
+        return finest_within(self.name, most, guess, encode)
 
     def decode(self, coded: Coded) -> Image:
         """Decode a stream, see `Codec`."""

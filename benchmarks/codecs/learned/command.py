@@ -11,13 +11,13 @@ from rich.console import Console
 
 from benchmarks.codecs.learned.model import MIXTURE, LearnedModel
 from benchmarks.codecs.learned.recipes import RECIPES, Recipe
+from benchmarks.codecs.modulated.command import add_training_options, steps_of
 from benchmarks.codecs.modulated.frames import TRAIN, read_images
 from ground.scenes.procedural import procedural
-from onboard.commands.commandline import Commands, add_json_option, print_result
-from onboard.errors import UsageError
+from onboard.commands.commandline import Commands, print_result
 from onboard.outputs import open_whole
 
-STEPS, QUICK_STEPS, MOST_STEPS = 300_000, 200, 10**9
+STEPS, QUICK_STEPS = 300_000, 200
 _SIDE = 256
 _RATE, _BATCH = 4e-4, 2
 Images = Sequence[NDArray[np.uint16]]
@@ -31,24 +31,13 @@ def add_learned(commands: Commands) -> None:
         description="Makes weights that `rd` takes as --bundle.",
         epilog="example: python -m benchmarks learned --data FOLDER -o mixture.npz",
     )
-    learned.add_argument("--data", type=Path, metavar="DIR", help="folder of scenes")
-    learned.add_argument("-o", "--output", type=Path, required=True, help="weights (.npz)")
+    add_training_options(learned, STEPS, QUICK_STEPS)
     learned.add_argument("--recipe", choices=RECIPES, default=MIXTURE, help="default: mixture")
-    learned.add_argument(
-        "--steps", type=int, help=f"{STEPS}, with --quick {QUICK_STEPS}; 0: as it begins"
-    )
-    learned.add_argument("--quick", action="store_true", help="few steps, for a look")
-    learned.add_argument("--checkpoint", type=Path, help="file to keep, and to go on from")
-    add_json_option(learned)
     learned.set_defaults(run=_learned)
 
 
 def _learned(arguments: argparse.Namespace) -> int:
-    steps = QUICK_STEPS if arguments.quick else STEPS
-    if arguments.steps is not None:
-        steps = arguments.steps
-    if not 0 <= steps <= MOST_STEPS:
-        raise UsageError(f"steps: expected 0..{MOST_STEPS}, found {steps}")
+    steps = steps_of(arguments, STEPS, QUICK_STEPS)
     recipe = RECIPES[arguments.recipe]
     images = _images(arguments.data, recipe)
     tell = Console(stderr=True).print

@@ -19,8 +19,9 @@ from benchmarks.codecs.learned.codec import LearnedCodec
 from benchmarks.codecs.learned.layout import Layout
 from benchmarks.codecs.learned.whole import WholePrior, kept
 from benchmarks.codecs.modulated.layout import Sensor
+from benchmarks.codecs.modulated.model import file_of_model
 from ground import extra
-from onboard.errors import BundleError, UsageError
+from onboard.errors import BundleError
 
 MIXTURE = "mixture"
 WEIGHTS = Path(__file__).with_name(f"{MIXTURE}.npz")
@@ -110,7 +111,4 @@ def load(path: Path = WEIGHTS) -> LearnedModel:
         UsageError: there is no such file.
         BundleError: it is none.
     """
-    try:
-        return LearnedModel.unpack(path.read_bytes())
-    except OSError as error:
-        raise UsageError(f"{path}: expected a trained model: {error.strerror}") from error
+    return LearnedModel.unpack(file_of_model(path))

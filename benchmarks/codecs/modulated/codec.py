@@ -23,14 +23,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.codecs.codec import Coded, OnePass, budget_of, samples_of
-from benchmarks.codecs.modulated.lambdas import CODES, Lambdas, latent_grid, quantise
+from benchmarks.codecs.modulated.lambdas import Lambdas, finest_within, latent_grid, quantise
 from benchmarks.codecs.modulated.layout import HYPER_STRIDE, STRIDE, Sensor
 from benchmarks.codecs.modulated.numbers import bits, pack, unpack
 from benchmarks.codecs.modulated.quality import Regression, block_errors
 from benchmarks.codecs.modulated.scales import HyperSynthesis
 from benchmarks.codecs.modulated.tables import Tables
 from ground.scene import Scene
-from onboard.errors import LimitError, StreamError, UsageError
+from onboard.errors import StreamError, UsageError
 from onboard.image.files import Image
 
 if TYPE_CHECKING:
@@ -91,16 +91,14 @@ class ModulatedCodec:
         """Code within a budget, all frames at one lambda, see `Codec`."""
         image, most = samples_of(scene), budget_of(scene, budget)
         latents, bands = self.analyse(image), len(image)
-        low, high = 0, CODES - 1
-        while low < high:
-            middle = (low + high + 1) // 2
-            fits = self._bytes(self._numbers(latents, Lambdas.same(bands, middle))) <= most
-            low, high = (middle, high) if fits else (low, middle - 1)
-        for code in range(low, -1, -1):
-            coded = self.encode_at(image, Lambdas.same(bands, code), latents)
-            if coded.length <= most:
-                return coded
-        raise LimitError(f"modulated hyperprior: expected {coded.length} bytes, found {most}")
+
+        def guess(code: int) -> float:
+            return self._bytes(self._numbers(latents, Lambdas.same(bands, code)))
+
+        def encode(code: int) -> Coded:
+            return self.encode_at(image, Lambdas.same(bands, code), latents)
+
+        return finest_within("modulated hyperprior", most, guess, encode)
 
     def decode(self, coded: Coded) -> Image:
         """Decode a stream, see `Codec`."""

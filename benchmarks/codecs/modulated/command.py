@@ -25,26 +25,39 @@ def add_modulated(commands: Commands) -> None:
         description="Makes weights that `reproduce mcos-table2` and `mcos-fig7` take as --bundle.",
         epilog="example: python -m benchmarks modulated --data FOLDER -o weights.npz",
     )
-    modulated.add_argument("--data", type=Path, metavar="DIR", help="folder of scenes")
-    modulated.add_argument("-o", "--output", type=Path, required=True, help="weights (.npz)")
+    add_training_options(modulated, STEPS, QUICK_STEPS)
     modulated.add_argument(
         "--sensor", action="append", choices=SENSORS, help="train on it alone; may be repeated"
     )
-    modulated.add_argument(
-        "--steps", type=int, help=f"{STEPS}, with --quick {QUICK_STEPS}; 0: as it begins"
-    )
-    modulated.add_argument("--quick", action="store_true", help="few steps, for a look")
-    modulated.add_argument("--checkpoint", type=Path, help="file to keep, and to go on from")
-    add_json_option(modulated)
     modulated.set_defaults(run=_modulated)
 
 
-def _modulated(arguments: argparse.Namespace) -> int:
-    steps = QUICK_STEPS if arguments.quick else STEPS
+def add_training_options(parser: argparse.ArgumentParser, steps: int, quick: int) -> None:
+    """Add what training takes of every learned codec, `steps` of it, with --quick `quick`."""
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of scenes")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="weights (.npz)")
+    parser.add_argument("--steps", type=int, help=f"{steps}, with --quick {quick}; 0: as it begins")
+    parser.add_argument("--quick", action="store_true", help="few steps, for a look")
+    parser.add_argument("--checkpoint", type=Path, help="file to keep, and to go on from")
+    add_json_option(parser)
+
+
+def steps_of(arguments: argparse.Namespace, steps: int, quick: int) -> int:
+    """Return how many steps are asked for.
+
+    Raises:
+        UsageError: fewer than none, or too many.
+    """
+    found = quick if arguments.quick else steps
     if arguments.steps is not None:
-        steps = arguments.steps
-    if not 0 <= steps <= MOST_STEPS:
-        raise UsageError(f"steps: expected 0..{MOST_STEPS}, found {steps}")
+        found = int(arguments.steps)
+    if not 0 <= found <= MOST_STEPS:
+        raise UsageError(f"steps: expected 0..{MOST_STEPS}, found {found}")
+    return found
+
+
+def _modulated(arguments: argparse.Namespace) -> int:
+    steps = steps_of(arguments, STEPS, QUICK_STEPS)
     wanted = arguments.sensor or SENSORS
     frames = [f for f in read_frames(arguments.data, TRAIN) if f.sensor.name in wanted]
     if not frames:

@@ -1,12 +1,14 @@
 """Lambdas: what each block of a frame is coded at, in 8 bits."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.codecs.codec import Coded
 from benchmarks.codecs.modulated.layout import HYPER_STRIDE, LAMBDA_LEAST, LAMBDA_MOST, STRIDE
-from onboard.errors import StreamError
+from onboard.errors import LimitError, StreamError
 
 CODES = 256
 BLOCKS = (64, 32, 16)
@@ -25,6 +27,31 @@ def quantise(lambdas: Floats) -> Codes:
 def share_of(codes: Codes) -> Floats:
     """Return where in the range of lambda codes are, 0 to 1."""
     return np.asarray(codes / (CODES - 1), np.float64)
+
+
+def finest_within(
+    name: str, most: int, guess: Callable[[int], float], encode: Callable[[int], Coded]
+) -> Coded:
+    """Return what an image takes at the largest lambda, one for all, that fits some bytes.
+
+    Args:
+        name: of the codec, which begins the message.
+        most: bytes that it may take.
+        guess: function that returns about how many it takes at the lambda of a code.
+        encode: function that codes it there.
+
+    Raises:
+        LimitError: the smallest lambda takes more.
+    """
+    low, high = 0, CODES - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if guess(middle) <= most else (low, middle - 1)
+    for code in range(low, -1, -1):
+        coded = encode(code)
+        if coded.length <= most:
+            return coded
+    raise LimitError(f"{name}: expected {coded.length} bytes, found {most}")
 
 
 def dequantise(codes: Codes) -> Floats:

@@ -127,7 +127,16 @@ def load(path: Path = WEIGHTS) -> Model:
         UsageError: there is no such file.
         BundleError: it is none.
     """
+    return Model.unpack(file_of_model(path))
+
+
+def file_of_model(path: Path) -> bytes:
+    """Return the bytes of a trained model.
+
+    Raises:
+        UsageError: there is no such file.
+    """
     try:
-        return Model.unpack(path.read_bytes())
+        return path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path}: expected a trained model: {error.strerror}") from error
