@@ -242,6 +242,26 @@ def in_batches(source: Iterator[NDArray[Any]], together: int) -> Iterator[list[N
             raise failed
 
 
+def parts_of(image: NDArray[Any], rows: int) -> Iterator[NDArray[Any]]:
+    """Yield the lines of an image, so many at a time."""
+    return (image[:, first : first + rows] for first in range(0, image.shape[1], rows))
+
+
+def checked_parts(image: NDArray[Any], header: SceneHeader, rows: int) -> Iterator[NDArray[Any]]:
+    """Yield the lines of an image, so many at a time, once all of several parts were looked at.
+
+    Raises:
+        InputError: samples beyond the significant bits, before the first part.
+    """
+    low, high = header.sample_range
+    limits = np.iinfo(image.dtype)
+    if rows < image.shape[1] and (low, high) != (limits.min, limits.max):
+        for lines in parts_of(image, rows):
+            _check_range(lines[None], has_data(lines, header.nodata)[None], header)
+            let_go(image)
+    yield from parts_of(image, rows)
+
+
 def _group(tiles: NDArray[Any], group: int, groups: int) -> NDArray[Any]:
     """Return a group of the bands of tiles, filled up with bands of zeros."""
     own = -(-tiles.shape[1] // groups)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from onboard.bundle import Bundle
 from onboard.codec.profile import Profile
 from onboard.codec.tile import TileCoder
-from onboard.encoder.batches import in_batches
+from onboard.encoder.batches import checked_parts, in_batches, parts_of
 from onboard.encoder.budget import within
 from onboard.encoder.fixedquality import at_quality
 from onboard.encoder.options import Options, completed, is_fixed
@@ -132,10 +132,10 @@ class Encoder:
         step, columns = self.bundle.tile, TileGrid(width, height, self.bundle.tile).columns
         if options.window == "scene":
             step = step * max(HELD // columns, 1) if is_fixed(options, self.bundle) else height
-        elif options.budget is None:
+            return self.stream(checked_parts(image, header, step), header, options, tell=tell)
+        if options.budget is None:
             header = replace(header, height=0)
-        windows = (image[:, first : first + step] for first in range(0, height, step))
-        return self.stream(windows, header, options, tell=tell)
+        return self.stream(parts_of(image, step), header, options, tell=tell)
 
     def stream(
         self,

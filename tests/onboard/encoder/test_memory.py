@@ -2,6 +2,7 @@
 
 import tracemalloc
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from onboard import bundle as bundles
 from onboard.codec.bound import Bound
 from onboard.encoder import Encoder, Options, encoder, windows
 from onboard.encoder.planned import Planned
+from onboard.errors import InputError
+from onboard.link.header import SceneHeader
 
 OPTIONS = {
     "ratio": Options(ratio=12.0),
@@ -53,6 +56,21 @@ def test_symbols_of_many_tiles_are_not_kept(
     list(Encoder(bundles.load("skybook"), "numpy").encode(image, None, OPTIONS["ratio"]))
     assert len(kept) >= 12
     assert sum(kept) < 12
+
+
+def test_of_samples_out_of_range_nothing_is_coded(
+    image: NDArray[np.uint16], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However far down they are, and though what is above them is coded by itself; nodata may."""
+    monkeypatch.setattr(encoder, "HELD", 4)
+    image = image >> 6
+    image[:, -1, 0] = 2_000
+    header = replace(SceneHeader.of(image, nodata=2_000), significant_bits=10)
+    coder = Encoder(bundles.load("skybook"), "numpy")
+    assert len(list(coder.encode(image, header, OPTIONS["bound"]))) > 12
+    image[1, -1, 0] = 1_024
+    with pytest.raises(InputError, match="significant bits"):
+        next(coder.encode(image, header, OPTIONS["bound"]))
 
 
 def test_little_is_held_of_a_scene_within_a_bound(
