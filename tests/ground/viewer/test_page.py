@@ -116,6 +116,11 @@ def test_the_swipe_is_dragged(page: Browser, tmp_path: Path) -> None:
     assert off[edge + 20 :].mean() < 1
 
 
+def test_what_is_asked_for_is_waited_for_before_its_frame(page: Browser) -> None:
+    assert page.tell("(choose('mask'), document.body.dataset.waiting)") == "frame"
+    page.wait(DRAWN)
+
+
 def test_histograms_and_match_are_told(page: Browser) -> None:
     assert page.tell("document.querySelectorAll('#histogram polyline').length") == 2
     assert re.search(r"RMSE [\d.]+ DN · PSNR [\d.]+ dB", page.text("#match"))
