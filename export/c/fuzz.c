@@ -1,0 +1,385 @@
+/* Hostile inputs to all that the encoder reads, for libFuzzer and sanitizers: `make fuzz`, which defines SKYBOOK_FUZZ.
+ *
+ * --parser names one: `scene` options and samples of the library, `command` a command line and raw lines, `recorded` a
+ * file of packets to go on with, `map` one of qualities, `profile` one of a spectral profile. */
+#if defined(SKYBOOK_FUZZ)
+#define _POSIX_C_SOURCE 200809L
+#endif
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "input.h"
+#include "parts.h"
+#include "qualityfile.h"
+#include "recorded.h"
+#include "sha256.h"
+
+#if defined(SKYBOOK_FUZZ)
+#include <unistd.h>
+
+#define MOST_WORDS 24u
+#define LONGEST_WORD 40u
+#define MOST_OPTIONS 100u
+#define SIDE 96u /* of a scene, at most */
+#define MOST_FILE 65536u
+
+int LLVMFuzzerInitialize(int *count, char ***arguments);
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
+
+/* What is left of an input. */
+struct source {
+    const uint8_t *bytes;
+    size_t left;
+};
+
+static struct skybook_encoder encoder;
+static uint16_t samples[SKYBOOK_SCENE_BANDS * SKYBOOK_MAX_WIDTH];
+static char names[MOST_OPTIONS][LONGEST_WORD]; /* of options */
+static uint32_t named;
+static uint8_t recording[MOST_FILE];
+static size_t recorded;
+static char map_name[] = "/dev/shm/skybook-fuzz-XXXXXX";
+static void (*parse)(struct source *source);
+
+static void expect(bool holds, const char *what)
+{
+    if (!holds) {
+        fprintf(stderr, "broken: %s\n", what);
+        abort();
+    }
+}
+
+static uint32_t byte_of(struct source *source)
+{
+    if (source->left == 0) {
+        return 0;
+    }
+    source->left--;
+    return *source->bytes++;
+}
+
+static uint32_t number(struct source *source, uint32_t bytes)
+{
+    uint32_t value = 0;
+    for (uint32_t i = 0; i < bytes; i++) {
+        value = value << 8 | byte_of(source);
+    }
+    return value;
+}
+
+/* A value of an option: mostly as it was, else from 0 to what is sensible, seldom anything. */
+static uint32_t vary(struct source *source, uint32_t value, uint32_t most)
+{
+    const uint32_t way = byte_of(source);
+    return way < 160 ? value : way < 240 ? number(source, 4) % (most + 1) : number(source, 4);
+}
+
+static bool flag(struct source *source)
+{
+    return byte_of(source) >= 192;
+}
+
+/* Take bytes; once so many were taken, fail as a disk that is full. */
+static int write_some(void *user, const uint8_t *bytes, size_t length)
+{
+    int64_t *room = user;
+    expect(bytes != NULL, "what is written is somewhere");
+    *room -= (int64_t)length;
+    return *room < 0;
+}
+
+static void expect_status(enum skybook_status status)
+{
+    expect(status == SKYBOOK_OK || status == SKYBOOK_ERROR_USAGE || status == SKYBOOK_ERROR_INPUT ||
+               status == SKYBOOK_ERROR_INTERNAL || status == SKYBOOK_ERROR_LIMIT,
+           "a status that an input can lead to");
+}
+
+static void take_bound(struct source *source, struct skybook_bound *bound)
+{
+    bound->count = (uint16_t)vary(source, 1, SKYBOOK_MAX_BANDS);
+    for (uint32_t i = 0; i < SKYBOOK_SCENE_BANDS; i++) {
+        bound->each[i] = (uint16_t)vary(source, 2, 40000);
+    }
+    bound->root = (uint16_t)vary(source, 0, 1000);
+}
+
+static void take_options(struct source *source, struct skybook_options *options)
+{
+    static uint16_t map[SIDE * SIDE];
+    skybook_defaults(options, vary(source, 70, SIDE));
+    options->bands = (uint16_t)vary(source, options->bands, SKYBOOK_MAX_BANDS);
+    options->sample_type = (uint8_t)vary(source, options->sample_type, 3);
+    options->significant_bits = (uint8_t)vary(source, options->significant_bits, 16);
+    options->bayer = (uint8_t)vary(source, 0, 4);
+    options->tile = (uint16_t)vary(source, 0, SKYBOOK_LARGEST_TILE);
+    options->one_layer = flag(source);
+    options->trellis = flag(source);
+    options->has_nodata = flag(source);
+    options->nodata = (uint16_t)number(source, 2);
+    options->has_start_time = flag(source);
+    options->segment_bytes = vary(source, options->segment_bytes, 5000);
+    options->packets = flag(source);
+    options->packet_bytes = vary(source, options->packet_bytes, 5000);
+    options->apid = (uint16_t)vary(source, options->apid, 2046);
+    options->packet_control = flag(source);
+    options->ratio = vary(source, 5, 100);
+    options->budget = vary(source, 0, 20000);
+    options->height = vary(source, 0, SIDE);
+    options->step_code = (int16_t)vary(source, 0xFFFF, 255);
+    options->run = vary(source, 0, 1 << 20);
+    options->first_row = vary(source, 0, 2);
+    options->first_segment = vary(source, 0, 100);
+    options->spent = vary(source, 0, 1000);
+    options->quality = (uint16_t)vary(source, 0, 9000);
+    options->quality_block = (uint8_t)(vary(source, 0, 4) * 16);
+    if (flag(source)) {
+        const uint32_t side = options->quality_block > 0 ? options->quality_block : 64;
+        options->quality_map = map;
+        options->map_columns = options->width > 0 ? (options->width - 1) % SIDE / side + 1 : 0;
+        options->map_rows = number(source, 1) % SIDE;
+        for (uint32_t i = 0; i < SIDE; i++) {
+            map[i] = (uint16_t)number(source, 2);
+        }
+    }
+    if (flag(source)) {
+        take_bound(source, &options->max_error);
+    }
+    options->boxes = flag(source) ? vary(source, 1, SKYBOOK_MAX_BOXES) : 0;
+    for (uint32_t i = 0; i < SKYBOOK_MAX_BOXES && i < options->boxes; i++) {
+        struct skybook_box *box = &options->box[i];
+        box->left = vary(source, 0, SIDE);
+        box->top = vary(source, 0, SIDE);
+        box->right = vary(source, SIDE, SIDE);
+        box->bottom = vary(source, SIDE, SIDE);
+        take_bound(source, &box->bound);
+    }
+}
+
+/* A line of what is left, over and over. */
+static void take_line(const struct source *source, uint32_t line, uint32_t bits)
+{
+    for (uint32_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
+        const size_t at = 2 * ((size_t)i + (size_t)line * line);
+        const uint32_t high = source->left > 0 ? source->bytes[at % source->left] : 0;
+        const uint32_t low = source->left > 0 ? source->bytes[(at + 1) % source->left] : line;
+        samples[i] = (uint16_t)((high << 8 | low) & (bits < 16 ? (1u << bits) - 1u : 0xFFFFu));
+    }
+}
+
+static void parse_scene(struct source *source)
+{
+    struct skybook_options options;
+    int64_t room = byte_of(source) < 240 ? INT64_MAX : (int64_t)number(source, 2);
+    const uint32_t lines = byte_of(source) % SIDE, bits = byte_of(source) % 24;
+    take_options(source, &options);
+    enum skybook_status status = skybook_init(&encoder, &options, write_some, &room);
+    expect_status(status);
+    for (uint32_t line = 0; status == SKYBOOK_OK && line < lines; line++) {
+        take_line(source, line, bits);
+        status = skybook_push(&encoder, samples, 1, options.width, 0, 1);
+        expect_status(status);
+    }
+    const enum skybook_status ended = lines % 8 == 7 ? skybook_cut(&encoder) : skybook_finish(&encoder);
+    expect_status(ended);
+    expect(status == SKYBOOK_OK || ended == status, "after an error every call returns it");
+}
+
+/* Options of what --help says. */
+static void find_names(void)
+{
+    for (const char *at = strstr(skybook_usage, "--"); at != NULL && named < MOST_OPTIONS; at = strstr(at + 2, "--")) {
+        const size_t length = strspn(at, "-abcdefghijklmnopqrstuvwxyz");
+        if (length > 2 && length < LONGEST_WORD && strncmp(at, "--quality-map", length) != 0) {
+            memcpy(names[named++], at, length);
+        }
+    }
+}
+
+/* A word of a command line: an option, a number, or some letters. */
+static void take_word(struct source *source, char word[LONGEST_WORD])
+{
+    const uint32_t way = byte_of(source);
+    memset(word, 0, LONGEST_WORD);
+    if (way < 128) {
+        memcpy(word, names[way % named], LONGEST_WORD);
+    } else if (way < 224) {
+        snprintf(word, LONGEST_WORD, "%u", (unsigned)number(source, way % 4 == 3 ? 4 : 1));
+    } else {
+        for (uint32_t i = 0; i < way % 32; i++) {
+            word[i] = (char)byte_of(source);
+        }
+    }
+}
+
+/* As the program does, but for files: a command line, then lines of what is left. */
+static void parse_command(struct source *source)
+{
+    static char words[MOST_WORDS][LONGEST_WORD];
+    char *arguments[MOST_WORDS + 6] = {"skybook", "in", "-o", "out", "--width", "40"};
+    struct skybook_command command;
+    struct skybook_input input;
+    int64_t room = INT64_MAX;
+    const uint32_t count = byte_of(source) % MOST_WORDS;
+    for (uint32_t i = 0; i < count; i++) {
+        take_word(source, words[i]);
+        arguments[6 + i] = words[i];
+    }
+    if (!skybook_parse(&command, (int)count + 6, arguments) || command.help || source->left == 0 ||
+        command.options.width > 4 * SIDE) {
+        return;
+    }
+    enum skybook_status status = skybook_init(&encoder, &command.options, write_some, &room);
+    FILE *file = fmemopen((void *)(uintptr_t)source->bytes, source->left, "rb");
+    expect_status(status);
+    if (file == NULL || status != SKYBOOK_OK || !skybook_open_input(&input, &command, file)) {
+        status = SKYBOOK_ERROR_INPUT;
+    }
+    const bool bip = command.layout == BIP && command.options.bayer == 0;
+    const uint32_t width = command.options.width, bands = command.options.bands;
+    for (uint64_t line = 0; status == SKYBOOK_OK && line < SIDE; line++) {
+        if (skybook_read_line(&input, line, samples) != LINE_READ) {
+            break;
+        }
+        status = skybook_push(&encoder, samples, 1, bip ? 1 : width, 0, bip ? bands : 1);
+        expect_status(status);
+    }
+    if (status == SKYBOOK_OK) {
+        expect_status(skybook_finish(&encoder));
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+}
+
+/* Change bytes of a file: pairs of a place and what is there; then perhaps its length. */
+static size_t edit(struct source *source, uint8_t *file, size_t length)
+{
+    const size_t kept = byte_of(source) < 128 ? length : number(source, 2) % (length + 1);
+    while (source->left > 0) {
+        const uint32_t place = number(source, 2);
+        file[place % length] = (uint8_t)byte_of(source);
+    }
+    return kept;
+}
+
+static void make_recording(void)
+{
+    struct skybook_buffer buffer = {recording, sizeof(recording), 0};
+    struct skybook_options options;
+    skybook_defaults(&options, SIDE);
+    options.packets = true;
+    options.run = 7;
+    expect(skybook_init(&encoder, &options, skybook_to_buffer, &buffer) == SKYBOOK_OK, "a recording begins");
+    for (uint32_t line = 0; line < 2 * SIDE; line++) {
+        const struct source source = {(const uint8_t *)skybook_usage, strlen(skybook_usage)};
+        take_line(&source, line, 12);
+        expect(skybook_push(&encoder, samples, 1, SIDE, 0, 1) == SKYBOOK_OK, "a line is coded");
+    }
+    recorded = buffer.used;
+}
+
+static void parse_recorded(struct source *source)
+{
+    static uint8_t bytes[MOST_FILE];
+    struct skybook_options options;
+    memcpy(bytes, recording, recorded);
+    skybook_defaults(&options, SIDE);
+    options.packets = true;
+    options.run = byte_of(source) < 128 ? 7 : 0;
+    options.packet_control = byte_of(source) >= 240;
+    const size_t length = edit(source, bytes, recorded);
+    FILE *file = length > 0 ? fmemopen(bytes, length, "rb") : NULL;
+    if (file != NULL && skybook_read_recorded(file, &options)) {
+        expect(options.spent <= length, "no more is kept than there is");
+        expect(options.first_packet <= 0x3FFFu + length, "packets are counted on");
+    }
+    if (file != NULL) {
+        fclose(file);
+    }
+}
+
+static void parse_map(struct source *source)
+{
+    static const char head[] = "\x93NUMPY\x01\0\x76\0{'descr': '<u2', 'fortran_order': False, 'shape': (2, 2), }";
+    uint8_t bytes[1024] = {0};
+    struct skybook_options options;
+    memcpy(bytes, head, sizeof(head) - 1);
+    skybook_defaults(&options, SIDE);
+    options.quality_block = (uint8_t)(16 * (byte_of(source) % 5));
+    const size_t length = edit(source, bytes, byte_of(source) < 128 ? 128 + 8 : sizeof(bytes));
+    FILE *file = fopen(map_name, "wb");
+    expect(file != NULL && fwrite(bytes, 1, length, file) == length && fclose(file) == 0, "the map is written");
+    if (skybook_read_map(&options, map_name)) {
+        expect(2u * options.map_rows * options.map_columns <= length, "no more blocks than the file has");
+        expect(options.map_rows > 0, "a map has blocks");
+    }
+}
+
+#if SKYBOOK_GROUPS > 1
+#define PROFILE_HEAD 108u
+#define PROFILE_BANDS 17u
+
+/* The profile that leaves bands as they are, changed, its digest set right or not. */
+static void parse_profile(struct source *source)
+{
+    static struct skybook_profile profile;
+    uint8_t file[PROFILE_HEAD + 3 + PROFILE_BANDS * (4 + 2 * PROFILE_BANDS)] = "SKYP\x01";
+    const size_t rest = sizeof(file) - PROFILE_HEAD;
+    skybook_put32(file + 8, (uint32_t)rest);
+    file[PROFILE_HEAD + 1] = PROFILE_BANDS;
+    file[PROFILE_HEAD + 2] = 14;
+    for (uint32_t band = 0; band < PROFILE_BANDS; band++) {
+        file[PROFILE_HEAD + 3 + 4 * PROFILE_BANDS + 2 * band * (PROFILE_BANDS + 1)] = 0x40;
+    }
+    const bool sealed = byte_of(source) < 224;
+    const size_t length = edit(source, file, sizeof(file));
+    if (sealed && length > PROFILE_HEAD) {
+        skybook_put32(file + 8, (uint32_t)(length - PROFILE_HEAD));
+        skybook_sha256(file + PROFILE_HEAD, length - PROFILE_HEAD, file + 12);
+    }
+    if (skybook_read_profile(&profile, file, length) == SKYBOOK_OK) {
+        expect(length == sizeof(file) && profile.bands == PROFILE_BANDS, "a profile is whole");
+    }
+}
+#endif
+
+static void remove_map(void)
+{
+    remove(map_name);
+}
+
+int LLVMFuzzerInitialize(int *count, char ***arguments)
+{
+    const char *wanted = "";
+    for (int i = 1; i < *count; i++) {
+        wanted = strncmp((*arguments)[i], "--parser=", 9) == 0 ? (*arguments)[i] + 9 : wanted;
+    }
+    find_names();
+    make_recording();
+    parse = strcmp(wanted, "scene") == 0      ? parse_scene
+            : strcmp(wanted, "command") == 0  ? parse_command
+            : strcmp(wanted, "recorded") == 0 ? parse_recorded
+            : strcmp(wanted, "map") == 0      ? parse_map
+                                              : NULL;
+#if SKYBOOK_GROUPS > 1
+    parse = strcmp(wanted, "profile") == 0 ? parse_profile : parse;
+#endif
+    expect(parse != NULL, "--parser=scene, command, recorded, map or, built for cubes, profile");
+    if (parse == parse_map) {
+        const int made = mkstemp(map_name);
+        expect(made >= 0 && close(made) == 0 && atexit(remove_map) == 0, "there is room for a map");
+    }
+    return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
+{
+    struct source source = {bytes, length};
+    parse(&source);
+    return 0;
+}
+
+#endif
