@@ -1,11 +1,12 @@
 """Coders that a quality can be asked of; to add one, write its class and its row in `CODERS`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
 from benchmarks.codecs.skybook import BUNDLE, PLAIN
+from benchmarks.reproduce.mcos.bound import SMALLEST, ladders_of, least_percent
 from benchmarks.reproduce.mcos.modulated import modulated
 from benchmarks.reproduce.mcos.scenes import Kind
 from ground.decode.decoder import Decoder
@@ -31,6 +32,12 @@ class QualityCoder(Protocol):
             block: side of blocks that each are to have it; 0: the scene is to have it in all.
         """
 
+    def least_percents(self, scene: Scene, psnr: float) -> Mapping[int, float]:
+        """Return how many percent more bits blocks of each side that have it take by themselves.
+
+        See `benchmarks.reproduce.mcos.bound`; nothing where that is not known.
+        """
+
 
 @dataclass(frozen=True)
 class Flagship:
@@ -42,6 +49,19 @@ class Flagship:
 
     trellis: bool
     blocks: tuple[int, ...] = (64, 32, 16)
+
+    def least_percents(self, scene: Scene, psnr: float) -> Mapping[int, float]:
+        """Return what blocks of one quality cost by themselves, see `QualityCoder`."""
+        ladders = ladders_of(self._numpy, scene, Options(trellis=self.trellis), psnr)
+        factors = {side: side // SMALLEST for side in self.blocks}
+        return {
+            side: least_percent([ladder.of_blocks(factor) for ladder in ladders])
+            for side, factor in factors.items()
+        }
+
+    @cached_property
+    def _numpy(self) -> Encoder:
+        return Encoder(load(BUNDLE), "numpy")
 
     @cached_property
     def _ends(self) -> tuple[Encoder, Decoder]:

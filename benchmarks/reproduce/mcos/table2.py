@@ -46,6 +46,7 @@ def _of_scene(coder: QualityCoder, scene: Scene, psnr: float) -> list[dict[str, 
     found: list[dict[str, Any]] = [
         {"row": "global", "bytes": length, "away": float(decibels(error)) - psnr}
     ]
+    least = coder.least_percents(scene, psnr)
     for side in coder.blocks:
         length, decoded = coder.code(scene, psnr, side)
         error = ((decoded - scene.image.astype(np.float64)) ** 2).mean()
@@ -53,6 +54,7 @@ def _of_scene(coder: QualityCoder, scene: Scene, psnr: float) -> list[dict[str, 
             {
                 "row": f"block{side}",
                 "bytes": length,
+                "least_percent": least.get(side),
                 "same": _bytes_at(coder, scene, float(decibels(error))),
                 "accuracy": (accuracy := measured(scene.image, decoded, psnr, side)),
                 "within": int(accuracy.within.sum()),
@@ -100,11 +102,13 @@ def _figures(rows: list[dict[str, Any]]) -> Mapping[str, float | None]:
             np.concatenate([part.within for part in parts]),
         )
         more = [row["bytes"] / row["same"] - 1 for row in own if row["same"]]
+        least = [row["least_percent"] for row in own if row["least_percent"] is not None]
         found |= {
             f"{name}.mean_db": every.mean,
             f"{name}.std_db": every.deviation,
             f"{name}.flat_percent": float(100 * (1 - every.within.mean())),
             f"{name}.bytes_percent": float(100 * np.mean(more)) if more else None,
+            f"{name}.least_percent": float(np.mean(least)) if least else None,
             f"{name}.seam": float(np.mean([row["seam"] for row in own])),
             f"{name}.seam_of_one": float(np.mean([row["seam_of_one"] for row in own])),
         }
@@ -128,6 +132,8 @@ _OF_BLOCKS = {
     "std_db": "its standard deviation",
     "flat_percent": "blocks that are better than asked for whatever is sent of them",
     "bytes_percent": "bytes over those of one quality for all of a scene at the same PSNR of it",
+    "least_percent": "the same of ideal code lengths, where nothing tells steps and contexts are "
+    "of one step: what one quality of blocks costs by itself",
     "seam": "squared error next to borders of blocks, so of tiles, too, over that elsewhere",
     "seam_of_one": "the same at the same places where the scene has one quality",
 }
