@@ -14,7 +14,7 @@ from onboard.errors import UsageError
 
 RATIO = 20.0
 SEED = 1
-_BANDS = 4
+BANDS = 4
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,17 @@ FULL = Effort(400, 5, 5, 100, 5000, 5000, 2000, 512, (128, 256), 1024, 2000)
 QUICK = Effort(150, 3, 5, 25, 400, 60, 200, 128, (32, 64), 512, 300)
 
 
-def _effort(settings: Settings) -> Effort:
+def effort_of(settings: Settings) -> Effort:
+    """Return how much is trained with such settings."""
     return QUICK if settings.quick else FULL
 
 
-def _need_torch() -> None:
+def need_torch() -> None:
+    """Refuse to go on without torch.
+
+    Raises:
+        UsageError: there is none.
+    """
     try:
         import torch  # noqa: F401, PLC0415 (torch)
     except ModuleNotFoundError as error:
@@ -82,7 +88,7 @@ def _curves(
     training = np.stack(patches.training)
     test = np.stack([patch for _, patch in patches.test])
     samples, held = (backbone.standardised(part, training) for part in (training, test))
-    shape = backbone.architecture(_BANDS, SIDE, effort.depths, effort.codewords)
+    shape = backbone.architecture(BANDS, SIDE, effort.depths, effort.codewords)
     model = backbone.random_model(shape, SEED)
     if pretrained:
         settings.report(f"DINO, {effort.dino} steps")
@@ -121,7 +127,7 @@ def _beside(
     from benchmarks.reproduce.classification import backbone  # noqa: PLC0415 (torch)
     from benchmarks.reproduce.classification.head import accuracy  # noqa: PLC0415 (torch)
 
-    shape = backbone.architecture(_BANDS, SIDE, effort.depths, effort.codewords)
+    shape = backbone.architecture(BANDS, SIDE, effort.depths, effort.codewords)
     ours: dict[str, float | None] = {"bytes": float(np.mean([s.bytes for s in streams]))}
     ends: dict[str, float | None] = {}
     for tiles, stream in zip(tasks, streams, strict=True):
@@ -136,7 +142,7 @@ def _beside(
             lambda: backbone.Pooled(backbone.random_model(shape, SEED)),
         )
     settings.report("times")
-    wide = backbone.architecture(_BANDS, SIDE, FULL.depths, FULL.codewords)
+    wide = backbone.architecture(BANDS, SIDE, FULL.depths, FULL.codewords)
     network = backbone.Pooled(backbone.random_model(wide, SEED)).eval()
 
     def work(pixels: "np.ndarray[tuple[int, ...], np.dtype[np.uint16]]") -> None:
@@ -151,8 +157,8 @@ def _beside(
 
 
 def _measure(settings: Settings, figure: int) -> Measured:
-    _need_torch()
-    effort = _effort(settings)
+    need_torch()
+    effort = effort_of(settings)
     left: list[str] = []
     tasks = labelled(settings.data, effort.tiles, left.append)
     decoder = open_flagship()
@@ -186,9 +192,9 @@ _ROWS = {
     "ms": "CPU milliseconds of a tile, from stream to features (a backbone of 128 and 256 maps)",
     "gain": "times faster than to decode, and the backbone",
 }
-_SOURCE = (
+SOURCE = (
     "B. Beusen, X. Ivashkovych, T. Van Achteren, Image compression using vector-quantized "
-    "auto-encoders with semantically meaningful feature extraction, section 3.2, figure "
+    "auto-encoders with semantically meaningful feature extraction, section 3.2"
 )
 _DIFFERS = (
     "the paper prints curves and no numbers: it finds latents better than what is quantised, and "
@@ -204,7 +210,7 @@ _DIFFERS = (
 CORSA_FIG4 = Table(
     "corsa-fig4",
     "classes of tiles from latents, codewords and indices of CORSA, and from skybook's symbols",
-    _SOURCE + "4",
+    SOURCE + ", figure 4",
     _ROWS,
     {},
     lambda settings: _measure(settings, 4),
@@ -217,7 +223,7 @@ CORSA_FIG4 = Table(
 CORSA_FIG5 = Table(
     "corsa-fig5",
     "the same with and without DINO pre-training of the encoder",
-    _SOURCE + "5, which finds no gain",
+    SOURCE + ", figure 5, which finds no gain",
     _ROWS,
     {},
     lambda settings: _measure(settings, 5),

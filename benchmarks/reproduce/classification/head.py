@@ -34,15 +34,15 @@ class Head(nn.Sequential):
         )
 
 
-def accuracy(
+def rightly(
     inputs: Real,
     labels: NDArray[np.bool_],
     places: Sequence[str],
     steps: int,
     seed: int,
     backbone: Callable[[], nn.Module] = nn.Identity,
-) -> float:
-    """Return the share of inputs told rightly by networks that never saw their place.
+) -> NDArray[np.bool_]:
+    """Return which inputs are told rightly by networks that never saw their place.
 
     Args:
         inputs: pooled features (n, features), or maps that a backbone pools.
@@ -52,7 +52,7 @@ def accuracy(
         seed: of what is drawn by chance.
         backbone: makes what is trained before the head, end to end.
     """
-    right = 0
+    right = np.zeros(len(labels), np.bool_)
     of_place = np.array(places)
     for part in folds(places):
         out = np.isin(of_place, sorted(part))
@@ -60,8 +60,20 @@ def accuracy(
         held = _scaled(inputs, inputs[~out])[torch.from_numpy(out)]
         with torch.no_grad():
             found = torch.cat([network(batch) for batch in torch.split(held, 64)])
-        right += int(((found[:, 0].numpy() > 0) == labels[out]).sum())
-    return right / len(labels)
+        right[out] = (found[:, 0].numpy() > 0) == labels[out]
+    return right
+
+
+def accuracy(
+    inputs: Real,
+    labels: NDArray[np.bool_],
+    places: Sequence[str],
+    steps: int,
+    seed: int,
+    backbone: Callable[[], nn.Module] = nn.Identity,
+) -> float:
+    """Return the share of inputs told rightly; arguments as of `rightly`."""
+    return float(rightly(inputs, labels, places, steps, seed, backbone).mean())
 
 
 def _scaled(inputs: Real, training: Real) -> Tensor:

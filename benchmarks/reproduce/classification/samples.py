@@ -1,6 +1,6 @@
 """Labelled tiles: as many that show what is looked for as ones that show none of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -52,6 +52,7 @@ class Tiles:
         boxes: int64 (tiles, 3): number of the scene, tile row, tile column.
         labels: bool (tiles,).
         places: of each tile; those of one place never part.
+        sites: where each lies, as a whole: of few sites the halves are places of their own.
     """
 
     task: str
@@ -59,6 +60,16 @@ class Tiles:
     boxes: NDArray[np.int64]
     labels: NDArray[np.bool_]
     places: Sequence[str]
+    sites: Sequence[str]
+
+    @property
+    def mixed(self) -> int:
+        """Sites with tiles of both labels: of others the site alone tells the label."""
+        with_label = [
+            {site for site, label in zip(self.sites, self.labels, strict=True) if label == wanted}
+            for wanted in (False, True)
+        ]
+        return len(with_label[0] & with_label[1])
 
     def cut(self, images: Sequence[NDArray[np.uint16]]) -> NDArray[np.uint16]:
         """Return the tiles (tiles, bands, SIDE, SIDE) of the scenes or of what is left of them."""
@@ -95,29 +106,94 @@ def labelled(root: Path | None, most: int, leave: Callable[[str], None]) -> list
     return found
 
 
+def within_sites(root: Path | None, most: int, leave: Callable[[str], None]) -> list[Tiles]:
+    """Return tiles of the tasks that show more and less of it than others of their site.
+
+    Of each site there are as many of both labels, so that no site tells a label, and sites never
+    part. Arguments as of `labelled`.
+    """
+    if root is None:
+        return [_contrasted("vegetation", standin(8, 2 * SIDE), most)]
+    found = []
+    for task in TASKS:
+        tiles = _contrasted(task.name, task.samples(root, leave), most)
+        if len(set(tiles.sites)) < 2:
+            leave(f"{task.name}: expected two sites with more and less of it")
+        else:
+            found.append(tiles)
+    return found
+
+
+def _contrasted(task: str, samples: Sequence[Sample], most: int) -> Tiles:
+    """Return the tiles of each site that differ most, as pairs of one with more and one with less.
+
+    The labels of a pair differ by a share of `LEAST` at least; sites have as many pairs as fit.
+    """
+    by_site: dict[str, list[_Found]] = {}
+    for found in sorted(_known(samples), key=lambda found: found.share):
+        by_site.setdefault(found.site, []).append(found)
+    room = max(most // max(len(by_site), 1), 1)
+    pairs: list[tuple[_Found, _Found]] = []
+    for _, found_here in sorted(by_site.items()):
+        outermost = zip(found_here, reversed(found_here), strict=True)
+        some = list(outermost)[: min(room, len(found_here) // 2)]
+        pairs += [(less, more) for less, more in some if more.share - less.share >= LEAST]
+    pairs = pairs[:most]
+    chosen = [*(less for less, _ in pairs), *(more for _, more in pairs)]
+    return _tiles(task, samples, chosen, [found.site for found in chosen])
+
+
 def _balanced(task: str, samples: Sequence[Sample], most: int, of_median: bool = False) -> Tiles:
     """Return as many tiles of each label, spread evenly over what there is."""
-    rows = []
+    found = list(_known(samples))
+    shares = np.array([one.share for one in found])
+    least = float(np.median(shares)) if of_median else LEAST
+    some = np.flatnonzero(shares > least)
+    none = np.flatnonzero(shares <= least if of_median else shares == 0)
+    count = min(len(some), len(none), most)
+    picked = [part[np.arange(count) * len(part) // max(count, 1)] for part in (none, some)]
+    chosen = [found[i] for i in np.concatenate(picked).tolist()]
+    # Few sites are far apart: what is above is told from what is below.
+    of_site = len(samples) > 100
+    return _tiles(task, samples, chosen, [one.site if of_site else one.half for one in chosen])
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A tile of a sample.
+
+    Attributes:
+        box: number of the sample, tile row, tile column.
+        share: how much of what is known of it shows what is looked for.
+        site: where it lies.
+        half: the same, the upper half or the lower one.
+    """
+
+    box: tuple[int, int, int]
+    share: float
+    site: str
+    half: str
+
+
+def _known(samples: Sequence[Sample]) -> Iterator[_Found]:
+    """Yield the tiles of which more than half is known."""
     for number, sample in enumerate(samples):
         tall, wide = (side // SIDE for side in sample.mask.shape)
         for row, col in np.ndindex(tall, wide):
             mask = sample.mask[row * SIDE :, col * SIDE :][:SIDE, :SIDE]
             known = mask != UNKNOWN
             if known.mean() > 1 / 2:
-                # Few places are far apart: what is above is told from what is below.
                 half = f"{sample.place} {2 * row // max(tall, 1)}"
-                place = sample.place if len(samples) > 100 else half
-                rows.append((number, row, col, float(mask[known].mean()), place))
-    shares = np.array([row[3] for row in rows])
-    least = float(np.median(shares)) if of_median else LEAST
-    some = np.flatnonzero(shares > least)
-    none = np.flatnonzero(shares <= least if of_median else shares == 0)
-    count = min(len(some), len(none), most)
-    chosen = [part[np.arange(count) * len(part) // max(count, 1)] for part in (none, some)]
-    picked = np.concatenate(chosen)
-    boxes = np.array([rows[i][:3] for i in picked.tolist()], np.int64).reshape(-1, 3)
-    labels = np.repeat([False, True], count)
-    places = [rows[i][4] for i in picked.tolist()]
+                yield _Found((number, row, col), float(mask[known].mean()), sample.place, half)
+
+
+def _tiles(
+    task: str, samples: Sequence[Sample], chosen: Sequence[_Found], places: Sequence[str]
+) -> Tiles:
+    """Return tiles, the first half of which shows none, or less."""
+    boxes = np.array([found.box for found in chosen], np.int64).reshape(-1, 3)
     used = sorted(set(boxes[:, 0].tolist()))
     boxes[:, 0] = np.searchsorted(used, boxes[:, 0])
-    return Tiles(task, [samples[i].image for i in used], boxes, labels, places)
+    labels = np.repeat([False, True], len(chosen) // 2)
+    sites = [found.site for found in chosen]
+    return Tiles(task, [samples[i].image for i in used], boxes, labels, places, sites)

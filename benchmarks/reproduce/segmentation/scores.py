@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from benchmarks.reproduce.segmentation.tasks import UNKNOWN
 
-_DRAWS, _INTERVAL = 2_000, (2.5, 97.5)
+DRAWS, INTERVAL = 2_000, (2.5, 97.5)
+"""Draws of places, and between which percentiles of them 95 of 100 lie."""
 
 
 @dataclass(frozen=True)
@@ -83,13 +84,13 @@ def figures(
         )
         for codec, found in counts.items()
     }
-    drawn = np.random.default_rng(seed).integers(len(names), size=(_DRAWS, len(names)))
+    drawn = np.random.default_rng(seed).integers(len(names), size=(DRAWS, len(names)))
     base = by_place[reference]
     result = {}
     for codec, at in by_place.items():
         total = {key: float(value) for key, value in scores(at.sum(axis=0)).items()}
         lost = float(scores(base.sum(axis=0))["iou"]) - total["iou"]
         draws = scores(base[drawn].sum(axis=1))["iou"] - scores(at[drawn].sum(axis=1))["iou"]
-        low, high = (float(x) for x in np.percentile(draws, _INTERVAL))
+        low, high = (float(x) for x in np.percentile(draws, INTERVAL))
         result[codec] = {**total, "iou_lost": lost, "iou_lost_low": low, "iou_lost_high": high}
     return result

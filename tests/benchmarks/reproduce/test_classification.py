@@ -10,8 +10,16 @@ import torch
 from benchmarks.__main__ import main
 from benchmarks.reproduce import classificationtables
 from benchmarks.reproduce.classification import backbone, dino
+from benchmarks.reproduce.classification.ahead import ahead
 from benchmarks.reproduce.classification.head import accuracy
-from benchmarks.reproduce.classification.samples import SIDE, _balanced, labelled
+from benchmarks.reproduce.classification.samples import (
+    SIDE,
+    Tiles,
+    _balanced,
+    _contrasted,
+    labelled,
+)
+from benchmarks.reproduce.classification.streams import Streamed
 from benchmarks.reproduce.classificationtables import Effort
 from benchmarks.reproduce.segmentation.tasks import Sample
 from onboard.errors import UsageError
@@ -50,8 +58,47 @@ def test_labels_balance() -> None:
         [0, 1, 1], [1, 0, 0], [1, 1, 1], [0, 0, 0], [0, 0, 1], [1, 1, 0],
     ]  # fmt: skip
     assert tiles.places[:3] == ["p0 1", "p1 0", "p1 1"]
+    assert tiles.sites[:3] == ["p0", "p1", "p1"]
+    assert tiles.mixed == 2
     assert tiles.cut(tiles.scenes)[1].tolist() == np.full((4, SIDE, SIDE), 1).tolist()
     assert len(_balanced("x", samples, most=1).labels) == 2
+
+
+def test_of_each_site_as_many_show_more_as_less() -> None:
+    """Of four tiles of a site the outermost pair first; of one with little between them, none."""
+    shares = {"a": (0.5, 0.9, 0.1, 0.3), "b": (0.2, 0.2, 0.25, 0.2), "c": (0, 0.5, 0, 1)}
+    samples = []
+    for site, of_tiles in shares.items():
+        mask = np.zeros((SIDE, 4 * SIDE), np.uint8)
+        for number, share in enumerate(of_tiles):
+            mask[: round(share * SIDE), number * SIDE : (number + 1) * SIDE] = 1
+        samples.append(Sample(site, site, np.zeros((4, *mask.shape), np.uint16), mask))
+    tiles = _contrasted("x", samples, most=9)
+    # Of c nothing is told from nothing: 0 and 1, 0 and 0.5.
+    assert tiles.boxes[:, 2].tolist() == [2, 3, 0, 2, 1, 0, 3, 1]
+    assert tiles.labels.tolist() == [False] * 4 + [True] * 4
+    assert tiles.sites == tiles.places == ["a", "a", "c", "c"] * 2
+    assert tiles.mixed == 2
+    few = _contrasted("x", samples, most=3)
+    assert few.boxes[:, 2].tolist() == [2, 0, 1, 3]
+
+
+def test_what_the_site_tells_is_no_gain() -> None:
+    """Features that tell the label, beside encoders of tiles that are all alike."""
+    labels = np.arange(12) % 2 == 1
+    sites = [f"s{n // 4}" for n in range(12)]
+    scene = np.zeros((4, SIDE, 12 * SIDE), np.uint16)
+    boxes = np.array([(0, 0, n) for n in range(12)])
+    tiles = Tiles("x", [scene], boxes, labels, sites, sites)
+    features = np.float32(4) * labels[:, None] + np.zeros((12, 3), np.float32)
+    shape = backbone.architecture(4, SIDE, (8, 8), 8)
+    streams = Streamed(features, tiles.cut([scene]), 1.0)
+    told = ahead(tiles, streams, shape, steps=8)
+    assert told.ours == 1
+    assert told.theirs == 0.5
+    assert (told.low, told.high) == pytest.approx(
+        (0.5, 0.5)
+    )  # in whatever sites, of which each has as many of both
 
 
 def test_without_data_one_task_is_drawn() -> None:
@@ -137,3 +184,18 @@ def test_tables(
         assert ours["bytes"] > 0
         assert ours["gain"] == pytest.approx(document["decoded"]["ms"] / ours["ms"])
     assert document["latents/0" if name == "corsa-fig4" else "dino/latents/0"]["ssim"] <= 1
+
+
+def test_features_beside_random_encoders(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(classificationtables, "QUICK", LITTLE)
+    assert main(["reproduce", "features", "--quick", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)["features"]
+    for name in ("vegetation", "vegetation within sites"):
+        row = document[name]
+        assert (
+            row["ahead_low"] - 1e-9 <= row["features"] - row["random"] <= row["ahead_high"] + 1e-9
+        )
+    assert row["tiles"] == 4
+    assert row["mixed"] == row["sites"] == 2
