@@ -3,8 +3,8 @@
 # without an error if what has no room is written last: the file lacks its end, and blocks of it
 # cannot be read. (Where less has room, an error is raised.) A limit on the size of files stands for
 # the disk here: the write that passes it fails the same way, with another number.
-# skybook makes such files in memory or beside their place, and reads back those that were made on
-# the disk before they take it (ground/products/blockwise.py).
+# skybook has GDAL make such files in memory alone: it writes them itself, and reads large ones back
+# before they take their place (ground/products/large/layout.py).
 set -euo pipefail
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -98,7 +98,7 @@ def picture_of(source: Source) -> Picture:
     if windows is not None:
         origin = source.origin(windows.header.run).tags(None)
         overview = _overview(windows) if windows.is_layered else None
-        rows = partial(Decoding, source.decode)
+        rows = partial(Decoding, source.decode, source.choice.threads > 1)
         return Picture(windows.unread(), origin, _lazily(windows), overview, rows)
     decoded = source.decode()
     origin = source.origin(decoded.reception.run, decoded).tags(None)

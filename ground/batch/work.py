@@ -24,6 +24,8 @@ from onboard.encoder.array import encode_array
 from onboard.errors import InputError, SkybookError
 from onboard.outputs import open_whole
 
+_THREADS = 1
+"""A worker is one of as many as there are processors, and takes no more than its own."""
 _LOST = [entry.value for entry in LEGEND if entry.lacks]
 
 
@@ -75,7 +77,9 @@ def work(job: Job, plan: Plan) -> Outcome:
 
 def _scenes(job: Job, plan: Plan) -> Iterator[tuple[str, Picture]]:
     """Yield the scenes of a job, and the names of their products."""
-    choice = Choice(bundle=plan.bundle, linear=plan.linear, max_pixels=plan.max_pixels)
+    choice = Choice(
+        bundle=plan.bundle, linear=plan.linear, max_pixels=plan.max_pixels, threads=_THREADS
+    )
     if job.path.is_dir():
         yield job.name, _array(job, choice)
         return
@@ -104,7 +108,7 @@ def _array(job: Job, choice: Choice) -> Picture:
 @lru_cache(maxsize=4)
 def _decoder(path: Path, linear: bool) -> Decoder:
     """Return a decoder; a worker opens that of a bundle once."""
-    return Decoder(path, 1, linear)
+    return Decoder(path, _THREADS, linear)
 
 
 def _picture(scene: Scene) -> Picture:
@@ -118,7 +122,8 @@ def _picture(scene: Scene) -> Picture:
 def _write_raster(path: Path, picture: Picture, plan: Plan) -> list[str]:
     """Write a GeoTIFF window by window; return why it is not complete."""
     check_place(path)
-    counts, reasons = write_blocks(path, picture.scene, picture.blocks(), lambda: picture.origin)
+    scene, blocks = picture.scene, picture.blocks()
+    counts, reasons = write_blocks(path, scene, blocks, lambda: picture.origin, _THREADS)
     return reasons + _lost(sum(counts.get(value, 0) for value in _LOST))
 
 

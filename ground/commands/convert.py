@@ -57,7 +57,9 @@ def _convert(arguments: argparse.Namespace) -> int:
                 done += block[3].size
                 show(f"converting {arguments.source}: {100 * done // (rows * cols)} %")
 
-        counts, reasons = write_blocks(output, picture.scene, blocks(), lambda: picture.origin)
+        counts, reasons = write_blocks(
+            output, picture.scene, blocks(), lambda: picture.origin, arguments.threads
+        )
     result = _result(picture.shape, counts)
     bands, *_ = picture.shape
     worth = ", ".join(

@@ -90,7 +90,12 @@ def add_decode_command(commands: Commands) -> None:
         "each of them, to OUTPUT-ID-RUN.tif",
     )
     add_part_options(decode)
-    decode.add_argument("--threads", type=int, default=2, help="tiles decoded at once (default 2)")
+    decode.add_argument(
+        "--threads",
+        type=int,
+        default=2,
+        help="tiles decoded, and blocks of a GeoTIFF coded, at once (2)",
+    )
     decode.add_argument("--original", type=Path, help="GeoTIFF to compare with")
     decode.add_argument("--quicklook", type=Path, help="PNG to write")
     decode.add_argument(

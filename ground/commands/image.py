@@ -92,12 +92,13 @@ def _written(
         decoded = decode()
         origin = _origin(decoded, decoder.bundle, segments, arguments.linear)
         return decoded, origin, product.write(output, decoded.scene, decoded.mask, origin)
-    rows = Decoding(lambda give: decode(give=give))
+    threads = arguments.threads
+    rows = Decoding(lambda give: decode(give=give), threads > 1)
 
     def told() -> Origin:
         return _origin(rows.decoded, decoder.bundle, segments, arguments.linear)
 
-    _, reasons = product.write_blocks(output, rows.scene, rows, lambda: told().tags(None))
+    _, reasons = product.write_blocks(output, rows.scene, rows, lambda: told().tags(None), threads)
     return rows.decoded, told(), reasons
 
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from queue import Empty, Queue
-from threading import Thread
+from threading import Semaphore, Thread
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -136,19 +136,25 @@ class _End(Generic[T]):
 
 
 class Decoding(Generic[T]):
-    """A scene that is decoded in the background, as far ahead of its rows as memory should go.
+    """A scene that is decoded in the background, while rows of it are taken.
 
     Attributes:
         scene: what is said of it, with an image that is not there.
     """
 
-    def __init__(self, decode: Callable[[Give], T]) -> None:
-        """Begin; `decode` gives a scene and its rows.
+    def __init__(self, decode: Callable[[Give], T], ahead: bool = True) -> None:
+        """Begin.
+
+        Args:
+            decode: function that gives a scene and its rows.
+            ahead: whether to decode, as far as memory should go, while what was given is worked on,
+                or only while the next is waited for, so that there is work for one processor.
 
         Raises:
             as `decode`.
         """
-        self._decode, self._ended = decode, False
+        self._decode, self._ahead, self._ended = decode, ahead, False
+        self._asked = Semaphore(0)
         self._given: Queue[Scene | Rows | _End[T] | BaseException] = Queue(_WAITING)
         self._thread = Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -175,13 +181,15 @@ class Decoding(Generic[T]):
 
     def _give(self, what: Scene | Rows) -> None:
         self._given.put(what)
+        if not self._ahead:
+            self._asked.acquire()
         if self._ended:
             raise _EndedError
 
     def __iter__(self) -> Iterator[tuple[slice, slice, NDArray[Any], NDArray[np.uint8]]]:
         """Yield rows and columns, image and mask, good until the next are asked for."""
         try:
-            while isinstance(found := self._given.get(), Rows):
+            while isinstance(found := self._next(), Rows):
                 yield found.rows, slice(0, found.mask.shape[1]), found.image, found.mask
                 found.let_go()
             if isinstance(found, BaseException):
@@ -190,6 +198,11 @@ class Decoding(Generic[T]):
             self._end = found
         finally:
             self._ended = True
+            self._asked.release()
             while self._thread.is_alive():
                 with suppress(Empty):
                     self._given.get(timeout=_SECONDS)
+
+    def _next(self) -> Scene | Rows | _End[T] | BaseException:
+        self._asked.release()
+        return self._given.get()

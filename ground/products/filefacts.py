@@ -5,8 +5,6 @@ The datasets are rasterio's, opened by `ground.products.geotiff`.
 
 import math
 from collections.abc import Iterator, Sequence
-from mmap import mmap
-from pathlib import Path
 from typing import Any, TypeVar
 
 from ground.products.origin import DOMAIN
@@ -162,13 +160,6 @@ def in_place(file: memoryview) -> bytes | memoryview:
     """
     whole = bytes(file)
     return whole.replace(_WORD, b" " * len(_WORD)) if _WORD in whole else file
-
-
-def put_in_place(path: Path) -> None:
-    """Do the same with a file on the disk."""
-    with path.open("r+b") as file, mmap(file.fileno(), 0) as whole:
-        while (place := whole.find(_WORD)) >= 0:
-            whole[place : place + len(_WORD)] = b" " * len(_WORD)
 
 
 def _for_each(entries: tuple[_Entry, ...], count: int) -> tuple[_Entry, ...]:

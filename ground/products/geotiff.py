@@ -2,14 +2,14 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.env import Env
 from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
@@ -18,35 +18,35 @@ from rasterio.shutil import copy
 from rasterio.transform import Affine
 
 from ground.products.filefacts import in_place, read_facts, significant_bits, write_facts
+from ground.products.large.block import SIDE
 from ground.products.large.mapped import read_samples
+from ground.products.large.pyramid import sizes_of
 from ground.products.origin import DOMAIN
 from ground.products.validity import alpha_bands, nodata_value, validated
 from ground.scene import Scene
-from onboard.errors import InputError, LimitError, UsageError
+from onboard.errors import InputError, LimitError
 from onboard.image.files import DTYPES, sample_type
 from onboard.image.tiles import DEFAULT_MAX_PIXELS
 from onboard.outputs import open_whole
 
 SAMPLE_TYPES = tuple(np.dtype(code).name for code in DTYPES.values())
-BLOCK = 256
 COG_OPTIONS = {
     "driver": "COG",
     "COMPRESS": "DEFLATE",
     "LEVEL": 1,  # half the time of the usual one, for as few bytes
-    "BLOCKSIZE": BLOCK,
+    "BLOCKSIZE": SIDE,
     "BIGTIFF": "IF_SAFER",
     "COPY_SRC_MDD": "YES",
 }
 _SOURCE_OPTIONS = {
     "driver": "GTiff",
     "tiled": True,
-    "blockxsize": BLOCK,
-    "blockysize": BLOCK,
+    "blockxsize": SIDE,
+    "blockysize": SIDE,
     "compress": "zstd",
     "zstd_level": 1,
     "BIGTIFF": "IF_SAFER",
 }
-_CACHE_BYTES = 64 << 20
 UPRIGHT = Affine.scale(2, -2)
 NO_TAGS: Mapping[str, str] = {}
 
@@ -202,43 +202,37 @@ def write_cog(path: Path, source: MemoryFile, dataset: Any, **options: Any) -> N
             file.write(in_place(target.getbuffer()))
 
 
-@contextmanager
-def telling_raster(path: Path) -> Iterator[None]:
-    """Say of a file that GDAL cannot write, or read back, which one it is.
+def empty_cog(
+    profile: Mapping[str, Any],
+    describe: Callable[[Any], None],
+    is_masked: bool = False,
+    **options: Any,
+) -> bytes:
+    """Return a cloud-optimised GeoTIFF whose directories say all, and whose blocks are not there.
 
-    Raises:
-        UsageError: naming it.
+    Args:
+        profile: its creation options; it has overviews down to one block.
+        describe: says of a dataset open for writing what else is to be said.
+        is_masked: whether it has a mask.
+        options: of GDAL's driver.
     """
-    try:
-        yield
-    except (RasterioError, CPLE_BaseError, SystemError) as error:
-        raise UsageError(
-            f"{path}: expected a place to write to, and room: {error.__cause__ or error}"
-        ) from error
-
-
-@contextmanager
-def new_file(path: Path, profile: Mapping[str, Any]) -> Iterator[Any]:
-    """Open a file on the disk, to be filled by windows, of which a cloud-optimised one is made."""
-    with (
-        no_georeference_warning(),
-        Env(GDAL_TIFF_INTERNAL_MASK=True, GDAL_CACHEMAX=_CACHE_BYTES),
-        rasterio.open(path, "w+", **profile) as dataset,
-    ):
-        yield dataset
-
-
-def write_cog_of(path: Path, source: Path, **options: Any) -> None:
-    """Write a cloud-optimised GeoTIFF of a file, and of overviews beside it, in little memory."""
-    with no_georeference_warning(), Env(GDAL_CACHEMAX=_CACHE_BYTES):
-        copy(source, path, **COG_OPTIONS, NUM_THREADS="ALL_CPUS", **options)
-
-
-@contextmanager
-def windows_of(path: Path) -> Iterator[Callable[[slice, slice], NDArray[Any]]]:
-    """Open a GeoTIFF, and give what reads all bands of some rows and columns of it."""
-    with no_georeference_warning(), Env(GDAL_CACHEMAX=_CACHE_BYTES), rasterio.open(path) as dataset:
-        yield lambda *window: dataset.read(window=tuple((s.start, s.stop) for s in window))
+    name, folder = "empty.tif", str(uuid4())
+    with ExitStack() as stack:
+        stack.enter_context(no_georeference_warning())
+        stack.enter_context(Env(GDAL_TIFF_INTERNAL_MASK=True))
+        for rows, cols in sizes_of(profile["height"], profile["width"]):
+            level = stack.enter_context(MemoryFile(dirname=folder, filename=name))
+            form = {**profile, "height": rows, "width": cols, "SPARSE_OK": True}
+            with level.open(**form) as dataset:
+                if is_masked:
+                    dataset.write_mask(np.zeros((1, 1), np.bool_), window=((0, 1), (0, 1)))
+                if name == "empty.tif":
+                    describe(dataset)
+            name += ".ovr"
+        target = stack.enter_context(MemoryFile(ext=".tif"))
+        source = f"/vsimem/{folder}/empty.tif"
+        copy(source, target.name, **COG_OPTIONS, SPARSE_OK=True, **options)
+        return bytes(in_place(target.getbuffer()))
 
 
 def packed(image: NDArray[Any]) -> bytes:

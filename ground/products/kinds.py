@@ -21,7 +21,7 @@ Returns what was left out, and why.
 
 
 WriteBlocks = Callable[
-    [Path, Scene, Iterable[blockwise.Block], Callable[[], Mapping[str, str]]],
+    [Path, Scene, Iterable[blockwise.Block], Callable[[], Mapping[str, str]], int],
     tuple[dict[int, int], list[str]],
 ]
 

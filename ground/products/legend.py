@@ -37,8 +37,10 @@ LEGEND = (
 CONCEALED, NODATA = 3, 4
 NOT_WRITTEN = 255
 """Value of pixels of a mask that was never written, as of a chunk that is missing."""
+_HIDDEN = np.isin(np.arange(256), [entry.value for entry in LEGEND if entry.hidden])
 
 
 def hidden(mask: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Return where an image holds no measurement: what was lost, and what has no data."""
-    return np.isin(mask, [entry.value for entry in LEGEND if entry.hidden])
+    found: NDArray[np.bool_] = _HIDDEN[mask]
+    return found

@@ -32,8 +32,10 @@ def halved(
     for first in range(0, shape[0], _ROWS_AT_ONCE):
         here = slice(first, min(first + _ROWS_AT_ONCE, shape[0]))
         fine = slice(2 * here.start, 2 * here.stop)
-        if not hidden(mask[fine]).any():
-            worth[here] = _quarters(mask[None, fine])[:, 0].max(axis=0)
+        one = mask[fine.start, :1]
+        is_one = bool((mask[fine] == one).all())
+        if not hidden(one if is_one else mask[fine]).any():
+            worth[here] = one if is_one else _quarters(mask[None, fine])[:, 0].max(axis=0)
             for first_line in range(here.start, here.stop, _LINES_AT_ONCE):
                 lines = slice(first_line, min(first_line + _LINES_AT_ONCE, here.stop))
                 coarse[:, lines] = _means(image[:, 2 * lines.start : 2 * lines.stop])

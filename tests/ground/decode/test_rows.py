@@ -10,7 +10,7 @@ import pytest
 import onboard
 from ground.decode import rows
 from ground.decode.decoder import Decoder
-from ground.decode.rows import Decoding, Give, Memory
+from ground.decode.rows import Decoding, Give, Memory, Rows
 from ground.scenes.procedural import procedural
 from onboard import bundle as bundles
 from onboard.errors import StreamError
@@ -73,6 +73,28 @@ def test_what_fails_on_the_way_is_told_where_rows_are_taken() -> None:
 def test_who_takes_no_more_ends_the_decoding(decoder: Decoder) -> None:
     received = segments("lossy")
     decoding = Decoding(lambda give: decoder.decode_segments(received, give=give))
+    taken: Iterator[object] = iter(decoding)
+    next(taken)
+    taken.close()  # type: ignore[attr-defined]
+    assert not decoding._thread.is_alive()
+
+
+def test_only_while_rows_are_waited_for_more_is_decoded_where_that_is_asked_for() -> None:
+    given: list[int] = []
+
+    def decode(give: Give) -> str:
+        give(procedural(5, 8, 8))
+        for row in range(5):
+            given.append(row)
+            one = slice(row, row + 1)
+            give(Rows(one, np.zeros((1, 1, 8)), np.zeros((1, 8), np.uint8), lambda: None))
+        return "all"
+
+    decoding = Decoding(decode, ahead=False)
+    for down, *_ in decoding:
+        assert given == [*range(down.stop)]
+    assert decoding.decoded == "all"
+    decoding = Decoding(decode, ahead=False)
     taken: Iterator[object] = iter(decoding)
     next(taken)
     taken.close()  # type: ignore[attr-defined]
