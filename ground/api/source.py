@@ -7,13 +7,13 @@ from mmap import mmap
 from pathlib import Path
 
 from ground.decode.choice import best_first
-from ground.decode.decoder import Decoded, Decoder, find_bundle
+from ground.decode.decoder import Decoded, Decoder, find_bundle, tag_of
 from ground.decode.rows import Give
 from ground.decode.wanted import Wanted
 from ground.products.origin import Origin
 from ground.station.index.kept import keep, kept
 from ground.station.index.records import Index, Indexed
-from ground.station.recording import Bytes, open_recording, read_pass
+from ground.station.recording import Bytes, Pass, open_recording, read_pass
 from onboard import bundle as bundles
 from onboard.bundle.profiles import load_profile
 from onboard.errors import SkybookError, UsageError
@@ -120,6 +120,7 @@ class Source:
         choice: Choice,
         opened: Callable[[Path, bool], Decoder] | None = None,
         index: Index | None = None,
+        received: Pass | None = None,
     ) -> "Source":
         """Find the encoding in recordings of one pass.
 
@@ -129,6 +130,7 @@ class Source:
             index: of the only recording, through which it is read.
             opened: function that returns the decoder of a bundle's file, linear or not, in place
                 of a new one.
+            received: what they hold, where they were read already.
 
         Raises:
             UsageError: there are several scenes, and none was chosen.
@@ -136,7 +138,8 @@ class Source:
             BundleError: its bundle or spectral profile is not known, or damaged.
         """
         tags = known_tags(choice.bundle)
-        received = index.received() if index else read_pass(recordings, None, _known(choice))
+        if received is None:
+            received = index.received() if index else read_pass(recordings, None, _known(choice))
 
         def segments_of(encoding: Encoding) -> Sequence[Segment | Damage]:
             return index.of(encoding) if index else received.of(encoding)
@@ -206,5 +209,5 @@ def known_tags(bundle: str | None) -> set[bytes]:
     found = set()
     for path in bundles.known().values():
         with suppress(SkybookError):
-            found.add(bundles.load(str(path)).tag)
+            found.add(tag_of(path))
     return found

@@ -19,6 +19,12 @@ _AHEAD = 3
 """Jobs that wait at each worker: few, so that a large archive is not all in the scheduler."""
 _ENDED = "the worker ended while it was made, each time: of too little memory, or killed"
 _PATIENCE_S = 10.0
+_LEAN = {
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
+    "distributed.worker.profile.enabled": False,
+}
+"""Of workers here: with that threshold each array is new pages of memory, and a scene takes a third
+longer; nobody looks at the profile."""
 _KEY = "SKYBOOK_BUNDLES"
 _MODELS = (".skyb", ".onnx", ".prof")
 _PLUGIN = "skybook-models"
@@ -49,6 +55,7 @@ def connected(address: str | None, workers: int, limit: str = "auto") -> Iterato
     if not 1 <= workers <= 1_024:
         raise UsageError(f"--workers: expected 1..1024, found {workers}")
     with (
+        library("dask").config.set(_LEAN),
         distributed.LocalCluster(
             n_workers=workers,
             threads_per_worker=1,

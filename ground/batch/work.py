@@ -87,10 +87,11 @@ def _scenes(job: Job, plan: Plan) -> Iterator[tuple[str, Picture]]:
         yield job.name, _picture(geotiff.read(job.path))
         return
     recordings = [open_recording(job.path)]
-    encodings = read_pass(recordings, None, known_tags(plan.bundle)).encodings
-    scenes: list[int | None] = [*sorted({encoding.scene_id for encoding in encodings})]
+    received = read_pass(recordings, None, known_tags(plan.bundle))
+    scenes: list[int | None] = [*sorted({encoding.scene_id for encoding in received.encodings})]
     for scene_id in scenes or [None]:
-        source = Source.of(recordings, replace(choice, scene_id=scene_id), _decoder)
+        chosen = replace(choice, scene_id=scene_id)
+        source = Source.of(recordings, chosen, _decoder, received=received)
         name = job.name if len(scenes) < 2 else f"{job.name}-{scene_id}"
         yield name, picture_of(source)
 

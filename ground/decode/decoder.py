@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from ground.decode.wanted import FIRST, Wanted
 from ground.scene import Scene
 from ground.station.salvage.damaged import read_salvaging
 from onboard.bundle import Bundle, known, load
-from onboard.errors import BundleError, StreamError, UsageError
+from onboard.errors import BundleError, StreamError, UsageError, reading
 from onboard.image.bayer import CELL
 from onboard.image.files import DTYPES
 from onboard.link.binding import NO_RUN, bind, bindings_of, findable, run_of
@@ -77,6 +78,22 @@ def find_decoder(bundle: Bundle, path: Path) -> Path:
     )
 
 
+def tag_of(path: Path) -> bytes:
+    """Return the tag of a bundle's file, which is read again only if it has changed.
+
+    Raises:
+        BundleError: unreadable or damaged.
+    """
+    with reading(path, BundleError):
+        found = path.stat()
+    return _tag_of(path, (found.st_ino, found.st_mtime_ns, found.st_size))
+
+
+@lru_cache
+def _tag_of(path: Path, _stamp: tuple[int, int, int]) -> bytes:
+    return load(str(path)).tag
+
+
 def find_bundle(segments: Iterable[Segment | Damage]) -> Path:
     """Return the known bundle of the first binding whose model is known.
 
@@ -86,7 +103,7 @@ def find_bundle(segments: Iterable[Segment | Damage]) -> Path:
         StreamError: there is no intact segment.
         BundleError: no known bundle fits; the message names the models.
     """
-    paths = {load(str(path)).tag: path for path in known().values()}
+    paths = {tag_of(path): path for path in known().values()}
     told: dict[bytes, int | None] = {}
     for segment in segments:
         if isinstance(segment, Segment) and told.get(segment.binding) is None:
