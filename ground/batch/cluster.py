@@ -22,9 +22,10 @@ _PATIENCE_S = 10.0
 _LEAN = {
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
     "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "1s",
 }
-"""Of workers here: with that threshold each array is new pages of memory, and a scene takes a third
-longer; nobody looks at the profile."""
+"""Of processes here: with that threshold each array is new pages of memory, and a scene takes a
+third longer; nobody looks at profiles, or at how late 50 ticks a second are."""
 _KEY = "SKYBOOK_BUNDLES"
 _MODELS = (".skyb", ".onnx", ".prof")
 _PLUGIN = "skybook-models"
