@@ -219,7 +219,7 @@ def empty_cog(
     name, folder = "empty.tif", str(uuid4())
     with ExitStack() as stack:
         stack.enter_context(no_georeference_warning())
-        stack.enter_context(Env(GDAL_TIFF_INTERNAL_MASK=True))
+        stack.enter_context(Env(GDAL_TIFF_INTERNAL_MASK=True, GDAL_CACHEMAX=4 << 20))
         for rows, cols in sizes_of(profile["height"], profile["width"]):
             level = stack.enter_context(MemoryFile(dirname=folder, filename=name))
             form = {**profile, "height": rows, "width": cols, "SPARSE_OK": True}
