@@ -57,8 +57,9 @@ def _convert(arguments: argparse.Namespace) -> int:
                 done += block[3].size
                 show(f"converting {arguments.source}: {100 * done // (rows * cols)} %")
 
+        coders = max(1, arguments.threads - (picture.rows is not None))  # one decodes
         counts, reasons = write_blocks(
-            output, picture.scene, blocks(), lambda: picture.origin, arguments.threads
+            output, picture.scene, blocks(), lambda: picture.origin, coders
         )
     result = _result(picture.shape, counts)
     bands, *_ = picture.shape

@@ -94,7 +94,7 @@ def add_decode_command(commands: Commands) -> None:
         "--threads",
         type=int,
         default=2,
-        help="tiles decoded, and blocks of a GeoTIFF coded, at once (2)",
+        help="tiles decoded at once; all but one code blocks of a GeoTIFF beside (2)",
     )
     decode.add_argument("--original", type=Path, help="GeoTIFF to compare with")
     decode.add_argument("--quicklook", type=Path, help="PNG to write")

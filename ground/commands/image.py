@@ -98,7 +98,8 @@ def _written(
     def told() -> Origin:
         return _origin(rows.decoded, decoder.bundle, segments, arguments.linear)
 
-    _, reasons = product.write_blocks(output, rows.scene, rows, lambda: told().tags(None), threads)
+    coders = max(1, threads - 1)  # one decodes
+    _, reasons = product.write_blocks(output, rows.scene, rows, lambda: told().tags(None), coders)
     return rows.decoded, told(), reasons
 
 
