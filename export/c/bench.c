@@ -1,8 +1,8 @@
 /* Self test and benchmark on a board: JSON that `python -m benchmarks board-report --board` takes. */
-#if defined(__unix__) || defined(__APPLE__)
-#define SKYBOOK_POSIX
 #define _DEFAULT_SOURCE
-#define _POSIX_C_SOURCE 200809L
+#include "posix.h"
+
+#ifdef SKYBOOK_POSIX
 #include <signal.h>
 #include <sys/utsname.h>
 #include <unistd.h>

@@ -1,39 +1,53 @@
-#if defined(__unix__) || defined(__APPLE__)
-#define SKYBOOK_POSIX
-#define _POSIX_C_SOURCE 200809L
+#include "posix.h"
+
+#ifdef SKYBOOK_POSIX
 #include <pthread.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 #endif
 #include "disk.h"
 
-#include <stdint.h>
-
 #ifdef SKYBOOK_POSIX
-/* What the thread that waits for the disk shares. */
+#define PAUSE 100000000 /* nanoseconds in which more may be written that is put on the disk with it */
+
+/* What the thread that puts it there shares. */
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t begun, ended;
-    uint64_t asked, done; /* times */
     int file;
-    bool failed, started;
-} shared = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER, 0, 0, -1, false, false};
+    bool asked, busy, failed, started;
+} shared = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER, -1, false, false,
+            false, false};
+
+/* Put there what is written; the lock is held before and after. */
+static void put(void)
+{
+    shared.asked = false;
+    shared.busy = true;
+    pthread_mutex_unlock(&shared.lock);
+    const bool failed = fsync(shared.file) != 0;
+    pthread_mutex_lock(&shared.lock);
+    shared.failed |= failed;
+    shared.busy = false;
+    pthread_cond_signal(&shared.ended);
+}
 
 static void *follow(void *unused)
 {
+    const struct timespec pause = {0, PAUSE};
     (void)unused;
     pthread_mutex_lock(&shared.lock);
     for (;;) {
-        while (shared.done == shared.asked) {
+        while (!shared.asked) {
             pthread_cond_wait(&shared.begun, &shared.lock);
         }
-        const uint64_t asked = shared.asked;
         pthread_mutex_unlock(&shared.lock);
-        const bool failed = fsync(shared.file) != 0;
+        nanosleep(&pause, NULL);
         pthread_mutex_lock(&shared.lock);
-        shared.failed |= failed;
-        shared.done = asked;
-        pthread_cond_signal(&shared.ended);
+        if (shared.asked) { /* not of whoever waits for it */
+            put();
+        }
     }
     return NULL; /* not reached */
 }
@@ -51,33 +65,6 @@ static bool start(void)
     return shared.started;
 }
 
-/* Ask the thread, or do it where there can be none; what was asked for, 0 if it is done. */
-static uint64_t ask(int file)
-{
-    if (!start()) {
-        shared.failed |= fsync(file) != 0;
-        return 0;
-    }
-    pthread_mutex_lock(&shared.lock);
-    shared.file = file;
-    const uint64_t asked = ++shared.asked;
-    pthread_cond_signal(&shared.begun);
-    pthread_mutex_unlock(&shared.lock);
-    return asked;
-}
-
-/* Whether nothing failed once so much is done. */
-static bool is_good(uint64_t asked)
-{
-    pthread_mutex_lock(&shared.lock);
-    while (shared.done < asked) {
-        pthread_cond_wait(&shared.ended, &shared.lock);
-    }
-    const bool good = !shared.failed;
-    pthread_mutex_unlock(&shared.lock);
-    return good;
-}
-
 static bool sync(FILE *file, bool waits)
 {
     struct stat found;
@@ -90,8 +77,20 @@ static bool sync(FILE *file, bool waits)
     if (!S_ISREG(found.st_mode)) {
         return true;
     }
-    const uint64_t asked = ask(fileno(file));
-    return is_good(waits ? asked : 0);
+    pthread_mutex_lock(&shared.lock);
+    shared.file = fileno(file);
+    if (waits || !start()) {
+        while (shared.busy) {
+            pthread_cond_wait(&shared.ended, &shared.lock);
+        }
+        put();
+    } else {
+        shared.asked = true;
+        pthread_cond_signal(&shared.begun);
+    }
+    const bool good = !shared.failed;
+    pthread_mutex_unlock(&shared.lock);
+    return good;
 }
 
 bool skybook_begin_sync(FILE *file)

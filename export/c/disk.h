@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* Have what was written so far put on the disk, if the file is on one, as soon as that has put there what it is
- * at; false if a write or what was asked for before failed. */
+/* Have what was written so far put on the disk, if the file is on one, within a tenth of a second and the time
+ * that the disk takes; false if a write or what was asked for before failed. */
 bool skybook_begin_sync(FILE *file);
 
 /* The same, and wait until it is there. */

@@ -281,7 +281,8 @@ enum skybook_status skybook_init_sized(struct skybook_encoder *encoder, size_t s
         return SKYBOOK_ERROR_USAGE;
     }
     const struct skybook_options copy = *chosen; /* they may lie in the encoder */
-    memset(encoder, 0, sizeof(*encoder));
+    /* What comes after is put before it is read, so that pages of it which a scene has no need of are not touched. */
+    memset(encoder, 0, offsetof(struct skybook_encoder, samples));
     encoder->options = copy;
     encoder->write = write;
     encoder->user = user;

@@ -1,9 +1,9 @@
 /* Command line: raw lines to a stream.
  *
  * Exit codes: 0 ok, 1 internal, 2 usage, 3 bad input, 5 memory changed, 6 limit exceeded. */
-#if defined(__unix__) || defined(__APPLE__)
-#define SKYBOOK_POSIX
-#define _POSIX_C_SOURCE 200809L
+#include "posix.h"
+
+#ifdef SKYBOOK_POSIX
 #include <sys/stat.h>
 #include <unistd.h>
 #endif

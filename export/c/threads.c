@@ -1,6 +1,6 @@
-#if defined(__unix__) || defined(__APPLE__)
-#define SKYBOOK_POSIX
-#define _POSIX_C_SOURCE 200809L
+#include "posix.h"
+
+#ifdef SKYBOOK_POSIX
 #include <pthread.h>
 #endif
 #include "threads.h"
