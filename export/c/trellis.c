@@ -20,15 +20,8 @@
 #define AFTER_ODD_INDEX 4u
 #define LARGEST 63    /* magnitudes of indices whose costs are told apart */
 #define FAR (1 << 29) /* where no path begins */
-#define AT_ONCE (SKYBOOK_SMALL ? 64 : 128) /* steps priced before paths are extended, at most */
-#define WHOLE 64u     /* of which a whole number is priced */
-
-/* Of the steps to be priced: what is left of each beyond an index, and its entry of the costs, which
- * has the cost and, above that, what the index stands for less than itself. */
-struct choices {
-    int16_t left[AT_ONCE];
-    int32_t entries[AT_ONCE];
-};
+#define AT_ONCE 64u   /* steps priced before paths are extended: a number that loops know, so that they are short */
+#define SETS 2u       /* of states: even ones, odd ones */
 
 static int32_t magnitude(int32_t value)
 {
@@ -41,7 +34,8 @@ static int32_t nearest(int32_t size, int32_t odd, int32_t parity)
     return ((size + 32 * odd - 64 * parity + 64) >> 7) * 2 + parity;
 }
 
-/* The entry of the costs of a magnitude, LARGEST or less, of a row of even or odd states. */
+/* The entry of the costs of a magnitude, LARGEST or less, of a row of even or odd states: the cost and, above that,
+ * what the index stands for less than itself. */
 static inline int32_t entry_of(int32_t place)
 {
 #if SKYBOOK_SMALL
@@ -52,74 +46,84 @@ static inline int32_t entry_of(int32_t place)
 #endif
 }
 
-/* Look up the nearest indices of a parity; what is left of a step is below 256. */
-static void look_up(const int32_t *restrict aways, const uint16_t *restrict rows, uint32_t wholes,
-                    int32_t odd, int32_t parity, struct choices *restrict choices)
+/* Of AT_ONCE steps and a set of states: the entries of the nearest even and odd index, and of 0. */
+struct entries {
+    int32_t even[AT_ONCE], odd[AT_ONCE], none[AT_ONCE];
+};
+
+static void look_up(const int32_t *restrict aways, const uint16_t *restrict rows, int32_t set,
+                    struct entries *restrict entries)
 {
-    const uint32_t count = WHOLE * wholes;
-    int32_t places[AT_ONCE];
-    for (uint32_t i = 0; i < count; i++) {
-        const int32_t size = magnitude(aways[i]), index = nearest(size, odd, parity);
-        choices->left[i] = (int16_t)(size - 64 * index);
-        places[i] = (rows[i] - SKYBOOK_PLAIN_ROWS + SKYBOOK_LEVELS * odd) * (LARGEST + 1) +
-                    (index < LARGEST ? index : LARGEST);
+    uint16_t even[AT_ONCE], odd[AT_ONCE], none[AT_ONCE];
+    for (uint32_t i = 0; i < AT_ONCE; i++) {
+        const int32_t row = rows[i] - SKYBOOK_PLAIN_ROWS + SKYBOOK_LEVELS * set, size = magnitude(aways[i]);
+        const int32_t one = nearest(size, set, 0), other = nearest(size, set, 1);
+        none[i] = (uint16_t)(row * (LARGEST + 1));
+        even[i] = (uint16_t)(none[i] + (one < LARGEST ? one : LARGEST));
+        odd[i] = (uint16_t)(none[i] + (other < LARGEST ? other : LARGEST));
     }
-    for (uint32_t i = 0; i < count; i++) {
-        choices->entries[i] = entry_of(places[i]);
+    for (uint32_t i = 0; i < AT_ONCE; i++) {
+        entries->even[i] = entry_of(even[i]);
+        entries->odd[i] = entry_of(odd[i]);
+        entries->none[i] = entry_of(none[i]);
     }
 }
 
-/* The squared error and bits of indices. Loops and types are such that compilers make vectors. */
-static void price(const struct choices *restrict choices, const uint16_t *restrict worths,
-                  uint32_t wholes, int32_t *restrict costs)
+/* The squared error and bits of an index that leaves so much of a step. */
+static inline int32_t price(int32_t left, int32_t entry, int32_t worth)
 {
-    const uint32_t count = WHOLE * wholes;
-    for (uint32_t i = 0; i < count; i++) {
-        const int16_t error = (int16_t)(choices->left[i] + (int16_t)(choices->entries[i] >> 16));
-        const uint16_t cost = (uint16_t)(choices->entries[i] & 0xFFFF);
-        costs[i] = error * error + (int32_t)((uint32_t)cost * worths[i] >> 8);
-    }
+    const int32_t error = left + (entry >> 16);
+    return error * error + (int32_t)((uint32_t)(entry & 0xFFFF) * (uint32_t)worth >> 8);
 }
 
-/* Price the steps from `first` on, WHOLE times `wholes`, of even or odd states. Near 0 the low cost of 0
+/* Price AT_ONCE steps from `first` on in a set of states: their best even and odd index. Near 0 the low cost of 0
  * may win over 2, the nearest only of magnitudes below 256. */
-static void price_steps(struct skybook_path *path, uint32_t first, uint32_t wholes, int32_t odd,
-                        int32_t *restrict even_costs, int32_t *restrict odd_costs)
+static void price_steps(struct skybook_path *path, uint32_t first, int32_t set, int32_t *restrict even_costs,
+                        int32_t *restrict odd_costs)
 {
-    const uint32_t count = WHOLE * wholes;
     const int32_t *restrict aways = &path->away[first];
-    const uint16_t *restrict rows = &path->rows[first], *restrict worths = &path->worths[first];
+    const uint16_t *restrict worths = &path->worths[first];
     uint8_t *restrict zeros = &path->zeros[first];
-    struct choices choices;
-    int32_t none[AT_ONCE];
-    look_up(aways, rows, wholes, odd, 1, &choices);
-    price(&choices, worths, wholes, odd_costs);
-    for (uint32_t i = 0; i < count; i++) {
-        choices.left[i] = (int16_t)(magnitude(aways[i]) & 255);
-        choices.entries[i] = entry_of((rows[i] - SKYBOOK_PLAIN_ROWS + SKYBOOK_LEVELS * odd) * (LARGEST + 1));
-    }
-    price(&choices, worths, wholes, none);
-    look_up(aways, rows, wholes, odd, 0, &choices);
-    price(&choices, worths, wholes, even_costs);
-    for (uint32_t i = 0; i < count; i++) {
-        const int32_t even = nearest(magnitude(aways[i]), odd, 0);
-        const int32_t zero = (even == 2) & (none[i] < even_costs[i]);
-        even_costs[i] = zero ? none[i] : even_costs[i];
-        zeros[i] = (uint8_t)(zeros[i] | zero << odd);
+    struct entries entries;
+    look_up(aways, &path->rows[first], set, &entries);
+    for (uint32_t i = 0; i < AT_ONCE; i++) {
+        const int32_t size = magnitude(aways[i]), worth = worths[i], even = nearest(size, set, 0);
+        const int32_t cost = price(size - 64 * even, entries.even[i], worth);
+        const int32_t none = price(size & 255, entries.none[i], worth), zero = (even == 2) & (none < cost);
+        even_costs[i] = zero ? none : cost;
+        odd_costs[i] = price(size - 64 * nearest(size, set, 1), entries.odd[i], worth);
+        zeros[i] = (uint8_t)(zeros[i] | zero << set);
     }
 }
 
-/* Find the states of the path that ends in a state, from its end; the parity of each index comes
- * above the state before it. A state is in the low bits, what is above them of no use: before a state s came
- * 2 s, XORed with 5 if s is HALF or more, and with twice AFTER_ODD_INDEX, 8, if its index was odd. */
+/* The state before a step, of which the low bits of `state` are the one after it, and the bits above are of no use:
+ * before a state s came 2 s, XORed with 5 if s is HALF or more, and with twice AFTER_ODD_INDEX, 8, if its index was
+ * odd. That is noted, the parity of the index above the state. */
+static inline uint32_t before(struct skybook_path *path, uint32_t step, uint32_t state)
+{
+    const uint32_t turned = path->odd[step] << 3 | path->odd[step] >> 29, high = state & HALF;
+    const uint32_t odd = (turned >> state % 32 | turned << (32 - state % 32) % 32) & 8u;
+    const uint32_t found = (state << 1 ^ high >> 4) ^ (odd ^ high >> 2);
+    path->states[step] = (uint8_t)((odd << 2 | found % STATES) & 0xFFu);
+    return found;
+}
+
+/* Find the states of the path that ends in a state, from its end; those of its first half at the same time, as if it
+ * came by state 0 there. Wherever paths come from, they soon are one: so few of these have to be found again. */
 static void go_back(struct skybook_path *path, uint32_t last)
 {
-    uint32_t state = last;
-    for (uint32_t step = path->count; step-- > 0;) {
-        const uint32_t turned = path->odd[step] << 3 | path->odd[step] >> 29;
-        const uint32_t odd = (turned >> state % 32 | turned << (32 - state % 32) % 32) & 8u, high = state & HALF;
-        state = (state << 1 ^ high >> 4) ^ (odd ^ high >> 2);
-        path->states[step] = (uint8_t)((odd << 2 | state % STATES) & 0xFFu);
+    const uint32_t half = path->count / 2;
+    uint32_t state = last, other = 0;
+    for (uint32_t step = half; step-- > 0;) {
+        state = before(path, path->count - half + step, state);
+        other = before(path, step, other);
+    }
+    for (uint32_t step = path->count - half; step-- > 0;) {
+        const uint8_t found = path->states[step];
+        state = before(path, step, state);
+        if (step < half && path->states[step] == found) {
+            return;
+        }
     }
 }
 typedef char skybook_states_go_back[HALF == 16 && AFTER_ODD_STATE == 18 && AFTER_ODD_INDEX == 4 ? 1 : -1];
@@ -140,12 +144,11 @@ static void put_indices(int32_t *restrict aways, uint8_t *restrict states, const
 /* Extend the best paths by `count` steps from `first` on. */
 static void extend(struct skybook_path *path, uint32_t first, uint32_t count, int32_t sums[STATES])
 {
-    int32_t costs[4][AT_ONCE];
+    int32_t costs[2 * SETS][AT_ONCE];
     skybook_states best;
-    const uint32_t wholes = (count + WHOLE - 1) / WHOLE;
-    memset(&path->zeros[first], 0, WHOLE * wholes);
-    price_steps(path, first, wholes, 0, costs[0], costs[1]);
-    price_steps(path, first, wholes, 1, costs[2], costs[3]);
+    memset(&path->zeros[first], 0, AT_ONCE);
+    price_steps(path, first, 0, costs[0], costs[1]);
+    price_steps(path, first, 1, costs[2], costs[3]);
     skybook_open(sums, best);
     for (uint32_t i = 0; i < count; i++) {
         const int32_t own[4] = {costs[0][i], costs[1][i], costs[2][i], costs[3][i]};
@@ -155,10 +158,10 @@ static void extend(struct skybook_path *path, uint32_t first, uint32_t count, in
 }
 
 /* Have steps of no worth up to a whole number of those that are priced at once. */
-typedef char skybook_steps_are_whole[SKYBOOK_PATH % WHOLE == 0 ? 1 : -1];
+typedef char skybook_steps_are_whole[SKYBOOK_PATH % AT_ONCE == 0 ? 1 : -1];
 static void fill_up(struct skybook_path *path)
 {
-    for (uint32_t i = path->count; i % WHOLE > 0; i++) {
+    for (uint32_t i = path->count; i % AT_ONCE > 0; i++) {
         path->away[i] = 0;
         path->rows[i] = SKYBOOK_PLAIN_ROWS;
         path->worths[i] = 0;
