@@ -148,16 +148,34 @@ def _traced(
         for lane, length in enumerate(lengths.tolist()):
             held[: length + 1, lane] = _traced_singly(upper[:length, :, lane], int(last[lane]))
     else:
-        places = np.arange(count)
-        for step in range(steps - 1, -1, -1):
-            many = active[step]
-            here = held[step + 1, :many]
-            halves = upper[step].reshape(-1).take(here * count + places[:many])
-            held[step, :many] = (here >> 1) + STATES // 2 * halves
+        _trace_all(upper.reshape(steps, -1), held, active)
     states, parities = _STATE[held[:-1]], (held[1:] & 1) ^ _FED[held[:-1]]
     short = np.flatnonzero(lengths < steps)
     states[lengths[short], short] = parities[lengths[short], short] = 0
     return states, parities
+
+
+def _trace_all(upper: NDArray[np.bool_], held: NDArray[np.int64], active: list[int]) -> None:
+    """Find what the register holds before each step, of all lanes at once.
+
+    That is worked with as its place among what all lanes may hold.
+
+    Args:
+        upper: (steps, states * lanes), whether it came from the upper half, by what it holds.
+        held: (steps + 1, lanes), that at the end of each lane, 0 elsewhere; completed.
+        active: lanes that have not ended before each step.
+    """
+    count = held.shape[1]
+    places = np.arange(count)
+    half = STATES // 2 * count
+    lower = (np.arange(STATES)[:, None] // 2 * count + places).reshape(-1)
+    held *= count
+    held += places
+    for step in range(len(upper) - 1, -1, -1):
+        here = held[step + 1, : active[step]]
+        there = held[step, : active[step]]
+        np.add(lower.take(here), half * upper[step].take(here), out=there)
+    held //= count
 
 
 def _traced_singly(upper: NDArray[np.bool_], last: int) -> list[int]:
