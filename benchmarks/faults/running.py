@@ -44,6 +44,7 @@ METHOD = (
 PROGRAM = (
     "main.c",
     "bench.c",
+    "beside.c",
     "command.c",
     "disk.c",
     "input.c",

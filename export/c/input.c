@@ -224,3 +224,9 @@ bool skybook_open_input(struct skybook_input *input, const struct skybook_comman
     }
     return pass_over(file, command->skip_bytes) == command->skip_bytes;
 }
+
+uint8_t *skybook_idle_room(size_t *size)
+{
+    *size = sizeof(raw);
+    return raw;
+}

@@ -30,4 +30,7 @@ bool skybook_open_input(struct skybook_input *input, const struct skybook_comman
 enum skybook_line skybook_read_line(const struct skybook_input *input, uint64_t line,
                                     uint16_t *samples);
 
+/* Room that nobody needs but while a line is read. */
+uint8_t *skybook_idle_room(size_t *size);
+
 #endif

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "bench.h"
+#include "beside.h"
 #include "command.h"
 #include "disk.h"
 #include "input.h"
@@ -21,6 +22,7 @@
 
 static struct skybook_encoder encoder;
 static uint16_t samples[SKYBOOK_SCENE_BANDS * SKYBOOK_MAX_WIDTH];
+static bool beside; /* whether a thread reads and writes */
 
 static int fail(enum skybook_status status, const char *text)
 {
@@ -105,6 +107,9 @@ static const char *meaning(enum skybook_status status)
 
 static int write_bytes(void *user, const uint8_t *bytes, size_t length)
 {
+    if (beside) {
+        return skybook_write_behind(bytes, length) ? 0 : 1;
+    }
     return fwrite(bytes, 1, length, *(FILE **)user) == length ? 0 : 1;
 }
 
@@ -137,11 +142,14 @@ static enum skybook_status push_all(const struct skybook_command *command, FILE 
                 "of what the samples take or more";
         return SKYBOOK_ERROR_INPUT;
     }
+    beside = encoder.crew != NULL && skybook_start_beside(&input, command->options.height, output);
     for (uint64_t line = 0;; line++) {
         if (command->options.height > 0 && line == command->options.height) {
             return SKYBOOK_OK;
         }
-        const enum skybook_line found = skybook_read_line(&input, line, samples);
+        enum skybook_line found = LINE_READ;
+        const uint16_t *taken = beside ? skybook_next_line(&found) : samples;
+        found = beside ? found : skybook_read_line(&input, line, samples);
         if (found == LINE_NONE) {
             return SKYBOOK_OK;
         }
@@ -153,16 +161,16 @@ static enum skybook_status push_all(const struct skybook_command *command, FILE 
             continue;
         }
         if (command->packing == UNPACKED && skybook_sample_bytes(&command->options) == 2) {
-            skybook_look(roughness, command, samples);
+            skybook_look(roughness, command, taken);
         }
         const bool bip = command->layout == BIP && command->options.bayer == 0;
         const enum skybook_status status =
-            skybook_push(&encoder, samples, 1, bip ? 1 : width, 0, bip ? bands : 1);
+            skybook_push(&encoder, taken, 1, bip ? 1 : width, 0, bip ? bands : 1);
         if (status != SKYBOOK_OK) {
             *text = meaning(status);
             return status;
         }
-        if (encoder.held == 0 && !skybook_begin_sync(output)) {
+        if (encoder.held == 0 && !(beside ? skybook_hand_over() : skybook_begin_sync(output))) {
             *text = meaning(SKYBOOK_ERROR_INTERNAL);
             return SKYBOOK_ERROR_INTERNAL;
         }
@@ -201,6 +209,16 @@ static enum skybook_status share(uint32_t threads)
     return skybook_share(&encoder, crew);
 }
 
+/* Gather what is written of a row where a line is put together as it is read: all is out before the next one is. */
+static void gather(FILE *output)
+{
+    size_t size = 0;
+    uint8_t *room = skybook_idle_room(&size);
+    if (size > BUFSIZ) {
+        setvbuf(output, (char *)room, _IOFBF, size);
+    }
+}
+
 /* Encode; close the output. */
 static int run(const struct skybook_command *command, FILE *input, FILE *output)
 {
@@ -214,8 +232,9 @@ static int run(const struct skybook_command *command, FILE *input, FILE *output)
     } else if (encoder.status == SKYBOOK_OK) {
         skybook_cut(&encoder); /* what came is coded; why the rest did not is told already */
     }
+    const bool written = !beside || skybook_end_beside();
     const bool synced = skybook_sync(output), closed = fclose(output) == 0;
-    if (!(synced & closed) && pushed == SKYBOOK_OK) {
+    if (!(written & synced & closed) && pushed == SKYBOOK_OK) {
         pushed = SKYBOOK_ERROR_INTERNAL;
         text = meaning(pushed);
     }
@@ -244,7 +263,11 @@ static FILE *open_output(const char *name, bool resume, struct skybook_options *
 {
     FILE *output = strcmp(name, "-") == 0 ? stdout : fopen(name, resume ? "r+b" : "wb");
     *text = "output: expected a place to write to, or with --resume a file to go on in";
-    if (output == NULL || !resume) {
+    if (output == NULL) {
+        return NULL;
+    }
+    gather(output);
+    if (!resume) {
         return output;
     }
 #ifdef SKYBOOK_POSIX

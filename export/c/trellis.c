@@ -147,8 +147,9 @@ static void extend(struct skybook_path *path, uint32_t first, uint32_t count, in
     int32_t costs[2 * SETS][AT_ONCE];
     skybook_states best;
     memset(&path->zeros[first], 0, AT_ONCE);
-    price_steps(path, first, 0, costs[0], costs[1]);
-    price_steps(path, first, 1, costs[2], costs[3]);
+    for (int32_t set = 0; set < (int32_t)SETS; set++) {
+        price_steps(path, first, set, costs[2 * set], costs[2 * set + 1]);
+    }
     skybook_open(sums, best);
     for (uint32_t i = 0; i < count; i++) {
         const int32_t own[4] = {costs[0][i], costs[1][i], costs[2][i], costs[3][i]};

@@ -12,7 +12,9 @@ SOURCES = Path(__file__).parents[3] / "export" / "c"
 CALLER = """
 #define _POSIX_C_SOURCE 200809L
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include "disk.h"
 
 int told(int file);
@@ -22,8 +24,8 @@ static long length;
 int told(int file) /* in place of fsync */
 {
     struct stat found;
-    calls++;
     length = fstat(file, &found) == 0 ? (long)found.st_size : -1;
+    __atomic_add_fetch(&calls, 1, __ATOMIC_SEQ_CST);
     return answer;
 }
 
@@ -31,9 +33,14 @@ int main(int count, char **arguments)
 {
     FILE *file = fopen(arguments[1], "wb");
     bool good = file != NULL;
-    answer = count > 2 ? -1 : 0;
+    answer = count > 2 && strcmp(arguments[2], "fails") == 0 ? -1 : 0;
     for (int row = 0; row < 50 && good; row++) {
         good = fputs("a row", file) >= 0 && skybook_begin_sync(file);
+    }
+    const struct timespec moment = {0, 1000000};
+    const bool waits = count > 2 && strcmp(arguments[2], "waits") == 0;
+    while (waits && __atomic_load_n(&calls, __ATOMIC_SEQ_CST) == 0) {
+        nanosleep(&moment, NULL);
     }
     const bool all = skybook_sync(file);
     printf("%d %d %d %ld", good & all, all, calls > 0, length);
@@ -56,11 +63,15 @@ def caller(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def told(*command: str | Path) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
 
 
 def test_all_that_was_written_is_on_the_disk_at_the_end(caller: Path, tmp_path: Path) -> None:
     assert told(caller, tmp_path / "stream") == "1 1 1 250"
+
+
+def test_what_was_written_is_put_there_before_the_end(caller: Path, tmp_path: Path) -> None:
+    assert told(caller, tmp_path / "stream", "waits") == "1 1 1 250"
 
 
 def test_a_disk_that_fails_is_told(caller: Path, tmp_path: Path) -> None:
