@@ -574,6 +574,7 @@ def test_careless_calls_are_told(c_sources: Path, tmp_path: Path) -> None:
 
 CALLER = """
 #include <stdio.h>
+#include <string.h>
 #include "skybook.h"
 static struct skybook_encoder encoder;
 static uint16_t samples[SKYBOOK_MAX_BANDS][70][90];
@@ -583,6 +584,7 @@ int main(void) {
     struct skybook_options options;
     enum skybook_status status;
     if (fread(samples, 1, sizeof(samples), stdin) != sizeof(samples)) return 9;
+    memset(&encoder, 0xA5, sizeof(encoder)); /* what was there is of no matter */
     skybook_defaults(&options, 90);
     status = skybook_init(&encoder, &options, skybook_to_buffer, &buffer);
     if (status == SKYBOOK_OK)
