@@ -203,6 +203,7 @@ def exercise_command(runs: Runs, folder: Path) -> Path:
     exercise_quality(runs, program, folder)
     exercise_maps(runs, program, folder)
     exercise_threads(runs, program, small)
+    exercise_beside(runs, program, folder)
     variant(folder / "bounds", no_latents)
     bounded = runs.build("bounded", folder=folder / "bounds")
     wide = runs.build("wide", "-DSKYBOOK_NARROW=0")
@@ -252,6 +253,17 @@ def exercise_threads(runs: Runs, program: Path, small: Path) -> None:
     for more in ([], ["--step-code", "70"]):
         runs.run(program, [*told, *more], lines(beyond_its_bits()))
     runs.run(program, ["-", "-o", "-", "--width", "8", "--threads", "65"])
+
+
+def exercise_beside(runs: Runs, program: Path, folder: Path) -> None:
+    """Run the command on files, of which lines are read ahead, and where rows cannot be written."""
+    source = folder / "beside.raw"
+    source.write_bytes(lines(scene(71, 200, 150)))
+    told = ["--width", "150", "--threads", "2"]
+    for more in ([], ["--lines", "100"], ["--lines", "300"]):
+        runs.run(program, [str(source), "-o", str(folder / "beside.sky"), *told, *more])
+    for asked in (told, told[:2]):
+        runs.run(program, [str(source), "-o", "/dev/full", *asked])
 
 
 def exercise_bands(runs: Runs, program: Path) -> None:
