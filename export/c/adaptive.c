@@ -513,8 +513,9 @@ enum skybook_status skybook_front_end(struct skybook_encoder *encoder, uint32_t 
         skybook_square covariance, basis;
         skybook_measure_bands(form, work, tile, covariance);
         skybook_find_basis(covariance, form->bands, basis);
-#if SKYBOOK_MAX_BANDS >= 8
-        if (form->bands >= SKYBOOK_MANY_BANDS) {
+#if SKYBOOK_REFINES
+        const bool thorough = encoder->options.trellis && form->tile == SKYBOOK_LARGEST_TILE;
+        if (form->bands >= (thorough ? 2u : SKYBOOK_MANY_BANDS)) {
             skybook_refine(form, work, tile, basis);
         }
 #endif

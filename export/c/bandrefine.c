@@ -1,9 +1,9 @@
-/* Band transform of many bands: a KLT turned on, so that components take fewer bits (SPEC.md, 9). */
+/* Band transform: a KLT turned on, so that components take fewer bits (SPEC.md, 9). */
 #include <string.h>
 
 #include "parts.h"
 
-#if SKYBOOK_MAX_BANDS >= 8
+#if SKYBOOK_REFINES
 #define ROUNDS 3
 #define BLOCK 4u    /* rows and columns of pixels */
 #define EVERY 4u    /* one block in so many is looked at */
@@ -215,7 +215,7 @@ void skybook_refine(const struct skybook_form *form, struct skybook_work *work,
                     const struct skybook_tile *tile, skybook_square basis)
 {
     const uint32_t bands = form->bands;
-    struct details all = {bands, 0, 0, skybook_beside(work), form->tile * form->tile};
+    struct details all = {bands, 0, 0, skybook_beside(work), form->tile * form->tile / EVERY};
     look(form, work, tile, &all);
     for (uint32_t round = 0; round < ROUNDS; round++) {
         skybook_square squares, pulls;

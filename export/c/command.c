@@ -35,7 +35,7 @@ const char *const skybook_usage =
     "  --profile FILE          spectral profile\n"
 #endif
     "  --tile N                rows and columns of tiles where up to 4 bands leave a choice, 64 or 128\n"
-    "                          (of 2 and 3 bands 128 if this build has room for them)\n"
+    "                          (128 of 2, 3 bands, 4 with --trellis, if there is room)\n"
     "  --skip-bytes N          bytes before the first line (0)\n"
     "  --line-skip N           bytes at the start of each line (0)\n"
     "  --line-bytes N          bytes from the start of a line (of one band; in bip of all) to that of\n"

@@ -4,7 +4,11 @@
 #include "parts.h"
 
 #define MOST_BITS 16 /* of a sample with its fraction */
-#define BEST_LARGE 3u /* bands that have large tiles where nobody asks for others, at most */
+/* Bands that have large tiles where nobody asks for others, at most; and along a trellis, where no part of the
+ * scene has a quality or a bound of its own, which smaller tiles follow more closely. */
+#define AS_ROOM_FOR(bands) (SKYBOOK_LARGE_BANDS < (bands) ? SKYBOOK_LARGE_BANDS : (bands))
+#define BEST_LARGE AS_ROOM_FOR(3u)
+#define BEST_LARGE_ALONG AS_ROOM_FOR(4u)
 #define MOST_FRACTION 4
 #define MODEL_CHANNELS (64u * SKYBOOK_CLASSES)
 #define NO_PLANE ((uint16_t)SKYBOOK_PLANES)
@@ -51,7 +55,8 @@ static void place_planes(struct skybook_form *form)
 uint32_t skybook_tile_of(const struct skybook_options *options)
 {
     const uint32_t bands = options->bands;
-    const uint32_t most = SKYBOOK_LARGE_BANDS < BEST_LARGE ? SKYBOOK_LARGE_BANDS : BEST_LARGE;
+    const bool along = options->trellis && options->bayer == 0 && options->quality_block == 0 && options->boxes == 0;
+    const uint32_t most = along ? BEST_LARGE_ALONG : BEST_LARGE;
     if (options->tile > 0) {
         return options->tile;
     }

@@ -36,7 +36,8 @@ typedef char skybook_sizes_fit[SKYBOOK_MAX_WIDTH <= 65536 &&
                                    ? 1
                                    : -1];
 
-/* What a tile needs beside its deviations in a small build: sums of 2 x 2 pixels of all bands, and gaps. */
+/* What a tile needs beside its deviations in a small build: sums of 2 x 2 pixels of all bands, and gaps, or
+ * as many details. */
 typedef char skybook_sums_fit[!SKYBOOK_SMALL || SKYBOOK_KNOWN >= SKYBOOK_SAMPLES + SKYBOOK_SIDE * SKYBOOK_SIDE / 4
                                   ? 1
                                   : -1];
@@ -180,7 +181,8 @@ static inline const uint16_t *skybook_unpacked(const skybook_held *row, uint32_t
 /* bandtransform.c: the basis, bands by components, that makes a covariance diagonal; two components
  * turned towards each other, to where a form pp cos^2 + 2 pq cos sin + qq sin^2 is greatest; the angles
  * of a basis, which is used up; the matrix that they name, bands by components. */
-#define SKYBOOK_MANY_BANDS 8u /* from so many on the basis is refined */
+#define SKYBOOK_MANY_BANDS 8u /* from so many on the basis is refined, in large tiles along a trellis from two on */
+#define SKYBOOK_REFINES (SKYBOOK_MAX_BANDS >= 8 || (SKYBOOK_TRELLIS && SKYBOOK_LARGE_BANDS >= 2))
 /* Of at least two bands: else compilers warn of what a build for one band never runs. */
 typedef int64_t skybook_square[SKYBOOK_MOST(SKYBOOK_MAX_BANDS, 2)][SKYBOOK_MOST(SKYBOOK_MAX_BANDS, 2)];
 void skybook_find_basis(skybook_square covariance, uint32_t bands, skybook_square basis);
@@ -189,9 +191,8 @@ void skybook_turn(skybook_square basis, uint32_t bands, uint32_t one, uint32_t o
 void skybook_name_angles(skybook_square basis, uint32_t bands, uint8_t angles[SKYBOOK_ANGLES]);
 void skybook_make_matrix(const uint8_t angles[SKYBOOK_ANGLES], uint32_t bands, skybook_square rows);
 
-#if SKYBOOK_MAX_BANDS >= 8
-/* bandrefine.c: a basis of many bands turned on, so that the components of the deviations in work take
- * fewer bits. */
+#if SKYBOOK_REFINES
+/* bandrefine.c: a basis turned on, so that the components of the deviations in work take fewer bits. */
 void skybook_refine(const struct skybook_form *form, struct skybook_work *work,
                     const struct skybook_tile *tile, skybook_square basis);
 #endif

@@ -166,8 +166,9 @@ struct skybook_options {
     uint8_t bayer;             /* 1 RGGB, 2 BGGR, 3 GRBG, 4 GBRG: bands, four, are the planes of such
                                 * a mosaic: rows and columns of its cells, row by row; 0: no mosaic */
     uint16_t tile;             /* rows and columns of tiles: SKYBOOK_TILE or SKYBOOK_LARGEST_TILE (one
-                                * band: that alone); 0: of 2 and 3 bands the larger where there is
-                                * room (SKYBOOK_LARGE_BANDS), of more the smaller */
+                                * band: that alone); 0: of 2 and 3 bands, and of 4 along a trellis
+                                * that are no mosaic and without blocks or boxes, the larger where
+                                * there is room (SKYBOOK_LARGE_BANDS), of others the smaller */
     bool one_layer;            /* begin a segment at each layer; send a row layer by layer */
     bool trellis;              /* choose indices along a trellis: fewer bytes, for more time */
     bool has_nodata;           /* whether `nodata`, in all bands, means that there are no data */

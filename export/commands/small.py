@@ -84,7 +84,7 @@ def _expected(bundle: bundles.Bundle, samples: NDArray[Any], way: str) -> bytes:
     from onboard.encoder import Encoder, Options  # noqa: PLC0415
     from onboard.link.header import SceneHeader  # noqa: PLC0415
 
-    header = replace(SceneHeader.of(samples), significant_bits=_BITS)
+    header = replace(SceneHeader.of(samples), significant_bits=_BITS, tile=bundle.tile)
     options = Options(window="strip", trellis=way == "trellis")
     strips = Encoder(bundle).strips(samples, header, options)
     return b"".join(segment for strip in strips for segment in strip.segments)

@@ -37,15 +37,15 @@ def _encode(arguments: argparse.Namespace) -> int:
     start = cuc_time(arguments.start_time)
     header = replace(scene.header(), start_time=start, tile=arguments.tile)
     profile = given_profile(arguments)
-    bundle = bundle.to_encode(header, profile)
-    encoder = Encoder(bundle, arguments.engine, arguments.threads, profile)
     packets = arguments.output.suffix == ".pkt"
     options = encode_options(arguments, arguments.rate_window, packets, header, read_map_plane)
+    bundle = bundle.to_encode(header, profile, options.prefers_wide)
+    encoder = Encoder(bundle, arguments.engine, arguments.threads, profile)
     taken = LEAST_OVERHEAD + TAG_BYTES + RUN_BYTES + (PROFILE_BYTES if profile else 0)
     header, left = fitted(told_parts(header, options), options.segment_limit - taken)
     remarks = [*scene.remarks, *(f"no room in the scene header: {what}" for what in left)]
     warn(arguments.input, [*remarks, *order_remark(bundle, scene.band_ids)])
-    result = encode_to_file(encoder, scene.image, header, arguments, read_map_plane)
+    result = encode_to_file(encoder, scene.image, header, options, arguments)
     print_result(result, encode_text(result, arguments.output), arguments.json)
     return 0
 

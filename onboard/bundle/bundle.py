@@ -133,8 +133,15 @@ class Bundle:
         codec = self.codec.for_scene(bands, significant_bits, profile, tile)
         return self if codec is self.codec else replace(self, codec=codec, profile=profile)
 
-    def to_encode(self, header: SceneHeader, profile: Profile | None = None) -> "Bundle":
+    def to_encode(
+        self, header: SceneHeader, profile: Profile | None = None, prefer_wide: bool = False
+    ) -> "Bundle":
         """Return the bundle as it encodes scenes of such a header.
+
+        Args:
+            header: header of the scene.
+            profile: spectral profile that it is coded with.
+            prefer_wide: whether fewer bytes are worth larger tiles; see `Codec.best_tile`.
 
         Raises:
             InputError: as `for_scene`.
@@ -143,7 +150,9 @@ class Bundle:
             raise InputError(
                 f"tile: expected {self.codec.tile} for a Bayer mosaic, found {header.tile}"
             )
-        tile = self.codec.best_tile(header.bands) if header.tile is None else header.tile
+        tile = header.tile
+        if tile is None and not header.bayer:
+            tile = self.codec.best_tile(header.bands, prefer_wide)
         return self.for_scene(header.bands, header.significant_bits, profile, tile)
 
     @property

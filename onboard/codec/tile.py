@@ -215,8 +215,13 @@ class Codec(Protocol):
             InputError: it takes no so many bands, no such profile, or no such tiles.
         """
 
-    def best_tile(self, bands: int) -> int | None:
-        """Return the `tile` that scenes of so many bands are given where nobody asks for one."""
+    def best_tile(self, bands: int, prefer_wide: bool = False) -> int | None:
+        """Return the `tile` that scenes of so many bands are given where nobody asks for one.
+
+        Args:
+            bands: bands of the scene, which is no Bayer mosaic.
+            prefer_wide: whether fewer bytes are worth larger tiles.
+        """
 
     @property
     def golden_views(self) -> Sequence[Self]:

@@ -21,7 +21,6 @@ from onboard.commands.options import (
     order_remark,
     region_files,
 )
-from onboard.commands.qualitymap import OpenPlane, read_plane
 from onboard.commands.rate import rate_figures, rate_remarks, rate_text
 from onboard.commands.rawinput import RawForm, add_raw_options, raw_words, swap_remark
 from onboard.downlink.recorder import Recorder
@@ -55,8 +54,8 @@ def encode_to_file(
     encoder: Encoder,
     image: Image,
     header: SceneHeader,
+    options: Options,
     arguments: argparse.Namespace,
-    open_plane: OpenPlane = read_plane,
 ) -> dict[str, Any]:
     """Encode an image as the options say; return the figures of the run.
 
@@ -67,8 +66,6 @@ def encode_to_file(
     inputs = [arguments.input, arguments.profile, *named]
     refuse_overwriting(outputs, inputs)
     warn(arguments.input, swap_remark(image))
-    packets = arguments.output.suffix == ".pkt"
-    options = encode_options(arguments, arguments.rate_window, packets, header, open_plane)
     recorder, outcome, seconds = _write(encoder, image, header, options, arguments.output)
     raw = image.size * image.dtype.itemsize
     figures = rate_figures(arguments, outcome, raw, recorder.bytes, header.peak)
@@ -151,8 +148,10 @@ def _encode(arguments: argparse.Namespace) -> int:
     if bits is not None:
         header = replace(header, significant_bits=bits)
     profile = given_profile(arguments)
-    bundle = bundle.to_encode(header, profile)
+    packets = arguments.output.suffix == ".pkt"
+    options = encode_options(arguments, arguments.rate_window, packets, header)
+    bundle = bundle.to_encode(header, profile, options.prefers_wide)
     encoder = Encoder(bundle, arguments.engine, arguments.threads, profile)
-    result = encode_to_file(encoder, image, header, arguments)
+    result = encode_to_file(encoder, image, header, options, arguments)
     print_result(result, encode_text(result, arguments.output), arguments.json)
     return 0

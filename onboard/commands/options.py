@@ -105,7 +105,8 @@ def _add_scene_options(parser: argparse.ArgumentParser) -> None:
         "--tile",
         type=int,
         help="rows and columns of tiles, where up to 4 bands leave a choice: 64, or 128 for fewer "
-        "bytes and twice the lines in memory (default: 128 for up to 3 bands)",
+        "bytes and twice the lines in memory (default: 128 for up to 3 bands and, with "
+        "--trellis alone, for 4)",
     )
     parser.add_argument("--start-time", help="of line 0, ISO 8601 in TAI (packets: 1958-01-01)")
 

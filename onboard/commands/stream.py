@@ -74,8 +74,9 @@ def add_stream_command(commands: Commands) -> None:
         "--strips-at-once",
         type=int,
         default=STRIPS_AT_ONCE,
-        help=f"rows of tiles coded together: speed for latency (default {STRIPS_AT_ONCE}; of more "
-        "than 16 bands as many times fewer as there are groups of 16)",
+        help=f"rows of tiles coded together: speed for latency (default {STRIPS_AT_ONCE}; of "
+        "tiles of 128 pixels half as many; of more than 16 bands as many times fewer as there are "
+        "groups of 16)",
     )
     stream.add_argument(
         "--scrub-rows",
@@ -94,7 +95,7 @@ def _stream(arguments: argparse.Namespace) -> int:
     options = encode_options(arguments, "strip", True, header)
     options = replace(options, strips_at_once=arguments.strips_at_once)
     profile = given_profile(arguments)
-    bundle = bundle.to_encode(header, profile)
+    bundle = bundle.to_encode(header, profile, options.prefers_wide)
     encoder = Encoder(bundle, arguments.engine, arguments.threads, profile)
     scrub = Scrub(encoder.bundle, encoder.coder)
     warn(Path(arguments.input), [*form.remarks, *order_remark(bundle, header.band_ids)])
@@ -107,7 +108,7 @@ def _stream(arguments: argparse.Namespace) -> int:
         done = encoder.progress(header, options, recorded.rows, recorded.segments, recorded.before)
         outcomes = [Outcome()]
         strips = encoder.stream(lines, header, options, done, outcomes.append)
-        together = options.together(grid.groups)
+        together = options.together(grid.groups, grid.tile)
         recorder = _recorder(arguments, recorded, options.packets, scrub, together, files)
         waits = _record(strips, lines, recorder, show)
     result = _result(encoder, lines, recorder, waits, time.perf_counter() - begun)

@@ -17,7 +17,9 @@ from onboard.link.framing import Edge
 from onboard.link.header import SceneHeader
 from onboard.link.segment import is_wide
 
-_TILES_AT_ONCE = 32
+_TILES_AT_ONCE, _LARGE_AT_ONCE = 32, 16
+_LARGE = 128
+"""Rows and columns of tiles from which on fewer are analysed at once, for memory."""
 _NONE = np.zeros(0, np.int64)
 _ROWS_HELD = 16
 """Rows of tiles, after which a mapped file is not held in memory any more."""
@@ -110,6 +112,7 @@ class Batches:
             columns, tile, grids[0].across, [range(*pair) for pair in pairwise(firsts)], [], {}
         )
         at_once = groups if header.profile else 1  # components are made of all bands
+        most = _TILES_AT_ONCE if tile < _LARGE else _LARGE_AT_ONCE
         shapes: dict[tuple[tuple[int, int], bool, bool], list[tuple[int, int]]] = {}
         for number, grid in enumerate(grids):
             for index in range(grid.count):
@@ -122,7 +125,7 @@ class Batches:
                 if wanted(tile_index):
                     members.append((number, index))
         for (shape, *wide), members in shapes.items():
-            together = max(_TILES_AT_ONCE // at_once, 1) if wide[0] == wide[1] else 1
+            together = max(most // at_once, 1) if wide[0] == wide[1] else 1
             held = first_row
             for first in range(0, len(members), together):
                 part = members[first : first + together]

@@ -22,6 +22,7 @@ from onboard.link.segment import DEFAULT_SEGMENT_BYTES, MAX_SEGMENT_BYTES, MIN_S
 DEFAULT_RATIO = 20.48
 WINDOWS = ("scene", "strip")
 STRIPS_AT_ONCE = 8
+_USUAL_TILE = 64
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class Options:
         window: over what the rate is controlled, 'scene' or 'strip' (one row of tiles).
         packets: how packets are formed; None for bare segments.
         strips_at_once: rows of tiles that are coded together where the window is the strip, for
-            speed; of groups of bands so many fewer. The bytes do not depend on it.
+            speed; of groups of bands so many fewer, of tiles of 128 pixels half as many. The bytes
+            do not depend on it.
         trellis: choose indices along a trellis: fewer bytes at the same quality, for more time.
         run: number that tells the encoding from others of the scene id, 1..2^24 - 1; None chooses
             one by scene and options, 0 is none, as of streams made before there were runs.
@@ -140,6 +142,14 @@ class Options:
         return *self.regions, LosslessCells(self.quality_map)
 
     @property
+    def prefers_wide(self) -> bool:
+        """Whether four bands are to have larger tiles: along a trellis, without parts of its own.
+
+        Where blocks have a quality, or boxes a bound, smaller tiles follow these more closely.
+        """
+        return self.trellis and not self.quality_block and not self.places
+
+    @property
     def limited(self) -> bool:
         """Whether a budget or a ratio bounds the bytes."""
         return self.budget is not None or self.ratio is not None
@@ -154,9 +164,12 @@ class Options:
         """Kind of quantizer asked for; None leaves it to the codec."""
         return "trellis" if self.trellis else None
 
-    def together(self, groups: int) -> int:
-        """Return how many rows of tiles are coded together, of bands in so many groups."""
-        return max(self.strips_at_once // groups, 1)
+    def together(self, groups: int, tile: int) -> int:
+        """Return how many rows of tiles of a size are coded together, of so many groups of bands.
+
+        Twice as large tiles hold as many lines.
+        """
+        return max(self.strips_at_once // (groups * max(tile // _USUAL_TILE, 1)), 1)
 
     @property
     def segment_limit(self) -> int:

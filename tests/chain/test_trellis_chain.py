@@ -16,7 +16,10 @@ from ground.scenes.spyndex import spyndex_scene
 from onboard import bundle as bundles
 from onboard.codec.tile import DEPENDENT
 from onboard.encoder import Encoder, Options
+from onboard.encoder.boundedplace import BoundedBox
 from onboard.errors import UsageError
+from onboard.image.tiles import TileGrid
+from onboard.link.header import SceneHeader
 from onboard.link.packet import PacketOptions
 from onboard.link.resync import read_segments
 from onboard.link.segment import Kind, Segment
@@ -44,11 +47,12 @@ def crop() -> Scene:
 @pytest.fixture(scope="module")
 def pieces(coder: Encoder, crop: Scene) -> list[Segment]:
     """Segments of `crop`, each short, so that a tile has several."""
-    return segments(coded(coder, crop, Options(rmse=20.0, segment_bytes=300, trellis=True)))
+    options = Options(rmse=20.0, segment_bytes=300, trellis=True)
+    return segments(coded(coder, crop, options, tile=64))
 
 
-def coded(coder: Encoder, scene: Scene, options: Options) -> bytes:
-    return b"".join(coder.encode(scene.image, scene.header(), options))
+def coded(coder: Encoder, scene: Scene, options: Options, tile: int | None = None) -> bytes:
+    return b"".join(coder.encode(scene.image, replace(scene.header(), tile=tile), options))
 
 
 def segments(stream: bytes) -> list[Segment]:
@@ -113,7 +117,7 @@ def test_how_a_scene_is_cut_does_not_change_pixels(
     coder: Encoder, decoder: Decoder, crop: Scene, pieces: list[Segment], options: Options
 ) -> None:
     whole = decoder.decode(joined(pieces)).scene.image
-    decoded = decoder.decode(coded(coder, crop, options))
+    decoded = decoder.decode(coded(coder, crop, options, tile=64))
     assert decoded.complete
     assert np.array_equal(decoded.scene.image, whole)
 
@@ -187,3 +191,36 @@ def test_the_command(run: Run, tmp_path: Path, crop: Scene) -> None:
     )
     assert segments(along.read_bytes())[1:] == segments(stream)[1:]
     assert along.read_bytes() != plain.read_bytes()
+
+
+def of_quality(block: int) -> Options:
+    return Options(psnr=66.0, quality_block=block, trellis=True)
+
+
+@pytest.mark.parametrize(
+    ("bands", "options", "tile"),
+    [
+        (4, Options(trellis=True), 128),
+        (4, Options(), 64),
+        (4, of_quality(0), 128),
+        (4, of_quality(32), 64),
+        (4, Options(trellis=True, regions=(BoundedBox.parse("0,0,9,9", "0"),)), 64),
+        (5, Options(trellis=True), 64),
+        (3, Options(), 128),
+    ],
+)
+def test_tiles_that_nobody_asked_for(
+    coder: Encoder, decoder: Decoder, bands: int, options: Options, tile: int
+) -> None:
+    image = np.concatenate([spyndex_scene().image] * 2)[:bands, :130, :140]
+    stream = b"".join(coder.encode(image, options=options))
+    assert decoder.decode(stream).complete
+    numbers = {s.tile for s in segments(stream) if s.kind == Kind.TILE}
+    assert numbers == set(range(TileGrid(140, 130, tile).count))
+
+
+def test_planes_of_a_mosaic_have_small_tiles(coder: Encoder) -> None:
+    planes = np.ascontiguousarray(spyndex_scene().image[:, :70, :70])
+    header = replace(SceneHeader.of(planes), bayer="rggb")
+    stream = b"".join(coder.encode(planes, header, Options(trellis=True)))
+    assert {s.tile for s in segments(stream) if s.kind == Kind.TILE} == {0, 1, 2, 3}

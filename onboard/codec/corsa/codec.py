@@ -88,7 +88,7 @@ class CorsaCodec:
             raise InputError(f"tile: expected the {self.tile} of the model, found {tile}")
         return self
 
-    def best_tile(self, bands: int) -> None:
+    def best_tile(self, bands: int, prefer_wide: bool = False) -> None:
         """Return None: tiles are those of the model, whatever the bands."""
 
     @property

@@ -1,7 +1,8 @@
-"""Band transform of many bands: a KLT turned on, so that components take fewer bits (SPEC.md, 9).
+"""Band transform: a KLT turned on, so that components take fewer bits (SPEC.md, section 9).
 
 A KLT makes squares small, but bits grow with the logarithm of a detail. Of many bands several
-components are about as strong, and which mixtures of these are sent makes a difference. Numbers are
+components are about as strong, and which mixtures of these are sent makes a difference. Of few
+bands it makes less, and is worth its time in large tiles along a trellis alone. Numbers are
 integers: float32 holds those below 2^24 and float64 those below 2^53, so all is exact.
 """
 
@@ -37,15 +38,18 @@ _DETAILS = np.ascontiguousarray(np.kron(_HADAMARD, _HADAMARD)[1:].T)
 """The Walsh-Hadamard transform of a block, (pixels, details); its sum is left out."""
 
 
-def angles(deviations: NDArray[np.int32], valid: NDArray[np.bool_]) -> NDArray[np.uint8]:
+def angles(
+    deviations: NDArray[np.int32], valid: NDArray[np.bool_], even_few: bool = False
+) -> NDArray[np.uint8]:
     """Return the angles (tiles, angles) of the band transform of each tile.
 
     Args:
         deviations: (tiles, bands, rows, cols), samples less the band means, 0 at nodata.
         valid: (tiles, rows, cols), False where a pixel is nodata.
+        even_few: turn the KLT of few bands on, too.
     """
     basis = bandtransform.klt(bandtransform.measure(deviations, valid))
-    if basis.shape[1] >= MANY:
+    if basis.shape[1] >= (2 if even_few else MANY):
         parts = [slice(n, n + _TILES_AT_ONCE) for n in range(0, len(basis), _TILES_AT_ONCE)]
         _refine(basis, [_scaled(_details(deviations[part], valid[part])) for part in parts])
     return bandtransform.angles_of(basis)

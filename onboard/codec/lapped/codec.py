@@ -133,9 +133,10 @@ class LappedCodec:
         fraction = min(MOST_FRACTION, MOST_BITS - significant_bits)
         return self._of_scene(bands, fraction, bands > 1 and tile == wide)
 
-    def best_tile(self, bands: int) -> int | None:
+    def best_tile(self, bands: int, prefer_wide: bool = False) -> int | None:
         """Return the tiles that scenes of so many bands are given where nobody asks for others."""
-        return 2 * self.usual_tile if 1 < bands <= _BEST_WIDE else None
+        most = WIDE_BANDS if prefer_wide else _BEST_WIDE
+        return 2 * self.usual_tile if 1 < bands <= most else None
 
     def _of_scene(self, bands: int, fraction: int, wide: bool) -> "LappedCodec":
         form = self.bands, self.fraction, self.profile, self.wide

@@ -37,6 +37,11 @@ from onboard.codec.tile import EMPTY, Body, Chosen, Steps
 from onboard.engine.planes import PlaneSession
 from onboard.errors import UsageError
 
+_LARGE = 128
+"""Rows and columns of tiles whose band transform, even of few bands, a trellis has turned on."""
+_USUAL_SAMPLES = 4 * 64 * 64
+"""Of a tile of four bands that is not large."""
+
 
 class LappedTileCoder:
     """Entropy-coded symbols of a lapped transform: any rate from one bundle."""
@@ -79,8 +84,10 @@ class LappedTileCoder:
 
     @property
     def tiles_at_once(self) -> int:
-        """Tiles to plan together, for speed; no byte depends on it."""
-        return self.scanner.quantizer.tiles_at_once
+        """Tiles to plan together, for speed; of large ones along a trellis fewer, for memory."""
+        usual = self.scanner.quantizer.tiles_at_once
+        samples = self._tile**2 * self.bands
+        return usual // max(samples // _USUAL_SAMPLES if self._is_thorough(self.scanner) else 1, 1)
 
     @property
     def memory(self) -> tuple[Any, ...]:
@@ -93,10 +100,20 @@ class LappedTileCoder:
             raise UsageError(
                 f"quantizer: expected one of {', '.join(self.scanners)}, found {quantizer!r}"
             )
-        found = copy(self)
-        found.scanner = self.scanners[quantizer]
+        found = self._scanning(self.scanners[quantizer])
         found.scanner.quantizer.check((self._tile // BLOCK) ** 2)
         return found
+
+    def _scanning(self, scanner: Scanner) -> "LappedTileCoder":
+        found = copy(self)
+        found.scanner = scanner
+        front_end = self.model.front_end.turned_on(self._is_thorough(scanner))
+        found.model = replace(self.model, front_end=front_end)
+        return found
+
+    def _is_thorough(self, scanner: Scanner) -> bool:
+        """Return whether these are large tiles along a trellis."""
+        return scanner.quantizer.points.steered and self._tile >= _LARGE
 
     def for_mosaic(self) -> "LappedTileCoder":
         """Return the coder for the planes of a Bayer mosaic."""
@@ -255,9 +272,9 @@ class LappedTileCoder:
 
     def choosing(self, points: Points) -> "LappedTileCoder":
         """Return the coder with the first quantizer that chooses among these points."""
-        found = copy(self)
-        found.scanner = next(s for s in self.scanners.values() if s.quantizer.points == points)
-        return found
+        return self._scanning(
+            next(s for s in self.scanners.values() if s.quantizer.points == points)
+        )
 
     def golden(self) -> Agreement:
         """Code the golden tiles of scenes like this, or all where there are none."""

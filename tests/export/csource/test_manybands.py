@@ -53,15 +53,28 @@ def test_large_tiles_have_the_same_bytes(program: Path, bands: int, seed: int) -
         assert done.stdout == b"".join(one.packets(encoder))
 
 
-def test_two_and_three_bands_have_large_tiles_where_there_is_room(program: Path) -> None:
-    scene = RandomScene.of(3, 13)
+@pytest.mark.parametrize(
+    ("bands", "more", "tile"),
+    [
+        (3, (), 128),
+        (4, (), 64),
+        (4, ("--trellis",), 128),
+        (5, ("--trellis",), 64),
+        (4, ("--trellis", "--psnr", "60", "--quality-block", "32"), 64),
+        (4, ("--trellis", "--region-max-error", "0,0,9,9", "900"), 64),
+    ],
+)
+def test_tiles_are_large_where_there_is_room(
+    program: Path, bands: int, more: tuple[str, ...], tile: int
+) -> None:
+    scene = RandomScene.of(bands, 13)
     told = subprocess.run(
-        [str(program), "-", "-o", "-", "--json", "--bands", "3", "--width", "160"],
-        input=scene.raw[: 3 * 160 * 2 * 70],
+        [str(program), "-", "-o", "-", "--json", "--bands", str(bands), "--width", "160", *more],
+        input=scene.raw[: bands * 160 * 2 * 70],
         capture_output=True,
         check=True,
     )
-    assert json.loads(told.stderr)["tile"] == 128
+    assert json.loads(told.stderr)["tile"] == tile
 
 
 @pytest.mark.slow

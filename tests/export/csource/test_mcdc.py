@@ -287,6 +287,8 @@ def exercise_bands(runs: Runs, program: Path) -> None:
             runs.run(one, ["-", "-o", "-", *told], lines(image))
     mosaic = ["--width", "64", "--bayer", "rggb", "--tile", "128"]
     runs.run(many, ["-", "-o", "-", *mosaic], bytes(64 * 64 * 2))
+    for one in (program, many):
+        runs.run(one, ["-", "-o", "-", *mosaic[:-2], "--trellis"], bytes(64 * 64 * 2))
     runs.run(program, ["-", "-o", "-", "--width", "8", "--segment-bytes", "1"])
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ NAMES = {"rans": "skybook", "fixed": "corsa-2level-1024"}
 def segments_of(name: str = "skybook", bands: int = 4, **options: Any) -> list[Segment]:
     """Segments of a scene of 2 x 2 tiles of 64 x 64, those at the border cut, with nodata."""
     image = procedural(3, 100, 90 if name == "skybook" else 150, bands).image.astype(np.uint16)
-    stream = encode_array(image, name, nodata=0, segment_bytes=200, **options)
+    tile = 64 if bands == 4 and name == "skybook" else None
+    header = replace(SceneHeader.of(image), tile=tile)
+    stream = encode_array(image, name, nodata=0, header=header, segment_bytes=200, **options)
     return [s for s in read_segments(stream) if isinstance(s, Segment)]
 
 

@@ -34,7 +34,8 @@ def coded(name: str = "skybook", scene: Scene | None = None, **options: Any) -> 
     """The packed segments of a small scene."""
     scene = scene or procedural(3, *SHAPE, nodata=False)
     encoder = Encoder(bundles.load(name))
-    return list(encoder.encode(scene.image, scene.header(), Options(segment_bytes=700, **options)))
+    header = replace(scene.header(), tile=encoder.bundle.tile)
+    return list(encoder.encode(scene.image, header, Options(segment_bytes=700, **options)))
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,12 @@ HEADER = replace(
 STREAMS: dict[str, Callable[[], bytes]] = {
     "bare": lambda: onboard.encode(IMAGE, nodata=0, header=HEADER, ratio=8.0),
     "small segments, dependent": lambda: onboard.encode(
-        IMAGE, nodata=0, ratio=6.0, trellis=True, segment_bytes=200, scene_id=9
+        IMAGE,
+        header=replace(SceneHeader.of(IMAGE, nodata=0), tile=64),
+        ratio=6.0,
+        trellis=True,
+        segment_bytes=200,
+        scene_id=9,
     ),
     "layers": lambda: onboard.encode(IMAGE[:2], one_layer=True, run=5, ratio=8.0),
     "CORSA": lambda: onboard.encode(IMAGE, NAME, nodata=0),

@@ -125,6 +125,7 @@ class CompiledTileCoder:
         front_end = self.reference.model.front_end
         depth = _MOST_BITS - self.fraction
         like = Tiles(self.bands, tiles.shape[2], depth, tiles.dtype.kind == "i")
+        like.trellis = self._points.steered
         like.is_mosaic = bool(getattr(front_end, "aligned", False))
         like.rows, like.cols = rows, cols
         like.edge = 0 if (rows, cols) == tiles.shape[2:] else _EDGE_BYTES
@@ -173,7 +174,7 @@ class CompiledTileCoder:
         if batch.steps.ndim > 1:  # those that have steps within tiles
             return self._planned_in_numpy(batch, one_layer)
         like = Tiles.from_buffer_copy(batch.prepared.like)
-        like.trellis, like.one_layer, like.body = self._points.steered, one_layer, batch.room
+        like.one_layer, like.body = one_layer, batch.room
         try:
             parts = in_threads(lambda part: self._coded(batch, like, part), count, self._threads)
         except (LimitError, UsageError):  # numpy says what is wrong, or takes it

@@ -29,11 +29,13 @@ class AdaptiveFrontEnd:
         bands: bands of a tile.
         fraction: fraction bits that samples get.
         aligned: whether they are the planes of a Bayer mosaic, moved to the middle of its cells.
+        turns_few_on: whether the band transform of few bands is turned on, as that of many is.
     """
 
     bands: int
     fraction: int = 0
     aligned: bool = field(default=False, kw_only=True)
+    turns_few_on: bool = field(default=False, kw_only=True)
 
     def of_scene(self, bands: int, fraction: int) -> "AdaptiveFrontEnd":
         """Return the front end of tiles of so many bands and fraction bits."""
@@ -66,6 +68,10 @@ class AdaptiveFrontEnd:
         """Length of the packed side information."""
         return 1 + bandtransform.angle_count(self.bands) + 2 * self.bands
 
+    def turned_on(self, even_few: bool) -> "AdaptiveFrontEnd":
+        """Return the front end that turns the band transform on, of few bands perhaps, too."""
+        return replace(self, turns_few_on=even_few)
+
     def for_mosaic(self) -> "AdaptiveFrontEnd":
         """Return the front end of planes of a Bayer mosaic."""
         alignment.check(self.bands)
@@ -95,7 +101,7 @@ class AdaptiveFrontEnd:
         if self.aligned:
             filled = alignment.align(filled)
             deviations = np.ascontiguousarray(filled[:, :, :rows, :cols])
-        angles = bandrefine.angles(deviations, present)
+        angles = bandrefine.angles(deviations, present, self.turns_few_on)
         return scaled(means, angles, turned(filled, angles))
 
     def untouched(self, tiles: NDArray[Any], present: NDArray[np.bool_]) -> None:

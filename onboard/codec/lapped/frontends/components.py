@@ -59,6 +59,10 @@ class ComponentFrontEnd:
         is_turned = (angles != UNTURNED).any(axis=1)
         return np.asarray(2 + self.bands + is_turned * angles.shape[1], np.int64)
 
+    def turned_on(self, _even_few: bool) -> "ComponentFrontEnd":
+        """Return the same: no band transform is turned on."""
+        return self
+
     def for_mosaic(self) -> "ComponentFrontEnd":
         """Refuse: a mosaic has four bands."""
         raise UsageError("Bayer: a mosaic has no spectral profile")

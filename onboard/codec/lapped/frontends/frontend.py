@@ -95,6 +95,9 @@ class FrontEnd(Protocol):
     def of_scene(self, bands: int, fraction: int) -> "FrontEnd":
         """Return the front end of tiles of so many bands and fraction bits."""
 
+    def turned_on(self, even_few: bool) -> Self:
+        """Return the front end that turns the band transform on, of few bands perhaps, too."""
+
     def for_mosaic(self) -> Self:
         """Return the front end of planes of a Bayer mosaic.
 

@@ -1,4 +1,4 @@
-"""Band transform of many bands: as SPEC.md, section 9, has it, and worth its name."""
+"""Band transform turned on: as SPEC.md, section 9, has it, and worth its name."""
 
 from itertools import combinations
 from typing import Any
@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from onboard import bundle as bundles
 from onboard.codec.lapped import bandrefine, bandtransform
 from onboard.codec.lapped.bandtransform import MANY
+from onboard.codec.lapped.codec import LappedCodec
 
 COS, SIN = bandtransform._COS, bandtransform._SIN
 HADAMARD = ((1, 1, 1, 1), (1, 1, -1, -1), (1, -1, -1, 1), (1, -1, 1, -1))
@@ -84,17 +86,23 @@ def refined(basis: Ints, found: Ints) -> Ints:
 
 @pytest.mark.parametrize(
     ("bands", "rows", "cols", "gap"),
-    [(8, 32, 32, 0), (9, 17, 30, 3), (12, 64, 64, 20), (16, 8, 3, 0), (5, 16, 16, 2)],
+    [
+        *((8, 32, 32, 0), (9, 17, 30, 3), (12, 64, 64, 20), (16, 8, 3, 0), (5, 16, 16, 2)),
+        *((2, 40, 9, 4), (3, 3, 64, 0)),
+    ],
 )
-def test_angles_are_those_of_the_specification(bands: int, rows: int, cols: int, gap: int) -> None:
+@pytest.mark.parametrize("even_few", [False, True])
+def test_angles_are_those_of_the_specification(
+    bands: int, rows: int, cols: int, gap: int, even_few: bool
+) -> None:
     deviations, valid = scene(bands, bands, rows, cols), np.ones((1, rows, cols), np.bool_)
     valid[:, :gap, :gap] = False
     deviations *= valid[:, None]
     basis = klt(bandtransform.measure(deviations, valid)[0])
-    if bands >= MANY:
+    if even_few or bands >= MANY:
         basis = refined(basis, details(deviations[0], valid[0]))
     expected = bandtransform.angles_of(basis[None])
-    assert np.array_equal(bandrefine.angles(deviations, valid), expected)
+    assert np.array_equal(bandrefine.angles(deviations, valid, even_few), expected)
 
 
 def test_tiles_do_not_depend_on_each_other() -> None:
@@ -105,15 +113,36 @@ def test_tiles_do_not_depend_on_each_other() -> None:
     assert np.array_equal(together, alone)
 
 
-def test_components_of_many_bands_take_fewer_bits_than_those_of_a_klt() -> None:
-    deviations, valid = scene(1, 12, 64, 64), np.ones((1, 64, 64), np.bool_)
+@pytest.mark.parametrize(("bands", "share"), [(12, 0.97), (4, 0.99)])
+def test_components_take_fewer_bits_than_those_of_a_klt(bands: int, share: float) -> None:
+    deviations, valid = scene(1, bands, 64, 64), np.ones((1, 64, 64), np.bool_)
 
     def bits(angles: NDArray[Any]) -> float:
-        turn = bandtransform.matrix(angles, 12)[0] / 2.0**bandtransform.SHIFT
-        return float(np.log2(1 + np.abs(turn @ deviations[0].reshape(12, -1))).sum())
+        turn = bandtransform.matrix(angles, bands)[0] / 2.0**bandtransform.SHIFT
+        return float(np.log2(1 + np.abs(turn @ deviations[0].reshape(bands, -1))).sum())
 
     of_klt = bits(bandtransform.choose(bandtransform.measure(deviations, valid)))
-    assert bits(bandrefine.angles(deviations, valid)) < 0.97 * of_klt
+    assert bits(bandrefine.angles(deviations, valid, even_few=True)) < share * of_klt
+
+
+@pytest.mark.parametrize(
+    ("side", "quantizer", "even_few"),
+    [
+        (64, "deadzone", False),
+        (64, "trellis", False),
+        (128, "deadzone", False),
+        (128, "trellis", True),
+    ],
+)
+def test_few_bands_are_turned_on_in_large_tiles_along_a_trellis_alone(
+    side: int, quantizer: str, even_few: bool
+) -> None:
+    codec = LappedCodec.of(bundles.load("skybook").for_scene(4, 16, tile=side).codec)
+    tile, here = 1_000 + scene(1, 4, side, side) // 64, np.ones((1, side, side), np.bool_)
+    found = codec.open_planes("numpy").using(quantizer).prepare(tile, here, (side, side))
+    deviations = tile - found.means.astype(np.int32)[..., None, None]
+    assert np.array_equal(found.angles, bandrefine.angles(deviations, here, even_few))
+    assert not np.array_equal(found.angles, bandrefine.angles(deviations, here, not even_few))
 
 
 def test_what_has_no_detail_is_not_turned() -> None:
