@@ -175,18 +175,22 @@ class Case:
         return found
 
     @property
+    def header(self) -> SceneHeader:
+        """Its scene header, of tiles that a usual build has room for."""
+        found = SceneHeader.of(self.image, nodata=self.nodata, start_time=self.start)
+        tile = 64 if found.bands > 1 else None
+        return replace(found, significant_bits=self.bits, tile=tile)
+
+    @property
     def along_trellis(self) -> "Case":
         """The same with indices chosen along a trellis."""
         return replace(self, options=replace(self.options, trellis=True))
 
     def expected(self, encoder: Encoder) -> bytes:
-        """Return the stream of the Python runtime, of tiles that a usual build has room for."""
-        header = SceneHeader.of(self.image, nodata=self.nodata, start_time=self.start)
-        tile = 64 if header.bands > 1 else None
-        header = replace(header, significant_bits=self.bits, tile=tile)
+        """Return the stream of the Python runtime."""
         packets = self.options.packets
         parts: list[bytes] = []
-        for strip in encoder.strips(self.image, header, self.options):
+        for strip in encoder.strips(self.image, self.header, self.options):
             parts += (
                 packets.pack(strip.segments, strip.line, len(parts)) if packets else strip.segments
             )
@@ -311,8 +315,7 @@ def test_what_came_of_the_rate_is_what_python_says(
     }.get(name) or CASES[name]
     case = case.along_trellis if trellis else case
     told: list[Outcome] = []
-    header = SceneHeader.of(case.image, nodata=case.nodata)
-    list(encoder.strips(case.image, header, case.options, told.append))
+    list(encoder.strips(case.image, case.header, case.options, told.append))
     outcome = reduce(add, told)
     lines = case.image.transpose(1, 0, 2).astype("<u2").tobytes()
     command = [build("gcc"), "-", "-o", "-", "--json", *case.arguments]
