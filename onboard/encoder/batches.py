@@ -165,7 +165,8 @@ class Batches:
         self.empty.update(dict.fromkeys(of_groups[:, ~filled].reshape(-1).tolist(), edge))
         if not filled.any():
             return
-        tiles, present = tiles[filled], present[filled]
+        if not filled.all():
+            tiles, present = tiles[filled], present[filled]
         _check_range(tiles, present, header)
         inside = present[:, :rows, :cols]
         gaps = np.asarray(~inside.all(axis=(1, 2)))
@@ -280,6 +281,9 @@ def _within(indices: NDArray[np.int64], window: range) -> NDArray[np.bool_]:
 def _check_range(tiles: NDArray[Any], present: NDArray[np.bool_], header: SceneHeader) -> None:
     """Refuse samples that the significant bits of the header cannot hold."""
     low, high = header.sample_range
+    least, most = np.iinfo(tiles.dtype).min, np.iinfo(tiles.dtype).max
+    if low <= least and most <= high:
+        return
     samples = tiles if present.all() else tiles.transpose(0, 2, 3, 1)[present]
     if int(samples.min()) < low or int(samples.max()) > high:
         raise InputError(
