@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from onboard.link.binding import bind
 from onboard.link.packet import PacketOptions
@@ -61,7 +62,7 @@ class Framing:
     packets: PacketOptions | None
     rest_layer: int | None = None
 
-    @property
+    @cached_property
     def binding(self) -> bytes:
         """What binds each segment to model and run."""
         return bind(self.tag, self.run)

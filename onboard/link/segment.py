@@ -275,8 +275,9 @@ def pack_segments(segments: Sequence[Segment]) -> list[bytes]:
         part = segments[first : first + _CRCS_AT_ONCE]
         messages = [segment._message() for segment in part]
         for segment, message, crc in zip(part, messages, crc32c_of_each(messages), strict=True):
-            bound = int.from_bytes(segment.binding, "big") if segment.kind in BOUND else 0
-            found.append(message + (crc ^ bound).to_bytes(CRC_BYTES, "big"))
+            if segment.kind in BOUND:
+                crc ^= int.from_bytes(segment.binding, "big")
+            found.append(message + crc.to_bytes(CRC_BYTES, "big"))
     return found
 
 
