@@ -275,9 +275,10 @@ def pack_segments(segments: Sequence[Segment]) -> list[bytes]:
         part = segments[first : first + _CRCS_AT_ONCE]
         messages = [segment._message() for segment in part]
         for segment, message, crc in zip(part, messages, crc32c_of_each(messages), strict=True):
+            check = crc
             if segment.kind in BOUND:
-                crc ^= int.from_bytes(segment.binding, "big")
-            found.append(message + crc.to_bytes(CRC_BYTES, "big"))
+                check ^= int.from_bytes(segment.binding, "big")
+            found.append(message + check.to_bytes(CRC_BYTES, "big"))
     return found
 
 
