@@ -257,9 +257,7 @@ def checked_parts(image: NDArray[Any], header: SceneHeader, rows: int) -> Iterat
     Raises:
         InputError: samples beyond the significant bits, before the first part.
     """
-    low, high = header.sample_range
-    limits = np.iinfo(image.dtype)
-    if rows < image.shape[1] and (low, high) != (limits.min, limits.max):
+    if rows < image.shape[1] and not _holds_all(header, image.dtype):
         for lines in parts_of(image, rows):
             _check_range(lines[None], has_data(lines, header.nodata)[None], header)
             let_go(image)
@@ -278,12 +276,18 @@ def _within(indices: NDArray[np.int64], window: range) -> NDArray[np.bool_]:
     return (indices >= window.start) & (indices < window.stop)
 
 
+def _holds_all(header: SceneHeader, dtype: np.dtype[Any]) -> bool:
+    """Say whether the significant bits of the header hold all numbers of a type."""
+    limits = np.iinfo(dtype)
+    low, high = header.sample_range
+    return low <= limits.min and limits.max <= high
+
+
 def _check_range(tiles: NDArray[Any], present: NDArray[np.bool_], header: SceneHeader) -> None:
     """Refuse samples that the significant bits of the header cannot hold."""
-    low, high = header.sample_range
-    least, most = np.iinfo(tiles.dtype).min, np.iinfo(tiles.dtype).max
-    if low <= least and most <= high:
+    if _holds_all(header, tiles.dtype):
         return
+    low, high = header.sample_range
     samples = tiles if present.all() else tiles.transpose(0, 2, 3, 1)[present]
     if int(samples.min()) < low or int(samples.max()) > high:
         raise InputError(

@@ -94,13 +94,7 @@ def labelled(root: Path | None, most: int, leave: Callable[[str], None]) -> list
     """
     if root is None:
         return [_balanced("vegetation", standin(8, 2 * SIDE), most, of_median=True)]
-    found = []
-    for task in TASKS:
-        tiles = _balanced(task.name, task.samples(root, leave), most)
-        if len(set(tiles.places)) < 2:
-            leave(f"{task.name}: expected tiles of both labels and two places")
-        else:
-            found.append(tiles)
+    found = _of_tasks(root, _balanced, most, leave, "tiles of both labels and two places")
     if not found:
         raise UsageError(f"{root}: expected tiles of a task, found none")
     return found
@@ -114,11 +108,22 @@ def within_sites(root: Path | None, most: int, leave: Callable[[str], None]) -> 
     """
     if root is None:
         return [_contrasted("vegetation", standin(8, 2 * SIDE), most)]
+    return _of_tasks(root, _contrasted, most, leave, "two sites with more and less of it")
+
+
+def _of_tasks(
+    root: Path,
+    choose: Callable[[str, Sequence[Sample], int], Tiles],
+    most: int,
+    leave: Callable[[str], None],
+    expected: str,
+) -> list[Tiles]:
+    """Return the tiles chosen of each task, but for those of fewer than two places."""
     found = []
     for task in TASKS:
-        tiles = _contrasted(task.name, task.samples(root, leave), most)
-        if len(set(tiles.sites)) < 2:
-            leave(f"{task.name}: expected two sites with more and less of it")
+        tiles = choose(task.name, task.samples(root, leave), most)
+        if len(set(tiles.places)) < 2:
+            leave(f"{task.name}: expected {expected}")
         else:
             found.append(tiles)
     return found

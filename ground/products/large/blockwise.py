@@ -10,6 +10,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -134,7 +135,7 @@ def _write(
     threads: int,
 ) -> _Filled:
     """Make both files."""
-    with Spool(made.with_suffix(".blocks")) as spool:
+    with closing(Spool(made.with_suffix(".blocks"))) as spool:
         filled, codings = _spooled(spool, scene, blocks, threads)
         coding, bands = filled.coding, len(scene.image)
 

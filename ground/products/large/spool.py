@@ -2,8 +2,7 @@
 
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from ground.products.large.block import crc32
 from ground.products.large.pyramid import Place
@@ -27,15 +26,8 @@ class Spool:
         self._kept: dict[tuple[str, Place], _Kept] = {}
         self._lock = Lock()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Let go of the file."""
         self._file.close()
 
     def put(self, layer: str, place: Place, block: bytes) -> None:
