@@ -51,7 +51,8 @@ def _window(window: Mapping[str, Any]) -> Iterator[str]:
 def _zarr(zarr: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"zarr: write {zarr['write_over_direct']:.2f}, read {zarr['read_over_direct']:.2f} x the "
-        "time of encoder and decoder alone"
+        "processor time of encoder and decoder alone with files and threads; in memory, one thread "
+        f"{zarr['write_over_memory']:.2f}, {zarr['read_over_memory']:.2f}"
     )
     for rival, title in (("jpeg2000", "JPEG 2000"), ("htj2k", "HTJ2K")):
         plain, trellis = (100 * (zarr[f"bytes_over_{rival}{kind}"] - 1) for kind in ("_plain", ""))

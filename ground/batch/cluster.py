@@ -117,7 +117,7 @@ def _done(
 ) -> Iterator[tuple[Job, Outcome | None]]:
     """Do jobs, so many at once; yield what became of each, None where its workers died of it."""
     distributed = library("distributed")
-    waiting, by_key = iter(jobs), {}
+    waiting, by_key = iter(jobs), dict[str, Job]()
     running = distributed.as_completed(with_results=True, raise_errors=False)
     together = max(1, most // _AHEAD)
 
