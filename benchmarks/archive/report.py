@@ -18,7 +18,10 @@ def _batch(batch: Mapping[str, Any]) -> Iterator[str]:
     yield f"batch: {batch['scenes']} scenes of 4 x {batch['side']} x {batch['side']}, to GeoTIFFs:"
     for workers, seconds in batch["seconds"].items():
         speed, times = batch["mpixel_per_s"][workers], batch[f"efficiency_{workers}"]
-        yield f"{workers:>3} workers: {seconds:8.1f} s, {speed:6.2f} Mpixel/s, {times:5.2f} x one"
+        yield (
+            f"{workers:>3} workers: {seconds:8.1f} s, {speed:6.2f} Mpixel/s, {times:5.2f} x one; "
+            f"a scene takes {batch[f'scene_{workers}']:.3f} x as long"
+        )
     yield f"at most {batch['peak_worker_bytes'] >> 20} MiB a worker"
 
 

@@ -24,17 +24,22 @@ def test_figures_of_two_workers(tmp_path: Path) -> None:
     assert main(["ground", "--only", "batch", "--quick", "--json", str(path)]) == 0
     found = json.loads(path.read_text())["batch"]
     assert set(found["seconds"]) == {"1", "2"}
-    assert found["efficiency_1"] == 1
+    assert found["efficiency_1"] == found["scene_1"] == 1
     assert found["efficiency_2"] == pytest.approx(found["seconds"]["1"] / found["seconds"]["2"])
+    assert found["efficiency_2"] == pytest.approx(*found["efficiency_2_runs"])
+    assert found["scene_2"] > 0.5
     assert 0 < found["peak_worker_bytes"] < 2 << 30
 
 
 def test_text_and_plot(tmp_path: Path) -> None:
     batch = {"efficiency_1": 1.0, "efficiency_2": 1.9, "seconds": {"1": 19.0, "2": 10.0}}
+    batch |= {"scene_1": 1.0, "scene_2": 1.04}
     batch |= {"mpixel_per_s": {"1": 1.0, "2": 1.9}, "peak_worker_bytes": 300 << 20}
     batch |= {"scenes": 24, "side": 1024}
     text = ground_text({"machine": "a machine", "batch": batch})
-    assert "2 workers:     10.0 s,   1.90 Mpixel/s,  1.90 x one" in text
+    assert (
+        "2 workers:     10.0 s,   1.90 Mpixel/s,  1.90 x one; a scene takes 1.040 x as long" in text
+    )
     plot_batch(batch, tmp_path / "x.png")
     assert (tmp_path / "x.png").stat().st_size > 1_000
 
