@@ -105,4 +105,4 @@ class SkybookCodec(ArrayBytesCodec, ArrayBytesCodecPartialEncodeMixin):
         if stored is not None:
             return self._decode_sync(stored, chunk_spec).as_numpy_array()
         dtype = chunk_spec.dtype.to_native_dtype()
-        return np.full(chunk_spec.shape, chunk_spec.fill_value, dtype)
+        return np.full(chunk_spec.shape, chunk_spec.fill_value or 0, dtype)
