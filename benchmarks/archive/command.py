@@ -20,16 +20,23 @@ Say = Callable[[str], None]
 _QUICK_SCENES, _QUICK_SIDE = 4, 128
 
 
+def _runs(arguments: argparse.Namespace, usual: int) -> int:
+    """Return how many times a part is measured, unless told."""
+    told: int | None = arguments.runs
+    return told or (1 if arguments.quick else usual)
+
+
 def _batch(arguments: argparse.Namespace, _folder: Path, say: Say) -> dict[str, Any]:
     scenes, side = arguments.scenes, arguments.side
     if arguments.quick:
         scenes, side = _QUICK_SCENES, _QUICK_SIDE
-    return measure_batch(sorted({1, *arguments.workers}), scenes, side, say)
+    runs = _runs(arguments, 5)
+    return measure_batch(sorted({1, *arguments.workers}), scenes, side, runs, say)
 
 
 def _granule(arguments: argparse.Namespace, folder: Path, say: Say) -> dict[str, Any]:
     side = granule.QUICK_SIDE if arguments.quick else granule.SIDE
-    return granule.measure_granule(side, arguments.runs, arguments.threads, folder, say)
+    return granule.measure_granule(side, _runs(arguments, 1), arguments.threads, folder, say)
 
 
 def _window(arguments: argparse.Namespace, folder: Path, say: Say) -> dict[str, Any]:
@@ -44,8 +51,8 @@ def _zarr(arguments: argparse.Namespace, folder: Path, say: Say) -> dict[str, An
     load("zarr", "zarr")
     from benchmarks.archive import zarrs  # noqa: PLC0415 (zarr)
 
-    side, runs = (zarrs.QUICK_SIDE, 1) if arguments.quick else (zarrs.SIDE, 5)
-    return zarrs.measure_zarr(side, runs, arguments.data, folder, say)
+    side = zarrs.QUICK_SIDE if arguments.quick else zarrs.SIDE
+    return zarrs.measure_zarr(side, _runs(arguments, 5), arguments.data, folder, say)
 
 
 _PARTS: dict[str, Callable[[argparse.Namespace, Path, Say], dict[str, Any]]] = {
@@ -59,10 +66,10 @@ _PARTS: dict[str, Callable[[argparse.Namespace, Path, Say], dict[str, Any]]] = {
 def _ground(arguments: argparse.Namespace) -> int:
     if min(arguments.workers) < 1 or arguments.scenes < 2 or arguments.side < 64:
         raise UsageError("--workers, --scenes, --side: expected at least 1, 2 and 64")
-    if arguments.runs < 1 or arguments.threads < 1:
+    if (arguments.runs is not None and arguments.runs < 1) or arguments.threads < 1:
         raise UsageError("--runs, --threads: expected at least 1")
     found: dict[str, Any] = {"machine": machine()}
-    with Console(stderr=True).status("starting") as status:
+    with Console(stderr=True).status("starting", refresh_per_second=1) as status:
         for name in arguments.only:
             with TemporaryDirectory() as folder:
                 found[name] = _PARTS[name](arguments, Path(folder), status.update)
@@ -96,7 +103,11 @@ def add_ground(commands: Commands) -> None:
         "--side", type=int, default=1_024, help="batch: rows and columns (%(default)s)"
     )
     parser.add_argument("--plot", type=Path, metavar="FILE", help="batch: plot of speeds (PNG)")
-    parser.add_argument("--runs", type=int, default=1, help="granule: of each decode (1)")
+    parser.add_argument(
+        "--runs",
+        type=int,
+        help="of what is timed, in turn: medians count (batch, zarr 5; granule 1)",
+    )
     parser.add_argument("--threads", type=int, default=2, help="granule: of decoding (2)")
     parser.add_argument(
         "--data", type=Path, metavar="FOLDER", help="zarr: scenes besides that of spyndex"

@@ -18,7 +18,10 @@ def _batch(batch: Mapping[str, Any]) -> Iterator[str]:
     yield f"batch: {batch['scenes']} scenes of 4 x {batch['side']} x {batch['side']}, to GeoTIFFs:"
     for workers, seconds in batch["seconds"].items():
         speed, times = batch["mpixel_per_s"][workers], batch[f"efficiency_{workers}"]
-        yield f"{workers:>3} workers: {seconds:8.1f} s, {speed:6.2f} Mpixel/s, {times:5.2f} x one"
+        yield (
+            f"{workers:>3} workers: {seconds:8.1f} s, {speed:6.2f} Mpixel/s, {times:5.2f} x one; "
+            f"a scene takes {batch[f'scene_{workers}']:.3f} x as long"
+        )
     yield f"at most {batch['peak_worker_bytes'] >> 20} MiB a worker"
 
 
@@ -51,7 +54,8 @@ def _window(window: Mapping[str, Any]) -> Iterator[str]:
 def _zarr(zarr: Mapping[str, Any]) -> Iterator[str]:
     yield (
         f"zarr: write {zarr['write_over_direct']:.2f}, read {zarr['read_over_direct']:.2f} x the "
-        "time of encoder and decoder alone"
+        "processor time of encoder and decoder alone with files and threads; in memory, one thread "
+        f"{zarr['write_over_memory']:.2f}, {zarr['read_over_memory']:.2f}"
     )
     for rival, title in (("jpeg2000", "JPEG 2000"), ("htj2k", "HTJ2K")):
         plain, trellis = (100 * (zarr[f"bytes_over_{rival}{kind}"] - 1) for kind in ("_plain", ""))

@@ -1,11 +1,8 @@
 """Zarr through our codec: its time over encoder and decoder alone, its bytes beside JPEG 2000."""
 
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from queue import SimpleQueue
 from statistics import geometric_mean, median
 from typing import Any
 
@@ -13,23 +10,20 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 
+from benchmarks.archive.direct import CHUNK, Direct, places
 from benchmarks.scenes import benchmark_scenes, mirrored
 from ground import metrics
-from ground.chunks.quality import Quality, path_of
-from ground.decode.decoder import Decoder
+from ground.chunks.quality import Quality
 from ground.scenes.spyndex import spyndex_scene
-from onboard import bundle as bundles
-from onboard.encoder import Encoder
 from onboard.errors import EngineError
-from onboard.link.header import SceneHeader
 
 SIDE, QUICK_SIDE = 2_048, 1_024
 RATIO = 20.48
-_CHUNK = 512
 _BANDS = 4
 _SEARCHED = 14
 _FINEST, _COARSEST = 1e-6, 0.1
 """Steps of HTJ2K, relative to the range of samples."""
+_OVER = [(name, over) for over in ("direct", "memory") for name in ("write", "read")]
 
 
 def measure_zarr(
@@ -46,7 +40,9 @@ def measure_zarr(
 
     Returns:
         `write_over_direct`, `read_over_direct`: processor time of zarr with our codec over that of
-        encoder and decoder called chunk by chunk in as many threads; `bytes_over_jpeg2000`,
+        encoder and decoder called chunk by chunk in as many threads, from and to files;
+        `write_over_memory`, `read_over_memory`: over that of the same in one thread, chunks and
+        streams in memory; `bytes_over_jpeg2000`,
         `bytes_over_htj2k`: bytes of chunks at equal PSNR, along a trellis, geometric means;
         `..._plain` without.
     """
@@ -68,73 +64,29 @@ def _times(
     """Return how long zarr takes over encoder and decoder alone."""
     image = mirrored(spyndex_scene().image.astype(np.uint16), side)
     store, serializer = folder / "times.zarr", _serializer(ratio=RATIO)
-    direct = Direct(folder)
-    pairs: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {
-        "write": (lambda: _write(store, image, serializer), lambda: direct.write(image)),
-        "read": (lambda: _read(store), lambda: direct.read(image)),
+    direct = Direct(folder, Quality(ratio=RATIO))
+    chunks = [np.ascontiguousarray(image[:, *place]) for place in places(image)]
+    streams = [direct.encode(chunk) for chunk in chunks]
+    taken: dict[str, Callable[[], Any]] = {
+        "write": lambda: _write(store, image, serializer),
+        "write_direct": lambda: direct.write(image),
+        "write_memory": lambda: [direct.encode(chunk) for chunk in chunks],
+        "read": lambda: _read(store),
+        "read_direct": lambda: direct.read(image),
+        "read_memory": lambda: [direct.decode(stream) for stream in streams],
     }
-    ratios: dict[str, list[float]] = {name: [] for name in pairs}
+    ratios: dict[str, list[float]] = {}
     for number in range(runs + 1):
         say(f"zarr: times, {number} of {runs}")
-        for name, (ours, alone) in pairs.items():
-            taken = [_taken(what) for what in (ours, alone)]
-            if number:  # what is opened once is there then
-                ratios[name].append(taken[0] / taken[1])
-    return {f"{name}_over_direct": median(found) for name, found in ratios.items()} | {
-        f"{name}_over_direct_runs": found for name, found in ratios.items()
+        seconds = {name: _taken(what) for name, what in taken.items()}
+        if not number:
+            continue  # what is opened once is there then
+        for name, over in _OVER:
+            found = seconds[name] / seconds[f"{name}_{over}"]
+            ratios.setdefault(f"{name}_over_{over}", []).append(found)
+    return {name: median(found) for name, found in ratios.items()} | {
+        f"{name}_runs": found for name, found in ratios.items()
     }
-
-
-class Direct:
-    """Encoder and decoder called chunk by chunk, in as many threads as the codec's take turns.
-
-    Chunks are cut from the image and come to files, as those of zarr do; 0 is no data, its default.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        quality = Quality(ratio=RATIO)
-        path = path_of(quality.model_hash)
-        self._folder, self._options = folder, quality.options()
-        self._threads = os.cpu_count() or 1
-        self._coders: SimpleQueue[tuple[Encoder, Decoder]] = SimpleQueue()
-        for _ in range(self._threads):
-            self._coders.put((Encoder(bundles.load(str(path))), Decoder(path, exact=True)))
-
-    def write(self, image: NDArray[np.uint16]) -> None:
-        """Write the chunks of an image."""
-
-        def encode(row: int, col: int) -> None:
-            chunk = np.ascontiguousarray(image[:, row : row + _CHUNK, col : col + _CHUNK])
-            coders = self._coders.get()
-            stream = b"".join(
-                coders[0].encode(chunk, SceneHeader.of(chunk, nodata=0), self._options)
-            )
-            self._coders.put(coders)
-            self._file(row, col).write_bytes(stream)
-
-        self._each(image.shape, encode)
-
-    def read(self, like: NDArray[np.uint16]) -> NDArray[np.uint16]:
-        """Return the image that was written, whose shape is that of another one."""
-        image = np.empty_like(like)
-
-        def decode(row: int, col: int) -> None:
-            coders = self._coders.get()
-            chunk = coders[1].decode(self._file(row, col).read_bytes()).scene.image
-            self._coders.put(coders)
-            image[:, row : row + _CHUNK, col : col + _CHUNK] = chunk
-
-        self._each(image.shape, decode)
-        return image
-
-    def _file(self, row: int, col: int) -> Path:
-        return self._folder / f"{row}-{col}.sky"
-
-    def _each(self, shape: tuple[int, ...], what: Callable[[int, int], None]) -> None:
-        rows, cols = (range(0, side, _CHUNK) for side in shape[1:])
-        places = [(row, col) for row in rows for col in cols]
-        with ThreadPoolExecutor(self._threads) as pool:
-            list(pool.map(what, *zip(*places, strict=True)))
 
 
 def _serializer(**configuration: Any) -> dict[str, Any]:
@@ -154,7 +106,7 @@ def _write(path: Path, image: NDArray[np.uint16], serializer: Mapping[str, Any])
     return zarr.create_array(
         path,
         data=image,
-        chunks=(bands, min(rows, _CHUNK), min(cols, _CHUNK)),
+        chunks=(bands, min(rows, CHUNK), min(cols, CHUNK)),
         serializer=dict(serializer),
         compressors=None,
         overwrite=True,
@@ -168,7 +120,7 @@ def _read(path: Path) -> NDArray[np.uint16]:
 def _bytes(image: NDArray[np.uint16], folder: Path) -> dict[str, float]:
     """Return the bytes of a scene as one chunk, of ours over those of rivals at our PSNR."""
     found: dict[str, float] = {}
-    chunk = image[:, :_CHUNK, :_CHUNK]
+    chunk = image[:, :CHUNK, :CHUNK]
     for kind, more in (("", {"trellis": True}), ("_plain", {})):
         path = folder / "bytes.zarr"
         array = _write(path, chunk, _serializer(ratio=RATIO, **more))

@@ -16,16 +16,21 @@ from onboard import bundle as bundles
 from onboard.errors import EngineError, UsageError
 
 _AHEAD = 3
-"""Jobs that wait at each worker: few, so that a large archive is not all in the scheduler."""
+"""Jobs for each worker: few, so that a large archive is not all in the scheduler."""
 _ENDED = "the worker ended while it was made, each time: of too little memory, or killed"
 _PATIENCE_S = 10.0
 _LEAN = {
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
     "distributed.worker.profile.enabled": False,
+    "distributed.worker.memory.monitor-interval": "250ms",
     "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "10s",
+    "distributed.client.scheduler-info-interval": "10s",
 }
 """Of processes here: with that threshold each array is new pages of memory, and a scene takes a
-third longer; nobody looks at profiles, or at how late 50 ticks a second are."""
+third longer; the rest takes processors from the workers: nobody looks at profiles, at how late 50
+ticks a second are, or at what the system does, and memory need not be looked at 10 times a second,
+by each worker and for each by the process that started it."""
 _KEY = "SKYBOOK_BUNDLES"
 _MODELS = (".skyb", ".onnx", ".prof")
 _PLUGIN = "skybook-models"
@@ -112,20 +117,21 @@ def _done(
 ) -> Iterator[tuple[Job, Outcome | None]]:
     """Do jobs, so many at once; yield what became of each, None where its workers died of it."""
     distributed = library("distributed")
-    waiting, by_key = iter(jobs), {}
-    running = distributed.as_completed()
+    waiting, by_key = iter(jobs), dict[str, Job]()
+    running = distributed.as_completed(with_results=True, raise_errors=False)
+    together = max(1, most // _AHEAD)
 
     def submit(count: int) -> None:
-        for job in islice(waiting, count):
-            future = client.submit(work, job, plan, pure=False)
-            by_key[future.key] = job
-            running.add(future)
+        if some := list(islice(waiting, count)):
+            futures = client.map(work, some, plan=plan, pure=False)
+            by_key.update(zip((future.key for future in futures), some, strict=True))
+            running.update(futures)
 
     submit(most)
-    for future in running:
+    for future, found in running:
         job = by_key.pop(future.key)
         if future.status == "finished":
-            yield job, future.result()
+            yield job, found
         elif future.status == "error":
             error = future.exception()
             died = isinstance(error, distributed.KilledWorker)
@@ -134,7 +140,8 @@ def _done(
             raise EngineError(
                 "scheduler: lost before all was done; what was made stays, run the command again"
             )
-        submit(1)
+        if most - len(by_key) >= together:
+            submit(together)
 
 
 def models_of(bundle: str | None) -> dict[str, bytes]:

@@ -9,7 +9,7 @@ and none that does not becomes one that does. Chunks are read as the exact image
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -51,7 +51,7 @@ def encode_chunk(chunk: NDArray[Any], quality: Quality, fill_value: int | None) 
     image = np.ascontiguousarray(chunk, chunk.dtype.newbyteorder("="))
     image = image.reshape(-1, *chunk.shape[-2:])
     header = SceneHeader.of(image, nodata=fill_value)
-    with _taken(Encoder, quality, lambda path: Encoder(bundles.load(str(path)))) as encoder:
+    with encoder_of(quality) as encoder:
         return b"".join(encoder.encode(image, header, quality.options()))
 
 
@@ -78,7 +78,7 @@ def decode_chunk(
     native = dtype.newbyteorder("=")
     if (found, DTYPES[header.sample_type]) != (wanted, native):
         raise StreamError(f"chunk: expected {native} {wanted}, found {header.sample_type} {found}")
-    with _taken(Decoder, quality, lambda path: Decoder(path, exact=True)) as decoder:
+    with decoder_of(quality) as decoder:
         decoded = decoder.decode(stream, Wanted(max_pixels=rows * cols))
     if not decoded.complete:
         problems = "; ".join(decoded.reception.problems) or "segments are missing"
@@ -97,6 +97,16 @@ def header_of(stream: Buffer) -> SceneHeader:
     if first.kind != Kind.SCENE:
         raise StreamError("chunk: expected a scene header first, found another segment")
     return SceneHeader.unpack(first.body)
+
+
+def encoder_of(quality: Quality) -> AbstractContextManager[Encoder]:
+    """Give an encoder of chunks to one thread, when it is its turn."""
+    return _taken(Encoder, quality, lambda path: Encoder(bundles.load(str(path))))
+
+
+def decoder_of(quality: Quality) -> AbstractContextManager[Decoder]:
+    """Give a decoder of chunks to one thread, when it is its turn."""
+    return _taken(Decoder, quality, lambda path: Decoder(path, exact=True))
 
 
 @contextmanager

@@ -4,9 +4,11 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any, Self
 
-from zarr.abc.codec import ArrayBytesCodec
+import numpy as np
+from zarr.abc.codec import ArrayBytesCodec, ArrayBytesCodecPartialEncodeMixin
 
 from ground.chunks.chunk import decode_chunk, encode_chunk
+from ground.chunks.part import is_all, is_whole, put, whole
 from ground.chunks.quality import Quality, check_shape
 from onboard.errors import UsageError
 
@@ -14,8 +16,13 @@ NAME = "skybook"
 
 
 @dataclass(frozen=True, init=False)
-class SkybookCodec(ArrayBytesCodec):
-    """Array-to-bytes codec: a chunk (..., y, x) of 8 or 16 bits as a skybook stream."""
+class SkybookCodec(ArrayBytesCodec, ArrayBytesCodecPartialEncodeMixin):
+    """Array-to-bytes codec: a chunk (..., y, x) of 8 or 16 bits as a skybook stream.
+
+    It says that it writes parts of chunks only so that zarr leaves it to look whether a chunk is
+    empty: zarr does so in the thread that all its calls share, and for unsigned samples with
+    numpy's search for NaN, in an eighth of the time of a write (`findings/zarr_empty_chunks.sh`).
+    """
 
     is_fixed_size = False
     quality: Quality
@@ -65,3 +72,37 @@ class SkybookCodec(ArrayBytesCodec):
 
     async def _decode_single(self, chunk_data: Any, chunk_spec: Any) -> Any:
         return await asyncio.to_thread(self._decode_sync, chunk_data, chunk_spec)
+
+    async def _encode_partial_single(
+        self, byte_setter: Any, chunk_array: Any, selection: Any, chunk_spec: Any
+    ) -> None:
+        stored = None
+        if not is_whole(selection, chunk_spec.shape):
+            stored = await byte_setter.get(prototype=chunk_spec.prototype)
+        told = chunk_array, selection, chunk_spec, stored
+        stream = await asyncio.to_thread(self._encode_part, *told)
+        if stream is None:
+            await byte_setter.delete()
+        else:
+            await byte_setter.set(stream)
+
+    def _encode_part(
+        self, part: Any, selection: Any, chunk_spec: Any, stored: Any | None
+    ) -> Any | None:
+        """Return the stream of a chunk, part of which is written; None if it is to be left out."""
+        samples, shape, fill = part.as_numpy_array(), chunk_spec.shape, chunk_spec.fill_value
+        if is_whole(selection, shape):
+            chunk = whole(samples, shape)
+        else:
+            chunk = self._before(stored, chunk_spec)
+            put(samples, selection, chunk)
+        if not chunk_spec.config.write_empty_chunks and is_all(chunk, fill):
+            return None
+        return self._encode_sync(chunk_spec.prototype.nd_buffer.from_numpy_array(chunk), chunk_spec)
+
+    def _before(self, stored: Any | None, chunk_spec: Any) -> Any:
+        """Return what a chunk has before part of it is written."""
+        if stored is not None:
+            return self._decode_sync(stored, chunk_spec).as_numpy_array()
+        dtype = chunk_spec.dtype.to_native_dtype()
+        return np.full(chunk_spec.shape, chunk_spec.fill_value or 0, dtype)

@@ -71,7 +71,7 @@ def progress_bar(text: str) -> Iterator[Callable[[int, int | None], None]]:
     from rich.console import Console  # noqa: PLC0415 (not needed to fly)
     from rich.progress import Progress  # noqa: PLC0415
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
+    with Progress(console=Console(stderr=True), transient=True, refresh_per_second=4) as bar:
         task = bar.add_task(text, total=None)
         yield lambda done, of: bar.update(task, completed=done, total=of)
 

@@ -9,9 +9,11 @@ import zarr
 
 from benchmarks.__main__ import main
 from benchmarks.archive import windows, zarrs
+from benchmarks.archive.direct import Direct
 from benchmarks.archive.granule import measure_granule, timed
 from benchmarks.archive.report import ground_text, plot_batch
 from benchmarks.archive.zarrs import measure_zarr
+from ground.chunks.quality import Quality
 from ground.scenes.procedural import procedural
 from onboard.errors import SkybookError
 
@@ -22,17 +24,22 @@ def test_figures_of_two_workers(tmp_path: Path) -> None:
     assert main(["ground", "--only", "batch", "--quick", "--json", str(path)]) == 0
     found = json.loads(path.read_text())["batch"]
     assert set(found["seconds"]) == {"1", "2"}
-    assert found["efficiency_1"] == 1
+    assert found["efficiency_1"] == found["scene_1"] == 1
     assert found["efficiency_2"] == pytest.approx(found["seconds"]["1"] / found["seconds"]["2"])
+    assert found["efficiency_2"] == pytest.approx(*found["efficiency_2_runs"])
+    assert found["scene_2"] > 0.5
     assert 0 < found["peak_worker_bytes"] < 2 << 30
 
 
 def test_text_and_plot(tmp_path: Path) -> None:
     batch = {"efficiency_1": 1.0, "efficiency_2": 1.9, "seconds": {"1": 19.0, "2": 10.0}}
+    batch |= {"scene_1": 1.0, "scene_2": 1.04}
     batch |= {"mpixel_per_s": {"1": 1.0, "2": 1.9}, "peak_worker_bytes": 300 << 20}
     batch |= {"scenes": 24, "side": 1024}
     text = ground_text({"machine": "a machine", "batch": batch})
-    assert "2 workers:     10.0 s,   1.90 Mpixel/s,  1.90 x one" in text
+    assert (
+        "2 workers:     10.0 s,   1.90 Mpixel/s,  1.90 x one; a scene takes 1.040 x as long" in text
+    )
     plot_batch(batch, tmp_path / "x.png")
     assert (tmp_path / "x.png").stat().st_size > 1_000
 
@@ -87,20 +94,23 @@ def test_bytes_of_rivals_are_those_at_the_same_psnr(
     assert found["bytes_over_htj2k"] < found["bytes_over_htj2k_plain"] < 0.75
     (scene,) = found["scenes"].values()
     assert 62 < scene["psnr16_plain"] < scene["psnr16"] < 72
-    assert found["write_over_direct"] > 0
+    for key in ("write_over_direct", "read_over_direct", "write_over_memory", "read_over_memory"):
+        assert found[key] == found[f"{key}_runs"][0] > 0
     assert "JPEG 2000" in ground_text({"machine": "x", "zarr": found})
 
 
 def test_encoder_and_decoder_alone_make_what_zarr_stores(tmp_path: Path) -> None:
     image = procedural(3, 600, 520, nodata=False).image
-    direct = zarrs.Direct(tmp_path)
+    direct = Direct(tmp_path, Quality(ratio=zarrs.RATIO))
     direct.write(image)
     store = tmp_path / "x.zarr"
     codec = {"name": "skybook", "configuration": {"ratio": zarrs.RATIO}}
     chunks = {"chunks": (4, 512, 512), "serializer": codec, "compressors": None}
     array = zarr.create_array(store, data=image, **chunks)
     assert np.array_equal(direct.read(image)[:, :512, :512], array[:, :512, :512])
-    assert (tmp_path / "0-0.sky").read_bytes() == (store / "c" / "0" / "0" / "0").read_bytes()
+    stream = (tmp_path / "0-0.sky").read_bytes()
+    assert stream == (store / "c" / "0" / "0" / "0").read_bytes()
+    assert direct.encode(np.ascontiguousarray(image[:, :512, :512])) == stream
 
 
 def test_what_makes_no_sense_is_told() -> None:
