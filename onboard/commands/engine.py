@@ -19,13 +19,13 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         default=None,
         help="choose indices along a trellis: fewer bytes, more time. The default where engine c "
-        "codes the tiles, but for blocks that have a quality and bounds on the error",
+        "codes up to 16 bands by --ratio or --bytes; what --resume goes on with stays as it is",
     )
     indices.add_argument(
         "--plain",
         dest="trellis",
         action="store_false",
         default=None,
-        help="choose each index by itself; the default on other engines. Say one of the two for "
-        "the same bytes whatever the engine",
+        help="choose each index by itself: the default elsewhere. Say one of the two for the same "
+        "bytes on whatever engine; without, the default and so the bytes depend on it",
     )

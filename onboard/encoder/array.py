@@ -38,7 +38,7 @@ def encode_array(
         max_error_first: a coarser bound, of the first part of each tile; its rest is sent apart.
         profile: spectral profile (.prof) for more than 16 bands, or its folder of slots.
         trellis: whether to choose indices along a trellis, for fewer bytes; None does so where
-            engine `c` codes the scene, so that the bytes depend on whether it is built.
+            engine `c` codes the scene at a rate, so that the bytes depend on whether it is built.
         options: as of `Options`: `ratio`, `budget` (bytes), `psnr` (dB of peak 65535), `rmse`,
             `quality_block`, `scene_id` and so on; without a rate the ratio is 20.48.
 

@@ -20,9 +20,9 @@ def open_encoder(
 ) -> tuple[Encoder, Options]:
     """Return the encoder of a scene, and options that say how it chooses indices.
 
-    Where nobody asks, it does so along a trellis if compiled code codes the scene, which is quick
-    enough. What that leaves to numpy stays plain: groups of bands, components of a profile, blocks
-    that each have a quality. So do tiles within a bound on the error, which have no trellis.
+    Where nobody asks, it does so along a trellis if compiled code codes the scene at a rate, which
+    is quick enough. What that leaves to numpy stays plain: groups of bands, components of a
+    profile, the search for a quality. So do tiles within a bound on the error: they have none.
 
     Args:
         bundle: bundle.
@@ -39,7 +39,7 @@ def open_encoder(
         EngineError: the engine is not installed or cannot run here.
     """
     if along_trellis is None:
-        plain = options.max_error is not None or options.quality_block > 0
+        plain = options.max_error is not None or options.quality is not None
         scene = bundle.to_encode(header, profile)
         along_trellis = not plain and scene.codec.is_compiled(engine)
     options = replace(options, trellis=along_trellis)
