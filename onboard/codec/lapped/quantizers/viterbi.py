@@ -19,7 +19,7 @@ FAR = 1 << 29
 """Cost of the states in which no path begins."""
 _FEW_LANES = 48
 """Lanes up to which paths are traced back faster one by one than all together."""
-_AT_ONCE = 512
+_AT_ONCE = 1024
 """Pairs of steps times lanes whose ways are priced at once, so that they stay in a cache."""
 _KEPT = STATES // 4
 """What the bits may be that stay in the register through a pair of steps."""
@@ -39,8 +39,11 @@ _FIRST_TIE = np.where(FED[_FROM[0, :, 0]] ^ _ONE[0, :, 0], -1, 0).reshape(2, -1)
 _SECOND_TIE = np.where(FED[_BETWEEN[0, 0]] ^ _LAST[0, 0], -1, 0).reshape(-1).astype(np.int32)
 """What a branch where 0 goes out must cost more than the other, less 1, to be left: of two that
 cost the same the one of the even index is taken."""
-_BACK = _PLACE[_FROM[:, :, 0, 0].reshape(4, 1, -1).repeat(4, axis=1)].reshape(-1)
-"""Place before a pair of steps: by 32 times the two bits that went out, plus the place after it."""
+_BITS = np.arange(8)[:, None]
+_BACK = _PLACE[_FROM[(_BITS >> 1 + (_BITS & 1)) & 1, _BITS & 1, 0, 0, np.arange(STATES) % _KEPT]]
+_BACK = _BACK.reshape(-1)
+"""Place before a pair of steps: by 32 times the second bit that went out, 64 times the first if the
+second is 0, 128 times the first if it is 1, plus the place after the pair."""
 
 
 class Pairs(NamedTuple):
@@ -125,17 +128,22 @@ def _add_up(ways: Ints, nearer: Ints, sums: Ints, ended: Ints, active: list[int]
 
 
 def _decided(ways: Ints, nearer: Ints, many: int) -> NDArray[np.uint8]:
-    """Return 64 times the bit that went out first, plus 32 times the second, of each place."""
+    """Return 32 times what `_BACK` goes by, of each place.
+
+    That is the bit that went out second, 2 times the first one if it was 0 and 4 times if it was 1.
+    """
     size, width = len(ways), STATES // 2 * many
     ties = [np.repeat(tie, many, axis=-1) for tie in (_FIRST_TIE, _SECOND_TIE)]
     by_first = ways.reshape(size, 2, 2, 2, width)[:, :, :, 0]  # whatever bit comes in last
     first = by_first[:, 0] - by_first[:, 1] > ties[0]
     by_second = nearer.reshape(size, 2, -1)
     second = (by_second[:, 0] - by_second[:, 1] > ties[1]).reshape(size, 2, width)
-    found = np.where(second, first[:, None, 1], first[:, None, 0]).view(np.uint8)
-    found += found
-    found += second.view(np.uint8)
-    found <<= 5
+    by_zero, by_one = first.view(np.uint8).swapaxes(0, 1)
+    either = by_one + by_one
+    either += by_zero
+    either <<= 6
+    found = second.view(np.uint8) << 5
+    found += either[:, None]
     return found.reshape(size, STATES, many)
 
 
