@@ -32,7 +32,7 @@ class Trellis:
     contexts: ContextModel
     power: NDArray[np.int64]
     points: Points = STEERED
-    tiles_at_once: int = 128
+    tiles_at_once: int = 80
 
     @classmethod
     def of(cls, model: LappedModel) -> "Trellis":

@@ -96,7 +96,8 @@ def _prices(costs: Ints) -> Ints:
     """Return what each way costs, (pairs, ways * lanes)."""
     of_both = costs[:, 0, :, None] + costs[:, 1, None]
     size, *_, many = of_both.shape
-    return of_both.reshape(size, -1, many).take(_PRICES, axis=1).reshape(size, -1)
+    prices: Ints = of_both.reshape(size, -1, many).take(_PRICES, axis=1).reshape(size, -1)
+    return prices
 
 
 def _add_up(ways: Ints, nearer: Ints, sums: Ints, ended: Ints, active: list[int]) -> None:
@@ -142,7 +143,7 @@ def _decided(ways: Ints, nearer: Ints, many: int) -> NDArray[np.uint8]:
     either = by_one + by_one
     either += by_zero
     either <<= 6
-    found = second.view(np.uint8) << 5
+    found: NDArray[np.uint8] = second.view(np.uint8) << np.uint8(5)
     found += either[:, None]
     return found.reshape(size, STATES, many)
 
