@@ -153,7 +153,7 @@ def _traced(
     last: NDArray[np.int64],
     lengths: NDArray[np.int64],
     active: list[int],
-) -> NDArray[np.int64]:
+) -> NDArray[np.uint8]:
     """Return the places (pairs + 1, lanes) before each pair of steps and at the ends of paths.
 
     Args:
@@ -163,31 +163,32 @@ def _traced(
         active: lanes that have not ended before each pair.
     """
     total, _, count = out.shape
-    places = np.zeros((total + 1, count), np.int64)
+    places = np.zeros((total + 1, count), np.uint8)
     places[lengths, np.arange(count)] = last
     if count <= _FEW_LANES:
         for lane, length in enumerate(lengths.tolist()):
-            places[: length + 1, lane] = _traced_singly(out[:length, :, lane], int(last[lane]))
+            traced = _traced_singly(out[:length, :, lane], int(last[lane]))
+            places[: length + 1, lane] = np.frombuffer(traced, np.uint8)
         return places
-    lanes = np.arange(count)
+    here, lanes = np.empty(0, np.int64), np.arange(count)
     for pair in range(total - 1, -1, -1):
-        here = places[pair + 1, : active[pair]]
-        bits = out[pair].take(here * count + lanes[: active[pair]])
-        places[pair, : active[pair]] = _BACK[here + bits]
+        here = np.append(here, last[len(here) : active[pair]])  # those that end here
+        here = _BACK.take(here + out[pair].take(here * count + lanes[: len(here)]))
+        places[pair, : len(here)] = here
     return places
 
 
-def _traced_singly(out: NDArray[np.uint8], last: int) -> list[int]:
+def _traced_singly(out: NDArray[np.uint8], last: int) -> bytearray:
     """Return the places before each pair of steps and at the end, of one lane."""
     bits, back = out.tobytes(), _BACK.tolist()
-    places = [last] * (len(out) + 1)
+    places = bytearray([last]) * (len(out) + 1)
     for pair in range(len(out) - 1, -1, -1):
         last = back[last + bits[STATES * pair + last]]
         places[pair] = last
     return places
 
 
-def _path(held: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def _path(held: NDArray[np.intp]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return states and parities of all steps, from what the register holds between pairs."""
     before, after = held[:-1], held[1:]
     between = (2 * before % STATES) | (after >> 1 & 1)
