@@ -64,7 +64,7 @@ class Trellis:
     ) -> NDArray[np.int64]:
         """Return the branches (steps, sequences), 2 * state + parity, that cost least in all.
 
-        The same algorithm stands in onboard/codec/lapped/trellis.py, and both stay: that one flies,
+        The same algorithm stands in onboard/codec/lapped/quantizers/viterbi.py, and both stay: that one flies,
         for one machine of 32 states, in integers that the C encoder repeats to the bit; this one
         tries any machine, in floats.
 
