@@ -19,7 +19,7 @@ def add_engine_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         default=None,
         help="choose indices along a trellis: fewer bytes, more time. The default where engine c "
-        "codes up to 16 bands by --ratio or --bytes; what --resume goes on with stays as it is",
+        "codes up to 16 bands by --ratio or --bytes; what `stream --resume` goes on with stays so",
     )
     indices.add_argument(
         "--plain",
