@@ -21,6 +21,7 @@ def encode(image: Any, bundle: str = "skybook", **options: Any) -> bytes:
         bundle: name or path of the bundle.
         options: one of `ratio`, `budget` (bytes), `rmse`, `psnr` or `max_error`; `nodata`,
             `header`, `trellis`, `profile` and so on, as of `onboard.encoder.array.encode_array`.
+            Without `trellis` the bytes depend on whether engine `c` is built; with it they do not.
     """
     stream: bytes = import_module("onboard.encoder.array").encode_array(image, bundle, **options)
     return stream

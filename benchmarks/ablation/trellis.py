@@ -64,9 +64,9 @@ class Trellis:
     ) -> NDArray[np.int64]:
         """Return the branches (steps, sequences), 2 * state + parity, that cost least in all.
 
-        The same algorithm stands in onboard/codec/lapped/trellis.py, and both stay: that one flies,
-        for one machine of 32 states, in integers that the C encoder repeats to the bit; this one
-        tries any machine, in floats.
+        The same algorithm stands in onboard/codec/lapped/quantizers/viterbi.py, and both stay: that
+        one flies, for one machine of 32 states, in integers that the C encoder repeats to the bit;
+        this one tries any machine, in floats.
 
         Args:
             costs: (steps, 2 * sets, sequences), cost of the best index of each set and parity.

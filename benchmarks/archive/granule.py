@@ -117,7 +117,7 @@ def _measured(image: Path, runs: int, threads: int, say: Callable[[str], None]) 
     """Measure one scene."""
     stream, product = image.with_suffix(".sky"), image.with_suffix(".tif")
     say(f"granule, {image.stem}: encoding")
-    rate = ["--bundle", "skybook", "--ratio", str(RATIO)]
+    rate = ["--bundle", "skybook", "--plain", "--ratio", str(RATIO)]
     encode = timed(_COMMAND, "onboard", "encode", str(image), *rate, "-o", str(stream))
     decode = ["ground", "decode", str(stream), "-o", str(product), "--threads", str(threads)]
     alone: list[Run] = []

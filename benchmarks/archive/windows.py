@@ -49,7 +49,7 @@ def measure_windows(
     image = mirrored(spyndex_scene().image.astype(np.uint16), side)
     say("window: encoding")
     path = folder / "scene.sky"
-    path.write_bytes(onboard.encode(image, ratio=RATIO))
+    path.write_bytes(onboard.encode(image, ratio=RATIO, trellis=False))
     found: dict[str, Any] = {"side": side}
     for name, linear in (("sky", False), ("sky_linear", True)):
         shares = {}

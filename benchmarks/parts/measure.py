@@ -58,7 +58,8 @@ def measure(
         raise UsageError(f"side: expected {WINDOW} or more, found {scale.side}")
     say(f"encoding {scale.side} x {scale.side}")
     path = folder / "scene.sky"
-    path.write_bytes(onboard.encode(mirrored(scene.image, scale.side), ratio=RATIO))
+    image = mirrored(scene.image, scale.side)
+    path.write_bytes(onboard.encode(image, ratio=RATIO, trellis=False))
     say("indexing")
     began = time.process_time()
     _opened(path, keep_index=True)

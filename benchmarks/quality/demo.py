@@ -35,7 +35,7 @@ def run_demo(folder: Path, names: list[str]) -> dict[str, Any]:
         stream, result, output = (folder / f"{name}.{end}" for end in ("sky", "json", "tif"))
         picture = folder / f"{name}.png"
         command = ["onboard", "encode", str(folder / "scene.npy"), "-o", str(stream)]
-        _run(*command, "--bundle", name, "--json", str(result))
+        _run(*command, "--bundle", name, "--plain", "--json", str(result))
         command = ["ground", "decode", str(stream), "-o", str(output)]
         _run(*command, "--original", str(tif), "--quicklook", str(picture))
         onboard[name] = json.loads(result.read_text())

@@ -75,7 +75,7 @@ def _stream_pass(
     rss: list[tuple[int, float]] = []
     with tempfile.TemporaryDirectory() as folder:
         told = Path(folder) / "told.json"
-        form = ["--layout", "bil", "--bands", str(bands), "--width", str(width)]
+        form = ["--layout", "bil", "--bands", str(bands), "--width", str(width), "--plain"]
         out = ["--bundle", bundle, "-o", str(Path(folder) / "pass.pkt"), "--json", str(told)]
         command = [sys.executable, "-m", "onboard", "stream", "--input", "-", *form, *out]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:

@@ -136,7 +136,9 @@ def _write_stream(path: Path, picture: Picture, plan: Plan) -> list[str]:
         image[:, down, across] = part
         lost += int(np.isin(mask, _LOST).sum())
     scene = replace(picture.scene, image=image)
-    stream = encode_array(image, plan.bundle or "skybook", header=scene.header(), ratio=plan.ratio)
+    # Said, since what a worker makes must not depend on the engine of its machine.
+    header, bundle = scene.header(), plan.bundle or "skybook"
+    stream = encode_array(image, bundle, header=header, ratio=plan.ratio, trellis=False)
     making = path.with_name(f".{path.name}-{os.getpid()}")
     with open_whole(making) as file:
         file.write(stream)

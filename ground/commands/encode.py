@@ -17,9 +17,9 @@ from onboard.commands.options import (
     given_profile,
     order_remark,
 )
-from onboard.encoder import Encoder
+from onboard.encoder.indices import open_encoder
 from onboard.encoder.run import told_parts
-from onboard.link.header import PROFILE_BYTES, RUN_BYTES
+from onboard.link.header import RUN_BYTES
 from onboard.link.segment import LEAST_OVERHEAD, TAG_BYTES
 from onboard.outputs import refuse_overwriting
 
@@ -38,11 +38,11 @@ def _encode(arguments: argparse.Namespace) -> int:
     header = replace(scene.header(), start_time=start, tile=arguments.tile)
     profile = given_profile(arguments)
     packets = arguments.output.suffix == ".pkt"
-    options = encode_options(arguments, arguments.rate_window, packets, header, read_map_plane)
-    bundle = bundle.to_encode(header, profile, options.prefers_wide)
-    encoder = Encoder(bundle, arguments.engine, arguments.threads, profile)
-    taken = LEAST_OVERHEAD + TAG_BYTES + RUN_BYTES + (PROFILE_BYTES if profile else 0)
-    header, left = fitted(told_parts(header, options), options.segment_limit - taken)
+    asked = encode_options(arguments, arguments.rate_window, packets, header, read_map_plane)
+    engine = arguments.engine, arguments.threads
+    encoder, options = open_encoder(bundle, header, asked, arguments.trellis, *engine, profile)
+    most = options.segment_limit - (LEAST_OVERHEAD + TAG_BYTES + RUN_BYTES)
+    header, left = fitted(told_parts(encoder.told(header), options), most)
     remarks = [*scene.remarks, *(f"no room in the scene header: {what}" for what in left)]
     warn(arguments.input, [*remarks, *order_remark(bundle, scene.band_ids)])
     result = encode_to_file(encoder, scene.image, header, options, arguments)

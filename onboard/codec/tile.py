@@ -263,6 +263,9 @@ class Codec(Protocol):
             BundleError: the part `golden` does not hold what it promises.
         """
 
+    def is_compiled(self, engine: str | None = None) -> bool:
+        """Return whether compiled code codes the tiles of such scenes, opened in this engine."""
+
     def open(self, engine: str | None = None, threads: int = 1) -> TileCoder[Any, Any]:
         """Open the encoder in an engine.
 

@@ -25,6 +25,7 @@ from onboard.commands.rate import rate_figures, rate_remarks, rate_text
 from onboard.commands.rawinput import RawForm, add_raw_options, raw_words, swap_remark
 from onboard.downlink.recorder import Recorder
 from onboard.encoder import Encoder, Options
+from onboard.encoder.indices import open_encoder
 from onboard.encoder.outcome import Outcome
 from onboard.image.bayer import CELL, split
 from onboard.image.files import Image, read_npy, sample_type
@@ -68,7 +69,7 @@ def encode_to_file(
     warn(arguments.input, swap_remark(image))
     recorder, outcome, seconds = _write(encoder, image, header, options, arguments.output)
     raw = image.size * image.dtype.itemsize
-    figures = rate_figures(arguments, outcome, raw, recorder.bytes, header.peak)
+    figures = rate_figures(arguments, options, outcome, raw, recorder.bytes, header.peak)
     warn(arguments.output, rate_remarks(figures))
     bands, rows, cols = image.shape
     if header.bayer:
@@ -149,9 +150,9 @@ def _encode(arguments: argparse.Namespace) -> int:
         header = replace(header, significant_bits=bits)
     profile = given_profile(arguments)
     packets = arguments.output.suffix == ".pkt"
-    options = encode_options(arguments, arguments.rate_window, packets, header)
-    bundle = bundle.to_encode(header, profile, options.prefers_wide)
-    encoder = Encoder(bundle, arguments.engine, arguments.threads, profile)
+    asked = encode_options(arguments, arguments.rate_window, packets, header)
+    engine = arguments.engine, arguments.threads
+    encoder, options = open_encoder(bundle, header, asked, arguments.trellis, *engine, profile)
     result = encode_to_file(encoder, image, header, options, arguments)
     print_result(result, encode_text(result, arguments.output), arguments.json)
     return 0

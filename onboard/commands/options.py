@@ -11,12 +11,12 @@ from onboard.bundle.profiles import load_profile
 from onboard.codec.bound import Bound
 from onboard.codec.profile import Profile
 from onboard.commands.commandline import add_json_option
+from onboard.commands.engine import add_engine_options
 from onboard.commands.qualitymap import OpenPlane, add_quality_options, read_map, read_plane
 from onboard.encoder import Options
 from onboard.encoder.boundedplace import BoundedArea, BoundedBox, BoundedPlace
 from onboard.encoder.options import WINDOWS
 from onboard.encoder.quality import BLOCKS
-from onboard.engine.engines import ENGINES
 from onboard.errors import UsageError
 from onboard.image.bands import other_order, short_names
 from onboard.image.bayer import PATTERNS, cell_of
@@ -47,6 +47,7 @@ def add_encode_options(parser: argparse.ArgumentParser) -> None:
 def add_coding_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of every command that encodes."""
     _add_coder_options(parser)
+    add_engine_options(parser)
     _add_scene_options(parser)
     _add_packet_options(parser)
     _add_rate_options(parser)
@@ -68,21 +69,8 @@ def _add_coder_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="stream to write: .sky segments, .pkt space packets",
     )
-    parser.add_argument(
-        "--engine",
-        choices=ENGINES,
-        help="default: c where it is built (`export engine`), else the first that is installed",
-    )
-    parser.add_argument("--threads", type=int, default=1, help="threads of the engine (default 1)")
     parser.add_argument("--segment-bytes", type=int, default=1000, help="most bytes of a segment")
     parser.add_argument("--one-layer", action="store_true", help="one layer to a segment")
-    indices = parser.add_mutually_exclusive_group()
-    indices.add_argument(
-        "--trellis", action="store_true", help="choose indices along a trellis: smaller, but slower"
-    )
-    indices.add_argument(
-        "--plain", action="store_true", help="choose each index by itself (so it is now, if unsaid)"
-    )
 
 
 def _add_scene_options(parser: argparse.ArgumentParser) -> None:
@@ -105,8 +93,8 @@ def _add_scene_options(parser: argparse.ArgumentParser) -> None:
         "--tile",
         type=int,
         help="rows and columns of tiles, where up to 4 bands leave a choice: 64, or 128 for fewer "
-        "bytes and twice the lines in memory (default: 128 for up to 3 bands and, with "
-        "--trellis alone, for 4)",
+        "bytes and twice the lines in memory (default: 128 for up to 3 bands and, along "
+        "a trellis, for 4)",
     )
     parser.add_argument("--start-time", help="of line 0, ISO 8601 in TAI (packets: 1958-01-01)")
 
@@ -211,7 +199,7 @@ def encode_options(
     header: SceneHeader,
     open_plane: OpenPlane = read_plane,
 ) -> Options:
-    """Return the encoder's options from those of the command line.
+    """Return the encoder's options from those of the command line; plain if that is left open.
 
     Args:
         arguments: arguments of the command line.
@@ -242,7 +230,7 @@ def encode_options(
         arguments.rmse,
         window,
         _packet_options(arguments) if packets else None,
-        trellis=arguments.trellis,
+        trellis=bool(arguments.trellis),
         run=arguments.encoding_run,
         max_error=_bound(arguments.max_error),
         max_error_first=_bound(arguments.max_error_first),

@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from onboard.encoder.options import DEFAULT_RATIO
+from onboard.encoder.options import DEFAULT_RATIO, Options
 from onboard.encoder.outcome import PEAK, BlocksOutcome, Outcome
 
 _KINDS = {"psnr": "PSNR16 {:.4g} dB", "rmse": "RMSE {:.3g} DN"} | {
@@ -16,18 +16,24 @@ _WORSE = {"psnr": 1 / 1.005, "rmse": 1.05}
 
 
 def rate_figures(
-    arguments: argparse.Namespace, outcome: Outcome, raw: int, taken: int, peak: int
+    arguments: argparse.Namespace,
+    options: Options,
+    outcome: Outcome,
+    raw: int,
+    taken: int,
+    peak: int,
 ) -> dict[str, Any]:
     """Return what was asked for, whether it is met, steps, how indices are chosen, expected error.
 
     Args:
         arguments: those of `add_coding_options`.
+        options: what the encoder was told, of them and by default.
         outcome: what became of the rate.
         raw: bytes of the image.
         taken: bytes of the stream.
         peak: that of the source's own PSNR.
     """
-    asked = _asked(arguments)
+    asked, stepped = _asked(arguments), outcome.steps is not None
     reached = {"bytes": taken, "ratio": raw / taken, "psnr": outcome.psnr16, "rmse": outcome.rmse}
     return {
         "asked": asked if outcome.windows else None,
@@ -42,7 +48,8 @@ def rate_figures(
         "peak": peak,
         "expected_psnr_db": outcome.psnr(peak),
         "expected_rmse_dn": outcome.rmse,
-        "indices": None if outcome.steps is None else "trellis" if arguments.trellis else "plain",
+        "indices": (options.quantizer or "plain") if stepped else None,
+        "indices_by_default": arguments.trellis is None if stepped else None,
         "quality_blocks": _blocks(outcome.blocks, arguments.quality_block),
         "max_error": arguments.max_error,
         "max_error_first": arguments.max_error_first,
@@ -82,6 +89,7 @@ def rate_text(figures: dict[str, Any]) -> str:
     codes = f"code {finest}" if finest == coarsest else f"codes {finest} to {coarsest}"
     steps = " to ".join(f"{step:.3g}" for step in dict.fromkeys(figures["steps_dn"]))
     how = "along a trellis" if figures["indices"] == "trellis" else "plain"
+    how += " by default" if figures["indices_by_default"] else ""
     own = ""
     if figures["peak"] != PEAK:
         own = f"PSNR {figures['expected_psnr_db']:.1f} dB of peak {figures['peak']}, "

@@ -28,12 +28,14 @@ from onboard.commands.options import (
 )
 from onboard.commands.rate import rate_figures, rate_remarks, rate_text
 from onboard.commands.rawinput import RawForm, add_raw_options, raw_words
+from onboard.commands.resume import as_begun, recorded_so_far
 from onboard.commands.source import open_strips
 from onboard.commands.stop import Stop
 from onboard.commands.watchedlines import WatchedLines
 from onboard.downlink.cloud import Clouds
 from onboard.downlink.recorder import Recorded, Recorder
-from onboard.encoder import Encoder, Options
+from onboard.encoder import Encoder
+from onboard.encoder.indices import open_encoder
 from onboard.encoder.options import STRIPS_AT_ONCE
 from onboard.encoder.outcome import Outcome
 from onboard.errors import UsageError
@@ -92,15 +94,16 @@ def add_stream_command(commands: Commands) -> None:
 def _stream(arguments: argparse.Namespace) -> int:
     bundle, form = _read_form(arguments)
     header = _header(arguments, form)
-    options = encode_options(arguments, "strip", True, header)
-    options = replace(options, strips_at_once=arguments.strips_at_once)
+    asked = encode_options(arguments, "strip", True, header)
+    asked = replace(asked, strips_at_once=arguments.strips_at_once)
     profile = given_profile(arguments)
-    bundle = bundle.to_encode(header, profile, options.prefers_wide)
-    encoder = Encoder(bundle, arguments.engine, arguments.threads, profile)
-    scrub = Scrub(encoder.bundle, encoder.coder)
+    header, along_trellis = as_begun(header, arguments, bundle, profile)
+    engine = arguments.engine, arguments.threads
+    encoder, options = open_encoder(bundle, header, asked, along_trellis, *engine, profile)
+    bundle, scrub = encoder.bundle, Scrub(encoder.bundle, encoder.coder)
     warn(Path(arguments.input), [*form.remarks, *order_remark(bundle, header.band_ids)])
     grid = TileGrid(header.width, 1, bundle.tile, bundle.codec.groups)
-    recorded, options = _recorded(arguments, options, grid.columns)
+    recorded, options = recorded_so_far(arguments, options, grid.columns)
     begun = time.perf_counter()
     with ExitStack() as files:
         show = files.enter_context(progress("waiting for lines"))
@@ -114,7 +117,9 @@ def _stream(arguments: argparse.Namespace) -> int:
     result = _result(encoder, lines, recorder, waits, time.perf_counter() - begun)
     count = recorded.rows * grid.tile + lines.count
     raw = count * header.bands * header.width * DTYPES[header.sample_type].itemsize
-    figures = rate_figures(arguments, reduce(add, outcomes), raw, recorder.bytes, header.peak)
+    figures = rate_figures(
+        arguments, options, reduce(add, outcomes), raw, recorder.bytes, header.peak
+    )
     warn(arguments.output, rate_remarks(figures))
     result |= {"engine": encoder.engine_of(options), **figures}
     result |= {"bands": form.rows.bands, "columns": form.rows.width, "bayer": header.bayer}
@@ -183,20 +188,6 @@ def _record(
             waits.append(time.perf_counter() - lines.arrived.popleft())
     recorder.flush()
     return waits
-
-
-def _recorded(
-    arguments: argparse.Namespace, options: Options, columns: int
-) -> tuple[Recorded, Options]:
-    """Return what is there to go on with, if that is asked for, and the options with its run."""
-    if not arguments.resume:
-        return Recorded(), options
-    recorded = Recorded.read(arguments.output, columns)
-    if recorded.ended:
-        raise UsageError(f"{arguments.output}: already ends, there is nothing to go on with")
-    if None not in (options.run, recorded.run) and options.run != recorded.run:
-        raise UsageError(f"--run: expected that of the output, {recorded.run}")
-    return recorded, options if recorded.run is None else replace(options, run=recorded.run)
 
 
 def _is_end(strip: Strip) -> bool:

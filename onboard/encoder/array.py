@@ -9,7 +9,7 @@ import numpy as np
 from onboard import bundle as bundles
 from onboard.bundle.profiles import load_profile
 from onboard.codec.bound import Bound
-from onboard.encoder.encoder import Encoder
+from onboard.encoder.indices import open_encoder
 from onboard.encoder.options import Options
 from onboard.link.header import SceneHeader
 
@@ -23,6 +23,7 @@ def encode_array(
     max_error: int | str | None = None,
     max_error_first: int | str | None = None,
     profile: str | Path | None = None,
+    trellis: bool | None = None,
     **options: Any,
 ) -> bytes:
     """Return the segments of an image as one stream.
@@ -36,8 +37,10 @@ def encode_array(
         max_error: most that a sample may be off: DN, 0 without loss; `D1,D2,...`; `sqrt:K`.
         max_error_first: a coarser bound, of the first part of each tile; its rest is sent apart.
         profile: spectral profile (.prof) for more than 16 bands, or its folder of slots.
+        trellis: whether to choose indices along a trellis, for fewer bytes; None does so where
+            engine `c` codes the scene at a rate, so that the bytes depend on whether it is built.
         options: as of `Options`: `ratio`, `budget` (bytes), `psnr` (dB of peak 65535), `rmse`,
-            `quality_block`, `trellis`, `scene_id` and so on; without a rate the ratio is 20.48.
+            `quality_block`, `scene_id` and so on; without a rate the ratio is 20.48.
 
     Raises:
         InputError: the image has another dtype or shape.
@@ -54,5 +57,8 @@ def encode_array(
         if bound is not None:
             options[name] = Bound.parse(str(bound))
     spectral = None if profile is None else load_profile(Path(profile))
-    encoder = Encoder(bundles.load(bundle), profile=spectral)
-    return b"".join(encoder.encode(samples, header, Options(**options)))
+    scene = replace(header, bands=len(samples))
+    encoder, chosen = open_encoder(
+        bundles.load(bundle), scene, Options(**options), trellis, profile=spectral
+    )
+    return b"".join(encoder.encode(samples, header, chosen))

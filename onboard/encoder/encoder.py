@@ -174,7 +174,7 @@ class Encoder:
         if options.budget is not None and not header.height:
             raise UsageError("budget: expected a ratio or an error, since the height is not known")
         done = done or self.progress(header, options, 0, 0, 0)
-        header = told_parts(self._told(header), options)  # which may leave usual tiles unsaid
+        header = told_parts(self.told(header), options)  # which may leave usual tiles unsaid
         if done.rows and options.run is None:
             raise UsageError("run: expected that of the rows of tiles before")
         line = done.rows * self.bundle.tile
@@ -258,7 +258,7 @@ class Encoder:
         if (encoder := self.for_scene(header, options.prefers_wide)) is not self:
             return encoder.progress(header, options, rows, segments, spent)
         options = completed(options, self.bundle)
-        header = told_parts(self._told(header), options)
+        header = told_parts(self.told(header), options)
         shares = self._shares(options, header, frame(self.bundle.tag, header, options))
         share = shares.of(0, rows * self.bundle.tile) if rows else 0
         return Progress(rows, segments, max(0, share + shares.kept_back - spent))
@@ -267,8 +267,8 @@ class Encoder:
         """Return what the lines of a scene may take."""
         return Shares(options, header, framing, self.bundle.tile, self.coder.least_body)
 
-    def _told(self, header: SceneHeader) -> SceneHeader:
-        """Return a header that tells profile and tiles, or refuse a scene not made for it."""
+    def told(self, header: SceneHeader) -> SceneHeader:
+        """Return a header that tells profile and tiles; InputError: the profile is for others."""
         usual = self.bundle.for_scene(header.bands, header.significant_bits, self.profile).tile
         header = replace(header, tile=None if self.bundle.tile == usual else self.bundle.tile)
         if self.profile is None:

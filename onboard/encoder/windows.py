@@ -17,7 +17,7 @@ from onboard.codec.tile import (
     Steps,
     TileCoder,
 )
-from onboard.encoder.batches import Batches
+from onboard.encoder.batches import Batches, Share
 from onboard.encoder.outcome import Outcome
 from onboard.encoder.planned import HELD, Planned, bodies_of, code
 from onboard.link.framing import HEADER_EVERY, Framing, Strip
@@ -130,8 +130,7 @@ class RateWindows:
         held: list[int] = []
         for shares in self.analysed.alike(tiles, self.coder.tiles_at_once):
             places = np.concatenate([share.places for share in shares])
-            first, *others = (share.batch.prepared.take(share.own) for share in shares)
-            prepared = first.join(others)
+            prepared = _joined(shares)
             members = [(share.batch, number) for share in shares for number in share.own]
             like = shares[0].batch
             chosen = Chosen(
@@ -262,6 +261,12 @@ class RateWindows:
                 written += len(segments[:some])
                 segments = segments[some:]
         return found
+
+
+def _joined(shares: Sequence[Share]) -> Any:
+    """Return tiles of batches as one batch; what was taken of each is not held any longer."""
+    first, *others = (share.batch.prepared.take(share.own) for share in shares)
+    return first.join(others)
 
 
 def _place(piece: tuple[int, int, Any]) -> tuple[int, int]:

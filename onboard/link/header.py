@@ -29,9 +29,8 @@ _BAND_TEXTS = 16
 _RUN = 21
 _PROFILE, _BAYER, _PARTS, _TILE = 22, 23, 24, 27
 _DIGEST_BYTES = 8
-PROFILE_BYTES = TLV_BYTES + _DIGEST_BYTES
 RUN_BYTES = TLV_BYTES + 4
-"""Bytes that these take in a header."""
+"""Bytes that a run takes in a header."""
 _TILE_UNIT = 8
 
 

@@ -64,6 +64,17 @@ def test_tags_make_room_for_the_bounds_of_two_parts(run: Run, tmp_path: Path) ->
     assert (done.returncode, "no room" in done.stderr) == (0, True)
 
 
+def test_tags_make_room_for_larger_tiles(run: Run, tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).bytes(70).hex()
+    geotiff.write(tmp_path / "in.tif", Scene(IMAGE[:4], facts=Facts(tags=(("", "LONG", noise),))))
+    header = replace(geotiff.read(tmp_path / "in.tif").header(), run=1)
+    room = str(len(header.pack()) + LEAST_OVERHEAD + TAG_BYTES)
+    command = ("ground", "encode", "in.tif", "--bundle", "skybook", "-o", "x.sky")
+    for way, lacks in (("--plain", False), ("--trellis", True)):
+        done = run(*command, "--segment-bytes", room, way)
+        assert (done.returncode, "no room" in done.stderr) == (0, lacks)
+
+
 def test_what_is_left_behind_is_one_warning(run: Run, tmp_path: Path) -> None:
     long = np.random.default_rng(0).bytes(500).hex()
     geotiff.write(tmp_path / "in.tif", Scene(IMAGE[:4], facts=Facts(tags=(("", "LONG", long),))))

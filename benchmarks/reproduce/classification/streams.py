@@ -38,7 +38,7 @@ def streamed(tiles: Tiles, ratio: float, decoder: Decoder) -> Streamed:
     """Encode the scenes of tiles at a ratio; take features of what comes down, and decode it."""
     vectors, pictures, length, count = [], [], 0, 0
     for scene in tiles.scenes:
-        stream = encode_array(scene, BUNDLE, ratio=ratio)
+        stream = encode_array(scene, BUNDLE, ratio=ratio, trellis=False)
         found = features_of_scene(decoder.bundle, read_segments(stream)).arrays["vector"]
         vectors.append(found)
         pictures.append(decoder.decode(stream).scene.image.astype(np.uint16))
@@ -80,7 +80,7 @@ def times(
     some = cut[np.arange(most) % len(cut)]
     grid = some.reshape(most // _ACROSS, _ACROSS, *cut.shape[1:]).transpose(2, 0, 3, 1, 4)
     image = grid.reshape(cut.shape[1], most // _ACROSS * SIDE, _ACROSS * SIDE)
-    stream = encode_array(image, BUNDLE, ratio=ratio)
+    stream = encode_array(image, BUNDLE, ratio=ratio, trellis=False)
 
     def of(work: Callable[[], object]) -> float:
         found = []

@@ -132,6 +132,10 @@ class CorsaCodec:
         maps = self.payload_bytes(self.tile, self.tile)
         return unpack_golden(self.parts["golden"], self.levels, maps, self.bands, self.tile)
 
+    def is_compiled(self, engine: str | None = None) -> bool:
+        """Return whether compiled code codes the tiles: it does not."""
+        return False
+
     def open(self, engine: str | None = None, threads: int = 1) -> CorsaTileCoder:
         """Open the network in an engine; without a name in the first that is there."""
         session = open_session(

@@ -202,6 +202,15 @@ class LappedCodec:
         """The golden vectors, of all kinds of scenes; none where there is only a model."""
         return part.unpack_golden(self.parts["golden"]) if self.parts else ()
 
+    def is_compiled(self, engine: str | None = None) -> bool:
+        """Return whether compiled code codes the tiles of such scenes, opened in this engine."""
+        return engine in (None, "c") and not self._in_parts and self.compiled() is not None
+
+    @property
+    def _in_parts(self) -> bool:
+        """Whether tiles are groups of bands or components of a profile, which numpy codes."""
+        return bool(self.scene_bands) or self.profile is not None
+
     def open(
         self, engine: str | None = None, threads: int = 1
     ) -> "LappedTileCoder | CompiledTileCoder":
@@ -213,13 +222,10 @@ class LappedCodec:
         if engine not in (None, "c"):
             return self.open_planes(engine, threads)
         in_numpy = self.open_planes("numpy", threads)
-        path = library_path(self.library)
-        if (engine is None and not path.exists()) or self.scene_bands or self.profile is not None:
+        if self._in_parts or (found := self.compiled(needed=engine == "c")) is None:
             return in_numpy
         from onboard.codec.lapped.compiled.coder import CompiledTileCoder  # noqa: PLC0415
 
-        if (found := self.compiled(needed=engine == "c")) is None:
-            return in_numpy
         return CompiledTileCoder(in_numpy, found, threads)
 
     def compiled(self, needed: bool = False) -> "Library | None":

@@ -39,8 +39,8 @@ from onboard.errors import UsageError
 
 _LARGE = 128
 """Rows and columns of tiles whose band transform, even of few bands, a trellis has turned on."""
-_USUAL_SAMPLES = 4 * 64 * 64
-"""Of a tile of four bands that is not large."""
+_LARGE_SAMPLES = 32 * 4 * _LARGE**2
+"""Of large tiles along a trellis that are planned together."""
 
 
 class LappedTileCoder:
@@ -85,9 +85,9 @@ class LappedTileCoder:
     @property
     def tiles_at_once(self) -> int:
         """Tiles to plan together, for speed; of large ones along a trellis fewer, for memory."""
-        usual = self.scanner.quantizer.tiles_at_once
-        samples = self._tile**2 * self.bands
-        return usual // max(samples // _USUAL_SAMPLES if self._is_thorough(self.scanner) else 1, 1)
+        if not self._is_thorough(self.scanner):
+            return self.scanner.quantizer.tiles_at_once
+        return max(_LARGE_SAMPLES // (self._tile**2 * self.bands), 1)
 
     @property
     def memory(self) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ Arrays hold many tiles of one shape: (tiles, rows, cols, channels).
 
 from functools import cache
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,8 @@ _CAPS = {
     STEP: (SIZE_CAP, SLOPE_CAP, DC_CAP),
     STEP // 2: (HALF_SIZE_CAP, 2 * SLOPE_CAP, 2 * DC_CAP),
 }
-"""Caps of sizes, slopes and differences of DC, by the unit of symbols."""
+"""Caps of sizes, slopes and differences of DC, by the unit of symbols; four sizes fit a byte."""
+Number = TypeVar("Number", bound=np.generic)
 
 
 class _Run(NamedTuple):
@@ -48,7 +49,7 @@ class _Run(NamedTuple):
     columns: slice
     of_last: slice | None
 
-    def of_components(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    def of_components(self, values: NDArray[Number]) -> NDArray[Number]:
         """Return the part of values (positions, columns) as a view (channels, positions, alike)."""
         count = self.channels.stop - self.channels.start
         return values[:, self.columns].reshape(len(values), count, -1).transpose(1, 0, 2)
@@ -73,7 +74,8 @@ class ContextState:
     The sums of a layer of AC symbols are a product of features by class: a 1 for the bias, the
     slopes, and layer by layer magnitudes and those of neighbours, each for all positions of all
     tiles. Where several components are of the last class, its features are added up over them, and
-    each of them has its own besides.
+    each of them has its own besides. Features are in units of symbols, and bytes where none is
+    added up.
     """
 
     def __init__(
@@ -102,8 +104,9 @@ class ContextState:
         self._share = None if coarser is None else shares(coarser)[..., None]
         self.shape = (tiles, rows, cols)
         self._dc: Ints = np.zeros((*self.shape, model.bands), np.int32)
-        self._features = np.zeros((model.features, tiles * rows * cols), np.float32)
-        self._features[0] = 1
+        kind = np.uint8 if model.alike == 1 else np.float32
+        self._features: NDArray[Any] = np.zeros((model.features, tiles * rows * cols), kind)
+        self._features[0] = STEP // unit
         self._own: NDArray[np.float32] | None = None
         if model.alike > 1:
             own = int(model.of_last_class.sum()), tiles * rows * cols, model.alike
@@ -112,7 +115,6 @@ class ContextState:
         kinds = np.where(row % 2 == col % 2, row % 2, 2)
         self._lattices = [np.nonzero(kinds == lattice)[0] for lattice in range(LATTICES)]
         self._ones = np.ones(model.alike, np.float32)
-        self._beside = np.eye(cols, k=1, dtype=np.float32) + np.eye(cols, k=-1, dtype=np.float32)
 
     def lattice(self, layer: int) -> NDArray[np.int64]:
         """Return the positions of a layer of DC, 1 to 3."""
@@ -160,26 +162,16 @@ class ContextState:
                 return
             self._set_slopes()
             symbols = self._in_own_steps(self._dc)
-        sizes = self._feature(symbols, self._caps[0])
+        sizes = np.minimum(np.abs(symbols), self._caps[0])
         repeats = self._repeats(self.model.of_classes(max(layer, LATTICES)))
         parts = self.model.features_of(layer)
         self._set_features(parts[0], sizes.reshape(-1, sizes.shape[-1]), repeats)
-        size, near = (self._features[part].reshape(-1, *self.shape[1:]) for part in parts)
-        lines = -1, self.shape[2]
-        np.matmul(size.reshape(lines), self._beside, out=near.reshape(lines))  # left and right
-        near[:, 1:] += size[:, :-1]
-        near[:, :-1] += size[:, 1:]
+        _add_neighbours(*(self._features[part].reshape(-1, *self.shape[1:]) for part in parts))
         if self._own is not None:
             shape = -1, *self.shape[1:], self.model.alike
-            own, around = (self._own[self._owned(part)].reshape(shape) for part in parts)
-            around[:, :, 1:] = own[:, :, :-1]
-            around[:, :, :-1] += own[:, :, 1:]
-            around[:, 1:] += own[:, :-1]
-            around[:, :-1] += own[:, 1:]
+            _add_neighbours(*(self._own[self._owned(part)].reshape(shape) for part in parts))
 
-    def _set_features(
-        self, part: slice, values: NDArray[np.float32], repeats: tuple[int, ...]
-    ) -> None:
+    def _set_features(self, part: slice, values: Ints, repeats: tuple[int, ...]) -> None:
         """Set features by class from values (positions, components), so many of each feature."""
         features = self._features[part]
         if self._own is None:
@@ -202,20 +194,13 @@ class ContextState:
         """Return how many components each of some channels by class stands for."""
         return tuple(self.model.repeats[channels].tolist())
 
-    def _feature(self, values: Ints, cap: int) -> NDArray[np.float32]:
-        """Return magnitudes up to a cap, in steps."""
-        found = np.minimum(np.abs(values), cap).astype(np.float32)
-        if self._unit != 1:
-            found *= self._unit
-        return found
-
     def _set_slopes(self) -> None:
         """Take the differences of the DC left and right of each position, above and below it."""
         _, rows, cols = self.shape
         (left, right), (up, down) = _around(cols), _around(rows)
         across = self._in_own_steps(self._dc[:, :, left] - self._dc[:, :, right])
         along = self._in_own_steps(self._dc[:, up] - self._dc[:, down])
-        slopes = self._feature(np.concatenate([across, along], axis=3), self._caps[1])
+        slopes = np.minimum(np.abs(np.concatenate([across, along], axis=3)), self._caps[1])
         repeats = 2 * self._repeats(slice(0, self.model.weights.classes))
         self._set_features(self.model.slopes, slopes.reshape(-1, slopes.shape[3]), repeats)
 
@@ -225,7 +210,7 @@ class ContextState:
 
     def _ac_sums(self, layer: int) -> NDArray[np.float32]:
         product, own = self.model.products[layer - LATTICES - 1]
-        features = np.take(self._features, product.used, axis=0)
+        features = np.take(self._features, product.used, axis=0).astype(np.float32, copy=False)
         sums: NDArray[np.float32] = features.T @ product.weights
         if own is not None and self._own is not None:
             repeats = self._repeats(self.model.of_classes(layer))
@@ -236,7 +221,13 @@ class ContextState:
                 if run.of_last is not None:
                     here = run.of_components(sums)
                     here += of_own[run.of_last]
-        return sums.reshape(self.shape[0], -1, sums.shape[1])
+        return self._in_steps(sums).reshape(self.shape[0], -1, sums.shape[1])
+
+    def _in_steps(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return what is in units of symbols in steps."""
+        if self._unit != 1:
+            values *= self._unit
+        return values
 
     def _dc_sums(self, lattice: int) -> tuple[NDArray[np.float32], Ints]:
         """Predict a lattice from the ones before: from four corners, or four sides."""
@@ -268,10 +259,18 @@ class ContextState:
             ],
             axis=3,
         )
-        capped = self._feature(features, self._caps[2])
+        capped = self._in_steps(np.minimum(np.abs(features), self._caps[2]).astype(np.float32))
         weights = self.model.dc[lattice - 1]
         sums = capped.reshape(tiles, len(places), len(weights)) @ weights + bias
         return sums, (one + two + three + last + 2) >> 2
+
+
+def _add_neighbours(values: NDArray[Any], found: NDArray[Any]) -> None:
+    """Add up what is left, right, above and below of values (any, rows, cols, ...) to zeros."""
+    found[:, :, 1:] = values[:, :, :-1]
+    found[:, :, :-1] += values[:, :, 1:]
+    found[:, 1:] += values[:, :-1]
+    found[:, :-1] += values[:, 1:]
 
 
 def _around(size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -70,10 +70,10 @@ class Symbols:
             thrift: of each tile; None is 0 for all.
         """
         tables = scanner.model.tables
-        entries: list[list[NDArray[np.uint32]]] = []
-        residuals: list[list[Ints]] = []
+        rows: list[list[NDArray[np.uint16]]] = []
         counts, costs, states = [], [], []
         left_out = np.zeros(len(steps), np.int32)
+        escapes = np.zeros(len(steps), np.int64)
         firsts = [0]
         for layer in scanner.scan(latents, steps, floors, thrift):
             tiles, positions, _ = layer.pending.shape
@@ -82,22 +82,20 @@ class Symbols:
             cost = _sums(tables.costs_of(entry))
             stops = _sums(layer.pending.counts)
             costs.append(np.diff(cost[stops]).reshape(tiles, positions))
-            counts.append(layer.pending.counts.reshape(tiles, positions))
-            of_tiles = stops[np.arange(tiles + 1) * positions]
-            entries.append(_split(entry, of_tiles))
-            residuals.append(_split(found.indices, of_tiles))
+            of_tiles = np.arange(tiles + 1) * positions
+            row, size = tables.symbols(entry, found.indices)
+            ends = _sums(size)[stops]
+            counts.append(np.diff(ends).reshape(tiles, positions))
+            rows.append(_split(row, ends[of_tiles]))
+            escaped = np.flatnonzero(size > _MORE_THAN_LOW_BITS)
+            escapes += np.diff(escaped.searchsorted(stops[of_tiles]))
             firsts.append(firsts[-1] + positions)
             np.maximum(left_out, layer.left_out, out=left_out)
             if found.states is not None:
                 begins = stops[:-1].reshape(tiles, positions)
                 states.append(_states_at(found.states, begins))
-        rows, sizes = tables.symbols(_by_tile(entries), _by_tile(residuals))
         units = np.concatenate(counts, axis=1)
-        ends = _sums(units.reshape(-1))
-        before_unit = _sums(sizes)[ends]
-        escapes = np.diff(
-            np.flatnonzero(sizes > _MORE_THAN_LOW_BITS).searchsorted(ends[:: firsts[-1]])
-        )
+        before_unit = _sums(units.reshape(-1))
         before = np.empty((len(units), firsts[-1] + 1), np.int32)
         before[:, :-1] = before_unit[:-1].reshape(len(units), -1)
         before[:, -1] = before_unit[firsts[-1] :: firsts[-1]]
@@ -105,7 +103,7 @@ class Symbols:
         np.cumsum(np.concatenate(costs, axis=1), axis=1, out=bits[:, 1:])
         at = np.concatenate(states, axis=1) if states else None
         points = scanner.quantizer.points
-        return cls(rows, before, bits, firsts, points, floors, left_out, escapes, at)
+        return cls(_by_tile(rows), before, bits, firsts, points, floors, left_out, escapes, at)
 
     @property
     def flag(self) -> int:

@@ -194,7 +194,8 @@ def test_commands_take_it_first_and_say_so(
     image.transpose(1, 0, 2).tofile(tmp_path / "scene.bil")
     encode = ["onboard", "encode", "scene.npy", "--bundle", NAME]
     stream = ["onboard", "stream", "--input", "scene.bil", "--layout", "bil", "--width", "100"]
-    for number, command in enumerate((encode, [*stream, "--bundle", NAME, "--trellis"])):
+    commands = [*encode, "--plain"], [*stream, "--bundle", NAME, "--trellis"]
+    for number, command in enumerate(commands):
         streams = {}
         for engine in ("c", "numpy"):
             chosen = [] if engine == "c" else ["--engine", "numpy"]
@@ -206,9 +207,10 @@ def test_commands_take_it_first_and_say_so(
             assert (told["engine"], told["indices"]) == (engine, ("plain", "trellis")[number])
             streams[engine] = (tmp_path / output).read_bytes()
         assert streams["c"] == streams["numpy"]
-    assert onboard.encode(image, ratio=8.0) == b"".join(
-        Encoder(built, "numpy").encode(image, None, Options(ratio=8.0))
-    )
+    for trellis in (False, True):
+        assert onboard.encode(image, ratio=8.0, trellis=trellis) == b"".join(
+            Encoder(built, "numpy").encode(image, None, Options(ratio=8.0, trellis=trellis))
+        )
 
 
 @pytest.mark.parametrize(

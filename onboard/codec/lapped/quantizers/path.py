@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from onboard.codec.lapped.context import LEVELS, Ints
 from onboard.codec.lapped.quantizers.quantisation import LARGEST_WORD
+from onboard.codec.lapped.quantizers.viterbi import FAR, Pairs, best_path
 from onboard.codec.lapped.tables import Tables
-from onboard.codec.lapped.trellis import FAR, SETS, STATES, best_path
+from onboard.codec.lapped.trellis import SETS, STATES
 from onboard.errors import BundleError
 
 _FARTHEST = 96
@@ -80,21 +81,25 @@ class Chooser:
             lanes: how many symbols each tile has.
         """
         costs, sizes = self._nearest(np.abs(away), rows, worth)
-        ends = np.cumsum(lanes)
         order = np.argsort(-lanes, kind="stable")
-        rank = np.empty_like(order)
-        rank[order] = np.arange(len(order))
-        lane = np.repeat(rank, lanes)
-        step = np.arange(len(away)) - np.repeat(ends - lanes, lanes)
-        laid = np.zeros((int(lanes.max(initial=0)), SETS, 2, len(lanes)), np.int32)
-        laid[step, :, :, lane] = costs.transpose(2, 0, 1)
-        states, parity = (found[step, lane] for found in best_path(laid, lanes[order]))
-        size = sizes[states & 1, parity, np.arange(len(away))]
-        return Path(np.where(away < 0, -size, size), states)
+        pairs = Pairs.of(lanes[order])
+        laid = pairs.costs.reshape(-1, 2 * SETS, len(lanes))
+        ends = np.cumsum(lanes)
+        parts = [slice(*ends_of) for ends_of in zip(ends - lanes, ends, strict=True)]
+        steps = [slice(length % 2, length % 2 + length) for length in lanes.tolist()]
+        for lane, tile in enumerate(order.tolist()):
+            laid[steps[tile], :, lane] = costs[:, parts[tile]].T
+        found = best_path(pairs)
+        states, parity = np.empty((2, len(away)), np.uint8)
+        for lane, tile in enumerate(order.tolist()):
+            for values, chosen in zip((states, parity), found, strict=True):
+                values[parts[tile]] = chosen[steps[tile], lane]
+        size = sizes[2 * (states & 1) + parity, np.arange(len(away))]
+        return Path(np.where(away < 0, -size, size), states.astype(np.int64))
 
     def _nearest(self, size: Ints, rows: NDArray[np.int64], worth: Ints) -> tuple[Ints, Ints]:
-        """Return cost and magnitude (sets, 2, symbols) of the best of each set and parity."""
-        costs = np.empty((SETS, 2, len(size)), np.int32)
+        """Return cost and magnitude (2 set + parity, symbols) of the best of each."""
+        costs = np.empty((2 * SETS, len(size)), np.int32)
         sizes = np.empty_like(costs)
         for odd in range(SETS):
             of_set = rows + LEVELS * odd
@@ -111,7 +116,7 @@ class Chooser:
                     better = other < cost[some]
                     nearest[some[better]] = 0
                     cost[some[better]] = other[better]
-                costs[odd, parity], sizes[odd, parity] = cost, nearest
+                costs[2 * odd + parity], sizes[2 * odd + parity] = cost, nearest
         return costs, sizes
 
     def _cost(self, size: Ints, index: Ints, rows: NDArray[np.int64], worth: Ints) -> Ints:

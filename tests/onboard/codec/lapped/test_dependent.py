@@ -8,9 +8,25 @@ import pytest
 
 from onboard.bundle import load
 from onboard.codec.lapped.quantizers.path import Chooser
-from onboard.codec.lapped.trellis import FOLLOWING, SETS, STATES, best_path, odd_before, points
+from onboard.codec.lapped.quantizers.viterbi import Pairs
+from onboard.codec.lapped.quantizers.viterbi import best_path as best_path_of_pairs
+from onboard.codec.lapped.trellis import FOLLOWING, SETS, STATES, odd_before, points
 from onboard.errors import BundleError
 from tests.conftest import model_of
+
+
+def best_path(costs: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """States and parities (steps, lanes) of costs (steps, sets, parities, lanes), 0 beyond ends."""
+    pairs = Pairs.of(lengths)
+    laid = pairs.costs.reshape(-1, SETS, 2, len(lengths))
+    places = [slice(length % 2, length % 2 + length) for length in lengths.tolist()]
+    for lane, place in enumerate(places):
+        laid[place, ..., lane] = costs[: lengths[lane], ..., lane]
+    found = np.zeros((2, len(costs), len(lengths)), np.int64)
+    for values, chosen in zip(found, best_path_of_pairs(pairs), strict=True):
+        for lane, place in enumerate(places):
+            values[: lengths[lane], lane] = chosen[place, lane]
+    return found[0], found[1]
 
 
 def walked(costs: np.ndarray, parities: tuple[int, ...]) -> int:
@@ -43,6 +59,30 @@ def test_paths_cost_least() -> None:
         taken = tuple(parities[:length, lane].tolist())
         assert walked(costs[:length, ..., lane], taken) == least
         assert (states[:length, lane] & 1).tolist() == odd_before(0, taken)
+
+
+def first_of_the_cheapest(costs: np.ndarray) -> list[int]:
+    """Parities of the path that the format tells, of those that cost least, step by step."""
+    sums = {0: (0, [])}
+    for cost in costs:
+        reached: dict[int, list[tuple[int, int, list[int]]]] = {}
+        for state, (total, taken) in sums.items():
+            for parity in range(2):
+                way = total + int(cost[state & 1, parity]), parity, [*taken, parity]
+                reached.setdefault(FOLLOWING[state][parity], []).append(way)
+        sums = {state: min(ways)[::2] for state, ways in reached.items()}
+    return min((total, state, taken) for state, (total, taken) in sums.items())[2]
+
+
+@pytest.mark.parametrize("most", [2, 5, 3_000])
+def test_ties_are_settled_step_by_step(most: int) -> None:
+    rng = np.random.default_rng(most)
+    lengths = np.array([61, 60, 31, 8, 7, 6, 5, 4, 3, 2, 1, 0])
+    costs = rng.integers(0, most, (61, SETS, 2, len(lengths))).astype(np.int32)
+    _, parities = best_path(costs, lengths)
+    for lane, length in enumerate(lengths.tolist()):
+        expected = first_of_the_cheapest(costs[:length, ..., lane])
+        assert parities[:length, lane].tolist() == expected
 
 
 def test_even_indices_win_ties() -> None:
@@ -101,10 +141,12 @@ def test_codewords_that_make_a_false_start_cheap_are_refused() -> None:
         Chooser(lapped.tables, short).check(worth, 5)
 
 
-def test_lanes_together_take_the_paths_that_they_take_alone() -> None:
+@pytest.mark.parametrize("lanes", [40, 90])
+def test_lanes_together_take_the_paths_that_they_take_alone(lanes: int) -> None:
+    """Few are traced back one by one, many together."""
     rng = np.random.default_rng(8)
-    lengths = np.sort(rng.integers(0, 60, 40))[::-1]
-    costs = rng.integers(0, 9, (60, SETS, 2, 40)).astype(np.int32)  # so that many are equal
+    lengths = np.sort(rng.integers(0, 60, lanes))[::-1]
+    costs = rng.integers(0, 9, (60, SETS, 2, lanes)).astype(np.int32)  # so that many are equal
     together = best_path(costs, lengths)
     for lane, length in enumerate(lengths.tolist()):
         alone = best_path(costs[:length, ..., [lane]], lengths[[lane]])
