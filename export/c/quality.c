@@ -10,8 +10,8 @@
 #define WHOLE 1024u
 #define HALF_UP 5
 #define SHARING 32     /* pixels of a side of the largest blocks that share steps */
-#define MOST_FINER 6   /* codes by which a block may be finer than its own to share a step */
-#define MOST_COARSER 2 /* and coarser */
+#define MOST_FINER 4   /* codes by which a block, and 1 for each of its positions of a side, may be finer */
+#define MOST_COARSER 2 /* than its own to share a step, and coarser */
 #define WORSE 4        /* a block shares a step that leaves it worse by no more than this part of its goal */
 
 int64_t skybook_squared_error(uint32_t quality)
@@ -213,7 +213,7 @@ static int64_t goal_of_sample(const struct plan *plan, uint32_t block)
 static int32_t shared(const struct plan *plan, uint32_t block)
 {
     const int64_t goal = goal_of_sample(plan, block);
-    const int32_t own = plan->own[block];
+    const int32_t own = plan->own[block], finest = own - MOST_FINER - (int32_t)plan->side;
     int32_t sum = 0, count = 0;
     for (uint32_t other = 0; other < plan->rows * plan->cols; other++) {
         const bool alike = goal_of_sample(plan, other) == goal;
@@ -221,7 +221,7 @@ static int32_t shared(const struct plan *plan, uint32_t block)
         count += alike ? 1 : 0;
     }
     const int32_t mean = (2 * sum + count) / (2 * count);
-    return goal == 0 ? own : skybook_between(mean, own - MOST_FINER, own + MOST_COARSER);
+    return goal == 0 ? own : skybook_between(mean, finest, own + MOST_COARSER);
 }
 
 /* Have blocks share codes as far as that leaves them good enough. */
@@ -237,18 +237,22 @@ static enum skybook_status share(struct skybook_encoder *encoder, uint32_t colum
         any = any || plan->aims[block].code != plan->own[block];
     }
     apply(tile, plan);
-    const enum skybook_status status = any ? skybook_measure(encoder, column) : SKYBOOK_OK;
-    if (any && status == SKYBOOK_OK) {
-        find_errors(encoder, tile, plan, found);
-        for (uint32_t block = 0; block < count; block++) {
-            struct skybook_aim *aim = &plan->aims[block];
-            const bool far = found[block] - aim->goal > aim->goal / WORSE;
-            aim->code = far ? plan->own[block] : aim->code;
-            errors[block] = far ? errors[block] : found[block];
-        }
-        apply(tile, plan);
+    if (!any) {
+        return SKYBOOK_OK;
     }
-    return status;
+    const enum skybook_status status = skybook_measure(encoder, column);
+    if (status != SKYBOOK_OK) {
+        return status;
+    }
+    find_errors(encoder, tile, plan, found);
+    for (uint32_t block = 0; block < count; block++) {
+        struct skybook_aim *aim = &plan->aims[block];
+        const bool far = found[block] - aim->goal > aim->goal / WORSE;
+        aim->code = far ? plan->own[block] : aim->code;
+        errors[block] = far ? errors[block] : found[block];
+    }
+    apply(tile, plan);
+    return SKYBOOK_OK;
 }
 
 /* Find the codes of the blocks of a tile. */

@@ -17,8 +17,9 @@ from onboard.encoder.aim import TRIES, Aim, Ints64
 
 SHARING = 32
 """Rows and columns of the largest blocks that share codes, pixels."""
-_FINER, _COARSER = 6, 2
-"""Codes by which a shared code may be finer and coarser than a block's own at most."""
+_FINER, _COARSER = 4, 2
+"""Codes by which a shared code may be finer and coarser than a block's own at most; of finer ones
+another for each 8 pixels of a side, as small blocks differ more."""
 _WORSE = 4
 """A block takes a shared code where its error is beyond its goal by no more than this part of it:
 0.97 dB."""
@@ -48,11 +49,13 @@ class BlockAim:
     """What blocks are aimed at.
 
     Attributes:
+        side: rows and columns of a block, pixels.
         goals: int64 (tiles, rows, cols), see `Aim`.
         samples: int64 (tiles, rows, cols), samples of each block.
         measure: finds the errors.
     """
 
+    side: int
     goals: Ints64
     samples: Ints64
     measure: Measure
@@ -90,11 +93,12 @@ class BlockAim:
     def _means(self, own: AimedBlocks) -> Steps:
         """Return mean codes of blocks of a tile with the same goal, or what is near their own."""
         codes = own.codes.copy()
+        finer = _FINER + self.side // 8
         for tile, (each, missed) in enumerate(zip(own.codes, own.missed, strict=True)):
             goals = self.goals[tile] // self.samples[tile]
             for goal in np.unique(goals[~missed]):
                 alike = ~missed & (goals == goal)
                 total, count = int(each[alike].sum()), int(alike.sum())
                 mean = (2 * total + count) // (2 * count)
-                codes[tile][alike] = np.clip(mean, each[alike] - _FINER, each[alike] + _COARSER)
+                codes[tile][alike] = np.clip(mean, each[alike] - finer, each[alike] + _COARSER)
         return codes

@@ -123,7 +123,7 @@ class Aimed:
             steps = _of_positions(codes, side, shape)
             return coder.error(batch.prepared.take(tiles), steps, side)
 
-        aim = BlockAim(goals, np.broadcast_to(blocks.samples, goals.shape), measure)
+        aim = BlockAim(side, goals, np.broadcast_to(blocks.samples, goals.shape), measure)
         own = aim.own(finest)
         aimed = aim.shared(own) if side <= SHARING else own
         self.steps[places] = aimed.codes.min(axis=(1, 2))

@@ -25,7 +25,7 @@ def of_power(power: Ints) -> Callable[[Ints], Ints]:
 def aimed(errors: Callable[[Ints], Ints], goals: Ints | None = None) -> AimedBlocks:
     """Aim at goals of the four blocks of a tile, `GOAL` if none are given."""
     wanted = np.full((1, 2, 2), GOAL) if goals is None else goals
-    aim = BlockAim(wanted, SAMPLES, lambda _tiles, codes: errors(codes))
+    aim = BlockAim(16, wanted, SAMPLES, lambda _tiles, codes: errors(codes))
     return aim.shared(aim.own(np.full((1, 2, 2), 5)))
 
 
