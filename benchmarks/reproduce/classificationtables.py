@@ -81,7 +81,7 @@ def _curves(
     import torch  # noqa: PLC0415 (torch)
 
     from benchmarks.reproduce.classification import backbone, dino  # noqa: PLC0415 (torch)
-    from benchmarks.reproduce.classification.head import accuracy  # noqa: PLC0415 (torch)
+    from benchmarks.reproduce.classification.head import rightly  # noqa: PLC0415 (torch)
     from ground import metrics  # noqa: PLC0415
 
     patches = read_patches(settings.data, SIDE, effort.patches, 8)
@@ -107,7 +107,8 @@ def _curves(
             kinds["decoded"] = backbone.pooled_features(model, came)["latents"]
             for kind, inputs in kinds.items():
                 row = found[f"{kind}/{epochs}"]
-                row[tiles.task] = accuracy(inputs, tiles.labels, tiles.places, effort.head, SEED)
+                told = tiles.labels, tiles.places, effort.head, SEED
+                row[tiles.task] = float(rightly(inputs, *told).mean())
                 row["ssim"] = float(ssim)
         torch.manual_seed(SEED)
     top = shape.levels
@@ -125,7 +126,7 @@ def _beside(
     import torch  # noqa: PLC0415 (torch)
 
     from benchmarks.reproduce.classification import backbone  # noqa: PLC0415 (torch)
-    from benchmarks.reproduce.classification.head import accuracy  # noqa: PLC0415 (torch)
+    from benchmarks.reproduce.classification.head import rightly  # noqa: PLC0415 (torch)
 
     shape = backbone.architecture(BANDS, SIDE, effort.depths, effort.codewords)
     ours: dict[str, float | None] = {"bytes": float(np.mean([s.bytes for s in streams]))}
@@ -133,14 +134,15 @@ def _beside(
     for tiles, stream in zip(tasks, streams, strict=True):
         settings.report(f"{tiles.task}: end to end")
         told = tiles.labels, tiles.places
-        ours[tiles.task] = accuracy(stream.features, *told, effort.head, SEED)
-        ends[tiles.task] = accuracy(
+        ours[tiles.task] = float(rightly(stream.features, *told, effort.head, SEED).mean())
+        right = rightly(
             tiles.cut(tiles.scenes).astype(np.float32),
             *told,
             effort.whole,
             SEED,
             lambda: backbone.Pooled(backbone.random_model(shape, SEED)),
         )
+        ends[tiles.task] = float(right.mean())
     settings.report("times")
     wide = backbone.architecture(BANDS, SIDE, FULL.depths, FULL.codewords)
     network = backbone.Pooled(backbone.random_model(wide, SEED)).eval()

@@ -96,9 +96,10 @@ _ROWS = {
     "precision": "share of the pixels found that are right",
     "recall": "share of the pixels to be found that are",
     "iou": "pixels found rightly over those found or to be found",
-    "iou_lost": "IoU on originals less that, of all pixels together",
+    "iou_lost": "IoU on originals less that, of all pixels together, of the images coded alone",
     "iou_lost_low": "and between which it lies in 95 of 100 draws of as many places, low",
     "iou_lost_high": "and high",
+    "left_out": "images that are not among all these, as they cannot be coded in so few bytes",
 }
 _NETWORK = (
     "a U-Net of three scales (16, 32, 64 maps), trained on originals for each of three folds of "

@@ -81,31 +81,21 @@ def measure_resources(
     if tflite_python is None and TFLITE_PYTHON.exists():
         tflite_python = TFLITE_PYTHON.absolute()
     with _arrays(whole, image) as (square, line):
-        program = _program(bundle, Path(square).parent / "c")
-        previous = None
-        if against:
-            previous = build_previous(against, bundle.name, Path(square).parent / "older")
-        mpixel = side * side / 1e6
+        folder = Path(square).parent
+        program = _program(bundle, folder / "c")
+        previous = build_previous(against, bundle.name, folder / "older") if against else None
         older = (previous, against and against.absolute(), bundle.name)
+        mpixel = side * side / 1e6
         job = Job(name, square, mpixel, bundle.bands, tflite_python, program, scale, *older)
         speed = _measure_speed(job, bundle)
-        runtimes = speed["runtimes"]
-        for engine in (each for each in runtimes if "reason" not in runtimes[each]):
-            budget = int(raw_bytes(image) / RATIO) if bundle.variable_rate else None
-            runtimes[engine] |= measure_memory(job, engine, line, budget)
-            if engine != C:
-                runtimes[engine] |= model_bytes(bundle, engine)
-    medians = {task: speed["tasks"][task]["mpixel_per_s"] for task in SPEEDS}
-    memory = runtimes[speed["engine"]]
+        budget = int(raw_bytes(image) / RATIO) if bundle.variable_rate else None
+        _add_memory(speed["runtimes"], job, bundle, line, budget)
     return {
         "bundle": bundle.name,
         "kind": KIND,
         "source": f"python -m benchmarks resources --bundle {name}",
-        "encode_speed_over_openjpeg": medians["encode"] / medians["openjpeg"],
+        **_in_short(speed),
         "encoder_mac_per_pixel": bundle.macs_per_pixel,
-        **{f"{task}_mpixel_per_s": medians[task] for task in SPEEDS},
-        **{key: memory[key] for key in ("peak_rss_mb", "rss_over_loaded_mb")},
-        "encode_state_bytes": memory["encode_state_bytes"],
         "bundle_bytes": find(name).stat().st_size,
         "variable_rate": bundle.variable_rate,
         **speed,
@@ -114,6 +104,27 @@ def measure_resources(
         "raw_bytes": raw_bytes(whole),
         "strip_shape": list(image.shape),
         "machine": machine(),
+    }
+
+
+def _add_memory(
+    runtimes: dict[str, Any], job: Job, bundle: Bundle, line: str, budget: int | None
+) -> None:
+    """Add to what is known of runtimes what memory they take, where they ran."""
+    for engine in (each for each in runtimes if "reason" not in runtimes[each]):
+        runtimes[engine] |= measure_memory(job, engine, line, budget)
+        if engine != C:
+            runtimes[engine] |= model_bytes(bundle, engine)
+
+
+def _in_short(speed: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures that stand first: speeds, and the memory of the engine that was used."""
+    medians = {task: speed["tasks"][task]["mpixel_per_s"] for task in SPEEDS}
+    memory = speed["runtimes"][speed["engine"]]
+    return {
+        "encode_speed_over_openjpeg": medians["encode"] / medians["openjpeg"],
+        **{f"{task}_mpixel_per_s": medians[task] for task in SPEEDS},
+        **{key: memory[key] for key in ("peak_rss_mb", "rss_over_loaded_mb", "encode_state_bytes")},
     }
 
 

@@ -26,7 +26,7 @@ static int32_t eighths(int64_t number)
     return 8 * (int32_t)bit + found;
 }
 
-static int32_t within(int32_t value, int32_t least, int32_t most)
+int32_t skybook_between(int32_t value, int32_t least, int32_t most)
 {
     const int32_t at_least = value > least ? value : least;
     return at_least < most ? at_least : most;
@@ -35,11 +35,12 @@ static int32_t within(int32_t value, int32_t least, int32_t most)
 void skybook_aim_at(struct skybook_aim *aim, int64_t goal, int64_t samples, uint32_t finest)
 {
     const int32_t alike = eighths(goal) - eighths(samples * SKYBOOK_ROUNDED) + STEP_OF_1;
-    const int32_t first = goal < 1 ? (int32_t)finest : within(alike, (int32_t)finest, SKYBOOK_COARSEST);
+    const int32_t first =
+        goal < 1 ? (int32_t)finest : skybook_between(alike, (int32_t)finest, SKYBOOK_COARSEST);
     aim->goal = goal;
     aim->code = first;
     aim->low = (int32_t)finest - 1;
-    aim->high = 1 + (goal < 1 ? first : within(first + RANGE, 0, SKYBOOK_COARSEST));
+    aim->high = 1 + (goal < 1 ? first : skybook_between(first + RANGE, 0, SKYBOOK_COARSEST));
     aim->run = 0;
     aim->within = aim->beyond = 0;
 }
@@ -67,7 +68,7 @@ void skybook_take_error(struct skybook_aim *aim, int64_t error)
     if (skybook_is_open(aim)) {
         const int32_t times = aim->run < 0 ? -aim->run : aim->run;
         const int32_t away = (eighths(aim->goal) - eighths(found)) * times;
-        aim->code = within(aim->code + away, aim->low + 1, aim->high - 1);
+        aim->code = skybook_between(aim->code + away, aim->low + 1, aim->high - 1);
     }
 }
 

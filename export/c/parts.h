@@ -368,7 +368,7 @@ static inline uint64_t skybook_times(uint64_t lost, uint32_t coarser)
 }
 
 /* aim.c: the code whose error is nearest to a goal; begin with goal, samples and finest code, take the
- * error at a code, choose at last. */
+ * error at a code, choose at last. Also, a code held between two. */
 #define SKYBOOK_TRIES 8u
 #define SKYBOOK_ROUNDED 341 /* squared error of rounding to whole DN, in 1/4096 DN^2 */
 struct skybook_aim {
@@ -380,6 +380,7 @@ void skybook_aim_at(struct skybook_aim *aim, int64_t goal, int64_t samples, uint
 bool skybook_is_open(const struct skybook_aim *aim);
 void skybook_take_error(struct skybook_aim *aim, int64_t error);
 bool skybook_choose_code(struct skybook_aim *aim);
+int32_t skybook_between(int32_t value, int32_t least, int32_t most);
 
 /* quality.c: the squared error, in 1/4096 DN^2, of a quality; that asked for at a pixel of a strip;
  * the codes of the strip's tiles, or of their blocks, that have it. */

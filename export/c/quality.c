@@ -9,6 +9,10 @@
 #define MOST_SAMPLES ((uint64_t)1 << 23) /* of a row of tiles whose sums are below 2^63 */
 #define WHOLE 1024u
 #define HALF_UP 5
+#define SHARING 32     /* pixels of a side of the largest blocks that share steps */
+#define MOST_FINER 4   /* codes by which a block, and 1 for each of its positions of a side, may be finer */
+#define MOST_COARSER 2 /* than its own to share a step, and coarser */
+#define WORSE 4        /* a block shares a step that leaves it worse by no more than this part of its goal */
 
 int64_t skybook_squared_error(uint32_t quality)
 {
@@ -71,6 +75,7 @@ struct plan {
     uint32_t side, rows, cols; /* positions of a side; blocks */
     int64_t samples[SKYBOOK_MOST_BLOCKS];
     struct skybook_aim aims[SKYBOOK_MOST_BLOCKS];
+    int32_t own[SKYBOOK_MOST_BLOCKS]; /* codes at which their errors are nearest to their goals */
 };
 
 static uint32_t block_of(const struct plan *plan, uint32_t cols, uint32_t position)
@@ -182,22 +187,72 @@ static bool any_open(const struct plan *plan)
     return found;
 }
 
-/* Choose the codes of a tile's blocks at last; note what error they will have. */
-static void settle(struct skybook_tile *tile, struct plan *plan)
+/* Choose the codes that are a tile's blocks' own; the errors that they have there. */
+static void settle(struct skybook_tile *tile, struct plan *plan, int64_t *errors)
 {
-    int64_t error = 0, samples = 0;
     tile->eased = true;
     tile->missed = false;
     for (uint32_t block = 0; block < plan->rows * plan->cols; block++) {
         struct skybook_aim *aim = &plan->aims[block];
-        error += skybook_choose_code(aim) ? aim->beyond : aim->within;
-        samples += plan->samples[block];
+        errors[block] = skybook_choose_code(aim) ? aim->beyond : aim->within;
+        plan->own[block] = aim->code;
         tile->missed = tile->missed || aim->within == 0;
         tile->eased = tile->eased && aim->beyond == 0;
     }
+}
+
+/* What a sample of a block may lose; 0 where no step is fine enough for that. */
+static int64_t goal_of_sample(const struct plan *plan, uint32_t block)
+{
+    const struct skybook_aim *aim = &plan->aims[block];
+    return aim->within > 0 ? aim->goal / plan->samples[block] : 0;
+}
+
+/* The code that a block is to share with those of its tile that may lose as much: the mean of theirs, or
+ * what is near its own. */
+static int32_t shared(const struct plan *plan, uint32_t block)
+{
+    const int64_t goal = goal_of_sample(plan, block);
+    const int32_t own = plan->own[block], finest = own - MOST_FINER - (int32_t)plan->side;
+    int32_t sum = 0, count = 0;
+    for (uint32_t other = 0; other < plan->rows * plan->cols; other++) {
+        const bool alike = goal_of_sample(plan, other) == goal;
+        sum += alike ? plan->own[other] : 0;
+        count += alike ? 1 : 0;
+    }
+    const int32_t mean = (2 * sum + count) / (2 * count);
+    return goal == 0 ? own : skybook_between(mean, finest, own + MOST_COARSER);
+}
+
+/* Have blocks share codes as far as that leaves them good enough. */
+static enum skybook_status share(struct skybook_encoder *encoder, uint32_t column, struct plan *plan,
+                                 int64_t *errors)
+{
+    struct skybook_tile *tile = &encoder->tiles[column];
+    const uint32_t count = plan->rows * plan->cols;
+    int64_t found[SKYBOOK_MOST_BLOCKS];
+    bool any = false;
+    for (uint32_t block = 0; block < count; block++) {
+        plan->aims[block].code = shared(plan, block);
+        any = any || plan->aims[block].code != plan->own[block];
+    }
     apply(tile, plan);
-    tile->aimed = tile->code;
-    note_error(tile, error, samples);
+    if (!any) {
+        return SKYBOOK_OK;
+    }
+    const enum skybook_status status = skybook_measure(encoder, column);
+    if (status != SKYBOOK_OK) {
+        return status;
+    }
+    find_errors(encoder, tile, plan, found);
+    for (uint32_t block = 0; block < count; block++) {
+        struct skybook_aim *aim = &plan->aims[block];
+        const bool far = found[block] - aim->goal > aim->goal / WORSE;
+        aim->code = far ? plan->own[block] : aim->code;
+        errors[block] = far ? errors[block] : found[block];
+    }
+    apply(tile, plan);
+    return SKYBOOK_OK;
 }
 
 /* Find the codes of the blocks of a tile. */
@@ -206,7 +261,7 @@ static enum skybook_status aim_blocks(struct skybook_encoder *encoder, struct sk
 {
     struct skybook_tile *tile = &by->tiles[column];
     struct plan plan;
-    int64_t errors[SKYBOOK_MOST_BLOCKS];
+    int64_t errors[SKYBOOK_MOST_BLOCKS], error = 0, samples = 0;
     enum skybook_status status = recall(by, column);
     (void)encoder;
     if (status != SKYBOOK_OK) {
@@ -227,8 +282,19 @@ static enum skybook_status aim_blocks(struct skybook_encoder *encoder, struct sk
             skybook_take_error(&plan.aims[block], errors[block]);
         }
     }
-    settle(tile, &plan);
-    return SKYBOOK_OK;
+    settle(tile, &plan, errors);
+    if (by->options.quality_block <= SHARING) {
+        status = share(by, column, &plan, errors);
+    } else {
+        apply(tile, &plan);
+    }
+    for (uint32_t block = 0; block < plan.rows * plan.cols; block++) {
+        error += errors[block];
+        samples += plan.samples[block];
+    }
+    tile->aimed = tile->code;
+    note_error(tile, error, samples);
+    return status;
 }
 
 /* Find the error of a tile at its code. */

@@ -194,8 +194,8 @@ struct skybook_options {
     uint64_t spent;            /* and their bytes, packets included */
     uint16_t quality;          /* hundredths of a dB of PSNR, peak 65535, that tiles are to have, 1..20000;
                                 * 0: none. With a budget, or a ratio above 0, that is an upper bound */
-    uint8_t quality_block;     /* side of blocks that each are to have it, 64, 32 or 16 pixels; 0: all
-                                * tiles of a row together */
+    uint8_t quality_block;     /* side of blocks that each are to have it, 64 pixels, or 32 or 16, which
+                                * may be 1 dB worse to share steps; 0: all tiles of a row together */
     const uint16_t *quality_map; /* NULL, or what blocks are to have, row by row: 0 `quality`, 65535 no
                                   * loss; it must last as long as the encoder */
     uint32_t map_rows, map_columns;

@@ -51,6 +51,27 @@ def add_decode_command(commands: Commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_recording_options(decode)
+    _add_output_options(decode)
+    decode.add_argument("--scene-id", type=int, help="scene to decode, if there are several")
+    decode.add_argument(
+        "--all-scenes",
+        action="store_true",
+        help="decode each scene, to OUTPUT-ID.tif (NPZ-ID.npz); where one has several encodings, "
+        "each of them, to OUTPUT-ID-RUN.tif",
+    )
+    add_part_options(decode)
+    decode.add_argument(
+        "--threads",
+        type=int,
+        default=2,
+        help="tiles decoded at once; all but one code blocks of a GeoTIFF beside (2)",
+    )
+    _add_picture_options(decode)
+    add_json_option(decode)
+    decode.set_defaults(run=_decode)
+
+
+def _add_output_options(decode: argparse.ArgumentParser) -> None:
     decode.add_argument(
         "-o",
         "--output",
@@ -82,20 +103,9 @@ def add_decode_command(commands: Commands) -> None:
         help="write symbols or indices, step codes, tile states and what arrived, see below; "
         "needs no decoder graph, and no -o",
     )
-    decode.add_argument("--scene-id", type=int, help="scene to decode, if there are several")
-    decode.add_argument(
-        "--all-scenes",
-        action="store_true",
-        help="decode each scene, to OUTPUT-ID.tif (NPZ-ID.npz); where one has several encodings, "
-        "each of them, to OUTPUT-ID-RUN.tif",
-    )
-    add_part_options(decode)
-    decode.add_argument(
-        "--threads",
-        type=int,
-        default=2,
-        help="tiles decoded at once; all but one code blocks of a GeoTIFF beside (2)",
-    )
+
+
+def _add_picture_options(decode: argparse.ArgumentParser) -> None:
     decode.add_argument("--original", type=Path, help="GeoTIFF to compare with")
     decode.add_argument("--quicklook", type=Path, help="PNG to write")
     decode.add_argument(
@@ -105,8 +115,6 @@ def add_decode_command(commands: Commands) -> None:
         help="GeoTIFF to write of the red, green and blue of a Bayer mosaic, demosaiced (OpenCV)",
     )
     decode.add_argument("--gain", type=float, default=8.0, help="gain of the error panel")
-    add_json_option(decode)
-    decode.set_defaults(run=_decode)
 
 
 def _decode(arguments: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ from onboard.codec.blocks import UNIT, Blocks
 from onboard.codec.tile import Steps
 from onboard.encoder.aim import ROUNDED, TRIES, Aim, Ints64
 from onboard.encoder.batches import Batch, Share
+from onboard.encoder.blockaim import SHARING, BlockAim
 from onboard.encoder.budget import within
 from onboard.encoder.options import Options
 from onboard.encoder.outcome import BlocksOutcome, Outcome
@@ -115,28 +116,26 @@ class Aimed:
         targets = self._targets(batch, quality, side, blocks.samples.shape)
         fixed = blocks.fixed[:, None, None]
         goals = goals_of(targets, blocks.samples, fixed, coder.fraction)
-        finest = coder.finest(batch.prepared)
-        aim = Aim.at(goals, np.broadcast_to(blocks.samples, goals.shape), _each(finest, goals))
+        finest = _each(coder.finest(batch.prepared), goals)
         shape = batch.nodata.shape[1:]
-        for _ in range(TRIES):
-            going = np.flatnonzero(aim.open.any(axis=(1, 2)))
-            if not len(going):
-                break
-            steps = _of_positions(aim.codes[going], side, shape)
-            errors = np.zeros_like(goals)
-            errors[going] = coder.error(batch.prepared.take(going), steps, side)
-            aim.take(errors)
-        errors = aim.settle()
-        self.steps[places] = aim.codes.min(axis=(1, 2))
-        self.missed[places] = aim.missed.sum(axis=(1, 2))
-        self.eased[places] = aim.eased.all(axis=(1, 2))
-        self._note(share, blocks, errors)
-        expected = (errors / blocks.samples + fixed) / 4**coder.fraction + ROUNDED
+
+        def measure(tiles: NDArray[np.int64], codes: Steps) -> Ints64:
+            steps = _of_positions(codes, side, shape)
+            return coder.error(batch.prepared.take(tiles), steps, side)
+
+        aim = BlockAim(side, goals, np.broadcast_to(blocks.samples, goals.shape), measure)
+        own = aim.own(finest)
+        aimed = aim.shared(own) if side <= SHARING else own
+        self.steps[places] = aimed.codes.min(axis=(1, 2))
+        self.missed[places] = aimed.missed.sum(axis=(1, 2))
+        self.eased[places] = aimed.eased.all(axis=(1, 2))
+        self._note(share, blocks, aimed.errors)
+        expected = (aimed.errors / blocks.samples + fixed) / 4**coder.fraction + ROUNDED
         for number, place in enumerate(places.tolist()):
             away = 10 * np.log10(np.maximum(targets[number], 1) / expected[number])
-            missed, eased = aim.missed[number].sum(), aim.eased[number].sum()
+            missed, eased = aimed.missed[number].sum(), aimed.eased[number].sum()
             self.blocks[place] = BlocksOutcome.of(away, int(missed), int(eased))
-            coarser = _of_positions(aim.codes[number : number + 1], side, shape)[0]
+            coarser = _of_positions(aimed.codes[number : number + 1], side, shape)[0]
             coarser -= coarser.min()
             if coarser.any():
                 self.windows.fields[place] = coarser

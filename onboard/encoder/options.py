@@ -56,8 +56,8 @@ class Options:
         max_error_first: bound of a first part of each tile, whose rest, to come within `max_error`,
             is sent apart.
         psnr: PSNR aimed at, in dB, of peak 65535 and two decimals, instead of an RMSE.
-        quality_block: side, in pixels, of blocks that each have that quality: 64, 32 or 16; 0: all
-            tiles of a window have it together.
+        quality_block: side, in pixels, of blocks that each have that quality: 64, or 32 or 16,
+            which may be 1 dB worse to share steps; 0: all tiles of a window have it together.
         quality_map: qualities of blocks by place; elsewhere that which `psnr` or `rmse` tells.
     """
 

@@ -64,18 +64,6 @@ def rightly(
     return right
 
 
-def accuracy(
-    inputs: Real,
-    labels: NDArray[np.bool_],
-    places: Sequence[str],
-    steps: int,
-    seed: int,
-    backbone: Callable[[], nn.Module] = nn.Identity,
-) -> float:
-    """Return the share of inputs told rightly; arguments as of `rightly`."""
-    return float(rightly(inputs, labels, places, steps, seed, backbone).mean())
-
-
 def _scaled(inputs: Real, training: Real) -> Tensor:
     """Return inputs, standardised as those trained on have it; what is not known is the mean."""
     axes = (0, *range(2, inputs.ndim))

@@ -59,14 +59,18 @@ def scores(counts: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
 
 
 def figures(
-    counts: Mapping[str, Sequence[Counts]], places: Sequence[str], reference: str, seed: int = 0
+    counts: Mapping[str, Sequence[Counts | None]],
+    places: Sequence[str],
+    reference: str,
+    seed: int = 0,
 ) -> dict[str, dict[str, float]]:
     """Return the scores of all pixels together, and what is lost against the reference.
 
     Args:
-        counts: of each sample, or sample and seed, by codec.
+        counts: of each sample, or sample and seed, by codec; None of what it did not code, which
+            counts neither for it nor for what it is held against.
         places: of each.
-        reference: codec that others are held against.
+        reference: codec that others are held against, which coded all.
         seed: of the draws.
 
     Returns:
@@ -75,22 +79,30 @@ def figures(
     """
     names = sorted(set(places))
     rows = np.array([names.index(place) for place in places])
-    by_place = {
-        codec: np.stack(
-            [
-                np.sum([c.row for c, row in zip(found, rows, strict=True) if row == at], axis=0)
-                for at in range(len(names))
-            ]
-        )
-        for codec, found in counts.items()
-    }
     drawn = np.random.default_rng(seed).integers(len(names), size=(DRAWS, len(names)))
-    base = by_place[reference]
     result = {}
-    for codec, at in by_place.items():
+    for codec, found in counts.items():
+        coded = [c is not None for c in found]
+        at = _by_place(found, rows, len(names))
+        base = _by_place(
+            [c if own else None for c, own in zip(counts[reference], coded, strict=True)],
+            rows,
+            len(names),
+        )
         total = {key: float(value) for key, value in scores(at.sum(axis=0)).items()}
         lost = float(scores(base.sum(axis=0))["iou"]) - total["iou"]
         draws = scores(base[drawn].sum(axis=1))["iou"] - scores(at[drawn].sum(axis=1))["iou"]
         low, high = (float(x) for x in np.percentile(draws, INTERVAL))
         result[codec] = {**total, "iou_lost": lost, "iou_lost_low": low, "iou_lost_high": high}
     return result
+
+
+def _by_place(
+    counts: Sequence[Counts | None], rows: NDArray[np.int64], places: int
+) -> NDArray[np.int64]:
+    """Return the sums (places, 4) of counts, each of the place `rows` has."""
+    total = np.zeros((places, 4), np.int64)
+    for count, row in zip(counts, rows, strict=True):
+        if count is not None:
+            total[row] += count.row
+    return total

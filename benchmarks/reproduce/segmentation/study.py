@@ -54,7 +54,8 @@ def study(
 ) -> dict[str, dict[str, float]]:
     """Return the figures of each way, see `figures`, the originals among them.
 
-    Networks see originals alone. A way that cannot code a sample in its bytes is left out.
+    Networks see originals alone. What a way cannot code in its bytes is not scored, and counted as
+    `left_out`; a way that can code none of the samples is left out itself.
 
     Raises:
         UsageError: samples of one place, or no torch.
@@ -70,7 +71,7 @@ def study(
     chosen = [samples[i * len(samples) // count].within(effort.side) for i in range(count)]
     parts = folds([sample.place for sample in chosen])
     decoded = _decoded(chosen, {ORIGINAL: original, **ways}, report, leave)
-    counts: dict[str, list[Counts]] = {name: [] for name in decoded}
+    counts: dict[str, list[Counts | None]] = {name: [] for name in decoded}
     places: list[str] = []
     for number, part in enumerate(parts):
         training = [sample for sample in chosen if sample.place not in part]
@@ -81,9 +82,16 @@ def study(
                 if sample.place in part:
                     places.append(sample.place)
                     for name, images in decoded.items():
-                        found = predict(network, images[index])
-                        counts[name].append(Counts.of(sample.mask, found))
-    return figures(counts, places, ORIGINAL)
+                        image = images[index]
+                        counts[name].append(
+                            None
+                            if image is None
+                            else Counts.of(sample.mask, predict(network, image))
+                        )
+    return {
+        name: {**row, "left_out": float(sum(image is None for image in decoded[name]))}
+        for name, row in figures(counts, places, ORIGINAL).items()
+    }
 
 
 def _decoded(
@@ -91,12 +99,21 @@ def _decoded(
     ways: Mapping[str, Way],
     report: Callable[[str], None],
     leave: Callable[[str], None],
-) -> dict[str, list[Image]]:
-    found: dict[str, list[Image]] = {}
+) -> dict[str, list[Image | None]]:
+    """Return what each way leaves of each sample; None of one that it cannot code in its bytes."""
+    found: dict[str, list[Image | None]] = {}
     for name, way in ways.items():
         report(f"{name}: {len(samples)} images")
-        try:
-            found[name] = [way(sample.image) for sample in samples]
-        except LimitError as error:
-            leave(f"{name}: {error}")
+        images: list[Image | None] = []
+        reasons: list[str] = []
+        for sample in samples:
+            try:
+                images.append(way(sample.image))
+            except LimitError as error:
+                images.append(None)
+                reasons.append(str(error))
+        if reasons:
+            leave(f"{name}: {len(reasons)} of {len(samples)} images: {reasons[0]}")
+        if len(reasons) < len(samples):
+            found[name] = images
     return found

@@ -93,6 +93,21 @@ def test_scores_of_all_pixels() -> None:
     assert found["same"]["iou_lost_low"] == found["same"]["iou_lost_high"] == 0
 
 
+def test_what_a_codec_did_not_code_counts_for_neither() -> None:
+    mask = np.array([[1, 1, 0, 0]], np.uint8)
+    right, half = (np.array([row], np.bool_) for row in ([1, 1, 0, 0], [1, 0, 0, 0]))
+    counts = {
+        "original": [Counts.of(mask, half), Counts.of(mask, right)],
+        "some": [None, Counts.of(mask, right)],
+        "worse": [None, Counts.of(mask, half)],
+    }
+    found = figures(counts, ["a", "b"], "original")
+    assert found["original"]["iou"] == 3 / 4
+    assert found["some"]["iou"] == 1
+    assert found["some"]["iou_lost"] == found["some"]["iou_lost_low"] == 0
+    assert found["worse"]["iou_lost"] == found["worse"]["iou_lost_high"] == 1 / 2
+
+
 def test_the_network_learns_and_says_the_same_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unet, "CROP", 32)
     monkeypatch.setattr(unet, "BATCH", 4)
@@ -127,15 +142,22 @@ def test_a_study_tells_what_a_codec_costs(monkeypatch: pytest.MonkeyPatch) -> No
     def never(image: NDArray[np.uint16]) -> NDArray[np.uint16]:
         raise LimitError("too few")
 
+    samples = standin(4, 96)
+
+    def all_but_one(image: NDArray[np.uint16]) -> NDArray[np.uint16]:
+        return never(image) if np.array_equal(image, samples[1].image) else image
+
     left: list[str] = []
-    ways = {"exact": lambda image: image, "mean": mean, "never": never}
-    found = study(standin(4, 96), ways, LITTLE, lambda _: None, left.append)
-    assert set(found) == {"original", "exact", "mean"}
+    ways = {"exact": lambda image: image, "mean": mean, "never": never, "most": all_but_one}
+    found = study(samples, ways, LITTLE, lambda _: None, left.append)
+    assert set(found) == {"original", "exact", "mean", "most"}
     assert found["original"]["iou"] == 1
     assert [len(places) for places in seen] == [2, 3, 3]
     assert found["exact"] == found["original"]
     assert found["mean"]["iou_lost"] > 0.1
-    assert left == ["never: too few"]
+    assert left == ["never: 4 of 4 images: too few", "most: 1 of 4 images: too few"]
+    assert [row["left_out"] for row in found.values()] == [0, 0, 0, 1]
+    assert found["most"]["iou_lost"] == 0
 
 
 @pytest.mark.parametrize(

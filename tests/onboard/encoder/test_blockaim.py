@@ -1,0 +1,82 @@
+"""Aim of blocks: codes of their own, and those that blocks of a tile share."""
+
+from collections.abc import Callable
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from onboard.encoder.aim import ROUNDED
+from onboard.encoder.blockaim import AimedBlocks, BlockAim
+
+Ints = NDArray[np.int64]
+SAMPLES = np.full((1, 2, 2), 1_024)
+ALIKE = 16 + 8 * 4
+"""Code at which a block of power 1 has an error of `GOAL`."""
+GOAL = 1_024 * ROUNDED * 16
+
+
+def of_power(power: Ints) -> Callable[[Ints], Ints]:
+    """Return the errors of blocks at codes; those of power p are at their goal p codes earlier."""
+    return lambda codes: np.asarray(GOAL * 2.0 ** ((codes - ALIKE + power) / 8), np.int64)
+
+
+def aimed(errors: Callable[[Ints], Ints], goals: Ints | None = None) -> AimedBlocks:
+    """Aim at goals of the four blocks of a tile, `GOAL` if none are given."""
+    wanted = np.full((1, 2, 2), GOAL) if goals is None else goals
+    aim = BlockAim(16, wanted, SAMPLES, lambda _tiles, codes: errors(codes))
+    return aim.shared(aim.own(np.full((1, 2, 2), 5)))
+
+
+def in_tile(*of_blocks: int) -> Ints:
+    return np.array(of_blocks).reshape(1, 2, 2)
+
+
+def test_blocks_that_are_alike_have_the_code_of_each() -> None:
+    found = aimed(of_power(in_tile(3, 3, 3, 3)))
+    assert np.array_equal(found.codes, np.full((1, 2, 2), ALIKE - 3))
+    assert not (found.missed | found.eased).any()
+
+
+def test_blocks_share_the_mean_of_their_codes_or_what_is_near_their_own() -> None:
+    errors = of_power(in_tile(3, 0, -1, -10))
+    found = aimed(errors)
+    # a mean of 2 codes above `ALIKE`, but no more than 2 coarser or 6 finer than a block's own
+    assert np.array_equal(found.codes - ALIKE, in_tile(-1, 2, 2, 4))
+    assert np.array_equal(found.errors, errors(found.codes))
+
+
+def test_a_block_that_would_be_too_bad_keeps_its_own_code() -> None:
+    smooth = of_power(in_tile(3, -3, 0, 0))
+
+    def errors(codes: Ints) -> Ints:
+        """Return errors of which that of the first block is larger from `ALIKE` - 1 on."""
+        return smooth(codes) * np.where((codes >= ALIKE - 1) & (in_tile(1, 0, 0, 0) > 0), 2, 1)
+
+    found = aimed(errors)
+    assert np.array_equal(found.codes - ALIKE, in_tile(-3, 0, 0, 0))
+    assert np.array_equal(found.errors, errors(found.codes))
+    assert np.array_equal(aimed(smooth).codes - ALIKE, in_tile(-1, 0, 0, 0))
+
+
+def test_blocks_of_other_goals_share_nothing() -> None:
+    finer = GOAL // 4
+    found = aimed(of_power(in_tile(2, -2, 2, -2)), in_tile(GOAL, GOAL, finer, finer))
+    assert np.array_equal(found.codes - ALIKE, in_tile(0, 0, -16, -16))
+
+
+def test_blocks_out_of_reach_take_the_finest_code_and_have_no_say() -> None:
+    found = aimed(of_power(in_tile(1, 0, 0, -1)), in_tile(0, GOAL, GOAL, GOAL))
+    assert np.array_equal(found.codes - ALIKE, in_tile(5 - ALIKE, 0, 0, 0))
+    assert np.array_equal(found.missed, in_tile(1, 0, 0, 0) > 0)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(-20, 20), min_size=4, max_size=4))
+def test_no_block_is_a_quarter_worse_than_asked_for(power: list[int]) -> None:
+    found = aimed(of_power(in_tile(*power)))
+    own = ALIKE - in_tile(*power)
+    assert (found.codes >= own - 6).all()
+    assert (found.errors <= GOAL * 5 // 4).all()
+    assert np.ptp(found.codes) <= np.ptp(own)
