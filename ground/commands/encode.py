@@ -39,7 +39,7 @@ def _encode(arguments: argparse.Namespace) -> int:
     profile = given_profile(arguments)
     packets = arguments.output.suffix == ".pkt"
     options = encode_options(arguments, arguments.rate_window, packets, header, read_map_plane)
-    bundle = bundle.to_encode(header, profile, options.prefers_wide)
+    bundle = bundle.to_encode(header, profile, options.tiling)
     encoder = Encoder(bundle, arguments.engine, arguments.threads, profile)
     taken = LEAST_OVERHEAD + TAG_BYTES + RUN_BYTES + (PROFILE_BYTES if profile else 0)
     header, left = fitted(told_parts(header, options), options.segment_limit - taken)

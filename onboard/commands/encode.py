@@ -150,7 +150,7 @@ def _encode(arguments: argparse.Namespace) -> int:
     profile = given_profile(arguments)
     packets = arguments.output.suffix == ".pkt"
     options = encode_options(arguments, arguments.rate_window, packets, header)
-    bundle = bundle.to_encode(header, profile, options.prefers_wide)
+    bundle = bundle.to_encode(header, profile, options.tiling)
     encoder = Encoder(bundle, arguments.engine, arguments.threads, profile)
     result = encode_to_file(encoder, image, header, options, arguments)
     print_result(result, encode_text(result, arguments.output), arguments.json)

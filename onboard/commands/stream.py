@@ -95,7 +95,7 @@ def _stream(arguments: argparse.Namespace) -> int:
     options = encode_options(arguments, "strip", True, header)
     options = replace(options, strips_at_once=arguments.strips_at_once)
     profile = given_profile(arguments)
-    bundle = bundle.to_encode(header, profile, options.prefers_wide)
+    bundle = bundle.to_encode(header, profile, options.tiling)
     encoder = Encoder(bundle, arguments.engine, arguments.threads, profile)
     scrub = Scrub(encoder.bundle, encoder.coder)
     warn(Path(arguments.input), [*form.remarks, *order_remark(bundle, header.band_ids)])
