@@ -28,7 +28,7 @@ def likely_tile(
     """
     found = [codec.best_tile(bands, size, tiling) for tiling in _TILINGS]
     known = list(islice(arrived.items(), _LOOKED_AT))
-    for tile in dict.fromkeys(found):
+    for tile in dict.fromkeys((*found, None)):
         side = codec.for_scene(bands, 16, tile=tile).tile
         if all(_agree(segments, index, size[1], side) for index, segments in known):
             return tile

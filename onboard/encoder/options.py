@@ -184,9 +184,18 @@ def completed(options: Options, bundle: Bundle) -> Options:
     """Return options with the default rate filled in, for scenes that a bundle is for.
 
     Raises:
-        UsageError: the bundle cannot keep the rate.
+        UsageError: the bundle cannot keep the rate, or not with such tiles.
     """
+    if options.quality_block and bundle.tile % options.quality_block:
+        raise UsageError(
+            f"tile: expected a multiple of blocks of {options.quality_block}, found {bundle.tile}"
+        )
     if options.max_error is not None or options.places:
+        if bundle.tile not in (_USUAL_TILE, 2 * _USUAL_TILE):
+            raise UsageError(
+                f"tile: expected {_USUAL_TILE} or {2 * _USUAL_TILE} within a bound on the error, "
+                f"found {bundle.tile}"
+            )
         if bundle.bounded is None:
             raise UsageError(
                 f"max error: bundle {bundle.name} has no part `bounded`, so it keeps none"
