@@ -65,7 +65,7 @@ class RandomScene:
         low = 1 << (bits - 1) if is_signed(kind) else 0
         image = (samples - low).astype(DTYPES[kind])
         sides = range(_USUAL, (4 if bands == 1 and large >= _CHOICE else 2) * _USUAL + 1, BLOCK)
-        tile = None if bands == 1 or bands > _CHOICE or bayer else _USUAL
+        tile = None if bands > _CHOICE or bayer else _USUAL if bands > 1 else 2 * _USUAL
         if seed % 2 and bands <= large and not bayer:
             tile = sides[-1 - seed // 2 * 5 % len(sides)]
         header = SceneHeader.of(image, bayer=bayer, tile=tile)
