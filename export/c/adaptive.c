@@ -282,7 +282,7 @@ static void add_up(const struct skybook_form *form, const struct skybook_work *w
                    const struct skybook_tile *tile, int32_t *sums)
 {
     const uint32_t rows = tile->rows / 2u, cols = tile->cols / 2u, pitch = work->sides[1];
-    const uint32_t pixels = form->tile * form->tile;
+    const uint32_t pixels = skybook_apart(form);
     for (uint32_t band = 0; band < form->bands; band++) {
         for (uint32_t row = 0; row < rows; row++) {
             const int32_t *upper = &work->room.latents[band * pixels + 2 * row * pitch];
@@ -296,7 +296,7 @@ static void add_up(const struct skybook_form *form, const struct skybook_work *w
 OF_COMPONENTS void skybook_measure_bands(const struct skybook_form *form, struct skybook_work *work,
                                          const struct skybook_tile *tile, skybook_square covariance)
 {
-    const uint32_t apart = form->tile * form->tile;
+    const uint32_t apart = skybook_apart(form);
     struct skybook_pairs *pairs = &work->scratch.pairs;
     int32_t *sums = skybook_beside(work);
     uint8_t *gaps = skybook_bytes_beside(work); /* of sums */
@@ -340,7 +340,7 @@ OF_COMPONENTS void skybook_measure_bands(const struct skybook_form *form, struct
 static void rotate_wide(const struct skybook_form *form, int32_t *pixels, uint32_t count,
                         skybook_square matrix)
 {
-    const uint32_t bands = form->bands, apart = form->tile * form->tile;
+    const uint32_t bands = form->bands, apart = skybook_apart(form);
     for (uint32_t i = 0; i < count; i++) {
         int64_t deviations[SKYBOOK_MAX_BANDS];
         for (uint32_t band = 0; band < bands; band++) {
@@ -390,7 +390,7 @@ static void rotate_some(int32_t *pixels, uint32_t count, uint32_t bands, uint32_
 static void rotate_narrow(const struct skybook_form *form, int32_t *pixels, uint32_t count, uint32_t most,
                           skybook_square matrix)
 {
-    const uint32_t bands = form->bands, apart = form->tile * form->tile;
+    const uint32_t bands = form->bands, apart = skybook_apart(form);
     skybook_weights weights;
     uint32_t first = 0;
     for (uint32_t component = 0; component < bands; component++) {
@@ -439,7 +439,7 @@ static int32_t survey(const int32_t *pixels, uint32_t count, uint32_t *sum)
 OF_COMPONENTS bool skybook_rotate(const struct skybook_form *form, struct skybook_work *work,
                                   struct skybook_tile *tile, uint32_t most)
 {
-    const uint32_t bands = form->bands, apart = form->tile * form->tile;
+    const uint32_t bands = form->bands, apart = skybook_apart(form);
     skybook_square matrix;
     skybook_make_matrix(tile->angles, bands, matrix);
     int32_t *pixels = work->room.latents;
@@ -498,13 +498,13 @@ enum skybook_status skybook_front_end(struct skybook_encoder *encoder, uint32_t 
         if (!tile->measured && !find_mean(encoder, column, band, valid)) {
             return SKYBOOK_ERROR_INPUT;
         }
-        if (!deviate(encoder, column, band, work->room.latents + band * form->tile * form->tile)) {
+        if (!deviate(encoder, column, band, work->room.latents + band * skybook_apart(form))) {
             return SKYBOOK_ERROR_MEMORY;
         }
     }
     uint32_t most = tile->bits;
-    work->sides[0] = (uint8_t)tile->rows;
-    work->sides[1] = (uint8_t)tile->cols;
+    work->sides[0] = tile->rows;
+    work->sides[1] = tile->cols;
     if (encoder->options.bayer != 0) {
         skybook_align(work, tile);
         most = ALIGNED * most + ALIGNED;
@@ -514,7 +514,7 @@ enum skybook_status skybook_front_end(struct skybook_encoder *encoder, uint32_t 
         skybook_measure_bands(form, work, tile, covariance);
         skybook_find_basis(covariance, form->bands, basis);
 #if SKYBOOK_REFINES
-        const bool thorough = encoder->options.trellis && form->tile == SKYBOOK_LARGEST_TILE;
+        const bool thorough = encoder->options.trellis && form->tile > SKYBOOK_TILE;
         if (form->bands >= (thorough ? 2u : SKYBOOK_MANY_BANDS)) {
             skybook_refine(form, work, tile, basis);
         }

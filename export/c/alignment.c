@@ -80,8 +80,8 @@ static void fill_up(const int32_t *from, int32_t *to, const struct skybook_tile 
 void skybook_align(struct skybook_work *work, const struct skybook_tile *tile)
 {
     int32_t *filled = skybook_beside(work);
-    work->sides[0] = (uint8_t)((tile->rows + 7u) / 8u * 8u);
-    work->sides[1] = (uint8_t)((tile->cols + 7u) / 8u * 8u);
+    work->sides[0] = (uint16_t)((tile->rows + 7u) / 8u * 8u);
+    work->sides[1] = (uint16_t)((tile->cols + 7u) / 8u * 8u);
     const uint32_t rows = work->sides[0], cols = work->sides[1];
     const bool narrow = (int64_t)GROWTH * SIDE_WEIGHT * tile->bits + 8192 <= SKYBOOK_NARROW;
     for (uint32_t plane = 0; plane < PLANES; plane++) {

@@ -64,7 +64,7 @@ static bool has_nodata(const struct skybook_work *work, const struct skybook_til
 static uint64_t find_details(const struct skybook_form *form, const struct skybook_work *work,
                              uint32_t row, uint32_t col, struct details *all)
 {
-    const uint32_t pitch = work->sides[1], pixels = form->tile * form->tile;
+    const uint32_t pitch = work->sides[1], pixels = skybook_apart(form);
     uint64_t total = 0;
     for (uint32_t band = 0; band < form->bands; band++) {
         int32_t *out = &all->values[band * all->apart + all->count];
@@ -215,7 +215,7 @@ void skybook_refine(const struct skybook_form *form, struct skybook_work *work,
                     const struct skybook_tile *tile, skybook_square basis)
 {
     const uint32_t bands = form->bands;
-    struct details all = {bands, 0, 0, skybook_beside(work), form->tile * form->tile / EVERY};
+    struct details all = {bands, 0, 0, skybook_beside(work), skybook_apart(form) / EVERY};
     look(form, work, tile, &all);
     for (uint32_t round = 0; round < ROUNDS; round++) {
         skybook_square squares, pulls;

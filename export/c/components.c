@@ -126,8 +126,8 @@ static enum skybook_status front_end(struct skybook_encoder *encoder, uint32_t c
         }
     }
     tile->samples = form->bands * valid;
-    work->sides[0] = (uint8_t)tile->rows;
-    work->sides[1] = (uint8_t)tile->cols;
+    work->sides[0] = tile->rows;
+    work->sides[1] = tile->cols;
     if (!tile->measured) {
         skybook_measure_bands(form, work, tile, covariance);
         skybook_find_basis(covariance, form->bands, basis);

@@ -12,6 +12,7 @@
 #define MAX_BOUND 32767u
 #define END_BYTES 12
 #define MOST_LARGE 4u /* bands of a scene with large tiles */
+#define MOST_SIDE_OF_ONE (4u * SKYBOOK_TILE)
 
 void skybook_defaults(struct skybook_options *options, uint32_t width)
 {
@@ -25,11 +26,6 @@ void skybook_defaults(struct skybook_options *options, uint32_t width)
     options->apid = 1;
     options->ratio = 20.48;
     options->step_code = -1;
-}
-
-static bool has_bounds(const struct skybook_options *options)
-{
-    return options->max_error.count > 0 || options->boxes > 0;
 }
 
 /* Whether samples are of a type, of as many bits, and no data a value of it. */
@@ -64,7 +60,7 @@ static bool box_fits(const struct skybook_box *box, uint32_t bands)
 static bool bounds_fit(const struct skybook_options *o)
 {
     bool boxes = o->boxes <= SKYBOOK_MAX_BOXES;
-    if (!has_bounds(o)) {
+    if (!skybook_has_bounds(o)) {
         return true;
     }
     for (uint32_t i = 0; i < o->boxes && boxes; i++) {
@@ -94,11 +90,24 @@ static bool bands_fit(const struct skybook_options *o)
     if (o->bands > skybook_groups_of(o) * SKYBOOK_MAX_BANDS) {
         return false;
     }
-    if (o->profile != NULL && (o->bands <= SKYBOOK_MOST_GROUPED || has_bounds(o) || o->quality_block > 0)) {
+    if (o->profile != NULL && (o->bands <= SKYBOOK_MOST_GROUPED || skybook_has_bounds(o) || o->quality_block > 0)) {
         return false;
     }
 #endif
     return o->bands >= 1 && o->bands <= SKYBOOK_SCENE_BANDS;
+}
+
+/* Whether tiles are of a size that those of such a scene may have. */
+static bool tile_fits(const struct skybook_options *o)
+{
+    const uint32_t tile = skybook_tile_of(o);
+    if (tile == SKYBOOK_TILE) {
+        return true;
+    }
+    const uint32_t most = o->bands == 1 ? MOST_SIDE_OF_ONE : SKYBOOK_LARGEST_TILE;
+    const bool cut = skybook_has_bounds(o) ? tile == SKYBOOK_LARGEST_TILE
+                                           : o->quality_block == 0 || tile % o->quality_block == 0;
+    return o->bands <= MOST_LARGE && o->bayer == 0 && tile > SKYBOOK_TILE && tile <= most && tile % 8 == 0 && cut;
 }
 
 static bool fits(const struct skybook_options *o)
@@ -112,9 +121,7 @@ static bool fits(const struct skybook_options *o)
                       (o->ratio <= 0 && skybook_has_quality(o));
     const bool budget = o->budget == 0 || (o->height > 0 && o->budget <= INT64_MAX / MAX_LINES);
     const uint32_t tile = skybook_tile_of(o);
-    const bool tiles = tile == SKYBOOK_LARGEST_TILE ? o->bands <= MOST_LARGE && o->bayer == 0
-                                                    : tile == SKYBOOK_TILE && o->bands > 1;
-    const bool before = tiles && o->first_row < MAX_LINES / tile && o->spent <= INT64_MAX / 2 &&
+    const bool before = tile_fits(o) && o->first_row < MAX_LINES / tile && o->spent <= INT64_MAX / 2 &&
                         (o->height == 0 || o->first_row * tile < o->height) &&
                         (o->first_row == 0 || o->run > 0);
     return o->width >= 1 && bands_fit(o) && samples_fit(o) &&
@@ -212,8 +219,10 @@ static uint64_t map_sum(const struct skybook_encoder *encoder)
 /* Whether options ask for more than this build has room for, or for what was left out of it. */
 static bool is_beyond(const struct skybook_options *options)
 {
-    const bool large = skybook_tile_of(options) == SKYBOOK_LARGEST_TILE;
-    bool beyond = options->width > SKYBOOK_MAX_WIDTH || (large && options->bands > SKYBOOK_LARGE_BANDS);
+    const uint32_t tile = skybook_tile_of(options);
+    const bool large = tile > SKYBOOK_TILE || options->bands == 1;
+    bool beyond = options->width > SKYBOOK_MAX_WIDTH || (large && options->bands > SKYBOOK_LARGE_BANDS) ||
+                  tile > SKYBOOK_SIDE || (options->width + tile - 1) / tile * tile > SKYBOOK_PITCH;
 #if SKYBOOK_SMALL
     const uint32_t nodata = options->has_nodata ? (options->nodata + skybook_lift(options)) & 0xFFFFu : 0;
     beyond = beyond || options->significant_bits > SKYBOOK_SAMPLE_BITS || nodata >> SKYBOOK_SAMPLE_BITS > 0 ||
@@ -260,7 +269,7 @@ static enum skybook_status begin(struct skybook_encoder *encoder)
     if (options->packets && room < encoder->limit) {
         encoder->limit = room;
     }
-    if (!has_bounds(options) && !skybook_has_room_for_side(encoder)) {
+    if (!skybook_has_bounds(options) && !skybook_has_room_for_side(encoder)) {
         return SKYBOOK_ERROR_USAGE;
     }
     encoder->columns = (options->width + encoder->form.tile - 1) / encoder->form.tile;
@@ -325,7 +334,7 @@ bool skybook_is_whole(const struct skybook_encoder *encoder)
 {
     bool tables = skybook_tables_are_whole();
 #if SKYBOOK_BOUNDED
-    const bool bounds = has_bounds(&encoder->options) || encoder->options.quality_map != NULL;
+    const bool bounds = skybook_has_bounds(&encoder->options) || encoder->options.quality_map != NULL;
     tables = tables && (!bounds || skybook_bounded_tables_are_whole());
 #endif
 #if SKYBOOK_GROUPS > 1

@@ -52,15 +52,36 @@ static void place_planes(struct skybook_form *form)
     }
 }
 
+/* The least side by which a side of the scene has as few tiles as by the largest. */
+static uint32_t fitted(uint32_t side, uint32_t largest)
+{
+    const uint32_t count = side > 0 ? (side + largest - 1) / largest : 1, each = (side + count - 1) / count;
+    return (each + 7) / 8 * 8;
+}
+
+/* Tiles that cut a scene evenly, where a line has room for them. */
+static uint32_t best_fitted(const struct skybook_options *options, uint32_t largest)
+{
+    const uint32_t across = fitted(options->width, largest), down = fitted(options->height, largest);
+    const uint32_t most = across > down ? across : down, tile = most > SKYBOOK_TILE ? most : SKYBOOK_TILE;
+    return (options->width + tile - 1) / tile * tile <= SKYBOOK_PITCH ? tile : largest;
+}
+
 uint32_t skybook_tile_of(const struct skybook_options *options)
 {
     const uint32_t bands = options->bands;
-    const bool along = options->trellis && options->bayer == 0 && options->quality_block == 0 && options->boxes == 0;
-    const uint32_t most = along ? BEST_LARGE_ALONG : BEST_LARGE;
+    const bool whole = options->bayer == 0 && options->quality_block == 0 && options->boxes == 0;
+    const uint32_t most = options->trellis && whole ? BEST_LARGE_ALONG : BEST_LARGE;
     if (options->tile > 0) {
         return options->tile;
     }
-    return bands == 1 || bands <= most ? SKYBOOK_LARGEST_TILE : SKYBOOK_TILE;
+    if (bands > 1 && (bands > most || options->bayer != 0)) {
+        return SKYBOOK_TILE;
+    }
+    if (!whole || skybook_has_bounds(options)) {
+        return SKYBOOK_LARGEST_TILE;
+    }
+    return best_fitted(options, bands == 1 ? SKYBOOK_MOST(SKYBOOK_SIDE, SKYBOOK_LARGEST_TILE) : SKYBOOK_LARGEST_TILE);
 }
 
 void skybook_make_form(struct skybook_form *form, const struct skybook_options *options)
@@ -72,7 +93,7 @@ void skybook_make_form(struct skybook_form *form, const struct skybook_options *
     form->fraction = MOST_BITS - options->significant_bits;
     form->fraction = form->fraction < MOST_FRACTION ? form->fraction : MOST_FRACTION;
     form->tile = skybook_tile_of(options);
-    form->positions = form->tile / 8 * (form->tile / 8);
+    form->positions = (form->tile / 8 * (form->tile / 8) + SKYBOOK_PART - 1) / SKYBOOK_PART * SKYBOOK_PART;
     form->side_bytes = 1 + bands * (bands - 1) / 2 + 2 * bands;
 #if SKYBOOK_GROUPS > 1
     if (options->profile != NULL) {

@@ -114,7 +114,7 @@ static void take_options(struct source *source, struct skybook_options *options)
     options->sample_type = (uint8_t)vary(source, options->sample_type, 3);
     options->significant_bits = (uint8_t)vary(source, options->significant_bits, 16);
     options->bayer = (uint8_t)vary(source, 0, 4);
-    options->tile = (uint16_t)vary(source, 0, SKYBOOK_LARGEST_TILE);
+    options->tile = (uint16_t)vary(source, 0, SKYBOOK_SIDE);
     options->one_layer = flag(source);
     options->trellis = flag(source);
     options->has_nodata = flag(source);

@@ -79,22 +79,26 @@ uint32_t skybook_scaled(const struct skybook_encoder *encoder, uint32_t column, 
 }
 #else
 
-#define PART SKYBOOK_POSITIONS_OF_SEVERAL /* positions that lie together */
-
-/* Where a part of the latents of a tile stands among the samples. */
+/* Where latents of a tile stand among the samples, and how many of a channel are in that line. */
 struct place {
-    uint32_t line, col;
+    uint32_t line, col, count;
 };
 
-/* A line of a tile has room for a part, one of a large tile for two. */
-static struct place place_of(const struct skybook_encoder *encoder, uint32_t column, uint32_t part)
+/* Positions of a whole tile. */
+static uint32_t positions_of(const struct skybook_form *form)
+{
+    return form->tile / 8 * (form->tile / 8);
+}
+
+/* Channel by channel they fill the lines of the tile, as its samples did. */
+static struct place place_of(const struct skybook_encoder *encoder, uint32_t column, uint32_t channel,
+                             uint32_t position)
 {
     const struct skybook_form *form = &encoder->form;
-    const uint32_t twice = form->tile > SKYBOOK_TILE; /* a bit */
-    const uint32_t slot = skybook_slot(encoder, column);
-    const uint32_t first = skybook_group(encoder, slot) * form->bands * form->tile;
-    const struct place place = {first + (part >> twice),
-                                skybook_first_pixel(encoder, slot) + (part & twice) * PART};
+    const uint32_t slot = skybook_slot(encoder, column), whole = positions_of(form), tile = form->tile;
+    const uint32_t number = channel * whole + position, col = number % tile, left = whole - position;
+    const struct place place = {skybook_group(encoder, slot) * form->bands * tile + number / tile,
+                                skybook_first_pixel(encoder, slot) + col, left < tile - col ? left : tile - col};
     return place;
 }
 
@@ -122,24 +126,29 @@ static uint32_t number_wide(const struct skybook_form *form, struct skybook_work
     return count;
 }
 
-static void put_lower(const int32_t *restrict latents, uint16_t *restrict lower)
+static void put_lower(const int32_t *restrict latents, uint32_t count, uint16_t *restrict lower)
 {
-    for (uint32_t i = 0; i < PART; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         lower[i] = (uint16_t)(latents[i] & 0xFFFF);
     }
 }
 
-static void put_upper(const int32_t *restrict latents, uint8_t *restrict upper)
+static void put_upper(const int32_t *restrict latents, uint32_t count, uint8_t *restrict upper)
 {
-    for (uint32_t i = 0; i < PART; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         upper[i] = (uint8_t)(latents[i] >> 16 & 0xFF);
     }
 }
 
-/* The upper bits of the channel of this number of a tile. */
-static uint32_t upper_place(const struct skybook_form *form, uint32_t number, uint32_t part)
+/* The upper bits of the tile of a slot, which has room for those of so many channels. */
+static uint32_t upper_place(const struct skybook_form *form, uint32_t slot)
 {
-    return (number - 1) * form->positions + part * PART;
+    return slot * (form->tile / SKYBOOK_TILE) * SKYBOOK_UPPER_BYTES;
+}
+
+static uint32_t most_wide(const struct skybook_form *form)
+{
+    return form->tile / SKYBOOK_TILE * SKYBOOK_UPPER_BYTES / positions_of(form);
 }
 
 void skybook_keep(struct skybook_encoder *encoder, uint32_t column)
@@ -147,22 +156,22 @@ void skybook_keep(struct skybook_encoder *encoder, uint32_t column)
     struct skybook_tile *tile = &encoder->tiles[column];
     struct skybook_work *work = &encoder->work;
     const struct skybook_form *form = &encoder->form;
-    const uint32_t parts = form->positions / PART, columns = form->tile / SKYBOOK_TILE;
+    const uint32_t whole = positions_of(form);
     struct skybook_encoder *holder = encoder->owner != NULL ? encoder->owner : encoder;
-    const uint32_t slot = skybook_slot(encoder, column);
-    uint8_t *upper = &holder->upper[slot * columns * SKYBOOK_UPPER_BYTES];
-    tile->kept = number_wide(form, work) <= columns * SKYBOOK_UPPER_BYTES / form->positions;
+    uint8_t *upper = &holder->upper[upper_place(form, skybook_slot(encoder, column))];
+    tile->kept = number_wide(form, work) <= most_wide(form);
     memset(tile->wide, 0, sizeof(tile->wide));
     for (uint32_t channel = 0; tile->kept && channel < form->channels; channel++) {
+        const int32_t *latents = &work->room.latents[channel * form->positions];
         const uint32_t number = work->wide[channel];
-        for (uint32_t part = 0; part < parts; part++) {
-            const int32_t *latents = &work->room.latents[channel * form->positions + part * PART];
-            const struct place to = place_of(encoder, column, channel * parts + part);
-            put_lower(latents, &holder->samples[to.line][to.col]);
-            if (number > 0) {
-                put_upper(latents, &upper[upper_place(form, number, part)]);
-                tile->wide[channel / 8] = (uint8_t)(tile->wide[channel / 8] | 1u << channel % 8);
-            }
+        struct place to;
+        for (uint32_t first = 0; first < whole; first += to.count) {
+            to = place_of(encoder, column, channel, first);
+            put_lower(&latents[first], to.count, &holder->samples[to.line][to.col]);
+        }
+        if (number > 0) {
+            put_upper(latents, whole, &upper[(number - 1) * whole]);
+            tile->wide[channel / 8] = (uint8_t)(tile->wide[channel / 8] | 1u << channel % 8);
         }
     }
 }
@@ -182,13 +191,13 @@ void skybook_recall(struct skybook_encoder *encoder, uint32_t column)
 }
 
 /* Scale latents of 16 bits; their sum. */
-static uint32_t scale_lower(const uint16_t *restrict lower, const struct skybook_per_step *by,
+static uint32_t scale_lower(const uint16_t *restrict lower, uint32_t count, const struct skybook_per_step *by,
                             int32_t *restrict out)
 {
     const int16_t mantissa = by->mantissa;
     const int32_t half = by->half, shift = by->shift;
     int32_t sum = 0;
-    for (uint32_t i = 0; i < PART; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         const int16_t latent = (int16_t)lower[i];
         sum += latent;
         out[i] = (latent * mantissa + half) >> shift;
@@ -196,13 +205,13 @@ static uint32_t scale_lower(const uint16_t *restrict lower, const struct skybook
     return (uint32_t)sum;
 }
 
-static uint32_t scale_wide(const uint16_t *restrict lower, const uint8_t *restrict upper,
+static uint32_t scale_wide(const uint16_t *restrict lower, const uint8_t *restrict upper, uint32_t count,
                            const struct skybook_per_step *by, int32_t *restrict out)
 {
     const product mantissa = by->mantissa, half = by->half;
     const int32_t shift = by->shift;
     int32_t sum = 0;
-    for (uint32_t i = 0; i < PART; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         const int32_t latent = (int8_t)upper[i] * 65536 + lower[i];
         sum += latent;
         out[i] = (int32_t)((latent * mantissa + half) >> shift);
@@ -213,12 +222,12 @@ static uint32_t scale_wide(const uint16_t *restrict lower, const uint8_t *restri
 void skybook_fetch(const struct skybook_encoder *encoder, uint32_t column, uint32_t channel)
 {
 #if defined(__GNUC__)
-    const uint32_t parts = encoder->form.positions / PART;
-    for (uint32_t part = 0; part < parts; part++) {
-        const struct place from = place_of(encoder, column, channel * parts + part);
+    const uint32_t whole = positions_of(&encoder->form);
+    for (uint32_t first = 0; first < whole; first += SKYBOOK_PART) {
+        const struct place from = place_of(encoder, column, channel, first);
         const uint16_t *lower = &skybook_holder(encoder)->samples[from.line][from.col];
         __builtin_prefetch(lower);
-        __builtin_prefetch(lower + PART / 2);
+        __builtin_prefetch(lower + SKYBOOK_PART / 2);
     }
 #else
     (void)encoder, (void)column, (void)channel;
@@ -230,21 +239,21 @@ uint32_t skybook_scaled(const struct skybook_encoder *encoder, uint32_t column, 
 {
     const struct skybook_form *form = &encoder->form;
     const struct skybook_work *work = &encoder->work;
-    const uint32_t parts = form->positions / PART, number = work->wide[channel];
-    const uint32_t columns = form->tile / SKYBOOK_TILE;
-    const uint32_t slot = skybook_slot(encoder, column);
-    const uint8_t *upper = &skybook_holder(encoder)->upper[slot * columns * SKYBOOK_UPPER_BYTES];
+    const struct skybook_encoder *holder = skybook_holder(encoder);
+    const uint32_t whole = positions_of(form), number = work->wide[channel];
+    const uint8_t *upper = &holder->upper[upper_place(form, skybook_slot(encoder, column))];
     uint32_t sum = 0;
+    struct place from;
     if (!encoder->tiles[column].kept) {
         return scale_all(&work->room.latents[channel * form->positions], form->positions, by, out);
     }
-    for (uint32_t part = 0; part < parts; part++) {
-        const struct place from = place_of(encoder, column, channel * parts + part);
-        const uint16_t *lower = &skybook_holder(encoder)->samples[from.line][from.col];
-        int32_t *to = &out[part * PART];
-        sum += number == 0 ? scale_lower(lower, by, to)
-                           : scale_wide(lower, &upper[upper_place(form, number, part)], by, to);
+    for (uint32_t first = 0; first < whole; first += from.count) {
+        from = place_of(encoder, column, channel, first);
+        const uint16_t *lower = &holder->samples[from.line][from.col];
+        sum += number == 0 ? scale_lower(lower, from.count, by, &out[first])
+                           : scale_wide(lower, &upper[(number - 1) * whole + first], from.count, by, &out[first]);
     }
+    memset(&out[whole], 0, (form->positions - whole) * sizeof(*out));
     return sum;
 }
 #endif

@@ -112,6 +112,20 @@ uint16_t skybook_crc16(const uint8_t *bytes, size_t length);
 
 /* form.c: how a scene of so many bands and bits is coded; who holds the strip's lines. */
 #define SKYBOOK_OF_LAST 0x8000u /* added to planes of the last class: others follow */
+#define SKYBOOK_PART 64 /* positions that are worked on at once: those of a channel of a small tile */
+
+/* Whether any tile is to be within a bound. */
+static inline bool skybook_has_bounds(const struct skybook_options *options)
+{
+    return options->max_error.count > 0 || options->boxes > 0;
+}
+
+/* Samples of a band of a tile from those of the next: as many as there are latents. */
+static inline uint32_t skybook_apart(const struct skybook_form *form)
+{
+    return 64u * form->positions;
+}
+
 /* Rows and columns of the tiles of a scene; groups that its bands are coded in. */
 uint32_t skybook_tile_of(const struct skybook_options *options);
 static inline uint32_t skybook_groups_of(const struct skybook_options *options)

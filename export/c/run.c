@@ -65,10 +65,10 @@ static void make_head(struct skybook_encoder *encoder, uint32_t run)
         body[length + 3] = (uint8_t)(options->bayer - 1u);
         length += 4;
     }
-    if (options->bands > 1 && encoder->form.tile == SKYBOOK_LARGEST_TILE) {
+    if (encoder->form.tile != (options->bands == 1 ? SKYBOOK_LARGEST_TILE : SKYBOOK_TILE)) {
         body[length] = CRITICAL | 27u;
         skybook_put16(body + length + 1, 1);
-        body[length + 3] = SKYBOOK_LARGEST_TILE / 8;
+        body[length + 3] = (uint8_t)(encoder->form.tile / 8);
         length += 4;
     }
     skybook_bind(encoder, run);

@@ -33,7 +33,7 @@ static bool passes(struct skybook_encoder *encoder, const struct skybook_golden 
     const size_t line = golden->cols;
     skybook_defaults(&options, golden->cols);
     options.bands = golden->bands;
-    options.tile = golden->bands > 1 ? SKYBOOK_TILE : 0;
+    options.tile = golden->bands > 1 ? SKYBOOK_TILE : SKYBOOK_LARGEST_TILE;
     options.significant_bits = golden->significant_bits;
     options.segment_bytes = SKYBOOK_PACKET_BYTES;
     options.step_code = golden->step_code;

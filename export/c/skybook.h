@@ -44,20 +44,23 @@ extern "C" {
 #endif
 
 #ifndef SKYBOOK_LARGE_BANDS
-/* Bands of a scene whose tiles have SKYBOOK_LARGEST_TILE pixels a side, at most; 4 at most. */
+/* Bands of a scene whose tiles have more than SKYBOOK_TILE pixels a side, at most; 4 at most. */
 #define SKYBOOK_LARGE_BANDS (SKYBOOK_MAX_BANDS < 8 ? 1 : SKYBOOK_MAX_BANDS / 4)
 #endif
 
-/* Tiles have SKYBOOK_TILE pixels a side or, always of one band, SKYBOOK_LARGEST_TILE. What a tile
- * takes is that of so many bands, or of those that may have large ones. */
+/* Tiles have SKYBOOK_TILE pixels a side up to, if there is room for their bands, SKYBOOK_LARGEST_TILE; those of one
+ * band up to SKYBOOK_SIDE. What a tile takes is that of so many bands, or of those that may have large ones. */
 #define SKYBOOK_MOST(a, b) ((a) > (b) ? (a) : (b))
 #define SKYBOOK_SCENE_BANDS SKYBOOK_MOST(SKYBOOK_MAX_BANDS, SKYBOOK_CUBE_BANDS)
 #define SKYBOOK_GROUPS SKYBOOK_MOST(1, (SKYBOOK_CUBE_BANDS + 15) / 16) /* of bands, at most */
 #define SKYBOOK_LARGEST_TILE (2 * SKYBOOK_TILE)
-#define SKYBOOK_SIDE (SKYBOOK_LARGE_BANDS > 0 ? SKYBOOK_LARGEST_TILE : SKYBOOK_TILE) /* of those there is room for */
+#define SKYBOOK_SIDE \
+    (SKYBOOK_LARGE_BANDS >= 4 ? 4 * SKYBOOK_TILE : SKYBOOK_LARGE_BANDS > 0 ? SKYBOOK_LARGEST_TILE : SKYBOOK_TILE)
 #define SKYBOOK_MAX_COLUMNS ((SKYBOOK_MAX_WIDTH + SKYBOOK_LARGEST_TILE - 1) / SKYBOOK_LARGEST_TILE * 2)
 #define SKYBOOK_MAX_TILES (SKYBOOK_GROUPS * SKYBOOK_MAX_COLUMNS) /* of a row, those of all groups */
-#define SKYBOOK_PITCH (SKYBOOK_MAX_COLUMNS * SKYBOOK_TILE) /* samples of a line, whole tiles */
+/* Samples of a line, whole tiles: large ones may end less than one of them beyond the line. */
+#define SKYBOOK_PITCH \
+    (SKYBOOK_MAX_COLUMNS * SKYBOOK_TILE + (SKYBOOK_LARGE_BANDS > 1 ? SKYBOOK_LARGEST_TILE : 0))
 /* Of what a line is made that is held: samples, or bytes, of which three have two samples; where one is. */
 #if SKYBOOK_SAMPLE_BITS == 12
 typedef uint8_t skybook_held;
@@ -70,10 +73,13 @@ typedef uint16_t skybook_held;
 #endif
 #define SKYBOOK_POSITIONS (SKYBOOK_SIDE / 8 * (SKYBOOK_SIDE / 8))
 #define SKYBOOK_POSITIONS_OF_SEVERAL (SKYBOOK_TILE / 8 * (SKYBOOK_TILE / 8))
-#define SKYBOOK_STEPS                                                                                      \
-    SKYBOOK_MOST(SKYBOOK_WIDEST_LAYER(SKYBOOK_MAX_BANDS) * SKYBOOK_POSITIONS_OF_SEVERAL,                   \
-                 SKYBOOK_LARGE_BANDS > 0 ? SKYBOOK_WIDEST_LAYER(SKYBOOK_LARGE_BANDS) * SKYBOOK_POSITIONS   \
-                                         : SKYBOOK_BOUNDED * 2048) /* symbols of a layer */
+#define SKYBOOK_POSITIONS_OF_LARGE (4 * SKYBOOK_POSITIONS_OF_SEVERAL)
+#define SKYBOOK_LARGE_STEPS                                                               \
+    SKYBOOK_MOST(SKYBOOK_WIDEST_LAYER(SKYBOOK_LARGE_BANDS) * SKYBOOK_POSITIONS_OF_LARGE, \
+                 SKYBOOK_WIDEST_LAYER(1) * SKYBOOK_POSITIONS)
+#define SKYBOOK_STEPS                                                                    \
+    SKYBOOK_MOST(SKYBOOK_WIDEST_LAYER(SKYBOOK_MAX_BANDS) * SKYBOOK_POSITIONS_OF_SEVERAL, \
+                 SKYBOOK_LARGE_BANDS > 0 ? SKYBOOK_LARGE_STEPS : SKYBOOK_BOUNDED * 2048) /* symbols of a layer */
 #define SKYBOOK_PATH (SKYBOOK_TRELLIS ? SKYBOOK_STEPS : 1)
 #define SKYBOOK_CODED (SKYBOOK_STEPS / 64) /* words that tell which are coded */
 #define SKYBOOK_MOST_SIDE 424u /* symbols of side information of a band of a bounded tile */
@@ -90,13 +96,16 @@ typedef uint16_t skybook_held;
 #define SKYBOOK_PLANES (2 * SKYBOOK_CHANNELS + 2 * SKYBOOK_MAX_BANDS)
 #define SKYBOOK_MODEL_PLANES (2 * 64 * SKYBOOK_CLASSES + 2 * SKYBOOK_CLASSES)
 #define SKYBOOK_MARKED (64 * SKYBOOK_MOST_STRETCHES) /* samples that may be marked */
+#define SKYBOOK_LARGE_PLANES /* positions of a channel of each band */ \
+    (SKYBOOK_LARGE_BANDS > 0 ? SKYBOOK_MOST(SKYBOOK_LARGE_BANDS * SKYBOOK_POSITIONS_OF_LARGE, SKYBOOK_POSITIONS) : 0)
 #define SKYBOOK_KNOWN                                        \
     SKYBOOK_MOST(SKYBOOK_PLANES *SKYBOOK_POSITIONS_OF_SEVERAL, \
-                 SKYBOOK_MOST(130 * SKYBOOK_LARGE_BANDS * SKYBOOK_POSITIONS, SKYBOOK_BOUNDED * SKYBOOK_MARKED))
+                 SKYBOOK_MOST(130 * SKYBOOK_LARGE_PLANES, SKYBOOK_BOUNDED * SKYBOOK_MARKED))
 #define SKYBOOK_LARGE_LAYERS (1 + (SKYBOOK_LARGE_BANDS > 1 ? SKYBOOK_AC_LAYERS : SKYBOOK_AC_LAYERS_OF_ONE))
 #define SKYBOOK_UNITS                                                    \
     SKYBOOK_MOST((1 + SKYBOOK_AC_LAYERS) * SKYBOOK_POSITIONS_OF_SEVERAL, \
-                 SKYBOOK_LARGE_LAYERS * SKYBOOK_POSITIONS)
+                 SKYBOOK_MOST(SKYBOOK_LARGE_LAYERS * SKYBOOK_POSITIONS_OF_LARGE, \
+                              (1 + SKYBOOK_AC_LAYERS_OF_ONE) * SKYBOOK_POSITIONS))
 #define SKYBOOK_MOST_BLOCKS (SKYBOOK_SIDE / 16 * (SKYBOOK_SIDE / 16))
 #define SKYBOOK_FIELD_BYTES 96 /* of the field of a tile, at most */
 #define SKYBOOK_PADDED(tile) (((tile) + 3) * ((tile) + 8)) /* values of a band and around it */
@@ -165,10 +174,10 @@ struct skybook_options {
     uint8_t significant_bits;  /* of a sample, 1..16, or 1..8 of those of 8 bits */
     uint8_t bayer;             /* 1 RGGB, 2 BGGR, 3 GRBG, 4 GBRG: bands, four, are the planes of such
                                 * a mosaic: rows and columns of its cells, row by row; 0: no mosaic */
-    uint16_t tile;             /* rows and columns of tiles: SKYBOOK_TILE or SKYBOOK_LARGEST_TILE (one
-                                * band: that alone); 0: of 2 and 3 bands, and of 4 along a trellis
-                                * that are no mosaic and without blocks or boxes, the larger where
-                                * there is room (SKYBOOK_LARGE_BANDS), of others the smaller */
+    uint16_t tile;             /* rows and columns of tiles, a multiple of 8: SKYBOOK_TILE, of 1 to 4
+                                * bands that are no mosaic up to SKYBOOK_LARGEST_TILE (of one band
+                                * SKYBOOK_SIDE); within a bound these two alone, with blocks whole
+                                * ones; 0: those that a scene has best, see SPEC.md, section 13 */
     bool one_layer;            /* begin a segment at each layer; send a row layer by layer */
     bool trellis;              /* choose indices along a trellis: fewer bytes, for more time */
     bool has_nodata;           /* whether `nodata`, in all bands, means that there are no data */
@@ -215,7 +224,7 @@ struct skybook_form {
     uint32_t coarse; /* bits of a DN that components lack */
 #endif
     uint32_t tile;       /* rows and columns */
-    uint32_t positions;  /* of a tile, and so of a channel from those of the next */
+    uint32_t positions;  /* of a tile, in whole parts, and so of a channel from those of the next */
     uint32_t side_bytes; /* of the side information of a tile */
     uint32_t channels;
     uint32_t ac_layers;
@@ -423,7 +432,7 @@ struct skybook_work {
     uint8_t states[SKYBOOK_UNITS]; /* of the trellis before the next symbol of the layer */
     uint8_t nodata[SKYBOOK_SIDE * SKYBOOK_SIDE];
 #endif
-    uint8_t sides[2];     /* rows and columns of the deviations, or components, of a plane */
+    uint16_t sides[2];    /* rows and columns of the deviations, or components, of a plane */
     uint8_t positions[2]; /* rows and columns of positions */
     uint8_t borders[SKYBOOK_POSITIONS]; /* of the tile, that a position is next to: 0, 1 or 2 */
     uint32_t units;       /* positions of all layers */

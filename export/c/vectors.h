@@ -236,7 +236,6 @@ static inline void skybook_filter(int16_t pixels[SKYBOOK_BLOCKS][64], uint32_t p
 }
 #endif
 
-#define SKYBOOK_PART 64 /* positions that are worked on at once: those of a channel of a small tile */
 
 /* The exponent of a float and the two bits below it tell quarter octaves of a number, above those of 1: vectors have no other way to find the highest bit of a number. */
 #if !defined(SKYBOOK_PLAIN_C) && (defined(__SSE2__) || defined(__aarch64__))

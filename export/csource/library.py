@@ -19,7 +19,7 @@ _LONGEST_BUILD = 600
 """Seconds."""
 _FLAGS = ("-std=c99", "-O3", "-ffp-contract=off", "-fPIC", "-shared", "-fvisibility=hidden")
 _NATIVE = "-march=native"
-_MACROS = {"MAX_WIDTH": 128, "MAX_BANDS": 16, "STRIP_BYTES": 1 << 21}
+_MACROS = {"MAX_WIDTH": 256, "MAX_BANDS": 16, "STRIP_BYTES": 1 << 21}
 """A tile at a time, of as many bands as there may be."""
 _NOT_IN_IT = {
     *("main.c", "bench.c", "beside.c", "command.c", "disk.c", "input.c"),

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ground.scenes.procedural import procedural
 from onboard.codec.bound import Bound
+from onboard.codec.lapped.context import BLOCK
 from onboard.codec.profile import SHIFT, Profile
 from onboard.encoder import Encoder, Options
 from onboard.encoder.boundedplace import BoundedBox
@@ -23,7 +24,7 @@ _EVERY_MOSAIC = 3
 _DEPTH = 13
 """Bits that a procedural scene fills."""
 _USUAL, _CHOICE, _GROUPED = 64, 4, 16
-"""Rows and columns of tiles, bands that may have twice as many, and bands of a group at most."""
+"""Rows and columns of tiles, bands that may have more, and bands of a group at most."""
 _BOUNDS = ("0", "2", "sqrt:1.5", "0", "each", "16")
 """On the error of samples, in turn."""
 
@@ -49,7 +50,7 @@ class RandomScene:
         """Return one; every fourth in layers, every fifth within bytes.
 
         Most of the samples of 16 bits have 16 significant ones, every third 12. Every second of up
-        to `large` bands, but no mosaic and none of one, has the larger tiles.
+        to `large` bands, but no mosaic, has larger tiles, of all the sizes that there may be.
         """
         rng = np.random.default_rng(seed)
         most = 200 if bands <= _GROUPED else 100
@@ -63,9 +64,11 @@ class RandomScene:
         samples = np.minimum(drawn, (1 << _DEPTH) - 1).astype(np.int64) >> max(_DEPTH - bits, 0)
         low = 1 << (bits - 1) if is_signed(kind) else 0
         image = (samples - low).astype(DTYPES[kind])
-        tile = 2 * _USUAL if seed % 2 and bands <= large else _USUAL
-        choice = 1 < bands <= _CHOICE and not bayer
-        header = SceneHeader.of(image, bayer=bayer, tile=tile if choice else None)
+        sides = range(_USUAL, (4 if bands == 1 and large >= _CHOICE else 2) * _USUAL + 1, BLOCK)
+        tile = None if bands > _CHOICE or bayer else _USUAL if bands > 1 else 2 * _USUAL
+        if seed % 2 and bands <= large and not bayer:
+            tile = sides[-1 - seed // 2 * 5 % len(sides)]
+        header = SceneHeader.of(image, bayer=bayer, tile=tile)
         header = replace(header, significant_bits=bits)
         one_layer, in_bytes = seed % 4 == 0, seed % 5 == 0
         ratio = float(rng.uniform(3, 12)) / (4 if one_layer else 1)
@@ -112,11 +115,12 @@ class RandomScene:
         """The same within a bound on its error, every second one with a corner of nodata."""
         free = replace(self.options, ratio=None, budget=None, max_error=self.bound)
         if self.options.scene_id % 2:
-            return replace(self, options=free)
+            return replace(self, header=self._bounded_header, options=free)
         image, rows = self.image.copy(), self.image.shape[1] // 2
         least = int(image.min())
         image[:, rows:, :rows] = least
-        return replace(self, image=image, header=replace(self.header, nodata=least), options=free)
+        header = replace(self._bounded_header, nodata=least)
+        return replace(self, image=image, header=header, options=free)
 
     @property
     def with_box(self) -> "RandomScene":
@@ -128,7 +132,15 @@ class RandomScene:
         ratio = self.options.ratio and self.options.ratio / 2
         budget = self.options.budget and self.options.budget * 2
         more = replace(self.options, ratio=ratio, budget=budget, regions=boxes)
-        return replace(self, options=more)
+        return replace(self, header=self._bounded_header, options=more)
+
+    @property
+    def _bounded_header(self) -> SceneHeader:
+        """The header with tiles that may be within a bound."""
+        if self.header.tile is None:
+            return self.header
+        large = len(self.image) == 1 or self.header.tile > _USUAL
+        return replace(self.header, tile=2 * _USUAL if large else _USUAL)
 
     @property
     def raw(self) -> bytes:

@@ -8,10 +8,9 @@
 #define SKYBOOK_AROUND 8 /* pixels beyond a tile along an axis that its filters reach, four on each side */
 #define SKYBOOK_ROWS (sizeof(skybook_starts) / sizeof(skybook_starts[0]))
 #define SKYBOOK_PARTS 128 /* of the slots of a row: see lanes.h */
-#define SKYBOOK_WIDE_SAMPLES \
-    ((SKYBOOK_LARGEST_TILE + SKYBOOK_AROUND) * (SKYBOOK_LARGEST_TILE + SKYBOOK_AROUND))
+#define SKYBOOK_WIDE_SAMPLES ((SKYBOOK_SIDE + SKYBOOK_AROUND) * (SKYBOOK_SIDE + SKYBOOK_AROUND))
 
-#define SKYBOOK_SQUARES ((SKYBOOK_LARGEST_TILE / 8 + 1) * (SKYBOOK_LARGEST_TILE / 8 + 1))
+#define SKYBOOK_SQUARES ((SKYBOOK_SIDE / 8 + 1) * (SKYBOOK_SIDE / 8 + 1))
 #define SKYBOOK_ALIGNED 64 /* bytes of the longest vectors */
 
 /* Numbers that a tile becomes, for the exact image and else. */

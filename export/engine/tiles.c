@@ -62,9 +62,10 @@ uint32_t skybook_tiles_crc32c(const uint8_t *bytes, size_t length, uint32_t crc)
 enum skybook_status skybook_furnish(struct skybook_encoder *room, const struct skybook_tiles *all)
 {
     struct skybook_options *options = &room->options;
-    const bool large = all->tile == SKYBOOK_LARGEST_TILE;
+    const uint32_t most = all->bands == 1 ? SKYBOOK_SIDE : SKYBOOK_LARGEST_TILE;
+    const bool large = all->tile > SKYBOOK_TILE;
     if (all->bands < 1 || all->bands > (large ? SKYBOOK_LARGE_BANDS : SKYBOOK_MAX_BANDS) ||
-        (!large && (all->tile != SKYBOOK_TILE || all->bands == 1)) || all->significant_bits < 1 ||
+        all->tile < SKYBOOK_TILE || all->tile > most || all->tile % 8 > 0 || all->significant_bits < 1 ||
         all->significant_bits > 16 || (all->is_mosaic && all->bands != 4) || all->rows < 1 ||
         all->rows > all->tile || all->cols < 1 || all->cols > all->tile) {
         return SKYBOOK_ERROR_USAGE;

@@ -276,8 +276,5 @@ class Windows:
 
 def _assumed(reception: Reception, grid: TileGrid) -> SceneHeader:
     """Return a header of what is assumed without one, as `Decoder.decode_segments` does."""
-    bands = reception.bundle.bands
-    usual = reception.bundle.codec.best_tile(bands)
-    run = reception.run or NO_RUN
-    header = SceneHeader("u16", 16, bands, grid.width, grid.height, run=run)
-    return header if grid.tile == usual else replace(header, tile=grid.tile)
+    run, size = reception.run or NO_RUN, (grid.width, grid.height)
+    return SceneHeader("u16", 16, reception.bundle.bands, *size, run=run, tile=grid.tile)

@@ -51,7 +51,7 @@ def add_headless_options(parser: argparse.ArgumentParser) -> None:
         "--tile",
         type=int,
         help="rows and columns of tiles, without a scene header (default: those that the encoder "
-        "gives so many bands, plain; of four along a trellis say 128)",
+        "gives such a scene, as far as the tiles that arrived agree)",
     )
 
 

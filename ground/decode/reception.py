@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, MutableMapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from ground.decode.likelytile import likely_tile
 from ground.decode.tile import TileReception
 from ground.decode.wanted import Wanted
 from ground.station.index.records import Indexed
@@ -182,17 +183,18 @@ class Reception:
             LimitError: the scene would have more pixels than are wanted.
         """
         wanted = self.wanted
-        if self.header is None and wanted.profile is not None:
-            self.bundle = self.bundle.for_scene(wanted.profile.bands, 16, wanted.profile)
-        elif self.header is None:
-            bands = self.bundle.bands if wanted.bands is None else wanted.bands
-            tile = self.bundle.codec.best_tile(bands) if wanted.tile is None else wanted.tile
-            self.bundle = self.bundle.for_scene(bands, 16, tile=tile)
         width = self.header.width if self.header else wanted.width
         if width is None:
             raise StreamError("stream: no scene header arrived; give the width (--width)")
         if width < 1:
             raise UsageError(f"width: expected 1 or more, found {width}")
+        if self.header is None and wanted.profile is not None:
+            self.bundle = self.bundle.for_scene(wanted.profile.bands, 16, wanted.profile)
+        elif self.header is None:
+            bands = self.bundle.bands if wanted.bands is None else wanted.bands
+            size = self.end.height if self.end else 0, width
+            tile = wanted.tile or likely_tile(self.bundle.codec, bands, size, self.tiles)
+            self.bundle = self.bundle.for_scene(bands, 16, tile=tile)
         height = self._height(width)
         if width * height > wanted.max_pixels:
             raise LimitError(

@@ -25,7 +25,7 @@ from onboard.bundle.container import (
 from onboard.codec.bound import BoundedCodec
 from onboard.codec.kinds import KINDS, read_bounded
 from onboard.codec.profile import Profile
-from onboard.codec.tile import Codec
+from onboard.codec.tile import USUAL, Codec, Tiling
 from onboard.errors import BundleError, InputError
 from onboard.link.header import SceneHeader
 from onboard.link.segment import TAG_BYTES
@@ -134,14 +134,14 @@ class Bundle:
         return self if codec is self.codec else replace(self, codec=codec, profile=profile)
 
     def to_encode(
-        self, header: SceneHeader, profile: Profile | None = None, prefer_wide: bool = False
+        self, header: SceneHeader, profile: Profile | None = None, tiling: Tiling = USUAL
     ) -> "Bundle":
         """Return the bundle as it encodes scenes of such a header.
 
         Args:
             header: header of the scene.
             profile: spectral profile that it is coded with.
-            prefer_wide: whether fewer bytes are worth larger tiles; see `Codec.best_tile`.
+            tiling: what tiles are good for it, where its header names none.
 
         Raises:
             InputError: as `for_scene`.
@@ -152,7 +152,7 @@ class Bundle:
             )
         tile = header.tile
         if tile is None and not header.bayer:
-            tile = self.codec.best_tile(header.bands, prefer_wide)
+            tile = self.codec.best_tile(header.bands, (header.height, header.width), tiling)
         return self.for_scene(header.bands, header.significant_bits, profile, tile)
 
     @property

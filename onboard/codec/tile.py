@@ -42,10 +42,29 @@ MAX_BODY = 65_535
 """Most bytes of a body, whatever its room."""
 Steps = NDArray[np.int64]
 """Step code of each tile."""
+Size = tuple[int, int]
+"""Rows and columns of a scene, pixels; 0 where they are not known."""
 Body = tuple[int, int, bytes]
 """Starting layer, starting place in it, body."""
 Piece = tuple[int, int, int]
 """Starting layer, starting place in it, most bytes of the body."""
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """What tiles are good for a scene where nobody names them.
+
+    Attributes:
+        large: whether fewer bytes are worth larger tiles of more bands.
+        fitted: whether tiles may be any that cut the scene evenly, so that none at its border is
+            narrow, which takes more bytes.
+    """
+
+    large: bool = False
+    fitted: bool = False
+
+
+USUAL = Tiling()
 
 
 class Prepared(Protocol):
@@ -215,12 +234,13 @@ class Codec(Protocol):
             InputError: it takes no so many bands, no such profile, or no such tiles.
         """
 
-    def best_tile(self, bands: int, prefer_wide: bool = False) -> int | None:
-        """Return the `tile` that scenes of so many bands are given where nobody asks for one.
+    def best_tile(self, bands: int, size: Size, tiling: Tiling = USUAL) -> int | None:
+        """Return the `tile` that a scene is given where nobody asks for one.
 
         Args:
             bands: bands of the scene, which is no Bayer mosaic.
-            prefer_wide: whether fewer bytes are worth larger tiles.
+            size: rows and columns of the scene.
+            tiling: what tiles are good for it.
         """
 
     @property

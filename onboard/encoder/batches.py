@@ -18,7 +18,8 @@ from onboard.link.header import SceneHeader
 from onboard.link.segment import is_wide
 
 _TILES_AT_ONCE, _LARGE_AT_ONCE = 32, 16
-_LARGE = 128
+_USUAL = 64
+"""Rows and columns of tiles that are not large, at most."""
 """Rows and columns of tiles from which on fewer are analysed at once, for memory."""
 _NONE = np.zeros(0, np.int64)
 _ROWS_HELD = 16
@@ -112,7 +113,7 @@ class Batches:
             columns, tile, grids[0].across, [range(*pair) for pair in pairwise(firsts)], [], {}
         )
         at_once = groups if header.profile else 1  # components are made of all bands
-        most = _TILES_AT_ONCE if tile < _LARGE else _LARGE_AT_ONCE
+        most = _TILES_AT_ONCE if tile <= _USUAL else _LARGE_AT_ONCE
         shapes: dict[tuple[tuple[int, int], bool, bool], list[tuple[int, int]]] = {}
         for number, grid in enumerate(grids):
             for index in range(grid.count):

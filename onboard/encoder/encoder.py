@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from onboard.bundle import Bundle
 from onboard.codec.profile import Profile
-from onboard.codec.tile import TileCoder
+from onboard.codec.tile import USUAL, TileCoder, Tiling
 from onboard.encoder.batches import checked_parts, in_batches, parts_of
 from onboard.encoder.budget import within
 from onboard.encoder.fixedquality import at_quality
@@ -55,13 +55,13 @@ class Encoder:
         self._of_scenes: dict[tuple[int, int, int], Encoder] = {}
         np.empty(_GIVEN_BACK, np.uint8)  # and is given back at once
 
-    def for_scene(self, header: SceneHeader, prefer_wide: bool = False) -> "Encoder":
-        """Return the encoder of scenes of such bands, bits and tiles, larger ones where preferred.
+    def for_scene(self, header: SceneHeader, tiling: Tiling = USUAL) -> "Encoder":
+        """Return the encoder of scenes of such bands, bits and tiles, or of tiles good for them.
 
         Raises:
             InputError: the bundle takes no such bands or tiles, or the profile is for others.
         """
-        bundle = self.bundle.to_encode(header, self.profile, prefer_wide)
+        bundle = self.bundle.to_encode(header, self.profile, tiling)
         if bundle is self.bundle:
             return self
         form = header.bands, header.significant_bits, bundle.tile
@@ -127,7 +127,7 @@ class Encoder:
             raise InputError(f"image: header says {header.sample_type}, found {kind}")
         bands, height, width = image.shape
         header = replace(header, bands=bands, width=width, height=height)
-        if (encoder := self.for_scene(header, options.prefers_wide)) is not self:
+        if (encoder := self.for_scene(header, options.tiling)) is not self:
             return encoder.strips(image, header, options, tell)
         step, columns = self.bundle.tile, TileGrid(width, height, self.bundle.tile).columns
         if options.window == "scene":
@@ -158,7 +158,7 @@ class Encoder:
         Raises:
             as `strips`; also UsageError: a budget for a scene of unknown height.
         """
-        encoder = self.for_scene(header, options.prefers_wide)
+        encoder = self.for_scene(header, options.tiling)
         return encoder._stream(windows, header, options, done, tell)
 
     def _stream(
@@ -255,7 +255,7 @@ class Encoder:
             segments: written for them.
             spent: bytes that those took, packets included.
         """
-        if (encoder := self.for_scene(header, options.prefers_wide)) is not self:
+        if (encoder := self.for_scene(header, options.tiling)) is not self:
             return encoder.progress(header, options, rows, segments, spent)
         options = completed(options, self.bundle)
         header = told_parts(self.told(header), options)

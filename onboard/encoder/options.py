@@ -5,6 +5,7 @@ from functools import cached_property
 
 from onboard.bundle import Bundle
 from onboard.codec.bound import Bound
+from onboard.codec.tile import Tiling
 from onboard.encoder.boundedplace import BoundedPlace, LosslessCells
 from onboard.encoder.quality import (
     BLOCKS,
@@ -142,12 +143,14 @@ class Options:
         return *self.regions, LosslessCells(self.quality_map)
 
     @property
-    def prefers_wide(self) -> bool:
-        """Whether four bands are to have larger tiles: along a trellis, without parts of its own.
+    def tiling(self) -> Tiling:
+        """What tiles are good for a scene, by how it is coded alone.
 
-        Where blocks have a quality, or boxes a bound, smaller tiles follow these more closely.
+        Along a trellis larger ones of four bands, too. Fitted ones where a step is chosen for all
+        of a tile: blocks with a quality, and boxes with a bound, are of the usual ones.
         """
-        return self.trellis and not self.quality_block and not self.places
+        whole = not self.quality_block and not self.places
+        return Tiling(self.trellis and whole, whole and self.max_error is None)
 
     @property
     def limited(self) -> bool:
@@ -169,7 +172,7 @@ class Options:
 
         Twice as large tiles hold as many lines.
         """
-        return max(self.strips_at_once // (groups * max(tile // _USUAL_TILE, 1)), 1)
+        return max(self.strips_at_once // (groups * -(-tile // _USUAL_TILE)), 1)
 
     @property
     def segment_limit(self) -> int:
@@ -181,9 +184,18 @@ def completed(options: Options, bundle: Bundle) -> Options:
     """Return options with the default rate filled in, for scenes that a bundle is for.
 
     Raises:
-        UsageError: the bundle cannot keep the rate.
+        UsageError: the bundle cannot keep the rate, or not with such tiles.
     """
+    if options.quality_block and bundle.tile % options.quality_block:
+        raise UsageError(
+            f"tile: expected a multiple of blocks of {options.quality_block}, found {bundle.tile}"
+        )
     if options.max_error is not None or options.places:
+        if bundle.tile not in (_USUAL_TILE, 2 * _USUAL_TILE):
+            raise UsageError(
+                f"tile: expected {_USUAL_TILE} or {2 * _USUAL_TILE} within a bound on the error, "
+                f"found {bundle.tile}"
+            )
         if bundle.bounded is None:
             raise UsageError(
                 f"max error: bundle {bundle.name} has no part `bounded`, so it keeps none"

@@ -81,8 +81,9 @@ class Tiles(ctypes.Structure):
 
 
 def tile_for(bands: int, rows: int, cols: int) -> int:
-    """Return the least tile that so many rows and columns are part of."""
-    return _TILE if bands > 1 and max(rows, cols) <= _TILE else 2 * _TILE
+    """Return the least tile of those twice as large as others that so many are part of."""
+    least = _TILE if bands > 1 else 2 * _TILE
+    return next(side for side in (least, 2 * least, 4 * least) if max(rows, cols) <= side)
 
 
 class Coded(NamedTuple):

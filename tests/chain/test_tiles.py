@@ -1,4 +1,4 @@
-"""Tiles of scenes that leave a choice: 64 or 128 pixels a side."""
+"""Tiles of scenes that leave a choice: from 64 pixels a side to 128, of one band to 256."""
 
 from pathlib import Path
 
@@ -12,8 +12,9 @@ from ground.decode.decoder import Decoder
 from ground.scenes.procedural import procedural
 from onboard import bundle as bundles
 from onboard.bundle import Bundle
+from onboard.codec.bound import Bound
 from onboard.encoder import Encoder, Options
-from onboard.errors import InputError, StreamError
+from onboard.errors import InputError, StreamError, UsageError
 from onboard.link.header import SceneHeader
 from onboard.link.resync import read_segments
 from onboard.link.segment import Kind, Segment
@@ -45,10 +46,12 @@ def _told(stream: bytes) -> tuple[int | None, int]:
 @pytest.mark.parametrize(
     ("bands", "asked", "told", "tiles"),
     [
-        (1, None, None, 4),
-        (2, None, 128, 4),
-        (3, None, 128, 4),
+        (1, None, 200, 1),
+        (1, 128, None, 4),
+        (2, None, 104, 4),
+        (3, None, 104, 4),
         (3, 64, None, 16),
+        (3, 72, 72, 9),
         (4, None, None, 16),
         (4, 128, 128, 4),
         (5, None, None, 16),
@@ -67,7 +70,9 @@ def test_a_scene_has_the_tiles_asked_for(
     assert np.sqrt((error**2).mean()) < image.std() / 20
 
 
-@pytest.mark.parametrize(("bands", "tile"), [(1, 64), (3, 32), (3, 72), (5, 128), (16, 128)])
+@pytest.mark.parametrize(
+    ("bands", "tile"), [(1, 56), (1, 264), (3, 32), (3, 76), (3, 136), (5, 128), (16, 128)]
+)
 def test_others_are_refused(bundle: Bundle, bands: int, tile: int) -> None:
     image = _image(bands)
     with pytest.raises(InputError, match=f"found {tile}"):
@@ -91,17 +96,74 @@ def test_tiles_of_a_corsa_bundle_are_its_own() -> None:
         bundle.to_encode(SceneHeader.of(image, tile=128))
 
 
-@pytest.mark.parametrize("tile", [64, 128])
-def test_without_a_header_tiles_are_told(tmp_path: Path, bundle: Bundle, tile: int) -> None:
-    """They are the larger ones unless the command says otherwise."""
+@pytest.mark.parametrize(
+    ("size", "bands", "along", "tile"),
+    [
+        ((264, 264), 3, False, 88),
+        ((264, 264), 4, True, 88),
+        ((264, 264), 4, False, None),
+        ((0, 264), 2, False, 88),
+        ((200, 300), 2, False, 104),
+        ((379, 578), 3, False, 128),
+        ((20, 50), 3, False, 64),
+        ((20, 50), 1, False, 64),
+        ((192, 192), 1, False, 192),
+        ((600, 300), 1, False, 200),
+        ((4000, 4000), 1, True, 256),
+        ((4000, 4000), 5, True, None),
+    ],
+)
+def test_tiles_cut_a_scene_evenly(
+    bundle: Bundle, size: tuple[int, int], bands: int, along: bool, tile: int | None
+) -> None:
+    tiling = Options(trellis=along).tiling
+    found = bundle.codec.best_tile(bands, size, tiling)
+    assert found == tile
+    counts = [-(-side // (128 if bands > 1 else 256)) for side in size]
+    if tile is not None:
+        assert [-(-side // tile) for side in size] == counts
+
+
+@pytest.mark.parametrize(
+    ("asked", "options"),
+    [
+        (88, Options(max_error=Bound.parse("2"))),
+        (96, Options(psnr=60.0, quality_block=64)),
+        (88, Options(psnr=60.0, quality_block=16)),
+    ],
+)
+def test_tiles_must_go_with_what_is_asked_of_parts(
+    bundle: Bundle, asked: int, options: Options
+) -> None:
     image = _image(3)
+    with pytest.raises(UsageError, match=f"tile: expected .*, found {asked}"):
+        list(Encoder(bundle).encode(image, SceneHeader.of(image, tile=asked), options))
+
+
+@pytest.mark.parametrize(
+    ("bands", "tile", "trellis", "said"),
+    [
+        (3, 64, False, False),
+        (3, 128, False, False),
+        (3, None, False, False),
+        (4, None, True, False),
+        (4, 128, True, False),
+        (1, None, False, False),
+        (3, 72, False, True),
+    ],
+)
+def test_without_a_header_tiles_are_found_out(
+    tmp_path: Path, bundle: Bundle, bands: int, tile: int | None, trellis: bool, said: bool
+) -> None:
+    """By those that arrived, where they are of a kind that the encoder gives; others are said."""
+    image = _image(bands)
     header = SceneHeader.of(image, tile=tile)
-    segments = Encoder(bundle).encode(image, header, Options(ratio=6.0))
+    segments = Encoder(bundle).encode(image, header, Options(ratio=6.0, trellis=trellis))
     stream = b"".join(s for s in segments if Segment.unpack(s)[0].kind != Kind.SCENE)
     path, output = tmp_path / "x.sky", tmp_path / "x.tif"
     path.write_bytes(stream)
-    options = ["--width", str(SIDE), "--bands", "3", "--bundle", "skybook"]
-    options += ["--tile", "64"] if tile == 64 else []
+    options = ["--width", str(SIDE), "--bands", str(bands), "--bundle", "skybook"]
+    options += ["--tile", str(tile)] if said else []
     main(["decode", str(path), "-o", str(output), *options])
     with rasterio.open(output) as file:
         error = file.read().astype(np.int64) - image

@@ -12,7 +12,7 @@ from onboard.codec.corsa.frontend import AffineFrontEnd, AffineSide, from_manife
 from onboard.codec.corsa.golden import GoldenVector, unpack_golden
 from onboard.codec.corsa.quantizer import Level, read_levels
 from onboard.codec.profile import Profile
-from onboard.codec.tile import Codec
+from onboard.codec.tile import USUAL, Codec, Size, Tiling
 from onboard.engine.network import open_session
 from onboard.errors import BundleError, InputError
 from onboard.image.tiles import positions
@@ -88,7 +88,7 @@ class CorsaCodec:
             raise InputError(f"tile: expected the {self.tile} of the model, found {tile}")
         return self
 
-    def best_tile(self, bands: int, prefer_wide: bool = False) -> None:
+    def best_tile(self, bands: int, size: Size, tiling: Tiling = USUAL) -> None:
         """Return None: tiles are those of the model, whatever the bands."""
 
     @property

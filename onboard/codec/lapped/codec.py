@@ -14,7 +14,7 @@ from onboard.codec.lapped.frontends.kinds import FRONT_ENDS
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.part import MAX_BANDS, GoldenTile
 from onboard.codec.profile import Profile
-from onboard.codec.tile import Codec, Side
+from onboard.codec.tile import USUAL, Codec, Side, Size, Tiling
 from onboard.engine.engines import check_engine, library_name, library_path
 from onboard.engine.planes import open_plane_session
 from onboard.errors import BundleError, EngineError, InputError, UsageError
@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 MAX_TILE = 128
 """Rows of a usual tile of several bands at most; one band has tiles of twice as many."""
+MAX_SIDE = 256
+"""Rows of any tile at most."""
 WIDE_BANDS = 4
-"""Bands of a scene with tiles of twice as many rows and columns as usual, at most."""
+"""Bands of a scene with larger tiles than usual, at most."""
 _BEST_WIDE = 3
 MAX_SCENE_BANDS = 1_024
 """In groups of up to 16."""
@@ -49,7 +51,7 @@ class LappedCodec:
         error_permille: squared error on the ground over that of the rounding on board.
         scene_bands: bands of a scene, where they are coded in groups; 0 where they are not.
         profile: spectral profile that makes components of them.
-        wide: whether tiles of several bands have twice as many rows and columns as usual.
+        side: rows and columns of a tile, a multiple of 8; 0 for those usual for so many bands.
         library: what a library of compiled code is named by; empty where there is only a model.
     """
 
@@ -59,7 +61,7 @@ class LappedCodec:
     error_permille: int = 1000
     scene_bands: int = 0
     profile: Profile | None = None
-    wide: bool = False
+    side: int = 0
     library: str = ""
 
     @classmethod
@@ -119,32 +121,50 @@ class LappedCodec:
 
         Raises:
             InputError: it takes no so many bands, the profile was made for others, or tiles are
-                neither the usual ones nor, of up to 4 bands, of twice as many rows and columns.
+                neither the usual ones nor, of up to 4 bands, a multiple of 8 from there up to
+                twice as many rows and columns, of one band up to four times.
         """
         if not 1 <= bands <= MAX_SCENE_BANDS:
             raise InputError(f"bands: expected 1..{MAX_SCENE_BANDS}, found {bands}")
-        usual, wide = self.usual_tile, 2 * self.usual_tile
-        known = (wide,) if bands == 1 else (usual, wide) if bands <= WIDE_BANDS else (usual,)
-        if tile not in (None, *known):
-            sides = " or ".join(map(str, known))
+        least, most = self.usual_tile, self._largest(bands)
+        if tile is not None and (tile % BLOCK or not least <= tile <= most):
+            sides = f"{least}" if least == most else f"a multiple of {BLOCK} in {least}..{most}"
             raise InputError(f"tile: expected {sides} for {bands} bands, found {tile}")
         if profile is not None:
             return self._of_profile(bands, significant_bits, profile)
         fraction = min(MOST_FRACTION, MOST_BITS - significant_bits)
-        return self._of_scene(bands, fraction, bands > 1 and tile == wide)
+        return self._of_scene(bands, fraction, tile or 0)
 
-    def best_tile(self, bands: int, prefer_wide: bool = False) -> int | None:
-        """Return the tiles that scenes of so many bands are given where nobody asks for others."""
-        most = WIDE_BANDS if prefer_wide else _BEST_WIDE
-        return 2 * self.usual_tile if 1 < bands <= most else None
+    def best_tile(self, bands: int, size: Size, tiling: Tiling = USUAL) -> int | None:
+        """Return the tiles that scenes are given where nobody asks for others.
 
-    def _of_scene(self, bands: int, fraction: int, wide: bool) -> "LappedCodec":
-        form = self.bands, self.fraction, self.profile, self.wide
-        if form == (bands, fraction, None, wide):
+        Where they are fitted, the least of those by which a scene has as few as by the largest.
+        """
+        if bands > (WIDE_BANDS if tiling.large else _BEST_WIDE):
+            return None
+        if not tiling.fitted:
+            return None if bands == 1 else 2 * self.usual_tile
+        most = self._largest(bands)
+        each = (-(-side // -(-side // most)) for side in size if side)
+        return max(self.usual_tile, *(-(-side // BLOCK) * BLOCK for side in each))
+
+    def _largest(self, bands: int) -> int:
+        """Return the rows and columns of the largest tiles of so many bands."""
+        times = 4 if bands == 1 else 2 if bands <= WIDE_BANDS else 1
+        return min(times * self.usual_tile, MAX_SIDE)
+
+    def _usual(self, bands: int) -> int:
+        """Return the rows and columns of tiles of so many bands that need not be said."""
+        return self.usual_tile * (2 if bands == 1 else 1)
+
+    def _of_scene(self, bands: int, fraction: int, side: int) -> "LappedCodec":
+        side = 0 if side == self._usual(bands) else side
+        form = self.bands, self.fraction, self.profile, self.side
+        if form == (bands, fraction, None, side):
             return self
         model = self.model.of_scene(_of_group(bands), fraction)
         scene_bands = bands if bands > MAX_BANDS else 0
-        return replace(self, model=model, scene_bands=scene_bands, profile=None, wide=wide)
+        return replace(self, model=model, scene_bands=scene_bands, profile=None, side=side)
 
     def _of_profile(self, bands: int, significant_bits: int, profile: Profile) -> "LappedCodec":
         if bands != profile.bands:
@@ -154,18 +174,18 @@ class LappedCodec:
             return self
         model = self.model.of_scene(_of_group(bands), fraction)
         model = replace(model, front_end=ComponentFrontEnd(model.bands, fraction))
-        return replace(self, model=model, scene_bands=bands, profile=profile, wide=False)
+        return replace(self, model=model, scene_bands=bands, profile=profile, side=0)
 
     @property
     def tile(self) -> int:
         """Rows and columns of a tile, in pixels."""
-        return 2 * self.usual_tile if self.wide or self.bands == 1 else self.usual_tile
+        return self.side or self._usual(self.bands)
 
     @property
     def golden_views(self) -> tuple["LappedCodec", ...]:
         """The codec of each kind of scene that there are golden vectors of."""
         forms = dict.fromkeys((tile.form[0], tile.fraction) for tile in self.golden)
-        return tuple(self._of_scene(*form, wide=False) for form in forms)
+        return tuple(self._of_scene(*form, side=0) for form in forms)
 
     @property
     def bands(self) -> int:

@@ -37,9 +37,9 @@ from onboard.codec.tile import EMPTY, Body, Chosen, Steps
 from onboard.engine.planes import PlaneSession
 from onboard.errors import UsageError
 
-_LARGE = 128
-"""Rows and columns of tiles whose band transform, even of few bands, a trellis has turned on."""
-_LARGE_SAMPLES = 32 * 4 * _LARGE**2
+_USUAL = 64
+"""Rows and columns of tiles up to which a trellis has no band transform of few bands turned on."""
+_LARGE_SAMPLES = 32 * 4 * 128**2
 """Of large tiles along a trellis that are planned together."""
 
 
@@ -113,7 +113,7 @@ class LappedTileCoder:
 
     def _is_thorough(self, scanner: Scanner) -> bool:
         """Return whether these are large tiles along a trellis."""
-        return scanner.quantizer.points.steered and self._tile >= _LARGE
+        return scanner.quantizer.points.steered and self._tile > _USUAL
 
     def for_mosaic(self) -> "LappedTileCoder":
         """Return the coder for the planes of a Bayer mosaic."""
