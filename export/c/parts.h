@@ -286,14 +286,15 @@ bool skybook_progress_is_whole(const struct skybook_encoder *encoder);
 enum skybook_status skybook_transform(const struct skybook_form *form, struct skybook_work *work,
                                       struct skybook_tile *tile);
 
-/* context.c: sums of all components of a position's DC and of a channel of AC; taking note of
- * symbols. */
+/* context.c: sums of all components of a position's DC and of a channel of AC, channels of components that are alike
+ * one after the other; taking note of symbols, at first of none. */
+void skybook_know_none(const struct skybook_form *form, struct skybook_work *work);
 void skybook_dc_context(const struct skybook_form *form, const struct skybook_work *work,
                         uint32_t lattice, uint32_t row, uint32_t col,
                         int32_t predicted[SKYBOOK_MAX_BANDS], uint32_t sums[SKYBOOK_MAX_BANDS]);
 void skybook_know_dc(const struct skybook_form *form, struct skybook_work *work);
-void skybook_ac_context(const struct skybook_form *form, const struct skybook_work *work,
-                        uint32_t channel, skybook_sum *restrict sums);
+void skybook_ac_context(const struct skybook_form *form, struct skybook_work *work, uint32_t channel,
+                        skybook_sum *restrict sums);
 void skybook_know_channel(const struct skybook_form *form, struct skybook_work *work,
                           uint32_t channel, bool any);
 

@@ -480,6 +480,23 @@ static inline void skybook_add_planes(const uint8_t *known, uint32_t positions, 
     }
     memcpy(sums, all, sizeof(all));
 }
+
+/* The same of planes of sums. */
+static inline void skybook_add_sums(const skybook_sum *planes, uint32_t positions, const uint32_t *terms,
+                                    uint32_t count, skybook_sum *sums)
+{
+    skybook_wide all[SKYBOOK_PART / SKYBOOK_LANES], own;
+    memcpy(all, sums, sizeof(all));
+    for (uint32_t term = 0; term < count; term++) {
+        const skybook_sum *plane = planes + (size_t)(terms[term] & 0xFFFFu) * positions;
+        const skybook_sum weight = (skybook_sum)(terms[term] >> 16);
+        for (uint32_t i = 0; i < SKYBOOK_PART / SKYBOOK_LANES; i++) {
+            memcpy(&own, plane + i * SKYBOOK_LANES, sizeof(own));
+            all[i] += own * weight;
+        }
+    }
+    memcpy(sums, all, sizeof(all));
+}
 #else
 static inline void skybook_add_planes(const uint8_t *restrict known, uint32_t positions,
                                       const uint32_t *restrict terms, uint32_t count,
@@ -487,6 +504,18 @@ static inline void skybook_add_planes(const uint8_t *restrict known, uint32_t po
 {
     for (uint32_t term = 0; term < count; term++) {
         const uint8_t *plane = known + (size_t)(terms[term] & 0xFFFFu) * positions;
+        const skybook_sum weight = (skybook_sum)(terms[term] >> 16);
+        for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
+            sums[i] = (skybook_sum)(sums[i] + weight * plane[i]);
+        }
+    }
+}
+
+static inline void skybook_add_sums(const skybook_sum *restrict planes, uint32_t positions,
+                                    const uint32_t *restrict terms, uint32_t count, skybook_sum *restrict sums)
+{
+    for (uint32_t term = 0; term < count; term++) {
+        const skybook_sum *plane = planes + (size_t)(terms[term] & 0xFFFFu) * positions;
         const skybook_sum weight = (skybook_sum)(terms[term] >> 16);
         for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
             sums[i] = (skybook_sum)(sums[i] + weight * plane[i]);
