@@ -510,7 +510,8 @@ enum skybook_status skybook_front_end(struct skybook_encoder *encoder, uint32_t 
         most = ALIGNED * most + ALIGNED;
     }
     if (!tile->measured) {
-        skybook_square covariance, basis;
+        skybook_square covariance;
+        skybook_basis basis;
         skybook_measure_bands(form, work, tile, covariance);
         skybook_find_basis(covariance, form->bands, basis);
 #if SKYBOOK_REFINES

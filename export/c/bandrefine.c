@@ -133,7 +133,7 @@ static inline int16_t weight_of(int16_t size)
 }
 
 /* Turn a group of details to components; weigh them. */
-static void weigh(const struct details *all, uint32_t first, skybook_square basis,
+static void weigh(const struct details *all, uint32_t first, skybook_basis basis,
                   struct sizes *sizes)
 {
     int16_t values[SKYBOOK_MAX_BANDS][GROUP];
@@ -149,7 +149,7 @@ static void weigh(const struct details *all, uint32_t first, skybook_square basi
             sums[k] = 8192;
         }
         for (uint32_t band = 0; band < all->bands; band++) {
-            const int16_t share = (int16_t)basis[band][component];
+            const int16_t share = (int16_t)basis[component][band];
             for (uint32_t k = 0; k < GROUP; k++) {
                 sums[k] += (int32_t)share * values[band][k];
             }
@@ -179,7 +179,7 @@ static int32_t dot(const int16_t *one, const int16_t *other)
 }
 
 /* Sums over all details: of squares by the weights of another component, and of what pulls. */
-static void add_up(const struct details *all, skybook_square basis, skybook_square squares,
+static void add_up(const struct details *all, skybook_basis basis, skybook_square squares,
                    skybook_square pulls)
 {
     memset(squares, 0, sizeof(skybook_square));
@@ -212,7 +212,7 @@ static unsigned shift_of(skybook_square squares, uint32_t bands)
 }
 
 void skybook_refine(const struct skybook_form *form, struct skybook_work *work,
-                    const struct skybook_tile *tile, skybook_square basis)
+                    const struct skybook_tile *tile, skybook_basis basis)
 {
     const uint32_t bands = form->bands;
     struct details all = {bands, 0, 0, skybook_beside(work), form->tile * form->tile / EVERY};
