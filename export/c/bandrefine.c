@@ -26,10 +26,11 @@ struct details {
     uint32_t apart;  /* values of a band from those of the next */
 };
 
-/* Components of a group of details, all within 16 bits: by component, or for each pair of details by component. Those
- * that there are not are 0. */
+/* Components of a group of details, all within 16 bits: by component and, of many bands, for each pair of details by
+ * component. Those that there are not are 0. */
 struct sizes {
     int16_t exact[ROWS][GROUP];
+    int16_t square[SKYBOOK_MANY_BANDS][GROUP]; /* of few bands */
     int16_t weight[ROWS][GROUP];
     int16_t pull[ROWS][GROUP]; /* size times weight */
     int16_t exact_pairs[GROUP / 2][LANES][2];
@@ -81,9 +82,7 @@ static uint64_t find_details(const struct skybook_form *form, const struct skybo
             memcpy(rows[i], &in[i * pitch], sizeof(rows[i]));
         }
         mix(rows);
-        for (uint32_t i = 0; i < DETAILS; i++) {
-            cols[i / BLOCK][i % BLOCK] = rows[i % BLOCK][i / BLOCK];
-        }
+        skybook_put_columns(rows, cols[0], BLOCK);
         mix(cols);
         cols[0][0] = 0;
         memcpy(out, cols, sizeof(cols));
@@ -161,8 +160,29 @@ static void pair_bands(const struct details *all, uint32_t first, int16_t pairs[
     }
 }
 
-/* Turn a group of details to components. */
-static void turn(const struct details *all, uint32_t first, int16_t basis[ROWS][LANES], struct sizes *sizes)
+/* Turn a group of details of few bands to components. */
+static void turn_few(const struct details *all, uint32_t first, int16_t basis[ROWS][LANES], struct sizes *sizes)
+{
+    for (uint32_t component = 0; component < all->bands; component++) {
+        int32_t sums[GROUP];
+        for (uint32_t k = 0; k < GROUP; k++) {
+            sums[k] = 8192;
+        }
+        for (uint32_t band = 0; band < all->bands; band++) {
+            const int32_t *restrict values = &all->values[band * all->apart + first];
+            const int32_t share = basis[component][band];
+            for (uint32_t k = 0; k < GROUP; k++) {
+                sums[k] += share * values[k];
+            }
+        }
+        for (uint32_t k = 0; k < GROUP; k++) {
+            sizes->exact[component][k] = (int16_t)limited(sums[k] >> 14);
+        }
+    }
+}
+
+/* The same of many. */
+static void turn_many(const struct details *all, uint32_t first, int16_t basis[ROWS][LANES], struct sizes *sizes)
 {
     int16_t pairs[GROUP / LANES][LANES / 2][LANES][2];
     pair_bands(all, first, pairs);
@@ -178,6 +198,15 @@ static void turn(const struct details *all, uint32_t first, int16_t basis[ROWS][
     }
 }
 
+static int32_t dot(const int16_t *one, const int16_t *other)
+{
+    int32_t sum = 0;
+    for (uint32_t k = 0; k < GROUP; k++) {
+        sum += one[k] * other[k];
+    }
+    return sum;
+}
+
 /* Weigh the components of a group. */
 static void weigh(uint32_t bands, struct sizes *sizes)
 {
@@ -189,6 +218,26 @@ static void weigh(uint32_t bands, struct sizes *sizes)
             pull[k] = (int16_t)((int16_t)(weight[k] * exact[k]) >> PULL_SHIFT); /* no product takes more than 16 bits */
         }
     }
+}
+
+/* Add up what a group of few bands makes. */
+static void add_few(uint32_t bands, struct sizes *sizes, skybook_square squares, skybook_square pulls)
+{
+    for (uint32_t j = 0; j < bands; j++) {
+        const int16_t *restrict exact = sizes->exact[j];
+        for (uint32_t k = 0; k < GROUP; k++) {
+            sizes->square[j][k] = (int16_t)(exact[k] * exact[k] >> SQUARE_SHIFT);
+        }
+        for (uint32_t i = 0; i < bands; i++) {
+            squares[i][j] += dot(sizes->weight[i], sizes->square[j]);
+            pulls[i][j] += dot(sizes->pull[i], exact);
+        }
+    }
+}
+
+/* Pair what a group of many bands makes. */
+static void pair_sizes(uint32_t bands, struct sizes *sizes)
+{
     for (uint32_t component = 0; component < bands; component += SKYBOOK_BLOCKS) {
         skybook_put_pairs(sizes->exact[component], GROUP, GROUP / 2, sizes->exact_pairs[0][component], 2 * LANES);
     }
@@ -230,8 +279,15 @@ static void add_up(const struct details *all, skybook_basis basis, skybook_squar
         }
     }
     for (uint32_t first = 0; first < all->count; first += GROUP) {
-        turn(all, first, narrow, &sizes);
+        if (all->bands < SKYBOOK_MANY_BANDS) {
+            turn_few(all, first, narrow, &sizes);
+            weigh(all->bands, &sizes);
+            add_few(all->bands, &sizes, squares, pulls);
+            continue;
+        }
+        turn_many(all, first, narrow, &sizes);
         weigh(all->bands, &sizes);
+        pair_sizes(all->bands, &sizes);
         add_products(all->bands, sizes.weight, sizes.square_pairs, squares);
         add_products(all->bands, sizes.pull, sizes.exact_pairs, pulls);
     }

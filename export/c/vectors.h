@@ -53,11 +53,12 @@ static inline void skybook_fold(const int16_t *row, int16_t *sums, int16_t *diff
 }
 #endif
 
+/* Put the columns of four rows of four numbers, `apart` from those of the next. */
 #if defined(SKYBOOK_GENERIC)
-/* Put the columns of four rows, `apart` from those of the next. */
-static inline void skybook_put_columns(const skybook_four rows[4], int32_t *columns, uint32_t apart)
+static inline void skybook_put_columns(int32_t numbers[4][4], int32_t *columns, uint32_t apart)
 {
-    skybook_four pairs[4];
+    skybook_four rows[4], pairs[4];
+    memcpy(rows, numbers, sizeof(rows));
     pairs[0] = __builtin_shufflevector(rows[0], rows[1], 0, 4, 1, 5);
     pairs[1] = __builtin_shufflevector(rows[2], rows[3], 0, 4, 1, 5);
     pairs[2] = __builtin_shufflevector(rows[0], rows[1], 2, 6, 3, 7);
@@ -69,6 +70,15 @@ static inline void skybook_put_columns(const skybook_four rows[4], int32_t *colu
         memcpy(&columns[(i + 1) * apart], &two, sizeof(two));
     }
 }
+#else
+static inline void skybook_put_columns(int32_t numbers[4][4], int32_t *columns, uint32_t apart)
+{
+    for (uint32_t i = 0; i < 4; i++) {
+        for (uint32_t row = 0; row < 4; row++) {
+            columns[i * apart + row] = numbers[row][i];
+        }
+    }
+}
 #endif
 
 /* Round the sums of four filters of four blocks, 64 apart, to latents; put those of each filter, of the blocks one
@@ -76,11 +86,13 @@ static inline void skybook_put_columns(const skybook_four rows[4], int32_t *colu
 #if defined(SKYBOOK_GENERIC)
 static inline uint32_t skybook_put_latents(const int32_t *sums, int32_t *latents, uint32_t apart)
 {
-    skybook_four blocks[4], all = {0, 0, 0, 0};
+    int32_t blocks[4][4];
+    skybook_four own, all = {0, 0, 0, 0};
     for (uint32_t i = 0; i < 4; i++) {
-        memcpy(&blocks[i], &sums[64 * i], sizeof(blocks[i]));
-        blocks[i] = (blocks[i] + 16) >> 5;
-        all += blocks[i];
+        memcpy(&own, &sums[64 * i], sizeof(own));
+        own = (own + 16) >> 5;
+        all += own;
+        memcpy(blocks[i], &own, sizeof(own));
     }
     skybook_put_columns(blocks, latents, apart);
     return (uint32_t)(all[0] + all[1] + all[2] + all[3]);
@@ -252,15 +264,13 @@ static inline void skybook_filter(const int16_t *numbers, uint32_t apart, const 
 
 /* Put pairs of numbers of four rows, `apart`, in columns: of each place those of all rows, and `columns_apart` those of
  * the next. */
-#if defined(SKYBOOK_GENERIC)
 static inline void skybook_put_pairs(const int16_t *rows, uint32_t apart, uint32_t pairs, int16_t *columns,
                                      uint32_t columns_apart)
 {
     for (uint32_t first = 0; first < pairs; first += 4) {
-        skybook_four own[4];
-        int32_t found[4][4];
+        int32_t own[4][4], found[4][4];
         for (uint32_t i = 0; i < 4; i++) {
-            memcpy(&own[i], &rows[i * apart + 2 * first], sizeof(own[i]));
+            memcpy(own[i], &rows[i * apart + 2 * first], sizeof(own[i]));
         }
         skybook_put_columns(own, found[0], 4);
         for (uint32_t i = 0; i < 4; i++) {
@@ -268,17 +278,6 @@ static inline void skybook_put_pairs(const int16_t *rows, uint32_t apart, uint32
         }
     }
 }
-#else
-static inline void skybook_put_pairs(const int16_t *rows, uint32_t apart, uint32_t pairs, int16_t *columns,
-                                     uint32_t columns_apart)
-{
-    for (uint32_t i = 0; i < pairs; i++) {
-        for (uint32_t row = 0; row < 4; row++) {
-            memcpy(&columns[i * columns_apart + 2 * row], &rows[row * apart + 2 * i], 2 * sizeof(*rows));
-        }
-    }
-}
-#endif
 
 #define SKYBOOK_PART 64 /* positions that are worked on at once: those of a channel of a small tile */
 
@@ -289,45 +288,17 @@ static inline void skybook_put_pairs(const int16_t *rows, uint32_t apart, uint32
 #define SKYBOOK_OF_1 (4 * 127)
 #endif
 
-/* Put the components of SKYBOOK_FEW pixels in their place: bands and components are `apart`. Bands take
- * SKYBOOK_FEW_BITS with their sign, at most. Without vectors there is no such function. */
+/* Put the components of SKYBOOK_FEW pixels in their place: bands and components are `apart`. Without vectors there is
+ * no such function. */
 typedef int32_t skybook_weights[SKYBOOK_MAX_BANDS][SKYBOOK_MAX_BANDS];
 #if defined(SKYBOOK_GENERIC) && defined(__AVX512F__)
 #define SKYBOOK_FEW 16
-#elif defined(SKYBOOK_SSE2) || (defined(SKYBOOK_GENERIC) && defined(__AVX2__))
+#elif defined(SKYBOOK_GENERIC) && defined(__AVX2__)
 #define SKYBOOK_FEW 8
 #elif defined(SKYBOOK_GENERIC) && defined(SKYBOOK_NEON)
 #define SKYBOOK_FEW 4
 #endif
-#define SKYBOOK_FEW_BITS 32
-#if defined(SKYBOOK_SSE2)
-#undef SKYBOOK_FEW_BITS
-#define SKYBOOK_FEW_BITS 16 /* two bands at a time */
-static inline void skybook_rotate_few(int32_t *pixels, uint32_t bands, uint32_t apart, skybook_weights weights)
-{
-    __m128i low[(SKYBOOK_MAX_BANDS + 1) / 2], high[(SKYBOOK_MAX_BANDS + 1) / 2];
-    for (uint32_t band = 0; band < bands; band += 2) {
-        const __m128i *from = (const __m128i *)(const void *)&pixels[band * apart];
-        const __m128i *next = (const __m128i *)(const void *)&pixels[(band + (band + 1 < bands)) * apart];
-        const __m128i own = _mm_packs_epi32(_mm_loadu_si128(from), _mm_loadu_si128(from + 1));
-        const __m128i other = _mm_packs_epi32(_mm_loadu_si128(next), _mm_loadu_si128(next + 1));
-        low[band / 2] = _mm_unpacklo_epi16(own, other);
-        high[band / 2] = _mm_unpackhi_epi16(own, other);
-    }
-    for (uint32_t component = 0; component < bands; component++) {
-        __m128i *to = (__m128i *)(void *)&pixels[component * apart];
-        __m128i sums[2] = {_mm_set1_epi32(8192), _mm_set1_epi32(8192)};
-        for (uint32_t band = 0; band < bands; band += 2) {
-            const int32_t other = band + 1 < bands ? weights[component][band + 1] : 0;
-            const __m128i both = _mm_set1_epi32((weights[component][band] & 0xFFFF) | other * 65536);
-            sums[0] = _mm_add_epi32(sums[0], _mm_madd_epi16(low[band / 2], both));
-            sums[1] = _mm_add_epi32(sums[1], _mm_madd_epi16(high[band / 2], both));
-        }
-        _mm_storeu_si128(to, _mm_srai_epi32(sums[0], 14));
-        _mm_storeu_si128(to + 1, _mm_srai_epi32(sums[1], 14));
-    }
-}
-#elif defined(SKYBOOK_FEW)
+#if defined(SKYBOOK_FEW)
 typedef int32_t skybook_few __attribute__((vector_size(SKYBOOK_FEW * sizeof(int32_t))));
 
 static inline void skybook_rotate_few(int32_t *pixels, uint32_t bands, uint32_t apart, skybook_weights weights)
@@ -343,6 +314,92 @@ static inline void skybook_rotate_few(int32_t *pixels, uint32_t bands, uint32_t 
         }
         sum >>= 14;
         memcpy(&pixels[component * apart], &sum, sizeof(sum));
+    }
+}
+#endif
+
+/* The same of SKYBOOK_PAIRED pixels, none of more than 16 bits with its sign, by two bands at a time, whose weights are
+ * in the halves of one number; what is above the last band has the weight 0. */
+#if defined(SKYBOOK_X86) && defined(__AVX512BW__)
+#define SKYBOOK_PAIRED 16
+typedef __m512i skybook_paired;
+static inline skybook_paired skybook_all(int32_t value)
+{
+    return _mm512_set1_epi32(value);
+}
+static inline skybook_paired skybook_pair(const int32_t *one, const int32_t *other)
+{
+    return _mm512_mask_blend_epi16(0xAAAAAAAAu, _mm512_loadu_si512(one), _mm512_slli_epi32(_mm512_loadu_si512(other), 16));
+}
+static inline skybook_paired skybook_add_pair(skybook_paired sum, skybook_paired pair, skybook_paired weights)
+{
+#if defined(__AVX512VNNI__)
+    return _mm512_dpwssd_epi32(sum, pair, weights);
+#else
+    return _mm512_add_epi32(sum, _mm512_madd_epi16(pair, weights));
+#endif
+}
+static inline void skybook_put_rounded(int32_t *to, skybook_paired sum)
+{
+    _mm512_storeu_si512(to, _mm512_srai_epi32(sum, 14));
+}
+#elif defined(SKYBOOK_X86)
+#define SKYBOOK_PAIRED 8
+typedef __m256i skybook_paired;
+static inline skybook_paired skybook_all(int32_t value)
+{
+    return _mm256_set1_epi32(value);
+}
+static inline skybook_paired skybook_pair(const int32_t *one, const int32_t *other)
+{
+    const __m256i first = _mm256_loadu_si256((const __m256i *)(const void *)one);
+    const __m256i second = _mm256_loadu_si256((const __m256i *)(const void *)other);
+    return _mm256_blend_epi16(first, _mm256_slli_epi32(second, 16), 0xAA);
+}
+static inline skybook_paired skybook_add_pair(skybook_paired sum, skybook_paired pair, skybook_paired weights)
+{
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(pair, weights));
+}
+static inline void skybook_put_rounded(int32_t *to, skybook_paired sum)
+{
+    _mm256_storeu_si256((__m256i *)(void *)to, _mm256_srai_epi32(sum, 14));
+}
+#elif defined(SKYBOOK_SSE2)
+#define SKYBOOK_PAIRED 4
+typedef __m128i skybook_paired;
+static inline skybook_paired skybook_all(int32_t value)
+{
+    return _mm_set1_epi32(value);
+}
+static inline skybook_paired skybook_pair(const int32_t *one, const int32_t *other)
+{
+    const __m128i first = _mm_loadu_si128((const __m128i *)(const void *)one);
+    const __m128i second = _mm_loadu_si128((const __m128i *)(const void *)other);
+    return _mm_or_si128(_mm_and_si128(first, _mm_set1_epi32(0xFFFF)), _mm_slli_epi32(second, 16));
+}
+static inline skybook_paired skybook_add_pair(skybook_paired sum, skybook_paired pair, skybook_paired weights)
+{
+    return _mm_add_epi32(sum, _mm_madd_epi16(pair, weights));
+}
+static inline void skybook_put_rounded(int32_t *to, skybook_paired sum)
+{
+    _mm_storeu_si128((__m128i *)(void *)to, _mm_srai_epi32(sum, 14));
+}
+#endif
+#if defined(SKYBOOK_PAIRED)
+static inline void skybook_rotate_pairs(int32_t *pixels, uint32_t bands, uint32_t apart, skybook_weights weights)
+{
+    skybook_paired own[(SKYBOOK_MAX_BANDS + 1) / 2];
+    for (uint32_t band = 0; band < bands; band += 2) {
+        const uint32_t other = band + 1 < bands ? band + 1 : band;
+        own[band / 2] = skybook_pair(&pixels[band * apart], &pixels[other * apart]);
+    }
+    for (uint32_t component = 0; component < bands; component++) {
+        skybook_paired sum = skybook_all(8192);
+        for (uint32_t pair = 0; 2 * pair < bands; pair++) {
+            sum = skybook_add_pair(sum, own[pair], skybook_all(weights[component][pair]));
+        }
+        skybook_put_rounded(&pixels[component * apart], sum);
     }
 }
 #endif
