@@ -189,10 +189,12 @@ void skybook_find_basis(skybook_square covariance, uint32_t bands, skybook_basis
 
 /* The first angle at which |p cos + q sin| is greatest: the direction of (p, q), or near it, with or without half a
  * turn. Rounding of cosines and sines adds up to 0.71 |(p, q)|, and it falls by 1.23 d^2 |(p, q)| at d angles from
- * there, so the greatest of all is no more than 1.2 from there, and the direction is off by no more than 0.9. */
+ * there, so the greatest of all is no more than 1.2 from there, and the direction is off by no more than 0.9. Of
+ * (0, 0) all angles are as great. */
 static uint32_t angle_of_pair(int32_t p, int32_t q)
 {
-    const int32_t middle = UNTURNED + ((direction(p < 0 ? -p : p, p < 0 ? -q : q) + SHARE / 2) >> 6);
+    const int32_t near = UNTURNED + ((direction(p < 0 ? -p : p, p < 0 ? -q : q) + SHARE / 2) >> 6);
+    const int32_t middle = (p | q) != 0 ? near : 0;
     int64_t most = 0;
     for (int32_t i = middle - NEAREST; i <= middle + NEAREST; i++) {
         const uint32_t t = (uint32_t)i % ANGLES;
