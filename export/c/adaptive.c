@@ -387,25 +387,45 @@ static void rotate_some(int32_t *pixels, uint32_t count, uint32_t bands, uint32_
     }
 }
 
+#if defined(SKYBOOK_PAIRED)
+/* Weights by pairs of bands, in the low and the high half of a number. */
+static void pair_weights(skybook_square matrix, uint32_t bands, skybook_weights weights)
+{
+    for (uint32_t component = 0; component < bands; component++) {
+        for (uint32_t band = 0; band < bands; band += 2) {
+            const int32_t one = (int32_t)matrix[band][component];
+            const int32_t other = band + 1 < bands ? (int32_t)matrix[band + 1][component] : 0;
+            weights[component][band / 2] = (one & 0xFFFF) | other * 65536;
+        }
+    }
+}
+#endif
+
 static void rotate_narrow(const struct skybook_form *form, int32_t *pixels, uint32_t count, uint32_t most,
                           skybook_square matrix)
 {
     const uint32_t bands = form->bands, apart = skybook_apart(form);
     skybook_weights weights;
     uint32_t first = 0;
+#if defined(SKYBOOK_PAIRED)
+    if (most >> 15 == 0) {
+        pair_weights(matrix, bands, weights);
+        for (; first + SKYBOOK_PAIRED <= count; first += SKYBOOK_PAIRED) {
+            skybook_rotate_pairs(pixels + first, bands, apart, weights);
+        }
+    }
+#else
+    (void)most;
+#endif
     for (uint32_t component = 0; component < bands; component++) {
         for (uint32_t band = 0; band < bands; band++) {
             weights[component][band] = (int32_t)matrix[band][component];
         }
     }
 #if defined(SKYBOOK_FEW)
-    if (most >> (SKYBOOK_FEW_BITS - 1) == 0) {
-        for (; first + SKYBOOK_FEW <= count; first += SKYBOOK_FEW) {
-            skybook_rotate_few(pixels + first, bands, apart, weights);
-        }
+    for (; first + SKYBOOK_FEW <= count; first += SKYBOOK_FEW) {
+        skybook_rotate_few(pixels + first, bands, apart, weights);
     }
-#else
-    (void)most;
 #endif
     for (; first < count; first += ROTATED) {
         rotate_some(pixels + first, count - first < ROTATED ? count - first : ROTATED, bands, apart, weights);
@@ -510,7 +530,8 @@ enum skybook_status skybook_front_end(struct skybook_encoder *encoder, uint32_t 
         most = ALIGNED * most + ALIGNED;
     }
     if (!tile->measured) {
-        skybook_square covariance, basis;
+        skybook_square covariance;
+        skybook_basis basis;
         skybook_measure_bands(form, work, tile, covariance);
         skybook_find_basis(covariance, form->bands, basis);
 #if SKYBOOK_REFINES

@@ -1,7 +1,7 @@
 /* Band transform: a KLT turned on, so that components take fewer bits (SPEC.md, 9). */
 #include <string.h>
 
-#include "parts.h"
+#include "vectors.h"
 
 #if SKYBOOK_REFINES
 #define ROUNDS 3
@@ -9,6 +9,8 @@
 #define EVERY 4u    /* one block in so many is looked at */
 #define DETAILS 16u /* of a block; its sum is among them, and is taken as 0 */
 #define GROUP 64u   /* details at once: 32 bits hold the sums of so many */
+#define LANES 16u   /* details, or components, of which products are added at once */
+#define ROWS ((SKYBOOK_MAX_BANDS + SKYBOOK_BLOCKS - 1) / SKYBOOK_BLOCKS * SKYBOOK_BLOCKS) /* components, or more */
 #define USUAL 128   /* what details of all bands are scaled to */
 #define LIMIT 740
 #define FLOOR 10
@@ -24,12 +26,15 @@ struct details {
     uint32_t apart;  /* values of a band from those of the next */
 };
 
-/* Components of a group of details, all within 16 bits. */
+/* Components of a group of details, all within 16 bits: by component and, of many bands, for each pair of details by
+ * component. Those that there are not are 0. */
 struct sizes {
-    int16_t exact[SKYBOOK_MAX_BANDS][GROUP];
-    int16_t square[SKYBOOK_MAX_BANDS][GROUP];
-    int16_t weight[SKYBOOK_MAX_BANDS][GROUP];
-    int16_t pull[SKYBOOK_MAX_BANDS][GROUP]; /* size times weight */
+    int16_t exact[ROWS][GROUP];
+    int16_t square[SKYBOOK_MANY_BANDS][GROUP]; /* of few bands */
+    int16_t weight[ROWS][GROUP];
+    int16_t pull[ROWS][GROUP]; /* size times weight */
+    int16_t exact_pairs[GROUP / 2][LANES][2];
+    int16_t square_pairs[GROUP / 2][LANES][2];
 };
 
 static int32_t limited(int32_t value)
@@ -38,15 +43,17 @@ static int32_t limited(int32_t value)
     return low < -LIMIT ? -LIMIT : low;
 }
 
-/* Sums and differences of four numbers. */
-static void mix(const int32_t *in, uint32_t in_step, int32_t *out, uint32_t out_step)
+/* Sums and differences of the numbers of four rows. */
+static void mix(int32_t rows[BLOCK][BLOCK])
 {
-    const int32_t a = in[0] + in[in_step], b = in[0] - in[in_step];
-    const int32_t c = in[2 * in_step] + in[3 * in_step], d = in[2 * in_step] - in[3 * in_step];
-    out[0] = a + c;
-    out[out_step] = a - c;
-    out[2 * out_step] = b - d;
-    out[3 * out_step] = b + d;
+    for (uint32_t i = 0; i < BLOCK; i++) {
+        const int32_t a = rows[0][i] + rows[1][i], b = rows[0][i] - rows[1][i];
+        const int32_t c = rows[2][i] + rows[3][i], d = rows[2][i] - rows[3][i];
+        rows[0][i] = a + c;
+        rows[1][i] = a - c;
+        rows[2][i] = b - d;
+        rows[3][i] = b + d;
+    }
 }
 
 static bool has_nodata(const struct skybook_work *work, const struct skybook_tile *tile,
@@ -69,17 +76,20 @@ static uint64_t find_details(const struct skybook_form *form, const struct skybo
     for (uint32_t band = 0; band < form->bands; band++) {
         int32_t *out = &all->values[band * all->apart + all->count];
         const int32_t *in = &work->room.latents[band * pixels + row * pitch + col];
-        int32_t rows[DETAILS];
+        int32_t rows[BLOCK][BLOCK], cols[BLOCK][BLOCK];
+        uint32_t of_band = 0;
         for (uint32_t i = 0; i < BLOCK; i++) {
-            mix(&in[i * pitch], 1, &rows[i * BLOCK], 1);
+            memcpy(rows[i], &in[i * pitch], sizeof(rows[i]));
         }
-        for (uint32_t i = 0; i < BLOCK; i++) {
-            mix(&rows[i], BLOCK, &out[i], BLOCK);
-        }
-        out[0] = 0;
+        mix(rows);
+        skybook_put_columns(rows, cols[0], BLOCK);
+        mix(cols);
+        cols[0][0] = 0;
+        memcpy(out, cols, sizeof(cols));
         for (uint32_t k = 0; k < DETAILS; k++) {
-            total += (uint32_t)(out[k] < 0 ? -out[k] : out[k]);
+            of_band += (uint32_t)(out[k] < 0 ? -out[k] : out[k]);
         }
+        total += of_band;
     }
     all->count += DETAILS;
     return total;
@@ -132,39 +142,58 @@ static inline int16_t weight_of(int16_t size)
                      768 * (own < 32) + 3072 * (own < 16));
 }
 
-/* Turn a group of details to components; weigh them. */
-static void weigh(const struct details *all, uint32_t first, skybook_square basis,
-                  struct sizes *sizes)
+/* Details of a group: of LANES at a time, for each pair of bands by detail. Bands that there are not are 0. */
+static void pair_bands(const struct details *all, uint32_t first, int16_t pairs[GROUP / LANES][LANES / 2][LANES][2])
 {
-    int16_t values[SKYBOOK_MAX_BANDS][GROUP];
-    for (uint32_t band = 0; band < all->bands; band++) {
-        const int32_t *wide = &all->values[band * all->apart + first];
+    static const int32_t none[GROUP] = {0};
+    for (uint32_t band = 0; band < LANES; band += 2) {
+        const int32_t *restrict one = band < all->bands ? &all->values[band * all->apart + first] : none;
+        const int32_t *restrict two = band + 1 < all->bands ? &all->values[(band + 1) * all->apart + first] : none;
+        int16_t own[GROUP][2];
         for (uint32_t k = 0; k < GROUP; k++) {
-            values[band][k] = (int16_t)wide[k];
+            own[k][0] = (int16_t)one[k];
+            own[k][1] = (int16_t)two[k];
+        }
+        for (uint32_t part = 0; part < GROUP / LANES; part++) {
+            memcpy(pairs[part][band / 2], own[part * LANES], sizeof(pairs[part][band / 2]));
         }
     }
+}
+
+/* Turn a group of details of few bands to components. */
+static void turn_few(const struct details *all, uint32_t first, int16_t basis[ROWS][LANES], struct sizes *sizes)
+{
     for (uint32_t component = 0; component < all->bands; component++) {
         int32_t sums[GROUP];
         for (uint32_t k = 0; k < GROUP; k++) {
             sums[k] = 8192;
         }
         for (uint32_t band = 0; band < all->bands; band++) {
-            const int16_t share = (int16_t)basis[band][component];
+            const int32_t *restrict values = &all->values[band * all->apart + first];
+            const int32_t share = basis[component][band];
             for (uint32_t k = 0; k < GROUP; k++) {
-                sums[k] += (int32_t)share * values[band][k];
+                sums[k] += share * values[k];
             }
         }
         for (uint32_t k = 0; k < GROUP; k++) {
             sizes->exact[component][k] = (int16_t)limited(sums[k] >> 14);
         }
-        for (uint32_t k = 0; k < GROUP; k++) {
-            const int16_t exact = sizes->exact[component][k], size = (int16_t)(exact < 0 ? -exact : exact);
-            sizes->weight[component][k] = weight_of(size);
+    }
+}
+
+/* The same of many. */
+static void turn_many(const struct details *all, uint32_t first, int16_t basis[ROWS][LANES], struct sizes *sizes)
+{
+    int16_t pairs[GROUP / LANES][LANES / 2][LANES][2];
+    pair_bands(all, first, pairs);
+    for (uint32_t component = 0; component < all->bands; component += SKYBOOK_BLOCKS) {
+        int32_t sums[SKYBOOK_BLOCKS * GROUP];
+        for (uint32_t part = 0; part < GROUP / LANES; part++) {
+            skybook_filter(basis[component], LANES, pairs[part][0][0], LANES / 2, &sums[part * LANES], GROUP);
         }
-        for (uint32_t k = 0; k < GROUP; k++) {
-            const int32_t exact = sizes->exact[component][k], weight = sizes->weight[component][k];
-            sizes->square[component][k] = (int16_t)(exact * exact >> SQUARE_SHIFT);
-            sizes->pull[component][k] = (int16_t)(weight * exact >> PULL_SHIFT);
+        int16_t *restrict exact = sizes->exact[component];
+        for (uint32_t k = 0; k < SKYBOOK_BLOCKS * GROUP; k++) {
+            exact[k] = (int16_t)limited((sums[k] + 8192) >> 14);
         }
     }
 }
@@ -178,21 +207,89 @@ static int32_t dot(const int16_t *one, const int16_t *other)
     return sum;
 }
 
-/* Sums over all details: of squares by the weights of another component, and of what pulls. */
-static void add_up(const struct details *all, skybook_square basis, skybook_square squares,
-                   skybook_square pulls)
+/* Weigh the components of a group. */
+static void weigh(uint32_t bands, struct sizes *sizes)
 {
-    memset(squares, 0, sizeof(skybook_square));
-    memset(pulls, 0, sizeof(skybook_square));
-    for (uint32_t first = 0; first < all->count; first += GROUP) {
-        struct sizes sizes;
-        weigh(all, first, basis, &sizes);
-        for (uint32_t i = 0; i < all->bands; i++) {
-            for (uint32_t j = 0; j < all->bands; j++) {
-                squares[i][j] += dot(sizes.weight[i], sizes.square[j]);
-                pulls[i][j] += dot(sizes.pull[i], sizes.exact[j]);
+    for (uint32_t component = 0; component < bands; component++) {
+        const int16_t *restrict exact = sizes->exact[component];
+        int16_t *restrict weight = sizes->weight[component], *restrict pull = sizes->pull[component];
+        for (uint32_t k = 0; k < GROUP; k++) {
+            weight[k] = weight_of((int16_t)(exact[k] < 0 ? -exact[k] : exact[k]));
+            pull[k] = (int16_t)((int16_t)(weight[k] * exact[k]) >> PULL_SHIFT); /* no product takes more than 16 bits */
+        }
+    }
+}
+
+/* Add up what a group of few bands makes. */
+static void add_few(uint32_t bands, struct sizes *sizes, skybook_square squares, skybook_square pulls)
+{
+    for (uint32_t j = 0; j < bands; j++) {
+        const int16_t *restrict exact = sizes->exact[j];
+        for (uint32_t k = 0; k < GROUP; k++) {
+            sizes->square[j][k] = (int16_t)(exact[k] * exact[k] >> SQUARE_SHIFT);
+        }
+        for (uint32_t i = 0; i < bands; i++) {
+            squares[i][j] += dot(sizes->weight[i], sizes->square[j]);
+            pulls[i][j] += dot(sizes->pull[i], exact);
+        }
+    }
+}
+
+/* Pair what a group of many bands makes. */
+static void pair_sizes(uint32_t bands, struct sizes *sizes)
+{
+    for (uint32_t component = 0; component < bands; component += SKYBOOK_BLOCKS) {
+        skybook_put_pairs(sizes->exact[component], GROUP, GROUP / 2, sizes->exact_pairs[0][component], 2 * LANES);
+    }
+    const int16_t *restrict exact = sizes->exact_pairs[0][0];
+    int16_t *restrict square = sizes->square_pairs[0][0];
+    for (uint32_t k = 0; k < GROUP * LANES; k++) {
+        square[k] = (int16_t)(exact[k] * exact[k] >> SQUARE_SHIFT);
+    }
+}
+
+/* Add the sums of products of rows with each component. */
+static void add_products(uint32_t bands, int16_t rows[ROWS][GROUP], int16_t pairs[GROUP / 2][LANES][2],
+                         skybook_square all)
+{
+    for (uint32_t row = 0; row < bands; row += SKYBOOK_BLOCKS) {
+        int32_t sums[SKYBOOK_BLOCKS][LANES];
+        skybook_filter(rows[row], GROUP, pairs[0][0], GROUP / 2, sums[0], LANES);
+        for (uint32_t i = 0; i < SKYBOOK_BLOCKS && row + i < bands; i++) {
+            for (uint32_t j = 0; j < bands; j++) {
+                all[row + i][j] += sums[i][j];
             }
         }
+    }
+}
+
+/* Sums over all details: of squares by the weights of another component, and of what pulls. */
+static void add_up(const struct details *all, skybook_basis basis, skybook_square squares,
+                   skybook_square pulls)
+{
+    int16_t narrow[ROWS][LANES];
+    struct sizes sizes;
+    memset(narrow, 0, sizeof(narrow));
+    memset(&sizes, 0, sizeof(sizes));
+    memset(squares, 0, sizeof(skybook_square));
+    memset(pulls, 0, sizeof(skybook_square));
+    for (uint32_t component = 0; component < all->bands; component++) {
+        for (uint32_t band = 0; band < all->bands; band++) {
+            narrow[component][band] = (int16_t)basis[component][band];
+        }
+    }
+    for (uint32_t first = 0; first < all->count; first += GROUP) {
+        if (all->bands < SKYBOOK_MANY_BANDS) {
+            turn_few(all, first, narrow, &sizes);
+            weigh(all->bands, &sizes);
+            add_few(all->bands, &sizes, squares, pulls);
+            continue;
+        }
+        turn_many(all, first, narrow, &sizes);
+        weigh(all->bands, &sizes);
+        pair_sizes(all->bands, &sizes);
+        add_products(all->bands, sizes.weight, sizes.square_pairs, squares);
+        add_products(all->bands, sizes.pull, sizes.exact_pairs, pulls);
     }
 }
 
@@ -212,7 +309,7 @@ static unsigned shift_of(skybook_square squares, uint32_t bands)
 }
 
 void skybook_refine(const struct skybook_form *form, struct skybook_work *work,
-                    const struct skybook_tile *tile, skybook_square basis)
+                    const struct skybook_tile *tile, skybook_basis basis)
 {
     const uint32_t bands = form->bands;
     struct details all = {bands, 0, 0, skybook_beside(work), skybook_apart(form) / EVERY};

@@ -116,7 +116,8 @@ static enum skybook_status front_end(struct skybook_encoder *encoder, uint32_t c
     struct skybook_work *work = &encoder->work;
     const struct skybook_form *form = &encoder->form;
     const uint32_t valid = skybook_find_nodata(encoder, column);
-    skybook_square covariance, basis;
+    skybook_square covariance;
+    skybook_basis basis;
     if (valid == 0) {
         return SKYBOOK_OK;
     }

@@ -8,7 +8,6 @@
 
 #define SLOPE_CAP 80
 #define DC_CAP 2047 /* both, like sums, are twice as large where symbols are in half steps */
-#define MOST_TERMS 64 /* planes that are noted before they are added */
 #define ALL_AT 16 /* lanes from which on to add a plane of 0 takes less than to ask whether it is one; of four bands,
                    * which have all planes of the model, in its order, nobody asks then */
 #define ROW 8   /* positions of a row of a whole tile, and bytes of a word */
@@ -73,6 +72,52 @@ static uint8_t at_most(int32_t size, int32_t cap)
     return (uint8_t)(size < cap ? size : cap);
 }
 
+#if SKYBOOK_HAS_LIKES
+/* Add a plane of a component to the sum of those of all that are alike. */
+static void add_to_alike(const struct skybook_form *form, struct skybook_work *work, uint32_t plane, uint32_t place)
+{
+    const uint8_t *restrict known = &work->known[plane * form->positions];
+    skybook_sum *restrict sums = &work->alike.sums[place * form->positions];
+    work->alike.active[place] = true;
+    for (uint32_t i = 0; i < form->positions; i++) {
+        sums[i] = (skybook_sum)(sums[i] + known[i]);
+    }
+}
+
+/* Add the planes of a channel of which some symbol is not 0. */
+static void add_channel_to_alike(const struct skybook_form *form, struct skybook_work *work, uint32_t channel)
+{
+    const uint32_t component = form->order[channel] / 64u, frequency = form->order[channel] % 64u;
+    if (form->alike == 1 || component < form->bands - form->alike) {
+        return;
+    }
+    add_to_alike(form, work, channel, frequency);
+    if (work->active[form->channels + channel]) {
+        add_to_alike(form, work, form->channels + channel, SKYBOOK_NEAR_PLACE + frequency);
+    }
+}
+
+/* Add the slopes of a component. */
+static void add_slopes_to_alike(const struct skybook_form *form, struct skybook_work *work, uint32_t band)
+{
+    if (form->alike > 1 && band >= form->bands - form->alike) {
+        add_to_alike(form, work, 2 * form->channels + band, SKYBOOK_SLOPES_PLACE);
+        add_to_alike(form, work, 2 * form->channels + form->bands + band, SKYBOOK_SLOPES_PLACE + 1);
+    }
+}
+#endif
+
+void skybook_know_none(const struct skybook_form *form, struct skybook_work *work)
+{
+    memset(work->known, 0, (size_t)2 * (form->channels + form->bands) * form->positions);
+    memset(work->active, 0, sizeof(work->active));
+#if SKYBOOK_HAS_LIKES
+    if (form->alike > 1) {
+        memset(&work->alike, 0, sizeof(work->alike));
+    }
+#endif
+}
+
 /* Note sizes and slopes of the DC, once all of it is known. */
 void skybook_know_dc(const struct skybook_form *form, struct skybook_work *work)
 {
@@ -105,6 +150,10 @@ void skybook_know_dc(const struct skybook_form *form, struct skybook_work *work)
         work->active[other] = any;
         if (any) {
             add_neighbours(form, work, band);
+#if SKYBOOK_HAS_LIKES
+            add_channel_to_alike(form, work, band);
+            add_slopes_to_alike(form, work, band);
+#endif
         }
     }
 }
@@ -117,15 +166,14 @@ void skybook_know_channel(const struct skybook_form *form, struct skybook_work *
     if (any && skybook_near_used[form->models[channel]]) {
         add_neighbours(form, work, channel);
     }
+#if SKYBOOK_HAS_LIKES
+    if (any) {
+        add_channel_to_alike(form, work, channel);
+    }
+#endif
 }
 
-/* Planes that are not all 0, to be added to the sums of a channel, and above 16 bits their weights. */
-struct terms {
-    uint32_t count;
-    uint32_t each[MOST_TERMS + 1];
-};
-
-/* Add planes. */
+/* Add planes, each told by its number and, above 16 bits, its weight. */
 static void add_planes(const struct skybook_form *form, const struct skybook_work *work, const uint32_t *terms,
                        uint32_t count, skybook_sum *sums)
 {
@@ -134,71 +182,118 @@ static void add_planes(const struct skybook_form *form, const struct skybook_wor
     }
 }
 
-/* Note a plane of a channel, or of slopes, if any of it is not 0. */
-static inline void add_term(struct terms *restrict terms, const bool *restrict active, uint32_t plane,
-                            uint32_t weight)
+/* Note the planes of a channel's terms that are not all 0, where no components are alike; how many they are. */
+static uint32_t find_terms(const struct skybook_form *form, const bool *restrict active, uint32_t first,
+                           uint32_t stop, uint32_t *restrict terms)
 {
-    terms->each[terms->count] = weight << 16 | plane;
-    terms->count += active[plane];
-}
-
-/* Note the planes of terms of a channel. Of the components of the last class one of that class heeds its
- * own, the number `own`, alone, all others heed `some`, which are all of them. */
-static void add_terms(struct terms *restrict terms, const struct skybook_form *form,
-                      const bool *restrict active, uint32_t first, uint32_t stop, uint32_t own,
-                      uint32_t some)
-{
-    for (uint32_t term = first; term < stop; term++) {
-        const uint32_t plane = form->planes[skybook_addends[term] & 0xFFFFu], number = plane & ~SKYBOOK_OF_LAST;
-        const uint32_t weight = skybook_addends[term] >> 16;
-        const uint32_t of_last = (plane & SKYBOOK_OF_LAST) != 0;
-        add_term(terms, active, number + of_last * own, weight);
-        for (uint32_t i = 1; i < (of_last == 0 ? 1 : some); i++) {
-            add_term(terms, active, number + i, weight);
-        }
-    }
-}
-
-/* The same where the last class has one component, as that of up to four bands. */
-static void add_single_terms(struct terms *restrict terms, const struct skybook_form *form,
-                             const bool *restrict active, uint32_t first, uint32_t stop)
-{
+    uint32_t count = 0;
     for (uint32_t term = first; term < stop; term++) {
         const uint32_t plane = form->planes[skybook_addends[term] & 0xFFFFu] & ~SKYBOOK_OF_LAST;
-        add_term(terms, active, plane, skybook_addends[term] >> 16);
+        terms[count] = skybook_addends[term] >> 16 << 16 | plane;
+        count += active[plane];
+    }
+    return count;
+}
+
+#if SKYBOOK_HAS_LIKES
+/* Note the terms of a channel of the model: those of components that are not alike as above, of the others those
+ * of the model. */
+static void split_terms(const struct skybook_form *form, const bool *restrict active, uint32_t first, uint32_t stop,
+                        struct skybook_alike *restrict alike)
+{
+    uint32_t count = 0, own = 0;
+    for (uint32_t term = first; term < stop; term++) {
+        const uint32_t addend = skybook_addends[term], plane = form->planes[addend & 0xFFFFu];
+        const uint32_t number = plane & ~SKYBOOK_OF_LAST, is_alike = (plane & SKYBOOK_OF_LAST) != 0;
+        alike->terms[count] = addend >> 16 << 16 | number;
+        count += active[number] & (is_alike ^ 1u);
+        alike->own[own] = addend;
+        own += is_alike;
+    }
+    alike->terms_count = count;
+    alike->own_count = own;
+}
+
+/* Where the sum of a plane of the model is. */
+static uint32_t place_of(uint32_t plane)
+{
+    const uint32_t channels = 64 * SKYBOOK_CLASSES;
+    if (plane < 2 * channels) {
+        const uint32_t near = plane >= channels;
+        return near * SKYBOOK_NEAR_PLACE + skybook_order[plane - near * channels] % 64u;
+    }
+    return SKYBOOK_SLOPES_PLACE + (plane - 2 * channels) / SKYBOOK_CLASSES;
+}
+
+/* Add the terms of a channel whose component has a class of its own: it heeds all that are alike, so their sums. */
+static void add_for_one(const struct skybook_form *form, struct skybook_work *work, uint32_t ac,
+                        skybook_sum *sums)
+{
+    struct skybook_alike *alike = &work->alike;
+    uint32_t count = 0;
+    split_terms(form, work->active, skybook_terms[ac], skybook_terms[ac + 1], alike);
+    for (uint32_t term = 0; term < alike->own_count; term++) {
+        const uint32_t place = place_of(alike->own[term] & 0xFFFFu);
+        alike->own[count] = alike->own[term] >> 16 << 16 | place;
+        count += alike->active[place];
+    }
+    add_planes(form, work, alike->terms, alike->terms_count, sums);
+    for (uint32_t first = 0; first < form->positions; first += SKYBOOK_PART) {
+        skybook_add_sums(&alike->sums[first], form->positions, alike->own, count, &sums[first]);
     }
 }
 
-/* Sums of a channel of AC at all positions. */
-void skybook_ac_context(const struct skybook_form *form, const struct skybook_work *work,
-                        uint32_t channel, skybook_sum *restrict sums)
+/* Add the terms of a channel of component `own` of those that are alike: it heeds none of these but itself. */
+static void add_for_alike(const struct skybook_form *form, struct skybook_work *work, uint32_t ac, uint32_t own,
+                          skybook_sum *sums)
 {
-    const uint32_t last = form->bands - form->alike, component = form->order[channel] / 64u;
+    struct skybook_alike *alike = &work->alike;
+    uint32_t count;
+    if (own == 0) {
+        split_terms(form, work->active, skybook_terms[ac], skybook_terms[ac + 1], alike);
+        for (uint32_t term = 0; term < alike->own_count; term++) {
+            const uint32_t addend = alike->own[term];
+            alike->own[term] = addend >> 16 << 16 | (form->planes[addend & 0xFFFFu] & ~SKYBOOK_OF_LAST);
+        }
+    }
+    count = alike->terms_count;
+    for (uint32_t term = 0; term < alike->own_count; term++) {
+        alike->terms[count] = alike->own[term] + own;
+        count += work->active[alike->terms[count] & 0xFFFFu];
+    }
+    add_planes(form, work, alike->terms, count, sums);
+}
+#endif
+
+/* Sums of a channel of AC at all positions. */
+void skybook_ac_context(const struct skybook_form *form, struct skybook_work *work, uint32_t channel,
+                        skybook_sum *restrict sums)
+{
     const uint32_t ac = form->models[channel] - (uint32_t)SKYBOOK_CLASSES;
     const uint32_t bias = work->dependent ? 2u * skybook_bias[ac] : skybook_bias[ac];
-    const uint32_t own = component < last ? 0 : component - last;
-    const uint32_t some = component < last ? form->alike : 1;
-    const uint32_t stop = skybook_terms[ac + 1], most = MOST_TERMS / some;
+    const uint32_t first = skybook_terms[ac], stop = skybook_terms[ac + 1];
+    uint32_t terms[SKYBOOK_MOST_TERMS + 1];
     for (uint32_t i = 0; i < form->positions; i++) {
         sums[i] = (skybook_sum)bias;
     }
-#if SKYBOOK_LANES >= ALL_AT
-    if (form->bands == SKYBOOK_CLASSES) {
-        add_planes(form, work, &skybook_addends[skybook_terms[ac]], stop - skybook_terms[ac], sums);
+#if SKYBOOK_HAS_LIKES
+    if (form->alike > 1) {
+        const uint32_t last = form->bands - form->alike, component = form->order[channel] / 64u;
+        if (component < last) {
+            add_for_one(form, work, ac, sums);
+        } else {
+            add_for_alike(form, work, ac, component - last, sums);
+        }
         return;
     }
 #endif
-    for (uint32_t term = skybook_terms[ac], next = 0; term < stop; term = next) {
-        struct terms terms;
-        terms.count = 0;
-        next = stop - term < most ? stop : term + most;
-        if (form->alike == 1) {
-            add_single_terms(&terms, form, work->active, term, next);
-        } else {
-            add_terms(&terms, form, work->active, term, next, own, some);
-        }
-        add_planes(form, work, terms.each, terms.count, sums);
+#if SKYBOOK_LANES >= ALL_AT
+    if (form->bands == SKYBOOK_CLASSES) {
+        add_planes(form, work, &skybook_addends[first], stop - first, sums);
+        return;
     }
+#endif
+    add_planes(form, work, terms, find_terms(form, work->active, first, stop, terms), sums);
 }
 
 /* Where a place next to the border is mirrored; `size` where there is nothing to mirror. */

@@ -29,8 +29,9 @@ void skybook_note_gaps(struct skybook_encoder *encoder)
 {
     const uint32_t lift = skybook_lift(&encoder->options);
     const uint16_t value = (uint16_t)((encoder->options.nodata + lift) & 0xFFFFu);
+    const bool grouped = encoder->columns > encoder->across; /* else nobody asks, and tiles may be larger */
     memset(encoder->gaps, 0, sizeof(encoder->gaps));
-    for (uint32_t column = 0; column < encoder->across && encoder->options.has_nodata; column++) {
+    for (uint32_t column = 0; grouped && encoder->options.has_nodata && column < encoder->across; column++) {
         for (uint32_t row = 0; row < encoder->held; row++) {
             note_row(encoder, column, row, value);
         }

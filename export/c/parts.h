@@ -192,23 +192,23 @@ static inline const uint16_t *skybook_unpacked(const skybook_held *row, uint32_t
 }
 #endif
 
-/* bandtransform.c: the basis, bands by components, that makes a covariance diagonal; two components
+/* bandtransform.c: the basis, components by bands, that makes a covariance diagonal; two components
  * turned towards each other, to where a form pp cos^2 + 2 pq cos sin + qq sin^2 is greatest; the angles
- * of a basis, which is used up; the matrix that they name, bands by components. */
+ * of a basis; the matrix that they name, bands by components. */
 #define SKYBOOK_MANY_BANDS 8u /* from so many on the basis is refined, in large tiles along a trellis from two on */
 #define SKYBOOK_REFINES (SKYBOOK_MAX_BANDS >= 8 || (SKYBOOK_TRELLIS && SKYBOOK_LARGE_BANDS >= 2))
 /* Of at least two bands: else compilers warn of what a build for one band never runs. */
 typedef int64_t skybook_square[SKYBOOK_MOST(SKYBOOK_MAX_BANDS, 2)][SKYBOOK_MOST(SKYBOOK_MAX_BANDS, 2)];
-void skybook_find_basis(skybook_square covariance, uint32_t bands, skybook_square basis);
-void skybook_turn(skybook_square basis, uint32_t bands, uint32_t one, uint32_t other,
-                  const int64_t form[3]);
-void skybook_name_angles(skybook_square basis, uint32_t bands, uint8_t angles[SKYBOOK_ANGLES]);
+typedef int32_t skybook_basis[SKYBOOK_MOST(SKYBOOK_MAX_BANDS, 2)][SKYBOOK_MOST(SKYBOOK_MAX_BANDS, 2)];
+void skybook_find_basis(skybook_square covariance, uint32_t bands, skybook_basis basis);
+void skybook_turn(skybook_basis basis, uint32_t bands, uint32_t one, uint32_t other, const int64_t form[3]);
+void skybook_name_angles(skybook_basis basis, uint32_t bands, uint8_t angles[SKYBOOK_ANGLES]);
 void skybook_make_matrix(const uint8_t angles[SKYBOOK_ANGLES], uint32_t bands, skybook_square rows);
 
 #if SKYBOOK_REFINES
 /* bandrefine.c: a basis turned on, so that the components of the deviations in work take fewer bits. */
 void skybook_refine(const struct skybook_form *form, struct skybook_work *work,
-                    const struct skybook_tile *tile, skybook_square basis);
+                    const struct skybook_tile *tile, skybook_basis basis);
 #endif
 
 #if SKYBOOK_GROUPS > 1
@@ -300,14 +300,15 @@ bool skybook_progress_is_whole(const struct skybook_encoder *encoder);
 enum skybook_status skybook_transform(const struct skybook_form *form, struct skybook_work *work,
                                       struct skybook_tile *tile);
 
-/* context.c: sums of all components of a position's DC and of a channel of AC; taking note of
- * symbols. */
+/* context.c: sums of all components of a position's DC and of a channel of AC, channels of components that are alike
+ * one after the other; taking note of symbols, at first of none. */
+void skybook_know_none(const struct skybook_form *form, struct skybook_work *work);
 void skybook_dc_context(const struct skybook_form *form, const struct skybook_work *work,
                         uint32_t lattice, uint32_t row, uint32_t col,
                         int32_t predicted[SKYBOOK_MAX_BANDS], uint32_t sums[SKYBOOK_MAX_BANDS]);
 void skybook_know_dc(const struct skybook_form *form, struct skybook_work *work);
-void skybook_ac_context(const struct skybook_form *form, const struct skybook_work *work,
-                        uint32_t channel, skybook_sum *restrict sums);
+void skybook_ac_context(const struct skybook_form *form, struct skybook_work *work, uint32_t channel,
+                        skybook_sum *restrict sums);
 void skybook_know_channel(const struct skybook_form *form, struct skybook_work *work,
                           uint32_t channel, bool any);
 

@@ -154,8 +154,7 @@ static void begin(struct skybook_scan *scan, struct skybook_encoder *encoder, ui
     scan->rows = work->positions[0];
     scan->cols = work->positions[1];
     scan->count = scan->rows * scan->cols;
-    memset(work->known, 0, (size_t)2 * (form->channels + form->bands) * form->positions);
-    memset(work->active, 0, sizeof(work->active));
+    skybook_know_none(form, work);
     work->before[0] = 0;
     for (uint32_t row = 0; row < scan->rows; row++) {
         const uint8_t beside = row == 0 || row + 1 == scan->rows;

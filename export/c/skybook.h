@@ -375,6 +375,24 @@ struct skybook_losses {
     uint8_t kinds[SKYBOOK_POSITIONS];    /* borders of the tile that it is next to */
 };
 
+#define SKYBOOK_HAS_LIKES (SKYBOOK_MAX_BANDS > SKYBOOK_CLASSES) /* whether several components may share a class */
+#if SKYBOOK_HAS_LIKES
+#define SKYBOOK_NEAR_PLACE 64   /* of sums over neighbours, after sizes */
+#define SKYBOOK_SLOPES_PLACE 128
+#define SKYBOOK_PLACES 130
+#define SKYBOOK_OF_PLACE \
+    (SKYBOOK_LARGE_BANDS > SKYBOOK_CLASSES ? SKYBOOK_POSITIONS : SKYBOOK_POSITIONS_OF_SEVERAL)
+
+/* What contexts take of the components of the last class, where they are several: planes of all together, by
+ * place, and terms of a channel of the model, first those of other components. */
+struct skybook_alike {
+    uint32_t terms_count, own_count;
+    uint32_t terms[SKYBOOK_MOST_TERMS + 1], own[SKYBOOK_MOST_TERMS + 1];
+    bool active[SKYBOOK_PLACES]; /* whether any of a sum is not 0 */
+    skybook_sum sums[SKYBOOK_PLACES * SKYBOOK_OF_PLACE];
+};
+#endif
+
 /* Room to work on one tile. Positions are row-major, of the blocks that touch valid pixels. */
 struct skybook_work {
 #if SKYBOOK_SMALL
@@ -399,6 +417,9 @@ struct skybook_work {
     int32_t dc[SKYBOOK_SAMPLES / 64];
     uint8_t wide[SKYBOOK_CHANNELS]; /* number from 1 of a channel that has upper bits, else 0 */
     bool active[SKYBOOK_PLANES + 1]; /* whether any of a plane is not 0; the last never is */
+#if SKYBOOK_HAS_LIKES
+    struct skybook_alike alike;
+#endif
     union {
         struct skybook_layer plain;
         int32_t aways[SKYBOOK_STEPS]; /* of a layer of a dependent tile, in 1/64 step, by channel */

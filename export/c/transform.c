@@ -77,8 +77,10 @@ static void filter_blocks(int16_t folded[2][8][WIDE], uint32_t col, uint32_t blo
                              &parts[1][block][8 * row]);
             }
         }
-        skybook_filter(parts[0], 2 * half, sums[0][2 * half]);
-        skybook_filter(parts[1], 2 * half + 1, sums[0][2 * half + 1]);
+        for (uint32_t parity = 0; parity < 2; parity++) {
+            skybook_filter(parts[parity][0], 64, skybook_pairs[2 * half + parity][0][0], 32,
+                           sums[0][2 * half + parity], 64);
+        }
     }
 }
 

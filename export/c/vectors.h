@@ -53,27 +53,48 @@ static inline void skybook_fold(const int16_t *row, int16_t *sums, int16_t *diff
 }
 #endif
 
+/* Put the columns of four rows of four numbers, `apart` from those of the next. */
+#if defined(SKYBOOK_GENERIC)
+static inline void skybook_put_columns(int32_t numbers[4][4], int32_t *columns, uint32_t apart)
+{
+    skybook_four rows[4], pairs[4];
+    memcpy(rows, numbers, sizeof(rows));
+    pairs[0] = __builtin_shufflevector(rows[0], rows[1], 0, 4, 1, 5);
+    pairs[1] = __builtin_shufflevector(rows[2], rows[3], 0, 4, 1, 5);
+    pairs[2] = __builtin_shufflevector(rows[0], rows[1], 2, 6, 3, 7);
+    pairs[3] = __builtin_shufflevector(rows[2], rows[3], 2, 6, 3, 7);
+    for (uint32_t i = 0; i < 4; i += 2) {
+        const skybook_four one = __builtin_shufflevector(pairs[i], pairs[i + 1], 0, 1, 4, 5);
+        const skybook_four two = __builtin_shufflevector(pairs[i], pairs[i + 1], 2, 3, 6, 7);
+        memcpy(&columns[i * apart], &one, sizeof(one));
+        memcpy(&columns[(i + 1) * apart], &two, sizeof(two));
+    }
+}
+#else
+static inline void skybook_put_columns(int32_t numbers[4][4], int32_t *columns, uint32_t apart)
+{
+    for (uint32_t i = 0; i < 4; i++) {
+        for (uint32_t row = 0; row < 4; row++) {
+            columns[i * apart + row] = numbers[row][i];
+        }
+    }
+}
+#endif
+
 /* Round the sums of four filters of four blocks, 64 apart, to latents; put those of each filter, of the blocks one
  * after the other, `apart` from those of the next. Returns their sum. */
 #if defined(SKYBOOK_GENERIC)
 static inline uint32_t skybook_put_latents(const int32_t *sums, int32_t *latents, uint32_t apart)
 {
-    skybook_four blocks[4], pairs[4], all = {0, 0, 0, 0};
+    int32_t blocks[4][4];
+    skybook_four own, all = {0, 0, 0, 0};
     for (uint32_t i = 0; i < 4; i++) {
-        memcpy(&blocks[i], &sums[64 * i], sizeof(blocks[i]));
-        blocks[i] = (blocks[i] + 16) >> 5;
-        all += blocks[i];
+        memcpy(&own, &sums[64 * i], sizeof(own));
+        own = (own + 16) >> 5;
+        all += own;
+        memcpy(blocks[i], &own, sizeof(own));
     }
-    pairs[0] = __builtin_shufflevector(blocks[0], blocks[1], 0, 4, 1, 5);
-    pairs[1] = __builtin_shufflevector(blocks[2], blocks[3], 0, 4, 1, 5);
-    pairs[2] = __builtin_shufflevector(blocks[0], blocks[1], 2, 6, 3, 7);
-    pairs[3] = __builtin_shufflevector(blocks[2], blocks[3], 2, 6, 3, 7);
-    for (uint32_t i = 0; i < 4; i += 2) {
-        const skybook_four one = __builtin_shufflevector(pairs[i], pairs[i + 1], 0, 1, 4, 5);
-        const skybook_four two = __builtin_shufflevector(pairs[i], pairs[i + 1], 2, 3, 6, 7);
-        memcpy(&latents[i * apart], &one, sizeof(one));
-        memcpy(&latents[(i + 1) * apart], &two, sizeof(two));
-    }
+    skybook_put_columns(blocks, latents, apart);
     return (uint32_t)(all[0] + all[1] + all[2] + all[3]);
 }
 #else
@@ -93,8 +114,9 @@ static inline uint32_t skybook_put_latents(const int32_t *sums, int32_t *latents
 
 #define SKYBOOK_BLOCKS 4 /* that are filtered at once, so that weights are fetched once for all */
 
-/* The sums of the 16 filters of a parity over 64 folded pixels of each of some blocks, which come 64 apart. With
- * x86 each step takes two pixels times two weights of each filter. */
+/* The sums of 16 filters over 2 `pairs` numbers, at least 8 pairs and a multiple of it, of each of some blocks, which
+ * come `apart`; as do sums `sums_apart`. Weights come by pairs, of each filter two. With x86 each step takes two
+ * numbers times two weights of each filter. */
 #if defined(SKYBOOK_X86) && defined(__AVX512BW__)
 static inline __m512i skybook_step(__m512i sum, const int16_t *pair, __m512i weights)
 {
@@ -107,77 +129,81 @@ static inline __m512i skybook_step(__m512i sum, const int16_t *pair, __m512i wei
 #endif
 }
 
-static inline void skybook_filter(int16_t pixels[SKYBOOK_BLOCKS][64], uint32_t parity, int32_t *sums)
+static inline void skybook_filter(const int16_t *numbers, uint32_t apart, const int16_t *weights, uint32_t pairs,
+                                  int32_t *sums, uint32_t sums_apart)
 {
-    for (uint32_t first = 0; first < 32; first += 8) { /* weights that stay in registers */
+    for (uint32_t first = 0; first < pairs; first += 8) { /* weights that stay in registers */
         __m512i own[8];
         for (uint32_t i = 0; i < 8; i++) {
-            own[i] = _mm512_loadu_si512(skybook_pairs[parity][first + i]);
+            own[i] = _mm512_loadu_si512(&weights[32 * (first + i)]);
         }
         for (uint32_t block = 0; block < SKYBOOK_BLOCKS; block++) {
-            const int16_t *from = &pixels[block][2 * first];
-            __m512i sum = first == 0 ? _mm512_setzero_si512() : _mm512_loadu_si512(&sums[64 * block]);
+            const int16_t *from = &numbers[block * apart + 2 * first];
+            int32_t *to = &sums[block * sums_apart];
+            __m512i sum = first == 0 ? _mm512_setzero_si512() : _mm512_loadu_si512(to);
             __m512i other = _mm512_setzero_si512();
             for (uint32_t i = 0; i < 8; i += 2) {
                 sum = skybook_step(sum, from + 2 * i, own[i]);
                 other = skybook_step(other, from + 2 * i + 2, own[i + 1]);
             }
-            _mm512_storeu_si512(&sums[64 * block], _mm512_add_epi32(sum, other));
+            _mm512_storeu_si512(to, _mm512_add_epi32(sum, other));
         }
     }
 }
 #elif defined(SKYBOOK_X86)
-static inline void skybook_filter(int16_t pixels[SKYBOOK_BLOCKS][64], uint32_t parity, int32_t *sums)
+static inline void skybook_filter(const int16_t *numbers, uint32_t apart, const int16_t *weights, uint32_t pairs,
+                                  int32_t *sums, uint32_t sums_apart)
 {
     __m256i low[SKYBOOK_BLOCKS], high[SKYBOOK_BLOCKS];
     for (uint32_t block = 0; block < SKYBOOK_BLOCKS; block++) {
         low[block] = high[block] = _mm256_setzero_si256();
     }
-    for (uint32_t i = 0; i < 32; i++) {
-        const __m256i *own = (const __m256i *)(const void *)skybook_pairs[parity][i];
+    for (uint32_t i = 0; i < pairs; i++) {
+        const __m256i *own = (const __m256i *)(const void *)&weights[32 * i];
         const __m256i lower = _mm256_loadu_si256(own), upper = _mm256_loadu_si256(own + 1);
         for (uint32_t block = 0; block < SKYBOOK_BLOCKS; block++) {
             int32_t both;
-            memcpy(&both, &pixels[block][2 * i], sizeof(both));
+            memcpy(&both, &numbers[block * apart + 2 * i], sizeof(both));
             const __m256i pair = _mm256_set1_epi32(both);
             low[block] = _mm256_add_epi32(low[block], _mm256_madd_epi16(pair, lower));
             high[block] = _mm256_add_epi32(high[block], _mm256_madd_epi16(pair, upper));
         }
     }
     for (uint32_t block = 0; block < SKYBOOK_BLOCKS; block++) {
-        _mm256_storeu_si256((__m256i *)(void *)&sums[64 * block], low[block]);
-        _mm256_storeu_si256((__m256i *)(void *)&sums[64 * block + 8], high[block]);
+        _mm256_storeu_si256((__m256i *)(void *)&sums[block * sums_apart], low[block]);
+        _mm256_storeu_si256((__m256i *)(void *)&sums[block * sums_apart + 8], high[block]);
     }
 }
 #elif defined(SKYBOOK_ARM_PAIRS)
-static inline int32_t skybook_step(int32_t sum, const int16_t *pixels, int16x2_t weights)
+static inline int32_t skybook_step(int32_t sum, const int16_t *numbers, int16x2_t weights)
 {
     int16x2_t pair;
-    memcpy(&pair, pixels, sizeof(pair));
+    memcpy(&pair, numbers, sizeof(pair));
     return __smlad(pair, weights, sum);
 }
 
-static inline void skybook_filter(int16_t pixels[SKYBOOK_BLOCKS][64], uint32_t parity, int32_t *sums)
+static inline void skybook_filter(const int16_t *numbers, uint32_t apart, const int16_t *weights, uint32_t pairs,
+                                  int32_t *sums, uint32_t sums_apart)
 {
     for (uint32_t filter = 0; filter < 16; filter++) {
         int32_t one = 0, two = 0, three = 0, four = 0;
-        for (uint32_t i = 0; i < 32; i++) {
+        for (uint32_t i = 0; i < pairs; i++) {
             int16x2_t own;
-            memcpy(&own, skybook_pairs[parity][i][filter], sizeof(own));
-            one = skybook_step(one, &pixels[0][2 * i], own);
-            two = skybook_step(two, &pixels[1][2 * i], own);
-            three = skybook_step(three, &pixels[2][2 * i], own);
-            four = skybook_step(four, &pixels[3][2 * i], own);
+            memcpy(&own, &weights[32 * i + 2 * filter], sizeof(own));
+            one = skybook_step(one, &numbers[2 * i], own);
+            two = skybook_step(two, &numbers[apart + 2 * i], own);
+            three = skybook_step(three, &numbers[2 * apart + 2 * i], own);
+            four = skybook_step(four, &numbers[3 * apart + 2 * i], own);
         }
         sums[filter] = one;
-        sums[64 + filter] = two;
-        sums[128 + filter] = three;
-        sums[192 + filter] = four;
+        sums[sums_apart + filter] = two;
+        sums[2 * sums_apart + filter] = three;
+        sums[3 * sums_apart + filter] = four;
     }
 }
 #else
 #if defined(SKYBOOK_SSE2)
-/* Add two pixels times two weights of each of 16 filters. */
+/* Add two numbers times two weights of each of 16 filters. */
 static inline void skybook_step(__m128i all[4], __m128i pair, const int16_t *weights)
 {
     const __m128i *own = (const __m128i *)(const void *)weights;
@@ -187,27 +213,26 @@ static inline void skybook_step(__m128i all[4], __m128i pair, const int16_t *wei
     all[3] = _mm_add_epi32(all[3], _mm_madd_epi16(pair, _mm_loadu_si128(own + 3)));
 }
 
-static inline void skybook_filter_one(const int16_t pixels[64], uint32_t parity, int32_t sums[16])
+static inline void skybook_filter_one(const int16_t *numbers, const int16_t *weights, uint32_t pairs, int32_t sums[16])
 {
-    const int16_t *weights = skybook_pairs[parity][0][0];
     __m128i all[4] = {_mm_setzero_si128(), _mm_setzero_si128(), _mm_setzero_si128(), _mm_setzero_si128()};
-    for (uint32_t i = 0; i < 64; i += 8, weights += 128) {
-        const __m128i pairs = _mm_loadu_si128((const __m128i *)(const void *)&pixels[i]);
-        skybook_step(all, _mm_shuffle_epi32(pairs, 0x00), weights);
-        skybook_step(all, _mm_shuffle_epi32(pairs, 0x55), weights + 32);
-        skybook_step(all, _mm_shuffle_epi32(pairs, 0xAA), weights + 64);
-        skybook_step(all, _mm_shuffle_epi32(pairs, 0xFF), weights + 96);
+    for (uint32_t i = 0; i < pairs; i += 4) {
+        const __m128i own = _mm_loadu_si128((const __m128i *)(const void *)&numbers[2 * i]);
+        skybook_step(all, _mm_shuffle_epi32(own, 0x00), &weights[32 * i]);
+        skybook_step(all, _mm_shuffle_epi32(own, 0x55), &weights[32 * i + 32]);
+        skybook_step(all, _mm_shuffle_epi32(own, 0xAA), &weights[32 * i + 64]);
+        skybook_step(all, _mm_shuffle_epi32(own, 0xFF), &weights[32 * i + 96]);
     }
     memcpy(sums, all, sizeof(all));
 }
 #elif defined(SKYBOOK_NEON)
-static inline void skybook_filter_one(const int16_t pixels[64], uint32_t parity, int32_t sums[16])
+static inline void skybook_filter_one(const int16_t *numbers, const int16_t *weights, uint32_t pairs, int32_t sums[16])
 {
     int32x4_t all[4] = {vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0), vdupq_n_s32(0)};
-    for (uint32_t i = 0; i < 32; i++) {
-        const int16x4_t one = vdup_n_s16(pixels[2 * i]), other = vdup_n_s16(pixels[2 * i + 1]);
+    for (uint32_t i = 0; i < pairs; i++) {
+        const int16x4_t one = vdup_n_s16(numbers[2 * i]), other = vdup_n_s16(numbers[2 * i + 1]);
         for (uint32_t part = 0; part < 4; part++) {
-            const int16x4x2_t own = vld2_s16(skybook_pairs[parity][i][4 * part]);
+            const int16x4x2_t own = vld2_s16(&weights[32 * i + 8 * part]);
             all[part] = vmlal_s16(vmlal_s16(all[part], own.val[0], one), own.val[1], other);
         }
     }
@@ -216,25 +241,43 @@ static inline void skybook_filter_one(const int16_t pixels[64], uint32_t parity,
     }
 }
 #else
-static inline void skybook_filter_one(const int16_t pixels[64], uint32_t parity, int32_t sums[16])
+static inline void skybook_filter_one(const int16_t *numbers, const int16_t *weights, uint32_t pairs, int32_t sums[16])
 {
     memset(sums, 0, 16 * sizeof(*sums));
-    for (uint32_t i = 0; i < 32; i++) {
-        const int16_t(*weights)[2] = skybook_pairs[parity][i];
+    for (uint32_t i = 0; i < pairs; i++) {
+        const int16_t *own = &weights[32 * i];
         for (uint32_t filter = 0; filter < 16; filter++) {
-            sums[filter] += pixels[2 * i] * weights[filter][0] + pixels[2 * i + 1] * weights[filter][1];
+            sums[filter] += numbers[2 * i] * own[2 * filter] + numbers[2 * i + 1] * own[2 * filter + 1];
         }
     }
 }
 #endif
 
-static inline void skybook_filter(int16_t pixels[SKYBOOK_BLOCKS][64], uint32_t parity, int32_t *sums)
+static inline void skybook_filter(const int16_t *numbers, uint32_t apart, const int16_t *weights, uint32_t pairs,
+                                  int32_t *sums, uint32_t sums_apart)
 {
     for (uint32_t block = 0; block < SKYBOOK_BLOCKS; block++) {
-        skybook_filter_one(pixels[block], parity, sums + 64 * block);
+        skybook_filter_one(numbers + block * apart, weights, pairs, sums + block * sums_apart);
     }
 }
 #endif
+
+/* Put pairs of numbers of four rows, `apart`, in columns: of each place those of all rows, and `columns_apart` those of
+ * the next. */
+static inline void skybook_put_pairs(const int16_t *rows, uint32_t apart, uint32_t pairs, int16_t *columns,
+                                     uint32_t columns_apart)
+{
+    for (uint32_t first = 0; first < pairs; first += 4) {
+        int32_t own[4][4], found[4][4];
+        for (uint32_t i = 0; i < 4; i++) {
+            memcpy(own[i], &rows[i * apart + 2 * first], sizeof(own[i]));
+        }
+        skybook_put_columns(own, found[0], 4);
+        for (uint32_t i = 0; i < 4; i++) {
+            memcpy(&columns[(first + i) * columns_apart], found[i], sizeof(found[i]));
+        }
+    }
+}
 
 
 /* The exponent of a float and the two bits below it tell quarter octaves of a number, above those of 1: vectors have no other way to find the highest bit of a number. */
@@ -244,45 +287,17 @@ static inline void skybook_filter(int16_t pixels[SKYBOOK_BLOCKS][64], uint32_t p
 #define SKYBOOK_OF_1 (4 * 127)
 #endif
 
-/* Put the components of SKYBOOK_FEW pixels in their place: bands and components are `apart`. Bands take
- * SKYBOOK_FEW_BITS with their sign, at most. Without vectors there is no such function. */
+/* Put the components of SKYBOOK_FEW pixels in their place: bands and components are `apart`. Without vectors there is
+ * no such function. */
 typedef int32_t skybook_weights[SKYBOOK_MAX_BANDS][SKYBOOK_MAX_BANDS];
 #if defined(SKYBOOK_GENERIC) && defined(__AVX512F__)
 #define SKYBOOK_FEW 16
-#elif defined(SKYBOOK_SSE2) || (defined(SKYBOOK_GENERIC) && defined(__AVX2__))
+#elif defined(SKYBOOK_GENERIC) && defined(__AVX2__)
 #define SKYBOOK_FEW 8
 #elif defined(SKYBOOK_GENERIC) && defined(SKYBOOK_NEON)
 #define SKYBOOK_FEW 4
 #endif
-#define SKYBOOK_FEW_BITS 32
-#if defined(SKYBOOK_SSE2)
-#undef SKYBOOK_FEW_BITS
-#define SKYBOOK_FEW_BITS 16 /* two bands at a time */
-static inline void skybook_rotate_few(int32_t *pixels, uint32_t bands, uint32_t apart, skybook_weights weights)
-{
-    __m128i low[(SKYBOOK_MAX_BANDS + 1) / 2], high[(SKYBOOK_MAX_BANDS + 1) / 2];
-    for (uint32_t band = 0; band < bands; band += 2) {
-        const __m128i *from = (const __m128i *)(const void *)&pixels[band * apart];
-        const __m128i *next = (const __m128i *)(const void *)&pixels[(band + (band + 1 < bands)) * apart];
-        const __m128i own = _mm_packs_epi32(_mm_loadu_si128(from), _mm_loadu_si128(from + 1));
-        const __m128i other = _mm_packs_epi32(_mm_loadu_si128(next), _mm_loadu_si128(next + 1));
-        low[band / 2] = _mm_unpacklo_epi16(own, other);
-        high[band / 2] = _mm_unpackhi_epi16(own, other);
-    }
-    for (uint32_t component = 0; component < bands; component++) {
-        __m128i *to = (__m128i *)(void *)&pixels[component * apart];
-        __m128i sums[2] = {_mm_set1_epi32(8192), _mm_set1_epi32(8192)};
-        for (uint32_t band = 0; band < bands; band += 2) {
-            const int32_t other = band + 1 < bands ? weights[component][band + 1] : 0;
-            const __m128i both = _mm_set1_epi32((weights[component][band] & 0xFFFF) | other * 65536);
-            sums[0] = _mm_add_epi32(sums[0], _mm_madd_epi16(low[band / 2], both));
-            sums[1] = _mm_add_epi32(sums[1], _mm_madd_epi16(high[band / 2], both));
-        }
-        _mm_storeu_si128(to, _mm_srai_epi32(sums[0], 14));
-        _mm_storeu_si128(to + 1, _mm_srai_epi32(sums[1], 14));
-    }
-}
-#elif defined(SKYBOOK_FEW)
+#if defined(SKYBOOK_FEW)
 typedef int32_t skybook_few __attribute__((vector_size(SKYBOOK_FEW * sizeof(int32_t))));
 
 static inline void skybook_rotate_few(int32_t *pixels, uint32_t bands, uint32_t apart, skybook_weights weights)
@@ -298,6 +313,92 @@ static inline void skybook_rotate_few(int32_t *pixels, uint32_t bands, uint32_t 
         }
         sum >>= 14;
         memcpy(&pixels[component * apart], &sum, sizeof(sum));
+    }
+}
+#endif
+
+/* The same of SKYBOOK_PAIRED pixels, none of more than 16 bits with its sign, by two bands at a time, whose weights are
+ * in the halves of one number; what is above the last band has the weight 0. */
+#if defined(SKYBOOK_X86) && defined(__AVX512BW__)
+#define SKYBOOK_PAIRED 16
+typedef __m512i skybook_paired;
+static inline skybook_paired skybook_all(int32_t value)
+{
+    return _mm512_set1_epi32(value);
+}
+static inline skybook_paired skybook_pair(const int32_t *one, const int32_t *other)
+{
+    return _mm512_mask_blend_epi16(0xAAAAAAAAu, _mm512_loadu_si512(one), _mm512_slli_epi32(_mm512_loadu_si512(other), 16));
+}
+static inline skybook_paired skybook_add_pair(skybook_paired sum, skybook_paired pair, skybook_paired weights)
+{
+#if defined(__AVX512VNNI__)
+    return _mm512_dpwssd_epi32(sum, pair, weights);
+#else
+    return _mm512_add_epi32(sum, _mm512_madd_epi16(pair, weights));
+#endif
+}
+static inline void skybook_put_rounded(int32_t *to, skybook_paired sum)
+{
+    _mm512_storeu_si512(to, _mm512_srai_epi32(sum, 14));
+}
+#elif defined(SKYBOOK_X86)
+#define SKYBOOK_PAIRED 8
+typedef __m256i skybook_paired;
+static inline skybook_paired skybook_all(int32_t value)
+{
+    return _mm256_set1_epi32(value);
+}
+static inline skybook_paired skybook_pair(const int32_t *one, const int32_t *other)
+{
+    const __m256i first = _mm256_loadu_si256((const __m256i *)(const void *)one);
+    const __m256i second = _mm256_loadu_si256((const __m256i *)(const void *)other);
+    return _mm256_blend_epi16(first, _mm256_slli_epi32(second, 16), 0xAA);
+}
+static inline skybook_paired skybook_add_pair(skybook_paired sum, skybook_paired pair, skybook_paired weights)
+{
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(pair, weights));
+}
+static inline void skybook_put_rounded(int32_t *to, skybook_paired sum)
+{
+    _mm256_storeu_si256((__m256i *)(void *)to, _mm256_srai_epi32(sum, 14));
+}
+#elif defined(SKYBOOK_SSE2)
+#define SKYBOOK_PAIRED 4
+typedef __m128i skybook_paired;
+static inline skybook_paired skybook_all(int32_t value)
+{
+    return _mm_set1_epi32(value);
+}
+static inline skybook_paired skybook_pair(const int32_t *one, const int32_t *other)
+{
+    const __m128i first = _mm_loadu_si128((const __m128i *)(const void *)one);
+    const __m128i second = _mm_loadu_si128((const __m128i *)(const void *)other);
+    return _mm_or_si128(_mm_and_si128(first, _mm_set1_epi32(0xFFFF)), _mm_slli_epi32(second, 16));
+}
+static inline skybook_paired skybook_add_pair(skybook_paired sum, skybook_paired pair, skybook_paired weights)
+{
+    return _mm_add_epi32(sum, _mm_madd_epi16(pair, weights));
+}
+static inline void skybook_put_rounded(int32_t *to, skybook_paired sum)
+{
+    _mm_storeu_si128((__m128i *)(void *)to, _mm_srai_epi32(sum, 14));
+}
+#endif
+#if defined(SKYBOOK_PAIRED)
+static inline void skybook_rotate_pairs(int32_t *pixels, uint32_t bands, uint32_t apart, skybook_weights weights)
+{
+    skybook_paired own[(SKYBOOK_MAX_BANDS + 1) / 2];
+    for (uint32_t band = 0; band < bands; band += 2) {
+        const uint32_t other = band + 1 < bands ? band + 1 : band;
+        own[band / 2] = skybook_pair(&pixels[band * apart], &pixels[other * apart]);
+    }
+    for (uint32_t component = 0; component < bands; component++) {
+        skybook_paired sum = skybook_all(8192);
+        for (uint32_t pair = 0; 2 * pair < bands; pair++) {
+            sum = skybook_add_pair(sum, own[pair], skybook_all(weights[component][pair]));
+        }
+        skybook_put_rounded(&pixels[component * apart], sum);
     }
 }
 #endif
@@ -479,6 +580,23 @@ static inline void skybook_add_planes(const uint8_t *known, uint32_t positions, 
     }
     memcpy(sums, all, sizeof(all));
 }
+
+/* The same of planes of sums. */
+static inline void skybook_add_sums(const skybook_sum *planes, uint32_t positions, const uint32_t *terms,
+                                    uint32_t count, skybook_sum *sums)
+{
+    skybook_wide all[SKYBOOK_PART / SKYBOOK_LANES], own;
+    memcpy(all, sums, sizeof(all));
+    for (uint32_t term = 0; term < count; term++) {
+        const skybook_sum *plane = planes + (size_t)(terms[term] & 0xFFFFu) * positions;
+        const skybook_sum weight = (skybook_sum)(terms[term] >> 16);
+        for (uint32_t i = 0; i < SKYBOOK_PART / SKYBOOK_LANES; i++) {
+            memcpy(&own, plane + i * SKYBOOK_LANES, sizeof(own));
+            all[i] += own * weight;
+        }
+    }
+    memcpy(sums, all, sizeof(all));
+}
 #else
 static inline void skybook_add_planes(const uint8_t *restrict known, uint32_t positions,
                                       const uint32_t *restrict terms, uint32_t count,
@@ -486,6 +604,18 @@ static inline void skybook_add_planes(const uint8_t *restrict known, uint32_t po
 {
     for (uint32_t term = 0; term < count; term++) {
         const uint8_t *plane = known + (size_t)(terms[term] & 0xFFFFu) * positions;
+        const skybook_sum weight = (skybook_sum)(terms[term] >> 16);
+        for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
+            sums[i] = (skybook_sum)(sums[i] + weight * plane[i]);
+        }
+    }
+}
+
+static inline void skybook_add_sums(const skybook_sum *restrict planes, uint32_t positions,
+                                    const uint32_t *restrict terms, uint32_t count, skybook_sum *restrict sums)
+{
+    for (uint32_t term = 0; term < count; term++) {
+        const skybook_sum *plane = planes + (size_t)(terms[term] & 0xFFFFu) * positions;
         const skybook_sum weight = (skybook_sum)(terms[term] >> 16);
         for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
             sums[i] = (skybook_sum)(sums[i] + weight * plane[i]);

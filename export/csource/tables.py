@@ -51,6 +51,7 @@ def numbers(bundle: Bundle) -> dict[str, int]:
         "AC_LAYERS_OF_ONE": len(lapped.weights.first(1).cuts) - 1,
         "SKIP": lapped.quantisation.skip,
         "LEAST_SUM": _least_sum(lapped.quantisation.skip),
+        "MOST_TERMS": int(np.diff(_sparse(lapped.weights)[0]).max()),
         "WHOLE_LEVELS": int(np.argmax(np.append(lapped.tables.shifts, 1) > 0)),
         "LARGEST_MANTISSA": int(lapped.transform.mantissas.max()),
         "PLAIN_ROWS": len(lapped.quantisation.dead),

@@ -347,8 +347,7 @@ bool skybook_read_symbols(struct skybook_reader *reader, const struct skybook_re
     struct skybook_work *work = &reader->encoder.work;
     struct reading reading;
     memset(&reading, 0, sizeof(reading));
-    memset(work->known, 0, (size_t)2 * (form->channels + form->bands) * form->positions);
-    memset(work->active, 0, sizeof(work->active));
+    skybook_know_none(form, work);
     memset(work->dc, 0, sizeof(work->dc));
     memset(reader->any, 1, form->bands * sizeof(reader->any[0]));
     reading.reader = reader;

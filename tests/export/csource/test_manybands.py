@@ -41,6 +41,18 @@ def test_scenes_have_the_same_bytes(program: Path, bands: int, seed: int) -> Non
     assert done.stdout == expected
 
 
+@pytest.mark.parametrize(("bands", "seed"), [(5, 4), (8, 25)])
+def test_flat_bands_have_the_same_bytes(program: Path, bands: int, seed: int) -> None:
+    scene = RandomScene.of(bands, seed)
+    image = scene.image.copy()
+    image[: bands - 2] = 500
+    scene = replace(scene, image=image)
+    command = [str(program), "-", "-o", "-", *scene.arguments]
+    done = subprocess.run(command, input=scene.raw, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == b"".join(scene.packets(Encoder(bundles.load("skybook"))))
+
+
 @pytest.mark.parametrize(("bands", "seed"), [(2, 11), (3, 13), (4, 9)])
 def test_large_tiles_have_the_same_bytes(program: Path, bands: int, seed: int) -> None:
     scene = RandomScene.of(bands, seed, bands)
