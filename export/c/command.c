@@ -35,7 +35,7 @@ const char *const skybook_usage =
     "  --profile FILE          spectral profile\n"
 #endif
     "  --tile N                rows and columns of tiles of up to 4 bands, 64..128 by 8, of one to 256\n"
-    "                          (of 1 to 3, 4 with --trellis, large even ones, if there is room)\n"
+    "                          (of 1 to 3, 4 with --trellis: large, even, if there is room)\n"
     "  --skip-bytes N          bytes before the first line (0)\n"
     "  --line-skip N           bytes at the start of each line (0)\n"
     "  --line-bytes N          bytes from the start of a line (of one band; in bip of all) to that of\n"

@@ -147,3 +147,13 @@ def test_a_build_for_fewer_bands_says_what_to_build(plain: Path) -> None:
     )
     assert done.returncode == 2
     assert b"SKYBOOK_CUBE_BANDS" in done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("bands", "side"), [(1, 192), (2, 128), (3, 104)])
+def test_few_bands_in_large_tiles_may_lack_pixels(checked: Path, bands: int, side: int) -> None:
+    image = cube(bands, 140, 190)
+    found = encoded(checked, image, "--tile", str(side), "--nodata", "90", "--ratio", "5")
+    header = SceneHeader.of(image, nodata=90, tile=side)
+    options = Options(ratio=5.0, window="strip")
+    assert found == b"".join(Encoder(bundles.load("skybook")).encode(image, header, options))

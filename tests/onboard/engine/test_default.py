@@ -148,7 +148,7 @@ def header_of(stream: bytes) -> SceneHeader:
 def test_engines_begin_recordings_with_other_tiles(recordings: Path) -> None:
     found = {name: (recordings / f"{name}.pkt").read_bytes() for name in ENGINES}
     assert {name: header_of(stream).tile for name, stream in found.items()} == {
-        "c": 128,
+        "c": 72,
         "numpy": None,
     }
 
@@ -201,7 +201,7 @@ def test_what_a_recording_fixes_cannot_be_asked_otherwise(
     output.write_bytes(part)
     command = [*streaming(recordings, output), "--resume"]
     assert main([*command, "--tile", "64"]) == 2
-    assert "--tile: expected that of the output, 128, found 64" in capsys.readouterr().err
+    assert "--tile: expected that of the output, 72, found 64" in capsys.readouterr().err
     assert main([*command, "--plain"]) == 4
     assert part.startswith(output.read_bytes())
 
@@ -214,4 +214,4 @@ def test_the_encoder_of_no_library_is_plain(monkeypatch: pytest.MonkeyPatch) -> 
         encoder, options = open_encoder(bundle, header, Options(), None)
         assert isinstance(encoder, Encoder)
         assert (options.trellis, encoder.engine == "c") == (expected, expected)
-        assert encoder.bundle.tile == (128 if expected else 64)
+        assert encoder.bundle.tile == (104 if expected else 64)
