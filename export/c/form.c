@@ -10,6 +10,7 @@
 #define BEST_LARGE AS_ROOM_FOR(3u)
 #define BEST_LARGE_ALONG AS_ROOM_FOR(4u)
 #define MOST_FRACTION 4
+#define MAX_HEIGHT (1u << 24)
 #define MODEL_CHANNELS (64u * SKYBOOK_CLASSES)
 #define NO_PLANE ((uint16_t)SKYBOOK_PLANES)
 
@@ -62,6 +63,9 @@ static uint32_t fitted(uint32_t side, uint32_t largest)
 /* Tiles that cut a scene evenly, where a line has room for them. */
 static uint32_t best_fitted(const struct skybook_options *options, uint32_t largest)
 {
+    if (options->width > SKYBOOK_MAX_WIDTH || options->height > MAX_HEIGHT) {
+        return largest; /* they are refused */
+    }
     const uint32_t across = fitted(options->width, largest), down = fitted(options->height, largest);
     const uint32_t most = across > down ? across : down, tile = most > SKYBOOK_TILE ? most : SKYBOOK_TILE;
     return (options->width + tile - 1) / tile * tile <= SKYBOOK_PITCH ? tile : largest;

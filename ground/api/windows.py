@@ -208,8 +208,11 @@ class Windows:
         if self.header.bayer:
             raise UsageError("overview: expected no Bayer mosaic, each of whose pixels is a colour")
         makes = self._overviews
-        if makes is None or self.grid.tile % step:
+        if makes is None:
             return self._averaged(step)
+        if self.grid.tile % step:  # pixels that parts of two tiles become
+            image, mask, layers = self.overview(step // 2)
+            return Overviewed(*halved(image, mask, self.header.nodata), layers)
         return Overviewed(*makes.of(self.reception, self.grid, self.header, step))
 
     @property

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
-from onboard.codec.tile import USUAL, Codec, Size, Tiling
+from onboard.codec.tile import Codec
+from onboard.codec.tiling import USUAL, Size, Tiling
 from onboard.image.tiles import TileGrid
 from onboard.link.segment import Segment
 

@@ -25,7 +25,8 @@ from onboard.bundle.container import (
 from onboard.codec.bound import BoundedCodec
 from onboard.codec.kinds import KINDS, read_bounded
 from onboard.codec.profile import Profile
-from onboard.codec.tile import USUAL, Codec, Tiling
+from onboard.codec.tile import Codec
+from onboard.codec.tiling import USUAL, Tiling
 from onboard.errors import BundleError, InputError
 from onboard.link.header import SceneHeader
 from onboard.link.segment import TAG_BYTES

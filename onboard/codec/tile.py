@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from onboard.codec.agreement import Agreement
 from onboard.codec.blocks import Blocks
 from onboard.codec.profile import Profile
+from onboard.codec.tiling import USUAL, Size, Tiling
 
 ALL_VALID, SOME_NODATA, ALL_NODATA = 0, 1, 2
 """Tile states."""
@@ -42,29 +43,10 @@ MAX_BODY = 65_535
 """Most bytes of a body, whatever its room."""
 Steps = NDArray[np.int64]
 """Step code of each tile."""
-Size = tuple[int, int]
-"""Rows and columns of a scene, pixels; 0 where they are not known."""
 Body = tuple[int, int, bytes]
 """Starting layer, starting place in it, body."""
 Piece = tuple[int, int, int]
 """Starting layer, starting place in it, most bytes of the body."""
-
-
-@dataclass(frozen=True)
-class Tiling:
-    """What tiles are good for a scene where nobody names them.
-
-    Attributes:
-        large: whether fewer bytes are worth larger tiles of more bands.
-        fitted: whether tiles may be any that cut the scene evenly, so that none at its border is
-            narrow, which takes more bytes.
-    """
-
-    large: bool = False
-    fitted: bool = False
-
-
-USUAL = Tiling()
 
 
 class Prepared(Protocol):

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from onboard.bundle import Bundle
 from onboard.codec.profile import Profile
+from onboard.commands.beginning import Beginning
 from onboard.downlink.recorder import Recorded
 from onboard.encoder import Options
-from onboard.encoder.beginning import Beginning
 from onboard.errors import UsageError
 from onboard.link.header import SceneHeader
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from onboard.bundle import Bundle
 from onboard.codec.profile import Profile
-from onboard.codec.tile import USUAL, TileCoder, Tiling
+from onboard.codec.tile import TileCoder
+from onboard.codec.tiling import USUAL, Tiling
 from onboard.encoder.batches import checked_parts, in_batches, parts_of
 from onboard.encoder.budget import within
 from onboard.encoder.fixedquality import at_quality

@@ -5,7 +5,7 @@ from functools import cached_property
 
 from onboard.bundle import Bundle
 from onboard.codec.bound import Bound
-from onboard.codec.tile import Tiling
+from onboard.codec.tiling import Tiling
 from onboard.encoder.boundedplace import BoundedPlace, LosslessCells
 from onboard.encoder.quality import (
     BLOCKS,
@@ -186,26 +186,26 @@ def completed(options: Options, bundle: Bundle) -> Options:
     Raises:
         UsageError: the bundle cannot keep the rate, or not with such tiles.
     """
-    if options.quality_block and bundle.tile % options.quality_block:
-        raise UsageError(
-            f"tile: expected a multiple of blocks of {options.quality_block}, found {bundle.tile}"
-        )
     if options.max_error is not None or options.places:
-        if bundle.tile not in (_USUAL_TILE, 2 * _USUAL_TILE):
-            raise UsageError(
-                f"tile: expected {_USUAL_TILE} or {2 * _USUAL_TILE} within a bound on the error, "
-                f"found {bundle.tile}"
-            )
         if bundle.bounded is None:
             raise UsageError(
                 f"max error: bundle {bundle.name} has no part `bounded`, so it keeps none"
             )
         if bundle.profile is not None:
             raise UsageError("max error: expected no spectral profile, whose scenes keep no bound")
+        if bundle.tile not in (_USUAL_TILE, 2 * _USUAL_TILE):
+            raise UsageError(
+                f"tile: expected {_USUAL_TILE} or {2 * _USUAL_TILE} within a bound on the error, "
+                f"found {bundle.tile}"
+            )
         if options.max_error is not None:
             return options
     if options.quality_block and bundle.profile is not None:
         raise UsageError("quality block: expected no spectral profile, whose components differ")
+    if options.quality_block and bundle.tile % options.quality_block:
+        raise UsageError(
+            f"tile: expected a multiple of blocks of {options.quality_block}, found {bundle.tile}"
+        )
     if bundle.variable_rate:
         return options if options.rates else replace(options, ratio=DEFAULT_RATIO)
     if options.rates or options.trellis:

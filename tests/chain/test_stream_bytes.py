@@ -19,7 +19,7 @@ from tests.conftest import Run
 
 STREAMS = {
     "plain.sky": (),
-    "trellis.sky": ("--trellis",),
+    "trellis.sky": ("--trellis", "--tile", "128"),
     "one-layer.sky": ("--one-layer",),
     "packets.pkt": ("--start-time", "2026-11-29T10:00:00", "--line-period", "0.0015"),
 }
@@ -70,7 +70,7 @@ def without_run(path: Path, name: str) -> bytes:
     add_encode_options(parser)
     arguments = parser.parse_args(["--bundle", "skybook", "-o", name, *STREAMS[name]])
     scene = geotiff.read(path)
-    header = replace(scene.header(), start_time=cuc_time(arguments.start_time))
+    header = replace(scene.header(), start_time=cuc_time(arguments.start_time), tile=arguments.tile)
     options = encode_options(arguments, arguments.rate_window, name.endswith(".pkt"), header)
     header, _ = fitted(header, options.segment_limit - LEAST_OVERHEAD - TAG_BYTES)
     stream = path.with_name(f"without-run-{name}")

@@ -12,7 +12,8 @@ from onboard.codec.corsa.frontend import AffineFrontEnd, AffineSide, from_manife
 from onboard.codec.corsa.golden import GoldenVector, unpack_golden
 from onboard.codec.corsa.quantizer import Level, read_levels
 from onboard.codec.profile import Profile
-from onboard.codec.tile import USUAL, Codec, Size, Tiling
+from onboard.codec.tile import Codec
+from onboard.codec.tiling import USUAL, Size, Tiling
 from onboard.engine.network import open_session
 from onboard.errors import BundleError, InputError
 from onboard.image.tiles import positions

@@ -14,7 +14,8 @@ from onboard.codec.lapped.frontends.kinds import FRONT_ENDS
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.part import MAX_BANDS, GoldenTile
 from onboard.codec.profile import Profile
-from onboard.codec.tile import USUAL, Codec, Side, Size, Tiling
+from onboard.codec.tile import Codec, Side
+from onboard.codec.tiling import USUAL, Size, Tiling
 from onboard.engine.engines import check_engine, library_name, library_path
 from onboard.engine.planes import open_plane_session
 from onboard.errors import BundleError, EngineError, InputError, UsageError

@@ -514,6 +514,7 @@ def test_swapped_bytes_are_told_as_python_does(
     raw.write_bytes(image.transpose(order).astype(">u2").tobytes())
     command = [build("sanitize"), raw, "-o", tmp_path / "x.sky", "--layout", layout]
     command += ["--width", str(cols), "--bands", str(bands), "--ratio", "4"]
+    command += ["--tile", "128" if bands == 1 else "64"]
     (words,) = swap_remark(image[:, : 64 if bands > 1 else 128].byteswap())
     told = subprocess.run(command, capture_output=True, text=True, check=True).stderr
     assert told.splitlines()[0] == f"warning: {raw}: {words.replace('raw files: ', '')}"

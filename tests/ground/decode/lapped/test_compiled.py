@@ -86,7 +86,8 @@ def test_what_is_missing_or_wrong_goes_to_numpy(exact: tuple[Decoder, Decoder]) 
     image = procedural(5, 130, 140).image
     for trellis in (False, True):
         options = Options(ratio=5.0, trellis=trellis, segment_bytes=400)
-        whole = unpack_segments(coded(image, options))
+        header = SceneHeader.of(image, tile=64)
+        whole = unpack_segments(coded(image, options, header))
         for _ in range(3):
             some = []
             for segment in whole:

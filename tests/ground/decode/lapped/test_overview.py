@@ -44,7 +44,8 @@ def smooth(bands: int, rows: int, cols: int) -> NDArray[np.uint16]:
 
 
 def error(found: Overviewed, image: NDArray[Any], step: int) -> float:
-    away = found.image - averaged(image.astype(np.float32), step)
+    whole = tuple(slice(side // step) for side in image.shape[1:])  # pixels of step x step
+    away = (found.image - averaged(image.astype(np.float32), step))[:, *whole]
     return float(np.sqrt(np.mean(away**2)))
 
 
