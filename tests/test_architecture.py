@@ -61,16 +61,17 @@ ARROWS: dict[str, str] = {
     "onboard.codec.profile": "errors",
     "onboard.codec.agreement": "",
     "onboard.codec.blocks": "",
-    "onboard.codec.tile": "errors codec.agreement codec.blocks codec.profile",
+    "onboard.codec.tiling": "",
+    "onboard.codec.tile": "errors codec.agreement codec.blocks codec.profile codec.tiling",
     "onboard.codec.rans": "",
     "onboard.codec.bitpack": "errors",
     "onboard.codec.corsa": (
         "errors image engine link codec.agreement codec.blocks codec.tile codec.profile "
-        "codec.bitpack"
+        "codec.tiling codec.bitpack"
     ),
     "onboard.codec.lapped": (
         "errors image engine link codec.agreement codec.blocks codec.tile codec.profile "
-        "codec.bitpack codec.rans"
+        "codec.tiling codec.bitpack codec.rans"
     ),
     "onboard.codec.lapped.read": "errors codec.tile codec.rans codec.lapped",
     "onboard.codec.bounded": (
@@ -79,12 +80,15 @@ ARROWS: dict[str, str] = {
     "onboard.codec.bounded.read": "errors codec.bound codec.rans codec.bounded",
     "onboard.codec.kinds": "errors codec.bound codec.tile codec.corsa codec.lapped codec.bounded",
     "onboard.bundle": (
-        "errors link codec.agreement codec.bound codec.profile codec.tile codec.kinds"
+        "errors link codec.agreement codec.bound codec.profile codec.tile codec.tiling codec.kinds"
     ),
-    "onboard.encoder": "errors image link codec.blocks codec.bound codec.profile codec.tile bundle",
+    "onboard.encoder": (
+        "errors image link codec.blocks codec.bound codec.profile codec.tile codec.tiling bundle"
+    ),
     "onboard.downlink": "errors image link bundle",
     "onboard.commands": (
-        "errors outputs image engine link codec.bound codec.profile bundle encoder downlink"
+        "errors outputs image engine link codec.bound codec.profile codec.tile bundle encoder "
+        "downlink"
     ),
     "onboard.__main__": "commands",
     "ground.scene": "onboard",

@@ -121,8 +121,7 @@ class Encoder:
             UsageError: a rate for a bundle of fixed rate, or segments too short for the header.
             LimitError: the coarsest encoding takes more than the budget.
         """
-        options = options or Options()
-        header = header or SceneHeader.of(image)
+        options, header = options or Options(), header or SceneHeader.of(image)
         kind = check_image(image)
         if header.sample_type != kind:
             raise InputError(f"image: header says {header.sample_type}, found {kind}")
