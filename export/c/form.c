@@ -53,11 +53,11 @@ static void place_planes(struct skybook_form *form)
     }
 }
 
-/* The least side by which a side of the scene has as few tiles as by the largest. */
-static uint32_t fitted(uint32_t side, uint32_t largest)
+/* The least side, in whole blocks, by which a side of the scene has as few tiles as by the largest. */
+static uint32_t fitted(uint32_t side, uint32_t largest, uint32_t block)
 {
     const uint32_t count = side > 0 ? (side + largest - 1) / largest : 1, each = (side + count - 1) / count;
-    return (each + 7) / 8 * 8;
+    return (each + block - 1) / block * block;
 }
 
 /* Tiles that cut a scene evenly, where a line has room for them. */
@@ -66,7 +66,8 @@ static uint32_t best_fitted(const struct skybook_options *options, uint32_t larg
     if (options->width > SKYBOOK_MAX_WIDTH || options->height > MAX_HEIGHT) {
         return largest; /* they are refused */
     }
-    const uint32_t across = fitted(options->width, largest), down = fitted(options->height, largest);
+    const uint32_t block = options->quality_block > 0 ? options->quality_block : 8;
+    const uint32_t across = fitted(options->width, largest, block), down = fitted(options->height, largest, block);
     const uint32_t most = across > down ? across : down, tile = most > SKYBOOK_TILE ? most : SKYBOOK_TILE;
     return (options->width + tile - 1) / tile * tile <= SKYBOOK_PITCH ? tile : largest;
 }
@@ -74,18 +75,19 @@ static uint32_t best_fitted(const struct skybook_options *options, uint32_t larg
 uint32_t skybook_tile_of(const struct skybook_options *options)
 {
     const uint32_t bands = options->bands;
-    const bool whole = options->bayer == 0 && options->quality_block == 0 && options->boxes == 0;
-    const uint32_t most = options->trellis && whole ? BEST_LARGE_ALONG : BEST_LARGE;
+    const bool alike = options->boxes == 0 && options->quality_map == NULL;
+    const uint32_t most = options->trellis && alike ? BEST_LARGE_ALONG : BEST_LARGE;
     if (options->tile > 0) {
         return options->tile;
     }
     if (bands > 1 && (bands > most || options->bayer != 0)) {
         return SKYBOOK_TILE;
     }
-    if (!whole || skybook_has_bounds(options)) {
+    if (!alike || options->max_error.count > 0) {
         return SKYBOOK_LARGEST_TILE;
     }
-    return best_fitted(options, bands == 1 ? SKYBOOK_MOST(SKYBOOK_SIDE, SKYBOOK_LARGEST_TILE) : SKYBOOK_LARGEST_TILE);
+    const bool by_band = bands == 1 && options->quality_block == 0;
+    return best_fitted(options, by_band ? SKYBOOK_MOST(SKYBOOK_SIDE, SKYBOOK_LARGEST_TILE) : SKYBOOK_LARGEST_TILE);
 }
 
 void skybook_make_form(struct skybook_form *form, const struct skybook_options *options)

@@ -14,10 +14,12 @@ class Tiling:
         large: whether fewer bytes are worth larger tiles of more bands.
         fitted: whether tiles may be any that cut the scene evenly, so that none at its border is
             narrow, which takes more bytes.
+        block: rows and columns of blocks that a tile is to be made of; 0 where there are none.
     """
 
     large: bool = False
     fitted: bool = False
+    block: int = 0
 
 
 USUAL = Tiling()

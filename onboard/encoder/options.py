@@ -146,11 +146,12 @@ class Options:
     def tiling(self) -> Tiling:
         """What tiles are good for a scene, by how it is coded alone.
 
-        Along a trellis larger ones of four bands, too. Fitted ones where a step is chosen for all
-        of a tile: blocks with a quality, and boxes with a bound, are of the usual ones.
+        Along a trellis larger ones of four bands, too. The usual ones where boxes have a bound, or
+        places a quality of a map: they follow these more closely.
         """
-        whole = not self.quality_block and not self.places
-        return Tiling(self.trellis and whole, whole and self.max_error is None)
+        alike = not self.places and self.quality_map is None
+        fitted = alike and self.max_error is None
+        return Tiling(self.trellis and alike, fitted, self.quality_block)
 
     @property
     def limited(self) -> bool:

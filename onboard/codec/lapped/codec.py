@@ -145,9 +145,11 @@ class LappedCodec:
             return None
         if not tiling.fitted:
             return None if bands == 1 else 2 * self.usual_tile
-        most = self._largest(bands)
+        most, unit = self._largest(bands), max(BLOCK, tiling.block)
+        if tiling.block:
+            most = min(most, 2 * self.usual_tile)
         each = (-(-side // -(-side // most)) for side in size if side)
-        return max(self.usual_tile, *(-(-side // BLOCK) * BLOCK for side in each))
+        return max(self.usual_tile, *(-(-side // unit) * unit for side in each))
 
     def _largest(self, bands: int) -> int:
         """Return the rows and columns of the largest tiles of so many bands."""

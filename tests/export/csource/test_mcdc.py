@@ -285,11 +285,42 @@ def exercise_bands(runs: Runs, program: Path) -> None:
         image = procedural(bands, 130, 130, bands).image
         for one in (program, many):
             runs.run(one, ["-", "-o", "-", *told], lines(image))
+    exercise_tiles(runs, program, many)
     mosaic = ["--width", "64", "--bayer", "rggb", "--tile", "128"]
     runs.run(many, ["-", "-o", "-", *mosaic], bytes(64 * 64 * 2))
     for one in (program, many):
         runs.run(one, ["-", "-o", "-", *mosaic[:-2], "--trellis"], bytes(64 * 64 * 2))
     runs.run(program, ["-", "-o", "-", "--width", "8", "--segment-bytes", "1"])
+
+
+def exercise_tiles(runs: Runs, program: Path, many: Path) -> None:
+    """Run the command with tiles of all sizes, and on scenes that they are fitted to."""
+    bound, blocks = ["--max-error", "2"], ["--psnr", "60", "--quality-block", "16"]
+    asked: list[tuple[int, int, list[str]]] = [
+        *((1, side, []) for side in (56, 72, 100, 200, 256, 264)),
+        *((3, side, []) for side in (56, 72, 100, 136)),
+        *((4, side, ["--trellis"]) for side in (72, 136)),
+        *((bands, side, bound) for bands in (1, 3) for side in (64, 72, 128)),
+        *((3, side, blocks) for side in (64, 72, 96)),
+    ]
+    for bands, side, more in asked:
+        told = ["--width", "130", "--bands", str(bands), "--tile", str(side), *more]
+        image = procedural(bands, 130, 130, bands).image
+        for one in (program, many):
+            runs.run(one, ["-", "-o", "-", *told], lines(image))
+    for bands, rows, cols in (
+        (1, 200, 2040),
+        (1, 90, 300),
+        (1, 300, 90),
+        (3, 200, 90),
+        (2, 20, 30),
+    ):
+        image = procedural(bands, rows, cols, bands).image
+        told = ["--width", str(cols), "--bands", str(bands)]
+        for more in ([], ["--lines", str(rows)], bound, blocks, ["--trellis", *blocks]):
+            for one in (program, many):
+                runs.run(one, ["-", "-o", "-", *told, *more], lines(image))
+    runs.run(program, ["-", "-o", "-", "--width", "16777216", "--bands", "1"])
 
 
 def exercise_quality(runs: Runs, program: Path, folder: Path) -> None:
