@@ -320,7 +320,14 @@ def exercise_tiles(runs: Runs, program: Path, many: Path) -> None:
         for more in ([], ["--lines", str(rows)], bound, blocks, ["--trellis", *blocks]):
             for one in (program, many):
                 runs.run(one, ["-", "-o", "-", *told, *more], lines(image))
-    runs.run(program, ["-", "-o", "-", "--width", "16777216", "--bands", "1"])
+    for more in (["--trellis"], ["--region-max-error", "0,0,9,9", "5"]):
+        for bands in (1, 4):
+            told = ["--width", "150", "--bands", str(bands), *more]
+            for one in (program, many):
+                runs.run(one, ["-", "-o", "-", *told], lines(procedural(4, 90, 150, bands).image))
+    for width, side in (("16777216", "0"), ("2040", "104"), ("2040", "0")):
+        told = ["--width", width, "--bands", "1", *(["--tile", side] if side != "0" else [])]
+        runs.run(program, ["-", "-o", "-", *told])
 
 
 def exercise_quality(runs: Runs, program: Path, folder: Path) -> None:
