@@ -200,13 +200,13 @@ def of_quality(block: int) -> Options:
 @pytest.mark.parametrize(
     ("bands", "options", "tile"),
     [
-        (4, Options(trellis=True), 128),
+        (4, Options(trellis=True), 72),
         (4, Options(), 64),
-        (4, of_quality(0), 128),
-        (4, of_quality(32), 64),
+        (4, of_quality(0), 72),
+        (4, of_quality(32), 96),
         (4, Options(trellis=True, regions=(BoundedBox.parse("0,0,9,9", "0"),)), 64),
         (5, Options(trellis=True), 64),
-        (3, Options(), 128),
+        (3, Options(), 72),
     ],
 )
 def test_tiles_that_nobody_asked_for(

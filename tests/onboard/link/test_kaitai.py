@@ -69,7 +69,7 @@ STATES = {
     "CORSA": {1},
     "two parts": {32},
     "mosaic": {0},
-    "quality of blocks": {2, 5, 38, 39},
+    "quality of blocks": {5, 39},
 }
 """States of the tiles of each stream."""
 PARTS = Parts(ToldBound(0, (8, 9, 10, 11)), ToldBound(256, (2,)))
