@@ -76,10 +76,10 @@ class SkybookCodec(ArrayBytesCodec, ArrayBytesCodecPartialEncodeMixin):
     async def _encode_partial_single(
         self, byte_setter: Any, chunk_array: Any, selection: Any, chunk_spec: Any
     ) -> None:
-        stored = None
-        if not is_whole(selection, chunk_spec.shape):
+        all_of_it, stored = is_whole(selection, chunk_spec.shape), None
+        if not all_of_it:
             stored = await byte_setter.get(prototype=chunk_spec.prototype)
-        told = chunk_array, selection, chunk_spec, stored
+        told = chunk_array, None if all_of_it else selection, chunk_spec, stored
         stream = await asyncio.to_thread(self._encode_part, *told)
         if stream is None:
             await byte_setter.delete()
@@ -89,9 +89,12 @@ class SkybookCodec(ArrayBytesCodec, ArrayBytesCodecPartialEncodeMixin):
     def _encode_part(
         self, part: Any, selection: Any, chunk_spec: Any, stored: Any | None
     ) -> Any | None:
-        """Return the stream of a chunk, part of which is written; None if it is to be left out."""
+        """Return the stream of a chunk, of which all (no selection) or part is written.
+
+        None if it is to be left out.
+        """
         samples, shape, fill = part.as_numpy_array(), chunk_spec.shape, chunk_spec.fill_value
-        if is_whole(selection, shape):
+        if selection is None:
             chunk = whole(samples, shape)
         else:
             chunk = self._before(stored, chunk_spec)

@@ -11,6 +11,7 @@ from onboard.link.segment import Segment
 _TILINGS = Tiling(fitted=True), USUAL, Tiling(large=True, fitted=True), Tiling(large=True)
 """As an encoder may have been told, the likeliest first."""
 _LOOKED_AT = 1_000
+"""Tiles that arrived, at most."""
 
 
 def likely_tile(
