@@ -10,7 +10,6 @@
 #define BEST_LARGE AS_ROOM_FOR(3u)
 #define BEST_LARGE_ALONG AS_ROOM_FOR(4u)
 #define MOST_FRACTION 4
-#define MOST_BLOCKS 8u /* with a quality of their own in a row of a tile */
 #define MAX_HEIGHT (1u << 24)
 #define MODEL_CHANNELS (64u * SKYBOOK_CLASSES)
 #define NO_PLANE ((uint16_t)SKYBOOK_PLANES)
@@ -88,8 +87,7 @@ uint32_t skybook_tile_of(const struct skybook_options *options)
         return SKYBOOK_LARGEST_TILE;
     }
     const uint32_t largest = bands == 1 ? SKYBOOK_MOST(SKYBOOK_SIDE, SKYBOOK_LARGEST_TILE) : SKYBOOK_LARGEST_TILE;
-    const uint32_t blocks = MOST_BLOCKS * options->quality_block;
-    return best_fitted(options, blocks > 0 && blocks < largest ? blocks : largest);
+    return best_fitted(options, largest);
 }
 
 void skybook_make_form(struct skybook_form *form, const struct skybook_options *options)

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 Size = tuple[int, int]
 """Rows and columns of a scene, pixels; 0 where they are not known."""
-MOST_BLOCKS = 8
-"""Blocks with a quality of their own in a row of a tile, at most."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.part import MAX_BANDS, GoldenTile
 from onboard.codec.profile import Profile
 from onboard.codec.tile import Codec, Side
-from onboard.codec.tiling import MOST_BLOCKS, USUAL, Size, Tiling
+from onboard.codec.tiling import USUAL, Size, Tiling
 from onboard.engine.engines import check_engine, library_name, library_path
 from onboard.engine.planes import open_plane_session
 from onboard.errors import BundleError, EngineError, InputError, UsageError
@@ -146,8 +146,6 @@ class LappedCodec:
         if not tiling.fitted:
             return None if bands == 1 else 2 * self.usual_tile
         most, unit = self._largest(bands), max(BLOCK, tiling.block)
-        if tiling.block:
-            most = min(most, MOST_BLOCKS * tiling.block)
         each = (-(-side // -(-side // most)) for side in size if side)
         return max(self.usual_tile, *(-(-side // unit) * unit for side in each))
 

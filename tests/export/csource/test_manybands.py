@@ -69,7 +69,7 @@ def test_large_tiles_have_the_same_bytes(program: Path, bands: int, seed: int) -
     ("bands", "more", "tile"),
     [
         (1, (), 160),
-        (1, ("--psnr", "60", "--quality-block", "16"), 80),
+        (1, ("--psnr", "60", "--quality-block", "16"), 160),
         (1, ("--psnr", "60", "--quality-block", "64"), 192),
         (3, (), 80),
         (3, ("--max-error", "2"), 128),

@@ -21,6 +21,8 @@ from tests.export.csource.test_guard import FLIP, HEAD, parts, told
 
 __all__ = ["build", "encoder", "parts"]
 IMAGE = np.ascontiguousarray(spyndex_scene().image[:, 60:190, 40:250])
+TILES = {1: 112, MOST_BANDS: 64}
+"""By bands, the tiles that a usual build has room for, where others would be fitted larger."""
 
 
 def gaps() -> NDArray[np.uint16]:
@@ -47,8 +49,8 @@ def by_python(
     encoder: Encoder, image: NDArray[np.uint16], header: SceneHeader, **fields: Any
 ) -> tuple[bytes, Outcome]:
     told: list[Outcome] = []
-    if len(image) == MOST_BANDS and not header.bayer:
-        header = replace(header, tile=64)  # those that a usual build has room for
+    if len(image) in TILES and not header.bayer:
+        header = replace(header, tile=TILES[len(image)])
     strips = encoder.strips(image, header, Options(window="strip", **fields), told.append)
     return b"".join(s for strip in strips for s in strip.segments), sum(told, Outcome())
 
