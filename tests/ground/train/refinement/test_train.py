@@ -27,14 +27,14 @@ from onboard.encoder import Encoder, Options
 from onboard.errors import BundleError, InputError, UsageError
 from onboard.link.header import SceneHeader
 
-SMALL = {"steps": 3, "batch": 2, "crop": 64, "pool": 3, "validate_every": 2}
+SMALL = {"steps": 3, "batch": 2, "crop": 64, "pool": 2, "validate_every": 2}
 
 
 @pytest.fixture(scope="module")
 def items(tmp_path_factory: pytest.TempPathFactory) -> list[Item]:
     folder = tmp_path_factory.mktemp("scenes")
     for seed in (1, 2):
-        geotiff.write(folder / f"{seed}.tif", procedural(seed, 70, 100, nodata=False))
+        geotiff.write(folder / f"{seed}.tif", procedural(seed, 60, 70, nodata=False))
     return [Item(folder / f"{seed}.tif", str(seed), "train") for seed in (1, 2)]
 
 
@@ -168,11 +168,11 @@ def test_scenes_that_the_network_is_not_for_are_left_out(items: list[Item], tmp_
     geotiff.write(tmp_path / "eight.tif", eight)
     others = [Item(tmp_path / f"{name}.tif", name, "train") for name in ("three", "eight")]
     told: list[str] = []
-    found = read_scenes([*items, *others], "skybook", 96, told.append)
-    assert [scene.image.shape for scene in found] == [(4, 96, 100)] * 2
+    found = read_scenes([*items, *others], "skybook", 64, told.append)
+    assert [scene.image.shape for scene in found] == [(4, 64, 70)] * 2
     assert told == ["2 scenes; left out: 2 of other bands or samples"]
     with pytest.raises(InputError, match="expected scenes of 4 bands of u16"):
-        read_scenes(others, "skybook", 96, told.append)
+        read_scenes(others, "skybook", 64, told.append)
 
 
 @pytest.mark.parametrize(
@@ -182,6 +182,7 @@ def test_scenes_that_the_network_is_not_for_are_left_out(items: list[Item], tmp_
         ({"crop": 32}, "crop: expected 64..512, found 32"),
         ({"least_ratio": 60.0}, "least_ratio: expected at most most_ratio, 50.0, found 60.0"),
         ({"trellis_share": 1.5}, "trellis_share: expected 0..1, found 1.5"),
+        ({"half": 1}, "half: expected true or false, found 1"),
     ],
 )
 def test_a_recipe_out_of_limits(changes: dict[str, object], words: str) -> None:
