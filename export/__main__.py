@@ -1,4 +1,4 @@
-"""Command line of the export: bundle, bounded, verify, c, verify-c, verify-small, engine, keys."""
+"""Command line of the export: bundles, decoders, C sources, engine `c`, checks of them, keys."""
 
 import argparse
 import sys
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from export.commands.bounded import add_bounded_command
 from export.commands.bundle import add_bundle_command
 from export.commands.c import add_c_commands
+from export.commands.decoder import add_decoder_command
 from export.commands.engine import add_engine_command
 from export.commands.small import add_small_command
 from export.commands.uplink import add_uplink_commands
@@ -18,6 +19,7 @@ def _parser() -> argparse.ArgumentParser:
     parser, commands = command_parser("export", __doc__)
     add_bundle_command(commands)
     add_bounded_command(commands)
+    add_decoder_command(commands)
     add_verify_command(commands)
     add_c_commands(commands)
     add_small_command(commands)

@@ -48,6 +48,9 @@ TORCH = {
     "ground/train/lapped/contexts.py",
     "ground/train/lapped/model.py",
     "ground/train/lapped/train.py",
+    "ground/train/lapped/turned.py",
+    "ground/train/refinement/checkpoint.py",
+    "ground/train/refinement/train.py",
 }
 
 

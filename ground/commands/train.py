@@ -128,6 +128,8 @@ def _train(arguments: argparse.Namespace) -> int:
         return _train_bounded(arguments, path, changes)
     if kind_of(path) == "lapped":
         return _train_lapped(arguments, path, changes)
+    if kind_of(path) == "refinement":
+        return _train_refinement(arguments, path, changes)
     recipe = Recipe.read(path, **changes)
     print(splits_of(arguments.data)[1], flush=True)
     output = arguments.output or _folder(recipe)
@@ -247,4 +249,37 @@ def _train_bounded(arguments: argparse.Namespace, path: Path, changes: dict[str,
     output = arguments.output or Path("runs") / recipe.name
     found = train(recipe, train_items(arguments.data)[0], output)
     print(f"{found}: {found.stat().st_size} bytes")
+    return 0
+
+
+def _train_refinement(arguments: argparse.Namespace, path: Path, changes: dict[str, Any]) -> int:
+    # torch is loaded only here
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import Progress  # noqa: PLC0415
+
+    from ground.scenes.folders import splits_of, train_items  # noqa: PLC0415
+    from ground.train.refinement.recipe import RefinementRecipe  # noqa: PLC0415
+    from ground.train.refinement.train import train  # noqa: PLC0415
+
+    if foreign := sorted(changes.keys() - {"seed", "steps"}):
+        options = ", ".join("--" + key.replace("_", "-") for key in foreign)
+        raise UsageError(f"{options}: not of a decoder network")
+    recipe = RefinementRecipe.read(path, **changes)
+    print(splits_of(arguments.data)[1], flush=True)
+    output = arguments.output or Path("runs") / recipe.name
+    console = Console()
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(recipe.name, total=recipe.steps)
+        pace = _Pace()
+
+        def report(step: int, steps: int, loss: float) -> None:
+            if not pace.begun:
+                pace.begin(step)
+            progress.update(task, completed=step)
+            if pace.is_due(step, steps):
+                left = pace.left(step, steps)
+                console.print(f"step {step} of {steps}, loss {loss:.4f}{left}")
+
+        train(recipe, *train_items(arguments.data), output, report, console.print)
+    print(f"{output}: checkpoint.pt, log.jsonl")
     return 0

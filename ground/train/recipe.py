@@ -16,6 +16,7 @@ _TYPES: dict[object, str] = {
     int: "a whole number",
     float: "a number",
     str: "a text",
+    bool: "true or false",
     tuple[int, ...]: "a list of whole numbers",
 }
 

@@ -23,6 +23,7 @@ from ground.train.lapped.draws import both_kinds, draw_codes, rebuilt, split
 from ground.train.lapped.model import ContextModel, LappedTransform, Refinement, laplace_bits
 from ground.train.lapped.recipe import WINDOW, LappedRecipe
 from ground.train.lapped.steps import steps_of
+from ground.train.lapped.turned import turned
 from onboard.codec.lapped.context import BLOCK, FREQUENCIES
 from onboard.codec.lapped.frontends.adaptive import AdaptiveFrontEnd
 from onboard.codec.lapped.model import LappedModel
@@ -215,7 +216,7 @@ class _Run:
             originals = self.windows[chosen % len(self.windows)].astype(np.float32)
             turn = int(rng.integers(8))
             image, target, share = (
-                _turned(part, turn)
+                turned(part, turn)
                 for part in (images[chosen], torch.from_numpy(originals), known[chosen])
             )
             step = sizes[chosen][:, None, None, None]
@@ -257,7 +258,7 @@ class _Run:
         scale = 2.0**analysed.shifts / steps_of(codes)
         planes = torch.from_numpy(analysed.planes)[:, None]
         steps = torch.from_numpy(np.repeat(scale, recipe.bands).astype(np.float32))
-        return _turned(planes * steps[:, None, None, None], int(rng.integers(8))).contiguous()
+        return turned(planes * steps[:, None, None, None], int(rng.integers(8))).contiguous()
 
     def _latents(self, transform: LappedTransform, planes: Tensor) -> Tensor:
         """Return the latents (tiles, channels, rows, cols) of the planes of whole tiles."""
@@ -292,9 +293,3 @@ class _Run:
                 with (self.output / LOG).open("a") as log:
                     log.write(json.dumps(line) + "\n")
                 losses.clear()
-
-
-def _turned(maps: Tensor, turn: int) -> Tensor:
-    """Return maps in one of the eight orientations of the square."""
-    maps = maps.transpose(-1, -2) if turn & 1 else maps
-    return maps.flip([axis for axis, bit in ((-1, 2), (-2, 4)) if turn & bit]).contiguous()

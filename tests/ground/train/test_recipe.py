@@ -14,6 +14,7 @@ from ground.train.bounded.recipe import BoundedRecipe
 from ground.train.corsa.recipe import Recipe
 from ground.train.lapped.recipe import LappedRecipe
 from ground.train.recipe import find_recipe
+from ground.train.refinement.recipe import RefinementRecipe
 from onboard.errors import UsageError
 
 SMALL = {"transform_steps": 2, "context_steps": 2, "fit_tiles": 8, "refinement_steps": 2} | {
@@ -85,7 +86,11 @@ def test_a_corsa_recipe_out_of_limits(key: str, value: object, words: str, tmp_p
 
 def test_shipped_recipes_are_within_their_limits() -> None:
     for path in find_recipe("skybook").parent.glob("*.toml"):
-        kinds = {"skybook": LappedRecipe, "skybook-bounded": BoundedRecipe}
+        kinds = {
+            "skybook": LappedRecipe,
+            "skybook-bounded": BoundedRecipe,
+            "skybook-refinement": RefinementRecipe,
+        }
         kinds.get(path.stem, Recipe).read(path)
 
 

@@ -1,0 +1,1 @@
+"""Training the decoder network of a lapped bundle on streams of its own encoder."""
