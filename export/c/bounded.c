@@ -171,9 +171,9 @@ static enum outcome code_segments(struct skybook_encoder *encoder, uint32_t colu
     uint32_t next = 0;
     for (bool is_first = true; is_first || next < units; is_first = false) {
         const uint32_t free = SKYBOOK_STRIP_BYTES - encoder->strip_used;
-        struct part parts[2];
-        struct skybook_span spans[2];
-        size_t lanes[2];
+        struct part parts[SKYBOOK_LANES];
+        struct skybook_span spans[SKYBOOK_LANES];
+        size_t lanes[SKYBOOK_LANES];
         uint32_t count = 0;
         if (free < limit) {
             return NO_ROOM;
@@ -185,7 +185,7 @@ static enum outcome code_segments(struct skybook_encoder *encoder, uint32_t colu
             parts[count] = part;
             spans[count++] = span;
             next = part.stop;
-        } while (count < 2 && next < units && free >= 2 * limit);
+        } while (count < SKYBOOK_LANES && next < units && free >= (count + 1) * limit);
         skybook_bounded_lanes(&encoder->work, pixels, spans, count, lanes);
         for (uint32_t i = 0; i < count; i++) {
             if (lanes[i] == 0) {

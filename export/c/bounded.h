@@ -22,6 +22,13 @@
 #define SKYBOOK_UPPER 2u /* rows before the first */
 #define SKYBOOK_BLOCK 16u /* pixels that are worked on side by side */
 
+/* Before a loop over a block: gcc would unroll it, and then not find that it can be done by vectors. */
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 8
+#define SKYBOOK_ROLLED _Pragma("GCC unroll 1")
+#else
+#define SKYBOOK_ROLLED
+#endif
+
 enum skybook_kind_of_scale { SCALE_PLAIN, SCALE_STEPS, SCALE_HOLE, SCALE_STRETCHES, SCALE_CELLS };
 enum skybook_mode { MODE_STATIC, MODE_OWN, MODE_RAW };
 
@@ -65,6 +72,16 @@ static inline int16_t *skybook_row(struct skybook_bounded *own, const struct sky
     return &own->values[band % 3u * apart + (row + SKYBOOK_UPPER) * plane->pitch + SKYBOOK_LEFT];
 }
 
+/* Room for a fit: where nothing else of a bounded tile lies. */
+static inline struct skybook_fit *skybook_fit_of(struct skybook_work *work)
+{
+#if SKYBOOK_SMALL
+    return &work->scratch.bounded.fit;
+#else
+    return &work->fit;
+#endif
+}
+
 static inline uint32_t skybook_bit_length(uint64_t value)
 {
     const uint32_t high = (uint32_t)(value >> 32), low = (uint32_t)(value & 0xFFFFFFFFu);
@@ -86,11 +103,10 @@ static inline uint32_t skybook_symbol_of(int32_t residual)
     return residual > 0 ? 2 * number - 1 : 2 * number;
 }
 
-/* Raw bits that follow a symbol: of those past 32, reckoned without a branch. */
-static inline uint32_t skybook_rest_bits(uint32_t symbol)
-{
-    return ((symbol + 7) / 8 - 3) & (0u - (uint32_t)(symbol > 32));
-}
+/* A symbol of a table: where its slots start, above that how many are those of others, which tells that it has none
+ * itself, then how many raw bits follow it. */
+#define SKYBOOK_MISSING ((uint32_t)4096 << 12)
+#define SKYBOOK_REST_PLACE 28
 
 /* boundedscale.c: the scale of a band; its values; whether what the ground makes of them is within the
  * bound. SKYBOOK_ERROR_MEMORY where lines are not those that were pushed. */
@@ -122,10 +138,18 @@ static inline uint32_t skybook_marks_of_word(uint32_t word)
     word = (word + (word >> 4)) & 0x0F0F0F0Fu;
     return word * 0x01010101u >> 24;
 }
+static inline const uint16_t *skybook_before_words(const struct skybook_work *work)
+{
+#if SKYBOOK_SMALL
+    return work->scratch.bounded.fit.of.before;
+#else
+    return work->fit.of.before;
+#endif
+}
 static inline uint32_t skybook_marks_before(const struct skybook_work *work, uint32_t place)
 {
     const uint32_t below = ((uint32_t)1 << place % SKYBOOK_WORD_OF_MARKS) - 1u;
-    return work->scratch.bounded.fit.before[place / SKYBOOK_WORD_OF_MARKS] +
+    return skybook_before_words(work)[place / SKYBOOK_WORD_OF_MARKS] +
            skybook_marks_of_word(work->layer.marks[place / SKYBOOK_WORD_OF_MARKS] & below);
 }
 
@@ -171,6 +195,8 @@ void skybook_put_side_of(struct skybook_work *work, const struct skybook_plane *
 uint32_t skybook_cost_of_changes(uint32_t band, const int32_t changes[SKYBOOK_UNKNOWNS],
                                  uint8_t *move);
 
+#define SKYBOOK_LANES 4u /* written side by side */
+
 /* Units of a tile, and the buffer at whose end their lane goes. */
 struct skybook_span {
     uint32_t first, stop;
@@ -179,12 +205,13 @@ struct skybook_span {
 };
 
 /* boundedlane.c: the unit after the last that takes no more than some bits with those before it; units
- * of one or two spans to lanes, their lengths or 0 if they are longer. Units are pixels, band by band. */
+ * of some spans to lanes, their lengths or 0 if they are longer. Units are pixels, band by band. */
 uint32_t skybook_stop_of_units(const struct skybook_work *work, uint32_t pixels, uint32_t first,
                                uint32_t last, int64_t bits);
 uint32_t skybook_largest_unit(const struct skybook_work *work, uint32_t pixels, uint32_t bands);
 void skybook_bounded_lanes(const struct skybook_work *work, uint32_t pixels,
-                           const struct skybook_span spans[2], uint32_t count, size_t lengths[2]);
+                           const struct skybook_span spans[SKYBOOK_LANES], uint32_t count,
+                           size_t lengths[SKYBOOK_LANES]);
 
 #endif
 #endif

@@ -60,6 +60,7 @@ static void read_energies(int16_t *restrict to, const uint32_t *restrict symbols
     for (uint32_t first = 0; first < count; first += SKYBOOK_BLOCK) {
         int16_t *restrict out = to + first;
         const uint32_t *restrict in = symbols + first;
+        SKYBOOK_ROLLED
         for (uint32_t i = 0; i < SKYBOOK_BLOCK; i++) {
             out[i] = energy_of(in[i]);
         }
@@ -70,6 +71,7 @@ static void scale_energies(int16_t *restrict row, uint32_t count, int16_t factor
 {
     for (uint32_t first = 0; first < count; first += SKYBOOK_BLOCK) {
         int16_t *restrict out = row + first;
+        SKYBOOK_ROLLED
         for (uint32_t i = 0; i < SKYBOOK_BLOCK; i++) {
             const int32_t energy = times(out[i], factor) >> 8;
             out[i] = (int16_t)(energy < SKYBOOK_MOST_ENERGY ? energy : SKYBOOK_MOST_ENERGY);
@@ -110,6 +112,7 @@ static void add_around(int32_t *restrict sums, const int16_t *restrict up, const
     for (uint32_t first = 0; first < count; first += SKYBOOK_BLOCK) {
         int32_t *restrict to = sums + first;
         const int16_t *a = row + first, *b = up + first, *c = down + first;
+        SKYBOOK_ROLLED
         for (int32_t i = 0; i < (int32_t)SKYBOOK_BLOCK; i++) {
             to[i] += times(a[i], w0) + times(a[i - 1], w1) + times(a[i + 1], w2) + times(c[i], w3) +
                      times(b[i - 1], w4) + times(b[i + 1], w5) + times(b[i], w6) +
@@ -129,6 +132,7 @@ static void add_causal(int32_t *restrict sums, const int16_t *restrict row, cons
     for (uint32_t first = 0; first < count; first += SKYBOOK_BLOCK) {
         int32_t *restrict to = sums + first;
         const int16_t *r = row + first, *a = one + first, *b = two + first, *c = three + first;
+        SKYBOOK_ROLLED
         for (int32_t i = 0; i < (int32_t)SKYBOOK_BLOCK; i++) {
             to[i] += times(a[i], w0) + times(r[i - 1], w1) + times(r[i - 2], w2) +
                      times(a[i - 2], w3) + times(a[i - 1], w4) + times(a[i + 1], w5) +
@@ -186,12 +190,32 @@ static inline uint32_t symbol_of(int32_t residual)
     return place < 2 * SKYBOOK_BOUNDED_SMALL ? skybook_bounded_small[place] : skybook_symbol_of(residual);
 }
 
-/* Where the rows of the tables begin for the sums of a row of pixels, whole blocks of them. */
+/* Take so many bits from a sum, and note four levels for each, if more than three bits are left. */
+#define HALVE(bits)                                                  \
+    {                                                                \
+        const bool larger = sum >= (uint32_t)8 << ((bits) - 1);      \
+        sum = larger ? sum >> (bits) : sum;                          \
+        level += larger ? 4u * (bits) : 0;                           \
+    }
+
+/* Where the rows of the tables begin for the sums of a row of pixels, whole blocks of them: as `level_of` finds them,
+ * by steps that are vectors' own. */
 static void find_rows(uint32_t *restrict rows, const int32_t *restrict sums, uint32_t count)
 {
     for (uint32_t first = 0; first < count; first += SKYBOOK_BLOCK) {
+        uint32_t *restrict to = rows + first;
+        const int32_t *restrict from = sums + first;
+        SKYBOOK_ROLLED
         for (uint32_t i = 0; i < SKYBOOK_BLOCK; i++) {
-            rows[first + i] = level_of(sums[first + i]) * SKYBOOK_ROW;
+            const int32_t own = from[i];
+            uint32_t sum = (uint32_t)(own > LEAST ? own : LEAST) >> 3, level = 0;
+            HALVE(16)
+            HALVE(8)
+            HALVE(4)
+            HALVE(2)
+            HALVE(1)
+            level += sum - 4;
+            to[i] = (level < SKYBOOK_LEVELS ? level : SKYBOOK_LEVELS - 1) * SKYBOOK_ROW;
         }
     }
 }
@@ -240,6 +264,7 @@ static uint64_t sum_energies(struct skybook_work *work, const struct skybook_pla
         symbols[n] = work->nodata[n] != 0 ? 0 : symbols[n];
     }
     for (; i + SKYBOOK_BLOCK <= pixels; i += SKYBOOK_BLOCK) {
+        SKYBOOK_ROLLED
         for (uint32_t n = i; n < i + SKYBOOK_BLOCK; n++) {
             sum += energy_of(symbols[n]);
         }

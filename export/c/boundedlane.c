@@ -74,25 +74,53 @@ uint32_t skybook_largest_unit(const struct skybook_work *work, uint32_t pixels, 
     return most;
 }
 
-/* Put a residual: its low bits, which of most are none, or all where it escapes, and its symbol. */
+/* Put low bits of a residual, 0 to 12, where there is room: as a number of so many bits, its division a shift. */
+static inline void put_low_bits(struct skybook_lane *lane, uint32_t value, uint32_t bits)
+{
+    const uint32_t state = lane->state, width = 12u - bits;
+    const uint32_t spills = (uint64_t)state << bits >> 32 != 0;
+    skybook_put_low(lane->first - 2, state);
+    lane->first -= 2 * spills;
+    const uint32_t left = SKYBOOK_TOSS_UP(spills) ? state >> 16 : state, high = left >> width;
+    lane->state = left + (value << width) + (high << 12) - (high << width);
+}
+
+/* Put a residual, that fits, whose symbol has a start and a frequency. Its low bits may be none: then putting
+ * them changes nothing, and no branch is needed that would be as often wrong. */
+static inline void put_usual(struct skybook_lane *lane, uint32_t symbol, uint32_t own)
+{
+    const uint32_t rest = own >> SKYBOOK_REST_PLACE;
+    const int32_t residual = (int16_t)(symbol & 0xFFFFu);
+    const uint32_t size = (uint32_t)(residual < 0 ? -residual : residual);
+    put_low_bits(lane, (size - 1) & (((uint32_t)1 << rest) - 1u), rest);
+    skybook_put_symbol(lane, own & 4095u, own >> 12 & 4095u, true);
+}
+
+/* Put the symbol of a table. */
+static void put_of_table(struct skybook_lane *lane, uint32_t own)
+{
+    skybook_put_symbol(lane, own & 4095u, own >> 12 & 4095u, false);
+}
+
+/* Put a residual: its low bits, or all where it escapes, and its symbol. */
 static void put_residual(struct skybook_lane *lane, uint32_t symbol)
 {
     const uint32_t row = symbol >> SKYBOOK_ROW_PLACE, name = row % SKYBOOK_ROW;
     const int32_t residual = (int16_t)(symbol & 0xFFFFu);
-    uint32_t own = skybook_bounded_symbols[row];
-    if (own == 0) {
-        if (name == SKYBOOK_NO_SYMBOL) {
-            return;
-        }
+    const uint32_t own = skybook_bounded_symbols[row];
+    if (name == SKYBOOK_NO_SYMBOL) {
+        return;
+    }
+    if ((own & SKYBOOK_MISSING) != 0) {
         skybook_put_raw(lane, (uint32_t)(residual + 32768) & 255u, 8, false);
         skybook_put_raw(lane, (uint32_t)(residual + 32768) >> 8, 8, false);
-        own = skybook_bounded_symbols[row - name + SKYBOOK_ESCAPE];
-    } else {
-        const uint32_t rest = skybook_rest_bits(name);
-        const uint32_t size = (uint32_t)(residual < 0 ? -residual : residual);
-        skybook_put_raw(lane, (size - 1) & (((uint32_t)1 << rest) - 1u), rest, false);
+        put_of_table(lane, skybook_bounded_symbols[row - name + SKYBOOK_ESCAPE]);
+        return;
     }
-    skybook_put_symbol(lane, own & 4095u, 4096u - (own >> 12), false);
+    const uint32_t rest = own >> SKYBOOK_REST_PLACE;
+    const uint32_t size = (uint32_t)(residual < 0 ? -residual : residual);
+    skybook_put_raw(lane, (size - 1) & (((uint32_t)1 << rest) - 1u), rest, false);
+    put_of_table(lane, own);
 }
 
 static void put_number(struct skybook_lane *lane, uint32_t number, uint32_t bits)
@@ -114,8 +142,7 @@ static void put_side(struct skybook_lane *lane, uint32_t symbol)
         skybook_put_raw(lane, value - ((uint32_t)1 << bits), bits, false);
         return;
     }
-    const uint32_t own = skybook_bounded_symbols[symbol];
-    skybook_put_symbol(lane, own & 4095u, 4096u - (own >> 12), false);
+    put_of_table(lane, skybook_bounded_symbols[symbol]);
 }
 
 /* A lane that is being written, from its last unit to its first. */
@@ -156,15 +183,24 @@ static uint32_t run_of(const struct skybook_work *work, uint32_t pixels, const s
     return fit < course->unit - least ? (uint32_t)fit : course->unit - least;
 }
 
-/* Put a residual, that fits, whose symbol has a start and a frequency. Its low bits may be none: then putting
- * them changes nothing, and no branch is needed that would be as often wrong. */
-static inline void put_usual(struct skybook_lane *lane, uint32_t symbol, uint32_t own)
+/* The least of the runs of some lanes. */
+static uint32_t shortest_run(const struct skybook_work *work, uint32_t pixels, struct course *const *courses,
+                             uint32_t count)
 {
-    const uint32_t rest = skybook_rest_bits(symbol >> SKYBOOK_ROW_PLACE & (SKYBOOK_ROW - 1u));
-    const int32_t residual = (int16_t)(symbol & 0xFFFFu);
-    const uint32_t size = (uint32_t)(residual < 0 ? -residual : residual);
-    skybook_put_raw(lane, (size - 1) & (((uint32_t)1 << rest) - 1u), rest, true);
-    skybook_put_symbol(lane, own & 4095u, 4096u - (own >> 12), true);
+    uint32_t least = UINT32_MAX;
+    for (uint32_t i = 0; i < count; i++) {
+        const uint32_t run = run_of(work, pixels, courses[i]);
+        least = run < least ? run : least;
+    }
+    return least;
+}
+
+/* Put the next unit by itself, if its lane goes on. */
+static void put_next(const struct skybook_work *work, uint32_t pixels, struct course *course)
+{
+    if (!has_ended(course)) {
+        put_unit(work, pixels, course);
+    }
 }
 
 /* Go on with a lane alone. */
@@ -176,64 +212,110 @@ static void put_alone(const struct skybook_work *work, uint32_t pixels, struct c
     uint32_t count = 0;
     for (; count < run; count++) {
         const uint32_t symbol = *symbols--, own = skybook_bounded_symbols[symbol >> SKYBOOK_ROW_PLACE];
-        if (own == 0) {
+        if ((own & SKYBOOK_MISSING) != 0) {
             break;
         }
         put_usual(&lane, symbol, own);
     }
     course->lane = lane;
     course->unit -= count;
-    if (!has_ended(course)) {
-        put_unit(work, pixels, course);
-    }
+    put_next(work, pixels, course);
 }
 
 /* Go on with two lanes, of which neither has ended: a symbol waits for the one before it, but not for that
  * of the other lane. */
-static void put_both(const struct skybook_work *work, uint32_t pixels, struct course *one, struct course *other)
+static void put_two(const struct skybook_work *work, uint32_t pixels, struct course *courses[2])
 {
-    struct skybook_lane lane = one->lane, others = other->lane;
-    const uint32_t *symbols = &work->symbols[one->unit - 1], *of_other = &work->symbols[other->unit - 1];
-    const uint32_t run = run_of(work, pixels, one), of_others = run_of(work, pixels, other);
-    const uint32_t most = run < of_others ? run : of_others;
-    struct course *next = run > of_others ? other : one; /* whose next unit is put by itself */
+    struct skybook_lane a = courses[0]->lane, b = courses[1]->lane;
+    const uint32_t *of_a = &work->symbols[courses[0]->unit - 1], *of_b = &work->symbols[courses[1]->unit - 1];
+    const uint32_t run = shortest_run(work, pixels, courses, 2);
     uint32_t count = 0;
-    for (; count < most; count++) {
-        const uint32_t a = *symbols--, b = *of_other--;
-        const uint32_t own = skybook_bounded_symbols[a >> SKYBOOK_ROW_PLACE];
-        const uint32_t others_own = skybook_bounded_symbols[b >> SKYBOOK_ROW_PLACE];
-        if (own == 0 || others_own == 0) {
-            next = own == 0 ? one : other;
+    for (; count < run; count++) {
+        const uint32_t next_a = *of_a, next_b = *of_b;
+        const uint32_t own_a = skybook_bounded_symbols[next_a >> SKYBOOK_ROW_PLACE];
+        const uint32_t own_b = skybook_bounded_symbols[next_b >> SKYBOOK_ROW_PLACE];
+        if (((own_a | own_b) & SKYBOOK_MISSING) != 0) {
             break;
         }
-        put_usual(&lane, a, own);
-        put_usual(&others, b, others_own);
+        put_usual(&a, next_a, own_a);
+        put_usual(&b, next_b, own_b);
+        of_a--, of_b--;
     }
-    one->lane = lane;
-    other->lane = others;
-    one->unit -= count;
-    other->unit -= count;
-    if (!has_ended(next)) {
-        put_unit(work, pixels, next);
+    courses[0]->lane = a;
+    courses[1]->lane = b;
+    for (uint32_t i = 0; i < 2; i++) {
+        courses[i]->unit -= count;
+        put_next(work, pixels, courses[i]);
     }
 }
 
-void skybook_bounded_lanes(const struct skybook_work *work, uint32_t pixels,
-                           const struct skybook_span spans[2], uint32_t count, size_t lengths[2])
+/* Go on with four lanes, of which none has ended. */
+static void put_four(const struct skybook_work *work, uint32_t pixels, struct course *courses[4])
 {
-    struct course courses[2];
+    struct skybook_lane a = courses[0]->lane, b = courses[1]->lane;
+    struct skybook_lane c = courses[2]->lane, d = courses[3]->lane;
+    const uint32_t *of_a = &work->symbols[courses[0]->unit - 1], *of_b = &work->symbols[courses[1]->unit - 1];
+    const uint32_t *of_c = &work->symbols[courses[2]->unit - 1], *of_d = &work->symbols[courses[3]->unit - 1];
+    const uint32_t run = shortest_run(work, pixels, courses, 4);
+    uint32_t count = 0;
+    for (; count < run; count++) {
+        const uint32_t next_a = *of_a, next_b = *of_b, next_c = *of_c, next_d = *of_d;
+        const uint32_t own_a = skybook_bounded_symbols[next_a >> SKYBOOK_ROW_PLACE];
+        const uint32_t own_b = skybook_bounded_symbols[next_b >> SKYBOOK_ROW_PLACE];
+        const uint32_t own_c = skybook_bounded_symbols[next_c >> SKYBOOK_ROW_PLACE];
+        const uint32_t own_d = skybook_bounded_symbols[next_d >> SKYBOOK_ROW_PLACE];
+        if (((own_a | own_b | own_c | own_d) & SKYBOOK_MISSING) != 0) {
+            break;
+        }
+        put_usual(&a, next_a, own_a);
+        put_usual(&b, next_b, own_b);
+        put_usual(&c, next_c, own_c);
+        put_usual(&d, next_d, own_d);
+        of_a--, of_b--, of_c--, of_d--;
+    }
+    courses[0]->lane = a;
+    courses[1]->lane = b;
+    courses[2]->lane = c;
+    courses[3]->lane = d;
+    for (uint32_t i = 0; i < 4; i++) {
+        courses[i]->unit -= count;
+        put_next(work, pixels, courses[i]);
+    }
+}
+
+/* Those that have not ended, of which there may be fewer than before; how many. */
+static uint32_t keep_going(struct course *going[SKYBOOK_LANES], uint32_t count)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (!has_ended(going[i])) {
+            going[kept++] = going[i];
+        }
+    }
+    return kept;
+}
+
+void skybook_bounded_lanes(const struct skybook_work *work, uint32_t pixels,
+                           const struct skybook_span spans[SKYBOOK_LANES], uint32_t count,
+                           size_t lengths[SKYBOOK_LANES])
+{
+    struct course courses[SKYBOOK_LANES], *going[SKYBOOK_LANES];
     for (uint32_t i = 0; i < count; i++) {
         courses[i].lane = skybook_begin_lane(spans[i].buffer, spans[i].size);
         courses[i].first = spans[i].first;
         courses[i].unit = spans[i].stop;
+        going[i] = &courses[i];
     }
-    while (count > 1 && !has_ended(&courses[0]) && !has_ended(&courses[1])) {
-        put_both(work, pixels, &courses[0], &courses[1]);
+    for (uint32_t left = keep_going(going, count); left > 0; left = keep_going(going, left)) {
+        if (left == SKYBOOK_LANES) {
+            put_four(work, pixels, going);
+        } else if (left > 1) {
+            put_two(work, pixels, going);
+        } else {
+            put_alone(work, pixels, going[0]);
+        }
     }
     for (uint32_t i = 0; i < count; i++) {
-        while (!has_ended(&courses[i])) {
-            put_alone(work, pixels, &courses[i]);
-        }
         lengths[i] = skybook_end_lane(&courses[i].lane, spans[i].size);
     }
 }

@@ -98,6 +98,7 @@ static void add_above(uint32_t *restrict sums, const int16_t *restrict up, uint3
     for (uint32_t first = 0; first < count; first += SKYBOOK_BLOCK) {
         uint32_t *restrict to = sums + first;
         const int16_t *a = up + first, *b = a - pitch, *c = b - pitch;
+        SKYBOOK_ROLLED
         for (int32_t i = 0; i < (int32_t)SKYBOOK_BLOCK; i++) {
             to[i] = HALF + times(a[i], w0) + times(a[i - 2], w3) + times(a[i - 1], w4) +
                     times(a[i + 1], w5) + times(a[i + 2], w6) + times(b[i - 1], w8) +
@@ -115,6 +116,7 @@ static void add_before(uint32_t *restrict sums, const int16_t *restrict row, uin
     for (uint32_t first = 0; first < count; first += SKYBOOK_BLOCK) {
         uint32_t *restrict to = sums + first;
         const int16_t *a = row + first;
+        SKYBOOK_ROLLED
         for (int32_t i = 0; i < (int32_t)SKYBOOK_BLOCK; i++) {
             to[i] += times(a[i - 1], w1) + times(a[i - 2], w2) + times(a[i - 3], w7);
         }
@@ -130,6 +132,7 @@ static void add_reference(uint32_t *restrict sums, const int16_t *restrict row,
     for (uint32_t first = 0; first < count; first += SKYBOOK_BLOCK) {
         uint32_t *restrict to = sums + first;
         const int16_t *a = row + first, *up = a - pitch, *down = a + pitch, *d = base + first;
+        SKYBOOK_ROLLED
         for (int32_t i = 0; i < (int32_t)SKYBOOK_BLOCK; i++) {
             to[i] += times(a[i], w0) + times(a[i - 1], w1) + times(a[i + 1], w2) +
                      times(down[i], w3) + times(up[i - 1], w4) + times(up[i + 1], w5) +
@@ -196,6 +199,7 @@ static void keep_row(uint32_t *restrict out, const int16_t *restrict values, con
         uint32_t *restrict to = out + first;
         const int16_t *a = values + first, *b = base + first;
         const uint32_t *restrict s = sums + first;
+        SKYBOOK_ROLLED
         for (uint32_t i = 0; i < SKYBOOK_BLOCK; i++) {
             const int32_t wanted = b[i] + ((int32_t)s[i] >> SHIFT);
             to[i] = (uint32_t)(a[i] - clipped(wanted, most)) & 0xFFFFu;

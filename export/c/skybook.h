@@ -117,7 +117,13 @@ typedef uint16_t skybook_held;
     SKYBOOK_MOST(10 * (SKYBOOK_TILE + 24),    \
                  (SKYBOOK_LARGE_BANDS > 1 ? 10 : 4) * (SKYBOOK_SIDE + 24))
 #define SKYBOOK_MOST_STRETCHES 330 /* of 64 samples, with which a scale is worth its bits */
-#define SKYBOOK_FITTED 128         /* pixels that are fitted to at once */
+/* Pixels that are fitted to at once, of so many rows at most; values of these rows, and of those around them. */
+#define SKYBOOK_FITTED (SKYBOOK_SMALL && SKYBOOK_LARGE_BANDS == 0 ? 128 : 256)
+#define SKYBOOK_FITTED_ROWS (SKYBOOK_FITTED / 16)
+#define SKYBOOK_HELD                                                          \
+    (SKYBOOK_MOST((3 * SKYBOOK_FITTED_ROWS + 7) * (SKYBOOK_TILE + 8),         \
+                  (3 * SKYBOOK_FITTED_ROWS / 2 + 7) * (2 * SKYBOOK_TILE + 8)) + \
+     16)
 /* Planes of upper bits of latents that a tile may have, for each of its bands. */
 #define SKYBOOK_UPPER_PLANES 4
 #define SKYBOOK_UPPER_BYTES (SKYBOOK_UPPER_PLANES * SKYBOOK_USUAL_TILES * SKYBOOK_POSITIONS_OF_SEVERAL)
@@ -337,15 +343,25 @@ struct skybook_band {
     uint64_t sum;      /* of its values in memory, as they were put */
 };
 
-/* Room to work on one bounded tile. Values are less 32768. */
-struct skybook_bounded {
-    int16_t values[SKYBOOK_BOUNDED_VALUES]; /* of a band and the two before, as their numbers mod 3 */
+#if SKYBOOK_BOUNDED
+/* Room to fit the coefficients of a band of a bounded tile, or to find what its samples are among those marked. */
+struct skybook_fit {
     union {
         int16_t narrow[26][SKYBOOK_FITTED + 16]; /* differences by unknown, then what they give */
         int32_t wide[26][SKYBOOK_FITTED / 2 + 8];
         uint16_t before[2048]; /* marks before each word of them */
-    } fit;
+    } of;
+    int16_t held[SKYBOOK_HELD]; /* rows of values */
     int64_t equations[25][26];
+};
+#endif
+
+/* Room to work on one bounded tile. Values are less 32768. */
+struct skybook_bounded {
+    int16_t values[SKYBOOK_BOUNDED_VALUES]; /* of a band and the two before, as their numbers mod 3 */
+#if SKYBOOK_BOUNDED && SKYBOOK_SMALL
+    struct skybook_fit fit;
+#endif
     int16_t energies[SKYBOOK_ENERGY_ROWS]; /* rows of the band and of its references */
     int16_t coefficients[25];
     int16_t changes[25];
@@ -412,7 +428,12 @@ struct skybook_work {
         int32_t latents[SKYBOOK_SAMPLES]; /* first deviations, then components */
         uint8_t packet[SKYBOOK_PACKET_BYTES]; /* being formed, or a lane */
     } room;
-    uint8_t known[SKYBOOK_KNOWN]; /* sizes, sums of neighbours, DC slopes; which samples occur */
+    __extension__ union {
+        uint8_t known[SKYBOOK_KNOWN]; /* sizes, sums of neighbours, DC slopes; which samples occur */
+#if SKYBOOK_BOUNDED
+        struct skybook_fit fit;
+#endif
+    };
 #endif
     int32_t dc[SKYBOOK_SAMPLES / 64];
     uint8_t wide[SKYBOOK_CHANNELS]; /* number from 1 of a channel that has upper bits, else 0 */
