@@ -195,7 +195,7 @@ void skybook_put_side_of(struct skybook_work *work, const struct skybook_plane *
 uint32_t skybook_cost_of_changes(uint32_t band, const int32_t changes[SKYBOOK_UNKNOWNS],
                                  uint8_t *move);
 
-#define SKYBOOK_LANES 4u /* written side by side */
+#define SKYBOOK_LANES 2u /* written side by side */
 
 /* Units of a tile, and the buffer at whose end their lane goes. */
 struct skybook_span {

@@ -50,6 +50,19 @@ static uint32_t room_of(const struct fit *fit)
     return fit->narrow ? SKYBOOK_FITTED : SKYBOOK_FITTED / 2;
 }
 
+/* The first column that is fitted to, of one of the rows whose differences are held. */
+static uint32_t first_of(const struct fit *fit, uint32_t number)
+{
+    return (0u - (fit->row + number) / 2) & (fit->step - 1u);
+}
+
+/* Where a column of a row that is held is. */
+static uint32_t place_of(const struct fit *fit, uint32_t column)
+{
+    const uint32_t held = column + SKYBOOK_LEFT;
+    return (held & (fit->step - 1u)) * fit->run + (held >> fit->shift);
+}
+
 /* Rows are held with columns that are `step` apart next to each other. Where those of the band itself, 0, or of one
  * before begin, that is so many rows above the first one: */
 static int16_t *held_rows(const struct fit *fit, uint32_t before)
@@ -115,11 +128,6 @@ static void subtract(int16_t *restrict to, const int16_t *restrict values, const
     }
 }
 
-static uint32_t place_of(const struct fit *fit, uint32_t column)
-{
-    return (column & (fit->step - 1u)) * fit->run + (column >> fit->shift);
-}
-
 /* Note the differences of an unknown of the band itself, or of one before: of pixels so many rows down and columns
  * right and of those above. */
 static void note(const struct fit *fit, uint32_t unknown, uint32_t before, const int8_t place[2])
@@ -127,12 +135,15 @@ static void note(const struct fit *fit, uint32_t unknown, uint32_t before, const
     struct skybook_fit *to = skybook_fit_of(fit->work);
     const uint32_t width = fit->run * fit->step, above = before == 0 ? UP : NEAR_REFERENCE;
     const int16_t *rows = held_rows(fit, before) + (above - 1) * width; /* one above the first one */
-    for (uint32_t i = 0; i < fit->rows; i++) {
-        const uint32_t first = skybook_first_fitted(fit->plane, fit->row + i) + SKYBOOK_LEFT;
-        const int16_t *values = rows + (int32_t)((i + 1) * width) + place[0] * (int32_t)width +
-                                place_of(fit, (uint32_t)((int32_t)first + place[1]));
-        const int16_t *base = rows + i * width + place_of(fit, first);
-        const uint32_t start = fit->starts[i], count = fit->starts[i + 1] - start;
+    const int32_t down = (1 + place[0]) * (int32_t)width;
+    uint32_t values_from[STEP], base_from[STEP]; /* by the first column that is fitted to */
+    for (uint32_t first = 0; first < fit->step; first++) {
+        values_from[first] = place_of(fit, (uint32_t)((int32_t)first + place[1]));
+        base_from[first] = place_of(fit, first);
+    }
+    for (uint32_t i = 0; i < fit->rows; i++, rows += width) {
+        const uint32_t first = first_of(fit, i), start = fit->starts[i], count = fit->starts[i + 1] - start;
+        const int16_t *values = rows + down + values_from[first], *base = rows + base_from[first];
         if (fit->narrow) {
             subtract(&to->of.narrow[unknown][start], values, base, count);
             continue;
@@ -193,7 +204,7 @@ static void correct_row(struct fit *fit, uint32_t number)
 {
     const uint32_t row = fit->row + number, start = fit->starts[number], count = fit->starts[number + 1] - start;
     const uint8_t *gaps = &fit->work->nodata[row * fit->plane->cols];
-    const uint32_t pixels = fit->plane->rows * fit->plane->cols, col = skybook_first_fitted(fit->plane, row);
+    const uint32_t pixels = fit->plane->rows * fit->plane->cols, col = first_of(fit, number);
     const bool right = row > 0 && fit->work->scratch.bounded.valid == pixels; /* but for the first column */
     fit->counted += right ? count : 0;
     for (uint32_t n = 0; n < count && !right; n++) {
@@ -210,12 +221,14 @@ static void correct_row(struct fit *fit, uint32_t number)
     }
 }
 
-/* Add the products of one difference with TOGETHER others, pixels of which all products of `step` add
+/* Add the products of one narrow difference with those of TOGETHER others, pixels of which all products of `step` add
  * up in 31 bits. */
-static inline void add_narrow(const int16_t *one, const int16_t *others, int64_t *sums, uint32_t step)
+static inline void add_narrow(const int16_t *one, const int16_t *const others[TOGETHER], int64_t sums[TOGETHER],
+                              uint32_t step)
 {
     for (uint32_t first = 0; first < SKYBOOK_FITTED; first += step) {
-        const int16_t *a = one + first, *b = others + first, *c = b + HELD, *d = c + HELD, *e = d + HELD;
+        const int16_t *a = one + first, *b = others[0] + first, *c = others[1] + first, *d = others[2] + first;
+        const int16_t *e = others[3] + first;
         int32_t sum0 = 0, sum1 = 0, sum2 = 0, sum3 = 0;
         for (uint32_t i = 0; i < step; i++) {
             sum0 += (int32_t)a[i] * b[i];
@@ -230,13 +243,34 @@ static inline void add_narrow(const int16_t *one, const int16_t *others, int64_t
     }
 }
 
-static int64_t product_of(const struct skybook_fit *noted, bool narrow, uint32_t one, uint32_t other)
+/* Add the narrow products of an unknown, of differences up to a largest one. */
+static void add_narrow_row(const struct fit *fit, uint32_t one, int32_t largest)
+{
+    struct skybook_fit *noted = skybook_fit_of(fit->work);
+    for (uint32_t j = one; j <= fit->unknowns; j += TOGETHER) {
+        const int16_t *others[TOGETHER];
+        int64_t sums[TOGETHER] = {0};
+        for (uint32_t i = 0; i < TOGETHER; i++) {
+            others[i] = noted->of.narrow[j + i < fit->unknowns ? j + i : fit->unknowns];
+        }
+        if (largest <= MOST_OF_MANY) {
+            add_narrow(noted->of.narrow[one], others, sums, SKYBOOK_FITTED);
+        } else if (largest <= MOST_OF_FEW) {
+            add_narrow(noted->of.narrow[one], others, sums, FEW);
+        } else {
+            add_narrow(noted->of.narrow[one], others, sums, 1);
+        }
+        for (uint32_t i = 0; i < TOGETHER && j + i <= fit->unknowns; i++) {
+            noted->equations[one][j + i] += sums[i];
+        }
+    }
+}
+
+/* Add the products of one wide difference with another. */
+static int64_t wide_products(const struct skybook_fit *noted, uint32_t one, uint32_t other)
 {
     int64_t sum = 0;
-    for (uint32_t i = 0; i < SKYBOOK_FITTED && narrow; i++) {
-        sum += (int32_t)noted->of.narrow[one][i] * noted->of.narrow[other][i];
-    }
-    for (uint32_t i = 0; i < SKYBOOK_FITTED / 2 && !narrow; i++) {
+    for (uint32_t i = 0; i < SKYBOOK_FITTED / 2; i++) {
         sum += (int64_t)noted->of.wide[one][i] * noted->of.wide[other][i];
     }
     return sum;
@@ -302,18 +336,12 @@ static void add_products(struct fit *fit)
     }
     const int32_t largest = fit->most > MOST_OF_MANY && fit->narrow ? largest_of(fit) : 0;
     for (uint32_t i = 0; i < fit->unknowns; i++) {
-        int64_t *row = noted->equations[i];
-        uint32_t j = i;
-        for (; j + TOGETHER <= fit->unknowns + 1 && fit->narrow && largest <= MOST_OF_MANY;
-             j += TOGETHER) {
-            add_narrow(noted->of.narrow[i], noted->of.narrow[j], row + j, SKYBOOK_FITTED);
+        if (fit->narrow) {
+            add_narrow_row(fit, i, largest);
+            continue;
         }
-        for (; j + TOGETHER <= fit->unknowns + 1 && fit->narrow && largest <= MOST_OF_FEW;
-             j += TOGETHER) {
-            add_narrow(noted->of.narrow[i], noted->of.narrow[j], row + j, FEW);
-        }
-        for (; j <= fit->unknowns; j++) {
-            row[j] += product_of(noted, fit->narrow, i, j);
+        for (uint32_t j = i; j <= fit->unknowns; j++) {
+            noted->equations[i][j] += wide_products(noted, i, j);
         }
     }
     add_left(fit);
@@ -329,7 +357,7 @@ static void add_all(struct fit *fit)
         const uint32_t left = plane->rows - fit->row;
         fit->rows = left < together ? left : together;
         for (uint32_t i = 0; i < fit->rows; i++) {
-            const uint32_t first = skybook_first_fitted(plane, fit->row + i);
+            const uint32_t first = first_of(fit, i);
             const uint32_t count = first < plane->cols ? (plane->cols - first + fit->step - 1) / fit->step : 0;
             fit->starts[i + 1] = fit->starts[i] + count;
         }

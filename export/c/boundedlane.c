@@ -249,40 +249,6 @@ static void put_two(const struct skybook_work *work, uint32_t pixels, struct cou
     }
 }
 
-/* Go on with four lanes, of which none has ended. */
-static void put_four(const struct skybook_work *work, uint32_t pixels, struct course *courses[4])
-{
-    struct skybook_lane a = courses[0]->lane, b = courses[1]->lane;
-    struct skybook_lane c = courses[2]->lane, d = courses[3]->lane;
-    const uint32_t *of_a = &work->symbols[courses[0]->unit - 1], *of_b = &work->symbols[courses[1]->unit - 1];
-    const uint32_t *of_c = &work->symbols[courses[2]->unit - 1], *of_d = &work->symbols[courses[3]->unit - 1];
-    const uint32_t run = shortest_run(work, pixels, courses, 4);
-    uint32_t count = 0;
-    for (; count < run; count++) {
-        const uint32_t next_a = *of_a, next_b = *of_b, next_c = *of_c, next_d = *of_d;
-        const uint32_t own_a = skybook_bounded_symbols[next_a >> SKYBOOK_ROW_PLACE];
-        const uint32_t own_b = skybook_bounded_symbols[next_b >> SKYBOOK_ROW_PLACE];
-        const uint32_t own_c = skybook_bounded_symbols[next_c >> SKYBOOK_ROW_PLACE];
-        const uint32_t own_d = skybook_bounded_symbols[next_d >> SKYBOOK_ROW_PLACE];
-        if (((own_a | own_b | own_c | own_d) & SKYBOOK_MISSING) != 0) {
-            break;
-        }
-        put_usual(&a, next_a, own_a);
-        put_usual(&b, next_b, own_b);
-        put_usual(&c, next_c, own_c);
-        put_usual(&d, next_d, own_d);
-        of_a--, of_b--, of_c--, of_d--;
-    }
-    courses[0]->lane = a;
-    courses[1]->lane = b;
-    courses[2]->lane = c;
-    courses[3]->lane = d;
-    for (uint32_t i = 0; i < 4; i++) {
-        courses[i]->unit -= count;
-        put_next(work, pixels, courses[i]);
-    }
-}
-
 /* Those that have not ended, of which there may be fewer than before; how many. */
 static uint32_t keep_going(struct course *going[SKYBOOK_LANES], uint32_t count)
 {
@@ -307,9 +273,7 @@ void skybook_bounded_lanes(const struct skybook_work *work, uint32_t pixels,
         going[i] = &courses[i];
     }
     for (uint32_t left = keep_going(going, count); left > 0; left = keep_going(going, left)) {
-        if (left == SKYBOOK_LANES) {
-            put_four(work, pixels, going);
-        } else if (left > 1) {
+        if (left > 1) {
             put_two(work, pixels, going);
         } else {
             put_alone(work, pixels, going[0]);
