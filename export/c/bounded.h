@@ -20,7 +20,7 @@
 #define SKYBOOK_MOST_ENERGY 4095
 #define SKYBOOK_LEFT 4u  /* values before a row */
 #define SKYBOOK_UPPER 2u /* rows before the first */
-#define SKYBOOK_BLOCK 16u /* pixels that are worked on side by side */
+#define SKYBOOK_BLOCK 16u /* pixels that are worked on side by side, or a multiple of it, up to 32 */
 
 /* Before a loop over a block: gcc would unroll it, and then not find that it can be done by vectors. */
 #if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 8
@@ -35,11 +35,9 @@ enum skybook_mode { MODE_STATIC, MODE_OWN, MODE_RAW };
 /* Marks go where symbols of a layer are in other tiles. */
 typedef char skybook_marks_have_room[SKYBOOK_STEPS >= 2048 ? 1 : -1];
 
-/* A symbol of a sample: the residual, or in mode 2 the number, in the low 16 bits; above them its row of
- * the tables, or that it has none. */
-#define SKYBOOK_ROW_PLACE 16
+/* Rows of the tables: of a sample that has no symbol, and of side information that is a number. */
 #define SKYBOOK_NO_SYMBOL 127u
-#define SKYBOOK_RAW_ROWS (SKYBOOK_LEVELS * SKYBOOK_ROW - 2u) /* of side information, and the bits */
+#define SKYBOOK_RAW_ROWS (SKYBOOK_LEVELS * SKYBOOK_ROW - 2u) /* and the bits */
 
 /* A band of the tile in work, and the shape of that. */
 struct skybook_plane {
@@ -153,8 +151,9 @@ static inline uint32_t skybook_marks_before(const struct skybook_work *work, uin
            skybook_marks_of_word(work->layer.marks[place / SKYBOOK_WORD_OF_MARKS] & below);
 }
 
-/* boundedloop.c: predict a band; the residuals go to the symbols. Both give the sum of what coefficients
+/* boundedloop.c: the pixels around one, rows down and columns to the right, in the order of SPEC.md. Predict a band. Both give the sum of what coefficients
  * leave of its values, at pixels that are fitted to; predicting only where there is no bound. */
+extern const int8_t skybook_causal_places[SKYBOOK_CAUSAL][2], skybook_places_around[SKYBOOK_AROUND][2];
 void skybook_close_rows(struct skybook_work *work, const struct skybook_plane *plane, uint32_t band);
 void skybook_fill(struct skybook_work *work, const struct skybook_plane *plane, uint32_t row);
 uint64_t skybook_predict(struct skybook_work *work, const struct skybook_plane *plane,
@@ -187,7 +186,7 @@ int32_t skybook_quotient(int64_t dividend, int64_t divisor);
 
 /* boundedcontext.c: levels and symbols of a band's residuals, or its samples as numbers where those are
  * shorter. */
-enum skybook_status skybook_find_levels(struct skybook_encoder *encoder,
+enum skybook_status skybook_find_rows(struct skybook_encoder *encoder,
                                         const struct skybook_plane *plane);
 
 /* boundedside.c: side information of a band, as symbols; what changes cost after the best move. */
@@ -195,7 +194,7 @@ void skybook_put_side_of(struct skybook_work *work, const struct skybook_plane *
 uint32_t skybook_cost_of_changes(uint32_t band, const int32_t changes[SKYBOOK_UNKNOWNS],
                                  uint8_t *move);
 
-#define SKYBOOK_LANES 2u /* written side by side */
+#define SKYBOOK_LANES_AT_ONCE 2u /* written side by side */
 
 /* Units of a tile, and the buffer at whose end their lane goes. */
 struct skybook_span {
@@ -210,8 +209,8 @@ uint32_t skybook_stop_of_units(const struct skybook_work *work, uint32_t pixels,
                                uint32_t last, int64_t bits);
 uint32_t skybook_largest_unit(const struct skybook_work *work, uint32_t pixels, uint32_t bands);
 void skybook_bounded_lanes(const struct skybook_work *work, uint32_t pixels,
-                           const struct skybook_span spans[SKYBOOK_LANES], uint32_t count,
-                           size_t lengths[SKYBOOK_LANES]);
+                           const struct skybook_span spans[SKYBOOK_LANES_AT_ONCE], uint32_t count,
+                           size_t lengths[SKYBOOK_LANES_AT_ONCE]);
 
 #endif
 #endif

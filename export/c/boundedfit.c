@@ -20,14 +20,6 @@
 #define UP 3u
 #define NEAR_REFERENCE 1u /* rows above and below of references */
 
-/* Rows down and columns right of the pixels around: causal ones after the base, then those of a
- * reference. */
-static const int8_t causal[SKYBOOK_OWN][2] = {{0, -1},  {0, -2}, {-1, -2}, {-1, -1}, {-1, 1},
-                                              {-1, 2},  {0, -3}, {-2, -1}, {-2, 0},  {-2, 1},
-                                              {-3, 0},  {-2, -2}, {-2, 2}};
-static const int8_t around[SKYBOOK_PREDICTING][2] = {{0, 0}, {0, -1}, {0, 1}, {1, 0}, {-1, -1},
-                                                     {-1, 1}};
-
 /* The fit of a band: differences at pixels that are fitted to, and what comes of them. */
 struct fit {
     struct skybook_work *work;
@@ -160,11 +152,11 @@ static void note_all(const struct fit *fit)
     static const int8_t here[2] = {0, 0};
     uint32_t unknown = 0;
     for (uint32_t i = 0; i < SKYBOOK_OWN; i++, unknown++) {
-        note(fit, unknown, 0, causal[i]);
+        note(fit, unknown, 0, skybook_causal_places[i + 1]);
     }
     for (uint32_t before = 1; before <= skybook_references(fit->plane->band); before++) {
         for (uint32_t i = 0; i < SKYBOOK_PREDICTING; i++, unknown++) {
-            note(fit, unknown, before, around[i]);
+            note(fit, unknown, before, skybook_places_around[i]);
         }
     }
     note(fit, unknown, 0, here);
@@ -189,8 +181,8 @@ static int32_t difference_of_first_row(const struct fit *fit, uint32_t unknown, 
     const bool is_reference = unknown >= SKYBOOK_OWN && unknown < fit->unknowns;
     const uint32_t number = is_reference ? unknown - SKYBOOK_OWN : 0;
     const uint32_t band = fit->plane->band - (is_reference ? 1 + number / SKYBOOK_PREDICTING : 0);
-    const int8_t *place = is_reference ? around[number % SKYBOOK_PREDICTING]
-                          : unknown < SKYBOOK_OWN ? causal[unknown] : here;
+    const int8_t *place = is_reference ? skybook_places_around[number % SKYBOOK_PREDICTING]
+                          : unknown < SKYBOOK_OWN ? skybook_causal_places[unknown + 1] : here;
     const int16_t *values = skybook_row(own, fit->plane, band, 0);
     if (unknown < SKYBOOK_OWN && (place[0] < 0 || col == 0)) {
         return 0;
@@ -215,7 +207,7 @@ static void correct_row(struct fit *fit, uint32_t number)
         }
     }
     for (uint32_t i = 0; i < SKYBOOK_OWN && row > 0 && col == 0; i++) {
-        if (causal[i][0] == 0) { /* to the left is above */
+        if (skybook_causal_places[i + 1][0] == 0) { /* to the left is above */
             correct(fit, i, start, 0);
         }
     }

@@ -10,18 +10,17 @@
 #define MOST_BYTES 6u /* of a residual: of an escape, and of 16 bits in two numbers */
 
 /* What the sample of a unit costs, in 1/256 bit. */
-static inline uint32_t cost_of(uint32_t symbol, uint32_t raw_cost)
+static inline uint32_t cost_of(uint32_t row, uint32_t raw_cost)
 {
-    const uint32_t row = symbol >> SKYBOOK_ROW_PLACE;
     return row == 0 ? raw_cost : skybook_bounded_costs[row];
 }
 
 /* What SOME samples cost that are not sent as numbers. */
-static inline uint32_t cost_of_some(const uint32_t *symbols)
+static inline uint32_t cost_of_some(const uint16_t *rows)
 {
     uint32_t cost = 0;
     for (uint32_t i = 0; i < SOME; i++) {
-        cost += skybook_bounded_costs[symbols[i] >> SKYBOOK_ROW_PLACE];
+        cost += skybook_bounded_costs[rows[i]];
     }
     return cost;
 }
@@ -34,21 +33,21 @@ static uint32_t raw_cost(const struct skybook_band *band)
 uint32_t skybook_stop_of_units(const struct skybook_work *work, uint32_t pixels, uint32_t first,
                                uint32_t last, int64_t bits)
 {
-    const uint32_t *symbols = work->symbols;
+    const uint16_t *rows = work->coded.rows;
     for (uint32_t unit = first; unit < last;) {
         const struct skybook_band *band = &work->scratch.bounded.bands[unit / pixels];
         const uint32_t end = (unit / pixels + 1) * pixels, next = end < last ? end : last;
         const uint32_t raw = raw_cost(band);
         bits -= unit % pixels == 0 ? band->side_cost : 0;
         for (; unit + SOME <= next && band->mode != MODE_RAW; unit += SOME) {
-            const uint32_t cost = cost_of_some(&symbols[unit]);
+            const uint32_t cost = cost_of_some(&rows[unit]);
             if (bits < cost) {
                 break;
             }
             bits -= cost;
         }
         for (; unit < next; unit++) {
-            bits -= cost_of(symbols[unit], raw);
+            bits -= cost_of(rows[unit], raw);
             if (bits < 0) {
                 return unit;
             }
@@ -63,11 +62,11 @@ uint32_t skybook_largest_unit(const struct skybook_work *work, uint32_t pixels, 
     uint32_t most = 0;
     for (uint32_t number = 0; number < bands; number++) {
         const struct skybook_band *band = &work->scratch.bounded.bands[number];
-        const uint32_t *symbols = &work->symbols[number * pixels];
-        const uint32_t raw = raw_cost(band), first = cost_of(symbols[0], raw) + band->side_cost;
+        const uint16_t *rows = &work->coded.rows[number * pixels];
+        const uint32_t raw = raw_cost(band), first = cost_of(rows[0], raw) + band->side_cost;
         most = first > most ? first : most;
         for (uint32_t i = 1; i < pixels && most < MOST_COST; i++) {
-            const uint32_t cost = cost_of(symbols[i], raw);
+            const uint32_t cost = cost_of(rows[i], raw);
             most = cost > most ? cost : most;
         }
     }
@@ -87,10 +86,9 @@ static inline void put_low_bits(struct skybook_lane *lane, uint32_t value, uint3
 
 /* Put a residual, that fits, whose symbol has a start and a frequency. Its low bits may be none: then putting
  * them changes nothing, and no branch is needed that would be as often wrong. */
-static inline void put_usual(struct skybook_lane *lane, uint32_t symbol, uint32_t own)
+static inline void put_usual(struct skybook_lane *lane, int32_t residual, uint32_t own)
 {
     const uint32_t rest = own >> SKYBOOK_REST_PLACE;
-    const int32_t residual = (int16_t)(symbol & 0xFFFFu);
     const uint32_t size = (uint32_t)(residual < 0 ? -residual : residual);
     put_low_bits(lane, (size - 1) & (((uint32_t)1 << rest) - 1u), rest);
     skybook_put_symbol(lane, own & 4095u, own >> 12 & 4095u, true);
@@ -103,10 +101,9 @@ static void put_of_table(struct skybook_lane *lane, uint32_t own)
 }
 
 /* Put a residual: its low bits, or all where it escapes, and its symbol. */
-static void put_residual(struct skybook_lane *lane, uint32_t symbol)
+static void put_residual(struct skybook_lane *lane, int32_t residual, uint32_t row)
 {
-    const uint32_t row = symbol >> SKYBOOK_ROW_PLACE, name = row % SKYBOOK_ROW;
-    const int32_t residual = (int16_t)(symbol & 0xFFFFu);
+    const uint32_t name = row % SKYBOOK_ROW;
     const uint32_t own = skybook_bounded_symbols[row];
     if (name == SKYBOOK_NO_SYMBOL) {
         return;
@@ -159,12 +156,13 @@ static bool has_ended(const struct course *course)
 /* Put the last unit that is left and, if it is the first of a band, what stands before it. */
 static void put_unit(const struct skybook_work *work, uint32_t pixels, struct course *course)
 {
-    const uint32_t unit = --course->unit, number = unit / pixels, symbol = work->symbols[unit];
+    const uint32_t unit = --course->unit, number = unit / pixels, row = work->coded.rows[unit];
+    const int16_t residual = work->coded.residuals[unit];
     const struct skybook_band *band = &work->scratch.bounded.bands[number];
-    if (band->mode == MODE_RAW && symbol >> SKYBOOK_ROW_PLACE == 0) {
-        put_number(&course->lane, symbol & 0xFFFFu, band->width);
+    if (band->mode == MODE_RAW && row == 0) {
+        put_number(&course->lane, (uint16_t)residual, band->width);
     } else {
-        put_residual(&course->lane, symbol);
+        put_residual(&course->lane, residual, row);
     }
     for (uint32_t i = unit % pixels == 0 ? band->side : 0; i > 0; i--) {
         put_side(&course->lane, work->side[number * SKYBOOK_MOST_SIDE + i - 1]);
@@ -207,15 +205,15 @@ static void put_next(const struct skybook_work *work, uint32_t pixels, struct co
 static void put_alone(const struct skybook_work *work, uint32_t pixels, struct course *course)
 {
     struct skybook_lane lane = course->lane; /* nothing points to it, so it stays in registers */
-    const uint32_t *symbols = &work->symbols[course->unit - 1];
+    const struct skybook_residuals *coded = &work->coded;
     const uint32_t run = run_of(work, pixels, course);
     uint32_t count = 0;
-    for (; count < run; count++) {
-        const uint32_t symbol = *symbols--, own = skybook_bounded_symbols[symbol >> SKYBOOK_ROW_PLACE];
+    for (uint32_t unit = course->unit - 1; count < run; count++, unit--) {
+        const uint32_t own = skybook_bounded_symbols[coded->rows[unit]];
         if ((own & SKYBOOK_MISSING) != 0) {
             break;
         }
-        put_usual(&lane, symbol, own);
+        put_usual(&lane, coded->residuals[unit], own);
     }
     course->lane = lane;
     course->unit -= count;
@@ -227,19 +225,18 @@ static void put_alone(const struct skybook_work *work, uint32_t pixels, struct c
 static void put_two(const struct skybook_work *work, uint32_t pixels, struct course *courses[2])
 {
     struct skybook_lane a = courses[0]->lane, b = courses[1]->lane;
-    const uint32_t *of_a = &work->symbols[courses[0]->unit - 1], *of_b = &work->symbols[courses[1]->unit - 1];
+    const int16_t *residual_a = &work->coded.residuals[courses[0]->unit], *residual_b = &work->coded.residuals[courses[1]->unit];
+    const uint16_t *row_a = &work->coded.rows[courses[0]->unit], *row_b = &work->coded.rows[courses[1]->unit];
     const uint32_t run = shortest_run(work, pixels, courses, 2);
     uint32_t count = 0;
     for (; count < run; count++) {
-        const uint32_t next_a = *of_a, next_b = *of_b;
-        const uint32_t own_a = skybook_bounded_symbols[next_a >> SKYBOOK_ROW_PLACE];
-        const uint32_t own_b = skybook_bounded_symbols[next_b >> SKYBOOK_ROW_PLACE];
+        const int32_t before = -1 - (int32_t)count;
+        const uint32_t own_a = skybook_bounded_symbols[row_a[before]], own_b = skybook_bounded_symbols[row_b[before]];
         if (((own_a | own_b) & SKYBOOK_MISSING) != 0) {
             break;
         }
-        put_usual(&a, next_a, own_a);
-        put_usual(&b, next_b, own_b);
-        of_a--, of_b--;
+        put_usual(&a, residual_a[before], own_a);
+        put_usual(&b, residual_b[before], own_b);
     }
     courses[0]->lane = a;
     courses[1]->lane = b;
@@ -250,7 +247,7 @@ static void put_two(const struct skybook_work *work, uint32_t pixels, struct cou
 }
 
 /* Those that have not ended, of which there may be fewer than before; how many. */
-static uint32_t keep_going(struct course *going[SKYBOOK_LANES], uint32_t count)
+static uint32_t keep_going(struct course *going[SKYBOOK_LANES_AT_ONCE], uint32_t count)
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -262,10 +259,10 @@ static uint32_t keep_going(struct course *going[SKYBOOK_LANES], uint32_t count)
 }
 
 void skybook_bounded_lanes(const struct skybook_work *work, uint32_t pixels,
-                           const struct skybook_span spans[SKYBOOK_LANES], uint32_t count,
-                           size_t lengths[SKYBOOK_LANES])
+                           const struct skybook_span spans[SKYBOOK_LANES_AT_ONCE], uint32_t count,
+                           size_t lengths[SKYBOOK_LANES_AT_ONCE])
 {
-    struct course courses[SKYBOOK_LANES], *going[SKYBOOK_LANES];
+    struct course courses[SKYBOOK_LANES_AT_ONCE], *going[SKYBOOK_LANES_AT_ONCE];
     for (uint32_t i = 0; i < count; i++) {
         courses[i].lane = skybook_begin_lane(spans[i].buffer, spans[i].size);
         courses[i].first = spans[i].first;

@@ -332,6 +332,12 @@ struct skybook_scale {
     uint8_t patterns[SKYBOOK_MOST_STRETCHES];
 };
 
+/* What is sent of the samples of a bounded tile, band by band. */
+struct skybook_residuals {
+    int16_t residuals[SKYBOOK_SAMPLES]; /* in mode 2 numbers, modulo 2^16 */
+    uint16_t rows[SKYBOOK_SAMPLES];     /* of the tables */
+};
+
 /* How a band of a bounded tile was coded. */
 struct skybook_band {
     uint32_t most, bound;
@@ -417,6 +423,7 @@ struct skybook_work {
             int32_t latents[SKYBOOK_SAMPLES]; /* first deviations, then components; in the order of the scan */
         } room;
         uint32_t symbols[SKYBOOK_SAMPLES]; /* of the tile, in reading order: no more than latents before */
+        struct skybook_residuals coded;
     };
     __extension__ union {
         uint8_t known[SKYBOOK_KNOWN]; /* sizes, sums of neighbours, DC slopes; which samples occur */
@@ -468,7 +475,10 @@ struct skybook_work {
         uint8_t nodata[SKYBOOK_SIDE * SKYBOOK_SIDE]; /* until the tile is scanned */
     };
 #else
-    uint32_t symbols[SKYBOOK_SAMPLES];  /* of the tile, in reading order */
+    __extension__ union {
+        uint32_t symbols[SKYBOOK_SAMPLES]; /* of the tile, in reading order */
+        struct skybook_residuals coded;    /* of a bounded tile */
+    };
     uint32_t costs[SKYBOOK_UNITS];      /* of a position of a layer, in 1/256 bit */
     uint32_t before[SKYBOOK_UNITS + 1]; /* symbols before it */
     uint8_t states[SKYBOOK_UNITS]; /* of the trellis before the next symbol of the layer */
