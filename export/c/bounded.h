@@ -101,10 +101,14 @@ static inline uint32_t skybook_symbol_of(int32_t residual)
     return residual > 0 ? 2 * number - 1 : 2 * number;
 }
 
-/* A symbol of a table: where its slots start, above that how many are those of others, which tells that it has none
- * itself, then how many raw bits follow it. */
-#define SKYBOOK_MISSING ((uint32_t)4096 << 12)
-#define SKYBOOK_REST_PLACE 28
+/* The symbol of a row of the tables: where its slots start, above that 12 less the raw bits that follow it; then how
+ * many slots are those of others: all if it has none itself. */
+#define SKYBOOK_MISSING 4096u
+#define SKYBOOK_WIDTH_PLACE 12
+static inline const uint16_t *skybook_slots_of(uint32_t row)
+{
+    return &skybook_bounded_symbols[2 * row];
+}
 
 /* boundedscale.c: the scale of a band; its values; whether what the ground makes of them is within the
  * bound. SKYBOOK_ERROR_MEMORY where lines are not those that were pushed. */

@@ -73,48 +73,59 @@ uint32_t skybook_largest_unit(const struct skybook_work *work, uint32_t pixels, 
     return most;
 }
 
-/* Put low bits of a residual, 0 to 12, where there is room: as a number of so many bits, its division a shift. */
-static inline void put_low_bits(struct skybook_lane *lane, uint32_t value, uint32_t bits)
+/* A state over the slots of a symbol, as in lane.h. */
+static inline uint32_t quotient_of(uint32_t state, uint32_t others)
 {
-    const uint32_t state = lane->state, width = 12u - bits;
-    const uint32_t spills = (uint64_t)state << bits >> 32 != 0;
-    skybook_put_low(lane->first - 2, state);
-    lane->first -= 2 * spills;
-    const uint32_t left = SKYBOOK_TOSS_UP(spills) ? state >> 16 : state, high = left >> width;
-    lane->state = left + (value << width) + (high << 12) - (high << width);
+#if SKYBOOK_SMALL
+    return state / (4096u - others);
+#else
+    return (uint32_t)(state * skybook_inverses[others] >> 44);
+#endif
 }
 
-/* Put a residual, that fits, whose symbol has a start and a frequency. Its low bits may be none: then putting
- * them changes nothing, and no branch is needed that would be as often wrong. */
-static inline void put_usual(struct skybook_lane *lane, int32_t residual, uint32_t own)
+/* The lower bits of a state are put in any case; where it would become too large, they are left away. */
+static inline uint32_t put_spilled(struct skybook_lane *lane, uint32_t spills)
 {
-    const uint32_t rest = own >> SKYBOOK_REST_PLACE;
+    const uint32_t state = lane->state;
+    skybook_put_low(lane->first - 2, state);
+    lane->first -= 2 * spills;
+    return SKYBOOK_TOSS_UP(spills) ? state >> 16 : state;
+}
+
+/* Put a residual, that fits, whose symbol has slots. Its low bits may be none: then putting them changes nothing, and
+ * no branch is needed that would be as often wrong. They are a number with 2^width slots, by which shifts divide. */
+static inline void put_usual(struct skybook_lane *lane, int32_t residual, const uint16_t *own)
+{
+    const uint32_t width = own[0] >> SKYBOOK_WIDTH_PLACE, others = own[1];
     const uint32_t size = (uint32_t)(residual < 0 ? -residual : residual);
-    put_low_bits(lane, (size - 1) & (((uint32_t)1 << rest) - 1u), rest);
-    skybook_put_symbol(lane, own & 4095u, own >> 12 & 4095u, true);
+    const uint32_t left = put_spilled(lane, lane->state > ((uint32_t)1 << 20 << width) - 1u);
+    const uint32_t state = (left >> width << 12) + (left & (((uint32_t)1 << width) - 1u)) + (((size - 1) << width) & 4095u);
+    lane->state = state;
+    const uint32_t fits = put_spilled(lane, ((state + (others << 20)) & 0xFFFFFFFFu) < state);
+    lane->state = fits + (own[0] & 4095u) + quotient_of(fits, others) * others;
 }
 
 /* Put the symbol of a table. */
-static void put_of_table(struct skybook_lane *lane, uint32_t own)
+static void put_of_table(struct skybook_lane *lane, const uint16_t *own)
 {
-    skybook_put_symbol(lane, own & 4095u, own >> 12 & 4095u, false);
+    skybook_put_symbol(lane, own[0] & 4095u, own[1], false);
 }
 
 /* Put a residual: its low bits, or all where it escapes, and its symbol. */
 static void put_residual(struct skybook_lane *lane, int32_t residual, uint32_t row)
 {
     const uint32_t name = row % SKYBOOK_ROW;
-    const uint32_t own = skybook_bounded_symbols[row];
+    const uint16_t *own = skybook_slots_of(row);
     if (name == SKYBOOK_NO_SYMBOL) {
         return;
     }
-    if ((own & SKYBOOK_MISSING) != 0) {
+    if (own[1] == SKYBOOK_MISSING) {
         skybook_put_raw(lane, (uint32_t)(residual + 32768) & 255u, 8, false);
         skybook_put_raw(lane, (uint32_t)(residual + 32768) >> 8, 8, false);
-        put_of_table(lane, skybook_bounded_symbols[row - name + SKYBOOK_ESCAPE]);
+        put_of_table(lane, skybook_slots_of(row - name + SKYBOOK_ESCAPE));
         return;
     }
-    const uint32_t rest = own >> SKYBOOK_REST_PLACE;
+    const uint32_t rest = 12u - (own[0] >> SKYBOOK_WIDTH_PLACE);
     const uint32_t size = (uint32_t)(residual < 0 ? -residual : residual);
     skybook_put_raw(lane, (size - 1) & (((uint32_t)1 << rest) - 1u), rest, false);
     put_of_table(lane, own);
@@ -139,7 +150,7 @@ static void put_side(struct skybook_lane *lane, uint32_t symbol)
         skybook_put_raw(lane, value - ((uint32_t)1 << bits), bits, false);
         return;
     }
-    put_of_table(lane, skybook_bounded_symbols[symbol]);
+    put_of_table(lane, skybook_slots_of(symbol));
 }
 
 /* A lane that is being written, from its last unit to its first. */
@@ -209,8 +220,8 @@ static void put_alone(const struct skybook_work *work, uint32_t pixels, struct c
     const uint32_t run = run_of(work, pixels, course);
     uint32_t count = 0;
     for (uint32_t unit = course->unit - 1; count < run; count++, unit--) {
-        const uint32_t own = skybook_bounded_symbols[coded->rows[unit]];
-        if ((own & SKYBOOK_MISSING) != 0) {
+        const uint16_t *own = skybook_slots_of(coded->rows[unit]);
+        if (own[1] == SKYBOOK_MISSING) {
             break;
         }
         put_usual(&lane, coded->residuals[unit], own);
@@ -225,25 +236,25 @@ static void put_alone(const struct skybook_work *work, uint32_t pixels, struct c
 static void put_two(const struct skybook_work *work, uint32_t pixels, struct course *courses[2])
 {
     struct skybook_lane a = courses[0]->lane, b = courses[1]->lane;
-    const int16_t *residual_a = &work->coded.residuals[courses[0]->unit], *residual_b = &work->coded.residuals[courses[1]->unit];
-    const uint16_t *row_a = &work->coded.rows[courses[0]->unit], *row_b = &work->coded.rows[courses[1]->unit];
-    const uint32_t run = shortest_run(work, pixels, courses, 2);
-    uint32_t count = 0;
-    for (; count < run; count++) {
-        const int32_t before = -1 - (int32_t)count;
-        const uint32_t own_a = skybook_bounded_symbols[row_a[before]], own_b = skybook_bounded_symbols[row_b[before]];
-        if (((own_a | own_b) & SKYBOOK_MISSING) != 0) {
+    const struct skybook_residuals *coded = &work->coded;
+    size_t of_a = courses[0]->unit, of_b = courses[1]->unit;
+    const size_t stop = of_a - shortest_run(work, pixels, courses, 2);
+    while (of_a > stop) {
+        const uint16_t *own_a = skybook_slots_of(coded->rows[of_a - 1]);
+        const uint16_t *own_b = skybook_slots_of(coded->rows[of_b - 1]);
+        if (((own_a[1] | own_b[1]) & SKYBOOK_MISSING) != 0) {
             break;
         }
-        put_usual(&a, residual_a[before], own_a);
-        put_usual(&b, residual_b[before], own_b);
+        of_a--, of_b--;
+        put_usual(&a, coded->residuals[of_a], own_a);
+        put_usual(&b, coded->residuals[of_b], own_b);
     }
     courses[0]->lane = a;
     courses[1]->lane = b;
-    for (uint32_t i = 0; i < 2; i++) {
-        courses[i]->unit -= count;
-        put_next(work, pixels, courses[i]);
-    }
+    courses[0]->unit = (uint32_t)of_a;
+    courses[1]->unit = (uint32_t)of_b;
+    put_next(work, pixels, courses[0]);
+    put_next(work, pixels, courses[1]);
 }
 
 /* Those that have not ended, of which there may be fewer than before; how many. */

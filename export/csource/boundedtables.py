@@ -6,21 +6,18 @@ from numpy.typing import NDArray
 from export.csource.arrays import Table
 from onboard.codec.bounded.analysis import LOG2
 from onboard.codec.bounded.codec import BoundedCodec
-from onboard.codec.bounded.tables import REST_BITS, Tables
+from onboard.codec.bounded.tables import REST_BITS
 from onboard.codec.rans import PRECISION
 
-SMALL = 512
-"""Residuals from minus this to below it have their symbols in a table."""
 _ROW = 128
 """Symbols of a level, those in use and others."""
-_REST_PLACE = 28
 
 
 def bounded_constants(codec: BoundedCodec) -> list[Table]:
     """Return every constant array, names without `bounded_`.
 
-    Rows of 128 symbols: a symbol has its start, of 12 bits, above it how many of all slots are
-    those of others, and from bit 28 on how many raw bits follow it; costs are those of the residuals that it begins, raw bits and escapes included.
+    Rows of 128 symbols: a symbol has its start, of 12 bits, above that 12 less the raw bits that
+    follow it, and then how many of all slots are those of others; costs are those of the residuals that it begins, raw bits and escapes included.
     """
     model, tables = codec.model, codec.model.tables
     frequencies = tables.frequencies.astype(np.int64)
@@ -28,15 +25,15 @@ def bounded_constants(codec: BoundedCodec) -> list[Table]:
     others = (1 << PRECISION) - frequencies
     numbers = (np.arange(starts.shape[1]) + 1) // 2
     rest = np.append(REST_BITS, 0).astype(np.int64)[numbers]  # of an escape they go on their own
-    symbols = rest << _REST_PLACE | others << PRECISION | starts
+    slots = (PRECISION - rest) << PRECISION | starts
+    symbols = np.stack([_in_rows(slots, 0), _in_rows(others, 1 << PRECISION)], axis=1)
     return [
         Table("bounded_coefficients", "int16_t", model.coefficients),
         Table("bounded_spreads", "uint8_t", model.spreads),
         Table("bounded_weights", "int16_t", model.weights),
         Table("bounded_bias", "uint16_t", model.bias),
-        Table("bounded_symbols", "uint32_t", _in_rows(symbols, 1 << 2 * PRECISION)),
+        Table("bounded_symbols", "uint16_t", symbols.reshape(-1)),
         Table("bounded_costs", "uint16_t", _in_rows(tables.symbol_costs, 0)),
-        Table("bounded_small", "uint8_t", Tables.symbol_of(np.arange(-SMALL, SMALL))),
         Table("bounded_logarithms", "uint8_t", LOG2),
     ]
 
