@@ -82,8 +82,8 @@ static enum skybook_status code_band(struct skybook_encoder *encoder, const stru
     memset(band, 0, sizeof(*band));
     band->most = own->scale.most;
     band->bound = own->scale.bound;
-    status = skybook_put_values(encoder, plane);
-    if (status == SKYBOOK_OK && band->most > 0) {
+    skybook_put_values(work, plane);
+    if (band->most > 0) {
         skybook_fit_and_predict(work, plane, lean);
         status = skybook_find_rows(encoder, plane);
     } else {

@@ -110,13 +110,14 @@ static inline const uint16_t *skybook_slots_of(uint32_t row)
     return &skybook_bounded_symbols[2 * row];
 }
 
-/* boundedscale.c: the scale of a band; its values; whether what the ground makes of them is within the
- * bound. SKYBOOK_ERROR_MEMORY where lines are not those that were pushed. */
+/* boundedscale.c: the scale of a band, whose samples are taken to where its values are; these, taken again; its values in
+ * their place; whether what the ground makes of them is within the bound. SKYBOOK_ERROR_MEMORY where lines are not
+ * those that were pushed. */
 enum skybook_status skybook_choose_scale(struct skybook_encoder *encoder,
                                          const struct skybook_plane *plane,
                                          const struct skybook_bound *bound, bool lean);
-enum skybook_status skybook_put_values(struct skybook_encoder *encoder,
-                                       const struct skybook_plane *plane);
+enum skybook_status skybook_take_samples(struct skybook_encoder *encoder, const struct skybook_plane *plane);
+void skybook_put_values(struct skybook_work *work, const struct skybook_plane *plane);
 enum skybook_status skybook_check_values(struct skybook_encoder *encoder,
                                          const struct skybook_plane *plane,
                                          const struct skybook_bound *bound);
@@ -135,10 +136,14 @@ static inline bool skybook_is_marked(const struct skybook_work *work, uint32_t p
 }
 static inline uint32_t skybook_marks_of_word(uint32_t word)
 {
+#if defined(__POPCNT__)
+    return (uint32_t)__builtin_popcount(word);
+#else
     word -= word >> 1 & 0x55555555u;
     word = (word & 0x33333333u) + (word >> 2 & 0x33333333u);
     word = (word + (word >> 4)) & 0x0F0F0F0Fu;
     return word * 0x01010101u >> 24;
+#endif
 }
 static inline const uint16_t *skybook_before_words(const struct skybook_work *work)
 {

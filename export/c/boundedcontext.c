@@ -141,7 +141,7 @@ static uint32_t find_rows(const struct energies *all, uint32_t row)
 }
 
 /* Let pixels without data have no residual, and add up the energies of the others. */
-static uint32_t sum_energies(struct skybook_work *work, const struct skybook_plane *plane)
+static uint64_t sum_energies(struct skybook_work *work, const struct skybook_plane *plane)
 {
     const uint32_t pixels = plane->rows * plane->cols, whole = pixels / SKYBOOK_WIDE * SKYBOOK_WIDE;
     int16_t *residuals = &work->coded.residuals[plane->band * pixels], rest[SKYBOOK_WIDE] = {0};
@@ -159,7 +159,8 @@ static enum skybook_status send_raw(struct skybook_encoder *encoder, const struc
     struct skybook_bounded *own = &work->scratch.bounded;
     struct skybook_band *band = &own->bands[plane->band];
     const uint32_t step = 2 * band->bound + 1;
-    const enum skybook_status status = skybook_put_values(encoder, plane);
+    const enum skybook_status status = skybook_take_samples(encoder, plane);
+    skybook_put_values(work, plane);
     for (uint32_t row = 0; row < plane->rows; row++) {
         int16_t *values = skybook_row(own, plane, plane->band, row);
         const uint32_t first = (plane->band * plane->rows + row) * plane->cols;

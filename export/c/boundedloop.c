@@ -233,7 +233,8 @@ static uint64_t go_over(struct skybook_work *work, const struct skybook_plane *p
     const int32_t most = (int32_t)own->bands[plane->band].most - 32768;
     int16_t masks[SKYBOOK_SIDE + SKYBOOK_WIDE];
     struct skybook_taps taps;
-    uint64_t total = 0;
+    skybook_far far = skybook_no_distance();
+    uint64_t right_far = 0, wrong_far = 0; /* of pixels of the first column */
     for (uint32_t row = 0; row < plane->rows; row++) {
         const int16_t *values = skybook_row(own, plane, plane->band, row);
         const int16_t *origin = own->values + row * plane->pitch;
@@ -246,21 +247,19 @@ static uint64_t go_over(struct skybook_work *work, const struct skybook_plane *p
         for (uint32_t col = 0; col < plane->cols; col += SKYBOOK_WIDE) {
             const struct skybook_sums sums = skybook_weigh(&taps, origin + col, HALF);
             first_sum = col == 0 ? skybook_first_sum(&sums) : first_sum;
-            total += skybook_distances(&sums, values + col, masks + col);
+            skybook_add_distances(&far, &sums, values + col, masks + col);
             if (kept) {
                 skybook_put_residuals(&sums, values + col, (int16_t)most, out + col);
             }
         }
         const int32_t right = first_sum + start_of_row(own, plane, row, &w);
-        if (masks[0] != 0) {
-            total -= distance(values[0], first_sum);
-            total += distance(values[0], right);
-        }
+        right_far += masks[0] != 0 ? distance(values[0], right) : 0;
+        wrong_far += masks[0] != 0 ? distance(values[0], first_sum) : 0;
         if (kept) {
             out[0] = (int16_t)((uint32_t)(values[0] - clipped(right >> SHIFT, most)) & 0xFFFFu);
         }
     }
-    return total;
+    return skybook_total_of(far) + right_far - wrong_far;
 }
 
 /* Predict a band and quantise its values; they become those that the ground decodes. */

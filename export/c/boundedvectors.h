@@ -131,9 +131,10 @@ static inline skybook_vector skybook_distance(skybook_vector sum, skybook_vector
     return SKYBOOK_OF(sub_epi32)(off ^ sign, sign) & mask;
 }
 
-static inline uint32_t skybook_total_of(skybook_vector sums)
+static inline uint64_t skybook_total_of(skybook_vector sums)
 {
-    uint32_t each[SKYBOOK_WIDE / 2], total = 0;
+    uint32_t each[SKYBOOK_WIDE / 2];
+    uint64_t total = 0;
     skybook_put_vector(each, sums);
     for (uint32_t i = 0; i < SKYBOOK_WIDE / 2; i++) {
         total += each[i];
@@ -141,15 +142,23 @@ static inline uint32_t skybook_total_of(skybook_vector sums)
     return total;
 }
 
-/* How far numbers are from 1/256 of the sums, rounded down, all together: where masks are -1, not 0. */
-static inline uint32_t skybook_distances(const struct skybook_sums *sums, const int16_t *numbers, const int16_t *masks)
+/* Distances, added up. */
+typedef skybook_vector skybook_far;
+static inline skybook_far skybook_no_distance(void)
+{
+    return SKYBOOK_OF(set1_epi32)(0);
+}
+
+/* Add how far numbers are from 1/256 of the sums, rounded down: where masks are -1, not 0. */
+static inline void skybook_add_distances(skybook_far *far, const struct skybook_sums *sums, const int16_t *numbers,
+                                         const int16_t *masks)
 {
     const skybook_vector own = skybook_vector_at(numbers), mask = skybook_vector_at(masks);
     const skybook_vector low = SKYBOOK_OF(unpacklo_epi16)(own, own), high = SKYBOOK_OF(unpackhi_epi16)(own, own);
     const skybook_vector of_low = SKYBOOK_OF(unpacklo_epi16)(mask, mask);
     const skybook_vector of_high = SKYBOOK_OF(unpackhi_epi16)(mask, mask);
-    return skybook_total_of(SKYBOOK_OF(add_epi32)(skybook_distance(sums->low, low, of_low),
-                                               skybook_distance(sums->high, high, of_high)));
+    *far = SKYBOOK_OF(add_epi32)(*far, skybook_distance(sums->low, low, of_low));
+    *far = SKYBOOK_OF(add_epi32)(*far, skybook_distance(sums->high, high, of_high));
 }
 
 /* Quarter octaves of numbers from 1 on, and less below. */
@@ -202,7 +211,7 @@ static inline void skybook_put_energies(const int16_t *residuals, int16_t factor
 }
 
 /* The sum of the energies of `count` residuals, a multiple of SKYBOOK_WIDE, 16,384 at most. */
-static inline uint32_t skybook_sum_energies(const int16_t *residuals, uint32_t count)
+static inline uint64_t skybook_sum_energies(const int16_t *residuals, uint32_t count)
 {
     const skybook_vector one = SKYBOOK_OF(set1_epi16)(1);
     skybook_vector sums = SKYBOOK_OF(set1_epi32)(0);
@@ -255,14 +264,26 @@ static inline void skybook_put_residuals(const struct skybook_sums *sums, const 
     }
 }
 
-static inline uint32_t skybook_distances(const struct skybook_sums *sums, const int16_t *numbers, const int16_t *masks)
+typedef uint64_t skybook_far;
+static inline skybook_far skybook_no_distance(void)
+{
+    return 0;
+}
+
+static inline void skybook_add_distances(skybook_far *far, const struct skybook_sums *sums, const int16_t *numbers,
+                                         const int16_t *masks)
 {
     uint32_t total = 0;
     for (uint32_t i = 0; i < SKYBOOK_WIDE; i++) {
         const int32_t off = numbers[i] - ((int32_t)sums->each[i] >> 8);
         total += (uint32_t)(off < 0 ? -off : off) & (uint32_t)masks[i];
     }
-    return total;
+    *far += total;
+}
+
+static inline uint64_t skybook_total_of(skybook_far far)
+{
+    return far;
 }
 
 static inline void skybook_put_rows(const struct skybook_sums *sums, const int16_t *residuals, uint16_t *rows)
@@ -287,9 +308,9 @@ static inline void skybook_put_energies(const int16_t *residuals, int16_t factor
     }
 }
 
-static inline uint32_t skybook_sum_energies(const int16_t *residuals, uint32_t count)
+static inline uint64_t skybook_sum_energies(const int16_t *residuals, uint32_t count)
 {
-    uint32_t sum = 0;
+    uint64_t sum = 0;
     for (uint32_t i = 0; i < count; i++) {
         sum += (uint32_t)skybook_energy(residuals[i]);
     }
