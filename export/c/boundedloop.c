@@ -14,6 +14,7 @@
 #define HALF 128
 #define SHIFT 8
 #define RECIPROCAL_BITS 36
+#define LAG 32u /* pixels of a block that values above are added up for; a multiple of those of a vector */
 
 const int8_t skybook_causal_places[SKYBOOK_CAUSAL][2] = {{-1, 0},  {0, -1}, {0, -2},  {-1, -2}, {-1, -1}, {-1, 1},  {-1, 2},
                                                   {0, -3},  {-2, -1}, {-2, 0}, {-2, 1},  {-3, 0},  {-2, -2}, {-2, 2}};
@@ -175,15 +176,17 @@ static uint32_t distance(int32_t value, int32_t sum)
 
 /* How values are quantised. */
 struct quantiser {
+    int32_t most; /* of decoded values */
     int32_t bound, step;
     uint64_t reciprocal; /* of the step */
     int32_t offset;      /* a multiple of the step, so that what is divided is not below 0 */
     int32_t steps;       /* of the offset */
 };
 
-static struct quantiser quantiser_of(uint32_t bound)
+static struct quantiser quantiser_of(uint32_t bound, int32_t most)
 {
     struct quantiser found;
+    found.most = most;
     found.bound = (int32_t)bound;
     found.step = 2 * found.bound + 1;
     found.reciprocal = ((uint64_t)1 << RECIPROCAL_BITS) / (uint32_t)found.step + 1;
@@ -192,36 +195,175 @@ static struct quantiser quantiser_of(uint32_t bound)
     return found;
 }
 
-/* Quantise a row; values become those that the ground decodes. */
-static void quantise_row(struct skybook_work *work, const struct skybook_plane *plane, uint32_t row,
-                         const struct quantiser *q, const struct weights *w, const int32_t *sums)
+/* A row that is being quantised, from left to right: values become those that the ground decodes. */
+struct course {
+    int16_t *values;
+    const uint8_t *gaps;
+    int16_t *residuals;
+    int32_t *known;         /* what values above and of references come to, for the pixels up to some block */
+    int32_t one, two, three; /* values so far to the left */
+    uint32_t row, col;
+};
+
+/* Quantise the next pixel of a row, whose base is given. */
+static inline void quantise_next(struct course *course, const struct quantiser *q, const struct weights *w,
+                                 int32_t base, int32_t less)
+{
+    const uint32_t col = course->col++;
+    const uint32_t rest = (uint32_t)course->known[col] + (uint32_t)((course->two - less) * w->causal[2]) +
+                          (uint32_t)((course->three - less) * w->causal[7]);
+    const uint32_t sum = rest + (uint32_t)((course->one - less) * w->causal[1]);
+    const int32_t predicted = clipped(base + ((int32_t)sum >> SHIFT), q->most);
+    const uint32_t above = (uint32_t)(course->values[col] - predicted + q->offset);
+    const int32_t residual = (int32_t)(above * q->reciprocal >> RECIPROCAL_BITS) - q->steps;
+    int32_t value = clipped(predicted + q->step * residual, q->most);
+    value = course->gaps[col] == 0 ? value : course->one;
+    course->residuals[col] = (int16_t)residual;
+    course->values[col] = (int16_t)value;
+    course->three = course->two;
+    course->two = course->one;
+    course->one = value;
+}
+
+/* The quantisation of a band. */
+struct quantisation {
+    struct skybook_work *work;
+    const struct skybook_plane *plane;
+    struct quantiser quantiser;
+    struct weights weights;
+    struct skybook_taps taps;
+    int32_t known[2][SKYBOOK_SIDE + SKYBOOK_WIDE]; /* of two rows that follow on each other */
+};
+
+/* Add up what is known for the block that the next pixel of a row begins. */
+static void know_block(const struct quantisation *of, const struct course *course)
+{
+    const uint32_t stop = course->col + LAG < of->plane->cols ? course->col + LAG : of->plane->cols;
+    for (uint32_t col = course->col; col < stop; col += SKYBOOK_WIDE) {
+        const int16_t *own = of->work->scratch.bounded.values;
+        const struct skybook_sums sums = skybook_weigh(&of->taps, own + course->row * of->plane->pitch + col, HALF);
+        skybook_put_sums(&sums, course->known + col);
+    }
+}
+
+/* Begin a row below the first one, with its first pixel, to whose left is what is above. */
+static struct course begin_row(struct quantisation *of, uint32_t row)
+{
+    const struct skybook_plane *plane = of->plane;
+    const uint32_t first = (plane->band * plane->rows + row) * plane->cols;
+    int16_t *values = skybook_row(&of->work->scratch.bounded, plane, plane->band, row);
+    const int32_t above = values[-(int32_t)plane->pitch];
+    struct course course = {values, &of->work->nodata[row * plane->cols], &of->work->coded.residuals[first],
+                            of->known[row % 2], above, above, above, row, 0};
+    know_block(of, &course);
+    quantise_next(&course, &of->quantiser, &of->weights, above, 0);
+    course.two = course.three = course.one;
+    for (uint32_t i = 1; i <= SKYBOOK_LEFT; i++) {
+        values[-(int32_t)i] = values[0];
+    }
+    return course;
+}
+
+/* Go on with a row up to a pixel. */
+static void go_on(struct quantisation *of, struct course *course, uint32_t stop)
+{
+    const int32_t pitch = (int32_t)of->plane->pitch;
+    struct course own = *course; /* nothing points to it, so it stays in registers */
+    while (own.col < stop) {
+        if (own.col % LAG == 0) {
+            know_block(of, course);
+        }
+        const uint32_t end = own.col / LAG * LAG + LAG, next = end < stop ? end : stop;
+        while (own.col < next) {
+            quantise_next(&own, &of->quantiser, &of->weights, own.values[(int32_t)own.col - pitch], 0);
+        }
+        *course = own;
+    }
+}
+
+/* End a row, with the one below it by its side: each waits for its last pixel, but not for the other. */
+static void end_row(struct quantisation *of, struct course *course, struct course *below)
+{
+    const int32_t pitch = (int32_t)of->plane->pitch;
+    const struct quantiser q = of->quantiser;
+    const struct weights w = of->weights;
+    struct course own = *course, other = *below;
+    while (own.col < of->plane->cols) {
+        *course = own;
+        *below = other;
+        if (own.col % LAG == 0) {
+            know_block(of, course);
+        }
+        if (other.col % LAG == 0) {
+            know_block(of, below);
+        }
+        const uint32_t left = of->plane->cols - own.col, block = LAG - own.col % LAG, one = left < block ? left : block;
+        const uint32_t others = LAG - other.col % LAG;
+        for (uint32_t i = one < others ? one : others; i > 0; i--) {
+            quantise_next(&own, &q, &w, own.values[(int32_t)own.col - pitch], 0);
+            quantise_next(&other, &q, &w, other.values[(int32_t)other.col - pitch], 0);
+        }
+    }
+    *course = own;
+    *below = other;
+}
+
+/* Quantise the first row: above stands what is to the left. */
+static void quantise_first(struct quantisation *of)
+{
+    struct skybook_bounded *own = &of->work->scratch.bounded;
+    const struct skybook_plane *plane = of->plane;
+    int16_t *values = skybook_row(own, plane, plane->band, 0);
+    const int32_t start = skybook_start_of(own, plane->band);
+    struct course course = {values, of->work->nodata, &of->work->coded.residuals[plane->band * plane->rows * plane->cols],
+                            of->known[0], start, start, start, 0, 0};
+    for (; course.col < plane->cols; course.col += LAG) {
+        know_block(of, &course);
+    }
+    course.col = 0;
+    course.known[0] += start_of_references(own, plane, &of->weights);
+    quantise_next(&course, &of->quantiser, &of->weights, start, start);
+    course.two = course.three = course.one;
+    while (course.col < plane->cols) {
+        quantise_next(&course, &of->quantiser, &of->weights, course.one, course.one);
+    }
+    close_row(plane, values);
+    for (uint32_t i = 1; i <= SKYBOOK_UPPER; i++) {
+        memcpy(values - SKYBOOK_LEFT - i * plane->pitch, values - SKYBOOK_LEFT, plane->pitch * sizeof(*values));
+    }
+}
+
+/* Predict a band and quantise its values; they become those that the ground decodes. What is known for a block of a row
+ * is so once the row above is two pixels beyond the block; it is one pixel more ahead, as rows begin with their first. */
+static void quantise(struct skybook_work *work, const struct skybook_plane *plane,
+                     const int16_t coefficients[SKYBOOK_UNKNOWNS])
 {
     struct skybook_bounded *own = &work->scratch.bounded;
-    int16_t *values = skybook_row(own, plane, plane->band, row);
-    const uint8_t *gaps = &work->nodata[row * plane->cols];
-    const int32_t most = (int32_t)own->bands[plane->band].most - 32768;
-    const int32_t w1 = w->causal[1], w2 = w->causal[2], w7 = w->causal[7];
-    int16_t *out = &work->coded.residuals[(plane->band * plane->rows + row) * plane->cols];
-    const int32_t start = left_of(own, plane, plane->band, row, 0);
-    /* Values one, two and three to the left, less the base where that is not in `sums`. */
-    int32_t one = start, two = start, three = start;
-    for (uint32_t col = 0; col < plane->cols; col++) {
-        const int32_t base = row > 0 ? values[(int32_t)col - (int32_t)plane->pitch] : one;
-        const int32_t less = row > 0 ? 0 : base;
-        const uint32_t rest = (uint32_t)sums[col] + (uint32_t)((two - less) * w2) +
-                              (uint32_t)((three - less) * w7);
-        const uint32_t sum = rest + (uint32_t)((one - less) * w1);
-        const int32_t predicted = clipped(base + ((int32_t)sum >> SHIFT), most);
-        const uint32_t above = (uint32_t)(values[col] - predicted + q->offset);
-        const int32_t residual = (int32_t)(above * q->reciprocal >> RECIPROCAL_BITS) - q->steps;
-        int32_t value = clipped(predicted + q->step * residual, most);
-        value = gaps[col] == 0 ? value : one;
-        out[col] = (int16_t)residual;
-        values[col] = (int16_t)value;
-        three = col == 0 ? value : two;
-        two = col == 0 ? value : one;
-        one = value;
+    struct quantisation of;
+    struct course course, below;
+    const uint32_t ahead = LAG + 3 < plane->cols ? LAG + 3 : plane->cols;
+    of.work = work;
+    of.plane = plane;
+    of.quantiser = quantiser_of(own->bands[plane->band].bound, (int32_t)own->bands[plane->band].most - 32768);
+    of.weights = weights_of(coefficients, skybook_references(plane->band));
+    take_taps(&of.taps, own, plane, &of.weights, true, false);
+    quantise_first(&of);
+    take_taps(&of.taps, own, plane, &of.weights, false, false);
+    for (uint32_t row = 1; row < plane->rows; row++, course = below) {
+        if (row == 1) {
+            course = begin_row(&of, row);
+        }
+        go_on(&of, &course, row + 1 < plane->rows ? ahead : plane->cols);
+        if (course.col < plane->cols) {
+            below = begin_row(&of, row + 1);
+            end_row(&of, &course, &below);
+            close_row(plane, course.values);
+        } else {
+            close_row(plane, course.values);
+            below = row + 1 < plane->rows ? begin_row(&of, row + 1) : course;
+        }
     }
+    skybook_close_rows(work, plane, plane->band);
 }
 
 /* Go over a band whose values are known; their residuals go to where they are coded, if it is kept. */
@@ -260,35 +402,6 @@ static uint64_t go_over(struct skybook_work *work, const struct skybook_plane *p
         }
     }
     return skybook_total_of(far) + right_far - wrong_far;
-}
-
-/* Predict a band and quantise its values; they become those that the ground decodes. */
-static void quantise(struct skybook_work *work, const struct skybook_plane *plane,
-                     const int16_t coefficients[SKYBOOK_UNKNOWNS])
-{
-    struct skybook_bounded *own = &work->scratch.bounded;
-    const struct weights w = weights_of(coefficients, skybook_references(plane->band));
-    const struct quantiser q = quantiser_of(own->bands[plane->band].bound);
-    int32_t known[SKYBOOK_SIDE + SKYBOOK_WIDE];
-    struct skybook_taps taps;
-    for (uint32_t row = 0; row < plane->rows; row++) {
-        int16_t *values = skybook_row(own, plane, plane->band, row);
-        if (row < 2) {
-            take_taps(&taps, own, plane, &w, row == 0, false);
-        }
-        for (uint32_t col = 0; col < plane->cols; col += SKYBOOK_WIDE) {
-            const struct skybook_sums sums = skybook_weigh(&taps, own->values + row * plane->pitch + col, HALF);
-            skybook_put_sums(&sums, known + col);
-        }
-        known[0] += row == 0 ? start_of_references(own, plane, &w) : 0;
-        quantise_row(work, plane, row, &q, &w, known);
-        close_row(plane, values);
-        for (uint32_t i = 1; i <= SKYBOOK_UPPER && row == 0; i++) {
-            memcpy(values - SKYBOOK_LEFT - i * plane->pitch, values - SKYBOOK_LEFT,
-                   plane->pitch * sizeof(*values));
-        }
-    }
-    skybook_close_rows(work, plane, plane->band);
 }
 
 uint64_t skybook_predict(struct skybook_work *work, const struct skybook_plane *plane,
