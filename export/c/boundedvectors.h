@@ -276,7 +276,7 @@ static inline void skybook_add_distances(skybook_far *far, const struct skybook_
     uint32_t total = 0;
     for (uint32_t i = 0; i < SKYBOOK_WIDE; i++) {
         const int32_t off = numbers[i] - ((int32_t)sums->each[i] >> 8);
-        total += (uint32_t)(off < 0 ? -off : off) & (uint32_t)masks[i];
+        total += masks[i] != 0 ? (uint32_t)(off < 0 ? -off : off) : 0;
     }
     *far += total;
 }
