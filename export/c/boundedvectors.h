@@ -8,6 +8,8 @@
 #include "bounded.h"
 #include "vectors.h"
 
+#if SKYBOOK_BOUNDED
+
 #define SKYBOOK_MOST_TAPS 34 /* rows: of a band 14, of each reference 9; an even number */
 
 /* Where the row of the tables is for a residual at a sum: four levels per octave of that, from 32 on. */
@@ -316,5 +318,6 @@ static inline uint64_t skybook_sum_energies(const int16_t *residuals, uint32_t c
     }
     return sum;
 }
+#endif
 #endif
 #endif
