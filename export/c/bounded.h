@@ -70,16 +70,6 @@ static inline int16_t *skybook_row(struct skybook_bounded *own, const struct sky
     return &own->values[band % 3u * apart + (row + SKYBOOK_UPPER) * plane->pitch + SKYBOOK_LEFT];
 }
 
-/* Room for a fit: where nothing else of a bounded tile lies. */
-static inline struct skybook_fit *skybook_fit_of(struct skybook_work *work)
-{
-#if SKYBOOK_SMALL
-    return &work->scratch.bounded.fit;
-#else
-    return &work->fit;
-#endif
-}
-
 static inline uint32_t skybook_bit_length(uint64_t value)
 {
     const uint32_t high = (uint32_t)(value >> 32), low = (uint32_t)(value & 0xFFFFFFFFu);
@@ -145,18 +135,10 @@ static inline uint32_t skybook_marks_of_word(uint32_t word)
     return word * 0x01010101u >> 24;
 #endif
 }
-static inline const uint16_t *skybook_before_words(const struct skybook_work *work)
-{
-#if SKYBOOK_SMALL
-    return work->scratch.bounded.fit.of.before;
-#else
-    return work->fit.of.before;
-#endif
-}
 static inline uint32_t skybook_marks_before(const struct skybook_work *work, uint32_t place)
 {
     const uint32_t below = ((uint32_t)1 << place % SKYBOOK_WORD_OF_MARKS) - 1u;
-    return skybook_before_words(work)[place / SKYBOOK_WORD_OF_MARKS] +
+    return work->fit.of.before[place / SKYBOOK_WORD_OF_MARKS] +
            skybook_marks_of_word(work->layer.marks[place / SKYBOOK_WORD_OF_MARKS] & below);
 }
 

@@ -61,7 +61,7 @@ static int16_t *held_rows(const struct fit *fit, uint32_t before)
 {
     const uint32_t own = before == 0 ? 0 : fit->rows + UP;
     const uint32_t others = before < 2 ? 0 : fit->rows + 2 * NEAR_REFERENCE;
-    return &skybook_fit_of(fit->work)->held[(own + others) * fit->run * fit->step];
+    return &fit->work->fit.held[(own + others) * fit->run * fit->step];
 }
 
 /* Set columns apart, of each block the first, second, third and fourth. */
@@ -124,7 +124,7 @@ static void subtract(int16_t *restrict to, const int16_t *restrict values, const
  * right and of those above. */
 static void note(const struct fit *fit, uint32_t unknown, uint32_t before, const int8_t place[2])
 {
-    struct skybook_fit *to = skybook_fit_of(fit->work);
+    struct skybook_fit *to = &fit->work->fit;
     const uint32_t width = fit->run * fit->step, above = before == 0 ? UP : NEAR_REFERENCE;
     const int16_t *rows = held_rows(fit, before) + (above - 1) * width; /* one above the first one */
     const int32_t down = (1 + place[0]) * (int32_t)width;
@@ -165,7 +165,7 @@ static void note_all(const struct fit *fit)
 /* Correct a difference that is noted. */
 static void correct(const struct fit *fit, uint32_t unknown, uint32_t n, int32_t difference)
 {
-    struct skybook_fit *to = skybook_fit_of(fit->work);
+    struct skybook_fit *to = &fit->work->fit;
     if (fit->narrow) {
         to->of.narrow[unknown][n] = (int16_t)difference;
     } else {
@@ -238,7 +238,7 @@ static inline void add_narrow(const int16_t *one, const int16_t *const others[TO
 /* Add the narrow products of an unknown, of differences up to a largest one. */
 static void add_narrow_row(const struct fit *fit, uint32_t one, int32_t largest)
 {
-    struct skybook_fit *noted = skybook_fit_of(fit->work);
+    struct skybook_fit *noted = &fit->work->fit;
     for (uint32_t j = one; j <= fit->unknowns; j += TOGETHER) {
         const int16_t *others[TOGETHER];
         int64_t sums[TOGETHER] = {0};
@@ -273,7 +273,7 @@ static int32_t largest_of(const struct fit *fit)
 {
     int16_t largest = 0;
     for (uint32_t i = 0; i <= fit->unknowns; i++) {
-        const int16_t *row = skybook_fit_of(fit->work)->of.narrow[i];
+        const int16_t *row = fit->work->fit.of.narrow[i];
         for (uint32_t n = 0; n < SKYBOOK_FITTED; n++) {
             const int16_t magnitude = (int16_t)(row[n] < 0 ? ~row[n] : row[n]);
             largest = magnitude > largest ? magnitude : largest;
@@ -292,7 +292,7 @@ static void add_weighted(int32_t *restrict sums, const int16_t *restrict values,
 /* Add what static coefficients leave of what is noted. */
 static void add_left(struct fit *fit)
 {
-    const struct skybook_fit *noted = skybook_fit_of(fit->work);
+    const struct skybook_fit *noted = &fit->work->fit;
     const uint32_t count = fit->starts[fit->rows];
     int32_t sums[SKYBOOK_FITTED];
     for (uint32_t n = 0; n < SKYBOOK_FITTED; n++) {
@@ -317,7 +317,7 @@ static void add_left(struct fit *fit)
 /* Add the products of what is noted to the equations, above the diagonal. */
 static void add_products(struct fit *fit)
 {
-    struct skybook_fit *noted = skybook_fit_of(fit->work);
+    struct skybook_fit *noted = &fit->work->fit;
     const uint32_t count = fit->starts[fit->rows], rest = room_of(fit) - count;
     for (uint32_t i = 0; i <= fit->unknowns; i++) {
         if (fit->narrow) {
@@ -365,7 +365,7 @@ static void add_all(struct fit *fit)
 /* What the bound adds to the equations, and what static coefficients take from their right side. */
 static void complete(const struct fit *fit)
 {
-    struct skybook_fit *own = skybook_fit_of(fit->work);
+    struct skybook_fit *own = &fit->work->fit;
     const uint32_t bound = fit->work->scratch.bounded.bands[fit->plane->band].bound;
     const int64_t noise = (int64_t)fit->counted * bound * (bound + 1) / 3;
     for (uint32_t i = 0; i < fit->unknowns; i++) {
@@ -398,7 +398,7 @@ static int64_t logarithm(uint64_t value)
 static void solve(const struct fit *fit, int32_t changes[SKYBOOK_UNKNOWNS])
 {
     struct skybook_bounded *own = &fit->work->scratch.bounded;
-    skybook_solve(skybook_fit_of(fit->work)->equations, fit->unknowns, changes);
+    skybook_solve(fit->work->fit.equations, fit->unknowns, changes);
     for (uint32_t i = 0; i < fit->unknowns; i++) {
         const int32_t fixed = fit->fixed[i];
         const int32_t low = skybook_quotient(-(SKYBOOK_MOST_COEFFICIENT + fixed), SKYBOOK_CHANGE) + 1;
@@ -428,7 +428,7 @@ void skybook_fit_and_predict(struct skybook_work *work, const struct skybook_pla
     }
     fit.narrow = fit.most <= LARGEST_NARROW;
     if (!lean) {
-        memset(skybook_fit_of(work)->equations, 0, sizeof(skybook_fit_of(work)->equations));
+        memset(work->fit.equations, 0, sizeof(work->fit.equations));
         add_all(&fit);
     }
     if (fit.counted > 0) {

@@ -365,9 +365,6 @@ struct skybook_fit {
 /* Room to work on one bounded tile. Values are less 32768. */
 struct skybook_bounded {
     int16_t values[SKYBOOK_BOUNDED_VALUES]; /* of a band and the two before, as their numbers mod 3 */
-#if SKYBOOK_BOUNDED && SKYBOOK_SMALL
-    struct skybook_fit fit;
-#endif
     int16_t energies[SKYBOOK_ENERGY_ROWS]; /* rows of the band and of its references */
     int16_t coefficients[25];
     int16_t changes[25];
@@ -428,8 +425,15 @@ struct skybook_work {
     __extension__ union {
         uint8_t known[SKYBOOK_KNOWN]; /* sizes, sums of neighbours, DC slopes; which samples occur */
         int32_t beside[SKYBOOK_KNOWN / 4];    /* numbers that a tile needs beside its deviations */
+#if SKYBOOK_BOUNDED
+        struct skybook_fit fit;
+#else
         uint8_t packet[SKYBOOK_PACKET_BYTES]; /* being formed, or a lane */
+#endif
     };
+#if SKYBOOK_BOUNDED
+    uint8_t packet[SKYBOOK_PACKET_BYTES]; /* one that is not full waits for the tiles of a strip that are yet to come */
+#endif
 #else
     union {
         int32_t latents[SKYBOOK_SAMPLES]; /* first deviations, then components */

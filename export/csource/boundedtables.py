@@ -17,7 +17,8 @@ def bounded_constants(codec: BoundedCodec) -> list[Table]:
     """Return every constant array, names without `bounded_`.
 
     Rows of 128 symbols: a symbol has its start, of 12 bits, above that 12 less the raw bits that
-    follow it, and then how many of all slots are those of others; costs are those of the residuals that it begins, raw bits and escapes included.
+    follow it, and then how many of all slots are those of others; costs are those of the residuals
+    that it begins, raw bits and escapes included.
     """
     model, tables = codec.model, codec.model.tables
     frequencies = tables.frequencies.astype(np.int64)
