@@ -420,8 +420,11 @@ enum skybook_status skybook_choose_scale(struct skybook_encoder *encoder,
     struct range range = {65535, 0, 0};
     const enum skybook_status status = take_samples(encoder, plane, &range);
     const int32_t least = (int32_t)range.least, largest = (int32_t)range.largest;
-    if (status != SKYBOOK_OK || range.bits >> encoder->options.significant_bits != 0) {
-        return status != SKYBOOK_OK ? status : SKYBOOK_ERROR_INPUT;
+    if (status != SKYBOOK_OK) {
+        return status;
+    }
+    if (range.bits >> encoder->options.significant_bits != 0) {
+        return SKYBOOK_ERROR_INPUT;
     }
     memset(scale, 0, offsetof(struct skybook_scale, patterns));
     scale->least = least - lift_of(plane);
