@@ -238,13 +238,12 @@ static uint32_t count_outside(const int16_t *values, uint32_t count, int16_t lea
 static uint32_t count_thinned(struct skybook_bounded *own, const struct skybook_plane *plane, uint32_t least,
                               const uint16_t *saved_by, uint32_t count)
 {
-    uint32_t first = 0, found = 0;
-    while (first < count && saved_by[first] != 0) {
-        first++;
+    uint32_t first = count, stop = count, found = 0;
+    for (uint32_t i = count; i > 0; i--) {
+        first = saved_by[i - 1] == 0 ? i - 1 : first;
     }
-    uint32_t stop = first;
-    while (stop < count && saved_by[stop] == 0) {
-        stop++;
+    for (uint32_t i = count; i > first; i--) {
+        stop = saved_by[i - 1] != 0 ? i - 1 : stop;
     }
     const int32_t from = (int32_t)(least + first * STRETCH) - 32768, last = from + (int32_t)((stop - first) * STRETCH) - 1;
     for (uint32_t row = 0; row < plane->rows; row++) {

@@ -118,7 +118,11 @@ typedef uint16_t skybook_held;
                  (SKYBOOK_LARGE_BANDS > 1 ? 10 : 4) * (SKYBOOK_SIDE + 24))
 #define SKYBOOK_MOST_STRETCHES 330 /* of 64 samples, with which a scale is worth its bits */
 /* Pixels that are fitted to at once, of so many rows at most; values of these rows, and of those around them. */
-#define SKYBOOK_FITTED (SKYBOOK_SMALL && SKYBOOK_LARGE_BANDS == 0 ? 128 : 256)
+#if SKYBOOK_SMALL && SKYBOOK_LARGE_BANDS == 0
+#define SKYBOOK_FITTED 128
+#else
+#define SKYBOOK_FITTED 256
+#endif
 #define SKYBOOK_FITTED_ROWS (SKYBOOK_FITTED / 16)
 #define SKYBOOK_HELD                                                          \
     (SKYBOOK_MOST((3 * SKYBOOK_FITTED_ROWS + 7) * (SKYBOOK_TILE + 8),         \
