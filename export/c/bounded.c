@@ -96,8 +96,8 @@ static enum skybook_status code_band(struct skybook_encoder *encoder, const stru
         skybook_put_side_of(work, plane);
         status = skybook_check_values(encoder, plane, bound);
     }
-    for (uint32_t i = 1; i <= skybook_references(plane->band) && status == SKYBOOK_OK; i++) {
-        status = is_whole(own, plane, plane->band - i) ? SKYBOOK_OK : SKYBOOK_ERROR_MEMORY;
+    for (uint32_t i = 1; i <= skybook_references(plane->band); i++) {
+        status = is_whole(own, plane, plane->band - i) ? status : SKYBOOK_ERROR_MEMORY;
     }
     return status;
 }
