@@ -52,7 +52,8 @@ const struct skybook_bound *skybook_bound_of(const struct skybook_encoder *encod
 static uint64_t sum_of_symbols(const struct skybook_work *work, uint32_t pixels, uint32_t band)
 {
     const uint32_t side = work->scratch.bounded.bands[band].side;
-    return skybook_words(&work->symbols[band * pixels], pixels * sizeof(work->symbols[0])) +
+    return skybook_words(&work->coded.residuals[band * pixels], pixels * sizeof(work->coded.residuals[0])) +
+           skybook_words(&work->coded.rows[band * pixels], pixels * sizeof(work->coded.rows[0])) +
            skybook_words(&work->side[band * SKYBOOK_MOST_SIDE], side * sizeof(work->side[0]));
 }
 
@@ -81,21 +82,22 @@ static enum skybook_status code_band(struct skybook_encoder *encoder, const stru
     memset(band, 0, sizeof(*band));
     band->most = own->scale.most;
     band->bound = own->scale.bound;
-    status = skybook_put_values(encoder, plane);
-    if (status == SKYBOOK_OK && band->most > 0) {
+    skybook_put_values(work, plane);
+    if (band->most > 0) {
         skybook_fit_and_predict(work, plane, lean);
-        status = skybook_find_levels(encoder, plane);
+        status = skybook_find_rows(encoder, plane);
     } else {
         for (uint32_t i = 0; i < pixels; i++) {
-            work->symbols[plane->band * pixels + i] = SKYBOOK_NO_SYMBOL << SKYBOOK_ROW_PLACE;
+            work->coded.residuals[plane->band * pixels + i] = 0;
+            work->coded.rows[plane->band * pixels + i] = SKYBOOK_NO_SYMBOL;
         }
     }
     if (status == SKYBOOK_OK) {
         skybook_put_side_of(work, plane);
         status = skybook_check_values(encoder, plane, bound);
     }
-    for (uint32_t i = 1; i <= skybook_references(plane->band) && status == SKYBOOK_OK; i++) {
-        status = is_whole(own, plane, plane->band - i) ? SKYBOOK_OK : SKYBOOK_ERROR_MEMORY;
+    for (uint32_t i = 1; i <= skybook_references(plane->band); i++) {
+        status = is_whole(own, plane, plane->band - i) ? status : SKYBOOK_ERROR_MEMORY;
     }
     return status;
 }
@@ -171,9 +173,9 @@ static enum outcome code_segments(struct skybook_encoder *encoder, uint32_t colu
     uint32_t next = 0;
     for (bool is_first = true; is_first || next < units; is_first = false) {
         const uint32_t free = SKYBOOK_STRIP_BYTES - encoder->strip_used;
-        struct part parts[2];
-        struct skybook_span spans[2];
-        size_t lanes[2];
+        struct part parts[SKYBOOK_LANES_AT_ONCE];
+        struct skybook_span spans[SKYBOOK_LANES_AT_ONCE];
+        size_t lanes[SKYBOOK_LANES_AT_ONCE];
         uint32_t count = 0;
         if (free < limit) {
             return NO_ROOM;
@@ -185,7 +187,7 @@ static enum outcome code_segments(struct skybook_encoder *encoder, uint32_t colu
             parts[count] = part;
             spans[count++] = span;
             next = part.stop;
-        } while (count < 2 && next < units && free >= 2 * limit);
+        } while (count < SKYBOOK_LANES_AT_ONCE && next < units && free >= (count + 1) * limit);
         skybook_bounded_lanes(&encoder->work, pixels, spans, count, lanes);
         for (uint32_t i = 0; i < count; i++) {
             if (lanes[i] == 0) {

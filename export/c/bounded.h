@@ -20,7 +20,14 @@
 #define SKYBOOK_MOST_ENERGY 4095
 #define SKYBOOK_LEFT 4u  /* values before a row */
 #define SKYBOOK_UPPER 2u /* rows before the first */
-#define SKYBOOK_BLOCK 16u /* pixels that are worked on side by side */
+#define SKYBOOK_BLOCK 16u /* pixels that are worked on side by side, or a multiple of it, up to 32 */
+
+/* Before a loop over a block: gcc would unroll it, and then not find that it can be done by vectors. */
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 8
+#define SKYBOOK_ROLLED _Pragma("GCC unroll 1")
+#else
+#define SKYBOOK_ROLLED
+#endif
 
 enum skybook_kind_of_scale { SCALE_PLAIN, SCALE_STEPS, SCALE_HOLE, SCALE_STRETCHES, SCALE_CELLS };
 enum skybook_mode { MODE_STATIC, MODE_OWN, MODE_RAW };
@@ -28,11 +35,9 @@ enum skybook_mode { MODE_STATIC, MODE_OWN, MODE_RAW };
 /* Marks go where symbols of a layer are in other tiles. */
 typedef char skybook_marks_have_room[SKYBOOK_STEPS >= 2048 ? 1 : -1];
 
-/* A symbol of a sample: the residual, or in mode 2 the number, in the low 16 bits; above them its row of
- * the tables, or that it has none. */
-#define SKYBOOK_ROW_PLACE 16
+/* Rows of the tables: of a sample that has no symbol, and of side information that is a number. */
 #define SKYBOOK_NO_SYMBOL 127u
-#define SKYBOOK_RAW_ROWS (SKYBOOK_LEVELS * SKYBOOK_ROW - 2u) /* of side information, and the bits */
+#define SKYBOOK_RAW_ROWS (SKYBOOK_LEVELS * SKYBOOK_ROW - 2u) /* and the bits */
 
 /* A band of the tile in work, and the shape of that. */
 struct skybook_plane {
@@ -86,19 +91,23 @@ static inline uint32_t skybook_symbol_of(int32_t residual)
     return residual > 0 ? 2 * number - 1 : 2 * number;
 }
 
-/* Raw bits that follow a symbol: of those past 32, reckoned without a branch. */
-static inline uint32_t skybook_rest_bits(uint32_t symbol)
+/* The symbol of a row of the tables: where its slots start, above that 12 less the raw bits that follow it; then how
+ * many slots are those of others: all if it has none itself. */
+#define SKYBOOK_MISSING 4096u
+#define SKYBOOK_WIDTH_PLACE 12
+static inline const uint16_t *skybook_slots_of(uint32_t row)
 {
-    return ((symbol + 7) / 8 - 3) & (0u - (uint32_t)(symbol > 32));
+    return &skybook_bounded_symbols[2 * row];
 }
 
-/* boundedscale.c: the scale of a band; its values; whether what the ground makes of them is within the
- * bound. SKYBOOK_ERROR_MEMORY where lines are not those that were pushed. */
+/* boundedscale.c: the scale of a band, whose samples are taken to where its values are; these, taken again; its values in
+ * their place; whether what the ground makes of them is within the bound. SKYBOOK_ERROR_MEMORY where lines are not
+ * those that were pushed. */
 enum skybook_status skybook_choose_scale(struct skybook_encoder *encoder,
                                          const struct skybook_plane *plane,
                                          const struct skybook_bound *bound, bool lean);
-enum skybook_status skybook_put_values(struct skybook_encoder *encoder,
-                                       const struct skybook_plane *plane);
+enum skybook_status skybook_take_samples(struct skybook_encoder *encoder, const struct skybook_plane *plane);
+void skybook_put_values(struct skybook_work *work, const struct skybook_plane *plane);
 enum skybook_status skybook_check_values(struct skybook_encoder *encoder,
                                          const struct skybook_plane *plane,
                                          const struct skybook_bound *bound);
@@ -117,20 +126,25 @@ static inline bool skybook_is_marked(const struct skybook_work *work, uint32_t p
 }
 static inline uint32_t skybook_marks_of_word(uint32_t word)
 {
+#if defined(__POPCNT__)
+    return (uint32_t)__builtin_popcount(word);
+#else
     word -= word >> 1 & 0x55555555u;
     word = (word & 0x33333333u) + (word >> 2 & 0x33333333u);
     word = (word + (word >> 4)) & 0x0F0F0F0Fu;
     return word * 0x01010101u >> 24;
+#endif
 }
 static inline uint32_t skybook_marks_before(const struct skybook_work *work, uint32_t place)
 {
     const uint32_t below = ((uint32_t)1 << place % SKYBOOK_WORD_OF_MARKS) - 1u;
-    return work->scratch.bounded.fit.before[place / SKYBOOK_WORD_OF_MARKS] +
+    return work->fit.of.before[place / SKYBOOK_WORD_OF_MARKS] +
            skybook_marks_of_word(work->layer.marks[place / SKYBOOK_WORD_OF_MARKS] & below);
 }
 
-/* boundedloop.c: predict a band; the residuals go to the symbols. Both give the sum of what coefficients
+/* boundedloop.c: the pixels around one, rows down and columns to the right, in the order of SPEC.md. Predict a band. Both give the sum of what coefficients
  * leave of its values, at pixels that are fitted to; predicting only where there is no bound. */
+extern const int8_t skybook_causal_places[SKYBOOK_CAUSAL][2], skybook_places_around[SKYBOOK_AROUND][2];
 void skybook_close_rows(struct skybook_work *work, const struct skybook_plane *plane, uint32_t band);
 void skybook_fill(struct skybook_work *work, const struct skybook_plane *plane, uint32_t row);
 uint64_t skybook_predict(struct skybook_work *work, const struct skybook_plane *plane,
@@ -163,13 +177,15 @@ int32_t skybook_quotient(int64_t dividend, int64_t divisor);
 
 /* boundedcontext.c: levels and symbols of a band's residuals, or its samples as numbers where those are
  * shorter. */
-enum skybook_status skybook_find_levels(struct skybook_encoder *encoder,
+enum skybook_status skybook_find_rows(struct skybook_encoder *encoder,
                                         const struct skybook_plane *plane);
 
 /* boundedside.c: side information of a band, as symbols; what changes cost after the best move. */
 void skybook_put_side_of(struct skybook_work *work, const struct skybook_plane *plane);
 uint32_t skybook_cost_of_changes(uint32_t band, const int32_t changes[SKYBOOK_UNKNOWNS],
                                  uint8_t *move);
+
+#define SKYBOOK_LANES_AT_ONCE 2u /* written side by side */
 
 /* Units of a tile, and the buffer at whose end their lane goes. */
 struct skybook_span {
@@ -179,12 +195,13 @@ struct skybook_span {
 };
 
 /* boundedlane.c: the unit after the last that takes no more than some bits with those before it; units
- * of one or two spans to lanes, their lengths or 0 if they are longer. Units are pixels, band by band. */
+ * of some spans to lanes, their lengths or 0 if they are longer. Units are pixels, band by band. */
 uint32_t skybook_stop_of_units(const struct skybook_work *work, uint32_t pixels, uint32_t first,
                                uint32_t last, int64_t bits);
 uint32_t skybook_largest_unit(const struct skybook_work *work, uint32_t pixels, uint32_t bands);
 void skybook_bounded_lanes(const struct skybook_work *work, uint32_t pixels,
-                           const struct skybook_span spans[2], uint32_t count, size_t lengths[2]);
+                           const struct skybook_span spans[SKYBOOK_LANES_AT_ONCE], uint32_t count,
+                           size_t lengths[SKYBOOK_LANES_AT_ONCE]);
 
 #endif
 #endif

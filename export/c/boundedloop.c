@@ -7,12 +7,19 @@
 #include <string.h>
 
 #include "bounded.h"
+#include "boundedvectors.h"
 
 #if SKYBOOK_BOUNDED
 
-#define HALF 128u
+#define HALF 128
 #define SHIFT 8
 #define RECIPROCAL_BITS 36
+#define LAG 32u /* pixels of a block that values above are added up for; a multiple of those of a vector */
+
+const int8_t skybook_causal_places[SKYBOOK_CAUSAL][2] = {{-1, 0},  {0, -1}, {0, -2},  {-1, -2}, {-1, -1}, {-1, 1},  {-1, 2},
+                                                  {0, -3},  {-2, -1}, {-2, 0}, {-2, 1},  {-3, 0},  {-2, -2}, {-2, 2}};
+const int8_t skybook_places_around[SKYBOOK_AROUND][2] = {{0, 0},  {0, -1}, {0, 1},  {1, 0}, {-1, -1},
+                                                  {-1, 1}, {-1, 0}, {1, -1}, {1, 1}};
 
 /* Weights of the values around a pixel, in the order of SPEC.md; those of bases last. */
 struct weights {
@@ -84,102 +91,64 @@ void skybook_fill(struct skybook_work *work, const struct skybook_plane *plane, 
     }
 }
 
-static inline uint32_t times(int16_t value, int16_t weight)
+/* Weigh values of the band itself: those that are known before it is decoded, or where `kept` all, and the base as what
+ * is predicted from. In the first row what is above is to the left. */
+static void take_own(struct skybook_taps *taps, const struct weights *w, int32_t place, int32_t pitch, bool first,
+                     bool kept)
 {
-    return (uint32_t)((int32_t)value * weight);
-}
-
-/* Add up a row's weighted values of the rows above. */
-static void add_above(uint32_t *restrict sums, const int16_t *restrict up, uint32_t pitch,
-                      uint32_t count, const int16_t w[14])
-{
-    const int16_t w0 = w[0], w3 = w[3], w4 = w[4], w5 = w[5], w6 = w[6], w8 = w[8], w9 = w[9];
-    const int16_t w10 = w[10], w11 = w[11], w12 = w[12], w13 = w[13];
-    for (uint32_t first = 0; first < count; first += SKYBOOK_BLOCK) {
-        uint32_t *restrict to = sums + first;
-        const int16_t *a = up + first, *b = a - pitch, *c = b - pitch;
-        for (int32_t i = 0; i < (int32_t)SKYBOOK_BLOCK; i++) {
-            to[i] = HALF + times(a[i], w0) + times(a[i - 2], w3) + times(a[i - 1], w4) +
-                    times(a[i + 1], w5) + times(a[i + 2], w6) + times(b[i - 1], w8) +
-                    times(b[i], w9) + times(b[i + 1], w10) + times(c[i], w11) +
-                    times(b[i - 2], w12) + times(b[i + 2], w13);
+    if (first && kept) {
+        skybook_add_tap(taps, place - 1, SKYBOOK_ONE - w->causal[2] - w->causal[7]);
+        skybook_add_tap(taps, place - 2, w->causal[2]);
+        skybook_add_tap(taps, place - 3, w->causal[7]);
+    }
+    for (uint32_t i = 0; i < SKYBOOK_CAUSAL && !first; i++) {
+        const int8_t *there = skybook_causal_places[i];
+        if (kept || there[0] < 0) {
+            skybook_add_tap(taps, place + there[0] * pitch + there[1],
+                            w->causal[i] + (i == 0 && kept ? SKYBOOK_ONE : 0));
         }
     }
 }
 
-/* Those of the pixels before in the row. */
-static void add_before(uint32_t *restrict sums, const int16_t *restrict row, uint32_t count,
-                       const int16_t w[14])
+/* Weigh values around the pixels of a row, the first or another. */
+static void take_taps(struct skybook_taps *taps, struct skybook_bounded *own, const struct skybook_plane *plane,
+                      const struct weights *w, bool first, bool kept)
 {
-    const int16_t w1 = w[1], w2 = w[2], w7 = w[7];
-    for (uint32_t first = 0; first < count; first += SKYBOOK_BLOCK) {
-        uint32_t *restrict to = sums + first;
-        const int16_t *a = row + first;
-        for (int32_t i = 0; i < (int32_t)SKYBOOK_BLOCK; i++) {
-            to[i] += times(a[i - 1], w1) + times(a[i - 2], w2) + times(a[i - 3], w7);
+    const int32_t pitch = (int32_t)plane->pitch;
+    taps->count = 0;
+    take_own(taps, w, (int32_t)(skybook_row(own, plane, plane->band, 0) - own->values), pitch, first, kept);
+    for (uint32_t n = 0; n < skybook_references(plane->band); n++) {
+        const int32_t place = (int32_t)(skybook_row(own, plane, plane->band - 1 - n, 0) - own->values);
+        for (uint32_t i = 0; i < SKYBOOK_PREDICTING; i++) {
+            skybook_add_tap(taps, place + skybook_places_around[i][0] * pitch + skybook_places_around[i][1], w->around[n][i]);
         }
+        skybook_add_tap(taps, place - (first ? 1 : pitch), w->around[n][SKYBOOK_PREDICTING]);
     }
+    skybook_close_taps(taps);
 }
 
-/* Those of a reference: `row` is the same row, `base` where bases stand. */
-static void add_reference(uint32_t *restrict sums, const int16_t *restrict row,
-                          const int16_t *restrict base, uint32_t pitch, uint32_t count,
-                          const int16_t w[7])
+/* By how much references alter the sum of the first pixel of all, whose base is the start and not the pixel. */
+static int32_t start_of_references(struct skybook_bounded *own, const struct skybook_plane *plane,
+                                   const struct weights *w)
 {
-    const int16_t w0 = w[0], w1 = w[1], w2 = w[2], w3 = w[3], w4 = w[4], w5 = w[5], w6 = w[6];
-    for (uint32_t first = 0; first < count; first += SKYBOOK_BLOCK) {
-        uint32_t *restrict to = sums + first;
-        const int16_t *a = row + first, *up = a - pitch, *down = a + pitch, *d = base + first;
-        for (int32_t i = 0; i < (int32_t)SKYBOOK_BLOCK; i++) {
-            to[i] += times(a[i], w0) + times(a[i - 1], w1) + times(a[i + 1], w2) +
-                     times(down[i], w3) + times(up[i - 1], w4) + times(up[i + 1], w5) +
-                     times(d[i], w6);
-        }
-    }
-}
-
-/* What values above and of references come to, for all pixels of a row but, of the first, those of the
- * own band. */
-static void add_known(struct skybook_bounded *own, const struct skybook_plane *plane, uint32_t row,
-                      const struct weights *w, uint32_t *sums)
-{
-    const uint32_t references = skybook_references(plane->band);
-    if (row > 0) {
-        add_above(sums, skybook_row(own, plane, plane->band, row - 1), plane->pitch, plane->cols,
-                  w->causal);
-    } else {
-        for (uint32_t col = 0; col < plane->cols + SKYBOOK_BLOCK; col++) {
-            sums[col] = HALF;
-        }
-    }
-    for (uint32_t n = 0; n < references; n++) {
+    int32_t sum = 0;
+    for (uint32_t n = 0; n < skybook_references(plane->band); n++) {
         const uint32_t band = plane->band - 1 - n;
-        const int16_t *values = skybook_row(own, plane, band, row);
-        add_reference(sums, values, row > 0 ? values - plane->pitch : values - 1, plane->pitch,
-                      plane->cols, w->around[n]);
-        if (row == 0) { /* the base of the first pixel is the start, not the pixel */
-            sums[0] += times(skybook_start_of(own, band), w->around[n][6]) - times(values[0], w->around[n][6]);
-        }
+        sum += (skybook_start_of(own, band) - skybook_row(own, plane, band, 0)[0]) * w->around[n][SKYBOOK_PREDICTING];
     }
+    return sum;
 }
 
-/* Add the weighted values before each pixel of a row whose values are known. In the first column those
- * are the value above, which is the base, so that they come to nothing. */
-static void add_row(const struct skybook_plane *plane, const int16_t *values, uint32_t row,
-                    const struct weights *w, uint32_t *sums)
+/* By how much the sum of the first pixel of a row whose values are known is to be altered: to its left is what is
+ * above, and to that of the first one the start. */
+static int32_t start_of_row(struct skybook_bounded *own, const struct skybook_plane *plane, uint32_t row,
+                            const struct weights *w)
 {
-    const uint32_t at_first = sums[0];
+    const int16_t *values = skybook_row(own, plane, plane->band, row);
     if (row > 0) {
-        const int16_t above = values[-(int32_t)plane->pitch];
-        add_before(sums, values, plane->cols, w->causal);
-        sums[0] = at_first + times(above, w->causal[1]) + times(above, w->causal[2]) +
-                  times(above, w->causal[7]);
-        return;
+        return (values[-(int32_t)plane->pitch] - values[0]) * (w->causal[1] + w->causal[2] + w->causal[7]);
     }
-    for (uint32_t col = 1; col < plane->cols; col++) {
-        const int16_t *at = values + col;
-        sums[col] += (uint32_t)((at[-2] - at[-1]) * w->causal[2] + (at[-3] - at[-1]) * w->causal[7]);
-    }
+    return (skybook_start_of(own, plane->band) - values[0]) * SKYBOOK_ONE + start_of_references(own, plane, w);
 }
 
 static int32_t clipped(int32_t value, int32_t most)
@@ -188,50 +157,36 @@ static int32_t clipped(int32_t value, int32_t most)
     return value < most ? value : most;
 }
 
-/* The residuals of the values of a row that are kept as they are, and some beyond it. */
-static void keep_row(uint32_t *restrict out, const int16_t *restrict values, const int16_t *restrict base,
-                     const uint32_t *restrict sums, uint32_t count, int32_t most)
+/* Mark the pixels of a row that are fitted to. */
+static void mark_fitted(const struct skybook_work *work, const struct skybook_plane *plane, uint32_t row, int16_t *masks)
 {
-    for (uint32_t first = 0; first < count; first += SKYBOOK_BLOCK) {
-        uint32_t *restrict to = out + first;
-        const int16_t *a = values + first, *b = base + first;
-        const uint32_t *restrict s = sums + first;
-        for (uint32_t i = 0; i < SKYBOOK_BLOCK; i++) {
-            const int32_t wanted = b[i] + ((int32_t)s[i] >> SHIFT);
-            to[i] = (uint32_t)(a[i] - clipped(wanted, most)) & 0xFFFFu;
-        }
+    const uint8_t *gaps = &work->nodata[row * plane->cols];
+    const uint32_t step = skybook_fitted_step(plane);
+    memset(masks, 0, (plane->cols + SKYBOOK_WIDE) * sizeof(*masks));
+    for (uint32_t col = skybook_first_fitted(plane, row); col < plane->cols; col += step) {
+        masks[col] = (int16_t)(gaps[col] == 0 ? -1 : 0);
     }
 }
 
-/* What weighted sums leave of the values of a row, at pixels that are fitted to. */
-static uint32_t left_of_row(struct skybook_work *work, const struct skybook_plane *plane, uint32_t row,
-                            const uint32_t *sums)
+static uint32_t distance(int32_t value, int32_t sum)
 {
-    struct skybook_bounded *own = &work->scratch.bounded;
-    const int16_t *values = skybook_row(own, plane, plane->band, row);
-    const int16_t *base = row > 0 ? values - plane->pitch : values - 1;
-    const uint8_t *gaps = &work->nodata[row * plane->cols];
-    const uint32_t step = skybook_fitted_step(plane), first = skybook_first_fitted(plane, row);
-    uint32_t total = 0; /* of 128 pixels at most */
-    for (uint32_t col = first; col < plane->cols; col += step) {
-        const int32_t from = row + col > 0 ? base[col] : skybook_start_of(own, plane->band);
-        const int32_t off = values[col] - from - ((int32_t)sums[col] >> SHIFT);
-        total += gaps[col] == 0 ? (uint32_t)(off < 0 ? -off : off) : 0;
-    }
-    return total;
+    const int32_t off = value - (sum >> SHIFT);
+    return (uint32_t)(off < 0 ? -off : off);
 }
 
 /* How values are quantised. */
 struct quantiser {
+    int32_t most; /* of decoded values */
     int32_t bound, step;
     uint64_t reciprocal; /* of the step */
     int32_t offset;      /* a multiple of the step, so that what is divided is not below 0 */
     int32_t steps;       /* of the offset */
 };
 
-static struct quantiser quantiser_of(uint32_t bound)
+static struct quantiser quantiser_of(uint32_t bound, int32_t most)
 {
     struct quantiser found;
+    found.most = most;
     found.bound = (int32_t)bound;
     found.step = 2 * found.bound + 1;
     found.reciprocal = ((uint64_t)1 << RECIPROCAL_BITS) / (uint32_t)found.step + 1;
@@ -240,98 +195,229 @@ static struct quantiser quantiser_of(uint32_t bound)
     return found;
 }
 
-/* Quantise a row; values become those that the ground decodes. */
-static void quantise_row(struct skybook_work *work, const struct skybook_plane *plane, uint32_t row,
-                         const struct quantiser *q, const struct weights *w, const uint32_t *sums)
+/* A row that is being quantised, from left to right: values become those that the ground decodes. */
+struct course {
+    int16_t *values;
+    const uint8_t *gaps;
+    int16_t *residuals;
+    int32_t *known;         /* what values above and of references come to, for the pixels up to some block */
+    int32_t one, two, three; /* values so far to the left */
+    uint32_t row, col;
+};
+
+/* Quantise the next pixel of a row, whose base is given. */
+static inline void quantise_next(struct course *course, const struct quantiser *q, const struct weights *w,
+                                 int32_t base, int32_t less)
 {
-    struct skybook_bounded *own = &work->scratch.bounded;
-    int16_t *values = skybook_row(own, plane, plane->band, row);
-    const uint8_t *gaps = &work->nodata[row * plane->cols];
-    const int32_t most = (int32_t)own->bands[plane->band].most - 32768;
-    const int32_t w1 = w->causal[1], w2 = w->causal[2], w7 = w->causal[7];
-    uint32_t *out = &work->symbols[(plane->band * plane->rows + row) * plane->cols];
-    const int32_t start = left_of(own, plane, plane->band, row, 0);
-    /* Values one, two and three to the left, less the base where that is not in `sums`. */
-    int32_t one = start, two = start, three = start;
-    for (uint32_t col = 0; col < plane->cols; col++) {
-        const int32_t base = row > 0 ? values[(int32_t)col - (int32_t)plane->pitch] : one;
-        const int32_t less = row > 0 ? 0 : base;
-        const uint32_t rest = sums[col] + (uint32_t)((two - less) * w2) +
-                              (uint32_t)((three - less) * w7);
-        const uint32_t sum = rest + (uint32_t)((one - less) * w1);
-        const int32_t predicted = clipped(base + ((int32_t)sum >> SHIFT), most);
-        const uint32_t above = (uint32_t)(values[col] - predicted + q->offset);
-        const int32_t residual = (int32_t)(above * q->reciprocal >> RECIPROCAL_BITS) - q->steps;
-        int32_t value = clipped(predicted + q->step * residual, most);
-        value = gaps[col] == 0 ? value : one;
-        out[col] = (uint32_t)residual & 0xFFFFu;
-        values[col] = (int16_t)value;
-        three = col == 0 ? value : two;
-        two = col == 0 ? value : one;
-        one = value;
+    const uint32_t col = course->col++;
+    const uint32_t rest = (uint32_t)course->known[col] + (uint32_t)((course->two - less) * w->causal[2]) +
+                          (uint32_t)((course->three - less) * w->causal[7]);
+    const uint32_t sum = rest + (uint32_t)((course->one - less) * w->causal[1]);
+    const int32_t predicted = clipped(base + ((int32_t)sum >> SHIFT), q->most);
+    const uint32_t above = (uint32_t)(course->values[col] - predicted + q->offset);
+    const int32_t residual = (int32_t)(above * q->reciprocal >> RECIPROCAL_BITS) - q->steps;
+    int32_t value = clipped(predicted + q->step * residual, q->most);
+    value = course->gaps[col] == 0 ? value : course->one;
+    course->residuals[col] = (int16_t)residual;
+    course->values[col] = (int16_t)value;
+    course->three = course->two;
+    course->two = course->one;
+    course->one = value;
+}
+
+/* The quantisation of a band. */
+struct quantisation {
+    struct skybook_work *work;
+    const struct skybook_plane *plane;
+    struct quantiser quantiser;
+    struct weights weights;
+    struct skybook_taps taps;
+    int32_t known[2][SKYBOOK_SIDE + SKYBOOK_WIDE]; /* of two rows that follow on each other */
+};
+
+/* Add up what is known for the block that the next pixel of a row begins. */
+static void know_block(const struct quantisation *of, const struct course *course)
+{
+    const uint32_t stop = course->col + LAG < of->plane->cols ? course->col + LAG : of->plane->cols;
+    for (uint32_t col = course->col; col < stop; col += SKYBOOK_WIDE) {
+        const int16_t *own = of->work->scratch.bounded.values;
+        const struct skybook_sums sums = skybook_weigh(&of->taps, own + course->row * of->plane->pitch + col, HALF);
+        skybook_put_sums(&sums, course->known + col);
     }
 }
 
-/* Predict a band whose values are kept as they are. */
-static uint64_t keep(struct skybook_work *work, const struct skybook_plane *plane, const struct weights *w)
+/* Begin a row below the first one, with its first pixel, to whose left is what is above. */
+static struct course begin_row(struct quantisation *of, uint32_t row)
 {
-    struct skybook_bounded *own = &work->scratch.bounded;
-    const int32_t most = (int32_t)own->bands[plane->band].most - 32768;
-    uint32_t sums[SKYBOOK_SIDE + SKYBOOK_BLOCK];
-    uint64_t total = 0;
-    for (uint32_t row = 0; row < plane->rows; row++) {
-        const int16_t *values = skybook_row(own, plane, plane->band, row);
-        uint32_t *out = &work->symbols[(plane->band * plane->rows + row) * plane->cols];
-        add_known(own, plane, row, w, sums);
-        add_row(plane, values, row, w, sums);
-        total += left_of_row(work, plane, row, sums);
-        keep_row(out, values, row > 0 ? values - plane->pitch : values - 1, sums, plane->cols, most);
-        if (row == 0) {
-            const int32_t start = skybook_start_of(own, plane->band);
-            const int32_t first = clipped(start + ((int32_t)sums[0] >> SHIFT), most);
-            out[0] = (uint32_t)(values[0] - first) & 0xFFFFu;
+    const struct skybook_plane *plane = of->plane;
+    const uint32_t first = (plane->band * plane->rows + row) * plane->cols;
+    int16_t *values = skybook_row(&of->work->scratch.bounded, plane, plane->band, row);
+    const int32_t above = values[-(int32_t)plane->pitch];
+    struct course course = {values, &of->work->nodata[row * plane->cols], &of->work->coded.residuals[first],
+                            of->known[row % 2], above, above, above, row, 0};
+    know_block(of, &course);
+    quantise_next(&course, &of->quantiser, &of->weights, above, 0);
+    course.two = course.three = course.one;
+    for (uint32_t i = 1; i <= SKYBOOK_LEFT; i++) {
+        values[-(int32_t)i] = values[0];
+    }
+    return course;
+}
+
+/* Go on with a row up to a pixel. */
+static void go_on(struct quantisation *of, struct course *course, uint32_t stop)
+{
+    const int32_t pitch = (int32_t)of->plane->pitch;
+    struct course own = *course; /* nothing points to it, so it stays in registers */
+    while (own.col < stop) {
+        if (own.col % LAG == 0) {
+            know_block(of, course);
+        }
+        const uint32_t end = own.col / LAG * LAG + LAG, next = end < stop ? end : stop;
+        while (own.col < next) {
+            quantise_next(&own, &of->quantiser, &of->weights, own.values[(int32_t)own.col - pitch], 0);
+        }
+        *course = own;
+    }
+}
+
+/* End a row, with the one below it by its side: each waits for its last pixel, but not for the other. */
+static void end_row(struct quantisation *of, struct course *course, struct course *below)
+{
+    const int32_t pitch = (int32_t)of->plane->pitch;
+    const struct quantiser q = of->quantiser;
+    const struct weights w = of->weights;
+    struct course own = *course, other = *below;
+    while (own.col < of->plane->cols) {
+        *course = own;
+        *below = other;
+        if (own.col % LAG == 0) {
+            know_block(of, course);
+        }
+        if (other.col % LAG == 0) {
+            know_block(of, below);
+        }
+        const uint32_t left = of->plane->cols - own.col, block = LAG - own.col % LAG, one = left < block ? left : block;
+        const uint32_t others = LAG - other.col % LAG;
+        for (uint32_t i = one < others ? one : others; i > 0; i--) {
+            quantise_next(&own, &q, &w, own.values[(int32_t)own.col - pitch], 0);
+            quantise_next(&other, &q, &w, other.values[(int32_t)other.col - pitch], 0);
         }
     }
-    return total;
+    *course = own;
+    *below = other;
+}
+
+/* Quantise the first row: above stands what is to the left. */
+static void quantise_first(struct quantisation *of)
+{
+    struct skybook_bounded *own = &of->work->scratch.bounded;
+    const struct skybook_plane *plane = of->plane;
+    int16_t *values = skybook_row(own, plane, plane->band, 0);
+    const int32_t start = skybook_start_of(own, plane->band);
+    struct course course = {values, of->work->nodata, &of->work->coded.residuals[plane->band * plane->rows * plane->cols],
+                            of->known[0], start, start, start, 0, 0};
+    for (; course.col < plane->cols; course.col += LAG) {
+        know_block(of, &course);
+    }
+    course.col = 0;
+    course.known[0] += start_of_references(own, plane, &of->weights);
+    quantise_next(&course, &of->quantiser, &of->weights, start, start);
+    course.two = course.three = course.one;
+    while (course.col < plane->cols) {
+        quantise_next(&course, &of->quantiser, &of->weights, course.one, course.one);
+    }
+    close_row(plane, values);
+    for (uint32_t i = 1; i <= SKYBOOK_UPPER; i++) {
+        memcpy(values - SKYBOOK_LEFT - i * plane->pitch, values - SKYBOOK_LEFT, plane->pitch * sizeof(*values));
+    }
+}
+
+/* Predict a band and quantise its values; they become those that the ground decodes. What is known for a block of a row
+ * is so once the row above is two pixels beyond the block; it is one pixel more ahead, as rows begin with their first. */
+static void quantise(struct skybook_work *work, const struct skybook_plane *plane,
+                     const int16_t coefficients[SKYBOOK_UNKNOWNS])
+{
+    struct skybook_bounded *own = &work->scratch.bounded;
+    struct quantisation of;
+    struct course course, below;
+    const uint32_t ahead = LAG + 3 < plane->cols ? LAG + 3 : plane->cols;
+    of.work = work;
+    of.plane = plane;
+    of.quantiser = quantiser_of(own->bands[plane->band].bound, (int32_t)own->bands[plane->band].most - 32768);
+    of.weights = weights_of(coefficients, skybook_references(plane->band));
+    take_taps(&of.taps, own, plane, &of.weights, true, false);
+    quantise_first(&of);
+    take_taps(&of.taps, own, plane, &of.weights, false, false);
+    for (uint32_t row = 1; row < plane->rows; row++, course = below) {
+        if (row == 1) {
+            course = begin_row(&of, row);
+        }
+        go_on(&of, &course, row + 1 < plane->rows ? ahead : plane->cols);
+        if (course.col < plane->cols) {
+            below = begin_row(&of, row + 1);
+            end_row(&of, &course, &below);
+            close_row(plane, course.values);
+        } else {
+            close_row(plane, course.values);
+            below = row + 1 < plane->rows ? begin_row(&of, row + 1) : course;
+        }
+    }
+    skybook_close_rows(work, plane, plane->band);
+}
+
+/* Go over a band whose values are known; their residuals go to where they are coded, if it is kept. */
+static uint64_t go_over(struct skybook_work *work, const struct skybook_plane *plane,
+                        const int16_t coefficients[SKYBOOK_UNKNOWNS], bool kept)
+{
+    struct skybook_bounded *own = &work->scratch.bounded;
+    const struct weights w = weights_of(coefficients, skybook_references(plane->band));
+    const int32_t most = (int32_t)own->bands[plane->band].most - 32768;
+    int16_t masks[SKYBOOK_SIDE + SKYBOOK_WIDE];
+    struct skybook_taps taps;
+    skybook_far far = skybook_no_distance();
+    uint64_t right_far = 0, wrong_far = 0; /* of pixels of the first column */
+    for (uint32_t row = 0; row < plane->rows; row++) {
+        const int16_t *values = skybook_row(own, plane, plane->band, row);
+        const int16_t *origin = own->values + row * plane->pitch;
+        int16_t *out = &work->coded.residuals[(plane->band * plane->rows + row) * plane->cols];
+        int32_t first_sum = 0;
+        if (row < 2) {
+            take_taps(&taps, own, plane, &w, row == 0, true);
+        }
+        mark_fitted(work, plane, row, masks);
+        for (uint32_t col = 0; col < plane->cols; col += SKYBOOK_WIDE) {
+            const struct skybook_sums sums = skybook_weigh(&taps, origin + col, HALF);
+            first_sum = col == 0 ? skybook_first_sum(&sums) : first_sum;
+            skybook_add_distances(&far, &sums, values + col, masks + col);
+            if (kept) {
+                skybook_put_residuals(&sums, values + col, (int16_t)most, out + col);
+            }
+        }
+        const int32_t right = first_sum + start_of_row(own, plane, row, &w);
+        right_far += masks[0] != 0 ? distance(values[0], right) : 0;
+        wrong_far += masks[0] != 0 ? distance(values[0], first_sum) : 0;
+        if (kept) {
+            out[0] = (int16_t)((uint32_t)(values[0] - clipped(right >> SHIFT, most)) & 0xFFFFu);
+        }
+    }
+    return skybook_total_of(far) + right_far - wrong_far;
 }
 
 uint64_t skybook_predict(struct skybook_work *work, const struct skybook_plane *plane,
                          const int16_t coefficients[SKYBOOK_UNKNOWNS])
 {
-    struct skybook_bounded *own = &work->scratch.bounded;
-    const struct weights w = weights_of(coefficients, skybook_references(plane->band));
-    const struct quantiser q = quantiser_of(own->bands[plane->band].bound);
-    uint32_t sums[SKYBOOK_SIDE + SKYBOOK_BLOCK];
-    if (q.bound == 0) {
-        return keep(work, plane, &w);
+    if (work->scratch.bounded.bands[plane->band].bound == 0) {
+        return go_over(work, plane, coefficients, true);
     }
-    for (uint32_t row = 0; row < plane->rows; row++) {
-        int16_t *values = skybook_row(own, plane, plane->band, row);
-        add_known(own, plane, row, &w, sums);
-        quantise_row(work, plane, row, &q, &w, sums);
-        close_row(plane, values);
-        for (uint32_t i = 1; i <= SKYBOOK_UPPER && row == 0; i++) {
-            memcpy(values - SKYBOOK_LEFT - i * plane->pitch, values - SKYBOOK_LEFT,
-                   plane->pitch * sizeof(*values));
-        }
-    }
-    skybook_close_rows(work, plane, plane->band);
+    quantise(work, plane, coefficients);
     return 0;
 }
 
 uint64_t skybook_left(struct skybook_work *work, const struct skybook_plane *plane,
                       const int16_t coefficients[SKYBOOK_UNKNOWNS])
 {
-    struct skybook_bounded *own = &work->scratch.bounded;
-    const struct weights w = weights_of(coefficients, skybook_references(plane->band));
-    uint32_t sums[SKYBOOK_SIDE + SKYBOOK_BLOCK];
-    uint64_t total = 0;
-    for (uint32_t row = 0; row < plane->rows; row++) {
-        add_known(own, plane, row, &w, sums);
-        add_row(plane, skybook_row(own, plane, plane->band, row), row, &w, sums);
-        total += left_of_row(work, plane, row, sums);
-    }
-    return total;
+    return go_over(work, plane, coefficients, false);
 }
 
 #endif

@@ -61,7 +61,7 @@ void skybook_count_marks(struct skybook_work *work, uint32_t count)
 {
     uint32_t sum = 0;
     for (uint32_t i = 0; i < (count + WORD - 1) / WORD; i++) {
-        work->scratch.bounded.fit.before[i] = (uint16_t)(sum & 0xFFFFu);
+        work->fit.of.before[i] = (uint16_t)(sum & 0xFFFFu);
         sum += skybook_marks_of_word(work->layer.marks[i]);
     }
 }

@@ -75,53 +75,77 @@ static void add_sample(struct range *range, uint32_t sample)
     range->bits |= sample;
 }
 
-/* Add a row of which all samples have data: less 32768, as wide as they are held. */
-static void add_row(struct range *range, const uint16_t *samples, uint32_t count)
+static void take_row(int16_t *restrict values, const uint16_t *restrict samples, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        values[i] = (int16_t)(samples[i] ^ 0x8000u);
+    }
+}
+
+/* A sample that was taken. */
+static inline uint32_t sample_at(const int16_t *values, uint32_t col)
+{
+    return (uint32_t)(values[col] + 32768);
+}
+
+/* Add a row of which all samples have data. */
+static void add_row(struct range *range, const int16_t *values, uint32_t count)
 {
     int16_t least = INT16_MAX, largest = INT16_MIN;
     uint16_t bits = 0;
     for (uint32_t i = 0; i < count; i++) {
-        const int16_t sample = (int16_t)(samples[i] ^ 0x8000u);
-        least = sample < least ? sample : least;
-        largest = sample > largest ? sample : largest;
-        bits = (uint16_t)(bits | samples[i]);
+        least = values[i] < least ? values[i] : least;
+        largest = values[i] > largest ? values[i] : largest;
+        bits = (uint16_t)(bits | (uint16_t)(values[i] ^ 0x8000));
     }
     add_sample(range, (uint32_t)(least + 32768));
     add_sample(range, (uint32_t)(largest + 32768));
     range->bits |= bits;
 }
 
-static struct range range_of(const struct skybook_bounded *own, const struct skybook_plane *plane)
+/* Take the samples of a band, less 32768, to where its values come to be, and find their range. Then the lines that are
+ * held are not read again but to compare them with what was made. */
+static enum skybook_status take_samples(struct skybook_encoder *encoder, const struct skybook_plane *plane,
+                                        struct range *range)
 {
     skybook_room_of_row room;
-    struct range range = {65535, 0, 0};
+    struct skybook_bounded *own = &encoder->work.scratch.bounded;
     const bool whole = is_whole(own, plane);
+    uint64_t lines = 0;
     for (uint32_t row = 0; row < plane->rows; row++) {
         const uint16_t *samples = samples_of(plane, row, room);
+        int16_t *values = skybook_row(own, plane, plane->band, row);
         const uint8_t *gaps = gaps_of(plane, row);
+        take_row(values, samples, plane->cols);
+        lines += skybook_words_of_row(encoder, plane->column, row_of(plane, row));
         if (whole) {
-            add_row(&range, samples, plane->cols);
+            add_row(range, values, plane->cols);
             continue;
         }
         for (uint32_t col = 0; col < plane->cols; col++) {
             if (gaps[col] == 0) {
-                add_sample(&range, samples[col]);
+                add_sample(range, sample_at(values, col));
             }
         }
     }
-    return range;
+    return lines == encoder->sums[plane->column][plane->band] ? SKYBOOK_OK : SKYBOOK_ERROR_MEMORY;
+}
+
+enum skybook_status skybook_take_samples(struct skybook_encoder *encoder, const struct skybook_plane *plane)
+{
+    struct range range = {65535, 0, 0};
+    return take_samples(encoder, plane, &range);
 }
 
 /* The largest number that divides all distances of samples from `least`; soon found to be 1. */
-static uint32_t common_step(const struct skybook_plane *plane, uint32_t least)
+static uint32_t common_step(struct skybook_bounded *own, const struct skybook_plane *plane, uint32_t least)
 {
-    skybook_room_of_row room;
     uint32_t found = 0;
     for (uint32_t row = 0; row < plane->rows && found != 1; row++) {
-        const uint16_t *samples = samples_of(plane, row, room);
+        const int16_t *values = skybook_row(own, plane, plane->band, row);
         const uint8_t *gaps = gaps_of(plane, row);
         for (uint32_t col = 0; col < plane->cols && found != 1; col++) {
-            uint32_t rest = gaps[col] == 0 ? samples[col] - least : 0;
+            uint32_t rest = gaps[col] == 0 ? sample_at(values, col) - least : 0;
             while (rest != 0) {
                 const uint32_t divisor = rest;
                 rest = found % divisor;
@@ -132,15 +156,14 @@ static uint32_t common_step(const struct skybook_plane *plane, uint32_t least)
     return found;
 }
 
-static bool occurs(const struct skybook_plane *plane, uint32_t sample)
+static bool occurs(struct skybook_bounded *own, const struct skybook_plane *plane, uint32_t sample)
 {
-    skybook_room_of_row room;
     bool found = false;
     for (uint32_t row = 0; row < plane->rows; row++) {
-        const uint16_t *samples = samples_of(plane, row, room);
+        const int16_t *values = skybook_row(own, plane, plane->band, row);
         const uint8_t *gaps = gaps_of(plane, row);
         for (uint32_t col = 0; col < plane->cols; col++) {
-            found = found | (gaps[col] == 0 && samples[col] == sample);
+            found = found | (gaps[col] == 0 && sample_at(values, col) == sample);
         }
     }
     return found;
@@ -167,35 +190,72 @@ static uint8_t fitting(const struct skybook_work *work, uint32_t stretch)
     return pattern;
 }
 
+/* Where the samples of a row are from `least` on, the first place for those beyond `count` of them. */
+static void find_places(uint16_t *restrict places, const int16_t *restrict values, uint32_t cols, uint32_t least,
+                        uint32_t count)
+{
+    const uint16_t from = (uint16_t)(least ^ 0x8000u), stop = (uint16_t)count;
+    for (uint32_t col = 0; col < cols; col++) {
+        const uint16_t place = (uint16_t)((uint16_t)values[col] - from);
+        places[col] = place < stop ? place : 0;
+    }
+}
+
 /* Mark the samples that occur among so many from `least` on: first a byte each, so that none waits for
  * another that is marked beside it. */
 static void mark_samples(struct skybook_work *work, const struct skybook_plane *plane, uint32_t least,
                          uint32_t count)
 {
-    skybook_room_of_row room;
+    uint16_t places[SKYBOOK_SIDE];
     uint8_t *marked = work->known;
+    const uint32_t cols = plane->cols; /* marks may be anywhere, for all that a compiler knows */
     memset(marked, 0, count);
     const bool whole = is_whole(&work->scratch.bounded, plane);
     for (uint32_t row = 0; row < plane->rows; row++) {
-        const uint16_t *samples = samples_of(plane, row, room);
         const uint8_t *gaps = gaps_of(plane, row);
-        for (uint32_t col = 0; col < plane->cols && whole; col++) {
-            const uint32_t place = samples[col] - least;
-            marked[place < count ? place : 0] = 1;
+        find_places(places, skybook_row(&work->scratch.bounded, plane, plane->band, row), cols, least, count);
+        for (uint32_t col = 0; col < cols && whole; col++) {
+            marked[places[col]] = 1;
         }
-        for (uint32_t col = 0; col < plane->cols && !whole; col++) {
-            const uint32_t place = samples[col] - least; /* without data perhaps beyond; then the least */
-            const uint32_t counts = (place < count) & (gaps[col] == 0);
-            marked[counts != 0 ? place : 0] = 1;
+        for (uint32_t col = 0; col < cols && !whole; col++) {
+            marked[gaps[col] == 0 ? places[col] : 0] = 1;
         }
     }
     skybook_pack_marks(work, marked, count);
 }
 
+/* Samples of a row that are not from `least` to `largest`, pixels without data among them. */
+static uint32_t count_outside(const int16_t *values, uint32_t count, int16_t least, int16_t largest)
+{
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        found += (values[i] < least) | (values[i] > largest);
+    }
+    return found;
+}
+
+/* Samples that patterns may save bits of, or more: all that are not in the one run of stretches of which all occur. */
+static uint32_t count_thinned(struct skybook_bounded *own, const struct skybook_plane *plane, uint32_t least,
+                              const uint16_t *saved_by, uint32_t count)
+{
+    uint32_t first = count, stop = count, found = 0;
+    for (uint32_t i = count; i > 0; i--) {
+        first = saved_by[i - 1] == 0 ? i - 1 : first;
+    }
+    for (uint32_t i = count; i > first; i--) {
+        stop = saved_by[i - 1] != 0 ? i - 1 : stop;
+    }
+    const int32_t from = (int32_t)(least + first * STRETCH) - 32768, last = from + (int32_t)((stop - first) * STRETCH) - 1;
+    for (uint32_t row = 0; row < plane->rows; row++) {
+        found += count_outside(skybook_row(own, plane, plane->band, row), plane->cols, (int16_t)from,
+                               (int16_t)(last < 32767 ? last : 32767));
+    }
+    return stop == first ? plane->rows * plane->cols : found;
+}
+
 /* Leave out what does not occur, where that saves bits. */
 static void leave_gaps(struct skybook_work *work, const struct skybook_plane *plane, uint32_t least)
 {
-    skybook_room_of_row room;
     struct skybook_scale *scale = &work->scratch.bounded.scale;
     const uint32_t count = scale->most / STRETCH + 1;
     if (count > SKYBOOK_MOST_STRETCHES) {
@@ -217,15 +277,16 @@ static void leave_gaps(struct skybook_work *work, const struct skybook_plane *pl
         saved_by[i] = saved_by_step[steps[scale->patterns[i]]];
         most_saved = saved_by[i] > most_saved ? saved_by[i] : most_saved;
     }
-    if (need > MOST_BITS || most_saved == 0) {
+    if (need > MOST_BITS || most_saved == 0 ||
+        (uint64_t)most_saved * count_thinned(&work->scratch.bounded, plane, least, saved_by, count) < 256 * need) {
         return;
     }
     for (uint32_t row = 0; row < plane->rows && saved < 256 * need; row++) {
-        const uint16_t *samples = samples_of(plane, row, room);
+        const int16_t *values = skybook_row(&work->scratch.bounded, plane, plane->band, row);
         const uint8_t *gaps = gaps_of(plane, row);
         for (uint32_t col = 0; col < plane->cols; col++) {
             if (gaps[col] == 0) {
-                saved += saved_by[(samples[col] - least) / STRETCH];
+                saved += saved_by[(sample_at(values, col) - least) / STRETCH];
             }
         }
     }
@@ -326,7 +387,7 @@ static void choose(struct skybook_work *work, const struct skybook_plane *plane,
     const int32_t nodata = nodata_of(options) + lift_of(plane);
     scale->most = (uint32_t)(largest - least);
     if (options->has_nodata && bound > 0 && least <= nodata && nodata <= largest) {
-        if (!occurs(plane, (uint32_t)nodata)) {
+        if (!occurs(&work->scratch.bounded, plane, (uint32_t)nodata)) {
             scale->kind = SCALE_HOLE;
             scale->most--;
             scale->bound = bound - 1;
@@ -335,7 +396,7 @@ static void choose(struct skybook_work *work, const struct skybook_plane *plane,
         }
         bound = 0;
     }
-    const uint32_t step = common_step(plane, (uint32_t)least);
+    const uint32_t step = common_step(&work->scratch.bounded, plane, (uint32_t)least);
     if (step > 1) {
         scale->kind = SCALE_STEPS;
         scale->most /= step;
@@ -355,8 +416,12 @@ enum skybook_status skybook_choose_scale(struct skybook_encoder *encoder,
 {
     struct skybook_work *work = &encoder->work;
     struct skybook_scale *scale = &work->scratch.bounded.scale;
-    const struct range range = range_of(&work->scratch.bounded, plane);
+    struct range range = {65535, 0, 0};
+    const enum skybook_status status = take_samples(encoder, plane, &range);
     const int32_t least = (int32_t)range.least, largest = (int32_t)range.largest;
+    if (status != SKYBOOK_OK) {
+        return status;
+    }
     if (range.bits >> encoder->options.significant_bits != 0) {
         return SKYBOOK_ERROR_INPUT;
     }
@@ -374,33 +439,31 @@ enum skybook_status skybook_choose_scale(struct skybook_encoder *encoder,
     return SKYBOOK_OK;
 }
 
-/* The values of `count` samples of a row that have data. */
-static void put_row(const struct skybook_work *work, const struct skybook_plane *plane,
-                    const uint16_t *samples, int16_t *values)
+/* Samples less `base`, modulo 2^16. */
+static void put_plain_row(int16_t *values, uint32_t count, uint16_t base)
+{
+    for (uint32_t col = 0; col < count; col++) {
+        values[col] = (int16_t)((uint16_t)values[col] - base);
+    }
+}
+
+/* The values of the samples of a row, in their place. */
+static void put_row(const struct skybook_work *work, const struct skybook_plane *plane, int16_t *values)
 {
     const struct skybook_scale *scale = &work->scratch.bounded.scale;
     const uint32_t least = (uint32_t)(scale->least + lift_of(plane)) & 0xFFFFu;
     const uint32_t step = scale->kind == SCALE_STEPS ? (uint32_t)scale->parameter : 1;
     const int32_t hole = scale->kind == SCALE_HOLE ? scale->parameter - scale->least : 65536;
     if (scale->kind == SCALE_PLAIN) {
-        const int32_t base = (int32_t)least + 32768;
-        for (uint32_t col = 0; col < plane->cols; col++) {
-            values[col] = (int16_t)((uint32_t)(samples[col] - base) & 0xFFFFu);
-        }
-        return;
-    }
-    if (scale->kind == SCALE_STRETCHES) {
-        for (uint32_t col = 0; col < plane->cols; col++) {
-            const uint32_t away = (samples[col] - least) & 0xFFFFu;
-            const uint32_t value = skybook_marks_before(work, away < scale->marks ? away : 0);
-            values[col] = (int16_t)((int32_t)(value & 0xFFFFu) - 32768);
-        }
+        put_plain_row(values, plane->cols, (uint16_t)least);
         return;
     }
     for (uint32_t col = 0; col < plane->cols; col++) {
-        const uint32_t away = (samples[col] - least) & 0xFFFFu;
+        const uint32_t away = (sample_at(values, col) - least) & 0xFFFFu;
         uint32_t value = 0;
-        if (scale->kind == SCALE_CELLS) {
+        if (scale->kind == SCALE_STRETCHES) {
+            value = skybook_marks_before(work, away < scale->marks ? away : 0);
+        } else if (scale->kind == SCALE_CELLS) {
             value = cell_of(work, away);
         } else {
             value = away / step - ((int32_t)away > hole ? 1u : 0u);
@@ -409,31 +472,24 @@ static void put_row(const struct skybook_work *work, const struct skybook_plane 
     }
 }
 
-enum skybook_status skybook_put_values(struct skybook_encoder *encoder,
-                                       const struct skybook_plane *plane)
+void skybook_put_values(struct skybook_work *work, const struct skybook_plane *plane)
 {
-    skybook_room_of_row room;
-    struct skybook_work *work = &encoder->work;
     struct skybook_bounded *own = &work->scratch.bounded;
-    uint64_t lines = 0;
     skybook_count_marks(work, own->scale.marks);
     for (uint32_t row = 0; row < plane->rows; row++) {
-        const uint16_t *samples = samples_of(plane, row, room);
         int16_t *values = skybook_row(own, plane, plane->band, row);
         if (own->scale.most == 0) {
             for (uint32_t col = 0; col < plane->cols; col++) {
                 values[col] = -32768;
             }
         } else {
-            put_row(work, plane, samples, values);
+            put_row(work, plane, values);
         }
-        lines += skybook_words_of_row(encoder, plane->column, row_of(plane, row));
         if (!is_whole(own, plane)) {
             skybook_fill(work, plane, row);
         }
     }
     skybook_close_rows(work, plane, plane->band);
-    return lines == encoder->sums[plane->column][plane->band] ? SKYBOOK_OK : SKYBOOK_ERROR_MEMORY;
 }
 
 /* The sample that a value stands for, of one that should be `sample`; far from it where that has

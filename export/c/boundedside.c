@@ -45,8 +45,10 @@ static void put_number(struct side *side, uint32_t value)
 static void put_residual(struct side *side, uint32_t level, int32_t residual)
 {
     const uint32_t size = (uint32_t)(residual < 0 ? -residual : residual);
-    const uint32_t symbol = skybook_symbol_of(residual), rest = skybook_rest_bits(symbol);
-    const bool escapes = skybook_bounded_symbols[level * SKYBOOK_ROW + symbol] == 0;
+    const uint32_t symbol = skybook_symbol_of(residual);
+    const uint16_t *own = skybook_slots_of(level * SKYBOOK_ROW + symbol);
+    const bool escapes = own[1] == SKYBOOK_MISSING;
+    const uint32_t rest = 12u - (own[0] >> SKYBOOK_WIDTH_PLACE);
     side->cost += skybook_bounded_costs[level * SKYBOOK_ROW + symbol];
     side->symbols[side->count++] =
         (uint16_t)(level * SKYBOOK_ROW + (escapes ? SKYBOOK_ESCAPE : symbol));

@@ -69,6 +69,14 @@ static int32_t normalise(int64_t equations[SKYBOOK_UNKNOWNS][SKYBOOK_UNKNOWNS + 
     return shift;
 }
 
+/* Take a multiple of an equation from another, from the place on that it has after the unknown. */
+static void reduce(int64_t *restrict row, const int64_t *restrict from, int64_t factor, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        row[i] = clip(row[i] - (factor * from[i] >> FACTOR_BITS), LARGEST);
+    }
+}
+
 /* Make the equations triangular; pivots take their places. */
 static void eliminate(int64_t equations[SKYBOOK_UNKNOWNS][SKYBOOK_UNKNOWNS + 1], uint32_t unknowns)
 {
@@ -80,9 +88,7 @@ static void eliminate(int64_t equations[SKYBOOK_UNKNOWNS][SKYBOOK_UNKNOWNS + 1],
             int64_t *row = equations[j];
             const int64_t wanted = quotient(row[i] * ((int64_t)1 << FACTOR_BITS), pivot);
             const int64_t factor = clip(wanted, MOST_FACTOR);
-            for (uint32_t k = i + 1; k <= unknowns; k++) {
-                row[k] = clip(row[k] - (factor * from[k] >> FACTOR_BITS), LARGEST);
-            }
+            reduce(row + i + 1, from + i + 1, factor, unknowns - i);
         }
     }
 }

@@ -23,6 +23,7 @@
 #define LONGEST_WORD 40u
 #define MOST_OPTIONS 100u
 #define SIDE 96u /* of a scene, at most */
+#define USUAL 20u /* of most: a tile, so that many are tried */
 #define MOST_FILE 65536u
 
 int LLVMFuzzerInitialize(int *count, char ***arguments);
@@ -109,7 +110,7 @@ static void take_bound(struct source *source, struct skybook_bound *bound)
 static void take_options(struct source *source, struct skybook_options *options)
 {
     static uint16_t map[SIDE * SIDE];
-    skybook_defaults(options, vary(source, 70, SIDE));
+    skybook_defaults(options, vary(source, USUAL, SIDE));
     options->bands = (uint16_t)vary(source, options->bands, SKYBOOK_MAX_BANDS);
     options->sample_type = (uint8_t)vary(source, options->sample_type, 3);
     options->significant_bits = (uint8_t)vary(source, options->significant_bits, 16);
@@ -158,14 +159,21 @@ static void take_options(struct source *source, struct skybook_options *options)
     }
 }
 
-/* A line of what is left, over and over. */
-static void take_line(const struct source *source, uint32_t line, uint32_t bits)
+/* A line of what is left, over and over: of all bands. No coverage is looked for here, which would take most of the
+ * time. */
+__attribute__((no_sanitize("coverage"))) static void take_line(const struct source *source, uint32_t line,
+                                                               uint32_t bits, const struct skybook_options *options)
 {
-    for (uint32_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
-        const size_t at = 2 * ((size_t)i + (size_t)line * line);
-        const uint32_t high = source->left > 0 ? source->bytes[at % source->left] : 0;
-        const uint32_t low = source->left > 0 ? source->bytes[(at + 1) % source->left] : line;
-        samples[i] = (uint16_t)((high << 8 | low) & (bits < 16 ? (1u << bits) - 1u : 0xFFFFu));
+    const uint32_t mask = bits < 16 ? (1u << bits) - 1u : 0xFFFFu;
+    const size_t count = (size_t)options->width * options->bands;
+    size_t at = source->left > 0 ? 2 * (size_t)line * line % source->left : 0;
+    for (size_t i = 0; i < count && i < sizeof(samples) / sizeof(samples[0]); i++) {
+        uint32_t sample = 0;
+        for (uint32_t byte = 0; byte < 2; byte++) {
+            sample = sample << 8 | (source->left > 0 ? source->bytes[at] : byte * line);
+            at = at + 1 < source->left ? at + 1 : 0;
+        }
+        samples[i] = (uint16_t)(sample & mask);
     }
 }
 
@@ -173,12 +181,13 @@ static void parse_scene(struct source *source)
 {
     struct skybook_options options;
     int64_t room = byte_of(source) < 240 ? INT64_MAX : (int64_t)number(source, 2);
-    const uint32_t lines = byte_of(source) % SIDE, bits = byte_of(source) % 24;
+    const uint32_t of_lines = byte_of(source), bits = byte_of(source) % 24;
+    const uint32_t lines = of_lines % (of_lines < 224 ? USUAL : SIDE);
     take_options(source, &options);
     enum skybook_status status = skybook_init(&encoder, &options, write_some, &room);
     expect_status(status);
     for (uint32_t line = 0; status == SKYBOOK_OK && line < lines; line++) {
-        take_line(source, line, bits);
+        take_line(source, line, bits, &options);
         status = skybook_push(&encoder, samples, 1, options.width, 0, 1);
         expect_status(status);
     }
@@ -218,7 +227,7 @@ static void take_word(struct source *source, char word[LONGEST_WORD])
 static void parse_command(struct source *source)
 {
     static char words[MOST_WORDS][LONGEST_WORD];
-    char *arguments[MOST_WORDS + 6] = {"skybook", "in", "-o", "out", "--width", "40"};
+    char *arguments[MOST_WORDS + 6] = {"skybook", "in", "-o", "out", "--width", "20"};
     struct skybook_command command;
     struct skybook_input input;
     int64_t room = INT64_MAX;
@@ -239,7 +248,7 @@ static void parse_command(struct source *source)
     }
     const bool bip = command.layout == BIP && command.options.bayer == 0;
     const uint32_t width = command.options.width, bands = command.options.bands;
-    for (uint64_t line = 0; status == SKYBOOK_OK && line < SIDE; line++) {
+    for (uint64_t line = 0; status == SKYBOOK_OK && line < USUAL; line++) {
         if (skybook_read_line(&input, line, samples) != LINE_READ) {
             break;
         }
@@ -275,7 +284,7 @@ static void make_recording(void)
     expect(skybook_init(&encoder, &options, skybook_to_buffer, &buffer) == SKYBOOK_OK, "a recording begins");
     for (uint32_t line = 0; line < 2 * SIDE; line++) {
         const struct source source = {(const uint8_t *)skybook_usage, strlen(skybook_usage)};
-        take_line(&source, line, 12);
+        take_line(&source, line, 12, &options);
         expect(skybook_push(&encoder, samples, 1, SIDE, 0, 1) == SKYBOOK_OK, "a line is coded");
     }
     recorded = buffer.used;

@@ -117,7 +117,17 @@ typedef uint16_t skybook_held;
     SKYBOOK_MOST(10 * (SKYBOOK_TILE + 24),    \
                  (SKYBOOK_LARGE_BANDS > 1 ? 10 : 4) * (SKYBOOK_SIDE + 24))
 #define SKYBOOK_MOST_STRETCHES 330 /* of 64 samples, with which a scale is worth its bits */
-#define SKYBOOK_FITTED 128         /* pixels that are fitted to at once */
+/* Pixels that are fitted to at once, of so many rows at most; values of these rows, and of those around them. */
+#if SKYBOOK_SMALL && SKYBOOK_LARGE_BANDS == 0
+#define SKYBOOK_FITTED 128
+#else
+#define SKYBOOK_FITTED 256
+#endif
+#define SKYBOOK_FITTED_ROWS (SKYBOOK_FITTED / 16)
+#define SKYBOOK_HELD                                                          \
+    (SKYBOOK_MOST((3 * SKYBOOK_FITTED_ROWS + 7) * (SKYBOOK_TILE + 8),         \
+                  (3 * SKYBOOK_FITTED_ROWS / 2 + 7) * (2 * SKYBOOK_TILE + 8)) + \
+     16)
 /* Planes of upper bits of latents that a tile may have, for each of its bands. */
 #define SKYBOOK_UPPER_PLANES 4
 #define SKYBOOK_UPPER_BYTES (SKYBOOK_UPPER_PLANES * SKYBOOK_USUAL_TILES * SKYBOOK_POSITIONS_OF_SEVERAL)
@@ -326,6 +336,12 @@ struct skybook_scale {
     uint8_t patterns[SKYBOOK_MOST_STRETCHES];
 };
 
+/* What is sent of the samples of a bounded tile, band by band. */
+struct skybook_residuals {
+    int16_t residuals[SKYBOOK_SAMPLES]; /* in mode 2 numbers, modulo 2^16 */
+    uint16_t rows[SKYBOOK_SAMPLES];     /* of the tables */
+};
+
 /* How a band of a bounded tile was coded. */
 struct skybook_band {
     uint32_t most, bound;
@@ -337,15 +353,22 @@ struct skybook_band {
     uint64_t sum;      /* of its values in memory, as they were put */
 };
 
-/* Room to work on one bounded tile. Values are less 32768. */
-struct skybook_bounded {
-    int16_t values[SKYBOOK_BOUNDED_VALUES]; /* of a band and the two before, as their numbers mod 3 */
+#if SKYBOOK_BOUNDED
+/* Room to fit the coefficients of a band of a bounded tile, or to find what its samples are among those marked. */
+struct skybook_fit {
     union {
         int16_t narrow[26][SKYBOOK_FITTED + 16]; /* differences by unknown, then what they give */
         int32_t wide[26][SKYBOOK_FITTED / 2 + 8];
         uint16_t before[2048]; /* marks before each word of them */
-    } fit;
+    } of;
+    int16_t held[SKYBOOK_HELD]; /* rows of values */
     int64_t equations[25][26];
+};
+#endif
+
+/* Room to work on one bounded tile. Values are less 32768. */
+struct skybook_bounded {
+    int16_t values[SKYBOOK_BOUNDED_VALUES]; /* of a band and the two before, as their numbers mod 3 */
     int16_t energies[SKYBOOK_ENERGY_ROWS]; /* rows of the band and of its references */
     int16_t coefficients[25];
     int16_t changes[25];
@@ -401,18 +424,31 @@ struct skybook_work {
             int32_t latents[SKYBOOK_SAMPLES]; /* first deviations, then components; in the order of the scan */
         } room;
         uint32_t symbols[SKYBOOK_SAMPLES]; /* of the tile, in reading order: no more than latents before */
+        struct skybook_residuals coded;
     };
     __extension__ union {
         uint8_t known[SKYBOOK_KNOWN]; /* sizes, sums of neighbours, DC slopes; which samples occur */
         int32_t beside[SKYBOOK_KNOWN / 4];    /* numbers that a tile needs beside its deviations */
+#if SKYBOOK_BOUNDED
+        struct skybook_fit fit;
+#else
         uint8_t packet[SKYBOOK_PACKET_BYTES]; /* being formed, or a lane */
+#endif
     };
+#if SKYBOOK_BOUNDED
+    uint8_t packet[SKYBOOK_PACKET_BYTES]; /* one that is not full waits for the tiles of a strip that are yet to come */
+#endif
 #else
     union {
         int32_t latents[SKYBOOK_SAMPLES]; /* first deviations, then components */
         uint8_t packet[SKYBOOK_PACKET_BYTES]; /* being formed, or a lane */
     } room;
-    uint8_t known[SKYBOOK_KNOWN]; /* sizes, sums of neighbours, DC slopes; which samples occur */
+    __extension__ union {
+        uint8_t known[SKYBOOK_KNOWN]; /* sizes, sums of neighbours, DC slopes; which samples occur */
+#if SKYBOOK_BOUNDED
+        struct skybook_fit fit;
+#endif
+    };
 #endif
     int32_t dc[SKYBOOK_SAMPLES / 64];
     uint8_t wide[SKYBOOK_CHANNELS]; /* number from 1 of a channel that has upper bits, else 0 */
@@ -447,7 +483,10 @@ struct skybook_work {
         uint8_t nodata[SKYBOOK_SIDE * SKYBOOK_SIDE]; /* until the tile is scanned */
     };
 #else
-    uint32_t symbols[SKYBOOK_SAMPLES];  /* of the tile, in reading order */
+    __extension__ union {
+        uint32_t symbols[SKYBOOK_SAMPLES]; /* of the tile, in reading order */
+        struct skybook_residuals coded;    /* of a bounded tile */
+    };
     uint32_t costs[SKYBOOK_UNITS];      /* of a position of a layer, in 1/256 bit */
     uint32_t before[SKYBOOK_UNITS + 1]; /* symbols before it */
     uint8_t states[SKYBOOK_UNITS]; /* of the trellis before the next symbol of the layer */

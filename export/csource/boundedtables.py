@@ -6,11 +6,9 @@ from numpy.typing import NDArray
 from export.csource.arrays import Table
 from onboard.codec.bounded.analysis import LOG2
 from onboard.codec.bounded.codec import BoundedCodec
-from onboard.codec.bounded.tables import Tables
+from onboard.codec.bounded.tables import REST_BITS
 from onboard.codec.rans import PRECISION
 
-SMALL = 512
-"""Residuals from minus this to below it have their symbols in a table."""
 _ROW = 128
 """Symbols of a level, those in use and others."""
 
@@ -18,24 +16,30 @@ _ROW = 128
 def bounded_constants(codec: BoundedCodec) -> list[Table]:
     """Return every constant array, names without `bounded_`.
 
-    Rows of 128 symbols: a symbol has its frequency above its start, of 12 bits, or is 0 if its
-    table has none; costs are those of the residuals that it begins, raw bits and escapes included.
+    Rows of 128 symbols: a symbol has its start, of 12 bits, above that 12 less the raw bits that
+    follow it, and then how many of all slots are those of others; costs are those of the residuals
+    that it begins, raw bits and escapes included.
     """
     model, tables = codec.model, codec.model.tables
     frequencies = tables.frequencies.astype(np.int64)
     starts = np.where(frequencies > 0, tables.starts.astype(np.int64), 0)
+    others = (1 << PRECISION) - frequencies
+    numbers = (np.arange(starts.shape[1]) + 1) // 2
+    rest = np.append(REST_BITS, 0).astype(np.int64)[numbers]  # of an escape they go on their own
+    slots = (PRECISION - rest) << PRECISION | starts
+    symbols = np.stack([_in_rows(slots, 0), _in_rows(others, 1 << PRECISION)], axis=1)
     return [
         Table("bounded_coefficients", "int16_t", model.coefficients),
         Table("bounded_spreads", "uint8_t", model.spreads),
         Table("bounded_weights", "int16_t", model.weights),
         Table("bounded_bias", "uint16_t", model.bias),
-        Table("bounded_symbols", "uint32_t", _in_rows(frequencies << PRECISION | starts)),
-        Table("bounded_costs", "uint16_t", _in_rows(tables.symbol_costs)),
-        Table("bounded_small", "uint8_t", Tables.symbol_of(np.arange(-SMALL, SMALL))),
+        Table("bounded_symbols", "uint16_t", symbols.reshape(-1)),
+        Table("bounded_costs", "uint16_t", _in_rows(tables.symbol_costs, 0)),
         Table("bounded_logarithms", "uint8_t", LOG2),
     ]
 
 
-def _in_rows(values: NDArray[np.int64]) -> NDArray[np.int64]:
+def _in_rows(values: NDArray[np.int64], other: int) -> NDArray[np.int64]:
     """Return what stands for the symbols of each level, in rows of 128, one after the other."""
-    return np.pad(values, ((0, 0), (0, _ROW - values.shape[1]))).reshape(-1)
+    rows = np.pad(values, ((0, 0), (0, _ROW - values.shape[1])), constant_values=other)
+    return rows.reshape(-1)

@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from export.csource.arrays import SMALL_BUILD, USUAL_BUILD, Order, Table, check
-from export.csource.boundedtables import SMALL, bounded_constants
+from export.csource.boundedtables import bounded_constants
 from export.csource.bounds import check_bounds
 from export.csource.golden import Golden, golden_source, goldens
 from export.csource.tables import constants, numbers, sum_type, widest_layers
@@ -129,8 +129,6 @@ def _bounded(tables: list[Table]) -> list[str]:
         *("#ifndef SKYBOOK_BOUNDED", "#define SKYBOOK_BOUNDED 1", "#endif"),
         *(table.external for table in tables),
         *_guard("BOUNDED_", tables),
-        "/* Residuals from minus this to below it have their symbols in a table. */",
-        f"#define SKYBOOK_BOUNDED_SMALL {SMALL}",
         "",
     ]
 

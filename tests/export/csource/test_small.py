@@ -173,6 +173,17 @@ def test_what_is_left_out_is_a_limit_and_golden_tiles_pass(
     assert found["passed_golden_tiles"] == found["golden_tiles"] == 8  # all of up to four bands
 
 
+def test_a_packet_waits_for_the_rest_of_a_strip_that_is_sent_in_parts(
+    program: Callable[..., Path], build: Callable[[str], Path]
+) -> None:
+    """Tiles within a bound have no room for all their bytes: some go before others are made."""
+    small = program("BOUNDED=1", "MAX_WIDTH=300", "STRIP_BYTES=40000")
+    image, line = noise(5, 80, 300, BITS), ["--max-error", "0", "--packets"]
+    here, there = told(small, image, line), told(build("gcc"), image, line)
+    assert here.returncode == 0
+    assert here.stdout == there.stdout
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(1, 12))
 def test_random_scenes_within_bounds_have_the_same_bytes(
