@@ -2,15 +2,7 @@
 #include <string.h>
 
 #include "scan.h"
-#include "vectors.h"
 
-#define ESCAPE (2 * SKYBOOK_LARGEST + 1)
-#define PER_ROW (ESCAPE + 1) /* costs of a row of the tables */
-#if defined(SKYBOOK_X86) && !SKYBOOK_SMALL
-#define COSTS_BY_PART 1 /* with a shift of its own for each of some numbers at once */
-#else
-#define COSTS_BY_PART 0
-#endif
 #define BORDER_EASE 2 /* 1/64 steps for each border that a position is next to */
 
 /* Residual of what is left of a latent in 1/64 step, taken larger by `ease`. */
@@ -72,23 +64,6 @@ uint32_t skybook_find_places(const struct skybook_scan *scan, uint32_t next[SKYB
     return found;
 }
 
-#if COSTS_BY_PART
-/* Where the costs of the symbols of a part are, whether coded or not. */
-static void find_costs(const uint32_t *restrict symbols, uint16_t *restrict places)
-{
-    uint8_t levels[SKYBOOK_PART], lows[SKYBOOK_PART];
-    for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
-        levels[i] = (uint8_t)(symbols[i] % SKYBOOK_LEVELS);
-    }
-    skybook_look_up(skybook_shifts, levels, lows);
-    for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
-        const uint32_t row = symbols[i] & ((1u << SKYBOOK_ROW_BITS) - 1u);
-        const uint32_t place = (uint32_t)(((int32_t)symbols[i] >> SKYBOOK_ROW_BITS >> lows[i]) + SKYBOOK_LARGEST);
-        places[i] = (uint16_t)(row * PER_ROW + (place < ESCAPE ? place : ESCAPE));
-    }
-}
-#endif
-
 /* Take the symbols of a layer of so many channels, which come position by position. */
 void skybook_take_layer(struct skybook_scan *scan, uint32_t channels)
 {
@@ -101,14 +76,14 @@ void skybook_take_layer(struct skybook_scan *scan, uint32_t channels)
         const uint32_t *restrict symbols = &layer->symbols[part * SKYBOOK_PART];
         uint32_t *restrict own_next = &next[part % parts * SKYBOOK_PART];
         uint32_t *restrict own_costs = &costs[part % parts * SKYBOOK_PART];
-#if COSTS_BY_PART
+#if SKYBOOK_COSTS_BY_PART
         uint16_t places[SKYBOOK_PART];
-        find_costs(symbols, places);
+        skybook_find_costs(symbols, places);
 #endif
         for (uint64_t bits = layer->coded[part]; bits > 0; bits &= bits - 1) {
             const uint32_t i = skybook_lowest_bit_of_64(bits), symbol = symbols[i];
-#if COSTS_BY_PART
-            const uint32_t cost = ((const uint16_t *)(const void *)skybook_costs)[places[i]];
+#if SKYBOOK_COSTS_BY_PART
+            const uint32_t cost = skybook_cost_at(places[i]);
 #else
             const uint32_t cost = skybook_cost_of(symbol);
 #endif

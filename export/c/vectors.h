@@ -673,46 +673,51 @@ static inline void skybook_look_up(const uint8_t table[SKYBOOK_LEVELS], const ui
  * an odd index. Where both cost the same it is an even one.
  *
  * States below 16 come after even ones, 2 i after i, the others after odd ones, where bit 1 is turned
- * (AFTER_ODD_STATE); by an odd index they come from the state that an even one leads 4 places away. */
-#if defined(SKYBOOK_X86) && defined(__AVX512F__)
-typedef __m512i skybook_states[2];
+ * (AFTER_ODD_STATE); by an odd index they come from the state that an even one leads 4 places away.
+ *
+ * Sums and bits come in an order of places, each with the bit of its state that tells an odd one: the state of a
+ * place, the place of a state. */
+#if defined(SKYBOOK_X86) && defined(__AVX512VL__) && defined(__AVX512BW__)
+/* Bit 2 is the highest one of a place, so that the sums by an odd index are those of another vector, place by place;
+ * then come what bits 1 and 4 differ by, so that each vector comes after two, bit 4, and bit 3. */
+#define SKYBOOK_STATE_AT(place) \
+    (((place) & 1) | (((place) >> 2 ^ (place) >> 3) & 1) << 1 | ((place) >> 4 & 1) << 2 | ((place) >> 1 & 1) << 3 | \
+     ((place) >> 2 & 1) << 4)
+#define SKYBOOK_PLACE_OF(state) \
+    (((state) & 1) | ((state) >> 3 & 1) << 1 | ((state) >> 4 & 1) << 2 | (((state) >> 1 ^ (state) >> 4) & 1) << 3 | \
+     ((state) >> 2 & 1) << 4)
+typedef __m256i skybook_states[4];
 
 static inline void skybook_open(const int32_t sums[SKYBOOK_STATES], skybook_states best)
 {
-    best[0] = _mm512_loadu_si512(sums);
-    best[1] = _mm512_loadu_si512(sums + 16);
+    memcpy(best, sums, sizeof(skybook_states));
 }
 
 static inline void skybook_close(skybook_states best, int32_t sums[SKYBOOK_STATES])
 {
-    _mm512_storeu_si512(sums, best[0]);
-    _mm512_storeu_si512(sums + 16, best[1]);
+    memcpy(sums, best, sizeof(skybook_states));
 }
 
-/* Every second of 32 states from the place on that makes up for bit `turn` of where they go. */
-#define SKYBOOK_EVERY_SECOND(first, turn)                                                       \
-    _mm512_setr_epi32((first) + 2 * (0 ^ (turn)), (first) + 2 * (1 ^ (turn)), (first) + 2 * (2 ^ (turn)),   \
-                      (first) + 2 * (3 ^ (turn)), (first) + 2 * (4 ^ (turn)), (first) + 2 * (5 ^ (turn)),   \
-                      (first) + 2 * (6 ^ (turn)), (first) + 2 * (7 ^ (turn)), (first) + 2 * (8 ^ (turn)),   \
-                      (first) + 2 * (9 ^ (turn)), (first) + 2 * (10 ^ (turn)), (first) + 2 * (11 ^ (turn)), \
-                      (first) + 2 * (12 ^ (turn)), (first) + 2 * (13 ^ (turn)), (first) + 2 * (14 ^ (turn)), \
-                      (first) + 2 * (15 ^ (turn)))
+/* Costs of an index in the first four places of a vector, of even states, and in the last, of odd ones. */
+static inline __m256i skybook_in_places(int32_t of_even, int32_t of_odd)
+{
+    return _mm256_mask_set1_epi32(_mm256_set1_epi32(of_even), 0xF0, of_odd);
+}
 
 static inline uint32_t skybook_extend(skybook_states best, const int32_t costs[4])
 {
-    const __m512i low = best[0], high = best[1];
-    const __m512i even = _mm512_add_epi32(
-        _mm512_permutex2var_epi32(low, SKYBOOK_EVERY_SECOND(0, 0), high), _mm512_set1_epi32(costs[0]));
-    const __m512i odd = _mm512_add_epi32(
-        _mm512_permutex2var_epi32(low, SKYBOOK_EVERY_SECOND(0, 4), high), _mm512_set1_epi32(costs[1]));
-    const __m512i odd_even = _mm512_add_epi32(
-        _mm512_permutex2var_epi32(low, SKYBOOK_EVERY_SECOND(1, 2), high), _mm512_set1_epi32(costs[2]));
-    const __m512i odd_odd = _mm512_add_epi32(
-        _mm512_permutex2var_epi32(low, SKYBOOK_EVERY_SECOND(1, 6), high), _mm512_set1_epi32(costs[3]));
-    best[0] = _mm512_min_epi32(even, odd);
-    best[1] = _mm512_min_epi32(odd_even, odd_odd);
-    return (uint32_t)_mm512_cmpgt_epi32_mask(even, odd) |
-           (uint32_t)_mm512_cmpgt_epi32_mask(odd_even, odd_odd) << 16;
+    const __m256i even = skybook_in_places(costs[0], costs[2]), odd = skybook_in_places(costs[1], costs[3]);
+    const __m256i low = _mm256_setr_epi32(0, 8, 12, 4, 1, 9, 13, 5), high = _mm256_or_si256(low, _mm256_set1_epi32(2));
+    const __m256i before[4] = {
+        _mm256_permutex2var_epi32(best[0], low, best[1]), _mm256_permutex2var_epi32(best[2], low, best[3]),
+        _mm256_permutex2var_epi32(best[0], high, best[1]), _mm256_permutex2var_epi32(best[2], high, best[3])};
+    __mmask8 bits[4];
+    for (uint32_t i = 0; i < 4; i++) {
+        const __m256i by_even = _mm256_add_epi32(before[i], even), by_odd = _mm256_add_epi32(before[i ^ 2u], odd);
+        bits[i] = _mm256_cmpgt_epi32_mask(by_even, by_odd);
+        best[i] = _mm256_min_epi32(by_even, by_odd);
+    }
+    return _mm512_kunpackw(_mm512_kunpackb(bits[3], bits[2]), _mm512_kunpackb(bits[1], bits[0]));
 }
 #elif defined(SKYBOOK_X86)
 typedef __m256i skybook_states[4];
@@ -823,6 +828,10 @@ static inline uint32_t skybook_extend(skybook_states best, const int32_t costs[4
     memcpy(best, next, sizeof(next));
     return bits;
 }
+#endif
+#if !defined(SKYBOOK_STATE_AT)
+#define SKYBOOK_STATE_AT(place) (place)
+#define SKYBOOK_PLACE_OF(state) (state)
 #endif
 
 #endif
