@@ -28,8 +28,10 @@ static void count_bins(const struct skybook_form *form, const struct skybook_wor
         }
         skybook_find_bins(latents, bins);
         for (uint32_t i = 0; i < SKYBOOK_PART; i += COUNTERS) {
-            for (uint32_t part = 0; part < COUNTERS; part++) {
-                parts[part][bins[i + part]]++;
+            uint64_t some; /* read at once, in whichever order a word has its bytes */
+            memcpy(&some, &bins[i], sizeof(some));
+            for (uint32_t part = 0; part < COUNTERS; part++, some >>= 8) {
+                parts[part][some & 255u]++;
             }
         }
     }

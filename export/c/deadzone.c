@@ -23,14 +23,27 @@ void skybook_take(struct skybook_scan *scan, uint32_t place, uint32_t row, int32
     scan->written++;
 }
 
+#define MOST_COUNTED 255u /* channels that a byte counts */
+
+/* Add what was counted to the symbols of each position of the layer. */
+static void move_counts(struct skybook_scan *scan)
+{
+    uint32_t *restrict symbols = &scan->work->before[scan->unit + 1];
+    for (uint32_t i = 0; i < scan->count; i++) {
+        symbols[i] += scan->counts[i];
+    }
+    memset(scan->counts, 0, scan->count);
+}
+
 /* Count which positions of a part are coded; below 0 if one that is not is too far from 0. */
-static int32_t count_coded(const uint8_t *restrict levels, const int32_t *restrict aways, uint32_t count,
-                           uint32_t *restrict symbols)
+static int32_t count_coded(const uint8_t *restrict levels, const int32_t *restrict aways, uint8_t *restrict counts)
 {
     int32_t far = 0;
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
+        counts[i] = (uint8_t)(counts[i] + (levels[i] > 0));
+    }
+    for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
         const int32_t coded = levels[i] > 0;
-        symbols[i] += (uint32_t)coded;
         far |= (coded - 1) & (SKYBOOK_FARTHEST - 1 - skybook_magnitude(aways[i]));
     }
     return far;
@@ -41,21 +54,27 @@ void skybook_scan_levels(struct skybook_scan *scan, uint32_t channel, uint32_t n
 {
     const uint32_t positions = scan->form->positions, count = scan->count;
     uint64_t *own = &coded[number * positions / SKYBOOK_PART];
+    int32_t far = 0;
     for (uint32_t part = 0; part < positions; part += SKYBOOK_PART) {
+        const uint32_t left = count > part ? count - part : 0;
         skybook_find_levels(&sums[part], scan->work->dependent, (uint32_t)scan->least_sum,
                             scan->work->floors[channel], &levels[part]);
-    }
-    memset(&levels[count], 0, positions - count);
-    for (uint32_t part = 0; part < positions; part += SKYBOOK_PART) {
+        if (left < SKYBOOK_PART) { /* what the tile does not have is 0 and no symbol */
+            memset(&levels[part + left], 0, SKYBOOK_PART - left);
+        }
         own[part / SKYBOOK_PART] = skybook_above_0(&levels[part]);
+        far |= count_coded(&levels[part], &aways[part], &scan->counts[part]);
     }
-    const int32_t far = count_coded(levels, aways, count, &scan->work->before[scan->unit + 1]);
-    scan->far = scan->far || far < 0;
+    if (number % MOST_COUNTED == MOST_COUNTED - 1) {
+        move_counts(scan);
+    }
+    scan->far |= far < 0;
 }
 
-uint32_t skybook_find_places(const struct skybook_scan *scan, uint32_t next[SKYBOOK_POSITIONS])
+uint32_t skybook_find_places(struct skybook_scan *scan, uint32_t next[SKYBOOK_POSITIONS])
 {
     uint32_t *before = &scan->work->before[scan->unit], found = 0;
+    move_counts(scan);
     for (uint32_t i = 0; i < scan->count; i++) {
         next[i] = found;
         found += before[i + 1];

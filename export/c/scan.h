@@ -30,6 +30,7 @@ struct skybook_scan {
     enum skybook_status renewed; /* whether the latents could be made anew, where they had to be */
     uint32_t sum;               /* of the latents as they are read */
     uint64_t lost;              /* squared error that is expected, of some positions */
+    uint8_t counts[SKYBOOK_POSITIONS]; /* of symbols of the layer that are not in those before each position yet */
 };
 
 /* What is left of a latent, squared, once a residual of a row of the tables stands for it. */
@@ -130,7 +131,7 @@ static inline bool skybook_is_escape(uint32_t row, uint32_t cost)
  * symbol of each position of the layer comes among those of the layer; how many there are. */
 void skybook_scan_levels(struct skybook_scan *scan, uint32_t channel, uint32_t number, const skybook_sum *sums,
                          const int32_t *aways, uint8_t *levels, uint64_t *coded);
-uint32_t skybook_find_places(const struct skybook_scan *scan, uint32_t next[SKYBOOK_POSITIONS]);
+uint32_t skybook_find_places(struct skybook_scan *scan, uint32_t next[SKYBOOK_POSITIONS]);
 
 /* scan.c: the step of a tile scaled down by some octaves; latents of a channel in 1/64 step. */
 void skybook_set_step(struct skybook_scan *scan, uint32_t code, uint32_t octaves);
