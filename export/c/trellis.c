@@ -106,22 +106,17 @@ static void price_steps(struct skybook_path *path, uint32_t first, int32_t set, 
     }
 }
 
-/* The place of the state before that of a place by an even index, or, with the parity above, by an odd one. */
-#define BEFORE(state) (2 * ((state) & (HALF - 1)) ^ ((state) >= HALF ? 5 : 0))
-#define BY_EVEN(place) SKYBOOK_PLACE_OF(BEFORE(SKYBOOK_STATE_AT(place)))
-#define BY_ODD(place) (STATES | SKYBOOK_PLACE_OF(BEFORE(SKYBOOK_STATE_AT(place)) ^ 2 * AFTER_ODD_INDEX))
-#define FOUR(of, place) of(place), of((place) + 1), of((place) + 2), of((place) + 3)
-#define ALL(of) FOUR(of, 0), FOUR(of, 4), FOUR(of, 8), FOUR(of, 12), FOUR(of, 16), FOUR(of, 20), FOUR(of, 24), FOUR(of, 28)
-static const uint8_t places_before[2][STATES] = {{ALL(BY_EVEN)}, {ALL(BY_ODD)}};
-typedef char skybook_states_go_back[HALF == 16 && AFTER_ODD_STATE == 18 && AFTER_ODD_INDEX == 4 ? 1 : -1];
-
-/* Find the place of the state before a step, from that of the one after it; both may have a parity above. */
+/* Find the place of the state before a step, from that of the one after it, of which bits above are of no use: before a
+ * state s came 2 s, XORed with 5 if s is HALF or more, and with twice AFTER_ODD_INDEX if its index was odd. That is
+ * noted, the parity of the index above the place. */
 static inline uint32_t before(struct skybook_path *path, uint32_t step, uint32_t place)
 {
-    const uint32_t odd = path->odd[step] >> place % STATES & 1u;
-    path->states[step] = places_before[odd][place % STATES];
-    return path->states[step];
+    const uint32_t odd = path->odd[step] >> place % STATES & 1u, high = place / HALF & 1u;
+    const uint32_t found = 2 * place ^ 5 * high ^ SKYBOOK_PLACE_OF(2 * AFTER_ODD_INDEX) * odd;
+    path->states[step] = (uint8_t)(STATES * odd | found % STATES);
+    return found;
 }
+typedef char skybook_states_go_back[HALF == 16 && AFTER_ODD_STATE == 18 && AFTER_ODD_INDEX == 4 ? 1 : -1];
 
 /* Find the places of the states of the path that ends in a place, from its end; those of its first half at the same
  * time, as if it came by place 0 there. Wherever paths come from, they soon are one: so few of these have to be found
@@ -137,7 +132,7 @@ static void go_back(struct skybook_path *path, uint32_t last)
     for (uint32_t step = path->count - half; step-- > 0;) {
         const uint8_t found = path->states[step];
         place = before(path, step, place);
-        if (step < half && place == found) {
+        if (step < half && path->states[step] == found) {
             return;
         }
     }
@@ -148,11 +143,12 @@ static void put_indices(int32_t *restrict aways, uint8_t *restrict states, const
                         uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        const int32_t away = aways[i], odd = states[i] & 1, parity = states[i] / STATES;
+        const int32_t place = states[i] % STATES, state = SKYBOOK_STATE_AT(place);
+        const int32_t away = aways[i], odd = state & 1, parity = states[i] / STATES;
         const int32_t none = (zeros[i] >> odd & 1) & (1 - parity), low = lower_index(magnitude(away), odd);
         const int32_t index = (low + ((low ^ parity) & 1)) * (1 - none), sign = away >> 31;
         aways[i] = (index ^ sign) - sign;
-        states[i] = (uint8_t)SKYBOOK_STATE_AT(states[i] % STATES);
+        states[i] = (uint8_t)state;
     }
 }
 

@@ -709,17 +709,17 @@ static inline void skybook_look_up(const uint8_t table[SKYBOOK_LEVELS], const ui
  * States below 16 come after even ones, 2 i after i, the others after odd ones, where bit 1 is turned
  * (AFTER_ODD_STATE); by an odd index they come from the state that an even one leads 4 places away.
  *
- * Sums and bits come in an order of places, each with the bit of its state that tells an odd one: the state of a
- * place, the place of a state. */
+ * Sums and bits come in an order of places: the state of a place, the place of a state. Places follow each other as
+ * states do, and what is linear in the bits of states is in those of places. */
 #if defined(SKYBOOK_X86) && defined(__AVX512VL__) && defined(__AVX512BW__)
-/* Bit 2 is the highest one of a place, so that the sums by an odd index are those of another vector, place by place;
- * then come what bits 1 and 4 differ by, so that each vector comes after two, bit 4, and bit 3. */
-#define SKYBOOK_STATE_AT(place) \
-    (((place) & 1) | (((place) >> 2 ^ (place) >> 3) & 1) << 1 | ((place) >> 4 & 1) << 2 | ((place) >> 1 & 1) << 3 | \
-     ((place) >> 2 & 1) << 4)
-#define SKYBOOK_PLACE_OF(state) \
-    (((state) & 1) | ((state) >> 3 & 1) << 1 | ((state) >> 4 & 1) << 2 | (((state) >> 1 ^ (state) >> 4) & 1) << 3 | \
-     ((state) >> 2 & 1) << 4)
+/* Bits of a place, from the highest on: bit 2 of the state, so that sums by an odd index are those of another vector,
+ * lane by lane; what bits 1 and 4 differ by, so that a vector comes after two; then what bits 0 and 3 do, 4 and 3. */
+#define SKYBOOK_STATE_AT(place)                                                             \
+    ((((place) >> 2 ^ (place)) & 1) | (((place) >> 3 ^ (place) >> 1) & 1) << 1 | ((place) >> 4 & 1) << 2 | \
+     ((place) & 1) << 3 | ((place) >> 1 & 1) << 4)
+#define SKYBOOK_PLACE_OF(state)                                                                   \
+    (((state) >> 3 & 1) | ((state) >> 4 & 1) << 1 | (((state) ^ (state) >> 3) & 1) << 2 | \
+     (((state) >> 1 ^ (state) >> 4) & 1) << 3 | ((state) >> 2 & 1) << 4)
 typedef __m256i skybook_states[4];
 
 static inline void skybook_open(const int32_t sums[SKYBOOK_STATES], skybook_states best)
@@ -732,16 +732,17 @@ static inline void skybook_close(skybook_states best, int32_t sums[SKYBOOK_STATE
     memcpy(sums, best, sizeof(skybook_states));
 }
 
-/* Costs of an index in the first four places of a vector, of even states, and in the last, of odd ones. */
+/* Costs of an index in the lanes that come after even states, and in those that come after odd ones. */
 static inline __m256i skybook_in_places(int32_t of_even, int32_t of_odd)
 {
-    return _mm256_mask_set1_epi32(_mm256_set1_epi32(of_even), 0xF0, of_odd);
+    return _mm256_mask_set1_epi32(_mm256_set1_epi32(of_even), 0xCC, of_odd);
 }
 
 static inline uint32_t skybook_extend(skybook_states best, const int32_t costs[4])
 {
     const __m256i even = skybook_in_places(costs[0], costs[2]), odd = skybook_in_places(costs[1], costs[3]);
-    const __m256i low = _mm256_setr_epi32(0, 8, 12, 4, 1, 9, 13, 5), high = _mm256_or_si256(low, _mm256_set1_epi32(2));
+    const __m256i low = _mm256_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14);
+    const __m256i high = _mm256_xor_si256(low, _mm256_set1_epi32(5));
     const __m256i before[4] = {
         _mm256_permutex2var_epi32(best[0], low, best[1]), _mm256_permutex2var_epi32(best[2], low, best[3]),
         _mm256_permutex2var_epi32(best[0], high, best[1]), _mm256_permutex2var_epi32(best[2], high, best[3])};
