@@ -103,7 +103,8 @@ static struct place place_of(const struct skybook_encoder *encoder, uint32_t col
 }
 
 /* Where those after come, of which so many are left: in the next line. */
-static struct place place_after(const struct skybook_encoder *encoder, uint32_t column, struct place place, uint32_t left)
+static struct place place_after(const struct skybook_encoder *encoder, uint32_t column, struct place place,
+                                uint32_t left)
 {
     const uint32_t tile = encoder->form.tile, first = skybook_first_pixel(encoder, skybook_slot(encoder, column));
     const struct place next = {place.line + 1, first, left < tile ? left : tile};

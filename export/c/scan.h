@@ -30,7 +30,7 @@ struct skybook_scan {
     enum skybook_status renewed; /* whether the latents could be made anew, where they had to be */
     uint32_t sum;               /* of the latents as they are read */
     uint64_t lost;              /* squared error that is expected, of some positions */
-    uint8_t counts[SKYBOOK_POSITIONS]; /* of symbols of the layer that are not in those before each position yet */
+    uint8_t counts[SKYBOOK_POSITIONS]; /* symbols of the layer at each position, not yet among those before */
 };
 
 /* What is left of a latent, squared, once a residual of a row of the tables stands for it. */

@@ -97,7 +97,8 @@ static void price_steps(struct skybook_path *path, uint32_t first, int32_t set, 
     for (uint32_t i = 0; i < AT_ONCE; i++) {
         const int32_t size = magnitude(aways[i]), worth = (int32_t)(rows[i] >> 16), low = lower_index(size, set);
         const int32_t upper = entries.nearest[i][1], lower = low < LARGEST ? entries.nearest[i][0] : upper;
-        const int32_t of_low = price(size - 64 * low, lower, worth), of_next = price(size - 64 * low - 64, upper, worth);
+        const int32_t of_low = price(size - 64 * low, lower, worth);
+        const int32_t of_next = price(size - 64 * low - 64, upper, worth);
         const int32_t cost = low & 1 ? of_next : of_low, none = price(size & 255, entries.none[i], worth);
         const int32_t zero = ((low == 1) | (low == 2)) & (none < cost);
         even_costs[i] = zero ? none : cost;

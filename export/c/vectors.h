@@ -566,8 +566,8 @@ static inline skybook_wide skybook_widened(const uint8_t *bytes)
 #endif
 }
 
-/* With x86 two planes are added at once: their bytes by turns, times both weights, which leaves halves of 16 bytes
- * apart. */
+/* With x86 two planes are added at once: their bytes by turns, times both weights. What it comes to for each 16
+ * positions is in two vectors, halves of which are put together at the end. */
 #if defined(SKYBOOK_X86) && SKYBOOK_SUM_BITS == 16 && SKYBOOK_PAIRS_FIT
 static inline void skybook_add_two(const uint8_t *one, const uint8_t *other, uint32_t weights, __m256i all[2])
 {
