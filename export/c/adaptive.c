@@ -144,7 +144,7 @@ struct differences {
     uint32_t usual; /* steepness; 0 if not yet known */
 };
 
-/* Differences between `count` values, `stride` apart, and those a step on. */
+/* Differences between `count` values, `stride` apart: 1, 2 or SOME; and those a step on. */
 static inline void subtract(const int32_t *restrict values, uint32_t stride, uint32_t step, uint32_t count,
                             int32_t *restrict differences)
 {
@@ -162,7 +162,7 @@ static void find_differences(const int32_t *values, uint32_t stride, uint32_t st
     } else if (stride == 2) {
         subtract(values, 2, step, count, differences);
     } else {
-        subtract(values, stride, step, count, differences);
+        subtract(values, SOME, step, count, differences);
     }
 }
 
@@ -187,6 +187,25 @@ static uint32_t add_steepness(const int32_t *differences, uint32_t count)
         sum += steepness_of(differences[i]);
     }
     return sum;
+}
+
+/* How steep it is between `count` values, `stride` apart, and those a step on. */
+static inline uint32_t add_steps(const int32_t *values, uint32_t stride, uint32_t step, uint32_t count)
+{
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        sum += steepness_of(values[i * stride + step] - values[i * stride]);
+    }
+    return sum;
+}
+
+/* The same, with strides that are known here. */
+static uint32_t find_steepness(const int32_t *values, uint32_t stride, uint32_t step, uint32_t count)
+{
+    if (stride == 1) {
+        return add_steps(values, 1, step, count);
+    }
+    return stride == 2 ? add_steps(values, 2, step, count) : add_steps(values, SOME, step, count);
 }
 
 /* The sum of products of differences. */
@@ -244,6 +263,10 @@ static void take_pairs(struct differences *all, uint32_t row, uint32_t count, ui
     }
     for (uint32_t band = 0; band < all->bands; band++) {
         const int32_t *values = &all->values[band * all->apart + row * all->pitch];
+        if (all->usual == 0 && all->gaps == NULL) {
+            all->total += find_steepness(values, stride, step, count);
+            continue;
+        }
         int32_t *differences = &pairs->differences[band][pairs->count];
         find_differences(values, stride, step, count, differences);
         if (all->gaps != NULL) {

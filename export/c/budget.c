@@ -12,26 +12,39 @@
 #define TRELLIS_CODES 3
 #define GUESS_SHIFT 11 /* twice what every second position takes, in 1/4096 bit */
 
+#define COUNTERS 8u /* of each bin, so that equal neighbours need not wait for each other */
+
 /* Count the latents of every second position of the tile in work, but for those of 0, by quarter
  * octaves; positions that it does not have are 0. */
 static void count_bins(const struct skybook_form *form, const struct skybook_work *work,
                        uint32_t counts[SKYBOOK_BINS])
 {
-    uint32_t parts[4][SKYBOOK_BINS + 1] = {{0}}; /* so that equal neighbours need not wait */
-    for (uint32_t first = 0; first < form->channels * form->positions; first += SKYBOOK_PART) {
+    uint16_t parts[COUNTERS][SKYBOOK_BINS + 1] = {{0}};
+    for (uint32_t first = 0; first < form->channels * form->positions; first += 2 * SKYBOOK_PART) {
+        int32_t latents[SKYBOOK_PART];
         uint8_t bins[SKYBOOK_PART];
-        skybook_find_bins(&work->room.latents[first], bins);
-        for (uint32_t i = 0; i < SKYBOOK_PART; i += 8) {
-            parts[0][bins[i]]++;
-            parts[1][bins[i + 2]]++;
-            parts[2][bins[i + 4]]++;
-            parts[3][bins[i + 6]]++;
+        for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
+            latents[i] = work->room.latents[first + 2 * i];
+        }
+        skybook_find_bins(latents, bins);
+        for (uint32_t i = 0; i < SKYBOOK_PART; i += COUNTERS) {
+            uint64_t some; /* read at once, in whichever order a word has its bytes */
+            memcpy(&some, &bins[i], sizeof(some));
+            for (uint32_t part = 0; part < COUNTERS; part++, some >>= 8) {
+                parts[part][some & 255u]++;
+            }
         }
     }
     for (uint32_t bin = 0; bin < SKYBOOK_BINS; bin++) {
-        counts[bin] = parts[0][bin] + parts[1][bin] + parts[2][bin] + parts[3][bin];
+        counts[bin] = 0;
+        for (uint32_t part = 0; part < COUNTERS; part++) {
+            counts[bin] += parts[part][bin];
+        }
     }
 }
+
+/* A counter counts one of 2 COUNTERS latents. */
+typedef char skybook_counters_hold_all[SKYBOOK_SAMPLES / (2 * COUNTERS) < 65536 ? 1 : -1];
 
 /* Add what so many latents take at each step code; 32 bits hold that of SKYBOOK_GUESS_AT_ONCE. */
 static void add_guess(const uint32_t *restrict at, uint32_t count, uint32_t parts[256])

@@ -304,10 +304,27 @@ static uint32_t mirrored(uint32_t index, int32_t step, uint32_t size)
     return out && size == 1 ? size : there;
 }
 
-static int32_t dc_at(const struct skybook_work *work, const int32_t *dc, uint32_t row, uint32_t col)
+/* Neighbours of a position: where each is, and which bits of what is there count, all or, where there is none, none. */
+struct neighbours {
+    uint32_t at[4];
+    int32_t counts[4];
+};
+
+static struct neighbours find_neighbours(const struct skybook_work *work, bool corners, uint32_t row, uint32_t col)
 {
     const uint32_t rows = work->positions[0], cols = work->positions[1];
-    return row < rows && col < cols ? dc[row * cols + col] : 0;
+    const uint32_t up = mirrored(row, -1, rows), down = mirrored(row, 1, rows);
+    const uint32_t left = mirrored(col, -1, cols), right = mirrored(col, 1, cols);
+    const uint32_t at_rows[4] = {up, corners ? up : row, corners ? down : row, down};
+    const uint32_t at_cols[4] = {corners ? left : col, corners ? right : left, corners ? left : right,
+                                 corners ? right : col};
+    struct neighbours found;
+    for (uint32_t i = 0; i < 4; i++) {
+        const bool inside = at_rows[i] < rows && at_cols[i] < cols;
+        found.at[i] = inside ? at_rows[i] * cols + at_cols[i] : 0;
+        found.counts[i] = inside ? -1 : 0;
+    }
+    return found;
 }
 
 /* Predict the DC of all components at a position from earlier lattices; their sums. */
@@ -316,10 +333,6 @@ void skybook_dc_context(const struct skybook_form *form, const struct skybook_wo
                         int32_t predicted[SKYBOOK_MAX_BANDS], uint32_t sums[SKYBOOK_MAX_BANDS])
 {
     const uint32_t bands = form->bands, last = bands - form->alike;
-    const uint32_t rows = work->positions[0], cols = work->positions[1];
-    const uint32_t up = mirrored(row, -1, rows), down = mirrored(row, 1, rows);
-    const uint32_t left = mirrored(col, -1, cols), right = mirrored(col, 1, cols);
-    const bool corners = lattice == 1;
     const unsigned twice = work->dependent ? 1 : 0;
     for (uint32_t band = 0; band < bands; band++) {
         predicted[band] = 0;
@@ -328,35 +341,32 @@ void skybook_dc_context(const struct skybook_form *form, const struct skybook_wo
     if (lattice == 0) {
         return;
     }
+    const struct neighbours near = find_neighbours(work, lattice == 1, row, col);
     const int32_t dc_cap = DC_CAP << twice;
-    uint32_t features[4 * SKYBOOK_MAX_BANDS];
-    for (uint32_t band = 0; band < bands; band++) {
-        const int32_t *dc = &work->dc[band * form->positions];
-        const int32_t a = dc_at(work, dc, up, corners ? left : col);
-        const int32_t b = dc_at(work, dc, corners ? up : row, corners ? right : left);
-        const int32_t c = dc_at(work, dc, corners ? down : row, corners ? left : right);
-        const int32_t d = dc_at(work, dc, down, corners ? right : col);
+    for (uint32_t from = 0; from < bands; from++) {
+        const int32_t *dc = &work->dc[from * form->positions];
+        const int32_t a = dc[near.at[0]] & near.counts[0], b = dc[near.at[1]] & near.counts[1];
+        const int32_t c = dc[near.at[2]] & near.counts[2], d = dc[near.at[3]] & near.counts[3];
         const int32_t sizes[4] = {magnitude(a - d), magnitude(b - c),
                                   magnitude(a - b) + magnitude(c - d),
                                   magnitude(a - c) + magnitude(b - d)};
-        for (uint32_t i = 0; i < 4; i++) {
-            features[4 * band + i] = (uint32_t)(sizes[i] < dc_cap ? sizes[i] : dc_cap);
-        }
-        predicted[band] = (a + b + c + d + 2) >> 2;
-    }
-    for (uint32_t from = 0; from < bands; from++) {
         /* The last class: a component of it heeds those before and itself. */
         const bool is_last = from >= last;
         const uint16_t(*weights)[SKYBOOK_CLASSES] = &skybook_dc[lattice - 1][4 * (is_last ? last : from)];
         const uint32_t first = is_last ? from : last, stop = is_last ? from + 1 : bands;
+        uint32_t own[SKYBOOK_CLASSES] = {0};
         for (uint32_t i = 0; i < 4; i++) {
-            const uint32_t feature = features[4 * from + i];
-            for (uint32_t band = 0; band < last; band++) {
-                sums[band] += feature * weights[i][band];
-            }
-            for (uint32_t band = first; band < stop; band++) {
-                sums[band] += feature * weights[i][last];
+            const uint32_t feature = (uint32_t)(sizes[i] < dc_cap ? sizes[i] : dc_cap);
+            for (uint32_t of_class = 0; of_class < SKYBOOK_CLASSES; of_class++) {
+                own[of_class] += feature * weights[i][of_class];
             }
         }
+        for (uint32_t band = 0; band < last; band++) {
+            sums[band] += own[band];
+        }
+        for (uint32_t band = first; band < stop; band++) {
+            sums[band] += own[last];
+        }
+        predicted[from] = (a + b + c + d + 2) >> 2;
     }
 }

@@ -2,15 +2,7 @@
 #include <string.h>
 
 #include "scan.h"
-#include "vectors.h"
 
-#define ESCAPE (2 * SKYBOOK_LARGEST + 1)
-#define PER_ROW (ESCAPE + 1) /* costs of a row of the tables */
-#if defined(SKYBOOK_X86) && !SKYBOOK_SMALL
-#define COSTS_BY_PART 1 /* with a shift of its own for each of some numbers at once */
-#else
-#define COSTS_BY_PART 0
-#endif
 #define BORDER_EASE 2 /* 1/64 steps for each border that a position is next to */
 
 /* Residual of what is left of a latent in 1/64 step, taken larger by `ease`. */
@@ -31,14 +23,27 @@ void skybook_take(struct skybook_scan *scan, uint32_t place, uint32_t row, int32
     scan->written++;
 }
 
+#define MOST_COUNTED 255u /* channels that a byte counts */
+
+/* Add what was counted to the symbols of each position of the layer. */
+static void move_counts(struct skybook_scan *scan)
+{
+    uint32_t *restrict symbols = &scan->work->before[scan->unit + 1];
+    for (uint32_t i = 0; i < scan->count; i++) {
+        symbols[i] += scan->counts[i];
+    }
+    memset(scan->counts, 0, scan->count);
+}
+
 /* Count which positions of a part are coded; below 0 if one that is not is too far from 0. */
-static int32_t count_coded(const uint8_t *restrict levels, const int32_t *restrict aways, uint32_t count,
-                           uint32_t *restrict symbols)
+static int32_t count_coded(const uint8_t *restrict levels, const int32_t *restrict aways, uint8_t *restrict counts)
 {
     int32_t far = 0;
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
+        counts[i] = (uint8_t)(counts[i] + (levels[i] > 0));
+    }
+    for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
         const int32_t coded = levels[i] > 0;
-        symbols[i] += (uint32_t)coded;
         far |= (coded - 1) & (SKYBOOK_FARTHEST - 1 - skybook_magnitude(aways[i]));
     }
     return far;
@@ -49,21 +54,27 @@ void skybook_scan_levels(struct skybook_scan *scan, uint32_t channel, uint32_t n
 {
     const uint32_t positions = scan->form->positions, count = scan->count;
     uint64_t *own = &coded[number * positions / SKYBOOK_PART];
+    int32_t far = 0;
     for (uint32_t part = 0; part < positions; part += SKYBOOK_PART) {
+        const uint32_t left = count > part ? count - part : 0;
         skybook_find_levels(&sums[part], scan->work->dependent, (uint32_t)scan->least_sum,
                             scan->work->floors[channel], &levels[part]);
-    }
-    memset(&levels[count], 0, positions - count);
-    for (uint32_t part = 0; part < positions; part += SKYBOOK_PART) {
+        if (left < SKYBOOK_PART) { /* what the tile does not have is 0 and no symbol */
+            memset(&levels[part + left], 0, SKYBOOK_PART - left);
+        }
         own[part / SKYBOOK_PART] = skybook_above_0(&levels[part]);
+        far |= count_coded(&levels[part], &aways[part], &scan->counts[part]);
     }
-    const int32_t far = count_coded(levels, aways, count, &scan->work->before[scan->unit + 1]);
-    scan->far = scan->far || far < 0;
+    if (number % MOST_COUNTED == MOST_COUNTED - 1) {
+        move_counts(scan);
+    }
+    scan->far |= far < 0;
 }
 
-uint32_t skybook_find_places(const struct skybook_scan *scan, uint32_t next[SKYBOOK_POSITIONS])
+uint32_t skybook_find_places(struct skybook_scan *scan, uint32_t next[SKYBOOK_POSITIONS])
 {
     uint32_t *before = &scan->work->before[scan->unit], found = 0;
+    move_counts(scan);
     for (uint32_t i = 0; i < scan->count; i++) {
         next[i] = found;
         found += before[i + 1];
@@ -71,23 +82,6 @@ uint32_t skybook_find_places(const struct skybook_scan *scan, uint32_t next[SKYB
     }
     return found;
 }
-
-#if COSTS_BY_PART
-/* Where the costs of the symbols of a part are, whether coded or not. */
-static void find_costs(const uint32_t *restrict symbols, uint16_t *restrict places)
-{
-    uint8_t levels[SKYBOOK_PART], lows[SKYBOOK_PART];
-    for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
-        levels[i] = (uint8_t)(symbols[i] % SKYBOOK_LEVELS);
-    }
-    skybook_look_up(skybook_shifts, levels, lows);
-    for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
-        const uint32_t row = symbols[i] & ((1u << SKYBOOK_ROW_BITS) - 1u);
-        const uint32_t place = (uint32_t)(((int32_t)symbols[i] >> SKYBOOK_ROW_BITS >> lows[i]) + SKYBOOK_LARGEST);
-        places[i] = (uint16_t)(row * PER_ROW + (place < ESCAPE ? place : ESCAPE));
-    }
-}
-#endif
 
 /* Take the symbols of a layer of so many channels, which come position by position. */
 void skybook_take_layer(struct skybook_scan *scan, uint32_t channels)
@@ -101,14 +95,14 @@ void skybook_take_layer(struct skybook_scan *scan, uint32_t channels)
         const uint32_t *restrict symbols = &layer->symbols[part * SKYBOOK_PART];
         uint32_t *restrict own_next = &next[part % parts * SKYBOOK_PART];
         uint32_t *restrict own_costs = &costs[part % parts * SKYBOOK_PART];
-#if COSTS_BY_PART
+#if SKYBOOK_COSTS_BY_PART
         uint16_t places[SKYBOOK_PART];
-        find_costs(symbols, places);
+        skybook_find_costs(symbols, places);
 #endif
         for (uint64_t bits = layer->coded[part]; bits > 0; bits &= bits - 1) {
             const uint32_t i = skybook_lowest_bit_of_64(bits), symbol = symbols[i];
-#if COSTS_BY_PART
-            const uint32_t cost = ((const uint16_t *)(const void *)skybook_costs)[places[i]];
+#if SKYBOOK_COSTS_BY_PART
+            const uint32_t cost = skybook_cost_at(places[i]);
 #else
             const uint32_t cost = skybook_cost_of(symbol);
 #endif

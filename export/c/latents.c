@@ -90,16 +90,25 @@ static uint32_t positions_of(const struct skybook_form *form)
     return form->tile / 8 * (form->tile / 8);
 }
 
-/* Channel by channel they fill the lines of the tile, as its samples did. */
-static struct place place_of(const struct skybook_encoder *encoder, uint32_t column, uint32_t channel,
-                             uint32_t position)
+/* Channel by channel they fill the lines of the tile, as its samples did: where the first of a channel stand. A
+ * channel takes tile / 64 lines. */
+static struct place place_of(const struct skybook_encoder *encoder, uint32_t column, uint32_t channel)
 {
     const struct skybook_form *form = &encoder->form;
     const uint32_t slot = skybook_slot(encoder, column), whole = positions_of(form), tile = form->tile;
-    const uint32_t number = channel * whole + position, col = number % tile, left = whole - position;
-    const struct place place = {skybook_group(encoder, slot) * form->bands * tile + number / tile,
-                                skybook_first_pixel(encoder, slot) + col, left < tile - col ? left : tile - col};
+    const uint32_t lines = channel * tile, col = lines % 64 * tile / 64, left = tile - col;
+    const struct place place = {skybook_group(encoder, slot) * form->bands * tile + lines / 64,
+                                skybook_first_pixel(encoder, slot) + col, whole < left ? whole : left};
     return place;
+}
+
+/* Where those after come, of which so many are left: in the next line. */
+static struct place place_after(const struct skybook_encoder *encoder, uint32_t column, struct place place,
+                                uint32_t left)
+{
+    const uint32_t tile = encoder->form.tile, first = skybook_first_pixel(encoder, skybook_slot(encoder, column));
+    const struct place next = {place.line + 1, first, left < tile ? left : tile};
+    return next;
 }
 
 /* Number the channels of a tile whose latents take more than 16 bits from 1 on; how many they are. */
@@ -164,10 +173,11 @@ void skybook_keep(struct skybook_encoder *encoder, uint32_t column)
     for (uint32_t channel = 0; tile->kept && channel < form->channels; channel++) {
         const int32_t *latents = &work->room.latents[channel * form->positions];
         const uint32_t number = work->wide[channel];
-        struct place to;
-        for (uint32_t first = 0; first < whole; first += to.count) {
-            to = place_of(encoder, column, channel, first);
+        struct place to = place_of(encoder, column, channel);
+        for (uint32_t first = 0; first < whole;) {
             put_lower(&latents[first], to.count, &holder->samples[to.line][to.col]);
+            first += to.count;
+            to = place_after(encoder, column, to, whole - first);
         }
         if (number > 0) {
             put_upper(latents, whole, &upper[(number - 1) * whole]);
@@ -191,7 +201,7 @@ void skybook_recall(struct skybook_encoder *encoder, uint32_t column)
 }
 
 /* Scale latents of 16 bits; their sum. */
-static uint32_t scale_lower(const uint16_t *restrict lower, uint32_t count, const struct skybook_per_step *by,
+static inline uint32_t scale_lower(const uint16_t *restrict lower, uint32_t count, const struct skybook_per_step *by,
                             int32_t *restrict out)
 {
     const int16_t mantissa = by->mantissa;
@@ -203,6 +213,12 @@ static uint32_t scale_lower(const uint16_t *restrict lower, uint32_t count, cons
         out[i] = (latent * mantissa + half) >> shift;
     }
     return (uint32_t)sum;
+}
+
+/* The same; where all positions of a usual tile are in a line, compilers know how many. */
+static uint32_t scale_line(const uint16_t *lower, uint32_t count, const struct skybook_per_step *by, int32_t *out)
+{
+    return count == SKYBOOK_PART ? scale_lower(lower, SKYBOOK_PART, by, out) : scale_lower(lower, count, by, out);
 }
 
 static uint32_t scale_wide(const uint16_t *restrict lower, const uint8_t *restrict upper, uint32_t count,
@@ -223,11 +239,14 @@ void skybook_fetch(const struct skybook_encoder *encoder, uint32_t column, uint3
 {
 #if defined(__GNUC__)
     const uint32_t whole = positions_of(&encoder->form);
-    for (uint32_t first = 0; first < whole; first += SKYBOOK_PART) {
-        const struct place from = place_of(encoder, column, channel, first);
+    struct place from = place_of(encoder, column, channel);
+    for (uint32_t first = 0; first < whole;) {
         const uint16_t *lower = &skybook_holder(encoder)->samples[from.line][from.col];
-        __builtin_prefetch(lower);
-        __builtin_prefetch(lower + SKYBOOK_PART / 2);
+        for (uint32_t i = 0; i < from.count; i += SKYBOOK_PART / 2) {
+            __builtin_prefetch(lower + i);
+        }
+        first += from.count;
+        from = place_after(encoder, column, from, whole - first);
     }
 #else
     (void)encoder, (void)column, (void)channel;
@@ -243,15 +262,16 @@ uint32_t skybook_scaled(const struct skybook_encoder *encoder, uint32_t column, 
     const uint32_t whole = positions_of(form), number = work->wide[channel];
     const uint8_t *upper = &holder->upper[upper_place(form, skybook_slot(encoder, column))];
     uint32_t sum = 0;
-    struct place from;
     if (!encoder->tiles[column].kept) {
         return scale_all(&work->room.latents[channel * form->positions], form->positions, by, out);
     }
-    for (uint32_t first = 0; first < whole; first += from.count) {
-        from = place_of(encoder, column, channel, first);
+    struct place from = place_of(encoder, column, channel);
+    for (uint32_t first = 0; first < whole;) {
         const uint16_t *lower = &holder->samples[from.line][from.col];
-        sum += number == 0 ? scale_lower(lower, from.count, by, &out[first])
+        sum += number == 0 ? scale_line(lower, from.count, by, &out[first])
                            : scale_wide(lower, &upper[(number - 1) * whole + first], from.count, by, &out[first]);
+        first += from.count;
+        from = place_after(encoder, column, from, whole - first);
     }
     memset(&out[whole], 0, (form->positions - whole) * sizeof(*out));
     return sum;

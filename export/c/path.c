@@ -1,10 +1,10 @@
 /* Quantizer of dependent tiles: the symbols of a layer along a trellis (SPEC.md, sections 10 and 13). */
 #include "scan.h"
-#include "vectors.h"
 
 #if SKYBOOK_TRELLIS
 
 #define BORDER_WORTH 11 /* sixteenths of what a bit is worth, for each border that a position is next to */
+#define WIDEST_LAYER SKYBOOK_MOST(SKYBOOK_WIDEST_LAYER(1), SKYBOOK_WIDEST_LAYER(SKYBOOK_MAX_BANDS))
 
 /* Those of a place come together. */
 void skybook_add_step(struct skybook_scan *scan, uint32_t channel, uint32_t position, uint32_t level,
@@ -12,8 +12,7 @@ void skybook_add_step(struct skybook_scan *scan, uint32_t channel, uint32_t posi
 {
     struct skybook_path *path = &scan->work->scratch.path;
     path->away[path->count] = away;
-    path->rows[path->count] = (uint16_t)(scan->row + level);
-    path->worths[path->count] = skybook_worth[scan->form->models[channel]];
+    path->rows[path->count] = (scan->row + level) | (uint32_t)skybook_worth[scan->form->models[channel]] << 16;
     path->places[path->count] = (uint16_t)(channel * scan->form->positions + position);
     path->count++;
 }
@@ -35,25 +34,53 @@ static void put_states(struct skybook_scan *scan, uint32_t places)
 }
 
 /* The symbols of steps. */
-static void take_steps(const int32_t *restrict indices, const uint16_t *restrict rows,
+static void take_steps(const int32_t *restrict indices, const uint32_t *restrict rows,
                        const uint8_t *restrict states, uint32_t count, uint32_t *restrict symbols)
 {
     for (uint32_t i = 0; i < count; i++) {
-        const uint32_t row = rows[i] + SKYBOOK_LEVELS * (states[i] & 1u);
+        const uint32_t row = (rows[i] & 0xFFFFu) + SKYBOOK_LEVELS * (states[i] & 1u);
         symbols[i] = (uint32_t)indices[i] << SKYBOOK_ROW_BITS | row;
     }
 }
 
-/* What each symbol and those before it cost; how many escape. */
-static uint32_t add_costs(const uint32_t *restrict symbols, uint32_t count, uint32_t *restrict costs)
+/* Add what symbols cost to `cost`: what each and those before it cost; note how many escape. */
+static uint32_t add_costs(const uint32_t *symbols, uint32_t count, uint32_t cost, uint32_t *costs, uint32_t *escapes)
 {
-    uint32_t cost = 0, escapes = 0;
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t own = skybook_cost_of(symbols[i]);
-        escapes += skybook_is_escape(symbols[i], own);
+        *escapes += skybook_is_escape(symbols[i], own);
         cost += own;
         costs[i] = cost;
     }
+    return cost;
+}
+
+#if SKYBOOK_COSTS_BY_PART
+/* The same of as many as are looked for at once. */
+static uint32_t add_costs_of_part(const uint32_t *symbols, uint32_t cost, uint32_t *costs, uint32_t *escapes)
+{
+    uint16_t places[SKYBOOK_PART];
+    skybook_find_costs(symbols, places);
+    for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
+        const uint32_t own = skybook_cost_at(places[i]);
+        *escapes += skybook_is_escape(symbols[i], own);
+        cost += own;
+        costs[i] = cost;
+    }
+    return cost;
+}
+#endif
+
+/* What each of some symbols and those before it cost; how many escape. */
+static uint32_t find_costs(const uint32_t *symbols, uint32_t count, uint32_t *costs)
+{
+    uint32_t escapes = 0, cost = 0, done = 0;
+#if SKYBOOK_COSTS_BY_PART
+    for (; done + SKYBOOK_PART <= count; done += SKYBOOK_PART) {
+        cost = add_costs_of_part(&symbols[done], cost, &costs[done], &escapes);
+    }
+#endif
+    add_costs(&symbols[done], count - done, cost, &costs[done], &escapes);
     return escapes;
 }
 
@@ -67,7 +94,7 @@ void skybook_take_path(struct skybook_scan *scan, uint32_t places)
     uint32_t *sums = path->odd; /* whose bits led to the path, which is known */
     skybook_choose_path(path);
     take_steps(path->away, path->rows, path->states, path->count, symbols);
-    scan->escapes += add_costs(symbols, path->count, sums);
+    scan->escapes += find_costs(symbols, path->count, sums);
     for (uint32_t place = 0; place < places; place++) {
         const uint32_t steps = before[place + 1] - scan->written, cost_before = cost;
         cost = steps > 0 ? sums[steps - 1] : 0;
@@ -102,14 +129,14 @@ static void put_sizes(struct skybook_path *path, uint8_t *restrict sizes)
 
 #define MOST_BORDERS 2u /* that a position is next to, above and below counting as one */
 
-/* What a bit of each channel is worth next to so many borders. */
+/* The first row of the layer with what a bit of each channel is worth next to so many borders, as steps have it. */
 static void find_worths(const struct skybook_scan *scan, uint32_t first, uint32_t stop,
-                        uint16_t worths[][MOST_BORDERS + 1])
+                        uint32_t worths[][MOST_BORDERS + 1])
 {
     for (uint32_t channel = first; channel < stop; channel++) {
         uint32_t worth = skybook_worth[scan->form->models[channel]];
         for (uint32_t borders = 0; borders <= MOST_BORDERS; borders++) {
-            worths[channel - first][borders] = (uint16_t)worth;
+            worths[channel - first][borders] = scan->row | worth << 16;
             worth = worth * BORDER_WORTH >> 4;
         }
     }
@@ -140,7 +167,7 @@ static void find_steps(struct skybook_scan *scan, uint32_t first, uint32_t stop)
     struct skybook_work *work = scan->work;
     struct skybook_path *restrict path = &work->scratch.path;
     const uint32_t positions = scan->form->positions, parts = positions / SKYBOOK_PART;
-    uint16_t worths[SKYBOOK_CHANNELS][MOST_BORDERS + 1];
+    uint32_t worths[WIDEST_LAYER][MOST_BORDERS + 1];
     uint32_t next[SKYBOOK_POSITIONS];
     find_worths(scan, first, stop, worths);
     path->count = skybook_find_places(scan, next);
@@ -150,8 +177,7 @@ static void find_steps(struct skybook_scan *scan, uint32_t first, uint32_t stop)
             const uint32_t bit = skybook_lowest_bit_of_64(bits), i = start + bit;
             const uint32_t place = part * SKYBOOK_PART + bit, step = next[i]++;
             path->places[step] = (uint16_t)place;
-            path->rows[step] = (uint16_t)(scan->row + path->levels[place]);
-            path->worths[step] = worths[part / parts][work->borders[i]];
+            path->rows[step] = worths[part / parts][work->borders[i]] + path->levels[place];
             path->away[step] = work->layer.aways[place];
         }
     }
@@ -172,7 +198,7 @@ static void weigh(struct skybook_scan *scan, uint32_t first, uint32_t stop)
     }
     for (uint32_t step = 0; step < path->count; step++) {
         const uint32_t place = path->places[step], i = place % positions;
-        const uint32_t row = path->rows[step] + SKYBOOK_LEVELS * (path->states[step] & 1u);
+        const uint32_t row = (path->rows[step] & 0xFFFFu) + SKYBOOK_LEVELS * (path->states[step] & 1u);
         const uint64_t power = skybook_power_of(scan, first + place / positions, i);
         work->losses.of_ac[i] -= power * skybook_lost(aways[place], 0, 0);
         work->losses.of_ac[i] += power * skybook_lost(aways[place], path->away[step], row);

@@ -174,12 +174,9 @@ static uint32_t crc_of_samples(uint32_t crc, const struct skybook_options *optio
     const uint32_t lift = skybook_lift(options), size = skybook_sample_bytes(options);
     uint8_t bytes[2 * SKYBOOK_TILE];
     for (uint32_t i = 0; i < count; i++) {
-        const uint32_t sample = (samples[i] - lift) & 0xFFFFu;
-        if (size == 1) {
-            bytes[i] = (uint8_t)(sample & 0xFFu);
-        } else {
-            skybook_put16(bytes + (size_t)2 * i, sample);
-        }
+        const uint32_t sample = samples[i] - lift, place = size * i;
+        bytes[place] = (uint8_t)(sample >> 8 & 0xFFu);
+        bytes[place + size - 1] = (uint8_t)(sample & 0xFFu);
     }
     return skybook_crc32c_on(crc, bytes, (size_t)size * count);
 }

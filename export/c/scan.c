@@ -122,7 +122,7 @@ static void scan_lattice(struct skybook_scan *scan, uint32_t lattice)
     }
     skybook_take_path(scan, place);
     for (uint32_t i = 0; i < path->count; i++) {
-        const uint32_t row = path->rows[i] + SKYBOOK_LEVELS * (path->states[i] & 1u);
+        const uint32_t row = (path->rows[i] & 0xFFFFu) + SKYBOOK_LEVELS * (path->states[i] & 1u);
         const uint32_t own = path->places[i], positions = scan->form->positions;
         weigh_dc(scan, own / positions, own % positions,
                  skybook_lost(work->layer.aways[i], path->away[i], row), path->away[i]);

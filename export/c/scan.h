@@ -2,7 +2,7 @@
 #ifndef SKYBOOK_SCAN_H
 #define SKYBOOK_SCAN_H
 
-#include "parts.h"
+#include "vectors.h"
 
 #define SKYBOOK_LARGEST 31      /* magnitude of symbols; beyond it is the escape */
 #define SKYBOOK_BIT 256         /* units of costs */
@@ -30,6 +30,7 @@ struct skybook_scan {
     enum skybook_status renewed; /* whether the latents could be made anew, where they had to be */
     uint32_t sum;               /* of the latents as they are read */
     uint64_t lost;              /* squared error that is expected, of some positions */
+    uint8_t counts[SKYBOOK_POSITIONS]; /* symbols of the layer at each position, not yet among those before */
 };
 
 /* What is left of a latent, squared, once a residual of a row of the tables stands for it. */
@@ -90,6 +91,33 @@ static inline uint32_t skybook_cost_of(uint32_t symbol)
     return skybook_cost(symbol & ((1u << SKYBOOK_ROW_BITS) - 1u), (int32_t)symbol >> SKYBOOK_ROW_BITS);
 }
 
+/* Where the costs of some symbols are, whether they are coded or not: with a shift of its own for each of some numbers
+ * at once. Elsewhere each is found alone. */
+#if defined(SKYBOOK_X86) && !SKYBOOK_SMALL
+#define SKYBOOK_COSTS_BY_PART 1
+static inline void skybook_find_costs(const uint32_t *restrict symbols, uint16_t *restrict places)
+{
+    const uint32_t escape = 2 * SKYBOOK_LARGEST + 1;
+    uint8_t levels[SKYBOOK_PART], lows[SKYBOOK_PART];
+    for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
+        levels[i] = (uint8_t)(symbols[i] % SKYBOOK_LEVELS);
+    }
+    skybook_look_up(skybook_shifts, levels, lows);
+    for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
+        const uint32_t row = symbols[i] & ((1u << SKYBOOK_ROW_BITS) - 1u);
+        const uint32_t place = (uint32_t)(((int32_t)symbols[i] >> SKYBOOK_ROW_BITS >> lows[i]) + SKYBOOK_LARGEST);
+        places[i] = (uint16_t)(row * (escape + 1) + (place < escape ? place : escape));
+    }
+}
+
+static inline uint32_t skybook_cost_at(uint16_t place)
+{
+    return ((const uint16_t *)(const void *)skybook_costs)[place];
+}
+#else
+#define SKYBOOK_COSTS_BY_PART 0
+#endif
+
 /* Whether the cost of a residual in a row is that of an escape; no other symbol takes 16 bits besides low
  * ones. */
 static inline bool skybook_is_escape(uint32_t row, uint32_t cost)
@@ -103,7 +131,7 @@ static inline bool skybook_is_escape(uint32_t row, uint32_t cost)
  * symbol of each position of the layer comes among those of the layer; how many there are. */
 void skybook_scan_levels(struct skybook_scan *scan, uint32_t channel, uint32_t number, const skybook_sum *sums,
                          const int32_t *aways, uint8_t *levels, uint64_t *coded);
-uint32_t skybook_find_places(const struct skybook_scan *scan, uint32_t next[SKYBOOK_POSITIONS]);
+uint32_t skybook_find_places(struct skybook_scan *scan, uint32_t next[SKYBOOK_POSITIONS]);
 
 /* scan.c: the step of a tile scaled down by some octaves; latents of a channel in 1/64 step. */
 void skybook_set_step(struct skybook_scan *scan, uint32_t code, uint32_t octaves);

@@ -302,8 +302,7 @@ struct skybook_piece {
 struct skybook_path {
     uint32_t count;
     int32_t away[SKYBOOK_PATH];       /* from what is predicted, in 1/64 step; then the index */
-    uint16_t rows[SKYBOOK_PATH];      /* tables of even states */
-    uint16_t worths[SKYBOOK_PATH];    /* of a bit */
+    uint32_t rows[SKYBOOK_PATH];      /* tables of even states; above 16 bits, what a bit is worth */
     uint16_t places[SKYBOOK_PATH];    /* in the layer, channel by channel */
     uint32_t odd[SKYBOOK_PATH];       /* a bit for each state after: after an odd index */
     uint8_t states[SKYBOOK_PATH];     /* before; at first with the parity of the index above */

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "scan.h"
-#include "vectors.h"
 
 #if SKYBOOK_TRELLIS
 
@@ -28,10 +27,10 @@ static int32_t magnitude(int32_t value)
     return value < 0 ? -value : value;
 }
 
-/* The index of a parity that is nearest to a magnitude in 1/64 step. */
-static int32_t nearest(int32_t size, int32_t odd, int32_t parity)
+/* The lower of the two indices, one even and one odd, that are nearest to a magnitude in 1/64 step. */
+static inline int32_t lower_index(int32_t size, int32_t odd)
 {
-    return ((size + 32 * odd - 64 * parity + 64) >> 7) * 2 + parity;
+    return (size + 32 * odd) >> 6;
 }
 
 /* The entry of the costs of a magnitude, LARGEST or less, of a row of even or odd states: the cost and, above that,
@@ -46,25 +45,34 @@ static inline int32_t entry_of(int32_t place)
 #endif
 }
 
-/* Of AT_ONCE steps and a set of states: the entries of the nearest even and odd index, and of 0. */
+/* Of AT_ONCE steps and a set of states: the entries of the two nearest indices, and of 0. */
 struct entries {
-    int32_t even[AT_ONCE], odd[AT_ONCE], none[AT_ONCE];
+    int32_t nearest[AT_ONCE][2], none[AT_ONCE];
 };
 
-static void look_up(const int32_t *restrict aways, const uint16_t *restrict rows, int32_t set,
+/* The entries of two indices next to each other, from the first one's place on. */
+static inline void take_entries(int32_t place, int32_t entries[2])
+{
+#if SKYBOOK_SMALL
+    entries[0] = entry_of(place);
+    entries[1] = entry_of(place + 1);
+#else
+    memcpy(entries, &skybook_index_costs[place], 2 * sizeof(*entries));
+#endif
+}
+
+static void look_up(const int32_t *restrict aways, const uint32_t *restrict rows, int32_t set,
                     struct entries *restrict entries)
 {
-    uint16_t even[AT_ONCE], odd[AT_ONCE], none[AT_ONCE];
+    uint16_t nearest[AT_ONCE], none[AT_ONCE];
     for (uint32_t i = 0; i < AT_ONCE; i++) {
-        const int32_t row = rows[i] - SKYBOOK_PLAIN_ROWS + SKYBOOK_LEVELS * set, size = magnitude(aways[i]);
-        const int32_t one = nearest(size, set, 0), other = nearest(size, set, 1);
+        const int32_t row = (int32_t)(rows[i] & 0xFFFFu) - SKYBOOK_PLAIN_ROWS + SKYBOOK_LEVELS * set;
+        const int32_t low = lower_index(magnitude(aways[i]), set);
         none[i] = (uint16_t)(row * (LARGEST + 1));
-        even[i] = (uint16_t)(none[i] + (one < LARGEST ? one : LARGEST));
-        odd[i] = (uint16_t)(none[i] + (other < LARGEST ? other : LARGEST));
+        nearest[i] = (uint16_t)(none[i] + (low < LARGEST ? low : LARGEST - 1));
     }
     for (uint32_t i = 0; i < AT_ONCE; i++) {
-        entries->even[i] = entry_of(even[i]);
-        entries->odd[i] = entry_of(odd[i]);
+        take_entries(nearest[i], entries->nearest[i]);
         entries->none[i] = entry_of(none[i]);
     }
 }
@@ -82,62 +90,66 @@ static void price_steps(struct skybook_path *path, uint32_t first, int32_t set, 
                         int32_t *restrict odd_costs)
 {
     const int32_t *restrict aways = &path->away[first];
-    const uint16_t *restrict worths = &path->worths[first];
+    const uint32_t *restrict rows = &path->rows[first];
     uint8_t *restrict zeros = &path->zeros[first];
     struct entries entries;
-    look_up(aways, &path->rows[first], set, &entries);
+    look_up(aways, rows, set, &entries);
     for (uint32_t i = 0; i < AT_ONCE; i++) {
-        const int32_t size = magnitude(aways[i]), worth = worths[i], even = nearest(size, set, 0);
-        const int32_t cost = price(size - 64 * even, entries.even[i], worth);
-        const int32_t none = price(size & 255, entries.none[i], worth), zero = (even == 2) & (none < cost);
+        const int32_t size = magnitude(aways[i]), worth = (int32_t)(rows[i] >> 16), low = lower_index(size, set);
+        const int32_t upper = entries.nearest[i][1], lower = low < LARGEST ? entries.nearest[i][0] : upper;
+        const int32_t of_low = price(size - 64 * low, lower, worth);
+        const int32_t of_next = price(size - 64 * low - 64, upper, worth);
+        const int32_t cost = low & 1 ? of_next : of_low, none = price(size & 255, entries.none[i], worth);
+        const int32_t zero = ((low == 1) | (low == 2)) & (none < cost);
         even_costs[i] = zero ? none : cost;
-        odd_costs[i] = price(size - 64 * nearest(size, set, 1), entries.odd[i], worth);
+        odd_costs[i] = low & 1 ? of_low : of_next;
         zeros[i] = (uint8_t)(zeros[i] | zero << set);
     }
 }
 
-/* The state before a step, of which the low bits of `state` are the one after it, and the bits above are of no use:
- * before a state s came 2 s, XORed with 5 if s is HALF or more, and with twice AFTER_ODD_INDEX, 8, if its index was
- * odd. That is noted, the parity of the index above the state. */
-static inline uint32_t before(struct skybook_path *path, uint32_t step, uint32_t state)
+/* Find the place of the state before a step, from that of the one after it, of which bits above are of no use: before a
+ * state s came 2 s, XORed with 5 if s is HALF or more, and with twice AFTER_ODD_INDEX if its index was odd. That is
+ * noted, the parity of the index above the place. */
+static inline uint32_t before(struct skybook_path *path, uint32_t step, uint32_t place)
 {
-    const uint32_t turned = path->odd[step] << 3 | path->odd[step] >> 29, high = state & HALF;
-    const uint32_t odd = (turned >> state % 32 | turned << (32 - state % 32) % 32) & 8u;
-    const uint32_t found = (state << 1 ^ high >> 4) ^ (odd ^ high >> 2);
-    path->states[step] = (uint8_t)((odd << 2 | found % STATES) & 0xFFu);
+    const uint32_t odd = path->odd[step] >> place % STATES & 1u, high = place / HALF & 1u;
+    const uint32_t found = 2 * place ^ 5 * high ^ SKYBOOK_PLACE_OF(2 * AFTER_ODD_INDEX) * odd;
+    path->states[step] = (uint8_t)(STATES * odd | found % STATES);
     return found;
 }
+typedef char skybook_states_go_back[HALF == 16 && AFTER_ODD_STATE == 18 && AFTER_ODD_INDEX == 4 ? 1 : -1];
 
-/* Find the states of the path that ends in a state, from its end; those of its first half at the same time, as if it
- * came by state 0 there. Wherever paths come from, they soon are one: so few of these have to be found again. */
+/* Find the places of the states of the path that ends in a place, from its end; those of its first half at the same
+ * time, as if it came by place 0 there. Wherever paths come from, they soon are one: so few of these have to be found
+ * again. */
 static void go_back(struct skybook_path *path, uint32_t last)
 {
     const uint32_t half = path->count / 2;
-    uint32_t state = last, other = 0;
+    uint32_t place = last, other = 0;
     for (uint32_t step = half; step-- > 0;) {
-        state = before(path, path->count - half + step, state);
+        place = before(path, path->count - half + step, place);
         other = before(path, step, other);
     }
     for (uint32_t step = path->count - half; step-- > 0;) {
         const uint8_t found = path->states[step];
-        state = before(path, step, state);
+        place = before(path, step, place);
         if (step < half && path->states[step] == found) {
             return;
         }
     }
 }
-typedef char skybook_states_go_back[HALF == 16 && AFTER_ODD_STATE == 18 && AFTER_ODD_INDEX == 4 ? 1 : -1];
 
-/* The indices of steps, in place of what is left of them, and the states before them. */
+/* The indices of steps, instead of what is left of them, and the states before them, instead of their places. */
 static void put_indices(int32_t *restrict aways, uint8_t *restrict states, const uint8_t *restrict zeros,
                         uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        const int32_t away = aways[i], odd = states[i] & 1, parity = states[i] / STATES;
-        const int32_t none = (zeros[i] >> odd & 1) & (1 - parity);
-        const int32_t index = nearest(magnitude(away), odd, parity) * (1 - none), sign = away >> 31;
+        const int32_t place = states[i] % STATES, state = SKYBOOK_STATE_AT(place);
+        const int32_t away = aways[i], odd = state & 1, parity = states[i] / STATES;
+        const int32_t none = (zeros[i] >> odd & 1) & (1 - parity), low = lower_index(magnitude(away), odd);
+        const int32_t index = (low + ((low ^ parity) & 1)) * (1 - none), sign = away >> 31;
         aways[i] = (index ^ sign) - sign;
-        states[i] = states[i] % STATES;
+        states[i] = (uint8_t)state;
     }
 }
 
@@ -165,15 +177,14 @@ static void fill_up(struct skybook_path *path)
     for (uint32_t i = path->count; i % AT_ONCE > 0; i++) {
         path->away[i] = 0;
         path->rows[i] = SKYBOOK_PLAIN_ROWS;
-        path->worths[i] = 0;
     }
 }
 
 void skybook_choose_path(struct skybook_path *path)
 {
-    int32_t sums[STATES] = {0};
-    for (uint32_t state = 1; state < STATES; state++) {
-        sums[state] = FAR;
+    int32_t sums[STATES] = {0}; /* by place; that of state 0 is the first */
+    for (uint32_t place = 1; place < STATES; place++) {
+        sums[place] = FAR;
     }
     fill_up(path);
     for (uint32_t first = 0; first < path->count; first += AT_ONCE) {
@@ -182,7 +193,7 @@ void skybook_choose_path(struct skybook_path *path)
     }
     uint32_t last = 0;
     for (uint32_t state = 1; state < STATES; state++) {
-        last = sums[state] < sums[last] ? state : last;
+        last = sums[SKYBOOK_PLACE_OF(state)] < sums[last] ? SKYBOOK_PLACE_OF(state) : last;
     }
     go_back(path, last);
     put_indices(path->away, path->states, path->zeros, path->count);

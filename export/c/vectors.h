@@ -566,6 +566,39 @@ static inline skybook_wide skybook_widened(const uint8_t *bytes)
 #endif
 }
 
+/* With x86 two planes are added at once: their bytes by turns, times both weights. What it comes to for each 16
+ * positions is in two vectors, halves of which are put together at the end. */
+#if defined(SKYBOOK_X86) && SKYBOOK_SUM_BITS == 16 && SKYBOOK_PAIRS_FIT
+static inline void skybook_add_two(const uint8_t *one, const uint8_t *other, uint32_t weights, __m256i all[2])
+{
+    const __m256i first = _mm256_loadu_si256((const __m256i *)(const void *)one);
+    const __m256i second = _mm256_loadu_si256((const __m256i *)(const void *)other);
+    const __m256i both = _mm256_set1_epi16((int16_t)weights);
+    all[0] = _mm256_add_epi16(all[0], _mm256_maddubs_epi16(_mm256_unpacklo_epi8(first, second), both));
+    all[1] = _mm256_add_epi16(all[1], _mm256_maddubs_epi16(_mm256_unpackhi_epi8(first, second), both));
+}
+
+static inline void skybook_add_planes(const uint8_t *known, uint32_t positions, const uint32_t *terms,
+                                      uint32_t count, skybook_sum *sums)
+{
+    __m256i all[2][2];
+    memset(all, 0, sizeof(all));
+    for (uint32_t term = 0; term < count; term += 2) {
+        const uint32_t own = terms[term], next = term + 1 < count ? terms[term + 1] : own & 0xFFFFu;
+        const uint8_t *one = known + (size_t)(own & 0xFFFFu) * positions;
+        const uint8_t *other = known + (size_t)(next & 0xFFFFu) * positions;
+        const uint32_t weights = own >> 16 | next >> 16 << 8;
+        skybook_add_two(one, other, weights, all[0]);
+        skybook_add_two(one + 32, other + 32, weights, all[1]);
+    }
+    for (uint32_t i = 0; i < 4; i++) {
+        __m256i *to = (__m256i *)(void *)&sums[16 * i], *from = all[i / 2];
+        const __m256i added = i % 2 == 0 ? _mm256_permute2x128_si256(from[0], from[1], 0x20)
+                                         : _mm256_permute2x128_si256(from[0], from[1], 0x31);
+        _mm256_storeu_si256(to, _mm256_add_epi16(_mm256_loadu_si256(to), added));
+    }
+}
+#else
 static inline void skybook_add_planes(const uint8_t *known, uint32_t positions, const uint32_t *terms,
                                       uint32_t count, skybook_sum *sums)
 {
@@ -580,6 +613,7 @@ static inline void skybook_add_planes(const uint8_t *known, uint32_t positions, 
     }
     memcpy(sums, all, sizeof(all));
 }
+#endif
 
 /* The same of planes of sums. */
 static inline void skybook_add_sums(const skybook_sum *planes, uint32_t positions, const uint32_t *terms,
@@ -673,46 +707,52 @@ static inline void skybook_look_up(const uint8_t table[SKYBOOK_LEVELS], const ui
  * an odd index. Where both cost the same it is an even one.
  *
  * States below 16 come after even ones, 2 i after i, the others after odd ones, where bit 1 is turned
- * (AFTER_ODD_STATE); by an odd index they come from the state that an even one leads 4 places away. */
-#if defined(SKYBOOK_X86) && defined(__AVX512F__)
-typedef __m512i skybook_states[2];
+ * (AFTER_ODD_STATE); by an odd index they come from the state that an even one leads 4 places away.
+ *
+ * Sums and bits come in an order of places: the state of a place, the place of a state. Places follow each other as
+ * states do, and what is linear in the bits of states is in those of places. */
+#if defined(SKYBOOK_X86) && defined(__AVX512VL__) && defined(__AVX512BW__)
+/* Bits of a place, from the highest on: bit 2 of the state, so that sums by an odd index are those of another vector,
+ * lane by lane; what bits 1 and 4 differ by, so that a vector comes after two; then what bits 0 and 3 do, 4 and 3. */
+#define SKYBOOK_STATE_AT(place)                                                             \
+    ((((place) >> 2 ^ (place)) & 1) | (((place) >> 3 ^ (place) >> 1) & 1) << 1 | ((place) >> 4 & 1) << 2 | \
+     ((place) & 1) << 3 | ((place) >> 1 & 1) << 4)
+#define SKYBOOK_PLACE_OF(state)                                                                   \
+    (((state) >> 3 & 1) | ((state) >> 4 & 1) << 1 | (((state) ^ (state) >> 3) & 1) << 2 | \
+     (((state) >> 1 ^ (state) >> 4) & 1) << 3 | ((state) >> 2 & 1) << 4)
+typedef __m256i skybook_states[4];
 
 static inline void skybook_open(const int32_t sums[SKYBOOK_STATES], skybook_states best)
 {
-    best[0] = _mm512_loadu_si512(sums);
-    best[1] = _mm512_loadu_si512(sums + 16);
+    memcpy(best, sums, sizeof(skybook_states));
 }
 
 static inline void skybook_close(skybook_states best, int32_t sums[SKYBOOK_STATES])
 {
-    _mm512_storeu_si512(sums, best[0]);
-    _mm512_storeu_si512(sums + 16, best[1]);
+    memcpy(sums, best, sizeof(skybook_states));
 }
 
-/* Every second of 32 states from the place on that makes up for bit `turn` of where they go. */
-#define SKYBOOK_EVERY_SECOND(first, turn)                                                       \
-    _mm512_setr_epi32((first) + 2 * (0 ^ (turn)), (first) + 2 * (1 ^ (turn)), (first) + 2 * (2 ^ (turn)),   \
-                      (first) + 2 * (3 ^ (turn)), (first) + 2 * (4 ^ (turn)), (first) + 2 * (5 ^ (turn)),   \
-                      (first) + 2 * (6 ^ (turn)), (first) + 2 * (7 ^ (turn)), (first) + 2 * (8 ^ (turn)),   \
-                      (first) + 2 * (9 ^ (turn)), (first) + 2 * (10 ^ (turn)), (first) + 2 * (11 ^ (turn)), \
-                      (first) + 2 * (12 ^ (turn)), (first) + 2 * (13 ^ (turn)), (first) + 2 * (14 ^ (turn)), \
-                      (first) + 2 * (15 ^ (turn)))
+/* Costs of an index in the lanes that come after even states, and in those that come after odd ones. */
+static inline __m256i skybook_in_places(int32_t of_even, int32_t of_odd)
+{
+    return _mm256_mask_set1_epi32(_mm256_set1_epi32(of_even), 0xCC, of_odd);
+}
 
 static inline uint32_t skybook_extend(skybook_states best, const int32_t costs[4])
 {
-    const __m512i low = best[0], high = best[1];
-    const __m512i even = _mm512_add_epi32(
-        _mm512_permutex2var_epi32(low, SKYBOOK_EVERY_SECOND(0, 0), high), _mm512_set1_epi32(costs[0]));
-    const __m512i odd = _mm512_add_epi32(
-        _mm512_permutex2var_epi32(low, SKYBOOK_EVERY_SECOND(0, 4), high), _mm512_set1_epi32(costs[1]));
-    const __m512i odd_even = _mm512_add_epi32(
-        _mm512_permutex2var_epi32(low, SKYBOOK_EVERY_SECOND(1, 2), high), _mm512_set1_epi32(costs[2]));
-    const __m512i odd_odd = _mm512_add_epi32(
-        _mm512_permutex2var_epi32(low, SKYBOOK_EVERY_SECOND(1, 6), high), _mm512_set1_epi32(costs[3]));
-    best[0] = _mm512_min_epi32(even, odd);
-    best[1] = _mm512_min_epi32(odd_even, odd_odd);
-    return (uint32_t)_mm512_cmpgt_epi32_mask(even, odd) |
-           (uint32_t)_mm512_cmpgt_epi32_mask(odd_even, odd_odd) << 16;
+    const __m256i even = skybook_in_places(costs[0], costs[2]), odd = skybook_in_places(costs[1], costs[3]);
+    const __m256i low = _mm256_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14);
+    const __m256i high = _mm256_xor_si256(low, _mm256_set1_epi32(5));
+    const __m256i before[4] = {
+        _mm256_permutex2var_epi32(best[0], low, best[1]), _mm256_permutex2var_epi32(best[2], low, best[3]),
+        _mm256_permutex2var_epi32(best[0], high, best[1]), _mm256_permutex2var_epi32(best[2], high, best[3])};
+    __mmask8 bits[4];
+    for (uint32_t i = 0; i < 4; i++) {
+        const __m256i by_even = _mm256_add_epi32(before[i], even), by_odd = _mm256_add_epi32(before[i ^ 2u], odd);
+        bits[i] = _mm256_cmpgt_epi32_mask(by_even, by_odd);
+        best[i] = _mm256_min_epi32(by_even, by_odd);
+    }
+    return _mm512_kunpackw(_mm512_kunpackb(bits[3], bits[2]), _mm512_kunpackb(bits[1], bits[0]));
 }
 #elif defined(SKYBOOK_X86)
 typedef __m256i skybook_states[4];
@@ -823,6 +863,10 @@ static inline uint32_t skybook_extend(skybook_states best, const int32_t costs[4
     memcpy(best, next, sizeof(next));
     return bits;
 }
+#endif
+#if !defined(SKYBOOK_STATE_AT)
+#define SKYBOOK_STATE_AT(place) (place)
+#define SKYBOOK_PLACE_OF(state) (state)
 #endif
 
 #endif

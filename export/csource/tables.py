@@ -52,6 +52,7 @@ def numbers(bundle: Bundle) -> dict[str, int]:
         "SKIP": lapped.quantisation.skip,
         "LEAST_SUM": _least_sum(lapped.quantisation.skip),
         "MOST_TERMS": int(np.diff(_sparse(lapped.weights)[0]).max()),
+        "PAIRS_FIT": int(_pairs_fit(lapped.weights)),
         "WHOLE_LEVELS": int(np.argmax(np.append(lapped.tables.shifts, 1) > 0)),
         "LARGEST_MANTISSA": int(lapped.transform.mantissas.max()),
         "PLAIN_ROWS": len(lapped.quantisation.dead),
@@ -156,6 +157,15 @@ def _sparse(
     channel, plane = np.nonzero(stacked.T)
     starts = np.searchsorted(channel, np.arange(stacked.shape[1] + 1))
     return starts, plane, stacked[plane, channel]
+
+
+def _pairs_fit(weights: ContextWeights) -> bool:
+    """Return whether weights fit 7 bits, and two planes times theirs together 15 bits."""
+    sizes = max(SIZE_CAP, HALF_SIZE_CAP)
+    caps = {4 * sizes: weights.near, sizes: weights.same, 2 * SLOPE_CAP: weights.slope}
+    most = max(cap * int(own.max()) for cap, own in caps.items())
+    largest = max(int(own.max()) for own in caps.values())
+    return largest < 1 << 7 and 2 * most < 1 << 15
 
 
 def sum_type(weights: ContextWeights) -> str:
