@@ -18,9 +18,9 @@ from onboard.link.header import SceneHeader
 from onboard.link.segment import is_wide
 
 _TILES_AT_ONCE, _LARGE_AT_ONCE = 32, 16
+"""That are analysed at once; of large ones fewer, for memory."""
 _USUAL = 64
 """Rows and columns of tiles that are not large, at most."""
-"""Rows and columns of tiles from which on fewer are analysed at once, for memory."""
 _NONE = np.zeros(0, np.int64)
 _ROWS_HELD = 16
 """Rows of tiles, after which a mapped file is not held in memory any more."""
