@@ -28,6 +28,7 @@ class RefinementRecipe(TomlRecipe):
     least_ratio: float
     most_ratio: float
     trellis_share: float
+    coarser_share: float
     loss_share: float
     border_weight: float
     validate_every: int
@@ -64,6 +65,7 @@ class RefinementRecipe(TomlRecipe):
             "least_ratio": (1, _MOST_RATIO),
             "most_ratio": (1, _MOST_RATIO),
             "trellis_share": (0, 1),
+            "coarser_share": (0, 1),
             "loss_share": (0, 1),
             "border_weight": (1e-9, 1e9),
             "validate_every": (1, MOST_STEPS),

@@ -163,6 +163,20 @@ def read_scenes(
     return found
 
 
+def coarser(scene: Scene) -> Scene:
+    """Return a scene of u16 as a camera with pixels twice as large sees it: means of 2 x 2.
+
+    Of a scene with an odd number of rows or columns the last one is left out. Where one of four
+    pixels has no data the mean has none.
+    """
+    rows, cols = (length // 2 * 2 for length in scene.image.shape[1:])
+    of_four = scene.image[:, :rows, :cols].reshape(-1, rows // 2, 2, cols // 2, 2)
+    image = np.rint(of_four.mean((2, 4))).astype(np.uint16)
+    known = _present(scene)[:rows, :cols].reshape(rows // 2, 2, cols // 2, 2).all((1, 3))
+    image[:, ~known] = scene.nodata or 0
+    return replace(scene, image=image)
+
+
 def window_of(scene: Scene, rng: np.random.Generator) -> Scene:
     """Return a scene, or a window of it at a place drawn."""
     lengths = scene.image.shape[1:]

@@ -28,7 +28,15 @@ from ground.train.refinement.checkpoint import (
     save_training,
 )
 from ground.train.refinement.recipe import RefinementRecipe
-from ground.train.refinement.streams import LOST, Coding, Shown, Streams, read_scenes, window_of
+from ground.train.refinement.streams import (
+    LOST,
+    Coding,
+    Shown,
+    Streams,
+    coarser,
+    read_scenes,
+    window_of,
+)
 from onboard.errors import UsageError
 
 _WARM_UP = 100
@@ -151,6 +159,9 @@ class _Draws:
         """Return what the network is shown of a stream."""
         recipe, rng = self._recipe, np.random.default_rng([self._recipe.seed, 0, number])
         scene = window_of(self._scenes[rng.choice(len(self._scenes), p=self._shares)], rng)
+        may_be_coarser = min(scene.image.shape[1:]) >= 2 * recipe.crop
+        if rng.random() < recipe.coarser_share and may_be_coarser:
+            scene = coarser(scene)
         lost = rng.random() < recipe.loss_share
         coding = Coding(
             ratio=float(np.exp(rng.uniform(*np.log((recipe.least_ratio, recipe.most_ratio))))),

@@ -20,7 +20,7 @@ from ground.train.lapped.turned import turned, turned_borders
 from ground.train.recipe import find_recipe
 from ground.train.refinement.checkpoint import load_training, network_of
 from ground.train.refinement.recipe import RefinementRecipe
-from ground.train.refinement.streams import Coding, Streams, read_scenes
+from ground.train.refinement.streams import Coding, Streams, coarser, read_scenes
 from ground.train.refinement.train import train
 from onboard.bundle import find, load
 from onboard.encoder import Encoder, Options
@@ -229,3 +229,13 @@ def test_from_the_command_to_a_decoder(
     torch.save(state | {"step": 2}, checkpoint)
     assert export(["decoder", "skybook", checkpoint, "-o", str(output)]) != 0
     assert "found step 2 of 3" in capsys.readouterr().err
+
+
+def test_a_coarser_scene_is_means_of_four_pixels() -> None:
+    image = procedural(4, 65, 70, nodata=False).image.astype(np.uint16)
+    image[:, 10, 11] = 0
+    found = coarser(Scene(image)).image
+    assert found.shape == (4, 32, 35)
+    assert (found[:, 5, 5] == 0).all()
+    of_four = image[:, 20:22, 30:32].astype(float).mean((1, 2))
+    np.testing.assert_array_equal(found[:, 10, 15], np.rint(of_four))
