@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -253,6 +254,22 @@ def exercise_threads(runs: Runs, program: Path, small: Path) -> None:
     for more in ([], ["--step-code", "70"]):
         runs.run(program, [*told, *more], lines(beyond_its_bits()))
     runs.run(program, ["-", "-o", "-", "--width", "8", "--threads", "65"])
+    wait_for_lines(runs, program)
+
+
+def wait_for_lines(runs: Runs, program: Path) -> None:
+    """Run the command on lines that come so late that its threads have gone to sleep."""
+    command = [str(program), "-", "-o", "-", "--width", "64", "--threads", "2"]
+    pipe = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, **pipe, env=runs.environment()) as process:
+        tasks, stop = Path(f"/proc/{process.pid}/task"), time.monotonic() + 60
+        asleep = 0  # looks in a row: a thread may sleep for a moment before
+        while asleep < 5 and time.monotonic() < stop:
+            time.sleep(0.01)
+            stats = [(task / "stat").read_text() for task in tasks.iterdir()]
+            states = [stat.rpartition(") ")[2][0] for stat in stats]
+            asleep = asleep + 1 if states == ["S", "S"] else 0
+        process.communicate(lines(noise(5, 64, 64)))
 
 
 def exercise_beside(runs: Runs, program: Path, folder: Path) -> None:
