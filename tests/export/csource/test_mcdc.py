@@ -259,7 +259,7 @@ def exercise_threads(runs: Runs, program: Path, small: Path) -> None:
 
 def wait_for_lines(runs: Runs, program: Path) -> None:
     """Run the command on lines that come so late that its threads have gone to sleep."""
-    command = [str(program), "-", "-o", "-", "--width", "64", "--threads", "2"]
+    command = [str(program), "-", "-o", "-", "--width", "128", "--threads", "2"]
     pipe = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with subprocess.Popen(command, **pipe, env=runs.environment()) as process:
         tasks, stop = Path(f"/proc/{process.pid}/task"), time.monotonic() + 60
@@ -269,7 +269,7 @@ def wait_for_lines(runs: Runs, program: Path) -> None:
             stats = [(task / "stat").read_text() for task in tasks.iterdir()]
             states = [stat.rpartition(") ")[2][0] for stat in stats]
             asleep = asleep + 1 if states == ["S", "S"] else 0
-        process.communicate(lines(noise(5, 64, 64)))
+        process.communicate(lines(noise(5, 64, 128)))
 
 
 def exercise_beside(runs: Runs, program: Path, folder: Path) -> None:
