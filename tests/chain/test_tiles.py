@@ -1,5 +1,6 @@
 """Tiles of scenes that leave a choice: from 64 pixels a side to 128, of one band to 256."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from onboard import bundle as bundles
 from onboard.bundle import Bundle
 from onboard.codec.bound import Bound
 from onboard.encoder import Encoder, Options
+from onboard.encoder.batches import parts_of
+from onboard.encoder.indices import open_encoder
 from onboard.errors import InputError, StreamError, UsageError
 from onboard.link.header import SceneHeader
 from onboard.link.resync import read_segments
@@ -122,6 +125,21 @@ def test_tiles_cut_a_scene_evenly(
     counts = [-(-side // (128 if bands > 1 else 256)) for side in size]
     if tile is not None:
         assert [-(-side // tile) for side in size] == counts
+
+
+@pytest.mark.parametrize(("rows", "bands", "tile"), [(257, 1, 72), (169, 1, 72), (181, 3, 72)])
+def test_rows_of_tiles_as_windows_have_the_tiles_of_a_stream(
+    bundle: Bundle, rows: int, bands: int, tile: int
+) -> None:
+    """Its height is told at the end, so that it has no say in its tiles."""
+    image = procedural(5, rows, 65, bands, nodata=False).image
+    header, options = SceneHeader.of(image), Options(ratio=8.0, window="strip")
+    encoder, chosen = open_encoder(bundle, header, options, along_trellis=False)
+    whole = b"".join(encoder.encode(image, header, chosen))
+    assert _told(whole)[0] == tile
+    unknown = replace(header, height=0)
+    strips = Encoder(bundle).stream(parts_of(image, tile), unknown, chosen)
+    assert b"".join(segment for strip in strips for segment in strip.segments) == whole
 
 
 @pytest.mark.parametrize(
