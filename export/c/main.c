@@ -271,7 +271,7 @@ static FILE *open_output(const char *name, bool resume, struct skybook_options *
         return output;
     }
 #ifdef SKYBOOK_POSIX
-    *text = "output: expected packets of this scene without their end, to go on with";
+    *text = "output: expected packets of this scene, in such tiles and without its end, to go on with";
     if (skybook_read_recorded(output, options) && shorten(output, options->spent)) {
         return output;
     }

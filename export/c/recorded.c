@@ -5,6 +5,8 @@
 #include "parts.h"
 
 #define HEAD_BYTES 12u
+#define FACTS_BYTES 13u /* of a scene header, before what each scene may have or not */
+#define TILE_TYPE (128u | 27u)
 #define NO_ROW UINT32_MAX
 
 /* What stands before the last row of tiles, and before what comes next. */
@@ -40,8 +42,45 @@ static uint32_t run_of(const uint8_t bytes[SKYBOOK_NAMED_HEAD])
     return run;
 }
 
+static uint32_t number_of(const uint8_t *bytes, uint32_t count)
+{
+    uint32_t number = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        number = number << 8 | bytes[i];
+    }
+    return number;
+}
+
+/* Rows and columns of tiles that the rest of a scene header tells, 0 where it cannot be read. */
+static uint32_t told_tile(FILE *file, uint64_t place, uint64_t stop, uint32_t usual)
+{
+    uint32_t tile = usual;
+    uint8_t entry[4]; /* type, length, the first byte of the value, or of what is behind it */
+    while (place + 3 < stop) {
+        if (!read_at(file, place, entry, sizeof(entry))) {
+            return 0;
+        }
+        tile = entry[0] == TILE_TYPE ? entry[3] * 8u : tile;
+        place += 3 + number_of(entry + 1, 2);
+    }
+    return tile;
+}
+
+/* Whether a scene header, whose facts begin and end at these places, is of such samples in such tiles. */
+static bool is_alike(FILE *file, uint64_t place, uint64_t stop, const struct skybook_options *options)
+{
+    const uint32_t usual = options->bands == 1 ? SKYBOOK_LARGEST_TILE : SKYBOOK_TILE;
+    uint8_t facts[FACTS_BYTES];
+    if (!read_at(file, place, facts, sizeof(facts))) {
+        return false;
+    }
+    return facts[1] == (uint8_t)options->sample_type && number_of(facts + 3, 2) == options->bands &&
+           number_of(facts + 5, 4) == options->width &&
+           told_tile(file, place + FACTS_BYTES, stop, usual) == skybook_tile_of(options);
+}
+
 /* Go over the segments between two places: count them, find the row of tiles, the run and whether the
- * scene ends. False if something else is there, or another run. */
+ * scene ends. False if something else is there, another run, or a scene of other samples or tiles. */
 static bool read_segments(FILE *file, uint64_t place, uint64_t stop,
                           struct skybook_options *options, struct extent *here, uint32_t *row,
                           bool *ended)
@@ -65,6 +104,10 @@ static bool read_segments(FILE *file, uint64_t place, uint64_t stop,
                 return false;
             }
             options->run = run;
+            const uint64_t end = place + skybook_packed_length(bytes) - SKYBOOK_CRC_BYTES;
+            if (!is_alike(file, place + SKYBOOK_NAMED_HEAD, end, options)) {
+                return false;
+            }
         }
         *ended |= kind == SKYBOOK_KIND_END;
         here->segments++;

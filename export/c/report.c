@@ -174,7 +174,8 @@ static void warn(const struct skybook_encoder *encoder)
                 "warning: ratio %.4g asked, ratio %.4g reached: out of reach, at the coarsest step "
                 "in %" PRIu32 " of %" PRIu32 " rows of tiles\n",
                 options->ratio, ratio, outcome->missed, outcome->strips);
-    } else if (outcome->strips > 0 && outcome->eased == outcome->strips) {
+    } else if (!skybook_has_quality(options) && outcome->strips > 0 &&
+               outcome->eased == outcome->strips) {
         if (options->budget > 0) {
             fprintf(stderr, "warning: %.0f bytes asked, %.0f bytes reached: at the finest step\n",
                     (double)options->budget, bytes);

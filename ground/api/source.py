@@ -37,7 +37,7 @@ class Choice:
         threads: tiles decoded at once.
         width: columns of a scene whose header did not arrive.
         bands: bands of such a scene; None takes as many as the bundle has classes of.
-        tile: rows and columns of its tiles; None takes those that the encoder gives so many bands.
+        tile: rows and columns of its tiles; None finds them by what the tiles say.
     """
 
     scene_id: int | None = None

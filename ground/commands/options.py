@@ -50,8 +50,8 @@ def add_headless_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tile",
         type=int,
-        help="rows and columns of tiles, without a scene header (default: those that the encoder "
-        "gives such a scene, as far as the tiles that arrived agree)",
+        help="rows and columns of tiles, without a scene header (default: found by "
+        "the rows and columns that the tiles that arrived say they have)",
     )
 
 

@@ -1,23 +1,33 @@
 """Likely tile: what tiles an encoder gave a scene whose header did not arrive."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 
 from onboard.codec.tile import Codec
 from onboard.codec.tiling import USUAL, Size, Tiling
-from onboard.image.tiles import TileGrid
+from onboard.encoder.quality import BLOCKS
 from onboard.link.segment import Segment
 
-_TILINGS = Tiling(fitted=True), USUAL, Tiling(large=True, fitted=True), Tiling(large=True)
+_TILINGS = (
+    Tiling(fitted=True),
+    USUAL,
+    Tiling(large=True, fitted=True),
+    Tiling(large=True),
+    *(Tiling(large, True, block) for block in BLOCKS for large in (False, True)),
+)
 """As an encoder may have been told, the likeliest first."""
+Cut = tuple[int, int]
+"""Valid rows and columns of a tile that the border of its scene cuts."""
 _LOOKED_AT = 1_000
 """Tiles that arrived, at most."""
 
 
 def likely_tile(
     codec: Codec, bands: int, size: Size, arrived: Mapping[int, Sequence[Segment]]
-) -> int | None:
-    """Return the first kind of tiles that agrees with how many columns those have that arrived.
+) -> int:
+    """Return the side that most tiles agree with by the rows and columns that they say they have.
+
+    Of several the likeliest: those that an encoder gives such a scene, before others.
 
     Args:
         codec: codec of the bundle.
@@ -26,19 +36,36 @@ def likely_tile(
         arrived: segments by tile; not all are looked at of very many.
 
     Returns:
-        Rows and columns of a tile; None for those usual for so many bands.
+        Rows and columns of a tile.
     """
-    found = [codec.best_tile(bands, size, tiling) for tiling in _TILINGS]
-    known = list(islice(arrived.items(), _LOOKED_AT))
-    for tile in dict.fromkeys((*found, None)):
-        side = codec.for_scene(bands, 16, tile=tile).tile
-        if all(_agree(segments, index, size[1], side) for index, segments in known):
-            return tile
-    return found[0]
+    sides = codec.sides(bands)
+    if len(sides) == 1:
+        return sides[0]
+    usual = codec.for_scene(bands, 16).tile
+    sizes = size, (0, size[1])  # as of a stream, whose height its header does not tell
+    given = [codec.best_tile(bands, known, tiling) for tiling in _TILINGS for known in sizes]
+    likely = [*(tile or usual for tile in given), usual]
+    seen = {index: segments[0].edge for index, segments in arrived.items()}
+    agreeing: dict[int, int] = {tile: _agreeing(seen, size, tile) for tile in (*likely, *sides)}
+    return max(agreeing, key=lambda tile: agreeing[tile])
 
 
-def _agree(segments: Iterable[Segment], index: int, width: int, side: int) -> bool:
-    """Return whether segments have the columns of their tile, if tiles have such a side."""
-    col = index % -(-width // side)
-    _, _, _, columns = TileGrid(width, side, side).box(col)
-    return all((segment.edge[1] if segment.edge else side) == columns for segment in segments)
+def _agreeing(seen: Mapping[int, Cut | None], size: Size, tile: int) -> int:
+    """Return how many tiles that arrived have the rows and columns that such a side gives them.
+
+    Args:
+        seen: valid rows and columns of tiles that are cut, None of others.
+        size: rows of the scene, 0 where they are not known, and columns.
+        tile: rows and columns of a tile.
+    """
+    rows, width = size
+    across = -(-width // tile)
+    if not rows:
+        last = max(seen, default=0)
+        rows = last // across * tile + (seen.get(last) or (tile, tile))[0]
+    count = 0
+    for index, cut in islice(seen.items(), _LOOKED_AT):
+        row, col = divmod(index, across)
+        own = min(tile, rows - row * tile), min(tile, width - col * tile)
+        count += own == (cut or (tile, tile))
+    return count

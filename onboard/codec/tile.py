@@ -225,6 +225,9 @@ class Codec(Protocol):
             tiling: what tiles are good for it.
         """
 
+    def sides(self, bands: int) -> range:
+        """Return the rows and columns that tiles of scenes of so many bands may have."""
+
     @property
     def golden_views(self) -> Sequence[Self]:
         """The codec of each kind of scene that there are golden vectors of."""

@@ -70,7 +70,7 @@ def encode_to_file(
     recorder, outcome, seconds = _write(encoder, image, header, options, arguments.output)
     raw = image.size * image.dtype.itemsize
     figures = rate_figures(arguments, options, outcome, raw, recorder.bytes, header.peak)
-    warn(arguments.output, rate_remarks(figures))
+    warn(arguments.output, rate_remarks(figures, options))
     bands, rows, cols = image.shape
     if header.bayer:
         bands, rows, cols = 1, CELL * rows, CELL * cols

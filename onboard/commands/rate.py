@@ -34,10 +34,11 @@ def rate_figures(
         peak: that of the source's own PSNR.
     """
     asked, stepped = _asked(arguments), outcome.steps is not None
+    told = bool(asked and outcome.windows)
     reached = {"bytes": taken, "ratio": raw / taken, "psnr": outcome.psnr16, "rmse": outcome.rmse}
     return {
-        "asked": asked if outcome.windows else None,
-        "reached": {kind: reached[kind] for kind in asked} if outcome.windows else None,
+        "asked": asked if told else None,
+        "reached": {kind: reached[kind] for kind in asked} if told else None,
         "met": not outcome.missed and all(_is_met(k, v, reached[k]) for k, v in asked.items()),
         "windows": outcome.windows,
         "windows_missed": outcome.missed,
@@ -50,7 +51,7 @@ def rate_figures(
         "expected_rmse_dn": outcome.rmse,
         "indices": (options.quantizer or "plain") if stepped else None,
         "indices_by_default": arguments.trellis is None if stepped else None,
-        "quality_blocks": _blocks(outcome.blocks, arguments.quality_block),
+        "quality_blocks": _blocks(outcome.blocks, options.quality_block),
         "max_error": arguments.max_error,
         "max_error_first": arguments.max_error_first,
     }
@@ -111,32 +112,56 @@ def _blocks_text(figures: dict[str, Any]) -> str:
     )
 
 
-def rate_remarks(figures: dict[str, Any]) -> list[str]:
-    """Return what to warn of: a rate or a quality that is out of reach."""
-    if figures["asked"] is None:
+def rate_remarks(figures: dict[str, Any], options: Options) -> list[str]:
+    """Return what to warn of: a rate or a quality that is out of reach.
+
+    Args:
+        figures: those of `rate_figures`.
+        options: what the encoder was told.
+    """
+    if not figures["windows"]:
         return []
-    (kind, value), *beside = figures["asked"].items()
+    if options.quality is None:
+        return _remarks(figures, _words(figures, -1), "coarsest", "finest")
+    quality = _words(figures, 0) if figures["asked"] else "quality map"
+    if not options.limited:
+        return _remarks(figures, quality, "finest", "coarsest")
+    if figures["windows_missed"]:
+        return _remarks(figures, _words(figures, -1), "coarsest", "finest")
+    # Bytes that are left where each tile is as fine as its quality asks for decide nothing.
+    why = "bytes are left" if figures["windows_eased"] == figures["windows"] else "the bytes win"
+    return [] if figures["met"] else [f"{quality}: {why}"]
+
+
+def _words(figures: dict[str, Any], number: int) -> str:
+    """Return what was asked for and what came of it, of the first or the last that was."""
+    kind, value = [*figures["asked"].items()][number]
     found = figures["reached"][kind]
-    by_rate = kind in ("bytes", "ratio")
-    words = f"{_KINDS[kind].format(value)} asked, {_KINDS[kind].format(found)} "
-    words += "reached" if by_rate else "expected"
+    came = "reached" if kind in ("bytes", "ratio") else "expected"
+    return f"{_KINDS[kind].format(value)} asked, {_KINDS[kind].format(found)} {came}"
+
+
+def _remarks(figures: dict[str, Any], words: str, missed: str, eased: str) -> list[str]:
+    """Return what to warn of where one thing was asked for: steps at which it is out of reach."""
     blocks = figures["quality_blocks"]
     if blocks is not None and blocks["missed"]:
         of_all = f"{blocks['missed']} of {blocks['count']} blocks"
         return [f"{words}: out of reach of {of_all}, at the finest step"]
     if figures["windows_missed"]:
-        step = "coarsest" if by_rate else "finest"
         where = ""
         if figures["windows"] > 1:
             where = f" in {figures['windows_missed']} of {figures['windows']} rows of tiles"
-        return [f"{words}: out of reach, at the {step} step{where}"]
-    if figures["windows_eased"] == figures["windows"] and not beside:
-        return [f"{words}: at the {'finest' if by_rate else 'coarsest'} step"]
-    return [] if figures["met"] else [words + (": the bytes win" if beside else "")]
+        return [f"{words}: out of reach, at the {missed} step{where}"]
+    if figures["windows_eased"] == figures["windows"]:
+        return [f"{words}: at the {eased} step"]
+    return [] if figures["met"] else [words]
 
 
 def _asked(arguments: argparse.Namespace) -> dict[str, float]:
-    """Return which quality and rate were asked for, and their values; the quality first."""
+    """Return which quality and rate were asked for, and their values; the quality first.
+
+    Nothing where a map alone tells it.
+    """
     given = {kind: getattr(arguments, kind) for kind in _KINDS}
     asked = {kind: value for kind, value in given.items() if value is not None}
-    return asked or {"ratio": DEFAULT_RATIO}
+    return asked if asked or arguments.quality_map is not None else {"ratio": DEFAULT_RATIO}

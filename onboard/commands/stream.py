@@ -120,7 +120,7 @@ def _stream(arguments: argparse.Namespace) -> int:
     figures = rate_figures(
         arguments, options, reduce(add, outcomes), raw, recorder.bytes, header.peak
     )
-    warn(arguments.output, rate_remarks(figures))
+    warn(arguments.output, rate_remarks(figures, options))
     result |= {"engine": encoder.engine_of(options), **figures}
     result |= {"bands": form.rows.bands, "columns": form.rows.width, "bayer": header.bayer}
     print_result(result, _text(result, arguments.output), arguments.json)

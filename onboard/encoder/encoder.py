@@ -126,15 +126,13 @@ class Encoder:
         if header.sample_type != kind:
             raise InputError(f"image: header says {header.sample_type}, found {kind}")
         bands, height, width = image.shape
-        header = replace(header, bands=bands, width=width, height=height)
+        header = options.as_sent(replace(header, bands=bands, width=width, height=height))
         if (encoder := self.for_scene(header, options.tiling)) is not self:
             return encoder.strips(image, header, options, tell)
         step, columns = self.bundle.tile, TileGrid(width, height, self.bundle.tile).columns
         if options.window == "scene":
             step = step * max(HELD // columns, 1) if is_fixed(options, self.bundle) else height
             return self.stream(checked_parts(image, header, step), header, options, tell=tell)
-        if options.budget is None:
-            header = replace(header, height=0)
         return self.stream(parts_of(image, step), header, options, tell=tell)
 
     def stream(

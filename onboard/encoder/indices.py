@@ -43,5 +43,5 @@ def open_encoder(
         scene = bundle.to_encode(header, profile)
         along_trellis = not plain and scene.codec.is_compiled(engine)
     options = replace(options, trellis=along_trellis)
-    scene = bundle.to_encode(header, profile, options.tiling)
+    scene = bundle.to_encode(options.as_sent(header), profile, options.tiling)
     return Encoder(scene, engine, threads, profile), options

@@ -17,6 +17,7 @@ from onboard.encoder.quality import (
 )
 from onboard.errors import UsageError
 from onboard.link.binding import MAX_RUN, NO_RUN
+from onboard.link.header import SceneHeader
 from onboard.link.packet import PacketOptions
 from onboard.link.segment import DEFAULT_SEGMENT_BYTES, MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES
 
@@ -174,6 +175,11 @@ class Options:
         Twice as large tiles hold as many lines.
         """
         return max(self.strips_at_once // (groups * -(-tile // _USUAL_TILE)), 1)
+
+    def as_sent(self, header: SceneHeader) -> SceneHeader:
+        """Return a header as the first segment tells it: of a stream without a budget no height."""
+        is_stream = self.window == "strip" and self.budget is None
+        return replace(header, height=0) if is_stream else header
 
     @property
     def segment_limit(self) -> int:

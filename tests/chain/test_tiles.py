@@ -1,5 +1,6 @@
 """Tiles of scenes that leave a choice: from 64 pixels a side to 128, of one band to 256."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,15 @@ from numpy.typing import NDArray
 
 from ground.__main__ import main
 from ground.decode.decoder import Decoder
+from ground.decode.reception import Reception
+from ground.decode.wanted import Wanted
 from ground.scenes.procedural import procedural
 from onboard import bundle as bundles
 from onboard.bundle import Bundle
 from onboard.codec.bound import Bound
 from onboard.encoder import Encoder, Options
+from onboard.encoder.batches import parts_of
+from onboard.encoder.indices import open_encoder
 from onboard.errors import InputError, StreamError, UsageError
 from onboard.link.header import SceneHeader
 from onboard.link.resync import read_segments
@@ -124,6 +129,21 @@ def test_tiles_cut_a_scene_evenly(
         assert [-(-side // tile) for side in size] == counts
 
 
+@pytest.mark.parametrize(("rows", "bands", "tile"), [(257, 1, 72), (169, 1, 72), (181, 3, 72)])
+def test_rows_of_tiles_as_windows_have_the_tiles_of_a_stream(
+    bundle: Bundle, rows: int, bands: int, tile: int
+) -> None:
+    """Its height is told at the end, so that it has no say in its tiles."""
+    image = procedural(5, rows, 65, bands, nodata=False).image
+    header, options = SceneHeader.of(image), Options(ratio=8.0, window="strip")
+    encoder, chosen = open_encoder(bundle, header, options, along_trellis=False)
+    whole = b"".join(encoder.encode(image, header, chosen))
+    assert _told(whole)[0] == tile
+    unknown = replace(header, height=0)
+    strips = Encoder(bundle).stream(parts_of(image, tile), unknown, chosen)
+    assert b"".join(segment for strip in strips for segment in strip.segments) == whole
+
+
 @pytest.mark.parametrize(
     ("asked", "options"),
     [
@@ -149,6 +169,7 @@ def test_tiles_must_go_with_what_is_asked_of_parts(
         (4, None, True, False),
         (4, 128, True, False),
         (1, None, False, False),
+        (3, 72, False, False),
         (3, 72, False, True),
     ],
 )
@@ -168,3 +189,37 @@ def test_without_a_header_tiles_are_found_out(
     with rasterio.open(output) as file:
         error = file.read().astype(np.int64) - image
     assert np.sqrt((error**2).mean()) < image.std() / 20
+
+
+@pytest.mark.parametrize(
+    ("size", "bands", "tile", "options"),
+    [
+        ((20, 300), 3, None, Options(psnr=50.0, quality_block=16)),
+        ((300, 20), 1, None, Options(psnr=50.0, quality_block=64)),
+        ((300, 20), 2, None, Options(psnr=50.0, quality_block=32)),
+        ((150, 90), 1, None, Options(max_error=Bound.parse("300"))),
+        ((150, 90), 3, None, Options(ratio=30.0, window="strip")),
+        ((150, 90), 3, None, Options(ratio=30.0)),
+        ((150, 90), 1, 80, Options(ratio=30.0)),
+        ((150, 160), 4, 104, Options(ratio=30.0)),
+    ],
+)
+@pytest.mark.parametrize("ends", [True, False])
+def test_tiles_tell_what_they_are(
+    bundle: Bundle,
+    size: tuple[int, int],
+    bands: int,
+    tile: int | None,
+    options: Options,
+    ends: bool,
+) -> None:
+    """By their valid rows and columns, also where nothing tells how high the scene is."""
+    image = procedural(6, *size, bands, nodata=False).image
+    stream = b"".join(Encoder(bundle).encode(image, SceneHeader.of(image, tile=tile), options))
+    segments = [s for s in read_segments(stream) if isinstance(s, Segment)]
+    told = Reception.of(bundle, segments, Wanted()).grid()
+    kinds = (Kind.TILE, Kind.END) if ends else (Kind.TILE,)
+    rest = [segment for segment in segments if segment.kind in kinds]
+    found = Reception.of(bundle, rest, Wanted(width=size[1], bands=bands)).grid()
+    assert told.count > 1
+    assert found == told

@@ -92,6 +92,10 @@ class CorsaCodec:
     def best_tile(self, bands: int, size: Size, tiling: Tiling = USUAL) -> None:
         """Return None: tiles are those of the model, whatever the bands."""
 
+    def sides(self, bands: int) -> range:
+        """Return those of the model alone, whatever the bands."""
+        return range(self.tile, self.tile + 1)
+
     @property
     def golden_views(self) -> "tuple[CorsaCodec, ...]":
         """The codec itself."""

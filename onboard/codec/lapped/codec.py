@@ -127,10 +127,11 @@ class LappedCodec:
         """
         if not 1 <= bands <= MAX_SCENE_BANDS:
             raise InputError(f"bands: expected 1..{MAX_SCENE_BANDS}, found {bands}")
-        least, most = self.usual_tile, self._largest(bands)
-        if tile is not None and (tile % BLOCK or not least <= tile <= most):
-            sides = f"{least}" if least == most else f"a multiple of {BLOCK} in {least}..{most}"
-            raise InputError(f"tile: expected {sides} for {bands} bands, found {tile}")
+        sides = self.sides(bands)
+        if tile is not None and tile not in sides:
+            several = f"a multiple of {BLOCK} in {sides[0]}..{sides[-1]}"
+            expected = several if len(sides) > 1 else f"{sides[0]}"
+            raise InputError(f"tile: expected {expected} for {bands} bands, found {tile}")
         if profile is not None:
             return self._of_profile(bands, significant_bits, profile)
         fraction = min(MOST_FRACTION, MOST_BITS - significant_bits)
@@ -145,14 +146,14 @@ class LappedCodec:
             return None
         if not tiling.fitted:
             return None if bands == 1 else 2 * self.usual_tile
-        most, unit = self._largest(bands), max(BLOCK, tiling.block)
+        most, unit = self.sides(bands)[-1], max(BLOCK, tiling.block)
         each = (-(-side // -(-side // most)) for side in size if side)
         return max(self.usual_tile, *(-(-side // unit) * unit for side in each))
 
-    def _largest(self, bands: int) -> int:
-        """Return the rows and columns of the largest tiles of so many bands."""
+    def sides(self, bands: int) -> range:
+        """Return the rows and columns that tiles of scenes of so many bands may have."""
         times = 4 if bands == 1 else 2 if bands <= WIDE_BANDS else 1
-        return min(times * self.usual_tile, MAX_SIDE)
+        return range(self.usual_tile, min(times * self.usual_tile, MAX_SIDE) + 1, BLOCK)
 
     def _usual(self, bands: int) -> int:
         """Return the rows and columns of tiles of so many bands that need not be said."""

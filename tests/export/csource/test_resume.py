@@ -53,6 +53,31 @@ def test_a_stream_cut_anywhere_goes_on_as_if_it_were_not(
         assert part.read_bytes() == stream
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        ["--tile", "64"],
+        ["--tile", "128"],
+        ["--bands", "2"],
+        ["--width", str(COLS - 1)],
+        ["--dtype", "i16"],
+    ],
+)
+def test_it_does_not_go_on_in_other_tiles_or_samples(
+    other: list[str], build: Callable[[str], Path], lines: Path, tmp_path: Path
+) -> None:
+    """They would number tiles of the scene otherwise: what came before would be lost."""
+    program, whole, part = build("sanitize"), tmp_path / "whole.pkt", tmp_path / "part.pkt"
+    bands = ["--bands", "1"] if other[0] == "--tile" else []
+    assert command(program, lines, whole, "--lines", "140", *bands) == 0
+    stream = whole.read_bytes()
+    part.write_bytes(stream[: len(stream) // 2])
+    assert command(program, lines, part, "--resume", *bands, *other) == 2
+    assert part.read_bytes() == stream[: len(stream) // 2]
+    assert command(program, lines, part, "--resume", "--lines", "140", *bands) == 0
+    assert part.read_bytes() == stream
+
+
 def test_it_goes_on_where_python_does(
     bundle: Bundle, build: Callable[[str], Path], lines: Path, tmp_path: Path
 ) -> None:

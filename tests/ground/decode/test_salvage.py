@@ -19,6 +19,7 @@ from ground.station.recording import read_pass
 from ground.station.salvage.madeout import AS_IT_CAME
 from onboard import bundle as bundles
 from onboard.codec.bound import Bound
+from onboard.codec.bounded.read.tiles import TileReader
 from onboard.encoder import Encoder, Options
 from onboard.link.binding import Encoding
 from onboard.link.segment import Kind, Segment
@@ -234,6 +235,29 @@ def test_of_bounded_tiles_and_indices_nothing_is_guessed() -> None:
         parts = coded(name, procedural(3, *LOW, nodata=False), **options)
         stream = with_damage(parts, places(parts, 1)[0], spoil(0.7, 0.9))
         assert not (decoder.decode(stream).mask == Mask.SALVAGED).any()
+
+
+def test_of_bounded_tiles_nothing_beyond_a_loss_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Damaged segments behind one that is lost could be put right, but no read gets there."""
+    decoder = Decoder(bundles.find("skybook"), linear=True)
+    parts = coded(scene=procedural(3, *LOW, nodata=False), max_error=Bound((3,)))
+    _, lost, *others = places(parts, 1)
+    assert len(others) > 2
+    damaged = [flip(-200 - 8 * n)(one) if n in others else one for n, one in enumerate(parts)]
+    reads: list[int] = []
+    original = TileReader.read
+
+    def read(self: TileReader, *arguments: Any) -> Any:
+        reads.append(len(arguments[1]))
+        return original(self, *arguments)
+
+    monkeypatch.setattr(TileReader, "read", read)
+    decoder.decode(b"".join(parts[:lost] + parts[lost + 1 :]))
+    usual = len(reads)
+    reads.clear()
+    found = decoder.decode(b"".join(damaged[:lost] + damaged[lost + 1 :]))
+    assert not (found.mask == Mask.SALVAGED).any()
+    assert len(reads) <= usual + 1
 
 
 def test_no_salvaged_mask_tells_of_nodata(decoder: Decoder) -> None:

@@ -54,6 +54,16 @@ def test_steps_and_expected_quality_are_said(
         (("--ratio", 0.5), r"ratio 0\.5 asked, ratio [\d.]+ reached: at the finest step", True),
         (("--rmse", 0.01), r"RMSE 0\.01 DN asked, RMSE [\d.]+ DN expected: out of reach", False),
         (("--psnr", 20), r"PSNR16 20 dB asked, PSNR16 [\d.]+ dB expected: at the coarsest", True),
+        (
+            ("--psnr", 60, "--ratio", 5_000),
+            r"ratio 5000 asked, ratio [\d.]+ reached: out of reach, at the coarsest step",
+            False,
+        ),
+        (
+            ("--psnr", 75, "--ratio", 20),
+            r"PSNR16 75 dB asked, PSNR16 [\d.]+ dB expected: the bytes win",
+            False,
+        ),
     ],
 )
 def test_what_is_out_of_reach_is_one_warning(
@@ -77,3 +87,31 @@ def test_bytes_that_are_too_few_are_a_limit(
     assert encode(tmp_path, "--bytes", 10, image=SCENE[:, :1, :1]) == 6
     assert "bytes too few" in capsys.readouterr().err
     assert not (tmp_path / "o.sky").exists()
+
+
+def test_bytes_that_are_left_beside_a_quality_do_not_win(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert encode(tmp_path, "--psnr", 60, "--ratio", 1) == 0
+    said = capsys.readouterr().err
+    assert "win" not in said
+    assert "step" not in said
+
+
+@pytest.mark.parametrize("command", [encode, stream])
+def test_a_map_alone_asks_for_no_ratio(
+    command: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "q.npy", np.full(SCENE.shape[1:], 60.0))
+    assert (
+        command(tmp_path, "--quality-map", tmp_path / "q.npy", "--json", tmp_path / "r.json") == 0
+    )
+    said, found = capsys.readouterr(), json.loads((tmp_path / "r.json").read_text())
+    assert said.err == ""
+    assert found["asked"] is None
+    assert found["reached"] is None
+    assert found["quality_blocks"]["side"] == 64
+    assert "blocks of 64 pixels" in said.out
+    np.save(tmp_path / "q.npy", np.full(SCENE.shape[1:], 150.0))
+    assert command(tmp_path, "--quality-map", tmp_path / "q.npy") == 0
+    assert re.search(r"quality map: out of reach of \d of 4 blocks", capsys.readouterr().err)
