@@ -171,6 +171,8 @@ def resumed(folder: Path, stream: bytes, given: bytes) -> Iterator[Command]:
         more = ["--apid", "3", "--packet-control", "--packet-bytes", "300", "--resume"]
         yield code, ["-", "-o", str(path), "--width", "150", *more], given
     path.write_bytes(stream[:-END])
+    for other in (["--bands", "2"], ["--width", "149"], ["--dtype", "i16"]):
+        yield 2, ["-", "-o", str(path), "--width", "150", *more, *other], given
     yield 2, ["-", "-o", str(path), "--width", "150", *more, "--run", "8"], given
     yield 0, ["-", "-o", str(path), "--width", "150", *more, "--run", "9"], given
     pipe = folder / "pipe.pkt"

@@ -23,6 +23,7 @@ from tests.export.csource.mcdc import COVERAGE, JUSTIFIED, Tools, read
 from tests.export.csource.test_csource import CASES, Case, extremes, holes, noise, options, scene
 from tests.export.csource.test_edges import (
     EDGES,
+    END,
     RESUMED,
     SMALL,
     commands,
@@ -235,6 +236,10 @@ def exercise_command(runs: Runs, folder: Path) -> Path:
         folder.mkdir()
         for _, command, own in resumed(folder, whole.read_bytes(), given):
             runs.run(program, [*command, *masked], own)
+    one_band = ["-", "-o", str(folder / "one.pkt"), *RESUMED, "--bands", "1"]
+    runs.run(program, one_band, given)
+    os.truncate(folder / "one.pkt", (folder / "one.pkt").stat().st_size - END)
+    runs.run(program, [*one_band, "--resume", "--tile", "64"], given)
     (folder / "x.bil").write_bytes(bytes(6400))
     told = ["x.bil", "--width", "8", "-o"]
     with open("/dev/full", "wb") as full:
