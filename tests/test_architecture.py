@@ -33,6 +33,7 @@ TORCH = {
     "benchmarks/reproduce/vq/study.py",
     "benchmarks/reproduce/vqtables.py",
     "ground/train/bounded/contexts.py",
+    "ground/train/checkpoint.py",
     "ground/train/corsa/components.py",
     "ground/train/corsa/losses.py",
     "ground/train/corsa/model.py",

@@ -142,8 +142,9 @@ static inline uint32_t skybook_marks_before(const struct skybook_work *work, uin
            skybook_marks_of_word(work->layer.marks[place / SKYBOOK_WORD_OF_MARKS] & below);
 }
 
-/* boundedloop.c: the pixels around one, rows down and columns to the right, in the order of SPEC.md. Predict a band. Both give the sum of what coefficients
- * leave of its values, at pixels that are fitted to; predicting only where there is no bound. */
+/* boundedloop.c: the pixels around one, rows down and columns to the right, in the order of SPEC.md. Predict a band.
+ * Both give the sum of what coefficients leave of its values, at pixels that are fitted to; predicting only where
+ * there is no bound. */
 extern const int8_t skybook_causal_places[SKYBOOK_CAUSAL][2], skybook_places_around[SKYBOOK_AROUND][2];
 void skybook_close_rows(struct skybook_work *work, const struct skybook_plane *plane, uint32_t band);
 void skybook_fill(struct skybook_work *work, const struct skybook_plane *plane, uint32_t row);
@@ -178,7 +179,7 @@ int32_t skybook_quotient(int64_t dividend, int64_t divisor);
 /* boundedcontext.c: levels and symbols of a band's residuals, or its samples as numbers where those are
  * shorter. */
 enum skybook_status skybook_find_rows(struct skybook_encoder *encoder,
-                                        const struct skybook_plane *plane);
+                                      const struct skybook_plane *plane);
 
 /* boundedside.c: side information of a band, as symbols; what changes cost after the best move. */
 void skybook_put_side_of(struct skybook_work *work, const struct skybook_plane *plane);

@@ -182,7 +182,7 @@ static enum skybook_status send_raw(struct skybook_encoder *encoder, const struc
 }
 
 enum skybook_status skybook_find_rows(struct skybook_encoder *encoder,
-                                        const struct skybook_plane *plane)
+                                      const struct skybook_plane *plane)
 {
     struct skybook_work *work = &encoder->work;
     struct skybook_bounded *own = &work->scratch.bounded;

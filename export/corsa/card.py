@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from export.corsa.verify import Verdict
+from ground.train.checkpoint import LOG
 from ground.train.corsa.recipe import Recipe
-from ground.train.corsa.train import LOG
 from onboard.bundle import Bundle
 from onboard.codec.corsa.codec import CorsaCodec
 

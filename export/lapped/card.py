@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from ground.train.lapped.checkpoint import LOG, Trained
+from ground.train.checkpoint import LOG
+from ground.train.lapped.checkpoint import Trained
 from ground.train.lapped.recipe import LappedRecipe
 from onboard.bundle import Bundle
 

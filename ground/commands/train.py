@@ -177,7 +177,7 @@ def _train_lapped(arguments: argparse.Namespace, path: Path, changes: dict[str, 
     from rich.progress import Progress, TaskID  # noqa: PLC0415
 
     from ground.scenes.folders import splits_of, train_items  # noqa: PLC0415
-    from ground.train.lapped.checkpoint import CHECKPOINT  # noqa: PLC0415
+    from ground.train.checkpoint import CHECKPOINT  # noqa: PLC0415
     from ground.train.lapped.recipe import LappedRecipe  # noqa: PLC0415
     from ground.train.lapped.train import train  # noqa: PLC0415
 
@@ -235,15 +235,20 @@ def _say_what_to_expect(recipe: "LappedRecipe", training: Sequence["Item"], outp
     )
 
 
+def _refuse_others(changes: dict[str, Any], own: set[str], what: str) -> None:
+    """Refuse options that no training of something takes."""
+    if foreign := sorted(changes.keys() - own):
+        options = ", ".join("--" + key.replace("_", "-") for key in foreign)
+        raise UsageError(f"{options}: not of {what}")
+
+
 def _train_bounded(arguments: argparse.Namespace, path: Path, changes: dict[str, Any]) -> int:
     # torch is loaded only here
     from ground.scenes.folders import splits_of, train_items  # noqa: PLC0415
     from ground.train.bounded.recipe import BoundedRecipe  # noqa: PLC0415
     from ground.train.bounded.train import train  # noqa: PLC0415
 
-    if foreign := sorted(changes.keys() - {"seed"}):
-        options = ", ".join("--" + key.replace("_", "-") for key in foreign)
-        raise UsageError(f"{options}: not of a bounded codec")
+    _refuse_others(changes, {"seed"}, "a bounded codec")
     recipe = BoundedRecipe.read(path, **changes)
     print(splits_of(arguments.data)[1], flush=True)
     output = arguments.output or Path("runs") / recipe.name
@@ -261,9 +266,7 @@ def _train_refinement(arguments: argparse.Namespace, path: Path, changes: dict[s
     from ground.train.refinement.recipe import RefinementRecipe  # noqa: PLC0415
     from ground.train.refinement.train import train  # noqa: PLC0415
 
-    if foreign := sorted(changes.keys() - {"seed", "steps"}):
-        options = ", ".join("--" + key.replace("_", "-") for key in foreign)
-        raise UsageError(f"{options}: not of a decoder network")
+    _refuse_others(changes, {"seed", "steps"}, "a decoder network")
     recipe = RefinementRecipe.read(path, **changes)
     print(splits_of(arguments.data)[1], flush=True)
     output = arguments.output or Path("runs") / recipe.name

@@ -46,8 +46,8 @@ def likely_tile(
     given = [codec.best_tile(bands, known, tiling) for tiling in _TILINGS for known in sizes]
     likely = [*(tile or usual for tile in given), usual]
     seen = {index: segments[0].edge for index, segments in arrived.items()}
-    agreeing: dict[int, int] = {tile: _agreeing(seen, size, tile) for tile in (*likely, *sides)}
-    return max(agreeing, key=lambda tile: agreeing[tile])
+    candidates: list[int] = list(dict.fromkeys((*likely, *sides)))
+    return max(candidates, key=lambda tile: _agreeing(seen, size, tile))
 
 
 def _agreeing(seen: Mapping[int, Cut | None], size: Size, tile: int) -> int:

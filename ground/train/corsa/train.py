@@ -1,11 +1,9 @@
 """Train a VQVAE-FPN from a recipe. One seed gives one result on a CPU, also across a restart."""
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from pickle import PickleError
 from typing import Any
 
 import numpy as np
@@ -14,6 +12,7 @@ from torch import Tensor
 
 from ground.metrics import PEAK_16_BIT, psnr_of_level
 from ground.scenes.folders import train_items
+from ground.train.checkpoint import CHECKPOINT, DAMAGED, LOG, write
 from ground.train.corsa.components import start_linear_path
 from ground.train.corsa.losses import log_mse, structure_loss
 from ground.train.corsa.model import SAMPLE_SCALE, VqvaeFpn
@@ -21,8 +20,6 @@ from ground.train.corsa.recipe import Recipe
 from ground.train.corsa.tiles import TileSet
 from onboard.errors import InputError, UsageError
 
-CHECKPOINT = "checkpoint.pt"
-LOG = "log.jsonl"
 START_TILES = 600
 
 
@@ -104,7 +101,7 @@ def load(checkpoint: Path) -> tuple[Recipe, VqvaeFpn]:
         recipe = Recipe(**entries)
         model = VqvaeFpn(recipe.architecture)
         model.load_state_dict(state["model"])
-    except (OSError, KeyError, TypeError, RuntimeError, ValueError, EOFError, PickleError) as error:
+    except DAMAGED as error:
         raise InputError(
             f"{checkpoint}: expected a checkpoint of `ground train`: {error}"
         ) from error
@@ -218,16 +215,14 @@ def _progress(
 def _save(
     output: Path, recipe: Recipe, model: VqvaeFpn, optimiser: torch.optim.Adam, line: Progress
 ) -> None:
-    """Write the checkpoint so that a kill leaves the old one or the new one, then log the line."""
+    """Write the checkpoint, then log the line."""
     state = {
         "recipe": asdict(recipe),
         "step": line.step,
         "model": model.state_dict(),
         "optimiser": optimiser.state_dict(),
     }
-    partial = output / (CHECKPOINT + ".partial")
-    torch.save(state, partial)
-    os.replace(partial, output / CHECKPOINT)
+    write(output / CHECKPOINT, state)
     with (output / LOG).open("a") as log:
         log.write(json.dumps(asdict(line)) + "\n")
 

@@ -1,6 +1,5 @@
 """Checkpoint of a lapped codec in training, written and read."""
 
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from pickle import PickleError
@@ -8,15 +7,13 @@ from typing import Any
 
 import torch
 
+from ground.train.checkpoint import DAMAGED, write
 from ground.train.lapped.model import LappedTransform, Refinement
 from ground.train.lapped.recipe import LappedRecipe
 from onboard.codec.lapped import part as lappedpart
 from onboard.codec.lapped.frontends.adaptive import AdaptiveFrontEnd
 from onboard.codec.lapped.model import LappedModel
 from onboard.errors import InputError
-
-CHECKPOINT = "checkpoint.pt"
-LOG = "log.jsonl"
 
 
 @dataclass
@@ -31,7 +28,7 @@ class Trained:
 
 
 def save(path: Path, recipe: LappedRecipe, made: Trained) -> None:
-    """Write the checkpoint so that a kill leaves the old one or the new one."""
+    """Write the checkpoint."""
     state: dict[str, Any] = {"recipe": asdict(recipe), "transform": made.transform.state_dict()}
     if made.coder is not None:
         state["part"] = lappedpart.pack(made.coder)
@@ -39,9 +36,7 @@ def save(path: Path, recipe: LappedRecipe, made: Trained) -> None:
     if made.refinement is not None:
         state["refinement"] = made.refinement.state_dict()
         state["polished"], state["seamless"] = made.polished, made.seamless
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    os.replace(partial, path)
+    write(path, state)
 
 
 def load(checkpoint: Path) -> tuple[LappedRecipe, Trained]:
@@ -64,7 +59,7 @@ def load(checkpoint: Path) -> tuple[LappedRecipe, Trained]:
             made.refinement.load_state_dict(state["refinement"])
             made.refinement.eval()
             made.polished, made.seamless = state["polished"], state["seamless"]
-    except (OSError, KeyError, TypeError, RuntimeError, ValueError, EOFError, PickleError) as error:
+    except DAMAGED as error:
         raise InputError(
             f"{checkpoint}: expected a checkpoint of a lapped codec: {error}"
         ) from error

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from ground.decode.lapped.synthesis import CELL, tile_borders
 from ground.scenes.folders import Item, read_tiles
+from ground.train.checkpoint import CHECKPOINT, LOG
 from ground.train.lapped import fit as lappedfit
-from ground.train.lapped.checkpoint import CHECKPOINT, LOG, Trained, load, save
+from ground.train.lapped.checkpoint import Trained, load, save
 from ground.train.lapped.contexts import dead_zone
 from ground.train.lapped.draws import both_kinds, draw_codes, rebuilt, split
 from ground.train.lapped.model import ContextModel, LappedTransform, Refinement, laplace_bits

@@ -1,21 +1,17 @@
 """Weights of a decoder network: of a bundle's decoder, and in a checkpoint of its training."""
 
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from pickle import PickleError
 
 import torch
 
 from ground.decode.decoder import find_decoder
 from ground.decode.graphs.onnxfile import OnnxFile
+from ground.train.checkpoint import DAMAGED, write
 from ground.train.lapped.model import Refinement
 from ground.train.refinement.recipe import RefinementRecipe
 from onboard.bundle import find, load
 from onboard.errors import BundleError, InputError
-
-CHECKPOINT = "checkpoint.pt"
-LOG = "log.jsonl"
 
 
 @dataclass
@@ -57,16 +53,14 @@ def _shaped(shapes: dict[str, tuple[int, ...]]) -> Refinement:
 
 
 def save_training(path: Path, recipe: RefinementRecipe, training: Training) -> None:
-    """Write the checkpoint so that a kill leaves the old one or the new one."""
+    """Write the checkpoint."""
     state = {
         "recipe": asdict(recipe),
         "trained": training.network.state_dict(),
         "optimiser": training.optimiser,
         "step": training.step,
     }
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    os.replace(partial, path)
+    write(path, state)
 
 
 def load_training(path: Path) -> tuple[RefinementRecipe, Training]:
@@ -82,5 +76,5 @@ def load_training(path: Path) -> tuple[RefinementRecipe, Training]:
         network.load_state_dict(weights)
         recipe = RefinementRecipe(**state["recipe"])
         return recipe, Training(network, state["optimiser"], state["step"])
-    except (OSError, KeyError, TypeError, RuntimeError, ValueError, EOFError, PickleError) as error:
+    except DAMAGED as error:
         raise InputError(f"{path}: expected a checkpoint of a refinement: {error}") from error

@@ -17,11 +17,10 @@ from torch import Tensor
 
 from ground.scene import Scene
 from ground.scenes.folders import Item
+from ground.train.checkpoint import CHECKPOINT, LOG
 from ground.train.lapped.model import Refinement
 from ground.train.lapped.turned import turned, turned_borders
 from ground.train.refinement.checkpoint import (
-    CHECKPOINT,
-    LOG,
     Training,
     load_training,
     network_of,
