@@ -4,13 +4,18 @@
 #include "vectors.h"
 
 #define TRIES 8
+#define MUCH 3   /* more than a share of 2^-3 is left where sizes are far from their guess */
 #define LITTLE 6 /* a share of 2^-6 may be left; more is worth another search, or a thrifty tile */
 #define THRIFTIEST 1536
-#define USUAL_THRIFT 1024 /* more is tried only where this does not do */
+#define USUAL_THRIFT 256 /* more is tried only where this does not do */
 #define TILES 32          /* that are given a finer code, thriftily, at most */
 #define MOST_BUDGET ((int64_t)1 << 32) /* no strip takes as much */
 #define TRELLIS_CODES 3
 #define GUESS_SHIFT 11 /* twice what every second position takes, in 1/4096 bit */
+#define USUAL_BANDS 4
+#define PLAIN_OCTAVES 2 /* below the bits of samples of 16 bits, before a trellis counts */
+#define OCTAVE 16       /* fraction bits of octaves */
+#define MORE_ALONG_A_TRELLIS 3 /* in 1/64 an octave */
 
 #define COUNTERS 8u /* of each bin, so that equal neighbours need not wait for each other */
 
@@ -62,8 +67,38 @@ static void move_up(uint32_t parts[256], uint64_t sums[256])
     }
 }
 
+/* Whole octaves of a number above 0, and between these on straight lines, in 2^-16; `*whole` is not
+ * below them, and becomes them. */
+static int64_t octaves(uint32_t number, uint32_t *whole)
+{
+    while (number >> *whole == 0) {
+        --*whole;
+    }
+    return ((int64_t)*whole - 1) * (1 << OCTAVE) + (int64_t)(((uint64_t)number << OCTAVE) >> *whole);
+}
+
+/* Add what a tile takes beyond the bits of a usual plain one with the same latents: it does where many
+ * bands leave few latents to each, and at coarse steps along a trellis. */
+static void add_more(const struct skybook_form *form, const struct skybook_tile *tile,
+                     bool dependent, uint32_t bits[256])
+{
+    const uint32_t positions = ((tile->rows + 7u) / 8u) * ((tile->cols + 7u) / 8u);
+    const int64_t more =
+        form->bands > USUAL_BANDS ? (int64_t)(form->bands - USUAL_BANDS) << OCTAVE : 0;
+    uint32_t whole = 31;
+    const int64_t least =
+        octaves(16u * 64u * form->bands * positions, &whole) - (PLAIN_OCTAVES << OCTAVE);
+    whole = 31;
+    for (uint32_t code = 0; code < 256; code++) { /* bits do not rise */
+        const int64_t further =
+            dependent && bits[code] > 0 ? least - octaves(bits[code], &whole) : 0;
+        const int64_t share = more + (further > 0 ? MORE_ALONG_A_TRELLIS * further : 0);
+        bits[code] += (uint32_t)(((uint64_t)bits[code] * (uint64_t)share) >> (6 + OCTAVE));
+    }
+}
+
 /* Guess the bits of the tile in work at each step code, from how large its latents are. A dependent
- * tile takes what a plain one does that is some codes finer. */
+ * tile takes what a plain one does that is some codes finer, and more. */
 void skybook_guess_bits(const struct skybook_form *form, const struct skybook_work *work,
                         const struct skybook_tile *tile, bool dependent, uint32_t bits[256])
 {
@@ -88,7 +123,11 @@ void skybook_guess_bits(const struct skybook_form *form, const struct skybook_wo
     for (uint32_t code = 0; code < 256; code++) {
         const uint32_t finer = dependent ? TRELLIS_CODES : 0;
         const uint32_t at = code > finer ? code - finer : 0;
-        bits[code] = (uint32_t)(sums[at] >> GUESS_SHIFT) + 8 * form->side_bytes;
+        bits[code] = (uint32_t)(sums[at] >> GUESS_SHIFT);
+    }
+    add_more(form, tile, dependent, bits);
+    for (uint32_t code = 0; code < 256; code++) {
+        bits[code] += 8 * form->side_bytes;
     }
 }
 
@@ -209,13 +248,13 @@ static enum skybook_status take_parts(struct skybook_encoder *encoder, int64_t b
     const int64_t fixed = skybook_planned_total(encoder, 0) + (int64_t)encoder->head_length;
     enum skybook_status status = SKYBOOK_OK;
     int64_t known = 0;
-    for (uint32_t part = 0, stop = 0; stop < search->count; part++) {
+    for (uint32_t stop = 0; stop < search->count;) {
         int64_t share = budget - fixed;
         if (known > 0) { /* what packets add */
             share = share * known / at_least_1(skybook_planned_total(encoder, 0) - fixed);
         }
         const uint32_t before = stop;
-        stop = skybook_part(search, encoder->form.bands, part);
+        stop = skybook_part(search, before);
         const uint32_t first = skybook_choose(search, before, stop, share);
         for (uint32_t i = first; i < before; i++) {
             known -= search->sizes[search->order[i]];
@@ -382,7 +421,7 @@ static enum skybook_status settle(struct skybook_encoder *encoder, int64_t budge
             return status;
         }
     }
-    if (most < budget - (budget >> LITTLE) && !is_finest(&encoder->search)) {
+    if (most < budget - (budget >> MUCH) && !is_finest(&encoder->search)) {
         status = halve(encoder, budget);
         total = skybook_planned_total(encoder, encoder->segments);
         if (total < most) {

@@ -532,7 +532,7 @@ void skybook_guess_bits(const struct skybook_form *form, const struct skybook_wo
 
 /* search.c: chooses step codes. */
 void skybook_begin_search(struct skybook_search *search);
-uint32_t skybook_part(const struct skybook_search *search, uint32_t bands, uint32_t part);
+uint32_t skybook_part(const struct skybook_search *search, uint32_t first);
 uint32_t skybook_choose(struct skybook_search *search, uint32_t first, uint32_t stop,
                         int64_t budget);
 uint32_t skybook_places(const struct skybook_search *search);

@@ -3,10 +3,8 @@
 
 #include "parts.h"
 
-#define FEW 16 /* tiles up to which the budget is used to the last tile */
-#define FEWEST 7 /* tiles up to which all are coded at once */
-#define FEW_BANDS 4 /* of more the guess is worth less, so an eighth of the tiles is tried first */
-#define NEAR 2 /* codes by which those of two parts may differ */
+#define FEW 16 /* tiles of which a quarter, not an eighth, is coded first */
+#define NEAR 3 /* codes by which those of the first two parts may differ */
 
 static uint32_t common_divisor(uint32_t a, uint32_t b)
 {
@@ -46,13 +44,17 @@ void skybook_begin_search(struct skybook_search *search)
     }
 }
 
-/* Where a part of the tiles in order, of so many bands, ends; they are coded one part after the other,
- * up to the last tile. Of many bands none come after the first part, so that it may be chosen for anew. */
-uint32_t skybook_part(const struct skybook_search *search, uint32_t bands, uint32_t part)
+/* Where the next part of the tiles in order ends, after those before `first`: parts are coded one after
+ * the other. The last is small: what those before take tells what these may. */
+uint32_t skybook_part(const struct skybook_search *search, uint32_t first)
 {
-    static const uint8_t divisors[4][4] = {{1, 1, 1, 1}, {4, 2, 1, 1}, {8, 2, 1, 1}, {8, 8, 2, 1}};
-    const uint32_t few = search->count <= FEWEST ? 0 : search->count <= FEW ? 1 : 2;
-    return search->count / divisors[bands > FEW_BANDS ? 3 : few][part];
+    const uint32_t count = search->count, few = (count + 7) / 8;
+    const uint32_t stops[3] = {count <= FEW ? count / 4 : few, count / 2, count - few};
+    uint32_t stop = count;
+    for (uint32_t part = 0; part < 3; part++) {
+        stop = stops[part] > first && stops[part] < stop ? stops[part] : stop;
+    }
+    return stop;
 }
 
 /* The largest number that skybook_go_to takes: all tiles at the coarsest code. */
@@ -99,8 +101,8 @@ static uint32_t finest_within(const int64_t totals[256], int64_t most)
 }
 
 /* Choose codes for the tiles `first` to `stop` in order, so that all from `first` on share what
- * `budget` leaves; for all before `stop`, if that code is far from the one chosen before. Return
- * the first that was chosen for. */
+ * `budget` leaves. Where that code is far from the one chosen before, choose for all before `stop`;
+ * once half of all have theirs, it is at most one away. Return the first that was chosen for. */
 uint32_t skybook_choose(struct skybook_search *search, uint32_t first, uint32_t stop,
                         int64_t budget)
 {
@@ -112,17 +114,20 @@ uint32_t skybook_choose(struct skybook_search *search, uint32_t first, uint32_t 
         spent += search->sizes[tile];
         bytes = spent > 1 ? spent : 1;
     }
-    const int64_t aim = search->count <= FEW ? budget : budget - (budget >> 8);
+    const int64_t aim = budget - (budget >> 8);
     int64_t free = (aim > spent ? aim - spent : 0) * bits / bytes;
     add_guesses(search, first, search->count, totals);
     uint32_t code = finest_within(totals, free);
-    if (first > 0 && (code > search->common + NEAR || code + NEAR < search->common)) {
+    const uint32_t common = search->common;
+    if (2 * first >= search->count) { /* what is left over is settled tile by tile */
+        code = code > common + 1 ? common + 1 : code + 1 < common ? common - 1 : code;
+    } else if (first > 0 && (code > common + NEAR || code + NEAR < common)) {
         free = (aim > 0 ? aim : 0) * bits / bytes;
         add_guesses(search, 0, first, totals);
         code = finest_within(totals, free);
         first = 0;
     }
-    search->common = first < stop ? code : search->common;
+    search->common = code;
     int64_t rest = free - totals[code];
     for (uint32_t i = first; i < stop; i++) {
         const uint32_t tile = search->order[i];
@@ -240,13 +245,12 @@ uint32_t skybook_adjust(struct skybook_search *search, int64_t left, int64_t bud
 {
     uint8_t codes[SKYBOOK_MAX_TILES];
     int64_t sizes[SKYBOOK_MAX_TILES];
-    const bool few = search->count <= FEW;
-    const int64_t margin = few ? 0 : budget >> 9;
+    const int64_t margin = budget >> 9;
     memcpy(codes, search->codes, sizeof(codes));
     memcpy(sizes, search->sizes, sizeof(sizes));
     if (left < 0) {
         coarsen(search, margin - left);
-    } else if (few || left > budget >> 6) {
+    } else if (left > budget >> 6) {
         refine(search, left - margin);
     }
     uint32_t count = 0;

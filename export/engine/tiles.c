@@ -162,7 +162,8 @@ enum skybook_status skybook_tiles_analyse(struct skybook_encoder *room, const st
         take_samples(room, samples + (size_t)i * room->form.bands * room->form.tile * room->form.tile);
         status = analyse(room);
         if (status == SKYBOOK_OK) {
-            skybook_guess_bits(&room->form, &room->work, &room->tiles[0], false, bits + (size_t)256 * i);
+            skybook_guess_bits(&room->form, &room->work, &room->tiles[0], all->trellis,
+                               bits + (size_t)256 * i);
             finest[i] = room->tiles[0].finest;
             skybook_keep(room, 0);
             put_record(room, records + i * skybook_tiles_record(all->bands, all->tile));

@@ -22,10 +22,12 @@ from onboard.link.framing import Strip
 _TRIES = 8
 _TILES = 32
 """Tiles that are given a finer step, thriftily, at most."""
-_USUAL_THRIFT = 1024
+_USUAL_THRIFT = 256
 """More is tried only where this does not do."""
+_MUCH = 3
+"""Where more than a share of 2^-3 is left, sizes are too far from their guess to go by it."""
 _LITTLE = 6
-"""A share of 2^-6 may be left of any budget; more is worth another search, or a thrifty tile."""
+"""A share of 2^-6 may be left of any budget; more is worth a thrifty tile."""
 
 
 def within(
@@ -127,7 +129,7 @@ class Settling:
         """Begin, with nothing looked at."""
         tiles = windows.analysed.tiles(numbers)
         guess, finest = windows.guess(tiles), windows.finest(tiles)
-        search = Search.of(guess, finest, windows.coder.bands)
+        search = Search.of(guess, finest)
         fixed = windows.cost(numbers, {}, 0)[0] + len(windows.framing.head)
         return cls(windows, numbers, budget, fixed, tiles, search, {})
 
@@ -175,7 +177,7 @@ class Settling:
             _quantise(self.windows, [(self, changed)])
         if best and not most <= self.cost(written)[0] <= self.budget:
             self._return_to(best)
-        if most < self.budget - (self.budget >> _LITTLE) and not self.search.is_finest:
+        if most < self.budget - (self.budget >> _MUCH) and not self.search.is_finest:
             self._halve(written)
             if best and self.cost(written)[0] < most:
                 self._return_to(best)

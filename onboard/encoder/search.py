@@ -7,18 +7,17 @@ quantised first, and what remains is settled tile by tile (SPEC.md, section 13).
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onboard.codec.tile import STEPS, Steps
 
-FEW = 16
-FEWEST = 7
-"""Tiles up to which all are quantised at once."""
-_FEW_BANDS = 4
-_NEAR = 2
-"""Codes by which the steps of two parts may differ."""
+_FEW = 16
+"""Tiles of which a quarter, not an eighth, is quantised first."""
+_NEAR = 3
+"""Codes by which the steps of the first two parts may differ."""
 _UNKNOWN = -1
 
 
@@ -33,7 +32,6 @@ class Search:
         sizes: (tiles,) bytes that tiles take at their steps; -1 where not known.
         thrift: (tiles,) how thriftily each is quantised at its step.
         common: step code, or one more than it, chosen last for tiles of which none was known.
-        tries: whether an eighth of the tiles is tried first, however few they are.
     """
 
     guess: NDArray[np.int64]
@@ -43,51 +41,41 @@ class Search:
     thrift: NDArray[np.int64]
     _before: tuple[Steps, NDArray[np.int64]]
     common: int = 0
-    tries: bool = False
 
     @classmethod
-    def of(cls, guess: NDArray[np.int64], finest: Steps, bands: int) -> "Search":
-        """Begin a search; the more bands a tile has, the less its guess is worth."""
+    def of(cls, guess: NDArray[np.int64], finest: Steps) -> "Search":
+        """Begin a search."""
         sizes, before_steps, before_sizes = (np.full(len(guess), _UNKNOWN) for _ in range(3))
         thrift = np.zeros(len(guess), np.int64)
-        before, tries = (before_steps, before_sizes), bands > _FEW_BANDS
-        return cls(guess, finest, finest.copy(), sizes, thrift, before, tries=tries)
+        return cls(guess, finest, finest.copy(), sizes, thrift, (before_steps, before_sizes))
 
     def copy(self) -> "Search":
         """Return a search that goes on from here by itself."""
         before = self._before[0].copy(), self._before[1].copy()
         steps, sizes, thrift = self.steps.copy(), self.sizes.copy(), self.thrift.copy()
-        found = self.guess, self.finest, steps, sizes, thrift, before, self.common, self.tries
-        return Search(*found)
+        return Search(self.guess, self.finest, steps, sizes, thrift, before, self.common)
 
     def parts(self) -> Iterator[NDArray[np.int64]]:
-        """Yield the tiles to be quantised one part after the other: some, to a half, all.
+        """Yield the tiles to be quantised one part after the other, so that the last are few.
 
-        Some are an eighth, of few a quarter. Where they are tried, none come after that, so that
-        it may be chosen for anew.
+        What those before take tells what these may, so that none is quantised twice as a rule.
         """
         count = len(self.steps)
         order = scattered(count)
-        stops = [count // 8, count // 2, count]
-        if self.tries:
-            stops.insert(0, stops[0])
-        elif count <= FEWEST:
-            stops = [count]
-        elif self.is_small:
-            stops[0] = count // 4
-        first = 0
-        for stop in stops:
+        few = -(-count // 8)
+        stops = {0, count // 4 if count <= _FEW else few, count // 2, count - few, count}
+        for first, stop in pairwise(sorted(stops)):
             yield order[first:stop]
-            first = stop
 
     def choose(self, part: NDArray[np.int64], budget: int) -> NDArray[np.int64]:
         """Choose steps for a part, so that all tiles that have none share what is left.
 
         Where that step is far from the step of the part before, whose sizes were guessed too small
-        or too large, the tiles of earlier parts are chosen for anew, and share with all.
+        or too large, the tiles of earlier parts are chosen for anew, and share with all. Once half
+        of all are known, it is at most a code away.
 
         Args:
-            part: tiles to choose for, of those that have none; there may be none.
+            part: tiles to choose for, of those that have none.
             budget: bytes of the window's tiles.
 
         Returns:
@@ -98,19 +86,20 @@ class Search:
         bits, bytes_ = int(self.guess[known, self.steps[known]].sum()), max(spent, 1)
         if not len(known):
             bits, bytes_ = 63, 8  # a bit in 64 for what segments add
-        if not self.is_small:
-            budget -= budget >> 8
+        budget -= budget >> 8
         others = np.setdiff1d(np.arange(len(self.steps)), np.append(known, part))
         totals = self.guess[np.append(part, others)].sum(axis=0)
         free = max(budget - spent, 0) * bits // bytes_
         step = _finest_within(totals, free)
-        if len(known) and abs(step - self.common) > _NEAR:
+        if 2 * len(known) >= len(self.steps):  # what is left over is settled tile by tile
+            step = min(max(step, self.common - 1), self.common + 1)
+        elif len(known) and abs(step - self.common) > _NEAR:
             totals += self.guess[known].sum(axis=0)
             free = max(budget, 0) * bits // bytes_
             step = _finest_within(totals, free)
             part = scattered(len(self.steps))[: len(known) + len(part)]
         self.steps[part] = step
-        self.common = step if len(part) else self.common
+        self.common = step
         if step:
             more = self.guess[part, step - 1] - self.guess[part, step]
             finer = int(np.searchsorted(np.cumsum(more), free - int(totals[step]), side="right"))
@@ -130,10 +119,10 @@ class Search:
             budget: the window's.
         """
         steps, sizes = self.steps.copy(), self.sizes.copy()
-        margin = 0 if self.is_small else budget >> 9
+        margin = budget >> 9
         if left < 0:
             self._coarsen(margin - left)
-        elif self.is_small or left > budget >> 6:
+        elif left > budget >> 6:
             self._refine(left - margin)
         changed = np.flatnonzero(self.steps != steps)
         self.thrift[changed] = 0
@@ -172,11 +161,6 @@ class Search:
     def is_finest(self) -> bool:
         """Whether no tile may have a finer step."""
         return bool((self.steps == self.finest).all())
-
-    @property
-    def is_small(self) -> bool:
-        """Whether the window has so few tiles that the budget is used to the last tile."""
-        return len(self.steps) <= FEW
 
     @property
     def is_coarsest(self) -> bool:

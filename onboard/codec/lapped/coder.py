@@ -150,9 +150,7 @@ class LappedTileCoder:
 
     def guess(self, prepared: PreparedTiles) -> NDArray[np.int64]:
         """Return (tiles, 256) roughly the bits of each tile, from how large its latents are."""
-        bits = self.size_guess.bits(prepared.latents)
-        if finer := self.scanner.quantizer.points.finer:
-            bits = bits[:, np.maximum(np.arange(bits.shape[1]) - finer, 0)]
+        bits = self.size_guess.bits(prepared.latents, self.scanner.quantizer.points)
         bits += 8 * self.model.front_end.usual_bytes(prepared.angles)[:, None]
         return np.minimum(bits, self.guess(other)) if (other := prepared.untouched) else bits
 

@@ -9,6 +9,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from onboard.codec.lapped.context import FREQUENCIES
+from onboard.codec.lapped.quantizers.points import PLAIN, Points
 from onboard.codec.lapped.transform import SUB_STEPS, LappedTransform, Latents
 from onboard.codec.tile import STEPS
 
@@ -25,6 +27,16 @@ _BITS_OF_SIZE = (
 """Bits, in 1/4096, of a latent of 2^(-6/4) steps, 2^(-5/4) and so on, that it and what it does to
 the contexts take on average: fitted to the sizes of training tiles, so not the cost of a symbol."""
 _BITS_SHIFT = 12
+_USUAL_BANDS = 4
+_SAMPLE_BITS = 16
+_PLAIN_OCTAVES = 2
+"""By which the bits of a tile are fewer than those of its samples, before a trellis counts."""
+_OCTAVE = 16
+"""Fraction bits of octaves."""
+_MORE_SHIFT = 6
+"""What a tile takes more than its latents tell is counted in 1/64."""
+_MORE_ALONG_A_TRELLIS = 3
+"""For each further octave; for each further band it is 1. Fitted, as the bits of sizes are."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +54,11 @@ class SizeGuess:
         """Return the guess for latents of a transform."""
         return cls(int(transform.mantissas[0]))
 
-    def bits(self, latents: Latents) -> NDArray[np.int64]:
-        """Return (tiles, 256) bits. Only every second position is counted."""
+    def bits(self, latents: Latents, points: Points = PLAIN) -> NDArray[np.int64]:
+        """Return (tiles, 256) bits, where indices stand for such points.
+
+        Only every second position is counted.
+        """
         count, rows, cols = latents.shape
         every = [part.reshape(count, rows * cols, -1)[:, ::2] for part in latents.parts]
         sizes = np.concatenate(
@@ -56,7 +71,9 @@ class SizeGuess:
             tiles = latents.shifts == shift
             bits[tiles] = (counts[tiles] @ self.bits_at(shift)).astype(np.int64)
         bits >>= _BITS_SHIFT - 1
-        return bits
+        channels = sum(part.shape[-1] for part in latents.parts)
+        bits = bits[:, np.maximum(np.arange(STEPS) - points.finer, 0)]
+        return bits + _more(bits, rows * cols, channels // FREQUENCIES, points)
 
     def bits_at(self, shift: int) -> NDArray[np.float64]:
         """(bins, 256): bits, in 1/4096, of a latent of each size at each step code.
@@ -93,3 +110,22 @@ class SizeGuess:
         step = int((1 << 14 * SUB_STEPS) // self.mantissa**SUB_STEPS)
         middle_of_bin = 3
         return SUB_STEPS * 127 + step.bit_length() - 1 - middle_of_bin - 4 * 6
+
+
+def _more(bits: NDArray[np.int64], positions: int, bands: int, points: Points) -> NDArray[np.int64]:
+    """Return the bits that tiles take beyond those of usual plain ones with the same latents.
+
+    They do where many bands leave few latents to each, and at coarse steps along a trellis.
+    """
+    more = np.full_like(bits, max(bands - _USUAL_BANDS, 0) << _OCTAVE)
+    if points.steered:
+        of_samples = np.array(_SAMPLE_BITS * FREQUENCIES * bands * positions)
+        octaves = _octaves(of_samples) - _octaves(np.maximum(bits, 1))
+        more += _MORE_ALONG_A_TRELLIS * np.maximum(octaves - (_PLAIN_OCTAVES << _OCTAVE), 0)
+    return bits * more >> _MORE_SHIFT + _OCTAVE
+
+
+def _octaves(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return whole octaves of numbers above 0, and between these on straight lines."""
+    whole = np.frexp(numbers)[1].astype(np.int64) - 1
+    return (whole - 1 << _OCTAVE) + (numbers << _OCTAVE >> whole)

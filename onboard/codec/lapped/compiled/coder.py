@@ -140,10 +140,7 @@ class CompiledTileCoder:
 
     def guess(self, prepared: CompiledTiles) -> NDArray[np.int64]:
         """Return (tiles, 256) roughly the bits of each tile, from how large its latents are."""
-        bits = prepared.bits.astype(np.int64)
-        if finer := self._points.finer:
-            bits = bits[:, np.maximum(np.arange(bits.shape[1]) - finer, 0)]
-        return bits
+        return prepared.bits.astype(np.int64)
 
     def blocks(self, prepared: CompiledTiles, side: int) -> Blocks:
         """Return the blocks of tiles."""
