@@ -44,14 +44,15 @@ void skybook_begin_search(struct skybook_search *search)
     }
 }
 
-/* Where the next part of the tiles in order ends, after those before `first`: parts are coded one after
- * the other. The last is small: what those before take tells what these may. */
+/* Where the next part of the tiles in order ends, after those before `first`; parts are coded one after
+ * the other. What those before take tells what the last may: if these are few, hardly any is coded
+ * twice. */
 uint32_t skybook_part(const struct skybook_search *search, uint32_t first)
 {
     const uint32_t count = search->count, few = (count + 7) / 8;
     const uint32_t stops[3] = {count <= FEW ? count / 4 : few, count / 2, count - few};
     uint32_t stop = count;
-    for (uint32_t part = 0; part < 3; part++) {
+    for (uint32_t part = 0; part < (count <= 2 * FEW ? 3u : 2u); part++) {
         stop = stops[part] > first && stops[part] < stop ? stops[part] : stop;
     }
     return stop;

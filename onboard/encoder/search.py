@@ -56,14 +56,17 @@ class Search:
         return Search(self.guess, self.finest, steps, sizes, thrift, before, self.common)
 
     def parts(self) -> Iterator[NDArray[np.int64]]:
-        """Yield the tiles to be quantised one part after the other, so that the last are few.
+        """Yield the tiles to be quantised one part after the other.
 
-        What those before take tells what these may, so that none is quantised twice as a rule.
+        What those before take tells what the last may: if these are few, hardly any tile is
+        quantised twice. Of many tiles few are anyway, and numpy likes them together.
         """
         count = len(self.steps)
         order = scattered(count)
         few = -(-count // 8)
-        stops = {0, count // 4 if count <= _FEW else few, count // 2, count - few, count}
+        stops = {0, count // 4 if count <= _FEW else few, count // 2, count}
+        if count <= 2 * _FEW:
+            stops.add(count - few)
         for first, stop in pairwise(sorted(stops)):
             yield order[first:stop]
 
