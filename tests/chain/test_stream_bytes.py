@@ -18,10 +18,11 @@ from onboard.link.segment import LEAST_OVERHEAD, TAG_BYTES
 from tests.conftest import Run
 
 STREAMS = {
-    "plain.sky": (),
+    "plain.sky": ("--tile", "64"),
+    "large.sky": (),
     "trellis.sky": ("--trellis", "--tile", "128"),
-    "one-layer.sky": ("--one-layer",),
-    "packets.pkt": ("--start-time", "2026-11-29T10:00:00", "--line-period", "0.0015"),
+    "one-layer.sky": ("--tile", "64", "--one-layer"),
+    "packets.pkt": ("--tile=64", "--start-time=2026-11-29T10:00:00", "--line-period=0.0015"),
 }
 """Options that each stream is encoded with."""
 
