@@ -96,9 +96,8 @@ class NamedCodec(Codec, Protocol):
     def bands(self) -> int:
         """Bands of the scenes that it takes."""
 
-    @property
-    def tile(self) -> int:
-        """Rows and columns of what it codes apart, at whose borders there may be seams."""
+    def tile_of(self, scene: Scene) -> int:
+        """Return rows and columns of what is coded apart, at whose borders there may be seams."""
 
 
 def round_trip(codec: Codec, scene: Scene, budget: int | None = None) -> tuple[int, Image]:

@@ -54,10 +54,10 @@ class BundleCodec:
         """Bands of an image."""
         return self.encoder.bundle.bands
 
-    @property
-    def tile(self) -> int:
-        """Rows and columns of a tile."""
-        return self.encoder.bundle.tile
+    def tile_of(self, scene: Scene) -> int:
+        """Return rows and columns of a tile of a scene."""
+        header = replace(scene.header(), tile=self.asked_tile)
+        return self.encoder.for_scene(header, Options(trellis=self.trellis).tiling).bundle.tile
 
     @property
     def variable_rate(self) -> bool:

@@ -147,7 +147,8 @@ def send(encoder: Encoder, decoder: Decoder, scene: Scene, options: Options) -> 
         offset += len(packet)
     whole = decoder.decode(b"".join(packets))
     starts, stops, tiles, tell = np.array(spans, np.int64).T
-    tile = encoder.bundle.tile
+    header = options.as_sent(scene.header())
+    tile = encoder.for_scene(header, options.tiling).bundle.tile
     return Sent(scene, options, packets, starts, stops, tiles, tell > 0, whole, tile)
 
 

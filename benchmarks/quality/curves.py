@@ -28,7 +28,7 @@ def own_figures(codec: NamedCodec, scene: Scene, budget: int | None = None) -> d
     length, decoded = round_trip(codec, scene, budget)
     if budget is not None and length > budget:
         raise SkybookError(f"{codec.name}: expected at most {budget} bytes, found {length}")
-    seam_ratio = metrics.seam_ratio(scene.image, decoded, codec.tile)
+    seam_ratio = metrics.seam_ratio(scene.image, decoded, codec.tile_of(scene))
     found = figures(scene.image, decoded, length)
     return found | {"seam_ratio": None if np.isnan(seam_ratio) else seam_ratio}
 

@@ -9,6 +9,7 @@ from benchmarks.resources.procfs import RESIDENT, memory_mb
 from onboard.bundle import load
 from onboard.commands.commandline import peak_rss_mb
 from onboard.encoder import Encoder, Options
+from onboard.link.header import SceneHeader
 
 _FORGET_PEAK = "5"
 """What `clear_refs` takes to begin the peak anew (Linux, proc(5))."""
@@ -38,7 +39,8 @@ def measure_memory(
     for _ in encoder.encode(samples, None, options):
         pass
     peak = peak_rss_mb()
-    state = encoder.state_bytes(samples.shape[2]) if encoder.bundle.variable_rate else None
+    of_scene = encoder.for_scene(SceneHeader.of(samples), options.tiling)
+    state = of_scene.state_bytes(samples.shape[2]) if encoder.bundle.variable_rate else None
     return {
         "peak_rss_mb": max(loading, peak),
         "rss_over_loaded_mb": max(peak - loaded, 0.0),

@@ -141,10 +141,10 @@ def _stream_once(encoder: Encoder, scrub: Scrub, image: NDArray[np.uint16], line
     bands, _, width = image.shape
     packets = PacketOptions()
     options = Options(ratio=RATIO, window="strip", packets=packets)
-    source = LineSource(RawRows("bil", "u16", "little", bands, width)).strips(
-        io.BytesIO(lines), encoder.bundle.tile
-    )
     header = SceneHeader("u16", 16, bands, width, 0)
+    tile = encoder.for_scene(header, options.tiling).bundle.tile
+    rows = RawRows("bil", "u16", "little", bands, width)
+    source = LineSource(rows).strips(io.BytesIO(lines), tile)
     with tempfile.TemporaryFile() as output:
         recorder = Recorder(output, packets, scrub, options.strips_at_once)
         for strip in encoder.stream(source, header, options):

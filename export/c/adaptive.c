@@ -558,8 +558,7 @@ enum skybook_status skybook_front_end(struct skybook_encoder *encoder, uint32_t 
         skybook_measure_bands(form, work, tile, covariance);
         skybook_find_basis(covariance, form->bands, basis);
 #if SKYBOOK_REFINES
-        const bool thorough = encoder->options.trellis && form->tile > SKYBOOK_TILE;
-        if (form->bands >= (thorough ? 2u : SKYBOOK_MANY_BANDS)) {
+        if (form->bands >= (form->tile > SKYBOOK_TILE ? 2u : SKYBOOK_MANY_BANDS)) {
             skybook_refine(form, work, tile, basis);
         }
 #endif

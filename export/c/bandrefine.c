@@ -5,6 +5,7 @@
 
 #if SKYBOOK_REFINES
 #define ROUNDS 3
+#define ROUNDS_OF_FEW 6 /* bands */
 #define BLOCK 4u    /* rows and columns of pixels */
 #define EVERY 4u    /* one block in so many is looked at */
 #define DETAILS 16u /* of a block; its sum is among them, and is taken as 0 */
@@ -314,7 +315,8 @@ void skybook_refine(const struct skybook_form *form, struct skybook_work *work,
     const uint32_t bands = form->bands;
     struct details all = {bands, 0, 0, skybook_beside(work), skybook_apart(form) / EVERY};
     look(form, work, tile, &all);
-    for (uint32_t round = 0; round < ROUNDS; round++) {
+    const uint32_t rounds = bands < SKYBOOK_MANY_BANDS ? ROUNDS_OF_FEW : ROUNDS;
+    for (uint32_t round = 0; round < rounds; round++) {
         skybook_square squares, pulls;
         add_up(&all, basis, squares, pulls);
         const unsigned shift = shift_of(squares, bands);

@@ -4,11 +4,11 @@
 #include "parts.h"
 
 #define MOST_BITS 16 /* of a sample with its fraction */
-/* Bands that have large tiles where nobody asks for others, at most; and along a trellis, where no part of the
- * scene has a quality or a bound of its own, which smaller tiles follow more closely. */
+/* Bands that have large tiles where nobody asks for others, at most; and where a part of the scene has a quality or a
+ * bound, which smaller tiles follow more closely. */
 #define AS_ROOM_FOR(bands) (SKYBOOK_LARGE_BANDS < (bands) ? SKYBOOK_LARGE_BANDS : (bands))
-#define BEST_LARGE AS_ROOM_FOR(3u)
-#define BEST_LARGE_ALONG AS_ROOM_FOR(4u)
+#define BEST_LARGE AS_ROOM_FOR(4u)
+#define BEST_LARGE_BY_PARTS AS_ROOM_FOR(3u)
 #define MOST_FRACTION 4
 #define MAX_HEIGHT (1u << 24)
 #define MODEL_CHANNELS (64u * SKYBOOK_CLASSES)
@@ -75,15 +75,15 @@ static uint32_t best_fitted(const struct skybook_options *options, uint32_t larg
 uint32_t skybook_tile_of(const struct skybook_options *options)
 {
     const uint32_t bands = options->bands;
-    const bool alike = options->boxes == 0 && options->quality_map == NULL;
-    const uint32_t most = options->trellis && alike ? BEST_LARGE_ALONG : BEST_LARGE;
+    const bool alike = options->boxes == 0 && options->quality_map == NULL && options->max_error.count == 0;
+    const uint32_t most = alike ? BEST_LARGE : BEST_LARGE_BY_PARTS;
     if (options->tile > 0) {
         return options->tile;
     }
     if (bands > 1 && (bands > most || options->bayer != 0)) {
         return SKYBOOK_TILE;
     }
-    if (!alike || options->max_error.count > 0) {
+    if (!alike) {
         return SKYBOOK_LARGEST_TILE;
     }
     const uint32_t largest = bands == 1 ? SKYBOOK_MOST(SKYBOOK_SIDE, SKYBOOK_LARGEST_TILE) : SKYBOOK_LARGEST_TILE;

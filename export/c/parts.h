@@ -195,8 +195,8 @@ static inline const uint16_t *skybook_unpacked(const skybook_held *row, uint32_t
 /* bandtransform.c: the basis, components by bands, that makes a covariance diagonal; two components
  * turned towards each other, to where a form pp cos^2 + 2 pq cos sin + qq sin^2 is greatest; the angles
  * of a basis; the matrix that they name, bands by components. */
-#define SKYBOOK_MANY_BANDS 8u /* from so many on the basis is refined, in large tiles along a trellis from two on */
-#define SKYBOOK_REFINES (SKYBOOK_MAX_BANDS >= 8 || (SKYBOOK_TRELLIS && SKYBOOK_LARGE_BANDS >= 2))
+#define SKYBOOK_MANY_BANDS 8u /* from so many on the basis is refined, in large tiles from two on */
+#define SKYBOOK_REFINES (SKYBOOK_MAX_BANDS >= 8 || SKYBOOK_LARGE_BANDS >= 2)
 /* Of at least two bands: else compilers warn of what a build for one band never runs. */
 typedef int64_t skybook_square[SKYBOOK_MOST(SKYBOOK_MAX_BANDS, 2)][SKYBOOK_MOST(SKYBOOK_MAX_BANDS, 2)];
 typedef int32_t skybook_basis[SKYBOOK_MOST(SKYBOOK_MAX_BANDS, 2)][SKYBOOK_MOST(SKYBOOK_MAX_BANDS, 2)];

@@ -43,6 +43,7 @@ def _encode(arguments: argparse.Namespace) -> int:
     encoder, options = open_encoder(bundle, header, asked, arguments.trellis, *engine, profile)
     most = options.segment_limit - (LEAST_OVERHEAD + TAG_BYTES + RUN_BYTES)
     header, left = fitted(told_parts(encoder.told(header), options), most)
+    header = replace(header, tile=arguments.tile)  # of which usual ones are not told
     remarks = [*scene.remarks, *(f"no room in the scene header: {what}" for what in left)]
     warn(arguments.input, [*remarks, *order_remark(bundle, scene.band_ids)])
     result = encode_to_file(encoder, scene.image, header, options, arguments)

@@ -8,13 +8,7 @@ from onboard.codec.tiling import USUAL, Size, Tiling
 from onboard.encoder.quality import BLOCKS
 from onboard.link.segment import Segment
 
-_TILINGS = (
-    Tiling(fitted=True),
-    USUAL,
-    Tiling(large=True, fitted=True),
-    Tiling(large=True),
-    *(Tiling(large, True, block) for block in BLOCKS for large in (False, True)),
-)
+_TILINGS = (Tiling(fitted=True), USUAL, *(Tiling(True, block) for block in BLOCKS))
 """As an encoder may have been told, the likeliest first."""
 Cut = tuple[int, int]
 """Valid rows and columns of a tile that the border of its scene cuts."""
@@ -44,7 +38,7 @@ def likely_tile(
     usual = codec.for_scene(bands, 16).tile
     sizes = size, (0, size[1])  # as of a stream, whose height its header does not tell
     given = [codec.best_tile(bands, known, tiling) for tiling in _TILINGS for known in sizes]
-    likely = [*(tile or usual for tile in given), usual]
+    likely = [*(tile or usual for tile in given), usual, sides[-1]]
     seen = {index: segments[0].edge for index, segments in arrived.items()}
     candidates: list[int] = list(dict.fromkeys((*likely, *sides)))
     return max(candidates, key=lambda tile: _agreeing(seen, size, tile))

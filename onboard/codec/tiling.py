@@ -11,13 +11,11 @@ class Tiling:
     """What tiles are good for a scene where nobody names them.
 
     Attributes:
-        large: whether fewer bytes are worth larger tiles of more bands.
         fitted: whether tiles may be any that cut the scene evenly, so that none at its border is
             narrow, which takes more bytes.
         block: rows and columns of blocks that a tile is to be made of; 0 where there are none.
     """
 
-    large: bool = False
     fitted: bool = False
     block: int = 0
 

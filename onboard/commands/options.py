@@ -93,8 +93,8 @@ def _add_scene_options(parser: argparse.ArgumentParser) -> None:
         "--tile",
         type=int,
         help="rows and columns of tiles of up to 4 bands: a multiple of 8 in 64..128, of one band "
-        "in 64..256; more take fewer bytes, and lines in memory (default: for up to 3 bands and, "
-        "along a trellis, for 4, large ones that cut the scene evenly, else 64)",
+        "in 64..256; more take fewer bytes, and lines in memory (default: for up to 4 bands "
+        "large ones that cut the scene evenly, else 64)",
     )
     parser.add_argument("--start-time", help="of line 0, ISO 8601 in TAI (packets: 1958-01-01)")
 

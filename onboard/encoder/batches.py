@@ -17,7 +17,7 @@ from onboard.link.framing import Edge
 from onboard.link.header import SceneHeader
 from onboard.link.segment import is_wide
 
-_TILES_AT_ONCE, _LARGE_AT_ONCE = 32, 16
+_TILES_AT_ONCE, _LARGE_AT_ONCE = 32, 8
 """That are analysed at once; of large ones fewer, for memory."""
 _USUAL = 64
 """Rows and columns of tiles that are not large, at most."""

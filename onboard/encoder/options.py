@@ -147,12 +147,11 @@ class Options:
     def tiling(self) -> Tiling:
         """What tiles are good for a scene, by how it is coded alone.
 
-        Along a trellis larger ones of four bands, too. The usual ones where boxes have a bound, or
-        places a quality of a map: they follow these more closely.
+        The usual ones within a bound, where boxes have one, or places a quality of a map: they
+        follow these more closely.
         """
         alike = not self.places and self.quality_map is None
-        fitted = alike and self.max_error is None
-        return Tiling(self.trellis and alike, fitted, self.quality_block)
+        return Tiling(alike and self.max_error is None, self.quality_block)
 
     @property
     def limited(self) -> bool:

@@ -66,12 +66,14 @@ def test_tags_make_room_for_the_bounds_of_two_parts(run: Run, tmp_path: Path) ->
 
 def test_tags_make_room_for_larger_tiles(run: Run, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).bytes(70).hex()
-    geotiff.write(tmp_path / "in.tif", Scene(IMAGE[:4], facts=Facts(tags=(("", "LONG", noise),))))
-    header = replace(geotiff.read(tmp_path / "in.tif").header(), run=1)
-    room = str(len(header.pack()) + LEAST_OVERHEAD + TAG_BYTES)
     command = ("ground", "encode", "in.tif", "--bundle", "skybook", "-o", "x.sky")
-    for way, lacks in (("--plain", False), ("--trellis", True)):
-        done = run(*command, "--segment-bytes", room, way)
+    for bands, lacks in ((5, False), (4, True)):
+        image = procedural(1, 70, 80, bands, nodata=False).image
+        scene = Scene(image, facts=Facts(tags=(("", "LONG", noise),)))
+        geotiff.write(tmp_path / "in.tif", scene)
+        header = replace(geotiff.read(tmp_path / "in.tif").header(), run=1)
+        room = str(len(header.pack()) + LEAST_OVERHEAD + TAG_BYTES)
+        done = run(*command, "--segment-bytes", room)
         assert (done.returncode, "no room" in done.stderr) == (0, lacks)
 
 

@@ -18,6 +18,7 @@ from onboard.bundle import Bundle
 from onboard.codec.bound import Bound
 from onboard.encoder import Encoder, Options
 from onboard.encoder.batches import parts_of
+from onboard.encoder.boundedplace import BoundedBox
 from onboard.encoder.indices import open_encoder
 from onboard.errors import InputError, StreamError, UsageError
 from onboard.link.header import SceneHeader
@@ -57,7 +58,8 @@ def _told(stream: bytes) -> tuple[int | None, int]:
         (3, None, 104, 4),
         (3, 64, None, 16),
         (3, 72, 72, 9),
-        (4, None, None, 16),
+        (4, None, 104, 4),
+        (4, 64, None, 16),
         (4, 128, 128, 4),
         (5, None, None, 16),
     ],
@@ -106,7 +108,7 @@ def test_tiles_of_a_corsa_bundle_are_its_own() -> None:
     [
         ((264, 264), 3, False, 88),
         ((264, 264), 4, True, 88),
-        ((264, 264), 4, False, None),
+        ((264, 264), 4, False, 88),
         ((0, 264), 2, False, 88),
         ((200, 300), 2, False, 104),
         ((379, 578), 3, False, 128),
@@ -127,6 +129,23 @@ def test_tiles_cut_a_scene_evenly(
     counts = [-(-side // (128 if bands > 1 else 256)) for side in size]
     if tile is not None:
         assert [-(-side // tile) for side in size] == counts
+
+
+@pytest.mark.parametrize(
+    ("bands", "options", "tile"),
+    [
+        (3, Options(max_error=Bound.parse("2")), 128),
+        (4, Options(max_error=Bound.parse("2")), None),
+        (3, Options(regions=(BoundedBox((0, 0, 64, 64), Bound.parse("2")),)), 128),
+        (4, Options(regions=(BoundedBox((0, 0, 64, 64), Bound.parse("2")),)), None),
+        (4, Options(psnr=60.0), 104),
+        (4, Options(psnr=60.0, quality_block=64), 128),
+    ],
+)
+def test_where_parts_of_a_scene_are_followed_closely_tiles_are_usual(
+    bundle: Bundle, bands: int, options: Options, tile: int | None
+) -> None:
+    assert bundle.codec.best_tile(bands, (SIDE, SIDE), options.tiling) == tile
 
 
 @pytest.mark.parametrize(("rows", "bands", "tile"), [(257, 1, 72), (169, 1, 72), (181, 3, 72)])
@@ -166,6 +185,8 @@ def test_tiles_must_go_with_what_is_asked_of_parts(
         (3, 64, False, False),
         (3, 128, False, False),
         (3, None, False, False),
+        (4, None, False, False),
+        (4, 64, False, False),
         (4, None, True, False),
         (4, 128, True, False),
         (1, None, False, False),

@@ -146,7 +146,7 @@ def test_noise_at_the_finest_steps(coder: Encoder, decoder: Decoder) -> None:
 def test_plain_and_dependent_tiles_in_one_stream(
     coder: Encoder, decoder: Decoder, crop: Scene, pieces: list[Segment]
 ) -> None:
-    plain = segments(coded(coder, crop, Options(rmse=20.0)))
+    plain = segments(coded(coder, crop, Options(rmse=20.0), tile=64))
     dependent = decoder.decode(joined(pieces)).scene.image
     moved = [replace(p, binding=pieces[0].binding) for p in plain if p.tile == 4]
     mixed = [p for p in pieces if p.tile != 4] + moved
@@ -201,10 +201,11 @@ def of_quality(block: int) -> Options:
     ("bands", "options", "tile"),
     [
         (4, Options(trellis=True), 72),
-        (4, Options(), 64),
+        (4, Options(), 72),
         (4, of_quality(0), 72),
         (4, of_quality(32), 96),
         (4, Options(trellis=True, regions=(BoundedBox.parse("0,0,9,9", "0"),)), 64),
+        (4, Options(regions=(BoundedBox.parse("0,0,9,9", "0"),)), 64),
         (5, Options(trellis=True), 64),
         (3, Options(), 72),
     ],

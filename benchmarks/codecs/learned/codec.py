@@ -72,12 +72,16 @@ class LearnedCodec:
     prior: WholePrior
     sensor: Sensor
     variable_rate = True
-    tile = 1 << 16  # an image is coded whole
 
     @property
     def bands(self) -> int:
         """Bands of an image."""
         return self.layout.bands
+
+    def tile_of(self, scene: Scene) -> int:
+        """Return the longer side of a scene, which is coded whole."""
+        _, rows, cols = scene.image.shape
+        return int(max(rows, cols))
 
     def encode(self, scene: Scene, budget: int | None = None) -> Coded:
         """Code within a budget, at one lambda, see `Codec`."""

@@ -13,7 +13,6 @@ from ground.decode.rebuilder import Network
 from ground.scene import Scene
 from ground.scenes.folders import Item, read_item
 from onboard.bundle import find, load
-from onboard.codec.tiling import Tiling
 from onboard.encoder import Encoder, Options
 from onboard.errors import InputError
 from onboard.link.header import SceneHeader
@@ -33,7 +32,8 @@ class Coding:
     Attributes:
         ratio: raw bytes over bytes.
         trellis: whether indices are chosen along a trellis.
-        fitted: whether tiles are as large as suits the scene; those along a trellis always are.
+        fitted: whether tiles are as large as suits the scene, not the usual ones; those along a
+            trellis always are.
         lost: share of the segments that do not arrive.
     """
 
@@ -113,9 +113,8 @@ class Streams:
             rng: draws the segments that are lost.
         """
         header = SceneHeader.of(scene.image, nodata=scene.nodata)
-        if coding.fitted:
-            tiling = Tiling(large=True, fitted=True)
-            header = replace(header, tile=self._encoder.bundle.to_encode(header, None, tiling).tile)
+        if not (coding.fitted or coding.trellis):
+            header = replace(header, tile=self._encoder.bundle.to_encode(header).tile)
         options = Options(ratio=coding.ratio, trellis=coding.trellis)
         first, *segments, end = self._encoder.encode(scene.image, header, options)
         arrived = (segment for segment in segments if rng.random() >= coding.lost)

@@ -2,8 +2,8 @@
 
 A KLT makes squares small, but bits grow with the logarithm of a detail. Of many bands several
 components are about as strong, and which mixtures of these are sent makes a difference. Of few
-bands it makes less, and is worth its time in large tiles along a trellis alone. Numbers are
-integers: float32 holds those below 2^24 and float64 those below 2^53, so all is exact.
+bands it makes less, and is worth its time in large tiles alone. Numbers are integers: float32 holds
+those below 2^24 and float64 those below 2^53, so all is exact.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from onboard.codec.lapped import bandtransform
 from onboard.codec.lapped.bandtransform import MANY, SHIFT
 
-_ROUNDS = 3
+_ROUNDS, _ROUNDS_OF_FEW = 3, 6
+"""A large tile of few bands may have several kinds of land, whose KLT is far from where to go."""
 _BLOCK = 4
 _EVERY = 4
 """One block in so many, along rows and columns, is looked at."""
@@ -90,7 +91,7 @@ def _refine(basis: NDArray[np.int64], details: Sequence[NDArray[np.float64]]) ->
     and changes as fast; pairs of components are turned to where that is least.
     """
     begins = np.cumsum([0, *map(len, details)])
-    for _ in range(_ROUNDS):
+    for _ in range(_ROUNDS if basis.shape[1] >= MANY else _ROUNDS_OF_FEW):
         parts = zip(pairwise(begins), details, strict=True)
         form = np.concatenate([_form(basis[slice(*ends)], some) for ends, some in parts])
         chosen = bandtransform.best(form)

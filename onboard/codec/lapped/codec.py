@@ -142,7 +142,7 @@ class LappedCodec:
 
         Where they are fitted, the least of those by which a scene has as few as by the largest.
         """
-        if bands > (WIDE_BANDS if tiling.large else _BEST_WIDE):
+        if bands > (WIDE_BANDS if tiling.fitted else _BEST_WIDE):
             return None
         if not tiling.fitted:
             return None if bands == 1 else 2 * self.usual_tile

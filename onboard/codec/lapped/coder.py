@@ -38,9 +38,9 @@ from onboard.engine.planes import PlaneSession
 from onboard.errors import UsageError
 
 _USUAL = 64
-"""Rows and columns of tiles up to which a trellis has no band transform of few bands turned on."""
-_LARGE_SAMPLES = 32 * 4 * 128**2
-"""Of large tiles along a trellis that are planned together."""
+"""Rows and columns of tiles up to which no band transform of few bands is turned on."""
+_LARGE_SAMPLES = 32 * 4 * _USUAL**2
+"""Of large tiles that are planned together; along a trellis four times as many."""
 
 
 class LappedTileCoder:
@@ -65,7 +65,8 @@ class LappedTileCoder:
             error_permille: squared error on the ground over that of the rounding on board.
             profile: spectral profile of scenes whose components are coded.
         """
-        self.model = model
+        front_end = model.front_end.turned_on(tile > _USUAL)
+        self.model = model = replace(model, front_end=front_end)
         self.profile = profile
         self.engine = session.engine
         self.bands, self.fraction = model.bands, model.front_end.fraction
@@ -84,10 +85,12 @@ class LappedTileCoder:
 
     @property
     def tiles_at_once(self) -> int:
-        """Tiles to plan together, for speed; of large ones along a trellis fewer, for memory."""
-        if not self._is_thorough(self.scanner):
-            return self.scanner.quantizer.tiles_at_once
-        return max(_LARGE_SAMPLES // (self._tile**2 * self.bands), 1)
+        """Tiles to plan together, for speed; of large ones fewer, for memory."""
+        quantizer = self.scanner.quantizer
+        if self._tile <= _USUAL:
+            return quantizer.tiles_at_once
+        most = _LARGE_SAMPLES * (4 if quantizer.points.steered else 1)
+        return max(most // (self._tile**2 * self.bands), 1)
 
     @property
     def memory(self) -> tuple[Any, ...]:
@@ -107,13 +110,7 @@ class LappedTileCoder:
     def _scanning(self, scanner: Scanner) -> "LappedTileCoder":
         found = copy(self)
         found.scanner = scanner
-        front_end = self.model.front_end.turned_on(self._is_thorough(scanner))
-        found.model = replace(self.model, front_end=front_end)
         return found
-
-    def _is_thorough(self, scanner: Scanner) -> bool:
-        """Return whether these are large tiles along a trellis."""
-        return scanner.quantizer.points.steered and self._tile > _USUAL
 
     def for_mosaic(self) -> "LappedTileCoder":
         """Return the coder for the planes of a Bayer mosaic."""

@@ -85,10 +85,12 @@ class CheaperKlt:
 
     name: str = "cheaper"
     bands: int = 4
-    tile: int = 64
     variable_rate: bool = True
     least: int = 0
     asked: list[int | None] = field(default_factory=list)
+
+    def tile_of(self, scene: Scene) -> int:
+        return 64
 
     def encode(self, scene: Scene, budget: int | None = None) -> Coded:
         assert budget is not None

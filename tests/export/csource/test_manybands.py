@@ -73,11 +73,12 @@ def test_large_tiles_have_the_same_bytes(program: Path, bands: int, seed: int) -
         (1, ("--psnr", "60", "--quality-block", "64"), 192),
         (3, (), 80),
         (3, ("--max-error", "2"), 128),
-        (4, (), 64),
+        (4, (), 80),
         (4, ("--trellis",), 80),
-        (5, ("--trellis",), 64),
-        (4, ("--trellis", "--psnr", "60", "--quality-block", "32"), 96),
-        (4, ("--trellis", "--region-max-error", "0,0,9,9", "900"), 64),
+        (5, (), 64),
+        (4, ("--psnr", "60", "--quality-block", "32"), 96),
+        (4, ("--region-max-error", "0,0,9,9", "900"), 64),
+        (4, ("--max-error", "2"), 64),
     ],
 )
 def test_tiles_are_large_where_there_is_room(

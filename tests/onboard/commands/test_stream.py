@@ -32,6 +32,7 @@ LINES = 300
 SCENE = procedural(5, LINES, WIDTH).image
 TIMED = ["--start-time", "2026-01-01T00:00:00", "--line-period", "0.0015"]
 FORM = ["--layout", "bil", "--width", str(WIDTH), "--bundle", "skybook", "--ratio", "15"]
+FORM += ["--tile", "64"]
 
 
 def bil(image: np.ndarray[Any, Any]) -> bytes:
@@ -285,7 +286,7 @@ def test_strips_with_gaps_hang_on_no_other(ratio: float) -> None:
     image = SCENE.copy()
     image[:, 64:200, :64] = image[:, 130:192] = 0
     image[:, 205:250, 70:150] = 900
-    header = SceneHeader.of(image, nodata=0)
+    header = SceneHeader.of(image, nodata=0, tile=64)
     encoder = Encoder(load("skybook"), "numpy")
     made = []
     for together in (1, 5):
@@ -314,7 +315,7 @@ def test_no_row_falls_to_the_coarsest_step_for_a_few_bytes(ratio: float, size: i
     image = spyndex_scene().image[:, :256]
     form = PacketOptions(packet_bytes=size)
     options = Options(one_layer=True, ratio=ratio, window="strip", packets=form)
-    for strip in encoder.strips(image, None, options):
+    for strip in encoder.strips(image, SceneHeader.of(image, tile=64), options):
         spent = sum(map(len, form.pack(strip.segments, strip.line, 0)))
         assert strip.line == 256 or spent > 0.9 * image.nbytes / 4 / ratio
 
@@ -411,7 +412,7 @@ def test_a_row_of_noise_does_not_end_the_stream(lapped: Encoder, together: int) 
 def test_rows_before_a_fault_are_written(lapped: Encoder, together: int) -> None:
     wrong = np.minimum(SCENE, 4_095)
     wrong[0, 130, 5] = 4_096
-    header = SceneHeader("u16", 12, 4, WIDTH, 0)
+    header = SceneHeader("u16", 12, 4, WIDTH, 0, tile=64)
     options = Options(ratio=12, window="strip", strips_at_once=together)
     strips = lapped.strips(wrong, header, options)
     assert [next(strips).line for _ in range(2)] == [0, 64]
@@ -423,7 +424,7 @@ def test_lines_before_a_broken_one_are_written(lapped: Encoder) -> None:
     whole = np.ascontiguousarray(SCENE.transpose(1, 0, 2)).tobytes()
     cut = io.BytesIO(whole[: 150 * WIDTH * 8 + 3])
     lines = LineSource(RawRows("bil", "u16", "little", 4, WIDTH)).strips(cut, 64)
-    header = SceneHeader("u16", 16, 4, WIDTH, 0)
+    header = SceneHeader("u16", 16, 4, WIDTH, 0, tile=64)
     strips = lapped.stream(lines, header, Options(ratio=12, window="strip"))
     assert [next(strips).line for _ in range(3)] == [0, 64, 128]
     with pytest.raises(InputError, match="whole lines"):

@@ -53,7 +53,8 @@ def test_symbols_of_many_tiles_are_not_kept(
 
     monkeypatch.setattr(windows, "HELD", 4)
     monkeypatch.setattr(windows.RateWindows, "write", watched)
-    list(Encoder(bundles.load("skybook"), "numpy").encode(image, None, OPTIONS["ratio"]))
+    header = SceneHeader.of(image, tile=64)
+    list(Encoder(bundles.load("skybook"), "numpy").encode(image, header, OPTIONS["ratio"]))
     assert len(kept) >= 12
     assert sum(kept) < 12
 

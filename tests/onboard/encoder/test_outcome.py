@@ -63,7 +63,7 @@ def test_steps_and_error_are_told(encoder: Encoder, fields: dict[str, Any], wind
     assert outcome.rmse is not None
     assert 100 < outcome.steps[0] <= outcome.steps[1] < 150
     assert outcome.samples == SCENE.size
-    assert outcome.windows == (5 if window == "strip" else 1) >= len(told)
+    assert outcome.windows == (3 if window == "strip" else 1) >= len(told)
     assert (outcome.missed, outcome.eased) == (0, 0)
     if "rmse" in fields:
         assert outcome.rmse == pytest.approx(25, rel=0.01)

@@ -108,11 +108,12 @@ def test_a_stream_has_one_run_however_it_was_made(encoder: Encoder) -> None:
     bindings = {s.binding for s in read_segments(whole) if isinstance(s, Segment)}
     assert bindings == {bind(encoder.bundle.tag, run)}
     header = SceneHeader("u16", 16, 4, 90, 0)
-    windows = (image[:, line : line + 64] for line in range(0, 150, 64))
+    tile = encoder.for_scene(header, options.tiling).bundle.tile
+    windows = (image[:, line : line + tile] for line in range(0, 150, tile))
     strips = encoder.stream(windows, header, options)
     assert b"".join(part for strip in strips for part in strip.segments) == whole
     later = image.copy()
-    later[:, 64:] += 1  # below the first row of tiles: the same run, as SPEC says
+    later[:, tile:] += 1  # below the first row of tiles: the same run, as SPEC says
     assert runs_of(b"".join(encoder.encode(later, options=options))) == {run}
     later[:, 3, 4] += 1
     assert runs_of(b"".join(encoder.encode(later, options=options))) != {run}

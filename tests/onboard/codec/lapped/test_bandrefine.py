@@ -71,7 +71,7 @@ def refined(basis: Ints, found: Ints) -> Ints:
     """Return the basis turned on, detail by detail."""
     bits = int(np.abs(found).sum() // max(found.shape[1], 1) + 1).bit_length()
     u = (found * 128 >> bits).clip(-MOST, MOST)
-    for _ in range(3):
+    for _ in range(3 if len(basis) >= MANY else 6):
         x = ((basis.T @ u + 8192) >> 14).clip(-MOST, MOST)
         floors = np.vectorize(lambda v: int(v).bit_length() - 1, [np.int64])(np.abs(x) + 10)
         w = np.int64(1) << (18 - 2 * floors)
@@ -130,11 +130,11 @@ def test_components_take_fewer_bits_than_those_of_a_klt(bands: int, share: float
     [
         (64, "deadzone", False),
         (64, "trellis", False),
-        (128, "deadzone", False),
+        (128, "deadzone", True),
         (128, "trellis", True),
     ],
 )
-def test_few_bands_are_turned_on_in_large_tiles_along_a_trellis_alone(
+def test_few_bands_are_turned_on_in_large_tiles_alone(
     side: int, quantizer: str, even_few: bool
 ) -> None:
     codec = LappedCodec.of(bundles.load("skybook").for_scene(4, 16, tile=side).codec)
