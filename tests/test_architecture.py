@@ -65,21 +65,25 @@ ARROWS: dict[str, str] = {
     "onboard.codec.profile": "errors",
     "onboard.codec.agreement": "",
     "onboard.codec.blocks": "",
+    "onboard.codec.cuts": "",
     "onboard.codec.tiling": "",
-    "onboard.codec.tile": "errors codec.agreement codec.blocks codec.profile codec.tiling",
+    "onboard.codec.tile": (
+        "errors codec.agreement codec.blocks codec.cuts codec.profile codec.tiling"
+    ),
     "onboard.codec.rans": "",
     "onboard.codec.bitpack": "errors",
     "onboard.codec.corsa": (
-        "errors image engine link codec.agreement codec.blocks codec.tile codec.profile "
+        "errors image engine link codec.agreement codec.blocks codec.cuts codec.tile codec.profile "
         "codec.tiling codec.bitpack"
     ),
     "onboard.codec.lapped": (
-        "errors image engine link codec.agreement codec.blocks codec.tile codec.profile "
+        "errors image engine link codec.agreement codec.blocks codec.cuts codec.tile codec.profile "
         "codec.tiling codec.bitpack codec.rans"
     ),
     "onboard.codec.lapped.read": "errors codec.tile codec.rans codec.lapped",
     "onboard.codec.bounded": (
-        "errors engine link codec.agreement codec.blocks codec.tile codec.bound codec.rans"
+        "errors engine link codec.agreement codec.blocks codec.cuts codec.tile codec.bound "
+        "codec.rans"
     ),
     "onboard.codec.bounded.read": "errors codec.bound codec.rans codec.bounded",
     "onboard.codec.kinds": "errors codec.bound codec.tile codec.corsa codec.lapped codec.bounded",
@@ -87,7 +91,8 @@ ARROWS: dict[str, str] = {
         "errors link codec.agreement codec.bound codec.profile codec.tile codec.tiling codec.kinds"
     ),
     "onboard.encoder": (
-        "errors image link codec.blocks codec.bound codec.profile codec.tile codec.tiling bundle"
+        "errors image link codec.blocks codec.bound codec.cuts codec.profile codec.tile "
+        "codec.tiling bundle"
     ),
     "onboard.downlink": "errors image link bundle",
     "onboard.commands": (

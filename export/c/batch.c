@@ -8,6 +8,7 @@ struct batch {
     struct skybook_encoder *encoder;
     skybook_task *task;
     const uint16_t *columns;                /* of the tiles */
+    uint16_t order[SKYBOOK_MAX_TILES];      /* the tiles as they lie, so that who has had one has it again */
     uint16_t members[SKYBOOK_MAX_TILES];  /* who did each */
     enum skybook_status status[SKYBOOK_MAX_TILES];
 };
@@ -20,13 +21,12 @@ static void empty(struct skybook_tile *tile)
 }
 
 /* Have a member know what the encoder does, and hold nothing; lines and latents stay where they are. */
-static void prepare(const struct skybook_encoder *encoder, struct skybook_encoder *member,
-                    struct skybook_encoder *owner)
+static void prepare(struct skybook_encoder *encoder, struct skybook_encoder *member)
 {
     memcpy(member, encoder, offsetof(struct skybook_encoder, tiles));
     memset(member->tiles, 0, sizeof(member->tiles));
     member->crew = NULL;
-    member->owner = owner;
+    member->owner = encoder;
     member->strip_used = 0;
     member->pieces_used = 0;
 }
@@ -35,11 +35,31 @@ static void do_one(void *job, uint32_t number, uint32_t member)
 {
     struct batch *batch = job;
     struct skybook_encoder *encoder = batch->encoder, *by = &encoder->crew->members[member];
-    const uint32_t column = batch->columns[number];
-    batch->members[number] = (uint16_t)member;
+    const uint32_t tile = batch->order[number], column = batch->columns[tile];
+    if (by->owner == NULL) {
+        prepare(encoder, by);
+    }
+    batch->members[tile] = (uint16_t)member;
     by->tiles[column] = encoder->tiles[column];
     empty(&by->tiles[column]);
-    batch->status[number] = batch->task(encoder, by, column);
+    batch->status[tile] = batch->task(encoder, by, column);
+}
+
+/* Put tiles in the order in which they lie in the strip. */
+static void sort(struct batch *batch, uint32_t count)
+{
+    bool taken[SKYBOOK_MAX_TILES] = {false};
+    uint16_t tiles[SKYBOOK_MAX_TILES] = {0};
+    uint32_t next = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        taken[batch->columns[i]] = true;
+        tiles[batch->columns[i]] = (uint16_t)i;
+    }
+    for (uint32_t column = 0; column < batch->encoder->columns; column++) {
+        if (taken[column]) {
+            batch->order[next++] = tiles[column];
+        }
+    }
 }
 
 /* Append bytes of a member to those of the strip, if there is room; false if there is none. */
@@ -107,9 +127,10 @@ static enum skybook_status do_together(struct skybook_encoder *encoder, skybook_
                                        const uint16_t *columns, uint32_t count)
 {
     const struct skybook_crew *crew = encoder->crew;
-    struct batch batch = {encoder, task, columns, {0}, {SKYBOOK_OK}};
+    struct batch batch = {encoder, task, columns, {0}, {0}, {SKYBOOK_OK}};
+    sort(&batch, count);
     for (uint32_t member = 0; member < crew->count; member++) {
-        prepare(encoder, &crew->members[member], encoder);
+        crew->members[member].owner = NULL; /* it prepares itself, where it has a tile to do */
     }
     crew->run(crew->user, do_one, &batch, count);
     enum skybook_status status = SKYBOOK_OK;

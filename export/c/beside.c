@@ -28,7 +28,8 @@ static struct {
     pthread_t thread;
     struct skybook_input input;
     uint64_t lines;  /* to be read; 0: all */
-    uint64_t read, asked; /* so far; the last one that was asked for is still in use */
+    uint64_t read, asked; /* so far */
+    uint64_t used;        /* the first one that is still in use, of those asked for last */
     bool is_file, reads, ends; /* whether lines are read ahead, there are more of them, the thread is to end */
     uint16_t *ahead;           /* AHEAD lines */
     enum skybook_line last; /* what reading the last line came to; of those before, lines */
@@ -75,7 +76,7 @@ static void *work(void *unused)
     while (shared.handed || !shared.ends) {
         if (shared.handed) {
             write_row();
-        } else if (shared.reads && shared.read + 1 < shared.asked + AHEAD) {
+        } else if (shared.reads && shared.read < shared.used + AHEAD) {
             read_one();
         } else {
             pthread_cond_wait(&shared.wanted, &shared.lock);
@@ -96,23 +97,43 @@ bool skybook_start_beside(const struct skybook_input *input, uint64_t lines, FIL
     return shared.ahead != NULL && pthread_create(&shared.thread, NULL, work, NULL) == 0;
 }
 
-const uint16_t *skybook_next_line(enum skybook_line *found)
+/* How many lines, up to `most`, stand one after the other from a line on; one that could not be read stands alone. */
+static uint32_t in_a_piece(uint64_t number, uint32_t most)
+{
+    const bool whole = shared.last == LINE_READ || shared.read == number + 1;
+    const uint32_t there = (uint32_t)(shared.read - number) - (whole ? 0 : 1);
+    return there < most ? there : most;
+}
+
+const uint16_t *skybook_next_lines(uint32_t *count, enum skybook_line *found)
 {
     if (!shared.is_file) {
+        *count = 1;
         *found = skybook_read_line(&shared.input, shared.read++, shared.ahead);
         return shared.ahead;
     }
     pthread_mutex_lock(&shared.lock);
-    const uint64_t number = shared.asked++;
-    if (shared.read - number == AHEAD / 2) {
+    const uint64_t number = shared.used = shared.asked;
+    const uint32_t left = AHEAD - (uint32_t)(number % AHEAD), most = *count < left ? *count : left;
+    while (shared.reads && shared.read - number < most) {
         pthread_cond_signal(&shared.wanted);
-    }
-    while (shared.read == number) {
         pthread_cond_wait(&shared.come, &shared.lock);
     }
+    *count = in_a_piece(number, most);
     *found = number + 1 == shared.read ? shared.last : LINE_READ;
+    shared.asked += *count;
     pthread_mutex_unlock(&shared.lock);
     return &shared.ahead[number % AHEAD * line_samples()];
+}
+
+void skybook_go_on_beside(void)
+{
+    pthread_mutex_lock(&shared.lock);
+    const bool reads = shared.reads && shared.used + AHEAD - shared.read >= AHEAD / 2;
+    if (reads || shared.handed) {
+        pthread_cond_signal(&shared.wanted);
+    }
+    pthread_mutex_unlock(&shared.lock);
 }
 
 bool skybook_write_behind(const uint8_t *bytes, size_t length)
@@ -136,6 +157,7 @@ bool skybook_hand_over(void)
 {
     pthread_mutex_lock(&shared.lock);
     while (shared.handed) {
+        pthread_cond_signal(&shared.wanted);
         pthread_cond_wait(&shared.come, &shared.lock);
     }
     const struct row row = shared.own;
@@ -144,7 +166,9 @@ bool skybook_hand_over(void)
     shared.other = row;
     shared.handed = row.used > 0;
     const bool good = !shared.failed;
-    pthread_cond_signal(&shared.wanted);
+    if (!shared.is_file) { /* whose next lines may be long in coming */
+        pthread_cond_signal(&shared.wanted);
+    }
     pthread_mutex_unlock(&shared.lock);
     return good;
 }
@@ -166,10 +190,15 @@ bool skybook_start_beside(const struct skybook_input *input, uint64_t lines, FIL
     return false;
 }
 
-const uint16_t *skybook_next_line(enum skybook_line *found)
+const uint16_t *skybook_next_lines(uint32_t *count, enum skybook_line *found)
 {
+    *count = 1;
     *found = LINE_FAILED;
     return NULL;
+}
+
+void skybook_go_on_beside(void)
+{
 }
 
 bool skybook_write_behind(const uint8_t *bytes, size_t length)

@@ -451,23 +451,84 @@ static enum skybook_status leave(struct skybook_encoder *encoder)
     return encoder->status;
 }
 
+/* Lines that come one after the other: how many, and where their samples are, as of skybook_push. */
+struct lines {
+    struct skybook_encoder *encoder;
+    const uint16_t *samples;
+    uint32_t count;
+    size_t band, line, pixel;
+    bool taken[SKYBOOK_MAX_COLUMNS]; /* of the part in each place: whether there was room for its bits */
+};
+
 /* Take a line; false if there is no room for a sample: it is beyond the significant bits, which the lines have. */
-static bool take_line(struct skybook_encoder *encoder, const uint16_t *samples, size_t band,
-                      size_t pixel)
+static bool take_line(struct skybook_encoder *encoder, const struct lines *lines)
 {
     const uint32_t width = encoder->options.width;
     const uint32_t lift = skybook_lift(&encoder->options);
     for (uint32_t b = 0; b < encoder->options.bands; b++) {
-        const uint16_t *from = samples + b * band;
         skybook_held *to = encoder->samples[b * encoder->form.tile + encoder->held];
-        if (!skybook_put_line(to, from, width, pixel, lift)) {
+        if (!skybook_put_line(to, lines->samples + b * lines->band, width, lines->pixel, lift)) {
             return false;
         }
         add_sums(encoder, b, to);
     }
-    encoder->held++;
-    encoder->lines++;
     return true;
+}
+
+/* Take the part of some lines that lies in the tiles of a place, so that who codes these has it at hand. */
+static void take_part(void *job, uint32_t place, uint32_t member)
+{
+    struct lines *lines = job;
+    struct skybook_encoder *encoder = lines->encoder;
+    const uint32_t tile = encoder->form.tile, own = encoder->form.bands, first = place * tile;
+    const uint32_t left = encoder->options.width - first, width = left < tile ? left : tile;
+    const uint32_t lift = skybook_lift(&encoder->options);
+    bool taken = true;
+    (void)member;
+    for (uint32_t b = 0; b < encoder->options.bands; b++) {
+        const uint32_t group = SKYBOOK_GROUPS > 1 ? b / own : 0;
+        const uint32_t column = group * skybook_across(encoder) + place;
+        uint64_t sum = 0;
+        for (uint32_t row = 0; row < lines->count; row++) {
+            const uint16_t *from = lines->samples + b * lines->band + row * lines->line + first * lines->pixel;
+            skybook_held *to = &encoder->samples[b * tile + encoder->held + row][SKYBOOK_PLACE(first)];
+            taken &= skybook_put_line(to, from, width, lines->pixel, lift);
+            sum += skybook_words_of_row(encoder, column, to);
+        }
+        encoder->sums[column][b - group * own] += sum;
+    }
+    lines->taken[place] = taken;
+}
+
+/* Take some lines of a strip; false as of one. */
+static bool take_lines(struct skybook_encoder *encoder, struct lines *lines)
+{
+    const struct skybook_crew *crew = encoder->crew;
+    bool taken = true;
+    if (lines->count == 1) {
+        taken = take_line(encoder, lines);
+    } else {
+        crew->run(crew->user, take_part, lines, skybook_across(encoder));
+        for (uint32_t i = 0; i < skybook_across(encoder); i++) {
+            taken &= lines->taken[i];
+        }
+    }
+    encoder->held += taken ? lines->count : 0;
+    encoder->lines += taken ? lines->count : 0;
+    return taken;
+}
+
+static uint32_t least(uint32_t one, uint32_t other)
+{
+    return one < other ? one : other;
+}
+
+/* How many of some lines may be taken together: with a crew those of the strip, else one. */
+static uint32_t together(const struct skybook_encoder *encoder, uint32_t lines)
+{
+    const uint32_t height = encoder->options.height > 0 ? encoder->options.height : MAX_LINES;
+    const uint32_t free = least(encoder->form.tile - encoder->held, height - encoder->lines);
+    return encoder->crew != NULL ? least(lines, free) : 1;
 }
 
 enum skybook_status skybook_push(struct skybook_encoder *encoder, const uint16_t *samples,
@@ -480,12 +541,15 @@ enum skybook_status skybook_push(struct skybook_encoder *encoder, const uint16_t
         encoder->status = SKYBOOK_ERROR_USAGE;
     }
     const uint32_t height = encoder->options.height;
-    for (uint32_t row = 0; row < lines && encoder->status == SKYBOOK_OK; row++) {
+    struct lines part = {encoder, samples, 0, band, line, pixel, {false}};
+    for (uint32_t row = 0; row < lines && encoder->status == SKYBOOK_OK; row += part.count) {
+        part.samples = samples + row * line;
+        part.count = together(encoder, lines - row);
         if (height > 0 && encoder->lines == height) {
             encoder->status = SKYBOOK_ERROR_INPUT;
         } else if (encoder->lines == MAX_LINES) {
             encoder->status = SKYBOOK_ERROR_LIMIT;
-        } else if (!take_line(encoder, samples + row * line, band, pixel)) {
+        } else if (!take_lines(encoder, &part)) {
             encoder->status = SKYBOOK_ERROR_INPUT;
         } else if (encoder->held == encoder->form.tile) {
             encoder->status = code_strip(encoder);

@@ -129,6 +129,14 @@ static const char *fault_of(enum skybook_line found)
     }
 }
 
+/* How many lines to take at once: with a thread that reads, all but the last of a row of tiles, so that it reads those
+ * of the next while these are coded. */
+static uint32_t lines_wanted(void)
+{
+    const uint32_t left = encoder.form.tile - encoder.held;
+    return beside && left > 1 ? left - 1 : 1;
+}
+
 /* Push all lines; `text` tells what is wrong with the input, if anything is. */
 static enum skybook_status push_all(const struct skybook_command *command, FILE *file,
                                     FILE *output, struct skybook_roughness *roughness,
@@ -136,19 +144,23 @@ static enum skybook_status push_all(const struct skybook_command *command, FILE 
 {
     const uint32_t skipped = command->options.first_row * encoder.form.tile;
     const uint32_t width = command->options.width, bands = command->options.bands;
+    const bool looks = command->packing == UNPACKED && skybook_sample_bytes(&command->options) == 2;
     struct skybook_input input;
     if (!skybook_open_input(&input, command, file)) {
         *text = "input: expected whole lines after --skip-bytes, in bsq a file of them; --line-bytes "
                 "of what the samples take or more";
         return SKYBOOK_ERROR_INPUT;
     }
+    const size_t apart = (size_t)input.rows * input.samples;
+    uint32_t count = 1;
     beside = encoder.crew != NULL && skybook_start_beside(&input, command->options.height, output);
-    for (uint64_t line = 0;; line++) {
+    for (uint64_t line = 0;; line += count) {
         if (command->options.height > 0 && line == command->options.height) {
             return SKYBOOK_OK;
         }
         enum skybook_line found = LINE_READ;
-        const uint16_t *taken = beside ? skybook_next_line(&found) : samples;
+        count = line < skipped ? 1 : lines_wanted();
+        const uint16_t *taken = beside ? skybook_next_lines(&count, &found) : samples;
         found = beside ? found : skybook_read_line(&input, line, samples);
         if (found == LINE_NONE) {
             return SKYBOOK_OK;
@@ -160,12 +172,12 @@ static enum skybook_status push_all(const struct skybook_command *command, FILE 
         if (line < skipped) {
             continue;
         }
-        if (command->packing == UNPACKED && skybook_sample_bytes(&command->options) == 2) {
-            skybook_look(roughness, command, taken);
+        for (uint32_t i = 0; i < count && looks; i++) {
+            skybook_look(roughness, command, taken + i * apart);
         }
         const bool bip = command->layout == BIP && command->options.bayer == 0;
         const enum skybook_status status =
-            skybook_push(&encoder, taken, 1, bip ? 1 : width, 0, bip ? bands : 1);
+            skybook_push(&encoder, taken, count, bip ? 1 : width, apart, bip ? bands : 1);
         if (status != SKYBOOK_OK) {
             *text = meaning(status);
             return status;

@@ -629,8 +629,9 @@ enum skybook_status skybook_init_sized(struct skybook_encoder *encoder, size_t s
                                        const struct skybook_options *options, skybook_write write,
                                        void *user);
 
-/* Have a crew code the tiles of each row, in place of the caller alone; the bytes stay the same. After
- * skybook_init, before lines come; the crew must last as long as the encoder. NULL: no crew. */
+/* Have a crew code the tiles of each row, in place of the caller alone, and take the lines of one that are pushed
+ * together; the bytes stay the same. After skybook_init, before lines come; the crew must last as long as the encoder.
+ * NULL: no crew. */
 enum skybook_status skybook_share(struct skybook_encoder *encoder, const struct skybook_crew *crew);
 
 /* Take lines; samples of other types than u16 as they are, modulo 2^16. Sample of band b, row r, column c is samples[b * band + r * line + c * pixel]:

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sched.h>
 #endif
+#include "beside.h"
 #include "threads.h"
 
 #include <stdlib.h>
@@ -124,6 +125,9 @@ static void run(void *user, void (*work)(void *job, uint32_t number, uint32_t me
     }
     shared.jobs++;
     pthread_cond_broadcast(&shared.begun);
+    pthread_mutex_unlock(&shared.lock);
+    skybook_go_on_beside();
+    pthread_mutex_lock(&shared.lock);
     join(0);
     await(is_done, 0, &shared.done);
     pthread_mutex_unlock(&shared.lock);

@@ -4,8 +4,13 @@
 #include <string.h>
 
 #include "reader.h"
-#include "scan.h"
 
+/* What a record begins with. */
+struct head {
+    struct skybook_tile tile;
+    uint64_t error;  /* squared, in DN^2, that it is expected to have */
+    uint32_t known;  /* step code at which, and 1; 0 if there is none */
+};
 
 uint32_t skybook_tiles_interface(void)
 {
@@ -37,10 +42,10 @@ static size_t upper_of(uint32_t tile)
     return (size_t)tile / SKYBOOK_TILE * SKYBOOK_UPPER_BYTES;
 }
 
-/* A record: the tile, its samples or the latents in their place, and the upper bits of these. */
+/* A record: its head, samples of the tile or the latents in their place, and the upper bits of these. */
 size_t skybook_tiles_record(uint32_t bands, uint32_t tile)
 {
-    const size_t bytes = sizeof(struct skybook_tile) + 2 * samples_of(bands, tile) + upper_of(tile);
+    const size_t bytes = sizeof(struct head) + 2 * samples_of(bands, tile) + upper_of(tile);
     return (bytes + 63) / 64 * 64;
 }
 
@@ -56,6 +61,14 @@ uint32_t skybook_tiles_whole(void)
 uint32_t skybook_tiles_crc32c(const uint8_t *bytes, size_t length, uint32_t crc)
 {
     return skybook_crc32c_on(crc, bytes, length);
+}
+
+void skybook_tiles_crcs(const uint8_t *bytes, const uint32_t *lengths, uint32_t count, uint32_t *crcs)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        crcs[i] = skybook_crc32c(bytes, lengths[i]);
+        bytes += lengths[i];
+    }
 }
 
 /* Make the room that of tiles of a shape; their number in a scene is of no account. */
@@ -102,25 +115,37 @@ static void note_sums(struct skybook_encoder *room, uint32_t rows)
 }
 
 /* Take the samples of a tile, lifted so that none is below 0. */
-static void take_samples(struct skybook_encoder *room, const uint16_t *samples)
+static void take_samples(struct skybook_encoder *room, const uint16_t *samples, size_t band, size_t row)
 {
     const uint32_t tile = room->form.tile, lift = skybook_lift(&room->options);
-    for (uint32_t line = 0; line < room->form.bands * tile; line++, samples += tile) {
+    for (uint32_t line = 0; line < room->form.bands * tile; line++) {
+        const uint16_t *from = samples + line / tile * band + line % tile * row;
         uint16_t *to = room->samples[line];
         for (uint32_t col = 0; col < tile; col++) {
-            to[col] = (uint16_t)((samples[col] + lift) & 0xFFFFu);
+            to[col] = (uint16_t)((from[col] + lift) & 0xFFFFu);
         }
     }
     note_sums(room, room->held);
 }
 
+/* Copy a line of a tile; of usual ones compilers know how long it is. */
+static inline void copy_line(void *to, const void *from, uint32_t tile)
+{
+    if (tile == SKYBOOK_TILE) {
+        memcpy(to, from, 2 * (size_t)SKYBOOK_TILE);
+    } else {
+        memcpy(to, from, 2 * (size_t)tile);
+    }
+}
+
 static void put_record(const struct skybook_encoder *room, uint8_t *record)
 {
     const uint32_t tile = room->form.tile;
-    memcpy(record, &room->tiles[0], sizeof(room->tiles[0]));
-    record += sizeof(room->tiles[0]);
+    const struct head head = {room->tiles[0], 0, 0};
+    memcpy(record, &head, sizeof(head));
+    record += sizeof(head);
     for (uint32_t line = 0; line < room->form.bands * tile; line++, record += 2 * (size_t)tile) {
-        memcpy(record, room->samples[line], 2 * (size_t)tile);
+        copy_line(record, room->samples[line], tile);
     }
     memcpy(record, room->upper, upper_of(room->form.tile));
 }
@@ -129,9 +154,9 @@ static void take_record(struct skybook_encoder *room, const uint8_t *record)
 {
     const uint32_t tile = room->form.tile;
     memcpy(&room->tiles[0], record, sizeof(room->tiles[0]));
-    record += sizeof(room->tiles[0]);
+    record += sizeof(struct head);
     for (uint32_t line = 0; line < room->form.bands * tile; line++, record += 2 * (size_t)tile) {
-        memcpy(room->samples[line], record, 2 * (size_t)tile);
+        copy_line(room->samples[line], record, tile);
     }
     memcpy(room->upper, record, upper_of(room->form.tile));
     if (!room->tiles[0].kept) {
@@ -154,12 +179,12 @@ static enum skybook_status analyse(struct skybook_encoder *room)
 }
 
 enum skybook_status skybook_tiles_analyse(struct skybook_encoder *room, const struct skybook_tiles *all,
-                                          const uint16_t *samples, uint32_t count, uint8_t *records,
-                                          uint32_t *bits, uint8_t *finest)
+                                          const uint16_t *const *samples, size_t band, size_t row,
+                                          uint32_t count, uint8_t *records, uint32_t *bits, uint8_t *finest)
 {
     enum skybook_status status = skybook_furnish(room, all);
     for (uint32_t i = 0; i < count && status == SKYBOOK_OK; i++) {
-        take_samples(room, samples + (size_t)i * room->form.bands * room->form.tile * room->form.tile);
+        take_samples(room, samples[i], band, row);
         status = analyse(room);
         if (status == SKYBOOK_OK) {
             skybook_guess_bits(&room->form, &room->work, &room->tiles[0], all->trellis,
@@ -242,8 +267,18 @@ static bool put_made(const struct skybook_encoder *room, struct output *out,
     return true;
 }
 
+/* Note the error of the tile in the room, which was coded. */
+static void note_error(const struct skybook_encoder *room, uint8_t *record)
+{
+    struct head head;
+    memcpy(&head, record, sizeof(head));
+    head.error = room->tiles[0].error;
+    head.known = room->tiles[0].code + 1u;
+    memcpy(record, &head, sizeof(head));
+}
+
 enum skybook_status skybook_tiles_code(struct skybook_encoder *room, const struct skybook_tiles *all,
-                                       const uint8_t *const *records, const uint8_t *steps,
+                                       uint8_t *const *records, const uint8_t *steps,
                                        const uint16_t *thrifts, uint32_t count,
                                        struct skybook_tile_made *made, struct skybook_tile_piece *pieces,
                                        size_t most_pieces, uint8_t *bytes, size_t most_bytes,
@@ -261,7 +296,10 @@ enum skybook_status skybook_tiles_code(struct skybook_encoder *room, const struc
         if (status == SKYBOOK_OK && !put_made(room, &out, &made[i])) {
             return *done > 0 ? SKYBOOK_OK : SKYBOOK_ERROR_LIMIT;
         }
-        *done += status == SKYBOOK_OK;
+        if (status == SKYBOOK_OK) {
+            note_error(room, records[i]);
+            *done += 1;
+        }
     }
     return status;
 }
@@ -274,6 +312,7 @@ enum skybook_status skybook_tiles_bounded(struct skybook_encoder *room, const st
 {
     enum skybook_status status = skybook_furnish(room, all);
     struct skybook_bound *bound = &room->options.max_error;
+    const size_t of_tile = samples_of(all->bands, all->tile);
     struct output out = {pieces, most_pieces, bytes, most_bytes, 0};
     *done = 0;
     bound->count = (uint16_t)all->bands;
@@ -283,7 +322,7 @@ enum skybook_status skybook_tiles_bounded(struct skybook_encoder *room, const st
     }
     for (uint32_t i = 0; i < count && status == SKYBOOK_OK; i++) {
         struct skybook_tile *tile = &room->tiles[0];
-        take_samples(room, samples + (size_t)i * room->form.bands * room->form.tile * room->form.tile);
+        take_samples(room, samples + i * of_tile, (size_t)all->tile * all->tile, all->tile);
         begin_tile(room);
         memset(tile, 0, sizeof(*tile));
         tile->rows = (uint16_t)all->rows;
@@ -310,24 +349,22 @@ static enum skybook_status recall(struct skybook_encoder *room, const uint8_t *r
     return status == SKYBOOK_OK ? skybook_transform(&room->form, &room->work, &room->tiles[0]) : status;
 }
 
-enum skybook_status skybook_tiles_lost(struct skybook_encoder *room, const struct skybook_tiles *all,
-                                       const uint8_t *const *records, const uint8_t *steps,
-                                       uint32_t count, uint64_t *lost)
+enum skybook_status skybook_tiles_error(struct skybook_encoder *room, const struct skybook_tiles *all,
+                                        const uint8_t *const *records, const uint8_t *steps,
+                                        uint32_t count, uint64_t *errors)
 {
     enum skybook_status status = skybook_furnish(room, all);
     for (uint32_t i = 0; i < count && status == SKYBOOK_OK; i++) {
-        struct skybook_scan scan;
-        memset(&scan, 0, sizeof(scan));
-        status = recall(room, records[i]);
-        scan.encoder = room;
-        scan.form = &room->form;
-        scan.work = &room->work;
-        scan.count = (uint32_t)room->work.positions[0] * room->work.positions[1];
-        skybook_set_step(&scan, steps[i], room->tiles[0].shift);
-        for (uint32_t channel = 0; channel < room->form.channels; channel++) {
-            skybook_scan_latents(&scan, channel, room->work.layer.aways);
+        struct head head;
+        memcpy(&head, records[i], sizeof(head));
+        if (head.known != steps[i] + 1u) {
+            status = recall(room, records[i]);
+            room->tiles[0].code = steps[i];
+            skybook_make_field(room, 0, 0);
+            status = status == SKYBOOK_OK ? skybook_find_symbols(room, 0, SKYBOOK_MOST_FLOORS) : status;
+            head.error = room->tiles[0].error;
         }
-        lost[i] = scan.lost;
+        errors[i] = head.error;
     }
     return status;
 }

@@ -9,7 +9,7 @@
 #include "skybook.h"
 
 /* Number of this interface: another one's library is not taken. */
-#define SKYBOOK_TILES_INTERFACE 8
+#define SKYBOOK_TILES_INTERFACE 9
 
 /* What tiles of a batch have in common. */
 struct skybook_tiles {
@@ -50,22 +50,25 @@ uint32_t skybook_tiles_whole(void);               /* whether the model's tables 
 /* CRC-32C of a message that follows others of a CRC so far. */
 uint32_t skybook_tiles_crc32c(const uint8_t *bytes, size_t length, uint32_t crc);
 
-/* Analyse tiles: samples (bands, side, side) of 16 bits, one tile after the other, to records, bits at
- * each step code (256 a tile) and finest step codes. */
-enum skybook_status skybook_tiles_analyse(struct skybook_encoder *room, const struct skybook_tiles *all,
-                                          const uint16_t *samples, uint32_t count, uint8_t *records,
-                                          uint32_t *bits, uint8_t *finest);
+/* That of each of some messages, which stand one after the other. */
+void skybook_tiles_crcs(const uint8_t *bytes, const uint32_t *lengths, uint32_t count, uint32_t *crcs);
 
-/* Code tiles at their step codes and thrifts to bodies; `done` says how many were, which is all but where
- * there was no room for more pieces or bytes. */
+/* Analyse tiles: samples (bands, side, side) of 16 bits, each tile wherever it is, its bands and rows so many
+ * samples apart, to records, bits at each step code (256 a tile) and finest step codes. */
+enum skybook_status skybook_tiles_analyse(struct skybook_encoder *room, const struct skybook_tiles *all,
+                                          const uint16_t *const *samples, size_t band, size_t row,
+                                          uint32_t count, uint8_t *records, uint32_t *bits, uint8_t *finest);
+
+/* Code tiles at their step codes and thrifts to bodies, and note in their records what error they have; `done`
+ * says how many were, which is all but where there was no room for more pieces or bytes. */
 enum skybook_status skybook_tiles_code(struct skybook_encoder *room, const struct skybook_tiles *all,
-                                       const uint8_t *const *records, const uint8_t *steps,
+                                       uint8_t *const *records, const uint8_t *steps,
                                        const uint16_t *thrifts, uint32_t count,
                                        struct skybook_tile_made *made, struct skybook_tile_piece *pieces,
                                        size_t most_pieces, uint8_t *bytes, size_t most_bytes,
                                        uint32_t *done);
 
-/* Code tiles, samples as of analysis, within a bound on their error to bodies; as skybook_tiles_code, which
+/* Code tiles, samples (bands, side, side), one tile after the other, within a bound on their error to bodies; as skybook_tiles_code, which
  * has no bound. Nothing is planned. */
 enum skybook_status skybook_tiles_bounded(struct skybook_encoder *room, const struct skybook_tiles *all,
                                           const uint16_t *samples, const uint16_t *bounds, uint32_t root,
@@ -73,10 +76,10 @@ enum skybook_status skybook_tiles_bounded(struct skybook_encoder *room, const st
                                           struct skybook_tile_piece *pieces, size_t most_pieces,
                                           uint8_t *bytes, size_t most_bytes, uint32_t *done);
 
-/* Squared errors of some positions at step codes, in (1/64 step)^2, and how many were looked at. */
-enum skybook_status skybook_tiles_lost(struct skybook_encoder *room, const struct skybook_tiles *all,
-                                       const uint8_t *const *records, const uint8_t *steps,
-                                       uint32_t count, uint64_t *lost);
+/* Squared errors in DN^2 that are expected at step codes: as noted where tiles were last coded at these. */
+enum skybook_status skybook_tiles_error(struct skybook_encoder *room, const struct skybook_tiles *all,
+                                        const uint8_t *const *records, const uint8_t *steps,
+                                        uint32_t count, uint64_t *errors);
 
 /* What analysis found of tiles: means (less the lift), angles, octaves of scale, and latents, channel by
  * channel in the order of the scan, position by position. */

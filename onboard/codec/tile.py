@@ -11,8 +11,7 @@ bodies of segments:
 
 The bytes of a tile depend on its samples, its step, its thrift, the room of a body and the kind of
 quantizer, never on the tiles that it is batched with. Steps are codes 0..255, the finest first; a
-codec of fixed rate takes any and heeds none. The first body of a tile begins with layer 0: the tile
-state, then side information.
+codec of fixed rate takes any and heeds none. The first body begins with tile state and side.
 """
 
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 
 from onboard.codec.agreement import Agreement
 from onboard.codec.blocks import Blocks
+from onboard.codec.cuts import Cuts
 from onboard.codec.profile import Profile
 from onboard.codec.tiling import USUAL, Size, Tiling
 
@@ -133,7 +133,7 @@ class TileCoder(Protocol[P, Q]):
         """Return samples (tiles, bands, tile, tile) of a scene, or components with a profile."""
 
     def prepare(
-        self, tiles: NDArray[Any], present: NDArray[np.bool_], inside: tuple[int, int]
+        self, tiles: NDArray[Any] | Cuts, present: NDArray[np.bool_], inside: tuple[int, int]
     ) -> P:
         """Do once what no step changes.
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from onboard.codec.cuts import Cuts
 from onboard.codec.tile import TileCoder
-from onboard.errors import InputError, SkybookError
 from onboard.image.files import let_go
 from onboard.image.nodata import has_data
 from onboard.image.tiles import TileGrid
@@ -90,7 +90,7 @@ class Batches:
         tile: int,
         first_row: int,
         groups: int = 1,
-        wanted: Callable[[int], bool] = lambda _index: True,
+        wanted: Callable[[int], bool] | None = None,
     ) -> "Batches":
         """Analyse all tiles of some windows of lines.
 
@@ -101,7 +101,7 @@ class Batches:
             tile: rows and columns of a tile.
             first_row: rows of tiles before these.
             groups: groups that the bands are coded in.
-            wanted: says of a tile's number in the scene whether it is one of these.
+            wanted: says of a tile's number in the scene whether it is one of these; None: all are.
 
         Raises:
             InputError: samples beyond the significant bits.
@@ -116,14 +116,14 @@ class Batches:
         most = _TILES_AT_ONCE if tile <= _USUAL else _LARGE_AT_ONCE
         shapes: dict[tuple[tuple[int, int], bool, bool], list[tuple[int, int]]] = {}
         for number, grid in enumerate(grids):
-            for index in range(grid.count):
+            for index, inside in enumerate(grid.insides()):
                 tile_index = firsts[number] + index
                 if at_once > 1 and grid.group(index):
                     continue  # further groups of components come with the first
                 last = tile_index + (at_once - 1) * grid.across
-                like = grid.box(index)[2:], is_wide(tile_index), is_wide(last)
+                like = inside, is_wide(tile_index), is_wide(last)
                 members = shapes.setdefault(like, [])  # in this order whichever are wanted
-                if wanted(tile_index):
+                if wanted is None or wanted(tile_index):
                     members.append((number, index))
         for (shape, *wide), members in shapes.items():
             together = max(most // at_once, 1) if wide[0] == wide[1] else 1
@@ -131,12 +131,7 @@ class Batches:
             for first in range(0, len(members), together):
                 part = members[first : first + together]
                 indices = np.array([firsts[n] + index for n, index in part])
-                tiles = np.stack([grids[n].cut(windows[n], index) for n, index in part])
-                present = has_data(tiles, header.nodata, 1)
-                if at_once < groups:
-                    own = (grids[n].group(index) for n, index in part)
-                    pairs = zip(tiles, own, strict=True)
-                    tiles = np.concatenate([_group(t[None], g, groups) for t, g in pairs])
+                tiles, present = _cut(windows, grids, part, header)
                 found._add(coder, tiles, present, indices, shape, header, at_once)
                 if (reached := int(indices[-1]) // columns) >= held + _ROWS_HELD:
                     let_go(windows[0])
@@ -151,7 +146,7 @@ class Batches:
     def _add(
         self,
         coder: TileCoder[Any, Any],
-        tiles: NDArray[Any],
+        tiles: NDArray[Any] | Cuts,
         present: NDArray[np.bool_],
         indices: NDArray[np.int64],
         shape: tuple[int, int],
@@ -161,20 +156,25 @@ class Batches:
         """Analyse tiles of one shape, of so many groups; `indices` are those of the first."""
         rows, cols = shape
         edge = None if rows == cols == self.tile else shape
-        filled = np.asarray(np.any(present[:, :rows, :cols], axis=(1, 2)))
+        filled = np.ones(len(tiles), np.bool_)
+        if header.nodata is not None:
+            filled = np.asarray(np.any(present[:, :rows, :cols], axis=(1, 2)))
         of_groups = indices + self.across * np.arange(groups)[:, None]
         self.empty.update(dict.fromkeys(of_groups[:, ~filled].reshape(-1).tolist(), edge))
         if not filled.any():
             return
         if not filled.all():
-            tiles, present = tiles[filled], present[filled]
-        _check_range(tiles, present, header)
+            tiles, present = np.asarray(tiles)[filled], present[filled]
+        if not header.holds_all(tiles.dtype):
+            header.check_samples(np.asarray(tiles), present)
         inside = present[:, :rows, :cols]
-        gaps = np.asarray(~inside.all(axis=(1, 2)))
+        gaps = np.zeros(len(tiles), np.bool_)
+        if header.nodata is not None:
+            gaps = np.asarray(~inside.all(axis=(1, 2)))
         nodata = ~inside if gaps.any() else np.broadcast_to(np.False_, inside.shape)
-        tiles = coder.components(tiles)
+        whole = tiles if isinstance(tiles, Cuts) else coder.components(tiles)
         for group, own in enumerate(of_groups[:, filled]):
-            part = _group(tiles, group, groups)
+            part = whole if isinstance(whole, Cuts) else _group(whole, group, groups)
             prepared = coder.of_group(group).prepare(part, present, shape)
             self.batches.append(Batch(own, edge, is_wide(int(own[0])), nodata, gaps, prepared))
 
@@ -200,9 +200,13 @@ class Batches:
 
     def pixels(self, window: range) -> int:
         """Return the pixels of a window that have data."""
-        return sum(
-            int((~batch.nodata[_within(batch.indices, window)]).sum()) for batch in self.batches
-        )
+        pixels = 0
+        for batch in self.batches:
+            own = _within(batch.indices, window)
+            rows, cols = batch.nodata.shape[1:]
+            pixels += rows * cols * np.count_nonzero(own)
+            pixels -= np.count_nonzero(batch.nodata[own & batch.gaps])
+        return pixels
 
     def shares(self, tiles: NDArray[np.int64]) -> Iterator[Share]:
         """Yield what each batch has of some tiles."""
@@ -230,23 +234,6 @@ class Batches:
         yield from (together for together in waiting.values() if together)
 
 
-def in_batches(source: Iterator[NDArray[Any]], together: int) -> Iterator[list[NDArray[Any]]]:
-    """Yield the windows of a source, so many together; its error after all that came before."""
-    more = True
-    while more:
-        batch: list[NDArray[Any]] = []
-        failed: SkybookError | None = None
-        try:
-            batch.extend(islice(source, together))
-        except SkybookError as error:
-            failed = error
-        more = len(batch) == together
-        if batch:
-            yield batch
-        if failed:
-            raise failed
-
-
 def parts_of(image: NDArray[Any], rows: int) -> Iterator[NDArray[Any]]:
     """Yield the lines of an image, so many at a time."""
     return (image[:, first : first + rows] for first in range(0, image.shape[1], rows))
@@ -258,11 +245,33 @@ def checked_parts(image: NDArray[Any], header: SceneHeader, rows: int) -> Iterat
     Raises:
         InputError: samples beyond the significant bits, before the first part.
     """
-    if rows < image.shape[1] and not _holds_all(header, image.dtype):
+    if rows < image.shape[1] and not header.holds_all(image.dtype):
         for lines in parts_of(image, rows):
-            _check_range(lines[None], has_data(lines, header.nodata)[None], header)
+            header.check_samples(lines[None], has_data(lines, header.nodata)[None])
             let_go(image)
     yield from parts_of(image, rows)
+
+
+def _cut(
+    windows: Sequence[NDArray[Any]],
+    grids: Sequence[TileGrid],
+    part: Sequence[tuple[int, int]],
+    header: SceneHeader,
+) -> tuple[NDArray[Any] | Cuts, NDArray[np.bool_]]:
+    """Return tiles, by window and index, and where they have data; whole ones where they are."""
+    grid = grids[0]
+    boxes = [grids[n].box(index) for n, index in part]
+    simple = header.nodata is None and header.profile is None and grid.groups == 1
+    if simple and boxes[0][2:] == (grid.tile, grid.tile) and header.holds_all(windows[0].dtype):
+        places = [(n, row, col) for (n, _), (row, col, _, _) in zip(part, boxes, strict=True)]
+        return Cuts(windows, places, grid.tile), np.ones((len(part), grid.tile, grid.tile), bool)
+    tiles = np.stack([grids[n].cut(windows[n], index) for n, index in part])
+    present = has_data(tiles, header.nodata, 1)
+    if header.profile is None and grid.groups > 1:
+        own = (grids[n].group(index) for n, index in part)
+        pairs = zip(tiles, own, strict=True)
+        tiles = np.concatenate([_group(each[None], g, grid.groups) for each, g in pairs])
+    return tiles, present
 
 
 def _group(tiles: NDArray[Any], group: int, groups: int) -> NDArray[Any]:
@@ -275,23 +284,3 @@ def _group(tiles: NDArray[Any], group: int, groups: int) -> NDArray[Any]:
 
 def _within(indices: NDArray[np.int64], window: range) -> NDArray[np.bool_]:
     return (indices >= window.start) & (indices < window.stop)
-
-
-def _holds_all(header: SceneHeader, dtype: np.dtype[Any]) -> bool:
-    """Say whether the significant bits of the header hold all numbers of a type."""
-    limits = np.iinfo(dtype)
-    low, high = header.sample_range
-    return low <= limits.min and limits.max <= high
-
-
-def _check_range(tiles: NDArray[Any], present: NDArray[np.bool_], header: SceneHeader) -> None:
-    """Refuse samples that the significant bits of the header cannot hold."""
-    if _holds_all(header, tiles.dtype):
-        return
-    low, high = header.sample_range
-    samples = tiles if present.all() else tiles.transpose(0, 2, 3, 1)[present]
-    if int(samples.min()) < low or int(samples.max()) > high:
-        raise InputError(
-            f"samples: expected {low}..{high} ({header.significant_bits} significant bits), "
-            f"found {samples.min()}..{samples.max()}"
-        )

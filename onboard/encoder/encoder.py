@@ -11,7 +11,7 @@ from onboard.bundle import Bundle
 from onboard.codec.profile import Profile
 from onboard.codec.tile import TileCoder
 from onboard.codec.tiling import USUAL, Tiling
-from onboard.encoder.batches import checked_parts, in_batches, parts_of
+from onboard.encoder.batches import checked_parts, parts_of
 from onboard.encoder.budget import within
 from onboard.encoder.fixedquality import at_quality
 from onboard.encoder.options import Options, completed, is_fixed
@@ -24,6 +24,7 @@ from onboard.encoder.shares import Shares, end_of_scene
 from onboard.encoder.windows import RateWindows
 from onboard.errors import InputError, SkybookError, UsageError
 from onboard.image.files import check_image
+from onboard.image.lines import in_batches
 from onboard.image.tiles import TileGrid
 from onboard.link.framing import Framing, Strip
 from onboard.link.header import SceneHeader

@@ -46,7 +46,8 @@ class Coding:
             first, *more = self._within(self.bounded, lines, first_row, *bounds)
             return replace(first, others=more)
         others: list[RateWindows] = []
-        every = self._analyse(self.coder, lines, first_row, lambda n: self._place(n) is None)
+        free = (lambda index: self._place(index) is None) if options.places else None
+        every = self._analyse(self.coder, lines, first_row, free)
         if self.bounded is not None:
             for place in options.places:
                 wanted = partial(self._touches_first, place)
@@ -78,7 +79,7 @@ class Coding:
         coder: TileCoder[Any, Any],
         lines: Sequence[NDArray[Any]],
         first_row: int,
-        wanted: Callable[[int], bool],
+        wanted: Callable[[int], bool] | None,
     ) -> Batches:
         place = self.header, self.grid.tile, first_row, self.grid.groups
         return Batches.analyse(coder, lines, *place, wanted)

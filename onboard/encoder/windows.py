@@ -20,9 +20,8 @@ from onboard.codec.tile import (
 from onboard.encoder.batches import Batches, Share
 from onboard.encoder.outcome import Outcome
 from onboard.encoder.planned import HELD, Planned, bodies_of, code
-from onboard.link.framing import HEADER_EVERY, Framing, Strip
+from onboard.link.framing import HEADER_EVERY, Framing, Strip, heads_among
 from onboard.link.mask import pack_mask
-from onboard.link.segment import pack_segments
 
 T = TypeVar("T")
 
@@ -140,11 +139,12 @@ class RateWindows:
                 self.framing.room(like.edge, like.wide),
                 thrift[places] if thrift[places].any() else None,
             )
+            begins, goes_on = self.framing.around(like.edge, like.wide)
             plans = self.coder.plan(chosen, self.framing.one_layer)
             for place, (batch, number), plan in zip(places, members, plans, strict=True):
                 index = int(batch.indices[number])
                 lengths = [
-                    (layer, first, self.framing.length(index, like.edge, first, body))
+                    (layer, first, body + (goes_on if first else begins))
                     for layer, first, body in plan.pieces
                 ]
                 planned[place] = Planned(index, like.edge, plan, lengths)
@@ -157,15 +157,9 @@ class RateWindows:
 
     def write(self, planned: Sequence[Planned]) -> Segments:
         """Return the packed segments of tiles."""
-        segments = [
-            self.framing.tile(tile.index, tile.edge, *piece)
-            for tile, pieces in zip(planned, bodies_of(self.coder, planned), strict=True)
-            for piece in pieces
-        ]
-        found: Segments = {tile.index: [] for tile in planned}
-        for segment, packed in zip(segments, pack_segments(segments), strict=True):
-            found[segment.tile].append((segment.layer, segment.first, packed))
-        return found
+        pairs = zip(planned, bodies_of(self.coder, planned), strict=True)
+        packed = self.framing.pack([(tile.index, tile.edge, bodies) for tile, bodies in pairs])
+        return {tile.index: segments for tile, segments in zip(planned, packed, strict=True)}
 
     @cached_property
     def _fixed(self) -> Segments:
@@ -224,6 +218,12 @@ class RateWindows:
             index: [(layer, first, len(packed)) for layer, first, packed in self._fixed[index]]
             for index in self._fixed.keys() & window
         }
+        if self.framing.packets is None:
+            tiles = [*lengths.values(), *fixed.values()]
+            count = sum(map(len, tiles))
+            heads = heads_among(count, written)
+            total = sum(length for pieces in tiles for _, _, length in pieces)
+            return total + heads * len(self.framing.head), count + heads
         rows = self._rows(window, lengths, fixed, len(self.framing.head), written)
         return self.framing.bytes_of(rows.values()), sum(map(len, rows.values()))
 

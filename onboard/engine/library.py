@@ -6,7 +6,7 @@ the bundle's. It is found by the model; where there is none, numpy does the same
 
 import ctypes
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
@@ -26,7 +26,7 @@ from onboard.errors import (
     UsageError,
 )
 
-INTERFACE = 8
+INTERFACE = 9
 """Number of the interface of `export/engine/tiles.h`."""
 SOURCES = ("export/c", "export/engine")
 """Folders that it is built from, where they are installed beside this package."""
@@ -147,6 +147,13 @@ class Library:
         """Return the CRC-32C of a message, as `onboard.link.crc` has it."""
         whole = message if isinstance(message, bytes) else bytes(message)
         return int(self._crc(whole, len(whole), start))
+
+    def crc32c_of_each(self, messages: Sequence[bytes | bytearray | memoryview]) -> list[int]:
+        """Return the CRC-32C of each message."""
+        lengths = np.fromiter(map(len, messages), np.uint32, len(messages))
+        found = np.empty(len(messages), np.uint32)
+        self.run("crcs", np.frombuffer(b"".join(messages), np.uint8), lengths, len(messages), found)
+        return found.tolist()
 
     @contextmanager
     def _room(self) -> Iterator[NDArray[np.uint8]]:

@@ -3,10 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BufferedIOBase, RawIOBase
+from itertools import islice
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from onboard.errors import InputError, UsageError
+from onboard.errors import InputError, SkybookError, UsageError
 from onboard.image.files import DTYPES, Image
 from onboard.image.rawrows import RawRows
 from onboard.image.tiles import MAX_SIDE
@@ -116,3 +119,20 @@ def _read_up_to(stream: BufferedIOBase | RawIOBase, count: int) -> bytearray:
     view.release()
     del raw[done:]
     return raw
+
+
+def in_batches(source: Iterator[NDArray[Any]], together: int) -> Iterator[list[NDArray[Any]]]:
+    """Yield the windows of a source, so many together; its error after all that came before."""
+    more = True
+    while more:
+        batch: list[NDArray[Any]] = []
+        failed: SkybookError | None = None
+        try:
+            batch.extend(islice(source, together))
+        except SkybookError as error:
+            failed = error
+        more = len(batch) == together
+        if batch:
+            yield batch
+        if failed:
+            raise failed

@@ -1,5 +1,6 @@
 """The fixed grid of tiles that a scene is cut into (SPEC.md, section 1)."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -76,6 +77,13 @@ class TileGrid:
             raise UsageError(f"tile: expected 0..{self.count - 1}, found {index}")
         row, col = index // self.columns * self.tile, index % self.across * self.tile
         return row, col, min(self.tile, self.height - row), min(self.tile, self.width - col)
+
+    def insides(self) -> Iterator[tuple[int, int]]:
+        """Yield valid rows and valid columns of each tile, as `box` has them."""
+        cols = [min(self.tile, self.width - col) for col in range(0, self.width, self.tile)]
+        for row in range(0, self.height, self.tile):
+            rows = min(self.tile, self.height - row)
+            yield from [(rows, own) for own in cols] * self.groups
 
     def group(self, index: int) -> int:
         """Return the group of bands that a tile is of."""

@@ -1,18 +1,32 @@
 """Framing: bodies of tiles to segments, row of tiles by row of tiles, and what they cost."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from onboard.link.binding import bind
+from onboard.link.crc import crc32c_of_each
 from onboard.link.packet import PacketOptions
-from onboard.link.segment import SEGMENT_OVERHEAD, WIDE_BYTES, Kind, Segment, overhead
+from onboard.link.segment import (
+    CRC_BYTES,
+    MAX_NARROW_TILE,
+    SEGMENT_OVERHEAD,
+    WIDE_BYTES,
+    Kind,
+    Segment,
+    overhead,
+    tile_messages,
+)
 
 HEADER_EVERY = 64
 EDGE_BYTES = 4
 
 Edge = tuple[int, int] | None
 """Valid rows and columns of a border tile."""
+Coded = tuple[int, Edge, Sequence[tuple[int, int, bytes]]]
+"""Number of a tile in the scene, its edge, starting layer and place and body of each segment."""
+_PACKED_AT_ONCE = 64
+"""Tiles, for speed; of more, memory would be held twice."""
 
 
 @dataclass(frozen=True)
@@ -86,13 +100,31 @@ class Framing:
         """Return a tile segment."""
         return Segment(Kind.TILE, self.scene_id, self.binding, index, layer, first, edge, body)
 
+    def pack(self, tiles: Sequence[Coded]) -> Iterator[list[tuple[int, int, bytes]]]:
+        """Yield the segments of each tile: starting layer, starting place, packed bytes."""
+        bound_to = int.from_bytes(self.binding, "big")
+        for start in range(0, len(tiles), _PACKED_AT_ONCE):
+            part = tiles[start : start + _PACKED_AT_ONCE]
+            messages = [m for tile in part for m in tile_messages(self.scene_id, *tile)]
+            pairs = zip(messages, crc32c_of_each(messages), strict=True)
+            packed = iter([m + (crc ^ bound_to).to_bytes(CRC_BYTES, "big") for m, crc in pairs])
+            for _, _, bodies in part:
+                yield [(*body[:2], own) for body, own in zip(bodies, packed, strict=False)]
+
     def mask(self, index: int, edge: Edge, first: int, body: bytes) -> bytes:
         """Return a packed nodata mask."""
         return Segment(Kind.MASK, self.scene_id, self.binding, index, 0, first, edge, body).pack()
 
-    def length(self, index: int, edge: Edge, first: int, body: int) -> int:
-        """Return the length of a packed tile segment of a body of so many bytes."""
-        return overhead(index, first) + (EDGE_BYTES if edge else 0) + body
+    def around(self, edge: Edge, wide: bool) -> tuple[int, int]:
+        """Return the bytes around a body that begins a layer, and around one that goes on in it.
+
+        Args:
+            edge: valid rows and columns of a border tile, else None.
+            wide: whether the tile's index takes four bytes.
+        """
+        tile = MAX_NARROW_TILE + wide
+        edge_bytes = EDGE_BYTES if edge else 0
+        return overhead(tile, 0) + edge_bytes, overhead(tile, 1) + edge_bytes
 
     def cost(self, strips: Iterable[Strip]) -> int:
         """Return the bytes that strips take as a file or on the link, packets included."""
@@ -108,3 +140,9 @@ class Framing:
             if self.packets:
                 total += self.packets.overhead * len(self.packets.group(lengths))
         return total
+
+
+def heads_among(count: int, written: int) -> int:
+    """Return how many scene headers come among so many segments, `written` being before them."""
+    before = -written % HEADER_EVERY
+    return -(-max(count - before, 0) // (HEADER_EVERY - 1))

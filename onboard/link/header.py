@@ -97,6 +97,30 @@ class SceneHeader:
             return -half, half - 1
         return 0, (1 << self.significant_bits) - 1
 
+    def holds_all(self, dtype: np.dtype[Any]) -> bool:
+        """Say whether the significant bits hold all numbers of a type."""
+        limits = np.iinfo(dtype)
+        low, high = self.sample_range
+        return low <= limits.min and limits.max <= high
+
+    def check_samples(self, tiles: NDArray[Any], present: NDArray[np.bool_]) -> None:
+        """Refuse samples that the significant bits cannot hold.
+
+        Args:
+            tiles: (tiles, bands, rows, cols).
+            present: (tiles, rows, cols), where there is data.
+
+        Raises:
+            InputError: there are such samples.
+        """
+        low, high = self.sample_range
+        samples = tiles if present.all() else tiles.transpose(0, 2, 3, 1)[present]
+        if int(samples.min()) < low or int(samples.max()) > high:
+            raise InputError(
+                f"samples: expected {low}..{high} ({self.significant_bits} significant bits), "
+                f"found {samples.min()}..{samples.max()}"
+            )
+
     @property
     def peak(self) -> int:
         """Peak of the source's own PSNR: how far apart samples of these significant bits can be."""

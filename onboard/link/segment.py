@@ -13,7 +13,7 @@ an edge, and what is carried. Check: CRC-32C of all before, XORed with the bindi
 """
 
 import struct
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from mmap import mmap
@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from onboard.errors import StreamError, UsageError
 from onboard.image.tiles import MAX_TILE
-from onboard.link.crc import crc32c, crc32c_of_each
+from onboard.link.crc import crc32c
 
 SYNC = b"SK"
 MAJOR = 1
@@ -50,9 +50,10 @@ _REST = {  # tile, first unless it is 0, length
 }
 CRC_BYTES = 4
 _EDGE = struct.Struct(">HH")
-_CRCS_AT_ONCE = 32
 
 Buffer = bytes | memoryview | mmap
+_Edge = tuple[int, int] | None
+_Place = tuple[int, _Edge, int, int]
 
 
 class Kind(IntEnum):
@@ -99,25 +100,23 @@ class Segment:
         Raises:
             UsageError: a field or the body does not fit the format.
         """
-        return pack_segments([self])[0]
+        message = self._message()
+        bound_to = int.from_bytes(self.binding, "big") if self.kind in BOUND else 0
+        return message + (crc32c(message) ^ bound_to).to_bytes(CRC_BYTES, "big")
 
     @property
     def size(self) -> int:
         """Bytes that it takes, CRC included."""
         around = (0 if self.kind in BOUND else TAG_BYTES) + (_EDGE.size if self.edge else 0)
-        sizes = (_WIDE_FLAG if is_wide(self.tile) else 0) | (_FIRST_FLAG if self.first else 0)
-        return _START.size + _REST[sizes].size + around + len(self.body) + CRC_BYTES
+        return overhead(self.tile, self.first) + around + len(self.body)
 
     def _message(self) -> bytes:
         """Return the bytes before the CRC."""
         self._check()
         named = b"" if self.kind in BOUND else self.binding
         body = named + (_EDGE.pack(*self.edge) if self.edge else b"") + self.body
-        sizes = (_WIDE_FLAG if is_wide(self.tile) else 0) | (_FIRST_FLAG if self.first else 0)
-        flags = (_EDGE_FLAG if self.edge else 0) | sizes | self.layer
-        start = _START.pack(SYNC, MAJOR << 4 | self.kind, flags, self.scene_id)
-        first = (self.first,) if self.first else ()
-        return start + _REST[sizes].pack(self.tile, *first, len(body)) + body
+        place = self.tile, self.edge, self.layer, self.first
+        return _head(self.kind, self.scene_id, place, len(body)) + body
 
     def _check(self) -> None:
         rows, cols = self.edge or (1, 1)
@@ -268,18 +267,25 @@ def told_binding(packed: bytes) -> bytes:
     return (crc32c(packed[:-CRC_BYTES]) ^ check).to_bytes(TAG_BYTES, "big")
 
 
-def pack_segments(segments: Sequence[Segment]) -> list[bytes]:
-    """Return the bytes of each segment, see `Segment.pack`."""
-    found = []
-    for first in range(0, len(segments), _CRCS_AT_ONCE):
-        part = segments[first : first + _CRCS_AT_ONCE]
-        messages = [segment._message() for segment in part]
-        for segment, message, crc in zip(part, messages, crc32c_of_each(messages), strict=True):
-            check = crc
-            if segment.kind in BOUND:
-                check ^= int.from_bytes(segment.binding, "big")
-            found.append(message + check.to_bytes(CRC_BYTES, "big"))
-    return found
+def _head(kind: int, scene_id: int, place: _Place, length: int) -> bytes:
+    """Return what stands before the body, which has so many bytes, edge fields included."""
+    tile, edge, layer, first = place
+    sizes = (_WIDE_FLAG if tile > MAX_NARROW_TILE else 0) | (_FIRST_FLAG if first else 0)
+    flags = (_EDGE_FLAG if edge else 0) | sizes | layer
+    numbers = (tile, first, length) if first else (tile, length)
+    return _START.pack(SYNC, MAJOR << 4 | kind, flags, scene_id) + _REST[sizes].pack(*numbers)
+
+
+def tile_messages(
+    scene_id: int, tile: int, edge: _Edge, bodies: Iterable[tuple[int, int, bytes]]
+) -> list[bytes]:
+    """Return all before the CRC of a tile's segments, of layer, first and body, as of `Segment`."""
+    around = _EDGE.pack(*edge) if edge else b""
+    more = len(around)
+    return [
+        _head(Kind.TILE, scene_id, (tile, edge, layer, first), more + len(body)) + around + body
+        for layer, first, body in bodies
+    ]
 
 
 def unpack_segments(

@@ -57,7 +57,7 @@ class CompiledReader:
         )
         unit = float(transform.mantissas[0]) / ANALYSIS_UNIT
         self._model = _Model(*(array.ctypes.data for array in self._arrays), NOT_ZERO, unit)
-        use_compiled(library.crc32c)
+        use_compiled(library)
 
     @classmethod
     def of(cls, codec: LappedCodec) -> "CompiledReader | None":

@@ -17,6 +17,7 @@ from onboard.codec.bounded.model import BoundedModel
 from onboard.codec.bounded.plan import Plan
 from onboard.codec.bounded.scales import Scale, choose
 from onboard.codec.bounded.symbols import symbols_of
+from onboard.codec.cuts import Cuts
 from onboard.codec.tile import Body, Chosen
 from onboard.codec.tile import Steps as StepCodes
 from onboard.errors import SkybookError, UsageError
@@ -115,11 +116,11 @@ class BoundedTileCoder:
         return (self.model,)
 
     def prepare(
-        self, tiles: NDArray[Any], present: NDArray[np.bool_], inside: tuple[int, int]
+        self, tiles: NDArray[Any] | Cuts, present: NDArray[np.bool_], inside: tuple[int, int]
     ) -> BoundedTiles:
         """Take what is inside the scene."""
         rows, cols = inside
-        return BoundedTiles(tiles[:, :, :rows, :cols], present[:, :rows, :cols])
+        return BoundedTiles(np.asarray(tiles)[:, :, :rows, :cols], present[:, :rows, :cols])
 
     def finest(self, prepared: BoundedTiles) -> StepCodes:
         """Return step code 0 for each tile: there are no steps."""

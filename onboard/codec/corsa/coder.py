@@ -14,6 +14,7 @@ from onboard.codec.corsa.frontend import AffineFrontEnd
 from onboard.codec.corsa.golden import GoldenVector
 from onboard.codec.corsa.layers import split_layers
 from onboard.codec.corsa.quantizer import Level, quantise
+from onboard.codec.cuts import Cuts
 from onboard.codec.tile import Body, Chosen, Piece, Steps
 from onboard.engine.network import Session
 from onboard.errors import BundleError, UsageError
@@ -151,10 +152,10 @@ class CorsaTileCoder:
         return IndexMaps(side.pack(), quantise(self._levels, latents), (rows, cols))
 
     def prepare(
-        self, tiles: NDArray[Any], present: NDArray[np.bool_], inside: tuple[int, int]
+        self, tiles: NDArray[Any] | Cuts, present: NDArray[np.bool_], inside: tuple[int, int]
     ) -> QuantisedTiles:
         """Quantise tiles, which no step changes."""
-        pairs = zip(tiles, present, strict=True)
+        pairs = zip(np.asarray(tiles), present, strict=True)
         return QuantisedTiles([self.index_maps(tile, here, *inside) for tile, here in pairs])
 
     def finest(self, prepared: QuantisedTiles) -> Steps:

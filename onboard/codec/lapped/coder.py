@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from onboard.codec import rans
 from onboard.codec.agreement import Agreement
 from onboard.codec.blocks import Blocks
+from onboard.codec.cuts import Cuts
 from onboard.codec.lapped.blocks.error import BlockError
 from onboard.codec.lapped.blocks.field import fields_of
 from onboard.codec.lapped.context import BLOCK
@@ -133,13 +134,12 @@ class LappedTileCoder:
         return tiles if self.profile is None else self.profile.components(tiles, self.fraction)
 
     def prepare(
-        self, tiles: NDArray[Any], present: NDArray[np.bool_], inside: tuple[int, int]
+        self, tiles: NDArray[Any] | Cuts, present: NDArray[np.bool_], inside: tuple[int, int]
     ) -> PreparedTiles:
         """Analyse tiles: front end, then transform."""
         rows, cols = inside
-        return PreparedTiles.of(
-            self.model, tiles[:, :, :rows, :cols], present[:, :rows, :cols], self._session.run
-        )
+        samples = np.asarray(tiles)[:, :, :rows, :cols]
+        return PreparedTiles.of(self.model, samples, present[:, :rows, :cols], self._session.run)
 
     def finest(self, prepared: PreparedTiles) -> Steps:
         """Return the finest step code whose symbols stay within their limit."""

@@ -5,6 +5,7 @@ import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from onboard.bundle import Bundle
 from onboard.bundle.scrub import Scrub
 from onboard.codec.bound import Bound
 from onboard.codec.lapped.compiled.coder import CompiledTileCoder
+from onboard.codec.tile import Chosen
 from onboard.encoder import Encoder, Options
 from onboard.encoder.boundedplace import BoundedBox
 from onboard.encoder.outcome import Outcome
@@ -184,6 +186,41 @@ def test_checksums_are_those_of_numpy(built: Bundle, engine_c: Path) -> None:
         for start in (0, 1, 0xFFFF_FFFF):
             expected = crc.in_numpy([message[:length]], start)[0]
             assert compiled(memoryview(message)[:length], start) == expected
+
+
+def test_samples_may_lie_in_memory_as_they_like(built: Bundle) -> None:
+    image = procedural(6, 130, 200).image
+    pixels = np.ascontiguousarray(image.transpose(1, 2, 0))
+    odd = np.zeros(image.nbytes + 1, np.uint8)[1:].view(np.uint16).reshape(image.shape)
+    odd[:] = image
+    expected = coded(built, "numpy", image, SceneHeader.of(image), Options(ratio=9.0))
+    for other in (
+        *(pixels.transpose(2, 0, 1), np.asfortranarray(image), image.astype(">u2"), odd),
+        *(image[:, ::-1].copy()[:, ::-1], np.repeat(image, 2, 2)[:, :, ::2]),
+        np.pad(image, ((1, 0), (2, 3), (4, 5)))[1:, 2:-3, 4:-5],
+    ):
+        assert np.array_equal(other, image)
+        found = coded(built, "c", other, SceneHeader.of(image), Options(ratio=9.0))
+        assert found == expected
+
+
+def test_the_error_is_told_at_any_step(built: Bundle) -> None:
+    images = procedural(3, 64, 64).image, procedural(4, 50, 64).image >> 5
+    for image, quantizer in product(images, ("deadzone", "trellis")):
+        rows, cols = image.shape[1:]
+        tiles = np.pad(image, ((0, 0), (0, 64 - rows), (0, 0)), mode="symmetric")[None]
+        here = np.ones((1, 64, 64), np.bool_)
+        guesses = []
+        for engine in ("c", "numpy"):
+            coder = built.for_scene(4, 16).codec.open(engine).using(quantizer)
+            prepared = coder.prepare(tiles, here, (rows, cols))
+            codes = coder.finest(prepared) + np.array([[0], [40], [0], [90]])
+            told = [coder.guess_error(prepared, codes[0]).tolist()]
+            for code in codes:
+                coder.plan(Chosen(prepared, code, [0], 900), False)
+                told.append([coder.guess_error(prepared, each).tolist() for each in codes])
+            guesses.append(told)
+        assert guesses[0] == guesses[1]
 
 
 def test_commands_take_it_first_and_say_so(

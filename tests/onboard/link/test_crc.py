@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onboard.link.crc import POLYNOMIAL, crc32c
+from onboard.link.crc import POLYNOMIAL, crc32c, crc32c_of_each
 
 
 def bit_by_bit(message: bytes) -> int:
@@ -39,3 +39,8 @@ def test_any_message(message: bytes) -> None:
 @given(st.binary(max_size=700), st.integers(0, 700))
 def test_in_two_parts(message: bytes, cut: int) -> None:
     assert crc32c(message[cut:], crc32c(message[:cut])) == crc32c(message)
+
+
+@given(st.lists(st.binary(max_size=300), max_size=70))
+def test_many_at_once(messages: list[bytes]) -> None:
+    assert crc32c_of_each(messages) == [crc32c(message) for message in messages]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from onboard.codec.agreement import Agreement
 from onboard.codec.blocks import Blocks
+from onboard.codec.cuts import Cuts
 from onboard.codec.lapped.coder import LappedTileCoder
 from onboard.codec.lapped.compiled.tiles import CompiledTiles
 from onboard.codec.lapped.context import BLOCK
@@ -30,6 +31,8 @@ from onboard.link.crc import use_compiled
 
 _EDGE_BYTES = 4
 _MOST_BITS = 16
+_BYTES = 2
+"""Of a sample."""
 _AT_ONCE = 64
 
 
@@ -52,7 +55,7 @@ class CompiledTileCoder:
         self.least_body = reference.least_body
         self._library = library
         self._threads = threads
-        use_compiled(library.crc32c)
+        use_compiled(library)
 
     def _with(self, reference: LappedTileCoder) -> "CompiledTileCoder":
         found = copy(self)
@@ -100,25 +103,26 @@ class CompiledTileCoder:
         return self.reference.scanner.quantizer.points
 
     def prepare(
-        self, tiles: NDArray[Any], present: NDArray[np.bool_], inside: tuple[int, int]
+        self, tiles: NDArray[Any] | Cuts, present: NDArray[np.bool_], inside: tuple[int, int]
     ) -> CompiledTiles:
         """Analyse tiles: front end, then transform."""
         like = self._like(tiles, present[:, : inside[0], : inside[1]], inside)
-        samples = np.ascontiguousarray(tiles).astype(np.uint16, copy=False)
         count, size = len(tiles), self._library.record_bytes(self.bands, tiles.shape[2])
         records = np.empty((count, size), np.uint8)
         bits, finest = np.empty((count, 256), np.uint32), np.empty(count, np.uint8)
+        held, begins, *apart = _whereabouts(tiles)
 
         def analyse(part: slice) -> None:
-            some = samples[part], part.stop - part.start, records[part], bits[part], finest[part]
-            self._library.call("analyse", like, *some)
+            some = part.stop - part.start, records[part], bits[part], finest[part]
+            self._library.call("analyse", like, begins[part], *map(np.uint64, apart), *some)
 
         in_threads(analyse, count, self._threads)
+        del held  # whose memory that was
         addresses = np.uint64(records.ctypes.data) + np.arange(count, dtype=np.uint64) * size
         return CompiledTiles(like, (records,), addresses, bits, finest.astype(np.int64))
 
     def _like(
-        self, tiles: NDArray[Any], present: NDArray[np.bool_], inside: tuple[int, int]
+        self, tiles: NDArray[Any] | Cuts, present: NDArray[np.bool_], inside: tuple[int, int]
     ) -> Tiles:
         """Return what tiles have in common; of pixels that are not present all bands are nodata."""
         rows, cols = inside
@@ -131,7 +135,7 @@ class CompiledTileCoder:
         like.edge = 0 if (rows, cols) == tiles.shape[2:] else _EDGE_BYTES
         if not present.all():
             tile, row, col = np.argwhere(~present)[0]
-            like.has_nodata, like.nodata = 1, int(tiles[tile, 0, row, col]) & 0xFFFF
+            like.has_nodata, like.nodata = 1, int(np.asarray(tiles)[tile, 0, row, col]) & 0xFFFF
         return like
 
     def finest(self, prepared: CompiledTiles) -> Steps:
@@ -154,16 +158,14 @@ class CompiledTileCoder:
         """Return roughly the squared error of each tile, from how large its latents are."""
         if steps.ndim > 1:
             return self.reference.guess_error(self._in_numpy(prepared), steps)
-        codes, lost = steps.astype(np.uint8), np.empty(len(steps), np.uint64)
+        codes, errors = steps.astype(np.uint8), np.empty(len(steps), np.uint64)
 
         def look(part: slice) -> None:
-            some = prepared.records[part], codes[part], part.stop - part.start, lost[part]
-            self._library.call("lost", prepared.like, *some)
+            some = prepared.records[part], codes[part], part.stop - part.start, errors[part]
+            self._library.call("error", prepared.like, *some)
 
         in_threads(look, len(steps), self._threads)
-        positions = -(-prepared.like.rows // BLOCK) * -(-prepared.like.cols // BLOCK)
-        guess, steered = self.reference.error_guess, self._points.steered
-        return guess.of_lost(lost.astype(np.int64), positions, steps, steered)
+        return errors.astype(np.int64)
 
     def plan(self, batch: Chosen[CompiledTiles], one_layer: bool = False) -> list[Any]:
         """Quantise tiles, cut their symbols to segments and code them."""
@@ -230,3 +232,17 @@ class CompiledTileCoder:
         here = np.ones((1, *tile.samples.shape[1:]), np.bool_)
         prepared = coder.prepare(tile.samples[None], here, tile.samples.shape[1:])
         return zlib.crc32(np.ascontiguousarray(coder._in_numpy(prepared).latents.parts[-1]).data)
+
+
+def _whereabouts(tiles: NDArray[Any] | Cuts) -> tuple[Any, NDArray[np.uint64], int, int]:
+    """Return tiles of 16 bits, where each begins, and samples from a band and a row to the next."""
+    found = (
+        tiles.addresses() if isinstance(tiles, Cuts) and tiles.dtype.itemsize == _BYTES else None
+    )
+    if found:
+        begins, band, row = found
+        return tiles, begins, band // _BYTES, row // _BYTES
+    samples = np.ascontiguousarray(tiles).astype(np.uint16, copy=False)
+    count, side = len(samples), samples.shape[2]
+    begins = np.arange(count, dtype=np.uint64) * np.uint64(samples[0].nbytes)
+    return samples, begins + np.uint64(samples.ctypes.data), side * side, side
