@@ -28,7 +28,8 @@ STREAMS = {
 
 WITH_RUN = {
     "plain.sky": "438f58b4cfca8d73e49656d0ac4a34bc0e3a4e6f68f8883b4d94fee927c35dd6",
-    "trellis.sky": "d246f32f42f0a813d7216af6eb3e57a6bbaf912abfc33b442268e27086feb3fe",
+    "large.sky": "98aef35854ee59f70934455d5e07ffb1b44983af7d10afccaddee8b5b2cc5f12",
+    "trellis.sky": "8b6f9ac92a9bbeb8c1b8eb97af9c8f0fb47e9d34326b08341d309126df6f0d08",
     "one-layer.sky": "9c0b1ec33bbf5b9a419bf7c04de72cc1d7d140c6ed6e4eace432331d6b46b31d",
     "packets.pkt": "a597817da7dcb42e929dc0f8c44111687a9886e4e26088ad82a3350bfaec404b",
 }
@@ -36,11 +37,12 @@ WITH_RUN = {
 
 WITHOUT_RUN = {
     "plain.sky": "c2376f8cfaad6dc92c23c9e22a30fc5068a97b686496e7a31d159b8b37fa12ff",
-    "trellis.sky": "116825537a49308ce0af9b2f26afe7dc18fd8fdc624e629e63a9b7b2793351fe",
+    "large.sky": "98533bf716e9772889eb551aaa093646ebd7b8959eab7a99c4b0e3473a637e4d",
+    "trellis.sky": "32e183d191590cf75c341da8bb585c33b7d4db4885a4c3dc9c3e098c2d215329",
     "one-layer.sky": "98ca4c28628c82a2e728f3ebbfed8cc41b254750adfc33dc36d508517bcf4e6f",
     "packets.pkt": "6d8575cc2ae4f8fef43214e851d7a71c679f4517ce56f9880a07ec8a7a9a7f65",
 }
-"""SHA-256 of each stream without one; but along a trellis, as they were before there were runs."""
+"""SHA-256 of each stream without one; but in large tiles, as they were before there were runs."""
 
 
 @pytest.mark.parametrize("name", STREAMS)

@@ -38,13 +38,16 @@ def lines_of(image: Image) -> bytes:
     return image.transpose(1, 0, 2).astype("<u2").tobytes()
 
 
-def packets_of(image: Image, scene_id: int = 0) -> bytes:
-    """Return the packets of the Python runtime at the ratio of all examples, 20.48."""
+def packets_of(image: Image, scene_id: int = 0, tile: int | None = 64) -> bytes:
+    """Return the packets of the Python runtime at the ratio of all examples, 20.48.
+
+    Tiles are those that the C encoder has, unless there are others.
+    """
     encoder = Encoder(bundles.load("skybook"))
     former = PacketOptions()
     options = Options(window="strip", scene_id=scene_id, packets=former)
     packets: list[bytes] = []
-    for strip in encoder.strips(image, SceneHeader.of(image), options):
+    for strip in encoder.strips(image, SceneHeader.of(image, tile=tile), options):
         packets += former.pack(strip.segments, strip.line, len(packets))
     return b"".join(packets)
 
@@ -205,7 +208,7 @@ def feed(pipe: Path, sent: bytes) -> None:
 
 
 def test_the_payload_goes_on_after_a_kill_within_its_limits(tmp_path: Path) -> None:
-    unit, image = Unit.read(), scene(192, 2048)
+    unit, image = Unit.read(), scene(288, 2048)
     sent = lines_of(image)
     pipe, packets = tmp_path / "lines", tmp_path / "scene.pkt"
     os.mkfifo(pipe)
@@ -220,7 +223,7 @@ def test_the_payload_goes_on_after_a_kill_within_its_limits(tmp_path: Path) -> N
             time.sleep(0.01)
         killed.kill()
     first = packets.read_bytes()
-    expected = packets_of(image, scene_id=1)
+    expected = packets_of(image, scene_id=1, tile=None)
     assert first
     assert len(first) < len(expected)
     feed(pipe, sent)

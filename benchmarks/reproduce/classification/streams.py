@@ -12,6 +12,8 @@ from ground.decode.decoder import Decoder
 from ground.decode.features import features_of_scene
 from onboard.bundle import find
 from onboard.encoder.array import encode_array
+from onboard.image.files import Image
+from onboard.link.header import SceneHeader
 from onboard.link.resync import read_segments
 
 BUNDLE = "skybook"
@@ -38,7 +40,7 @@ def streamed(tiles: Tiles, ratio: float, decoder: Decoder) -> Streamed:
     """Encode the scenes of tiles at a ratio; take features of what comes down, and decode it."""
     vectors, pictures, length, count = [], [], 0, 0
     for scene in tiles.scenes:
-        stream = encode_array(scene, BUNDLE, ratio=ratio, trellis=False)
+        stream = _encoded(scene, ratio)
         found = features_of_scene(decoder.bundle, read_segments(stream)).arrays["vector"]
         vectors.append(found)
         pictures.append(decoder.decode(stream).scene.image.astype(np.uint16))
@@ -80,7 +82,7 @@ def times(
     some = cut[np.arange(most) % len(cut)]
     grid = some.reshape(most // _ACROSS, _ACROSS, *cut.shape[1:]).transpose(2, 0, 3, 1, 4)
     image = grid.reshape(cut.shape[1], most // _ACROSS * SIDE, _ACROSS * SIDE)
-    stream = encode_array(image, BUNDLE, ratio=ratio, trellis=False)
+    stream = _encoded(image, ratio)
 
     def of(work: Callable[[], object]) -> float:
         found = []
@@ -95,6 +97,12 @@ def times(
         of(lambda: decoder.decode(stream)),
         of(lambda: backbone(some)),
     )
+
+
+def _encoded(image: Image, ratio: float) -> bytes:
+    """Return the plain stream of an image in tiles that have a label each."""
+    header = SceneHeader.of(image, tile=SIDE)
+    return encode_array(image, BUNDLE, header=header, ratio=ratio, trellis=False)
 
 
 def open_flagship() -> Decoder:

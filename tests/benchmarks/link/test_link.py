@@ -49,7 +49,7 @@ def codec() -> tuple[Encoder, Decoder]:
 def sent(codec: tuple[Encoder, Decoder]) -> Sent:
     """Six tiles, two of them with 20 valid rows, in a stream that tells its height at the end."""
     options = Options(ratio=30, window="strip", packets=PacketOptions(256))
-    return send(*codec, Scene(mosaic(148, 128)), options)
+    return send(*codec, Scene(mosaic(228, 208)), options)
 
 
 def arrival_without(sent: Sent, lost: NDArray[np.bool_]) -> Arrival:
@@ -105,7 +105,7 @@ def test_channels_out_of_range(wrong: dict[str, float]) -> None:
 def test_without_loss_nothing_is_masked(sent: Sent, codec: tuple[Encoder, Decoder]) -> None:
     found = measured(sent, codec[1], np.zeros(len(sent.packets), np.bool_))
     assert (found.wrong, found.lost, found.masked, found.reach) == (0, 0, 0, 0)
-    assert found.received == found.area == 148 * 128
+    assert found.received == found.area == 228 * 208
     assert found.error == found.error_without_loss > 0
 
 
@@ -114,7 +114,7 @@ def test_a_lost_packet_costs_its_tiles_and_the_ring(
 ) -> None:
     found = measured(sent, codec[1], np.arange(len(sent.packets)) == 1)
     assert (found.wrong, found.stray) == (0, 0)
-    assert found.lost == 64 * 64
+    assert found.lost == 104 * 104
     assert found.lost < found.masked <= found.reach
     assert found.masked == found.lost + found.ring
     assert found.received > 0
@@ -134,7 +134,7 @@ def test_rows_beyond_the_product_count_as_masked(
     last = sent.starts[sent.tiles == 4].min()
     ends = np.cumsum([len(packet) for packet in sent.packets])
     found = measured(sent, codec[1], ends > last)
-    assert found.lost == 20 * 128
+    assert found.lost == 20 * 208
     assert found.masked >= found.lost
     assert found.wrong == 0
 

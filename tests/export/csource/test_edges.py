@@ -371,7 +371,7 @@ def test_tiles_of_any_number_are_those_of_python(
     packets = PacketOptions()
     chosen = options(ratio=20.48, packets=packets, run=77)
     header = SceneHeader.of(image)
-    header = SceneHeader(header.sample_type, 16, 4, 80, 0)
+    header = SceneHeader(header.sample_type, 16, 4, 80, 0, tile=64)
     done_before = encoder.progress(header, chosen, row, 7, 1000)
     expected: list[bytes] = []
     windows = [image[:, :64], image[:, 64:]]

@@ -85,7 +85,7 @@ def test_it_goes_on_where_python_does(
     image = scene(31, ROWS, COLS)
     options = Options(window="strip", ratio=20.48, packets=PACKETS)
     packets: list[bytes] = []
-    for strip in Encoder(bundle).strips(image, SceneHeader.of(image), options):
+    for strip in Encoder(bundle).strips(image, SceneHeader.of(image, tile=64), options):
         packets += PACKETS.pack(strip.segments, strip.line, len(packets))
     for count in range(0, len(packets), 5):
         part = tmp_path / "part.pkt"

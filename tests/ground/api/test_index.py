@@ -17,6 +17,7 @@ from ground.station.index.kept import kept, path_of
 from ground.station.index.records import Index
 from ground.station.recording import open_recording
 from onboard.errors import UsageError
+from onboard.link.header import SceneHeader
 from onboard.link.packet import SpacePacket
 from onboard.link.segment import Kind, unpack_segments
 
@@ -25,7 +26,8 @@ from onboard.link.segment import Kind, unpack_segments
 def stream() -> bytes:
     image = procedural(6, 320, 328).image[:4].astype(np.uint16)
     image[:, :20, :90] = 0
-    return onboard.encode(image, nodata=0, ratio=10, scene_id=3)
+    header = SceneHeader.of(image, tile=64)
+    return onboard.encode(image, header=header, nodata=0, ratio=10, scene_id=3)
 
 
 @pytest.fixture(params=["whole", "damaged", "packets"])
@@ -176,7 +178,8 @@ def test_a_window_reads_the_tiles_within_reach_of_its_pixels_alone(
 ) -> None:
     """The network sees 43 pixels around: of a pixel in the middle of a tile one or two of them."""
     path = tmp_path / "a.sky"
-    path.write_bytes(onboard.encode(procedural(6, 320, 328, nodata=False).image, ratio=10))
+    image = procedural(6, 320, 328, nodata=False).image
+    path.write_bytes(onboard.encode(image, header=SceneHeader.of(image, tile=64), ratio=10))
     whole = ground.open(path).load()
     for row, col, tiles in ((160, 160, 9), (172, 172, 4), (148, 172, 4), (0, 0, 1), (319, 160, 3)):
         windows = Windows.of(Source.open([path], Choice(), True))

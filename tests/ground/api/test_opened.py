@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,9 @@ def encoded(bands: int = 4, **options: Any) -> bytes:
     image[:, :20], image[:, 64:128, 128:192] = 0, 0
     names, facts = ("B02", "B03", "B04", "B08")[:bands], Facts(((1e-4, -0.1),))
     scene = Scene(image, 0, PLACE, "EPSG:32633", names, facts, None, (2_145_916_837, 0))
-    return onboard.encode(image, header=scene.header(), **{"ratio": 10, **options})
+    usual = bands == 4 and "bundle" not in options
+    header = replace(scene.header(), tile=SIDE if usual else None)
+    return onboard.encode(image, header=header, **{"ratio": 10, **options})
 
 
 def without(stream: bytes, *tiles: int) -> bytes:

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,8 @@ def stream() -> bytes:
     facts = Facts(((1e-4, -0.1),), tags=tags)
     names = ("B02", "B03", "B04", "B08")
     scene = Scene(image, 0, PLACE, "EPSG:32633", names, facts, 12, (2_145_916_837, 0))
-    segments = unpack_segments(onboard.encode(image, header=scene.header(), ratio=20))
+    header = replace(scene.header(), tile=64)
+    segments = unpack_segments(onboard.encode(image, header=header, ratio=20))
     return b"".join(s.pack() for s in segments if s.kind != Kind.TILE or s.tile != 12)
 
 

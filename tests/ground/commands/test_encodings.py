@@ -32,7 +32,7 @@ def coded(seed: int, run: int, apid: int, day: int, ratio: float = 12.0) -> list
     image = procedural(seed, *SHAPE).image
     start = (2_000_000_000 + 86_400 * day, 0)
     form = PacketOptions(256, apid, start_time=start, line_period=1_000_000)
-    header = SceneHeader.of(image, start_time=start)
+    header = SceneHeader.of(image, start_time=start, tile=64)
     options = Options(ratio=ratio, packets=form, run=run)
     rows: list[list[bytes]] = []
     for strip in Encoder(bundles.load(NAME)).strips(image, header, options):

@@ -156,7 +156,7 @@ def test_several_scenes(folder: Path, lapped: list[Segment]) -> None:
     (folder / "both.sky").write_bytes(b"".join(s.pack() for s in lapped) + other)
     assert decode("both.sky", "--all-scenes", "--dump", "x.npz") == 0
     with np.load("x-5.npz") as arrays:
-        assert arrays["shape"].tolist() == [4, 70, 64, 64]
+        assert arrays["shape"].tolist() == [4, 70, 64, 72]
     assert (folder / "x-0.npz").exists()
     assert not (folder / "x.npz").exists()
 

@@ -70,7 +70,8 @@ def test_no_wrong_pixel_outside_the_mask(
     scene = procedural(11, 192, 192, nodata=False)
     scene = with_empty_tiles(scene) if empty else scene
     options = Options(ratio=15.0, window=window, segment_bytes=240)
-    segments = list(coder.encode(scene.image, scene.header(), options))
+    header = replace(scene.header(), tile=64)
+    segments = list(coder.encode(scene.image, header, options))
     packets = PacketOptions(packet_bytes=256).pack(segments, 0, 0)
     whole = decoder.decode(b"".join(packets))
     assert whole.complete
@@ -87,7 +88,8 @@ def test_no_wrong_pixel_outside_the_mask(
 
 
 def parsed(coder: Encoder, scene: Scene, options: Options) -> list[Segment]:
-    packed = b"".join(coder.encode(scene.image, scene.header(), options))
+    header = replace(scene.header(), tile=64)
+    packed = b"".join(coder.encode(scene.image, header, options))
     return [s for s in read_segments(packed) if isinstance(s, Segment)]
 
 

@@ -34,7 +34,8 @@ def segments(kind: str) -> list[Segment]:
         header = SceneHeader.of(split(image[:1]), bayer="rggb")
         return unpack_segments(onboard.encode(split(image[:1]), header=header, ratio=20))
     more = {"max_error": 9} if kind == "bounded" else {"ratio": 20}
-    stream = onboard.encode(image, nodata=0, **more)
+    header = SceneHeader.of(image, tile=64)
+    stream = onboard.encode(image, header=header, nodata=0, **more)
     return [s for s in unpack_segments(stream) if s.kind != Kind.TILE or s.tile != 9]
 
 

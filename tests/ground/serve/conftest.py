@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from threading import Thread
@@ -42,7 +42,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     image[:, :20] = 0
     names, facts = ("B02", "B03", "B04", "B08"), Facts(((1e-4, -0.1),))
     scene = Scene(image, 0, PLACE, "EPSG:32633", names, facts, None, (2_145_916_837, 0))
-    stream = onboard.encode(image, header=scene.header(), ratio=20)
+    header = replace(scene.header(), tile=64)
+    stream = onboard.encode(image, header=header, ratio=20)
     lost = [s for s in unpack_segments(stream) if s.kind != Kind.TILE or s.tile != 12]
     beside = tmp_path_factory.mktemp("served")
     found = beside / "in"

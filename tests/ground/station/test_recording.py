@@ -4,6 +4,7 @@ import json
 import socket
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ def coded(scene_id: int, apid: int, sequence: int = 0, bundle: str = NAME) -> li
     """Return the packets of a scene."""
     image = procedural(20 + scene_id, *SHAPE).image
     header = procedural(20 + scene_id, *SHAPE).header()
+    header = replace(header, tile=64) if bundle == NAME else header
     rate: dict[str, Any] = {"ratio": 12.0} if bundle == NAME else {}
     options = Options(scene_id=scene_id, segment_bytes=240, **rate)
     segments = list(Encoder(bundles.load(bundle)).encode(image, header, options))
@@ -133,10 +135,10 @@ def test_a_lone_packet_is_read_by_what_other_recordings_or_the_run_tell(
     assert read_pass([lone], bindings=[decoder.bundle.tag]).encodings == {}
     assert lone in merge([lone, PACKETS[0]]).recording
     number = run_of(binding, decoder.bundle.tag)
-    received = decoder.decode(lone, Wanted(width=SHAPE[1], run=number)).reception
+    received = decoder.decode(lone, Wanted(width=SHAPE[1], run=number, tile=64)).reception
     assert received.counts["used"] == len(expected)
     (tmp_path / "lone.pkt").write_bytes(lone)
-    arguments = ("lone.pkt", "-o", "out.tif", "--width", SHAPE[1])
+    arguments = ("lone.pkt", "-o", "out.tif", "--width", SHAPE[1], "--tile", 64)
     assert run("ground", "decode", *arguments).returncode == 4
     assert not (tmp_path / "out.tif").exists()
     for options in ([], ["--bundle", NAME]):

@@ -1,7 +1,7 @@
 """A folder of passes that is looked at: a scene with losses, another, and the original of one."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -46,7 +46,8 @@ def looked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Looked]:
     image = procedural(6, 300, 420).image.astype(np.uint16)
     image[:, :20] = 0
     scene = Scene(image, 0, None, None, NAMES)
-    stream = onboard.encode(image, header=scene.header(), ratio=20, scene_id=7)
+    header = replace(scene.header(), tile=64)
+    stream = onboard.encode(image, header=header, ratio=20, scene_id=7)
     kept = [s for s in unpack_segments(stream) if s.kind != Kind.TILE or s.tile != LOST]
     lost = b"".join(segment.pack() for segment in kept)
     small = onboard.encode(image[:2, :90, :80], ratio=20, scene_id=8)

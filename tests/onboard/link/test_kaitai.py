@@ -34,7 +34,7 @@ IMAGE = SCENE.image[:4].astype(np.uint16)
 IMAGE[:, 5:20, 70:150] = 0
 IMAGE[:, 64:, 64:128] = 0
 HEADER = replace(
-    SceneHeader.of(IMAGE),
+    SceneHeader.of(IMAGE, tile=64),
     geotransform=(5e5, 10.0, 0.0, 5.1e6, 0.0, -10.0),
     crs="EPSG:32633",
     start_time=(2_151_014_437, 40_000),
@@ -77,7 +77,7 @@ WKT = 'GEOGCS["ä",' + 40 * "DATUM," + "]"
 HEADERS = [
     SceneHeader("u8", 8, 1, 1, 0),
     SceneHeader("i8", 7, 3, 2, 1, tile=128),
-    replace(HEADER, nodata=65_535, run=0xABCDEF, parts=PARTS, bayer="bggr"),
+    replace(HEADER, tile=None, nodata=65_535, run=0xABCDEF, parts=PARTS, bayer="bggr"),
     SceneHeader("i16", 16, 2, MAX_SIDE, MAX_SIDE, nodata=-3, crs=WKT, band_ids=("a,b", "ü")),
     SceneHeader("u16", 12, 200, 9, 9, profile=bytes(range(8)), facts=Facts(units=("",))),
     SceneHeader("u16", 12, 2, 9, 9, facts=Facts(((1.0, 2.0), (3.0, 4.0)), ("m", "Ω"), (1,))),

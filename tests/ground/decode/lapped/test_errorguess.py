@@ -11,6 +11,7 @@ from ground import metrics
 from ground.decode.decoder import Decoded, Decoder
 from ground.scenes.procedural import procedural
 from onboard import bundle as bundles
+from onboard.link.header import SceneHeader
 from onboard.link.segment import Kind, unpack_segments
 
 IMAGE = procedural(3, 128, 192, nodata=False).image.astype(np.uint16)
@@ -45,7 +46,8 @@ def test_only_tiles_that_arrived_whole_are_looked_at(decoder: Decoder) -> None:
         kept = [s for s in segments if s.kind in kinds]
         return decoder.decode_segments(kept)
 
-    segments = unpack_segments(onboard.encode(IMAGE, ratio=20))
+    header = SceneHeader.of(IMAGE, tile=64)
+    segments = unpack_segments(onboard.encode(IMAGE, header=header, ratio=20))
     tiles = [s for s in segments if s.kind == Kind.TILE]
     whole = of(Kind.SCENE, Kind.TILE, Kind.END).expected_error
     some = decoder.decode_segments([*segments[:1], *(s for s in tiles if s.tile == 2)])

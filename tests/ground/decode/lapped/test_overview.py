@@ -108,7 +108,8 @@ def lost(stream: bytes, gone: Sequence[tuple[int, int]]) -> bytes:
 @pytest.mark.parametrize("step", STEPS)
 def test_what_is_lost_is_told_and_filled_in(step: int) -> None:
     image = smooth(4, 192, 192)
-    stream = onboard.encode(image, ratio=8, one_layer=True)
+    header = SceneHeader.of(image, tile=64)
+    stream = onboard.encode(image, header=header, ratio=8, one_layer=True)
     tile = 64 // step
     gone = opened(lost(stream, [(4, 0)])).overview(step)
     here = np.zeros(gone.mask.shape, np.bool_)

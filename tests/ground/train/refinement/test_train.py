@@ -47,7 +47,7 @@ def test_the_network_is_shown_what_the_decoder_gives_it() -> None:
     streams, rng = Streams("skybook"), np.random.default_rng(1)
     shown = streams.shown(scene, Coding(20.0, trellis=False), rng)
     options = Options(ratio=20.0)
-    header = SceneHeader.of(scene.image)
+    header = SceneHeader.of(scene.image, tile=64)
     stream = b"".join(Encoder(load("skybook")).encode(scene.image, header, options))
     decoder = Decoder(find("skybook"))
     session = open_float_session(find_decoder(load("skybook"), find("skybook")).read_bytes())
