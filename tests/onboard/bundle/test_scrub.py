@@ -15,6 +15,7 @@ from onboard.codec.lapped import bandtransform, trellis
 from onboard.downlink.recorder import Recorder
 from onboard.encoder import Encoder, Options
 from onboard.errors import BundleError
+from onboard.link.header import SceneHeader
 from tests.conftest import model_of
 
 MODELS = ["skybook", "corsa-2level-1024"]
@@ -123,7 +124,9 @@ def test_what_was_encoded_with_a_changed_model_is_not_written(encoder: Encoder) 
     recorder = Recorder(io.BytesIO(), scrub=Scrub(bundle, own.coder), scrub_rows=2)
     output: Any = recorder._output
     output.seekable = lambda: False
-    strips = list(own.strips(procedural(3, 200, 100).image, None, Options(window="strip")))
+    image = procedural(3, 200, 100).image
+    header = SceneHeader.of(image, tile=64)
+    strips = list(own.strips(image, header, Options(window="strip")))
     recorder.record(strips[0])
     assert not output.getvalue()
     recorder.record(strips[1])
