@@ -95,7 +95,7 @@ int main(void)
     printf("%d ", skybook_finish(&encoder));
     printf("%d ", skybook_share(&encoder, NULL));
     printf("%d ", buffer.used == first.used && memcmp(bytes, whole, first.used) == 0);
-    printf("%d ", done >= 8); /* all tiles of two rows: lines taken, analysed; lone ones are coded without it */
+    printf("%d ", done >= 8); /* tiles of two rows: lines taken, analysed; lone ones need no crew */
     begin();
     skybook_share(&encoder, &crew);
     encoder.crew = NULL;
