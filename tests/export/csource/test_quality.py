@@ -190,6 +190,31 @@ def test_c_takes_a_map(build: Callable[[str], Path], encoder: Encoder, tmp_path:
         assert (tmp_path / "c.sky").read_bytes() == wanted
 
 
+def test_a_map_cuts_squares_of_one_band(
+    build: Callable[[str], Path], encoder: Encoder, tmp_path: Path
+) -> None:
+    """Blocks of a square have one code only where the map asks the same of them."""
+    image, qualities = IMAGE[2:3], np.zeros((9, 14), np.uint16)
+    qualities[1:4, 3:6], qualities[6, 9] = 7_500, 7_000
+    fields: dict[str, Any] = {
+        "psnr": 66,
+        "quality_block": 16,
+        "quality_map": QualityMap(qualities, 16),
+    }
+    np.save(tmp_path / "m.npy", qualities.astype("<u2"))
+    for trellis in (False, True):
+        asked = Options(window="strip", trellis=trellis, **fields)
+        header = replace(SceneHeader.of(image), tile=128)  # the usual one: boxes may have a bound
+        wanted = b"".join(
+            s for strip in encoder.strips(image, header, asked) for s in strip.segments
+        )
+        more = ("--trellis",) if trellis else ()
+        options = ("--psnr", "66", "--quality-block", "16", "--quality-map")
+        done = ran(build("gcc"), tmp_path, image, *options, str(tmp_path / "m.npy"), *more)
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / "c.sky").read_bytes() == wanted
+
+
 def test_threads_make_the_same_bytes(build: Callable[[str], Path], tmp_path: Path) -> None:
     made = []
     for threads in ("1", "3"):
