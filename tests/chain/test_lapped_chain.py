@@ -312,7 +312,8 @@ def test_decoded_samples_keep_to_the_significant_bits(coder: Encoder, decoder: D
 def test_how_a_scene_is_cut_into_segments_does_not_change_pixels(
     coder: Encoder, decoder: Decoder, crop: Scene, whole: Decoded, options: Options
 ) -> None:
-    found = list(coder.encode(crop.image, crop.header(), options))
+    header = replace(crop.header(), tile=coder.bundle.tile)
+    found = list(coder.encode(crop.image, header, options))
     assert max(map(len, found)) <= options.segment_bytes
     decoded = decoder.decode(b"".join(found))
     assert decoded.complete

@@ -42,6 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("schedule")
     (path / "scene.bil").write_bytes(np.ascontiguousarray(SCENE.transpose(1, 0, 2)).tobytes())
     form = ["--layout", "bil", "--width", str(WIDTH), "--bundle", "skybook", "--ratio", "15"]
+    form += ["--tile", "64"]
     for name, options in (("small", ["--packet-bytes", "256", "--one-layer"]), ("plain", [])):
         output = ["-o", str(path / f"{name}.pkt"), "--priority-out", str(path / f"{name}.cloud")]
         assert main(["stream", "--input", str(path / "scene.bil"), *form, *options, *output]) == 0
