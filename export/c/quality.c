@@ -9,11 +9,7 @@
 #define MOST_SAMPLES ((uint64_t)1 << 23) /* of a row of tiles whose sums are below 2^63 */
 #define WHOLE 1024u
 #define HALF_UP 5
-#define SHARING 32     /* pixels of a side of the largest blocks that share steps */
-/* Codes by which a block, and 1 for each of its positions of a side, may be finer than its own to share a
- * step, and coarser; along a trellis errors are less sure. */
-#define MOST_FINER(trellis) ((trellis) ? 2 : 8)
-#define MOST_COARSER(trellis) ((trellis) ? 2 : 3)
+#define SQUARE 4       /* positions of a side of squares in which blocks of one band have one step */
 #define WORSE 3        /* a block shares a step that leaves it worse by no more than this part of its goal */
 
 int64_t skybook_squared_error(uint32_t quality)
@@ -246,6 +242,18 @@ static int32_t limit_of(const struct plan *plan, uint32_t block, bool coarsest)
     return found;
 }
 
+/* Codes by which a block may be finer and coarser than its own to share a step: of a large one 1; along a
+ * trellis errors are less sure. */
+static int32_t most_finer(const struct plan *plan, bool trellis)
+{
+    return plan->side > SQUARE ? 1 : (trellis ? 2 : 6) + (int32_t)plan->side;
+}
+
+static int32_t most_coarser(const struct plan *plan, bool trellis)
+{
+    return plan->side > SQUARE ? 1 : trellis ? 2 : 3;
+}
+
 /* The code that a block is to share with those of its tile that may lose as much: the mean of theirs, or
  * what is near its own and those that have one code with it. */
 static int32_t shared(const struct plan *plan, uint32_t block, bool trellis)
@@ -255,8 +263,8 @@ static int32_t shared(const struct plan *plan, uint32_t block, bool trellis)
         return plan->own[block];
     }
     const int32_t mean = mean_code(plan, goal);
-    const int32_t least = limit_of(plan, block, true) - MOST_FINER(trellis) - (int32_t)plan->side;
-    const int32_t most = limit_of(plan, block, false) + MOST_COARSER(trellis);
+    const int32_t least = limit_of(plan, block, true) - most_finer(plan, trellis);
+    const int32_t most = limit_of(plan, block, false) + most_coarser(plan, trellis);
     return skybook_between(mean, least, most);
 }
 
@@ -264,11 +272,14 @@ static int32_t shared(const struct plan *plan, uint32_t block, bool trellis)
 static bool is_far(const struct plan *plan, const int64_t *found, uint32_t block)
 {
     bool far = false;
+    if (goal_of_sample(plan, block) == 0) {
+        return false;
+    }
     for (uint32_t other = 0; other < plan->rows * plan->cols; other++) {
         const int64_t goal = plan->aims[other].goal;
         far = far || (found[other] - goal > goal / WORSE && is_together(plan, block, other));
     }
-    return far && goal_of_sample(plan, block) > 0;
+    return far;
 }
 
 /* Have blocks share codes as far as that leaves them good enough. */
@@ -279,7 +290,7 @@ static enum skybook_status share(struct skybook_encoder *encoder, uint32_t colum
     const uint32_t count = plan->rows * plan->cols;
     int64_t found[SKYBOOK_MOST_BLOCKS];
     bool any = false;
-    plan->square = encoder->form.bands == 1 && plan->side < SHARING / 8 ? SHARING / 8 / plan->side : 1;
+    plan->square = encoder->form.bands == 1 && plan->side < SQUARE ? SQUARE / plan->side : 1;
     for (uint32_t block = 0; block < count; block++) {
         plan->aims[block].code = shared(plan, block, encoder->options.trellis);
         any = any || plan->aims[block].code != plan->own[block];
@@ -330,11 +341,7 @@ static enum skybook_status aim_blocks(struct skybook_encoder *encoder, struct sk
         }
     }
     settle(tile, &plan, errors);
-    if (by->options.quality_block <= SHARING) {
-        status = share(by, column, &plan, errors);
-    } else {
-        apply(tile, &plan);
-    }
+    status = share(by, column, &plan, errors);
     for (uint32_t block = 0; block < plan.rows * plan.cols; block++) {
         error += errors[block];
         samples += plan.samples[block];

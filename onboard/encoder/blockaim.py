@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from onboard.codec.tile import Steps
 from onboard.encoder.aim import TRIES, Aim, Ints64
 
-SHARING = 32
-"""Rows and columns of the largest blocks that share codes, pixels."""
-_ALONG_TRELLIS, _PLAIN = (2, 2), (8, 3)
+SQUARE = 32
+"""Rows and columns of squares in which blocks of one band have one code, pixels."""
+_ALONG_TRELLIS, _PLAIN, _LARGE = (2, 2), (6, 3), (1, 1)
 """Codes by which a shared code may be finer and coarser than a block's own at most; of finer ones
-another for each 8 pixels of a side, as small blocks differ more. Along a trellis errors are less
-sure, which leaves less to share."""
+another for each 8 pixels of a side. Along a trellis errors are less sure, which leaves less to
+share. Blocks larger than `SQUARE` differ little, and may but by a code."""
 _WORSE = 3
 """A block takes a shared code where its error is beyond its goal by no more than this part of it:
 1.25 dB."""
@@ -89,8 +89,8 @@ class BlockAim:
         tile, square = place[0], place[1:] // self.square
         squares = _numbered(tile, square[0], square[1], goals)
         finest, coarsest = _least(own.codes, squares), -_least(-own.codes, squares)
-        finer, coarser = _ALONG_TRELLIS if self.trellis else _PLAIN
-        codes = np.maximum(_means(own, _numbered(tile, goals)), coarsest - finer - self.side // 8)
+        finer, coarser = self._limits
+        codes = np.maximum(_means(own, _numbered(tile, goals)), coarsest - finer)
         codes = np.where(goals > 0, np.minimum(codes, finest + coarser), own.codes)
         going = np.flatnonzero((codes != own.codes).any(axis=(1, 2)))
         if not len(going):
@@ -100,6 +100,14 @@ class BlockAim:
         near = _least(there - self.goals <= self.goals // _WORSE, squares) | (goals == 0)
         codes = np.where(near, codes, finest)
         return own._replace(codes=codes, errors=np.where(near, there, own.errors))
+
+    @property
+    def _limits(self) -> tuple[int, int]:
+        """Codes by which a shared one may be finer and coarser than a block's own."""
+        if self.side > SQUARE:
+            return _LARGE
+        finer, coarser = _ALONG_TRELLIS if self.trellis else _PLAIN
+        return finer + self.side // 8, coarser
 
 
 def _numbered(*keys: Ints64) -> Ints64:

@@ -430,6 +430,8 @@ def exercise_maps(runs: Runs, program: Path, folder: Path) -> None:
                 run(*asked)
         run("--psnr", "60", "--quality-map", str(path))
         asked = ["--quality-block", str(side), "--quality-map", str(path.with_suffix(".raw"))]
+        one = ["--width", str(quality.IMAGE.shape[2]), "--bands", "1", "--psnr", "66", *asked]
+        runs.run(program, ["-", "-o", "-", *one], lines(quality.IMAGE[2:3]))
         run(*asked, "--step-code", "60")
         run(*asked, "--max-error", "1")
     np.save(folder / "m.npy", np.zeros((5, 7), "<u2"))
