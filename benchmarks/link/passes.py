@@ -286,6 +286,6 @@ def _product(sent: Sent, decoded: Decoded | None) -> tuple[NDArray[Any], NDArray
     image = np.broadcast_to(means[:, None, None], sent.scene.image.shape).copy()
     mask = np.full(image.shape[1:], Mask.CONCEALED, np.uint8)
     if decoded is not None:
-        rows = decoded.mask.shape[0]
-        image[:, :rows], mask[:rows] = decoded.scene.image, decoded.mask
+        rows = min(decoded.mask.shape[0], len(mask))  # a guess of the tiles may make more of them
+        image[:, :rows], mask[:rows] = decoded.scene.image[:, :rows], decoded.mask[:rows]
     return image, mask

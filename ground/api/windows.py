@@ -77,7 +77,7 @@ class Windows:
 
     @classmethod
     def of(cls, source: Source) -> "Windows | None":
-        """Sort what arrived to its tiles; None where the size of the scene is not known.
+        """Sort what arrived to its tiles; None where its size, or theirs, is not known.
 
         It is known of a header or an end; without a header the width is as it was chosen.
 
@@ -89,6 +89,8 @@ class Windows:
         if told is None and (source.wanted.width is None or reception.end is None):
             return None
         grid = reception.grid()
+        if not reception.placed:
+            return None
         if told is None:
             told = _assumed(reception, grid)
         elif not (told.height or reception.end):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ground.decode.graphs.graph import NamedGraph, Unrefined, open_float_session
 from ground.decode.kinds import rebuilder_of
-from ground.decode.mask import is_whole
+from ground.decode.mask import is_whole, unplaced
 from ground.decode.rebuilder import Network, Overviews, Product, Rebuilder
 from ground.decode.reception import Reception
 from ground.decode.rows import Give, Giving, Memory
@@ -282,10 +282,12 @@ class Decoder:
         network = self._network(bundle, header, reception.is_bounded)
         scene = Scene.of(image, header)
         giving = Giving(grid, memory, give, report) if give and memory else None
-        if giving and rebuilder.in_order and not header.bayer:
+        if giving and rebuilder.in_order and not header.bayer and reception.placed:
             giving.begin(scene, mask)
             report = giving.told
         rebuilder.rebuild(reception, product, network, report)
+        if not reception.placed:
+            unplaced(mask)
         if header.bayer:
             scene, mask = scene.joined(), mask.repeat(CELL, axis=0).repeat(CELL, axis=1)
         if giving:

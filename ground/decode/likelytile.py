@@ -18,7 +18,7 @@ _LOOKED_AT = 1_000
 
 def likely_tile(
     codec: Codec, bands: int, size: Size, arrived: Mapping[int, Sequence[Segment]]
-) -> int:
+) -> tuple[int, bool]:
     """Return the side that most tiles agree with by the rows and columns that they say they have.
 
     Of several the likeliest: those that an encoder gives such a scene, before others.
@@ -30,18 +30,29 @@ def likely_tile(
         arrived: segments by tile; not all are looked at of very many.
 
     Returns:
-        Rows and columns of a tile.
+        Rows and columns of a tile, and whether with any other side that as many agree with these
+        would stand in the same places.
     """
     sides = codec.sides(bands)
     if len(sides) == 1:
-        return sides[0]
+        return sides[0], True
     usual = codec.for_scene(bands, 16).tile
     sizes = size, (0, size[1])  # as of a stream, whose height its header does not tell
     given = [codec.best_tile(bands, known, tiling) for tiling in _TILINGS for known in sizes]
     likely = [*(tile or usual for tile in given), usual, sides[-1]]
     seen = {index: segments[0].edge for index, segments in arrived.items()}
     candidates: list[int] = list(dict.fromkeys((*likely, *sides)))
-    return max(candidates, key=lambda tile: _agreeing(seen, size, tile))
+    counts = {tile: _agreeing(seen, size, tile) for tile in candidates}
+    most = max(counts.values())
+    best, *others = (tile for tile in candidates if counts[tile] == most)
+    places = _places(seen, size[1], best)
+    return best, all(_places(seen, size[1], tile) == places for tile in others)
+
+
+def _places(seen: Mapping[int, Cut | None], width: int, tile: int) -> list[Cut]:
+    """Return the first row and column of tiles that arrived, if they are so large."""
+    across = -(-width // tile)
+    return [(index // across * tile, index % across * tile) for index in islice(seen, _LOOKED_AT)]
 
 
 def _agreeing(seen: Mapping[int, Cut | None], size: Size, tile: int) -> int:

@@ -16,6 +16,8 @@ Families of codecs hand facts to these functions; none decides on its own.
    `ground.decode.nodata`).
 5. A tile of which anything comes of a damaged segment is SALVAGED wherever something stands in it
    that is not carried in from around (`salvaged`). Nothing salvaged tells of nodata.
+6. Where no scene header came, and tiles of several sizes agree with what did, nothing is COMPLETE
+   or NODATA (`unplaced`).
 
 So a pixel of COMPLETE is that of a stream without loss, and one of NODATA has no data.
 """
@@ -111,6 +113,12 @@ def open_below(mask: NDArray[np.uint8], halo: int) -> None:
     """Mark, in place, the lower rows that what may be lost below them reaches."""
     below = mask[max(len(mask) - halo, 0) :]
     below[below == Mask.COMPLETE] = Mask.INFLUENCED
+
+
+def unplaced(mask: NDArray[np.uint8]) -> None:
+    """Mark, in place, a scene whose tiles may stand elsewhere: nobody told how large they are."""
+    mask[mask == Mask.COMPLETE] = Mask.INFLUENCED
+    mask[mask == Mask.NODATA] = Mask.CONCEALED
 
 
 def conceal_untold(mask: NDArray[np.uint8], told: NDArray[np.bool_]) -> None:

@@ -39,6 +39,7 @@ class Reception:
         counts: segments by what became of them: 'used', 'damaged', 'other scene', 'other run',
             'other model'.
         height_known: whether the height of `grid` was told, not guessed from the tiles that came.
+        placed: whether it is known how large tiles are, and so where each one stands.
         problems: first few reasons why segments were not used.
         tiles: tile and mask segments by tile, in the order of their arrival.
         salvage: what was made out of damaged ones; whoever does not look there is told of none.
@@ -49,6 +50,7 @@ class Reception:
     header: SceneHeader | None = None
     end: EndOfScene | None = None
     height_known: bool = True
+    placed: bool = True
     counts: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
     tiles: MutableMapping[int, list[Segment]] = field(default_factory=dict)
@@ -193,7 +195,9 @@ class Reception:
         elif self.header is None:
             bands = self.bundle.bands if wanted.bands is None else wanted.bands
             size = self.end.height if self.end else 0, width
-            tile = wanted.tile or likely_tile(self.bundle.codec, bands, size, self.tiles)
+            tile = wanted.tile
+            if tile is None:
+                tile, self.placed = likely_tile(self.bundle.codec, bands, size, self.tiles)
             self.bundle = self.bundle.for_scene(bands, 16, tile=tile)
         height = self._height(width)
         if width * height > wanted.max_pixels:

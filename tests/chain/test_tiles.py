@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ground.__main__ import main
 from ground.decode.decoder import Decoder
+from ground.decode.mask import Mask
 from ground.decode.reception import Reception
 from ground.decode.wanted import Wanted
 from ground.scenes.procedural import procedural
@@ -210,6 +211,26 @@ def test_without_a_header_tiles_are_found_out(
     with rasterio.open(output) as file:
         error = file.read().astype(np.int64) - image
     assert np.sqrt((error**2).mean()) < image.std() / 20
+
+
+@pytest.mark.parametrize("shape", [(256, 256), (120, 100)])
+def test_what_may_stand_elsewhere_is_not_called_complete(
+    bundle: Bundle, decoder: Decoder, shape: tuple[int, int]
+) -> None:
+    """Whole tiles of 128 might as well be of 64; a tile alone stands where it does."""
+    image = np.ascontiguousarray(procedural(3, 256, 256).image[:4, : shape[0], : shape[1]])
+    stream = b"".join(Encoder(bundle).encode(image, None, Options(ratio=20.0)))
+    told = decoder.decode(stream)
+    headless = [s for s in read_segments(stream) if isinstance(s, Segment) and s.kind != Kind.SCENE]
+    packed = b"".join(segment.pack() for segment in headless)
+    guessed = decoder.decode(packed, Wanted(width=shape[1]))
+    if shape == (120, 100):
+        assert (guessed.mask == told.mask).all()
+    else:
+        assert (guessed.mask == Mask.INFLUENCED).all()
+    asked = decoder.decode(packed, Wanted(width=shape[1], tile=told.reception.bundle.tile))
+    assert (asked.mask == told.mask).all()
+    assert np.array_equal(asked.scene.image, told.scene.image)
 
 
 @pytest.mark.parametrize(
