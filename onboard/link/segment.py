@@ -270,7 +270,7 @@ def told_binding(packed: bytes) -> bytes:
 def _head(kind: int, scene_id: int, place: _Place, length: int) -> bytes:
     """Return what stands before the body, which has so many bytes, edge fields included."""
     tile, edge, layer, first = place
-    sizes = (_WIDE_FLAG if tile > MAX_NARROW_TILE else 0) | (_FIRST_FLAG if first else 0)
+    sizes = (_WIDE_FLAG if is_wide(tile) else 0) | (_FIRST_FLAG if first else 0)
     flags = (_EDGE_FLAG if edge else 0) | sizes | layer
     numbers = (tile, first, length) if first else (tile, length)
     return _START.pack(SYNC, MAJOR << 4 | kind, flags, scene_id) + _REST[sizes].pack(*numbers)
