@@ -14,10 +14,34 @@ static int32_t residual_of(uint32_t symbol)
     return (int32_t)symbol >> SKYBOOK_ROW_BITS;
 }
 
+/* Whether a symbol is of a run whose sign is hidden: minus its size is in the place of the residual then. */
+static bool is_hidden(uint32_t symbol)
+{
+    return symbol % ROWS >= SKYBOOK_HIDDEN_ROW;
+}
+
+/* Put such a symbol. */
+static void put_hidden(struct skybook_lane *lane, uint32_t symbol, bool roomy)
+{
+    const uint32_t place = (uint32_t)(residual_of(symbol) + LARGEST);
+#if SKYBOOK_SMALL
+    const uint16_t *starts = &skybook_starts[symbol % ROWS - SKYBOOK_HIDDEN_ROW][place];
+    const uint32_t own = (uint32_t)(starts[1] - starts[0]) << (place < LARGEST);
+    skybook_put_symbol(lane, 2u * starts[0], 4096u - own, roomy);
+#else
+    const uint16_t *starts = &skybook_starts[symbol % ROWS][place];
+    skybook_put_symbol(lane, starts[0], 4096u + starts[0] - starts[1], roomy);
+#endif
+}
+
 /* Put a residual that no symbol of its row is of alone: it has low bits of its own, or it is an escape. False
  * if it is so large that no escape can tell it. `roomy`: MOST_BYTES are free. */
 static bool put_residual(struct skybook_lane *lane, uint32_t of, bool roomy)
 {
+    if (is_hidden(of)) {
+        put_hidden(lane, of, roomy);
+        return true;
+    }
     const uint32_t row = of % ROWS;
     const int32_t residual = residual_of(of);
     const unsigned shift = skybook_shifts[row % SKYBOOK_LEVELS];
@@ -46,7 +70,8 @@ static inline void find_places(const uint32_t *restrict symbols, size_t count, u
 {
     for (size_t i = 0; i < count; i++) {
         const uint32_t row = symbols[i] % ROWS, place = (uint32_t)(residual_of(symbols[i]) + LARGEST);
-        const bool alone = (place < ESCAPE) & (row % SKYBOOK_LEVELS < SKYBOOK_WHOLE_LEVELS);
+        const bool has_table = !SKYBOOK_SMALL || row < SKYBOOK_HIDDEN_ROW;
+        const bool alone = (place < ESCAPE) & (row % SKYBOOK_LEVELS < SKYBOOK_WHOLE_LEVELS) & has_table;
         places[i] = alone ? row * (uint32_t)PER_ROW + place : (uint32_t)NOWHERE;
     }
 }
@@ -139,12 +164,18 @@ void skybook_make_two_lanes(struct skybook_run *one, struct skybook_run *other)
     other->length = good ? end_lane(&lanes[1], other, left[1]) : SKYBOOK_NO_LANE;
 }
 
+/* A residual as a reader of raw ones takes it: one whose sign is hidden is above 0. */
+static int32_t raw_residual_of(uint32_t symbol)
+{
+    return is_hidden(symbol) ? -residual_of(symbol) : residual_of(symbol);
+}
+
 /* The least width that residuals fit, 8 bits or more; above 16 bits there is no raw lane. */
 static unsigned width_of(const uint32_t *symbols, size_t count)
 {
     int32_t largest = 127;
     for (size_t i = 0; i < count; i++) {
-        const int32_t residual = residual_of(symbols[i]);
+        const int32_t residual = raw_residual_of(symbols[i]);
         const int32_t size = residual < 0 ? ~residual : residual;
         largest = size > largest ? size : largest;
     }
@@ -172,7 +203,7 @@ size_t skybook_raw_lane(const uint32_t *symbols, size_t count, uint8_t *buffer)
     buffer[1] = 0;
     buffer[2] = (uint8_t)width;
     for (size_t i = 0; i < count; i++) {
-        held = held << width | ((symbols[i] >> SKYBOOK_ROW_BITS) & mask);
+        held = held << width | ((uint32_t)raw_residual_of(symbols[i]) & mask);
         for (bits += width; bits >= 8; bits -= 8) {
             buffer[length] = (uint8_t)(held >> (bits - 8));
             length++;
