@@ -81,10 +81,30 @@ uint32_t skybook_find_places(struct skybook_scan *scan, uint32_t next[SKYBOOK_PO
     return found;
 }
 
+/* Make those symbols of a channel that come before `upto` of other tables, as a sign is hidden after them or theirs
+ * is. */
+static void mark_hidden(const uint32_t *restrict symbols, const uint8_t *restrict upto, uint32_t number,
+                        uint32_t *restrict marked)
+{
+    for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
+        marked[i] = symbols[i] + (number < upto[i] ? SKYBOOK_HIDDEN_ROW : 0);
+    }
+}
+
+/* The most of any position. */
+static uint32_t most_upto(const uint8_t *restrict upto)
+{
+    uint8_t most = 0;
+    for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
+        most = upto[i] > most ? upto[i] : most;
+    }
+    return most;
+}
+
 /* Take the symbols of a part of a channel, those of each position to where its next one comes; how many are
  * escapes. */
-static inline uint32_t take_part(const uint32_t *restrict symbols, uint64_t coded, uint32_t *restrict taken,
-                                 uint32_t *restrict next, uint32_t *restrict costs)
+static inline uint32_t take_part(const uint32_t *restrict symbols, const uint32_t *restrict marked, uint64_t coded,
+                                 uint32_t *restrict taken, uint32_t *restrict next, uint32_t *restrict costs)
 {
     uint32_t escapes = 0;
 #if SKYBOOK_COSTS_BY_PART
@@ -100,7 +120,7 @@ static inline uint32_t take_part(const uint32_t *restrict symbols, uint64_t code
 #endif
         escapes += skybook_is_escape(symbol, cost);
         costs[i] += cost;
-        taken[next[i]++] = symbol;
+        taken[next[i]++] = marked[i];
     }
     return escapes;
 }
@@ -109,20 +129,27 @@ static inline uint32_t take_part(const uint32_t *restrict symbols, uint64_t code
 static void take_layer(struct skybook_scan *scan, uint32_t channels)
 {
     const struct skybook_layer *layer = &scan->work->layer.plain;
-    const uint32_t parts = scan->form->positions / SKYBOOK_PART;
-    uint32_t next[SKYBOOK_POSITIONS], escapes = 0, part = 0;
+    const uint8_t *upto = scan->work->scratch.hiding.upto;
+    const uint32_t positions = scan->form->positions;
+    uint32_t next[SKYBOOK_POSITIONS], most[SKYBOOK_POSITIONS / SKYBOOK_PART], escapes = 0;
     uint32_t *taken = &scan->work->symbols[scan->written], *costs = &scan->work->costs[scan->unit];
     const uint32_t found = skybook_find_places(scan, next);
-    for (uint32_t run = 0; run * SKYBOOK_RUN < channels; run++) {
-        const uint32_t left = channels - run * SKYBOOK_RUN;
-        const uint32_t stop = part + (left < SKYBOOK_RUN ? left : SKYBOOK_RUN) * parts;
-        for (; part < stop; part++) {
-            const uint32_t first = part % parts * SKYBOOK_PART;
-            escapes += take_part(&layer->symbols[part * SKYBOOK_PART], layer->coded[part], taken, &next[first],
+    for (uint32_t channel = 0; channel < channels; channel++) {
+        const uint32_t number = channel % SKYBOOK_RUN;
+        const uint8_t *own_upto = &upto[channel / SKYBOOK_RUN * positions];
+        for (uint32_t first = 0; first < positions; first += SKYBOOK_PART) {
+            const uint32_t place = channel * positions + first;
+            const uint32_t *symbols = &layer->symbols[place], *marked = symbols;
+            uint32_t room[SKYBOOK_PART], *own_most = &most[first / SKYBOOK_PART];
+            if (number == 0) {
+                *own_most = scan->hides ? most_upto(&own_upto[first]) : 0;
+            }
+            if (number < *own_most) {
+                mark_hidden(symbols, &own_upto[first], number, room);
+                marked = room;
+            }
+            escapes += take_part(symbols, marked, layer->coded[place / SKYBOOK_PART], taken, &next[first],
                                  &costs[first]);
-        }
-        if (scan->hides) {
-            skybook_mark_hidden(scan, run, next, taken, costs);
         }
     }
     scan->unit += scan->count;
@@ -177,8 +204,8 @@ static uint32_t quantise(uint32_t row, const int32_t *restrict aways, const uint
     uint32_t all = 0;
     for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
         const int32_t sign = aways[i] >> 31, away = (aways[i] ^ sign) - sign;
-        const int32_t size = away + SKYBOOK_BORDER_EASE * borders[i];
-        const int32_t whole = (levels[i] > 0 && size >= rules->dead[i]) ? (size + rules->rounding[i]) >> 6 : 0;
+        const int32_t size = away + SKYBOOK_BORDER_EASE * borders[i], dead = rules->dead[i];
+        const int32_t rounded = (size + rules->rounding[i]) >> 6, whole = levels[i] > 0 && size >= dead ? rounded : 0;
         symbols[i] = (uint32_t)((whole ^ sign) - sign) << SKYBOOK_ROW_BITS | (row + levels[i]);
         sizes[i] = (uint8_t)(whole < SKYBOOK_SIZE_CAP ? whole : SKYBOOK_SIZE_CAP);
         low[i] = (uint8_t)size;

@@ -10,7 +10,7 @@
 #define STEP 64u
 
 /* Whether a residual of a row has a sign of its own. */
-static bool has_sign(uint32_t row, uint32_t size)
+static inline bool has_sign(uint32_t row, uint32_t size)
 {
     return size <= SKYBOOK_LARGEST && (skybook_own[row] >> size & 1u) > 0;
 }
@@ -19,108 +19,103 @@ void skybook_begin_run(struct skybook_scan *scan)
 {
     struct skybook_followed *followed = scan->work->scratch.hiding.followed;
     for (uint32_t part = 0; part < scan->form->positions / SKYBOOK_PART; part++) {
-        memset(&followed[part], 0, sizeof(followed[part]));
-        memset(followed[part].first, NONE, SKYBOOK_PART);
-        memset(followed[part].cost, NONE, SKYBOOK_PART);
-        memset(followed[part].change, NONE, SKYBOOK_PART);
+        memset(followed[part].strong, 0, sizeof(followed->strong));
+        memset(followed[part].odd, 0, sizeof(followed->odd));
+        memset(followed[part].first, NONE, sizeof(followed->first));
+        memset(followed[part].cost, NONE, sizeof(followed->cost));
+        memset(followed[part].change, NONE, sizeof(followed->change));
     }
 }
 
-/* What a change costs is below NONE, as no dead zone is that wide; all that is left of a latent matters only where
- * it is below 256, and its low 6 bits elsewhere. */
+/* What a change costs is below NONE, as no dead zone is that wide. Of what is left of a latent the low bits are
+ * enough: all that are not 0 round to a residual of 0 or 1, and 6 bits tell how far it is from where others begin.
+ * Bit 6 of what is rounded tells an odd residual. Conditions are bytes with all bits set, so that vectors are made. */
 void skybook_follow(struct skybook_followed *restrict followed, uint32_t number, const uint8_t *restrict levels,
                     const uint8_t *restrict sizes, const uint8_t *restrict low,
                     const struct skybook_rules *restrict rules)
 {
     const uint8_t own = (uint8_t)number;
     for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
-        const uint8_t size = sizes[i], sum = (uint8_t)(low[i] + rules->rounding[i]), over = sum & (STEP - 1u);
+        const uint8_t is_0 = sizes[i] == 0 ? NONE : 0, is_1 = sizes[i] == 1 ? NONE : 0;
+        const uint8_t sum = (uint8_t)(low[i] + rules->rounding[i]), over = sum & (STEP - 1u);
         const uint8_t beyond = (uint8_t)(low[i] - rules->dead[i]), within = (uint8_t)(rules->dead[i] - low[i]);
-        const uint8_t less = size == 1 ? beyond : over, more = (uint8_t)(STEP - over);
-        const uint8_t either = less < more ? less : more, change = size == 0 ? within : either;
-        const uint8_t cost = (levels[i] > 0) & (followed->first[i] != NONE) ? change : NONE;
-        const uint8_t first = (size > 0) & (levels[i] < SKYBOOK_EVEN_LEVELS) ? own : NONE;
-        followed->change[i] = cost < followed->cost[i] ? own : followed->change[i];
-        followed->cost[i] = cost < followed->cost[i] ? cost : followed->cost[i];
-        followed->first[i] = first < followed->first[i] ? first : followed->first[i];
-        followed->odd[i] ^= size > 0 ? sum & STEP : 0;
-        followed->some[i] = (uint8_t)(followed->some[i] + (size > 0));
-        followed->coded[i] = (uint8_t)(followed->coded[i] + (levels[i] > 0));
-        followed->strong[i] = (uint8_t)(followed->strong[i] + (levels[i] >= STRONG_LEVEL));
+        const uint8_t less = (uint8_t)((beyond & is_1) | (over & ~is_1)), more = (uint8_t)(STEP - over);
+        const uint8_t either = less < more ? less : more;
+        const uint8_t not_coded = levels[i] == 0 ? NONE : 0, is_first = followed->first[i] == NONE ? NONE : 0;
+        const uint8_t cost = (uint8_t)((within & is_0) | (either & ~is_0) | not_coded | is_first);
+        const uint8_t old = followed->cost[i], least = cost < old ? cost : old, stays = least == old ? NONE : 0;
+        const uint8_t uneven = levels[i] >= SKYBOOK_EVEN_LEVELS ? NONE : 0;
+        const uint8_t first = own | is_0 | uneven, old_first = followed->first[i];
+        const uint8_t strong = levels[i] >= STRONG_LEVEL ? 1 : 0;
+        followed->change[i] = (uint8_t)((followed->change[i] & stays) | (own & ~stays));
+        followed->cost[i] = least;
+        followed->first[i] = first < old_first ? first : old_first;
+        followed->odd[i] ^= (uint8_t)(sum & ~is_0);
+        followed->strong[i] = (uint8_t)(followed->strong[i] + strong);
     }
 }
 
-/* A position of a run of channels, while its sign is hidden. */
-struct spot {
+/* A run of channels of a layer. */
+struct run {
     struct skybook_scan *scan;
-    const struct skybook_followed *followed;
-    uint32_t *symbols;         /* of the run, a channel `positions` after the other */
-    uint32_t begin, count;     /* channels of the run */
-    uint32_t position, in_part;
+    struct skybook_hiding *hiding;
+    uint32_t *symbols;       /* of its first channel; those of each channel `positions` after those of the one before */
+    uint32_t *costs;         /* of the layer */
+    uint32_t positions;      /* of a channel */
+    uint32_t channel, count; /* the first, and how many */
 };
 
-static uint32_t symbol_at(const struct spot *spot, uint32_t number)
+/* What it costs to make the size of a residual that is not 0 one less, in 1/64 step. */
+static inline uint32_t cost_of_less(uint32_t low, uint32_t row, uint32_t size)
 {
-    return spot->symbols[number * spot->scan->form->positions + spot->position];
+    return size == 1 ? low - skybook_dead[row] : (low + skybook_rounding[row]) % STEP;
 }
 
-/* What it costs to change the size of a residual by one, in 1/64 step. */
-struct changes {
-    uint32_t less, more;
-};
-
-static struct changes changes_of(const struct spot *spot, uint32_t number)
+/* What it costs to make it one more. */
+static inline uint32_t cost_of_more(uint32_t low, uint32_t row, uint32_t size)
 {
-    const struct skybook_hiding *hiding = &spot->scan->work->scratch.hiding;
-    const uint32_t symbol = symbol_at(spot, number), row = skybook_row(symbol);
-    const uint32_t size = (uint32_t)skybook_magnitude(skybook_residual(symbol));
-    const uint32_t low = hiding->low[number * spot->scan->form->positions + spot->position];
-    const uint32_t over = (low + skybook_rounding[row]) % STEP;
-    const struct changes far = {size == 1 ? low - skybook_dead[row] : over, STEP - over};
-    const struct changes none = {NONE + 1, skybook_dead[row] - low};
-    return size > 0 ? far : none;
+    return size == 0 ? skybook_dead[row] - low : STEP - (low + skybook_rounding[row]) % STEP;
 }
 
-/* What is lost of a latent with a residual in place of another. */
-static void mend_losses(const struct spot *spot, uint32_t number, uint32_t symbol, int32_t residual)
+static inline uint32_t size_of(uint32_t symbol)
 {
-    struct skybook_work *work = spot->scan->work;
-    const struct skybook_hiding *hiding = &work->scratch.hiding;
-    const uint32_t place = number * spot->scan->form->positions + spot->position, row = skybook_row(symbol);
-    const int32_t old = skybook_residual(symbol), size = skybook_magnitude(old);
-    const int32_t rounding = skybook_rounding[row];
-    const int32_t eased = size > 0 ? (int32_t)STEP * size + (hiding->low[place] + rounding) % (int32_t)STEP - rounding
-                                   : hiding->low[place];
-    const int32_t left = eased - SKYBOOK_BORDER_EASE * work->borders[spot->position];
-    const int32_t away = hiding->signs[place] > 0 ? -left : left;
-    const uint64_t power = skybook_power_of(spot->scan, spot->begin + number, spot->position);
-    work->losses.of_ac[spot->position] +=
-        power * (skybook_lost(away, residual, row) - skybook_lost(away, old, row));
-    work->losses.symbols[spot->position] += (uint32_t)(residual != 0) - (uint32_t)(old != 0);
+    return (uint32_t)skybook_magnitude(skybook_residual(symbol));
 }
 
-/* Make the size of a residual one more, or less. */
-static void change(const struct spot *spot, uint32_t number, int32_t size)
+/* Note what is lost of a latent with a residual in place of that of a symbol. */
+static void mend_losses(const struct run *run, uint32_t number, uint32_t position, int32_t residual)
 {
-    struct skybook_scan *scan = spot->scan;
-    struct skybook_hiding *hiding = &scan->work->scratch.hiding;
-    const uint32_t place = number * scan->form->positions + spot->position, symbol = spot->symbols[place];
-    const int32_t residual = hiding->signs[place] > 0 ? -size : size;
-    if (scan->weighs) {
-        mend_losses(spot, number, symbol, residual);
+    struct skybook_work *work = run->scan->work;
+    const uint32_t place = number * run->positions + position, row = skybook_row(run->symbols[place]);
+    const int32_t old = skybook_residual(run->symbols[place]), low = run->hiding->low[place];
+    const int32_t rounding = skybook_rounding[row], step = (int32_t)STEP;
+    const int32_t eased = old != 0 ? step * skybook_magnitude(old) + (low + rounding) % step - rounding : low;
+    const int32_t left = eased - SKYBOOK_BORDER_EASE * work->borders[position];
+    const int32_t away = run->hiding->signs[place] > 0 ? -left : left;
+    work->losses.of_ac[position] += skybook_power_of(run->scan, run->channel + number, position) *
+                                    (skybook_lost(away, residual, row) - skybook_lost(away, old, row));
+    work->losses.symbols[position] += (uint32_t)(residual != 0) - (uint32_t)(old != 0);
+}
+
+static void set_size(const struct run *run, uint32_t number, uint32_t position, uint32_t size)
+{
+    const uint32_t place = number * run->positions + position;
+    const int32_t residual = run->hiding->signs[place] > 0 ? -(int32_t)size : (int32_t)size;
+    if (run->scan->weighs) {
+        mend_losses(run, number, position, residual);
     }
-    spot->symbols[place] = (uint32_t)residual << SKYBOOK_ROW_BITS | skybook_row(symbol);
-    skybook_sizes(scan, spot->begin + number)[spot->position] =
+    run->symbols[place] = (uint32_t)residual << SKYBOOK_ROW_BITS | skybook_row(run->symbols[place]);
+    skybook_sizes(run->scan, run->channel + number)[position] =
         (uint8_t)(size < SKYBOOK_SIZE_CAP ? size : SKYBOOK_SIZE_CAP);
-    hiding->any[number] |= size > 0;
+    run->hiding->any[number] |= size > 0;
 }
 
-/* Find the first residual that has a sign of its own, from one on; NONE if there is none. */
-static uint32_t find_sign(const struct spot *spot, uint32_t number)
+/* The first residual at a position that has a sign of its own, from one on; NONE if there is none. */
+static uint32_t find_sign(const struct run *run, uint32_t number, uint32_t position)
 {
-    for (; number < spot->count; number++) {
-        const uint32_t symbol = symbol_at(spot, number);
-        if (has_sign(skybook_row(symbol), (uint32_t)skybook_magnitude(skybook_residual(symbol)))) {
+    for (; number < run->count; number++) {
+        const uint32_t symbol = run->symbols[number * run->positions + position];
+        if (has_sign(skybook_row(symbol), size_of(symbol))) {
             return number;
         }
     }
@@ -128,13 +123,15 @@ static uint32_t find_sign(const struct spot *spot, uint32_t number)
 }
 
 /* The residual after one that it costs least to change; NONE if there is none. */
-static uint32_t cheapest_after(const struct spot *spot, uint32_t number)
+static uint32_t find_cheapest(const struct run *run, uint32_t number, uint32_t position)
 {
     uint32_t least = NONE, found = NONE;
-    for (number++; number < spot->count; number++) {
-        const struct changes own = changes_of(spot, number);
-        const uint32_t cost = own.less < own.more ? own.less : own.more;
-        if (symbol_at(spot, number) % SKYBOOK_LEVELS > 0 && cost < least) {
+    for (number++; number < run->count; number++) {
+        const uint32_t place = number * run->positions + position, symbol = run->symbols[place];
+        const uint32_t row = skybook_row(symbol), size = size_of(symbol), low = run->hiding->low[place];
+        const uint32_t less = cost_of_less(low, row, size), more = cost_of_more(low, row, size);
+        const uint32_t cost = size > 0 && less < more ? less : more;
+        if (row % SKYBOOK_LEVELS > 0 && cost < least) {
             least = cost;
             found = number;
         }
@@ -142,99 +139,94 @@ static uint32_t cheapest_after(const struct spot *spot, uint32_t number)
     return found;
 }
 
-/* Change a residual by one so that the sum of magnitudes tells the sign of the first that has one of its own. */
-static void turn_sum(const struct spot *spot, uint32_t number, uint32_t other)
+/* Whether all residuals at a position but one are 0. */
+static bool is_alone(const struct run *run, uint32_t own, uint32_t position)
 {
-    const uint32_t row = skybook_row(symbol_at(spot, number)), none = NONE + 1;
-    const int32_t size = skybook_magnitude(skybook_residual(symbol_at(spot, number)));
-    struct changes own = changes_of(spot, number), others = {none, none};
-    if (!(size > 1 ? has_sign(row, (uint32_t)size - 1) : spot->followed->some[spot->in_part] == 1)) {
-        own.less = none;
+    uint32_t others = 0;
+    for (uint32_t number = 0; number < run->count; number++) {
+        others |= number != own ? run->symbols[number * run->positions + position] >> SKYBOOK_ROW_BITS : 0;
     }
-    if (!has_sign(row, (uint32_t)size + 1)) {
-        own.more = none;
-    }
+    return others == 0;
+}
+
+/* Change the residual whose sign is hidden, or the other that it costs least to change, so that the sum of magnitudes
+ * tells the sign. */
+static void turn_sum(const struct run *run, uint32_t own, uint32_t other, uint32_t position)
+{
+    const uint32_t place = own * run->positions + position, row = skybook_row(run->symbols[place]);
+    const uint32_t size = size_of(run->symbols[place]), low = run->hiding->low[place];
+    uint32_t less = cost_of_less(low, row, size), more = cost_of_more(low, row, size), others = NONE;
+    uint32_t others_size = 0;
+    bool others_less = false;
     if (other != NONE) {
-        others = changes_of(spot, other);
+        const uint32_t its_place = other * run->positions + position, its_row = skybook_row(run->symbols[its_place]);
+        const uint32_t its_low = run->hiding->low[its_place];
+        others_size = size_of(run->symbols[its_place]);
+        others = cost_of_more(its_low, its_row, others_size);
+        if (others_size > 0) {
+            const uint32_t its_less = cost_of_less(its_low, its_row, others_size);
+            others_less = its_less <= others;
+            others = others_less ? its_less : others;
+        }
     }
-    const uint32_t of_own = own.less < own.more ? own.less : own.more;
-    const uint32_t of_others = others.less < others.more ? others.less : others.more;
-    if (of_own == none && of_others == none) {
-        change(spot, number, 0);
-    } else if (of_own <= of_others) {
-        change(spot, number, own.less <= own.more ? size - 1 : size + 1);
+    more = has_sign(row, size + 1) ? more : NONE;
+    if (less <= more && less <= others && !(size > 1 ? has_sign(row, size - 1) : is_alone(run, own, position))) {
+        less = NONE;
+    }
+    if (less == NONE && more == NONE && others == NONE) {
+        set_size(run, own, position, 0);
+    } else if (less <= more && less <= others) {
+        set_size(run, own, position, size - 1);
+    } else if (more <= others) {
+        set_size(run, own, position, size + 1);
     } else {
-        const int32_t others_size = skybook_magnitude(skybook_residual(symbol_at(spot, other)));
-        change(spot, other, others.less <= others.more ? others_size - 1 : others_size + 1);
+        set_size(run, other, position, others_less ? others_size - 1 : others_size + 1);
     }
 }
 
-/* Hide the sign of a run at a position. */
-static void hide_at(const struct spot *spot)
+/* Hide the sign of a run at a position; the channels up to that whose sign it is, or all. */
+static inline uint32_t hide_at(const struct run *run, const struct skybook_followed *followed, uint32_t in_part,
+                               uint32_t position)
 {
-    const struct skybook_followed *followed = spot->followed;
-    const uint32_t first = followed->first[spot->in_part];
-    const uint32_t number = first == NONE ? NONE : find_sign(spot, first);
-    if (number == NONE || (skybook_residual(symbol_at(spot, number)) < 0) == (followed->odd[spot->in_part] > 0)) {
-        return;
+    uint32_t own = followed->first[in_part], other = followed->change[in_part];
+    if (own == NONE) {
+        return run->count;
     }
-    turn_sum(spot, number, number == first ? followed->change[spot->in_part] : cheapest_after(spot, number));
+    uint32_t *symbol = &run->symbols[own * run->positions + position];
+    if (!has_sign(skybook_row(*symbol), size_of(*symbol))) {
+        own = find_sign(run, own, position);
+        if (own == NONE) {
+            return run->count;
+        }
+        other = find_cheapest(run, own, position);
+        symbol = &run->symbols[own * run->positions + position];
+    }
+    if (*symbol >> 31 != (followed->odd[in_part] / STEP & 1u)) {
+        turn_sum(run, own, other, position);
+        if (*symbol >> SKYBOOK_ROW_BITS == 0) {
+            return run->count;
+        }
+    }
+    *symbol = (uint32_t)-skybook_magnitude(skybook_residual(*symbol)) << SKYBOOK_ROW_BITS | skybook_row(*symbol);
+    run->costs[position] -= SKYBOOK_BIT;
+    return own + 1;
 }
 
 void skybook_hide(struct skybook_scan *scan, uint32_t first, uint32_t begin, uint32_t end)
 {
     struct skybook_work *work = scan->work;
-    struct skybook_hiding *hiding = &work->scratch.hiding;
-    const uint32_t positions = scan->form->positions;
-    uint8_t *coded = &hiding->coded[(begin - first) / SKYBOOK_RUN * positions];
-    struct spot spot = {scan, hiding->followed, &work->layer.plain.symbols[(begin - first) * positions],
-                        begin, end - begin, 0, 0};
-    for (uint32_t part = 0; part < positions; part += SKYBOOK_PART, spot.followed++) {
-        uint8_t *own = &coded[part];
-        for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
-            own[i] = spot.followed->strong[i] >= LEAST_STRONG ? spot.followed->coded[i] : 0;
-        }
-        for (uint64_t bits = skybook_above_0(own); bits > 0; bits &= bits - 1) {
-            spot.in_part = skybook_lowest_bit_of_64(bits);
-            spot.position = part + spot.in_part;
-            hide_at(&spot);
-        }
-    }
-}
-
-/* A symbol of the tables of runs whose sign is hidden: minus the size in the place of the residual. */
-static uint32_t hidden_symbol(uint32_t row, int32_t residual)
-{
-    return (uint32_t)-skybook_magnitude(residual) << SKYBOOK_ROW_BITS | (SKYBOOK_HIDDEN_ROW + row);
-}
-
-/* Mark the symbols of a run at a position up to the one whose sign is hidden, which costs a bit less; whether there
- * is one. */
-static bool mark(uint32_t *symbols, const uint32_t *stop)
-{
-    for (; symbols < stop; symbols++) {
-        const uint32_t row = skybook_row(*symbols), own = skybook_own[row];
-        const int32_t residual = skybook_residual(*symbols);
-        const bool is_last = has_sign(row, (uint32_t)skybook_magnitude(residual));
-        if (own > 0 && (residual == 0 || is_last)) {
-            *symbols = hidden_symbol(row, residual);
-        }
-        if (is_last) {
-            return true;
-        }
-    }
-    return false;
-}
-
-void skybook_mark_hidden(const struct skybook_scan *scan, uint32_t run, const uint32_t *next, uint32_t *taken,
-                         uint32_t *costs)
-{
-    const uint32_t positions = scan->form->positions;
-    const uint8_t *coded = &scan->work->scratch.hiding.coded[run * positions];
+    const uint32_t positions = scan->form->positions, place = (begin - first) * positions;
+    const struct run run = {scan,      &work->scratch.hiding, &work->layer.plain.symbols[place], &work->costs[scan->unit],
+                            positions, begin,                 end - begin};
+    uint8_t *upto = &run.hiding->upto[place / SKYBOOK_RUN];
     for (uint32_t part = 0; part < positions; part += SKYBOOK_PART) {
-        for (uint64_t bits = skybook_above_0(&coded[part]); bits > 0; bits &= bits - 1) {
-            const uint32_t i = part + skybook_lowest_bit_of_64(bits);
-            costs[i] -= mark(taken + next[i] - coded[i], taken + next[i]) ? SKYBOOK_BIT : 0;
+        const struct skybook_followed *followed = &run.hiding->followed[part / SKYBOOK_PART];
+        for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
+            upto[part + i] = followed->strong[i] >= LEAST_STRONG ? 1 : 0;
+        }
+        for (uint64_t bits = skybook_above_0(&upto[part]); bits > 0; bits &= bits - 1) {
+            const uint32_t i = skybook_lowest_bit_of_64(bits);
+            upto[part + i] = (uint8_t)hide_at(&run, followed, i, part + i);
         }
     }
 }

@@ -14,35 +14,44 @@ static int32_t residual_of(uint32_t symbol)
     return (int32_t)symbol >> SKYBOOK_ROW_BITS;
 }
 
-/* Whether a symbol is of a run whose sign is hidden: minus its size is in the place of the residual then. */
-static bool is_hidden(uint32_t symbol)
+/* Whether a symbol is that whose sign is hidden: minus its size is in the place of the residual then. */
+static bool is_unsigned(uint32_t symbol)
 {
-    return symbol % ROWS >= SKYBOOK_HIDDEN_ROW;
+    const uint32_t row = symbol % ROWS;
+    const int32_t size = -residual_of(symbol);
+    return row >= SKYBOOK_HIDDEN_ROW && size > 0 && size <= LARGEST &&
+           (skybook_own[row - SKYBOOK_HIDDEN_ROW] >> size & 1u) > 0;
 }
 
-/* Put such a symbol. */
-static void put_hidden(struct skybook_lane *lane, uint32_t symbol, bool roomy)
-{
-    const uint32_t place = (uint32_t)(residual_of(symbol) + LARGEST);
 #if SKYBOOK_SMALL
-    const uint16_t *starts = &skybook_starts[symbol % ROWS - SKYBOOK_HIDDEN_ROW][place];
-    const uint32_t own = (uint32_t)(starts[1] - starts[0]) << (place < LARGEST);
+/* Put a symbol of the tables of runs whose sign is hidden, which a small build makes of the usual ones; false if it
+ * is as in those. */
+static bool put_hidden(struct skybook_lane *lane, uint32_t symbol, bool roomy)
+{
+    const int32_t residual = residual_of(symbol);
+    if (symbol % ROWS < SKYBOOK_HIDDEN_ROW || !(is_unsigned(symbol) ||
+        (residual == 0 && skybook_own[symbol % ROWS - SKYBOOK_HIDDEN_ROW] > 0))) {
+        return false;
+    }
+    const uint16_t *starts = &skybook_starts[symbol % ROWS - SKYBOOK_HIDDEN_ROW][residual + LARGEST];
+    const uint32_t own = (uint32_t)(starts[1] - starts[0]) << (residual < 0);
     skybook_put_symbol(lane, 2u * starts[0], 4096u - own, roomy);
-#else
-    const uint16_t *starts = &skybook_starts[symbol % ROWS][place];
-    skybook_put_symbol(lane, starts[0], 4096u + starts[0] - starts[1], roomy);
-#endif
+    return true;
 }
+#endif
 
 /* Put a residual that no symbol of its row is of alone: it has low bits of its own, or it is an escape. False
  * if it is so large that no escape can tell it. `roomy`: MOST_BYTES are free. */
 static bool put_residual(struct skybook_lane *lane, uint32_t of, bool roomy)
 {
-    if (is_hidden(of)) {
-        put_hidden(lane, of, roomy);
+#if SKYBOOK_SMALL
+    if (put_hidden(lane, of, roomy)) {
         return true;
     }
+    const uint32_t row = of % ROWS % SKYBOOK_HIDDEN_ROW;
+#else
     const uint32_t row = of % ROWS;
+#endif
     const int32_t residual = residual_of(of);
     const unsigned shift = skybook_shifts[row % SKYBOOK_LEVELS];
     const int32_t high = residual >> shift;
@@ -167,7 +176,7 @@ void skybook_make_two_lanes(struct skybook_run *one, struct skybook_run *other)
 /* A residual as a reader of raw ones takes it: one whose sign is hidden is above 0. */
 static int32_t raw_residual_of(uint32_t symbol)
 {
-    return is_hidden(symbol) ? -residual_of(symbol) : residual_of(symbol);
+    return is_unsigned(symbol) ? -residual_of(symbol) : residual_of(symbol);
 }
 
 /* The least width that residuals fit, 8 bits or more; above 16 bits there is no raw lane. */

@@ -157,8 +157,7 @@ void skybook_take(struct skybook_scan *scan, uint32_t place, uint32_t row, int32
 void skybook_scan_plain_layer(struct skybook_scan *scan, uint32_t first, uint32_t stop);
 
 /* hide.c: begin a run of channels of a layer; go on by the next, of which it takes what is known of the symbols of
- * a part; hide a sign at each position that does, once a run of so many is quantised; tell those among its symbols,
- * which end at `next` of each position, that are of other tables for that. */
+ * a part; hide a sign at each position that does, once a run of channels is quantised. */
 struct skybook_rules {
     uint8_t dead[SKYBOOK_PART], rounding[SKYBOOK_PART];
 };
@@ -167,8 +166,6 @@ void skybook_follow(struct skybook_followed *restrict followed, uint32_t number,
                     const uint8_t *restrict sizes, const uint8_t *restrict low,
                     const struct skybook_rules *restrict rules);
 void skybook_hide(struct skybook_scan *scan, uint32_t first, uint32_t begin, uint32_t end);
-void skybook_mark_hidden(const struct skybook_scan *scan, uint32_t run, const uint32_t *next, uint32_t *taken,
-                         uint32_t *costs);
 
 /* path.c: the same of a dependent tile: a symbol of the DC; a layer whose steps are known; one of AC.
  * What the index of a step stands for, in half steps. */

@@ -326,11 +326,10 @@ struct skybook_layer {
 
 /* What is known of 64 positions of a run of channels, as far as it is quantised. */
 struct skybook_followed {
-    uint8_t coded[64], strong[64]; /* symbols; those of high levels */
-    uint8_t odd[64];               /* not 0 where the sum of magnitudes is odd */
-    uint8_t some[64];              /* residuals that are not 0 */
-    uint8_t first[64];             /* the first that may have a sign of its own, 255 if none has */
-    uint8_t cost[64], change[64];  /* least cost of a change of one after it, and which that is; 255 if there is none */
+    uint8_t strong[64]; /* symbols of high levels */
+    uint8_t odd[64];    /* bit 6: whether the sum of magnitudes is odd */
+    uint8_t first[64];  /* the first residual that may have a sign of its own, 255 if none has */
+    uint8_t cost[64], change[64]; /* the least cost of a change of one after it, and which that is; 255 if there is none */
 };
 
 /* What signs are hidden by in a layer of a plain tile. */
@@ -339,8 +338,8 @@ struct skybook_hiding {
     uint8_t signs[SKYBOOK_RUN * SKYBOOK_POSITIONS]; /* of it: not 0 if it is below 0 */
     bool any[SKYBOOK_RUN];                          /* whether a channel has a residual that is not 0 */
     struct skybook_followed followed[SKYBOOK_POSITIONS / 64];
-    uint8_t coded[SKYBOOK_STEPS / SKYBOOK_RUN + SKYBOOK_POSITIONS]; /* symbols of each run at each position, 0 where it
-                                                                     * hides no sign */
+    uint8_t upto[SKYBOOK_STEPS / SKYBOOK_RUN + SKYBOOK_POSITIONS]; /* of each run at each position: channels that are
+                                                                    * of other tables, 0 where no sign is hidden */
 };
 
 /* Values that stand for the samples of a band of a bounded tile. */
