@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.codec.lapped.blocks.field import Coarser
-from onboard.codec.lapped.context import LEVELS, Ints
+from onboard.codec.lapped.context import LATTICES, LEVELS, Ints
 from onboard.codec.lapped.contextstate import ContextState, levels
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.quantizers.points import Points, points_of
 from onboard.codec.lapped.read.lanes import Lane, Lanes, Span, Start
 from onboard.codec.lapped.read.tables import TableReader
+from onboard.codec.lapped.signs import INSIDE, Runs, signed
 from onboard.codec.tile import ALL_VALID
 
 _FEW_LANES = 16
@@ -153,9 +154,9 @@ class LayerReader:
             spans = reading.spans(starts.get(layer, []), alive, level.shape[1])
             used.update(span.lane for span in spans)
             first_row = model.tables.first_row(layer, points.sets)
-            residual, odd, runs, done = _read_layer(
-                _Layer(self._tables, level, coded, first_row, points), reading, spans
-            )
+            hides = points.hides and layer > LATTICES
+            here = _Layer(self._tables, level, coded, first_row, points, hides)
+            residual, odd, runs, done = _read_layer(here, reading, spans)
             whole = done == np.count_nonzero(coded, axis=1)
             complete[alive & whole] = layer
             if level.shape[1]:  # a lattice may be empty
@@ -192,6 +193,7 @@ class _Layer:
         coded: (tiles, symbols), which are coded, in tiles whose earlier layers all arrived.
         first_row: first row of the layer's tables.
         points: what the indices stand for.
+        hides: whether signs of the layer are hidden.
     """
 
     tables: TableReader
@@ -199,6 +201,24 @@ class _Layer:
     coded: NDArray[np.bool_]
     first_row: int
     points: Points
+    hides: bool
+
+    @cached_property
+    def places(self) -> NDArray[np.int64]:
+        """Places of the symbols that are coded, in the flat layer."""
+        return np.flatnonzero(self.coded)
+
+    @cached_property
+    def levels(self) -> Ints:
+        """Level of each symbol that is coded."""
+        return np.take(self.level, self.places)
+
+    @cached_property
+    def runs(self) -> Runs | None:
+        """The runs that hide signs; None where no signs are hidden."""
+        if not self.hides:
+            return None
+        return Runs.of(self.places, self.levels, self.level.shape[2])
 
 
 def _read_layer(
@@ -213,7 +233,7 @@ def _read_layer(
     read = np.zeros(len(layer.coded), np.int64)
     if not spans:
         return residual.reshape(shape), odd.reshape(shape), np.zeros((2, 0), np.int64), read
-    places = np.flatnonzero(layer.coded)
+    places = layer.places
     tile, first, stop, lane, state = np.array(spans, np.int64).T
     width, channels = layer.coded.shape[1], shape[2]
     begin = np.searchsorted(places, tile * width + first * channels)
@@ -224,13 +244,15 @@ def _read_layer(
     some = order[~is_raw[order]]
     runs = lane[some], begin[some], length[some]
     counts = np.zeros(len(lane), np.int64)
-    counts[some] = _read_coded(layer, lanes, places, runs, state[some], residual, odd)
+    counts[some] = _read_coded(layer, lanes, runs, state[some], residual, odd)
     for number in np.flatnonzero(is_raw).tolist():
         values = lanes.raw[int(lane[number])].take(int(length[number]))
         here = places[begin[number] : begin[number] + len(values)]
         residual[here] = values
         odd[here] = layer.points.odd_before(int(state[number]), values.tolist())
         counts[number] = len(values)
+    if layer.runs is not None:
+        _find_signs(layer, layer.runs, (begin, length, counts), residual)
     np.add.at(read, tile, counts)
     lanes.left[lane] -= counts
     return residual.reshape(shape), odd.reshape(shape), np.stack([begin, counts]), read
@@ -239,7 +261,6 @@ def _read_layer(
 def _read_coded(
     layer: _Layer,
     lanes: Lanes,
-    places: NDArray[np.int64],
     runs: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
     states: NDArray[np.int64],
     residual: Ints,
@@ -250,8 +271,7 @@ def _read_coded(
     Args:
         layer: the layer that they are of.
         lanes: all lanes of the batch.
-        places: places of the symbols that are coded, in the flat layer.
-        runs: lane, first of `places` and count of each run, those of most residuals first.
+        runs: lane, first of the coded symbols and count of each run, those of most residuals first.
         states: state of the trellis where each run begins.
         residual: residuals of the flat layer, to be filled.
         odd: whether the state before each was odd, to be filled.
@@ -260,16 +280,21 @@ def _read_coded(
         How many residuals of each run were read.
     """
     lane, begin, length = runs
-    flat = layer.level.reshape(-1)
+    places, marks = layer.places, layer.runs.marks if layer.runs else None
     counts = np.zeros(len(lane), np.int64)
     if len(lane) and int(length.sum()) < _FEW_LANES * int(length[0]):
         for number, (one, start, count, state) in enumerate(
             zip(*(part.tolist() for part in (*runs, states)), strict=True)
         ):
             here = places[start : start + count]
-            rows = (flat[here] + layer.first_row).tolist()
+            which = slice(start, start + count)
+            rows = (layer.levels[which] + layer.first_row).tolist()
             values, of_state = layer.tables.decode_lane(
-                lanes.reader, one, rows, state if layer.points.steered else None
+                lanes.reader,
+                one,
+                rows,
+                state if layer.points.steered else None,
+                None if marks is None else marks[which].tolist(),
             )
             residual[here[: len(values)]] = values
             odd[here[: len(of_state)]] = of_state
@@ -279,11 +304,40 @@ def _read_coded(
         found = layer.tables.decode(
             lanes.reader,
             (lane[:some], begin[:some], length[:some]),
-            flat[places],
+            layer.levels,
             layer.first_row,
             begins,
+            marks,
         )
         residual[places], counts[:some] = found.residuals, found.counts
         if found.odd is not None:
             odd[places] = found.odd
     return counts
+
+
+def _find_signs(
+    layer: _Layer,
+    runs: Runs,
+    lanes: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
+    residual: Ints,
+) -> None:
+    """Give residuals the signs that are hidden; what came of a run that is not whole did not.
+
+    Args:
+        layer: the layer that they are of.
+        runs: its runs.
+        lanes: first of the coded symbols of each lane, how many it has, and how many came, which
+            becomes less where the last run is not whole.
+        residual: residuals of the flat layer, to be changed.
+    """
+    begin, length, counts = lanes
+    for lane in np.flatnonzero(counts < length).tolist():
+        first, stop = int(begin[lane]), int(begin[lane] + counts[lane])
+        if runs.marks[stop] == INSIDE:
+            stop = first + int(np.flatnonzero(runs.marks[first:stop])[-1])
+            residual[layer.places[stop : first + int(counts[lane])]] = 0
+            counts[lane] = stop - first
+    found = signed(
+        layer.tables.signs, runs, residual[layer.places], layer.levels + layer.first_row
+    )
+    residual[layer.places] = found
