@@ -209,9 +209,9 @@ class _Layer:
         return np.flatnonzero(self.coded)
 
     @cached_property
-    def levels(self) -> Ints:
+    def levels(self) -> NDArray[np.int64]:
         """Level of each symbol that is coded."""
-        return np.take(self.level, self.places)
+        return np.take(self.level, self.places).astype(np.int64)
 
     @cached_property
     def runs(self) -> Runs | None:
@@ -337,7 +337,5 @@ def _find_signs(
             stop = first + int(np.flatnonzero(runs.marks[first:stop])[-1])
             residual[layer.places[stop : first + int(counts[lane])]] = 0
             counts[lane] = stop - first
-    found = signed(
-        layer.tables.signs, runs, residual[layer.places], layer.levels + layer.first_row
-    )
+    found = signed(layer.tables.signs, runs, residual[layer.places], layer.levels + layer.first_row)
     residual[layer.places] = found

@@ -79,8 +79,9 @@ class Slots:
         kinds: list[NDArray[Any]] = [distances, np.repeat(counts, counts), numbers]
         parity = numbers & 1
         if single is not None:
-            others = _derived(kinds, single[rows].any(axis=1))
-            even = np.repeat(single[rows].any(axis=1), rans.TOTAL)
+            of_rows: NDArray[np.bool_] = np.asarray(single[rows].any(axis=1))
+            others = _derived(kinds, of_rows)
+            even = np.repeat(of_rows, rans.TOTAL)
             parity = np.append(np.zeros_like(numbers), (others[2] > 0) & even)
             kinds = [np.append(*both) for both in zip(kinds, others, strict=True)]
             sets = SETS

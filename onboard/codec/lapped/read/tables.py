@@ -68,7 +68,8 @@ class TableReader:
             marks: of each residual, see `onboard.codec.lapped.signs`, if the tile hides signs.
 
         Returns:
-            The residuals, without signs that are hidden, and, of dependent tiles, whether the state before each was odd.
+            The residuals, without signs that are hidden, and, of dependent tiles, whether the state
+            before each was odd.
         """
         symbols, frequencies, starts, shifts = self._plain
         words = reader.words
@@ -121,8 +122,7 @@ class TableReader:
     @cached_property
     def _even(self) -> list[bool]:
         """Whether a plain row has a table for before a residual whose sign is hidden."""
-        found: list[bool] = self.signs.single.any(axis=1).tolist()
-        return found
+        return [bool(row.any()) for row in self.signs.single]
 
     def _derived(self, row: int, slot: int) -> tuple[int, int, int]:
         """Return the symbol on a slot of a derived table, its frequency and start.
