@@ -141,7 +141,7 @@ class TableReader:
         self,
         reader: Reader,
         spans: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
-        levels: Ints,
+        levels: NDArray[np.int64],
         first_row: int,
         states: NDArray[np.int64] | None = None,
         marks: NDArray[np.uint8] | None = None,
@@ -160,7 +160,7 @@ class TableReader:
         shifts = self.tables.shifts.take(levels)
         wide = np.flatnonzero(shifts)
         shifts = shifts[wide]
-        rows = np.append(levels.astype(np.int64), LEVELS)
+        rows = np.append(levels, LEVELS)
         rows = np.insert(rows, wide + 1, LEVELS + shifts.astype(np.int64))
         ends = begins + lengths
         stops = ends + np.searchsorted(wide, ends)
