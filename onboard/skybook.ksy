@@ -256,6 +256,12 @@ types:
         39: field_dependent_some_nodata
         64: empty
         65: empty_some_nodata
+        128: hides_signs
+        129: hides_signs_some_nodata
+        136: hides_signs_full
+        137: hides_signs_full_some_nodata
+        162: hides_signs_field
+        163: hides_signs_field_some_nodata
 
   mask:
     doc: Nodata of pixels from `first` on, row-major over the valid rows and columns of the tile.

@@ -116,9 +116,24 @@ static inline uint32_t skybook_span(uint32_t row, uint32_t symbol)
     return has_more << 30 | symbol << 24 | (stop - start) << 12 | start;
 }
 
+/* Whether a row has no low bits, and the same slots for a residual and for its negative. */
+static inline bool skybook_is_even(uint32_t row)
+{
+    const uint16_t *starts = skybook_starts[row];
+    bool even = skybook_shifts[row % SKYBOOK_LEVELS] == 0;
+    for (uint32_t i = 0; i < (uint32_t)SKYBOOK_OUTERMOST; i++) {
+        const uint32_t other = 2 * SKYBOOK_OUTERMOST - i;
+        even = even && starts[i + 1] - starts[i] == starts[other + 1] - starts[other];
+    }
+    return even;
+}
+
 /* Make the spans of all rows. */
 static inline void skybook_make_spans(struct skybook_reader *reader)
 {
+    for (uint32_t row = 0; row < SKYBOOK_ROWS && !reader->has_spans; row++) {
+        reader->even[row] = skybook_is_even(row);
+    }
     for (uint32_t row = 0; row < SKYBOOK_ROWS && !reader->has_spans; row++) {
         uint32_t symbol = 0;
         for (uint32_t part = 0; part < SKYBOOK_PARTS; part++) {
@@ -143,6 +158,27 @@ static inline uint32_t skybook_span_on(const struct skybook_reader *reader, uint
         symbol++;
     }
     return skybook_span(row, symbol);
+}
+
+/* Whether a residual of an even row is a symbol other than 0, by its magnitude. */
+static inline bool skybook_is_symbol(uint32_t row, uint32_t size)
+{
+    const uint16_t *starts = skybook_starts[row];
+    const uint32_t symbol = SKYBOOK_OUTERMOST + size;
+    return size > 0 && size <= SKYBOOK_OUTERMOST && starts[symbol] < starts[symbol + 1];
+}
+
+/* The span of the table of an even row that is for where a sign is hidden (SPEC.md, section 11); the slot is not that
+ * of the escape. */
+static inline uint32_t skybook_derived_span(const struct skybook_reader *reader, uint32_t row, uint32_t slot)
+{
+    const uint32_t start = skybook_starts[row][SKYBOOK_OUTERMOST], stop = skybook_starts[row][SKYBOOK_OUTERMOST + 1];
+    if (slot >= 2 * start) {
+        return (uint32_t)SKYBOOK_OUTERMOST << 24 | (stop - start) << 12 | 2 * start;
+    }
+    const uint32_t span = skybook_span_on(reader, row, slot / 2), symbol = SKYBOOK_SPAN_SYMBOL(span);
+    const uint32_t mirrored = 2 * SKYBOOK_OUTERMOST - symbol;
+    return mirrored << 24 | SKYBOOK_SPAN_LENGTH(span) << 13 | 2 * SKYBOOK_SPAN_START(span);
 }
 
 /* The residual of a symbol that has more behind it: of an escape all of its bits, then low ones. */

@@ -7,7 +7,13 @@
 
 #define FARTHEST (1 << 24) /* no symbol that an encoder sends is farther from 0 */
 #define TRELLIS 18u /* what an odd state of the trellis moves to: see onboard/codec/lapped/trellis.py */
-#define LEVEL_BITS 6 /* a coded symbol is its place in the layer above its level */
+#define LEVEL_BITS 6 /* a coded symbol is its place in the layer above its level, and its mark above that */
+#define MARK_BITS 30 /* below the mark of a symbol of a tile that hides signs */
+#define RUN 24       /* channels of a layer among whose residuals a sign is hidden */
+#define HIGH_LEVEL 18
+#define FEWEST 5 /* symbols of that level or a higher one in a run that hides a sign */
+
+enum mark { INSIDE, SHOWS, HIDES }; /* a run, or the first symbol of one that hides no sign, or one */
 
 /* What is at hand while a tile is read. */
 struct reading {
@@ -20,8 +26,40 @@ struct reading {
     uint32_t row;     /* the layer's first */
     double error;     /* of symbols so far */
     uint64_t sizes;   /* of those of AC */
-    bool is_ac;
+    bool is_ac, hides;
 };
+
+static inline uint32_t place_of(uint32_t coded)
+{
+    return (coded & ((1u << MARK_BITS) - 1u)) >> LEVEL_BITS;
+}
+
+/* A run of residuals while its hidden sign is sought. */
+struct seeking {
+    bool seeks;                   /* whether the residual that it is of is still to come */
+    struct skybook_found *hidden; /* or that is it */
+    uint32_t sum;                 /* of magnitudes */
+};
+
+/* Give the residual of a run that ends its sign. */
+static inline void find_sign(const struct seeking *run)
+{
+    if (run->hidden != NULL && (run->sum & 1u) != 0) {
+        run->hidden->residual = -run->hidden->residual;
+    }
+}
+
+/* Begin another run if a symbol is the first of one. */
+static inline void go_on(struct seeking *run, uint32_t coded)
+{
+    const uint32_t mark = coded >> MARK_BITS;
+    if (mark != INSIDE) {
+        find_sign(run);
+        run->seeks = mark == HIDES;
+        run->hidden = NULL;
+        run->sum = 0;
+    }
+}
 
 /* Go on to the lane that begins at a place of a layer, if one does; false if one makes no sense. */
 static bool begin_place(struct reading *reading, uint32_t layer, uint32_t place)
@@ -124,6 +162,20 @@ static bool read_lattice(struct reading *reading, uint32_t lattice)
     return true;
 }
 
+/* Mark the first of the coded symbols of each run of a position. */
+static void mark_runs(struct skybook_reader *reader, uint32_t first, uint32_t stop)
+{
+    const uint32_t of_run = RUN * reader->encoder.form.positions;
+    while (first < stop) {
+        const uint32_t run = place_of(reader->coded[first]) / of_run, begins = first;
+        uint32_t high = 0;
+        for (; first < stop && place_of(reader->coded[first]) / of_run == run; first++) {
+            high += reader->coded[first] % SKYBOOK_LEVELS >= HIGH_LEVEL;
+        }
+        reader->coded[begins] |= (uint32_t)(high >= FEWEST ? HIDES : SHOWS) << MARK_BITS;
+    }
+}
+
 /* Find which symbols of a layer of AC are coded, position by position, of each the channels in their order;
  * the others are 0. */
 static void find_coded(struct reading *reading, uint32_t first, uint32_t width)
@@ -148,6 +200,9 @@ static void find_coded(struct reading *reading, uint32_t first, uint32_t width)
         for (uint32_t place = i; place < width * form->positions; place += form->positions) {
             reader->coded[found] = place << LEVEL_BITS | reader->levels[place];
             found += reader->levels[place] > 0;
+        }
+        if (reading->hides) {
+            mark_runs(reader, reader->starts[i], found);
         }
     }
     reader->starts[count] = found;
@@ -207,7 +262,7 @@ static void put_found(struct reading *reading, uint32_t first, uint32_t count)
 /* Take coded symbols of a layer of AC, the next ones in a coded lane; false if one did not arrive. A lane
  * that has ended has nothing for another symbol, of which none takes no bits. */
 static SKYBOOK_WITHIN bool take_run(struct reading *reading, uint32_t first, const uint32_t *coded,
-                                    const uint32_t *stop, const bool dependent)
+                                    const uint32_t *stop, const bool dependent, const bool hides)
 {
     struct skybook_reader *reader = reading->reader;
     struct skybook_lane *lane = &reading->lane;
@@ -216,13 +271,24 @@ static SKYBOOK_WITHIN bool take_run(struct reading *reading, uint32_t first, con
     const uint8_t *bytes = lane->bytes, *const end = bytes + lane->length;
     const uint32_t first_row = reading->row;
     uint32_t state = lane->state, trellis = reading->state;
+    struct seeking run = {false, NULL, 0};
     double error = 0;
     for (; coded < stop; coded++) {
         const uint32_t odd = dependent ? trellis & 1u : 0;
         const uint32_t row = first_row + *coded % SKYBOOK_LEVELS + SKYBOOK_LEVELS * odd;
-        const uint32_t slot = state & (SKYBOOK_TOTAL - 1u), span = skybook_span_on(reader, row, slot);
+        const uint32_t slot = state & (SKYBOOK_TOTAL - 1u);
+        bool seeks = false;
+        if (hides) {
+            go_on(&run, *coded);
+            seeks = run.seeks && reader->even[row] && slot < skybook_starts[row][SKYBOOK_ESCAPE];
+        }
+        const uint32_t span = seeks ? skybook_derived_span(reader, row, slot) : skybook_span_on(reader, row, slot);
         int32_t residual = (int32_t)SKYBOOK_SPAN_SYMBOL(span) - SKYBOOK_OUTERMOST;
         state = SKYBOOK_SPAN_LENGTH(span) * (state >> SKYBOOK_PRECISION) + slot - SKYBOOK_SPAN_START(span);
+        if (seeks && residual != 0) {
+            run.seeks = false;
+            run.hidden = found;
+        }
         if (state < SKYBOOK_START) {
             state = state << 16 | skybook_word(bytes);
             bytes += 2;
@@ -242,13 +308,15 @@ static SKYBOOK_WITHIN bool take_run(struct reading *reading, uint32_t first, con
             state = lane->state;
             bytes = lane->bytes;
         }
+        run.sum += hides ? (uint32_t)skybook_magnitude(residual) : 0;
         trellis = dependent ? (trellis >> 1) ^ (TRELLIS * odd) ^ (4u * ((uint32_t)residual & 1u)) : 0;
-        found->place = *coded >> LEVEL_BITS;
+        found->place = place_of(*coded);
         found->row = row;
         found->residual = residual;
         found += residual != 0;
         error += zeros[row];
     }
+    find_sign(&run);
     lane->state = state;
     lane->bytes = bytes;
     lane->length = (size_t)(end - bytes);
@@ -258,17 +326,54 @@ static SKYBOOK_WITHIN bool take_run(struct reading *reading, uint32_t first, con
     return true;
 }
 
-/* The same of a plain tile and of one along a trellis, apart so that each has registers of its own. */
+/* The same of tiles by how they are coded, apart so that each has registers of its own. */
 static SKYBOOK_APART bool take_plain(struct reading *reading, uint32_t first, const uint32_t *coded,
                                      const uint32_t *stop)
 {
-    return take_run(reading, first, coded, stop, false);
+    return take_run(reading, first, coded, stop, false, false);
+}
+
+static SKYBOOK_APART bool take_hiding(struct reading *reading, uint32_t first, const uint32_t *coded,
+                                      const uint32_t *stop)
+{
+    return take_run(reading, first, coded, stop, false, true);
 }
 
 static SKYBOOK_APART bool take_dependent(struct reading *reading, uint32_t first, const uint32_t *coded,
                                          const uint32_t *stop)
 {
-    return take_run(reading, first, coded, stop, true);
+    return take_run(reading, first, coded, stop, true, false);
+}
+
+/* The same of a raw lane of a tile that hides signs. */
+static bool take_raw_hiding(struct reading *reading, uint32_t first, const uint32_t *coded, const uint32_t *stop)
+{
+    struct skybook_reader *reader = reading->reader;
+    struct skybook_found *found = reader->found;
+    struct seeking run = {false, NULL, 0};
+    for (; coded < stop; coded++) {
+        const uint32_t row = reading->row + *coded % SKYBOOK_LEVELS;
+        go_on(&run, *coded);
+        if (skybook_has_ended(&reading->lane)) {
+            return false;
+        }
+        int32_t residual = skybook_take_raw(&reading->lane);
+        const uint32_t size = (uint32_t)skybook_magnitude(residual);
+        if (run.seeks && reader->even[row] && skybook_is_symbol(row, size)) {
+            residual = (int32_t)size;
+            run.seeks = false;
+            run.hidden = found;
+        }
+        run.sum += size;
+        found->place = place_of(*coded);
+        found->row = row;
+        found->residual = residual;
+        found += residual != 0;
+        reading->error += reading->model->zeros[row];
+    }
+    find_sign(&run);
+    put_found(reading, first, (uint32_t)(found - reader->found));
+    return true;
 }
 
 /* Take coded symbols of a layer of AC from whatever lane there is. */
@@ -284,10 +389,14 @@ static bool take_symbols(struct reading *reading, uint32_t first, const uint32_t
     }
     if (lane->raw == 0) {
         return reading->reader->encoder.work.dependent ? take_dependent(reading, first, coded, stop)
+               : reading->hides                        ? take_hiding(reading, first, coded, stop)
                                                        : take_plain(reading, first, coded, stop);
     }
+    if (reading->hides) {
+        return take_raw_hiding(reading, first, coded, stop);
+    }
     for (; coded < stop; coded++) {
-        const uint32_t place = *coded >> LEVEL_BITS;
+        const uint32_t place = place_of(*coded);
         if (!take_symbol(reading, first + place / positions, place % positions, *coded % SKYBOOK_LEVELS, 0)) {
             return false;
         }
@@ -340,7 +449,7 @@ static void end_layer(struct reading *reading)
     reading->lane.is_open = reading->lane.is_open && !skybook_has_ended(&reading->lane);
 }
 
-bool skybook_read_symbols(struct skybook_reader *reader, const struct skybook_read_model *model,
+bool skybook_read_symbols(struct skybook_reader *reader, const struct skybook_read_model *model, bool hides,
                           const struct skybook_read_lane *lanes, uint32_t count, const uint8_t *bytes)
 {
     const struct skybook_form *form = &reader->encoder.form;
@@ -352,6 +461,7 @@ bool skybook_read_symbols(struct skybook_reader *reader, const struct skybook_re
     memset(reader->any, 1, form->bands * sizeof(reader->any[0]));
     reading.reader = reader;
     reading.model = model;
+    reading.hides = hides;
     reading.next = lanes;
     reading.stop = lanes + count;
     reading.bytes = bytes;
@@ -415,7 +525,7 @@ enum skybook_status skybook_tiles_read(struct skybook_encoder *room, const struc
         if (floors != NULL) {
             memcpy(work->floors, floors + (size_t)i * form->channels, form->channels);
         }
-        whole[i] = skybook_read_symbols(reader, model, lanes + first, of_tile, bytes);
+        whole[i] = skybook_read_symbols(reader, model, all->hides != 0, lanes + first, of_tile, bytes);
         if (whole[i]) {
             errors[i] = reader->error / ((double)form->channels * work->positions[0] * work->positions[1]);
             skybook_synthesise(reader, model, &tile);

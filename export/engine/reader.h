@@ -49,6 +49,7 @@ struct skybook_reader {
         struct skybook_real_plain plain;
     } real;
     uint32_t spans[SKYBOOK_ROWS][SKYBOOK_PARTS]; /* see lanes.h */
+    bool even[SKYBOOK_ROWS]; /* whether a row is even: plain rows that can hide signs */
     bool has_spans;
     double error;   /* mean square of that of all symbols, in steps squared, times their number */
     uint64_t sizes; /* of symbols of AC without predictions */
@@ -65,8 +66,8 @@ struct skybook_read_tile {
 /* tiles.c: make a room that of tiles of a shape. */
 enum skybook_status skybook_furnish(struct skybook_encoder *room, const struct skybook_tiles *all);
 
-/* read.c: symbols from lanes in the order of where they begin; false if anything is missing or too much. */
-bool skybook_read_symbols(struct skybook_reader *reader, const struct skybook_read_model *model,
+/* read.c: symbols from lanes in the order of where they begin, of a tile that hides signs or not; false if anything is missing or too much. */
+bool skybook_read_symbols(struct skybook_reader *reader, const struct skybook_read_model *model, bool hides,
                           const struct skybook_read_lane *lanes, uint32_t count, const uint8_t *bytes);
 
 /* synthesis.c: symbols that were read to bands. */

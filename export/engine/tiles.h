@@ -9,7 +9,7 @@
 #include "skybook.h"
 
 /* Number of this interface: another one's library is not taken. */
-#define SKYBOOK_TILES_INTERFACE 9
+#define SKYBOOK_TILES_INTERFACE 10
 
 /* What tiles of a batch have in common. */
 struct skybook_tiles {
@@ -24,6 +24,7 @@ struct skybook_tiles {
     uint32_t trellis, one_layer;
     uint32_t edge;         /* bytes that a segment's edge takes, 0 or 4 */
     uint32_t body;         /* most bytes of a body */
+    uint32_t hides;        /* to be read: whether they hide signs */
 };
 
 /* A segment of a tile: what was planned, then what came of it. */

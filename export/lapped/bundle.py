@@ -14,16 +14,16 @@ from onboard.codec.lapped.codec import LappedCodec
 from onboard.codec.lapped.context import BLOCK
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.part import GoldenTile
-from onboard.codec.tile import ALL_VALID, DEPENDENT
+from onboard.codec.tile import DEPENDENT, SIGN_HIDING
 
 _GOLDEN = (
-    (4, 16, 40, ALL_VALID),
+    (4, 16, 40, SIGN_HIDING),
     (4, 16, 80, DEPENDENT),
-    (4, 16, 112, ALL_VALID),
+    (4, 16, 112, SIGN_HIDING),
     (4, 16, 144, DEPENDENT),
-    (1, 12, 120, ALL_VALID),
+    (1, 12, 120, SIGN_HIDING),
     (3, 8, 110, DEPENDENT),
-    (8, 16, 102, ALL_VALID),
+    (8, 16, 102, SIGN_HIDING),
     (16, 16, 118, DEPENDENT),
 )
 """Bands, significant bits, step code and state of golden vectors."""

@@ -15,6 +15,7 @@ from onboard.codec.tile import (
     DEPENDENT,
     EMPTY,
     FULL,
+    SIGN_HIDING,
     SOME_NODATA,
     Side,
 )
@@ -81,7 +82,7 @@ class TileReception(ABC, Generic[AnySide]):
         if self.packed_side is None:
             return None
         told = self.packed_side[0]
-        coding = DEPENDENT | FULL | EMPTY | BOUNDED | TWO_PARTS
+        coding = DEPENDENT | FULL | EMPTY | BOUNDED | TWO_PARTS | SIGN_HIDING
         return told & ~(coding | FIELD if has_field(told) else coding)
 
     @property

@@ -35,6 +35,8 @@ FULL = 8
 """Added to the state of a tile, not all nodata, of which every symbol is coded."""
 EMPTY = 64
 """Added to the state of a tile of components, not all nodata, all of which are 0."""
+SIGN_HIDING = 128
+"""Added to the state of a plain tile, not all nodata, that hides signs."""
 STEPS = 256
 """Step codes."""
 THRIFTIEST = 1536

@@ -26,7 +26,7 @@ from onboard.errors import (
     UsageError,
 )
 
-INTERFACE = 9
+INTERFACE = 10
 """Number of the interface of `export/engine/tiles.h`."""
 SOURCES = ("export/c", "export/engine")
 """Folders that it is built from, where they are installed beside this package."""
@@ -75,7 +75,7 @@ class Tiles(ctypes.Structure):
         (name, ctypes.c_uint32)
         for name in (
             *("bands", "tile", "significant_bits", "is_signed", "is_mosaic", "rows", "cols"),
-            *("has_nodata", "nodata", "trellis", "one_layer", "edge", "body"),
+            *("has_nodata", "nodata", "trellis", "one_layer", "edge", "body", "hides"),
         )
     )
 

@@ -8,7 +8,7 @@ from tests.stranger.profile import side as side_of_components
 from tests.stranger.steps import FIELDS, in_own_steps, read_field
 from tests.stranger.stream import ALL_NODATA
 
-DEPENDENT, FULL, EMPTY = 4, 8, 64
+DEPENDENT, FULL, EMPTY, HIDES = 4, 8, 64, 128
 SIZES = ((40, 80, 2047), (63, 160, 4094))
 """Most that A, D and features of DC may be, of plain and of dependent tiles (in half steps)."""
 
@@ -49,19 +49,34 @@ class Lane:
         self._take(slot, value << 12 - count, 1 << 12 - count)
         return value
 
-    def residual(self, row):
-        """Read the residual of a symbol of a row of tables."""
+    def residual(self, row, sought=False):
+        """Read the residual of a symbol of a row of tables; `sought`: a sign is hidden, not yet."""
         if self.raw is not None:
             self.place += 1
             return self.raw[self.place - 1]
-        starts, slot = self.bundle.starts[row], self.state & 4095
-        symbol = int(np.searchsorted(starts + self.bundle.frequencies[row], slot, "right"))
-        self._take(slot, int(starts[symbol]), int(self.bundle.frequencies[row, symbol]))
+        starts, frequencies = self.bundle.starts[row], self.bundle.frequencies[row]
+        slot = self.state & 4095
+        if sought and is_even(self.bundle, row):
+            twice = np.where(np.arange(64) < 31, 2, np.where(np.arange(64) > 31, 0, 1))
+            twice[63] = 1
+            starts = np.where(np.arange(64) < 32, 2 * starts.astype(np.int64), starts)
+            starts = np.where((np.arange(64) > 31) & (np.arange(64) < 63), starts[63], starts)
+            frequencies = frequencies.astype(np.int64) * twice
+        symbol = int(np.searchsorted(starts + frequencies, slot, "right"))
+        self._take(slot, int(starts[symbol]), int(frequencies[symbol]))
+        if sought and is_even(self.bundle, row) and symbol < 31:
+            symbol = 62 - symbol
         value = symbol - 31
         if symbol == 63:
             value = (self._bits(8) << 8) + self._bits(8) - (1 << 15)
         shift = int(self.bundle.shifts[row % 64])
         return value << shift | self._bits(shift) if shift else value
+
+
+def is_even(bundle, row):
+    """[10]"""
+    of = bundle.frequencies[row]
+    return not bundle.shifts[row % 64] and (of[:31] == of[32:63][::-1]).all()
 
 
 @dataclass
@@ -172,6 +187,10 @@ def _read_layer(bundle, tile, layer, level, group, lane):
     for position in range(len(level)):
         if (layer, position) in tile.starts:
             state, lane = tile.starts[layer, position]
+        if tile.state & HIDES and layer > 3:
+            lane = _read_runs(bundle, level[position], 64 * group, residual[position], lane)
+            whole = whole and lane is not None
+            continue
         for channel in np.flatnonzero(level[position] > bundle.skip).tolist():
             if lane is None or lane.ended:
                 lane, whole = None, False
@@ -183,6 +202,28 @@ def _read_layer(bundle, tile, layer, level, group, lane):
                 odd[position, channel] = state & 1
                 state = state >> 1 ^ 18 * (state & 1) ^ 4 * (k & 1)
     return residual, odd, whole, lane
+
+
+def _read_runs(bundle, level, first_row, residual, lane):
+    """Read the residuals of a position, one sign of each run hidden [10]; the lane, if all came."""
+    for begin in range(0, len(level), 24):
+        run = slice(begin, begin + 24)
+        coded = [begin + c for c in np.flatnonzero(level[run] > bundle.skip).tolist()]
+        sought, hidden = sum(level[c] >= 18 for c in coded) >= 5, None
+        for channel in coded:
+            if lane is None or lane.ended:
+                residual[run] = 0
+                return None
+            row = first_row + int(level[channel])
+            k = residual[channel] = lane.residual(row, sought)
+            symbol = 31 - abs(int(k))
+            single = 0 <= symbol < 31 and bundle.frequencies[row, symbol] > 0
+            if sought and single and is_even(bundle, row):
+                sought, hidden = False, channel
+        if hidden is not None:
+            size = abs(residual[hidden])
+            residual[hidden] = -size if abs(residual[run]).sum() % 2 else size
+    return lane
 
 
 def places(shape, layer):

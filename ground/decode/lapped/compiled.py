@@ -21,7 +21,7 @@ from onboard.codec.lapped.context import BLOCK, FREQUENCIES
 from onboard.codec.lapped.frontends.adaptive import AdaptiveFrontEnd
 from onboard.codec.lapped.frontends.frontend import LappedSide
 from onboard.codec.lapped.transform import LappedTransform
-from onboard.codec.tile import DEPENDENT, FULL
+from onboard.codec.tile import DEPENDENT, FULL, SIGN_HIDING
 from onboard.engine.library import Library, Tiles, aligned, tile_for
 from onboard.link.crc import use_compiled
 
@@ -97,6 +97,7 @@ class CompiledReader:
         tile = tile_for(bands, first.rows, first.cols)
         like = Tiles(bands, tile, depth, rows=first.rows, cols=first.cols, body=1_000)
         like.trellis = bool(coding & DEPENDENT)
+        like.hides = bool(coding & SIGN_HIDING)
         least = None
         if coding & FULL:
             named = floors.least_levels(model, [tile.floors for tile in tiles])

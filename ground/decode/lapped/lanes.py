@@ -22,6 +22,7 @@ from onboard.codec.tile import (
     DEPENDENT,
     EMPTY,
     FULL,
+    SIGN_HIDING,
     SOME_NODATA,
 )
 from onboard.errors import StreamError
@@ -46,10 +47,14 @@ class LaneTile(TileReception[LappedSide]):
         *TileReception.STATES,
         *(
             coding | data
-            for coding in (DEPENDENT, FULL, DEPENDENT | FULL)
+            for coding in (DEPENDENT, FULL, DEPENDENT | FULL, SIGN_HIDING, SIGN_HIDING | FULL)
             for data in (ALL_VALID, SOME_NODATA)
         ),
-        *(FIELD | coding | data for coding in (0, DEPENDENT) for data in (ALL_VALID, SOME_NODATA)),
+        *(
+            FIELD | coding | data
+            for coding in (0, DEPENDENT, SIGN_HIDING)
+            for data in (ALL_VALID, SOME_NODATA)
+        ),
         EMPTY | ALL_VALID,
         EMPTY | SOME_NODATA,
     )
@@ -64,7 +69,7 @@ class LaneTile(TileReception[LappedSide]):
         """What its layer 0 says of how its symbols are coded; 0 until that has arrived."""
         if self.packed_side is None:
             return 0
-        told = self.packed_side[0] & (DEPENDENT | FULL | EMPTY)
+        told = self.packed_side[0] & (DEPENDENT | FULL | EMPTY | SIGN_HIDING)
         return told if self.field is None else told | FIELD | FULL * self.field.full
 
     def place_layers(self, segment: Segment) -> None:

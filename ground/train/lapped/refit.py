@@ -18,6 +18,7 @@ from onboard.codec.lapped.codec import LappedCodec
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.prepared import PreparedTiles
 from onboard.codec.rans import TOTAL
+from onboard.codec.tile import DEPENDENT, SIGN_HIDING
 from onboard.errors import BundleError, InputError
 
 MOST_SAMPLES = 1 << 23
@@ -85,11 +86,17 @@ def bundle_of(model: LappedModel, bundle: Bundle, name: str, ground: Mapping[str
     if not np.array_equal(model.transform.analysis, old.model.transform.analysis):
         raise BundleError("refit: expected the transform of the bundle, found another")
     packed = part.pack(model)
-    again = replace(old, model=model).golden_again()
+    tiles = [replace(tile, body=bytes([_state(tile.body[0])])) for tile in old.golden]
+    again = part.pack_golden(replace(old, model=model).open_planes("numpy").coded_anew(tiles))
     parts = {**bundle.parts, "lapped": packed, "golden": again}
     sha256 = hashlib.sha256(packed).hexdigest()
     wire = {**bundle.manifest["wire"], "coder": part.wire_entry(model), "lapped_sha256": sha256}
     return Bundle.assemble(name, wire, parts, bundle.manifest["encoder"], ground)
+
+
+def _state(state: int) -> int:
+    """Return the state that a golden tile gets: plain ones hide signs."""
+    return state if state & DEPENDENT else state | SIGN_HIDING
 
 
 def _batches(

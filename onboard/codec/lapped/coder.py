@@ -27,7 +27,7 @@ from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.part import GoldenTile, agreement, coded_anew
 from onboard.codec.lapped.plan import Plan, layer_0
 from onboard.codec.lapped.prepared import PreparedTiles
-from onboard.codec.lapped.quantizers.kinds import PLAIN, QUANTIZERS
+from onboard.codec.lapped.quantizers.kinds import ALL_SIGNS, PLAIN, QUANTIZERS
 from onboard.codec.lapped.quantizers.points import Points
 from onboard.codec.lapped.scan import Layer, Scanner, Thrift, tile_codes
 from onboard.codec.lapped.sizeguess import SizeGuess
@@ -78,7 +78,7 @@ class LappedTileCoder:
             name: Scanner(model, make(model)) for name, make in QUANTIZERS.items()
         }
         self.scanner = self.scanners[PLAIN]
-        self.floors = FloorChooser(self.scanner)
+        self.floors = FloorChooser(self.scanners[ALL_SIGNS])
         self._session = session
         self._tile = tile
         self._golden = golden

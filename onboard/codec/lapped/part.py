@@ -28,7 +28,7 @@ from onboard.codec.lapped.quantizers.points import Points, points_of
 from onboard.codec.lapped.quantizers.quantisation import LARGEST_WORD, Quantisation
 from onboard.codec.lapped.tables import MAX_GROUPS, SYMBOLS, Tables, rows_of
 from onboard.codec.lapped.transform import SUB_STEPS, LappedTransform
-from onboard.codec.tile import DEPENDENT, FULL, MAX_BODY, Chosen, TileCoder
+from onboard.codec.tile import DEPENDENT, FULL, MAX_BODY, SIGN_HIDING, Chosen, TileCoder
 from onboard.errors import BundleError
 from onboard.link.segment import MAX_LAYERS
 
@@ -272,5 +272,5 @@ def _whole(coder: GoldenCoder, tiles: Sequence[GoldenTile]) -> Chosen[Any]:
     here = np.ones((len(tiles), *samples.shape[2:]), np.bool_)
     prepared = coder.prepare(samples, here, (samples.shape[2], samples.shape[3]))
     steps = np.maximum(np.array([tile.step for tile in tiles]), coder.finest(prepared))
-    plain = [tile.body[0] & ~(DEPENDENT | FULL) for tile in tiles]
+    plain = [tile.body[0] & ~(DEPENDENT | FULL | SIGN_HIDING) for tile in tiles]
     return Chosen(prepared, steps, plain, MAX_BODY)

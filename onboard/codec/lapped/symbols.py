@@ -79,11 +79,14 @@ class Symbols:
             tiles, positions, _ = layer.pending.shape
             found = layer.quantised
             entry = tables.entries(found.rows, found.indices)
-            cost = _sums(tables.costs_of(entry))
+            costs_of = tables.costs_of(entry)
+            if found.signs is not None:
+                costs_of[found.signs] -= np.uint32(BIT)
+            cost = _sums(costs_of)
             stops = _sums(layer.pending.counts)
             costs.append(np.diff(cost[stops]).reshape(tiles, positions))
             of_tiles = np.arange(tiles + 1) * positions
-            row, size = tables.symbols(entry, found.indices)
+            row, size = tables.symbols(entry, found.indices, found.derived)
             ends = _sums(size)[stops]
             counts.append(np.diff(ends).reshape(tiles, positions))
             rows.append(_split(row, ends[of_tiles]))

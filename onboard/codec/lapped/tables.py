@@ -27,6 +27,8 @@ RAW_BITS = 16
 """Of a residual that follows an escape."""
 ESCAPE_BITS = rans.PRECISION + RAW_BITS
 """Most bits of an escape, low bits left out."""
+_SIZES = LARGEST + 1
+"""Magnitudes of a residual that is a symbol."""
 _MORE, _COST = 16, 18
 """Bits at which parts of an entry begin, see `Tables.entries`."""
 
@@ -97,6 +99,11 @@ class Tables:
         return len(self.frequencies) * SYMBOLS
 
     @cached_property
+    def _derived_rows(self) -> int:
+        """First row of the alphabet of derived tables: where a sign is hidden, see `signs`."""
+        return self._raw_rows + (1 << (rans.PRECISION + 1)) - 2
+
+    @cached_property
     def starts(self) -> NDArray[np.uint16]:
         """Where the slots of each symbol begin, (rows, 64)."""
         ends = np.cumsum(self.frequencies, axis=1, dtype=np.int64)
@@ -118,13 +125,20 @@ class Tables:
 
     @cached_property
     def alphabet(self) -> rans.Alphabet:
-        """The symbols of all tables, `row * 64 + symbol`, then numbers of 1..12 raw bits."""
+        """The symbols of all tables, `row * 64 + symbol`, numbers of 1..12 raw bits, derived ones.
+
+        The last are `row * 32 + magnitude`, of plain rows.
+        """
         starts: list[NDArray[Any]] = [self.starts.reshape(-1)]
         frequencies: list[NDArray[Any]] = [self.frequencies.reshape(-1)]
         for bits in range(1, rans.PRECISION + 1):
             width = rans.PRECISION - bits
             starts.append(np.arange(1 << bits) << width)
             frequencies.append(np.full(1 << bits, 1 << width))
+        plain = slice(LEVELS * len(self.groups)), slice(LARGEST, None, -1)
+        twice = np.where(np.arange(_SIZES) > 0, 2, 1)
+        starts.append((2 * self.starts[plain].astype(np.int64)).reshape(-1) % rans.TOTAL)
+        frequencies.append((twice * self.frequencies[plain].astype(np.int64)).reshape(-1))
         return rans.Alphabet.of(np.concatenate(starts), np.concatenate(frequencies))
 
     @cached_property
@@ -162,15 +176,22 @@ class Tables:
         return np.take(self._entries, self.places(row, residual))
 
     def symbols(
-        self, entries: NDArray[np.uint32], residual: Ints
+        self,
+        entries: NDArray[np.uint32],
+        residual: Ints,
+        derived: NDArray[np.int64] | None = None,
     ) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
         """Return the rANS symbols of residuals, rows of the alphabet, and how many each takes.
 
         Args:
             entries: entry of each residual, see `entries`.
             residual: the residuals, -32768..32767.
+            derived: numbers of those, symbols alone, that are of derived tables.
         """
         first, sizes = entries.astype(np.uint16), np.ones(len(entries), np.uint8)
+        if derived is not None:
+            of = np.abs(residual[derived]) + first[derived] // SYMBOLS * _SIZES
+            first[derived] = self._derived_rows + of
         has_more = np.flatnonzero((entries & np.uint32(3 << _MORE)) != 0)
         if not len(has_more):
             return first, sizes
@@ -190,13 +211,23 @@ class Tables:
 
     def count(self, rows: NDArray[np.uint16]) -> int:
         """Return of how many residuals these rows of the alphabet are."""
-        return int(np.count_nonzero(rows < self._raw_rows))
+        return int(np.count_nonzero(self._begin(rows)))
+
+    def _begin(self, rows: NDArray[np.uint16]) -> NDArray[np.bool_]:
+        """Say which rows of the alphabet residuals begin with."""
+        return (rows < self._raw_rows) | (rows >= self._derived_rows)
 
     def residuals(self, rows: NDArray[np.uint16]) -> Ints:
-        """Return the residuals that `symbols` made these rows of the alphabet from."""
-        begins = np.flatnonzero(rows < self._raw_rows)
-        row, symbol = np.divmod(rows[begins].astype(np.int32), SYMBOLS)
-        shift = self.shift_of[row]
+        """Return the residuals that `symbols` made these rows of the alphabet from.
+
+        Those whose sign is hidden are positive.
+        """
+        begins = np.flatnonzero(self._begin(rows))
+        first = rows[begins].astype(np.int32)
+        derived = first >= self._derived_rows
+        first[derived] = (first[derived] - self._derived_rows) % _SIZES + LARGEST
+        row, symbol = np.divmod(first, SYMBOLS)
+        shift = np.where(derived, 0, self.shift_of[row])
         value: Ints = symbol - LARGEST
         escaped = symbol == ESCAPE
         high, low = (rows[begins[escaped] + place].astype(np.int32) for place in (1, 2))

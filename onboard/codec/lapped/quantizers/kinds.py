@@ -7,9 +7,10 @@ from onboard.codec.lapped.quantizers.deadzone import DeadZone
 from onboard.codec.lapped.quantizers.quantizer import Quantizer
 from onboard.codec.lapped.quantizers.trellis import Trellis
 
-PLAIN, TRELLIS = "deadzone", "trellis"
+PLAIN, TRELLIS, ALL_SIGNS = "deadzone", "trellis", "all signs"
 QUANTIZERS: dict[str, Callable[[LappedModel], Quantizer]] = {
-    PLAIN: DeadZone.of,
+    PLAIN: DeadZone.that_hides,
     TRELLIS: Trellis.of,
+    ALL_SIGNS: DeadZone.of,
 }
 """Quantizers by name; the first is used unless another is asked for."""

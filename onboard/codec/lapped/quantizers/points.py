@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from onboard.codec.lapped import trellis
 from onboard.codec.lapped.context import STEP, Ints
 from onboard.codec.lapped.transform import SUB_STEPS
-from onboard.codec.tile import DEPENDENT
+from onboard.codec.tile import DEPENDENT, SIGN_HIDING
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,11 @@ class Points:
         return self.states > 1
 
     @property
+    def hides(self) -> bool:
+        """Whether signs are hidden."""
+        return self.flag == SIGN_HIDING
+
+    @property
     def plain_share(self) -> float:
         """Step of a plain tile whose error is as large, as a share of the step."""
         return float(2 ** (-self.finer / SUB_STEPS))
@@ -66,11 +71,13 @@ class Points:
 
 PLAIN = Points(0, STEP, 1, 1, 0)
 """Whole steps."""
+HIDING = Points(SIGN_HIDING, STEP, 1, 1, 0)
+"""Whole steps, some of whose signs are hidden."""
 STEERED = Points(DEPENDENT, STEP // 2, trellis.SETS, trellis.STATES, 3)
 """Even or odd half steps, as the state of a trellis says."""
-_ALL = {points.flag: points for points in (PLAIN, STEERED)}
+_ALL = {points.flag: points for points in (PLAIN, HIDING, STEERED)}
 
 
 def points_of(state: int) -> Points:
     """Return the points of a tile by its tile state, which is not all nodata."""
-    return _ALL[state & DEPENDENT]
+    return _ALL[state & (DEPENDENT | SIGN_HIDING)]

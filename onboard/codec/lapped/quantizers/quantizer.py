@@ -60,12 +60,16 @@ class Quantised:
         rows: int64, row of the tables of each.
         kept: what each index stands for, in units of the quantizer's points.
         states: state of the trellis before each; None where there is none.
+        derived: numbers of those that are of the other table of their row; None if none can be.
+        signs: numbers of those whose sign is hidden; None if none can be.
     """
 
     indices: Ints
     rows: NDArray[np.int64]
     kept: Ints
     states: NDArray[np.int64] | None = None
+    derived: NDArray[np.int64] | None = None
+    signs: NDArray[np.int64] | None = None
 
 
 class Quantizer(Protocol):

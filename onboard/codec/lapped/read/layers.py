@@ -8,16 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from onboard.codec.lapped.blocks.field import Coarser
-from onboard.codec.lapped.context import LEVELS, Ints
+from onboard.codec.lapped.context import LATTICES, LEVELS, Ints
 from onboard.codec.lapped.contextstate import ContextState, levels
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.quantizers.points import Points, points_of
-from onboard.codec.lapped.read.lanes import Lane, Lanes, Span, Start
+from onboard.codec.lapped.read.lanes import Lane, Lanes, Start
+from onboard.codec.lapped.read.layer import Coded, read_layer
 from onboard.codec.lapped.read.tables import TableReader
 from onboard.codec.tile import ALL_VALID
-
-_FEW_LANES = 16
-"""Lanes up to which plain Python, one by one, is faster than numpy, all together."""
 
 
 @dataclass(frozen=True)
@@ -153,9 +151,9 @@ class LayerReader:
             spans = reading.spans(starts.get(layer, []), alive, level.shape[1])
             used.update(span.lane for span in spans)
             first_row = model.tables.first_row(layer, points.sets)
-            residual, odd, runs, done = _read_layer(
-                _Layer(self._tables, level, coded, first_row, points), reading, spans
-            )
+            hides = points.hides and layer > LATTICES
+            here = Coded(self._tables, level, coded, first_row, points, hides)
+            residual, odd, runs, done = read_layer(here, reading, spans)
             whole = done == np.count_nonzero(coded, axis=1)
             complete[alive & whole] = layer
             if level.shape[1]:  # a lattice may be empty
@@ -180,110 +178,3 @@ class LayerReader:
         beyond = [lanes[number] for number in over]
         whole = [lanes[number] for number in np.flatnonzero(ended).tolist()]
         return Read(layers, state, complete, refused, points, arrivals, coarser, beyond, whole)
-
-
-@dataclass(frozen=True)
-class _Layer:
-    """A layer to be read: what is known of it before.
-
-    Attributes:
-        tables: reads residuals.
-        level: (tiles, positions, channels), level of each symbol.
-        coded: (tiles, symbols), which are coded, in tiles whose earlier layers all arrived.
-        first_row: first row of the layer's tables.
-        points: what the indices stand for.
-    """
-
-    tables: TableReader
-    level: Ints
-    coded: NDArray[np.bool_]
-    first_row: int
-    points: Points
-
-
-def _read_layer(
-    layer: _Layer, lanes: Lanes, spans: Sequence[Span]
-) -> tuple[Ints, Ints, NDArray[np.int64], NDArray[np.int64]]:
-    """Return residuals, whether the state before each was odd, runs, how many of each tile's came.
-
-    Runs are those of `Arrival`. Plain tiles have no odd states.
-    """
-    shape = layer.level.shape
-    residual, odd = (np.zeros(layer.level.size, np.int32) for _ in range(2))
-    read = np.zeros(len(layer.coded), np.int64)
-    if not spans:
-        return residual.reshape(shape), odd.reshape(shape), np.zeros((2, 0), np.int64), read
-    places = np.flatnonzero(layer.coded)
-    tile, first, stop, lane, state = np.array(spans, np.int64).T
-    width, channels = layer.coded.shape[1], shape[2]
-    begin = np.searchsorted(places, tile * width + first * channels)
-    length = np.searchsorted(places, tile * width + stop * channels) - begin
-    length = np.minimum(length, lanes.left[lane])
-    order = np.argsort(-length, kind="stable")
-    is_raw = np.array([number in lanes.raw for number in lane.tolist()], np.bool_)
-    some = order[~is_raw[order]]
-    runs = lane[some], begin[some], length[some]
-    counts = np.zeros(len(lane), np.int64)
-    counts[some] = _read_coded(layer, lanes, places, runs, state[some], residual, odd)
-    for number in np.flatnonzero(is_raw).tolist():
-        values = lanes.raw[int(lane[number])].take(int(length[number]))
-        here = places[begin[number] : begin[number] + len(values)]
-        residual[here] = values
-        odd[here] = layer.points.odd_before(int(state[number]), values.tolist())
-        counts[number] = len(values)
-    np.add.at(read, tile, counts)
-    lanes.left[lane] -= counts
-    return residual.reshape(shape), odd.reshape(shape), np.stack([begin, counts]), read
-
-
-def _read_coded(
-    layer: _Layer,
-    lanes: Lanes,
-    places: NDArray[np.int64],
-    runs: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
-    states: NDArray[np.int64],
-    residual: Ints,
-    odd: Ints,
-) -> NDArray[np.int64]:
-    """Read entropy-coded lanes.
-
-    Args:
-        layer: the layer that they are of.
-        lanes: all lanes of the batch.
-        places: places of the symbols that are coded, in the flat layer.
-        runs: lane, first of `places` and count of each run, those of most residuals first.
-        states: state of the trellis where each run begins.
-        residual: residuals of the flat layer, to be filled.
-        odd: whether the state before each was odd, to be filled.
-
-    Returns:
-        How many residuals of each run were read.
-    """
-    lane, begin, length = runs
-    flat = layer.level.reshape(-1)
-    counts = np.zeros(len(lane), np.int64)
-    if len(lane) and int(length.sum()) < _FEW_LANES * int(length[0]):
-        for number, (one, start, count, state) in enumerate(
-            zip(*(part.tolist() for part in (*runs, states)), strict=True)
-        ):
-            here = places[start : start + count]
-            rows = (flat[here] + layer.first_row).tolist()
-            values, of_state = layer.tables.decode_lane(
-                lanes.reader, one, rows, state if layer.points.steered else None
-            )
-            residual[here[: len(values)]] = values
-            odd[here[: len(of_state)]] = of_state
-            counts[number] = len(values)
-    elif some := int(np.count_nonzero(length)):
-        begins = states[:some] if layer.points.steered else None
-        found = layer.tables.decode(
-            lanes.reader,
-            (lane[:some], begin[:some], length[:some]),
-            flat[places],
-            layer.first_row,
-            begins,
-        )
-        residual[places], counts[:some] = found.residuals, found.counts
-        if found.odd is not None:
-            odd[places] = found.odd
-    return counts

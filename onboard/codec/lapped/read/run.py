@@ -75,37 +75,61 @@ HOLD = 2
 """Of a number: the state of the trellis waits for the next one, which has the low bits."""
 
 
-class Steering:
-    """The machine of `onboard.trellis`, for arrays.
+class Machine:
+    """What says of which of two tables a number is: states of lanes, for arrays.
 
-    A state is 4 times its number, and 4096 more if it is odd.
+    A state of 4096 or more is odd: then the number is of the other table. The one after it depends
+    on the state, the hold of the number and its parity, as `pack_slots` has it.
     """
+
+    def __init__(self, states: NDArray[np.int64]) -> None:
+        """Make a machine of states, by their numbers."""
+        self._states = states
+        self._after = np.zeros(TOTAL + 4 * trellis.STATES, np.int64)
+
+    def start(self, states: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return states by their numbers as they are here."""
+        return self._states[states]
+
+    def after(
+        self, states: NDArray[np.int64], holds: NDArray[np.int64], parity: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """Return the states after numbers."""
+        return self._after.take(states + holds + parity)
+
+
+class Steering(Machine):
+    """The machine of `onboard.trellis`: a state is 4 times its number, and 4096 more if odd."""
 
     def __init__(self) -> None:
         states = np.arange(trellis.STATES)
-        self._states = (states & 1) * TOTAL + 4 * states
-        self._after = np.zeros(TOTAL + 4 * trellis.STATES, np.int64)
+        super().__init__((states & 1) * TOTAL + 4 * states)
         for parity in range(2):
             following = np.array(trellis.FOLLOWING)[:, parity]
             self._after[self._states + parity] = self._states[following]
             self._after[self._states + HOLD + parity] = self._states
 
-    def start(self, states: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return states of the trellis as they are here."""
-        return self._states[states]
 
-    def after(
-        self, states: NDArray[np.int64], holds: NDArray[np.int64], numbers: NDArray[np.int64]
-    ) -> NDArray[np.int64]:
-        """Return the states after numbers."""
-        return self._after.take(states + holds + (numbers & 1))
+class Seeking(Machine):
+    """The machine of hidden signs: state 1, odd, is before the residual whose sign is hidden."""
+
+    HOLDS = np.array([0, 8, 16])
+    """Of the number before a symbol, by the mark of that, see `onboard.codec.lapped.signs`."""
+
+    def __init__(self) -> None:
+        super().__init__(np.array([0, TOTAL + 4]))
+        found, sought = self._states.tolist()
+        self._after[sought] = sought
+        for state in (found, sought):
+            for parity in range(2):
+                self._after[state + self.HOLDS[2] + parity] = sought
 
 
-STEERING = Steering()
+STEERING, SEEKING = Steering(), Seeking()
 _PARITY = 32
 """Bit of a slot that has the parity of its number, above distance and frequency."""
 _Steer = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
-"""Holds of a step, and the states of the trellis before and after it."""
+"""Holds of a step, and the states of the machine before and after it."""
 
 
 def pack_slots(
@@ -128,7 +152,7 @@ class Run:
         lanes: NDArray[np.int64],
         slots: NDArray[np.int64],
         rows: NDArray[np.int64],
-        steering: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
+        steering: tuple[Machine, NDArray[np.int64], NDArray[np.int64]] | None = None,
     ) -> None:
         """Read ahead; the reader does not move.
 
@@ -139,7 +163,7 @@ class Run:
                 in the low 12 bits, its frequency above; see `pack_slots`.
             rows: (steps, lanes), first slot of the table at each step; becomes the slot that the
                 lane stood on. Of lanes that are steered, the table of odd states comes next.
-            steering: see `Steering`: state of each lane, and (steps, lanes) holds.
+            steering: machine, state of each lane, and (steps, lanes) holds.
         """
         self._reader, self._lanes = reader, lanes
         shape = len(rows) + 1, len(lanes)
@@ -147,15 +171,22 @@ class Run:
         self._states[0], self._nexts[0] = reader._state[lanes], reader._next[lanes]
         steers: Iterable[_Steer | None] = repeat(None)
         if steering is not None:
-            self._trellis = np.empty(shape, np.int64)
-            self._trellis[0] = steering[0]
-            steers = zip(steering[1], self._trellis, self._trellis[1:], strict=False)
-        self._step_through(slots, rows, steers)
+            machine, states, holds = steering
+            self._steered = np.empty(shape, np.int64)
+            self._steered[0] = states
+            steers = zip(holds, self._steered, self._steered[1:], strict=False)
+            self._step_through(slots, rows, steers, machine)
+        else:
+            self._step_through(slots, rows, steers, STEERING)
 
     def _step_through(
-        self, slots: NDArray[np.int64], rows: NDArray[np.int64], steers: Iterable["_Steer | None"]
+        self,
+        slots: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        steers: Iterable["_Steer | None"],
+        machine: Machine,
     ) -> None:
-        words, lanes, after = self._reader._words, len(self._lanes), STEERING._after
+        words, lanes, after = self._reader._words, len(self._lanes), machine._after
         # Whole arrays of constants: numpy takes twice the time for a scalar.
         mask, shift, start, word, is_odd, above, below = (
             np.full(lanes, value)
@@ -201,12 +232,12 @@ class Run:
 
     @property
     def odd(self) -> NDArray[np.uint8]:
-        """Whether the state of the trellis was odd before each step (steps, lanes)."""
-        return (self._trellis[:-1] >> PRECISION).astype(np.uint8)
+        """Whether the state of the machine was odd before each step (steps, lanes)."""
+        return (self._steered[:-1] >> PRECISION).astype(np.uint8)
 
     def steered(self, steps: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the state of each lane's trellis after so many of the steps."""
-        found: NDArray[np.int64] = self._trellis[steps, np.arange(len(steps))]
+        """Return the state of each lane's machine after so many of the steps."""
+        found: NDArray[np.int64] = self._steered[steps, np.arange(len(steps))]
         return found
 
     def ended(self) -> NDArray[np.bool_] | None:

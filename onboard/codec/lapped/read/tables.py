@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -10,13 +11,11 @@ from numpy.typing import NDArray
 
 from onboard.codec import rans
 from onboard.codec.lapped.context import LEVELS, Ints
-from onboard.codec.lapped.read.run import HOLD, STEERING, Reader, Run, pack_slots
+from onboard.codec.lapped.read.run import HOLD, SEEKING, STEERING, Reader, Seeking
+from onboard.codec.lapped.read.slots import Slots, Steered
+from onboard.codec.lapped.signs import HIDES, INSIDE, OwnSigns
 from onboard.codec.lapped.tables import ESCAPE, LARGEST, RAW_BITS, SYMBOLS, Tables
 from onboard.codec.lapped.trellis import FOLLOWING, SETS
-
-_ESCAPED = -32_768
-_STEPS, _LEAST_STEPS = 64, 4
-"""Numbers that lanes read ahead: usually, and where an escape throws much of that away."""
 
 
 class Decoded(NamedTuple):
@@ -42,7 +41,7 @@ class TableReader:
     """
 
     tables: Tables
-    _slots: dict[tuple[int, int], "_Slots"] = field(default_factory=dict, repr=False)
+    _slots: dict[tuple[int, int, bool], "Slots"] = field(default_factory=dict, repr=False)
 
     @cached_property
     def _plain(self) -> tuple[bytes, list[int], list[int], list[int]]:
@@ -52,7 +51,12 @@ class TableReader:
         return tables.symbol_of.tobytes(), *flat, tables.shift_of.tolist()
 
     def decode_lane(
-        self, reader: Reader, lane: int, rows: Sequence[int], state: int | None = None
+        self,
+        reader: Reader,
+        lane: int,
+        rows: Sequence[int],
+        state: int | None = None,
+        marks: Sequence[int] | None = None,
     ) -> tuple[list[int], list[int]]:
         """Read a residual for each row from one lane, until it ends: `decode` without numpy.
 
@@ -61,25 +65,34 @@ class TableReader:
             lane: number of the lane.
             rows: row of the table of each residual: plain, or of even states.
             state: state of the trellis, if the tile is dependent.
+            marks: of each residual, see `onboard.codec.lapped.signs`, if the tile hides signs.
 
         Returns:
-            The residuals and, of dependent tiles, whether the state before each was odd.
+            The residuals, without signs that are hidden, and, of dependent tiles, whether the state
+            before each was odd.
         """
         symbols, frequencies, starts, shifts = self._plain
         words = reader.words
         x, following, stop, endless = reader.place(lane)
         values, odd = [], []
-        for even_row in rows:
+        seeks = False
+        for even_row, mark in zip(rows, marks or repeat(INSIDE), strict=False):
             if x == rans.START and following == stop and not endless:
                 break
             row = even_row
+            seeks = mark == HIDES or (seeks and mark == INSIDE)
             if state is not None:
                 odd.append(state & 1)
                 row += LEVELS * (state & 1)
             slot = x & (rans.TOTAL - 1)
-            symbol = symbols[row * rans.TOTAL + slot]
-            place = row * SYMBOLS + symbol
-            x = frequencies[place] * (x >> rans.PRECISION) + slot - starts[place]
+            if seeks and self._even[row] and slot < starts[row * SYMBOLS + ESCAPE]:
+                symbol, frequency, start = self._derived(row, slot)
+                seeks = symbol == LARGEST
+            else:
+                symbol = symbols[row * rans.TOTAL + slot]
+                place = row * SYMBOLS + symbol
+                frequency, start = frequencies[place], starts[place]
+            x = frequency * (x >> rans.PRECISION) + slot - start
             if x < rans.START:
                 x, following = x << rans.WORD | words[min(following, stop)], following + 1
             value = symbol - LARGEST
@@ -101,13 +114,37 @@ class TableReader:
         reader.move(lane, x, following)
         return values, odd
 
+    @cached_property
+    def signs(self) -> OwnSigns:
+        """Which residuals of plain tiles have a sign of their own."""
+        return OwnSigns.of(self.tables)
+
+    @cached_property
+    def _even(self) -> list[bool]:
+        """Whether a plain row has a table for before a residual whose sign is hidden."""
+        return [bool(row.any()) for row in self.signs.single]
+
+    def _derived(self, row: int, slot: int) -> tuple[int, int, int]:
+        """Return the symbol on a slot of a derived table, its frequency and start.
+
+        The slot is not that of the escape.
+        """
+        symbols, frequencies, starts, _ = self._plain
+        zero = row * SYMBOLS + LARGEST
+        if slot >= 2 * starts[zero]:
+            return LARGEST, frequencies[zero], 2 * starts[zero]
+        below = symbols[row * rans.TOTAL + slot // 2]
+        place = row * SYMBOLS + below
+        return 2 * LARGEST - below, 2 * frequencies[place], 2 * starts[place]
+
     def decode(
         self,
         reader: Reader,
         spans: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
-        levels: Ints,
+        levels: NDArray[np.int64],
         first_row: int,
         states: NDArray[np.int64] | None = None,
+        marks: NDArray[np.uint8] | None = None,
     ) -> Decoded:
         """Read residuals from lanes side by side, from each until it ends.
 
@@ -117,168 +154,42 @@ class TableReader:
             levels: level of each residual.
             first_row: see `Tables.first_row`.
             states: state of the trellis where each begins, if the tiles are dependent.
+            marks: of each residual, if the tiles hide signs: those are left out.
         """
         lanes, begins, lengths = spans
         shifts = self.tables.shifts.take(levels)
         wide = np.flatnonzero(shifts)
         shifts = shifts[wide]
-        rows = np.append(levels.astype(np.int64), LEVELS)
+        rows = np.append(levels, LEVELS)
         rows = np.insert(rows, wide + 1, LEVELS + shifts.astype(np.int64))
         ends = begins + lengths
         stops = ends + np.searchsorted(wide, ends)
         after = wide + np.arange(1, len(wide) + 1)  # place of the low bits
         steered = None
         if states is not None:
-            steered = _Steered(states, len(rows))
+            steered = Steered(STEERING, states, len(rows))
             steered.holds[after - 1] = HOLD
+        elif marks is not None:
+            steered = Steered(SEEKING, (marks[begins] == HIDES).astype(np.int64), len(rows))
+            following = np.arange(1, len(marks)) + np.searchsorted(wide, np.arange(1, len(marks)))
+            steered.holds[following - 1] = Seeking.HOLDS[marks[1:]]
         places = begins + np.searchsorted(wide, begins)
-        slots = self._slots_of(first_row, 1 if states is None else SETS)
+        slots = self._slots_of(first_row, SETS if states is not None else 1, marks is not None)
         numbers, reached = slots.read(reader, lanes, places, stops, rows, steered)
         for lane in np.flatnonzero(reached < stops):
             numbers[reached[lane] : stops[lane]] = 0
         unread = stops - reached - (np.searchsorted(after, stops) - np.searchsorted(after, reached))
         residuals = np.delete(numbers[:-1], after).astype(np.int32)
         residuals[wide] = (residuals[wide] << shifts) + numbers[after]
-        odd = None if steered is None else np.delete(steered.odd[:-1], after)
+        odd = None
+        if steered is not None and states is not None:
+            odd = np.delete(steered.odd[:-1], after)
         return Decoded(residuals, lengths - unread, odd)
 
-    def _slots_of(self, first_row: int, sets: int) -> "_Slots":
+    def _slots_of(self, first_row: int, sets: int, hides: bool) -> "Slots":
         """Return what reading a group's residuals needs, made once."""
-        key = first_row, sets
+        key = first_row, sets, hides
         if key not in self._slots:
-            self._slots[key] = _Slots.of(self.tables, first_row, sets)
+            single = self.signs.single if hides else None
+            self._slots[key] = Slots.of(self.tables, first_row, sets, single)
         return self._slots[key]
-
-
-class _Steered:
-    """The trellis of lanes side by side.
-
-    Attributes:
-        states: state of each lane now, see `Steering`.
-        holds: `HOLD` for each number whose low bits, which follow, move the state; else 0.
-        odd: whether the state before each number was odd.
-    """
-
-    def __init__(self, states: NDArray[np.int64], numbers: int) -> None:
-        self.states = STEERING.start(states)
-        self.holds = np.zeros(numbers, np.int64)
-        self.odd = np.zeros(numbers, np.uint8)
-
-
-@dataclass(frozen=True)
-class _Slots:
-    """What the 4096 slots of some tables stand for: of each level, then numbers of 0..12 raw bits.
-
-    Reading a number of no bits leaves a lane as it is. Of each table there are those of all sets
-    of the group.
-
-    Attributes:
-        sets: 1, or 2 of dependent tiles.
-        slots: int64 ((64 + 13) * sets * 4096,), see `Run`.
-        numbers: int16, the same; `_ESCAPED` for what is still to be read.
-    """
-
-    sets: int
-    slots: NDArray[np.int64]
-    numbers: NDArray[np.int16]
-
-    @classmethod
-    def of(cls, tables: Tables, first_row: int, sets: int) -> "_Slots":
-        """Return those of a group."""
-        rows = slice(first_row, first_row + sets * LEVELS)
-        counts = tables.frequencies[rows].reshape(-1)
-        starts = np.repeat(tables.starts[rows].reshape(-1), counts)
-        symbols = tables.symbol_of.reshape(-1, rans.TOTAL)[rows].reshape(-1)
-        numbers = symbols.astype(np.int16) - LARGEST
-        numbers[symbols == ESCAPE] = _ESCAPED
-        slots = np.arange(rans.TOTAL)
-        distances = np.tile(slots, sets * LEVELS) - starts
-        by_set = (sets, LEVELS, rans.TOTAL)
-        parts = [
-            part.reshape(by_set).swapaxes(0, 1).reshape(-1)
-            for part in (distances, np.repeat(counts, counts), numbers)
-        ]
-        found = [[part] for part in parts]
-        for bits in range(rans.PRECISION + 1):
-            size = rans.TOTAL >> bits
-            raw = slots % size, np.full(rans.TOTAL, size), slots >> (rans.PRECISION - bits)
-            for arrays, values in zip(found, raw, strict=True):
-                arrays.extend([values] * sets)
-        distance, frequency, number = (np.concatenate(part) for part in found)
-        packed = pack_slots(distance, frequency, number & 1 if sets > 1 else None)
-        return cls(sets, packed, number.astype(np.int16))
-
-    def read(
-        self,
-        reader: Reader,
-        lanes: NDArray[np.int64],
-        places: NDArray[np.int64],
-        stops: NDArray[np.int64],
-        tables: NDArray[np.int64],
-        steered: _Steered | None,
-    ) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
-        """Read numbers, each from its own table.
-
-        Lanes go some steps ahead side by side; those that have ended on the way or have to resolve
-        an escape go back to there.
-
-        Args:
-            reader: reader of the lanes.
-            lanes: numbers of the lanes.
-            places: first number of each.
-            stops: the one after its last.
-            tables: level of each number, or 64 and its raw bits; the last one stands for none.
-            steered: the trellis, of dependent tiles.
-
-        Returns:
-            The numbers, and the place that each lane reached.
-        """
-        rows = tables * (self.sets << rans.PRECISION)
-        numbers = np.zeros(len(rows), np.int16)
-        places, stops, ahead = places.copy(), stops.copy(), _STEPS
-        while len(which := np.flatnonzero(places < stops)):
-            left = np.minimum((stops - places)[which], ahead)
-            step = np.arange(left.max())[:, None]
-            at = places[which] + step
-            if left.min() < len(step):
-                at[step >= left] = len(rows) - 1
-            slots = rows.take(at)
-            steering = None
-            if steered is not None:
-                steering = steered.states[which], steered.holds.take(at)
-            run = Run(reader, lanes[which], self.slots, slots, steering)
-            numbers[at] = found = self.numbers.take(slots)
-            ends = escapes = left
-            if (ended := run.ended()) is not None:
-                ends = _first(ended & (tables.take(at) < LEVELS), left)
-            if found.min() == _ESCAPED:
-                escapes = _first(found == _ESCAPED, left)
-            steps = np.minimum(ends, escapes + 1)
-            run.leave(steps)
-            if steered is not None:
-                steered.odd[at] = run.odd
-                steered.states[which] = run.steered(steps)
-            places[which] += steps
-            over, escaped = which[(ends < left) & (ends <= escapes)], which[escapes < ends]
-            stops[over] = places[over]
-            if len(escaped):
-                numbers[places[escaped] - 1] = value = _escaped(reader, lanes[escaped])
-                if steered is not None:
-                    before = run.steered(escapes)[escapes < ends]
-                    holds = steered.holds[places[escaped] - 1]
-                    steered.states[escaped] = STEERING.after(before, holds, value)
-            many = 4 * len(escaped) > len(which)
-            ahead = max(ahead // 2, _LEAST_STEPS) if many else min(2 * ahead, _STEPS)
-        return numbers, places
-
-
-def _first(found: NDArray[np.bool_], otherwise: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return in which row of each column the first is that is found."""
-    return np.where(found.any(axis=0), found.argmax(axis=0), otherwise)
-
-
-def _escaped(reader: Reader, lanes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Read the number of 16 raw bits that follows an escape."""
-    half = RAW_BITS // 2
-    high, low = (reader.raw(lanes, half) for _ in range(2))
-    return np.asarray((high << half) + low - (1 << (RAW_BITS - 1)), np.int64)
