@@ -112,15 +112,15 @@ static inline uint32_t take_part(const uint32_t *restrict symbols, const uint32_
     skybook_find_costs(symbols, places);
 #endif
     for (uint64_t bits = coded; bits > 0; bits &= bits - 1) {
-        const uint32_t i = skybook_lowest_bit_of_64(bits), symbol = symbols[i];
+        const uint32_t i = skybook_lowest_bit_of_64(bits), symbol = marked[i];
 #if SKYBOOK_COSTS_BY_PART
         const uint32_t cost = skybook_cost_at(places[i]);
 #else
-        const uint32_t cost = skybook_cost_of(symbol);
+        const uint32_t cost = skybook_cost_of(symbols[i]);
 #endif
         escapes += skybook_is_escape(symbol, cost);
         costs[i] += cost;
-        taken[next[i]++] = marked[i];
+        taken[next[i]++] = symbol;
     }
     return escapes;
 }

@@ -82,134 +82,130 @@ static inline uint32_t size_of(uint32_t symbol)
     return (uint32_t)skybook_magnitude(skybook_residual(symbol));
 }
 
-/* Note what is lost of a latent with a residual in place of that of a symbol. */
-static void mend_losses(const struct run *run, uint32_t number, uint32_t position, int32_t residual)
+/* Note what is lost of a latent with a residual of another size. */
+static void mend_losses(const struct run *run, uint32_t number, uint32_t position, uint32_t size)
 {
     struct skybook_work *work = run->scan->work;
     const uint32_t place = number * run->positions + position, row = skybook_row(run->symbols[place]);
-    const int32_t old = skybook_residual(run->symbols[place]), low = run->hiding->low[place];
+    const int32_t old = (int32_t)size_of(run->symbols[place]), low = run->hiding->low[place];
     const int32_t rounding = skybook_rounding[row], step = (int32_t)STEP;
-    const int32_t eased = old != 0 ? step * skybook_magnitude(old) + (low + rounding) % step - rounding : low;
+    const int32_t eased = old > 0 ? step * old + (low + rounding) % step - rounding : low;
     const int32_t left = eased - SKYBOOK_BORDER_EASE * work->borders[position];
-    const int32_t away = run->hiding->signs[place] > 0 ? -left : left;
     work->losses.of_ac[position] += skybook_power_of(run->scan, run->channel + number, position) *
-                                    (skybook_lost(away, residual, row) - skybook_lost(away, old, row));
-    work->losses.symbols[position] += (uint32_t)(residual != 0) - (uint32_t)(old != 0);
+                                    (skybook_lost(left, (int32_t)size, row) - skybook_lost(left, old, row));
+    work->losses.symbols[position] += (uint32_t)(size > 0) - (uint32_t)(old > 0);
 }
 
-static void set_size(const struct run *run, uint32_t number, uint32_t position, uint32_t size)
+static inline void set_size(const struct run *run, uint32_t number, uint32_t position, uint32_t size)
 {
     const uint32_t place = number * run->positions + position;
-    const int32_t residual = run->hiding->signs[place] > 0 ? -(int32_t)size : (int32_t)size;
+    const uint32_t residual = run->hiding->signs[place] > 0 ? 0u - size : size;
     if (run->scan->weighs) {
-        mend_losses(run, number, position, residual);
+        mend_losses(run, number, position, size);
     }
-    run->symbols[place] = (uint32_t)residual << SKYBOOK_ROW_BITS | skybook_row(run->symbols[place]);
+    run->symbols[place] = residual << SKYBOOK_ROW_BITS | skybook_row(run->symbols[place]);
     skybook_sizes(run->scan, run->channel + number)[position] =
         (uint8_t)(size < SKYBOOK_SIZE_CAP ? size : SKYBOOK_SIZE_CAP);
-    run->hiding->any[number] |= size > 0;
+    run->hiding->any[number] = true;
 }
 
-/* The first residual at a position that has a sign of its own, from one on; NONE if there is none. */
-static uint32_t find_sign(const struct run *run, uint32_t number, uint32_t position)
+/* Change a residual that is not the one whose sign is hidden the way it costs less. */
+static inline void change_other(const struct run *run, uint32_t number, uint32_t position)
 {
-    for (; number < run->count; number++) {
-        const uint32_t symbol = run->symbols[number * run->positions + position];
-        if (has_sign(skybook_row(symbol), size_of(symbol))) {
-            return number;
-        }
-    }
-    return NONE;
-}
-
-/* The residual after one that it costs least to change; NONE if there is none. */
-static uint32_t find_cheapest(const struct run *run, uint32_t number, uint32_t position)
-{
-    uint32_t least = NONE, found = NONE;
-    for (number++; number < run->count; number++) {
-        const uint32_t place = number * run->positions + position, symbol = run->symbols[place];
-        const uint32_t row = skybook_row(symbol), size = size_of(symbol), low = run->hiding->low[place];
-        const uint32_t less = cost_of_less(low, row, size), more = cost_of_more(low, row, size);
-        const uint32_t cost = size > 0 && less < more ? less : more;
-        if (row % SKYBOOK_LEVELS > 0 && cost < least) {
-            least = cost;
-            found = number;
-        }
-    }
-    return found;
+    const uint32_t place = number * run->positions + position, symbol = run->symbols[place];
+    const uint32_t row = skybook_row(symbol), size = size_of(symbol), low = run->hiding->low[place];
+    const bool less = size > 0 && cost_of_less(low, row, size) <= cost_of_more(low, row, size);
+    set_size(run, number, position, less ? size - 1 : size + 1);
 }
 
 /* Whether all residuals at a position but one are 0. */
 static bool is_alone(const struct run *run, uint32_t own, uint32_t position)
 {
-    uint32_t others = 0;
     for (uint32_t number = 0; number < run->count; number++) {
-        others |= number != own ? run->symbols[number * run->positions + position] >> SKYBOOK_ROW_BITS : 0;
-    }
-    return others == 0;
-}
-
-/* Change the residual whose sign is hidden, or the other that it costs least to change, so that the sum of magnitudes
- * tells the sign. */
-static void turn_sum(const struct run *run, uint32_t own, uint32_t other, uint32_t position)
-{
-    const uint32_t place = own * run->positions + position, row = skybook_row(run->symbols[place]);
-    const uint32_t size = size_of(run->symbols[place]), low = run->hiding->low[place];
-    uint32_t less = cost_of_less(low, row, size), more = cost_of_more(low, row, size), others = NONE;
-    uint32_t others_size = 0;
-    bool others_less = false;
-    if (other != NONE) {
-        const uint32_t its_place = other * run->positions + position, its_row = skybook_row(run->symbols[its_place]);
-        const uint32_t its_low = run->hiding->low[its_place];
-        others_size = size_of(run->symbols[its_place]);
-        others = cost_of_more(its_low, its_row, others_size);
-        if (others_size > 0) {
-            const uint32_t its_less = cost_of_less(its_low, its_row, others_size);
-            others_less = its_less <= others;
-            others = others_less ? its_less : others;
+        if (number != own && run->symbols[number * run->positions + position] >> SKYBOOK_ROW_BITS > 0) {
+            return false;
         }
     }
-    more = has_sign(row, size + 1) ? more : NONE;
-    if (less <= more && less <= others && !(size > 1 ? has_sign(row, size - 1) : is_alone(run, own, position))) {
-        less = NONE;
-    }
-    if (less == NONE && more == NONE && others == NONE) {
-        set_size(run, own, position, 0);
-    } else if (less <= more && less <= others) {
-        set_size(run, own, position, size - 1);
-    } else if (more <= others) {
-        set_size(run, own, position, size + 1);
-    } else {
-        set_size(run, other, position, others_less ? others_size - 1 : others_size + 1);
-    }
+    return true;
 }
 
-/* Hide the sign of a run at a position; the channels up to that whose sign it is, or all. */
+/* Change the residual whose sign is hidden, or another one, which costs so much, so that the sum of magnitudes, which
+ * is `odd` or not, tells the sign; the size that it has then. */
+static inline uint32_t turn_sum(const struct run *run, uint32_t own, uint32_t other, uint32_t cost, bool odd,
+                                uint32_t position)
+{
+    const uint32_t place = own * run->positions + position, row = skybook_row(run->symbols[place]);
+    const uint32_t size = size_of(run->symbols[place]), low = run->hiding->low[place], with_sign = skybook_own[row];
+    const uint32_t more = with_sign >> size >> 1 & 1u ? cost_of_more(low, row, size) : NONE;
+    const uint32_t less = cost_of_less(low, row, size);
+    if (less <= more && less <= cost &&
+        (size > 1 ? (with_sign >> (size - 1) & 1u) > 0 : odd && is_alone(run, own, position))) {
+        set_size(run, own, position, size - 1);
+        return size - 1;
+    }
+    if (more <= cost && more < NONE) {
+        set_size(run, own, position, size + 1);
+        return size + 1;
+    }
+    if (cost < NONE) {
+        change_other(run, other, position);
+        return size;
+    }
+    set_size(run, own, position, 0);
+    return 0;
+}
+
+/* Hide the sign of the first residual of a run at a position that has one of its own; the channels up to it, or all
+ * where it has none any longer. */
+static inline uint32_t hide_sign(const struct run *run, uint32_t own, uint32_t other, uint32_t cost, bool odd,
+                                 uint32_t position)
+{
+    uint32_t *symbol = &run->symbols[own * run->positions + position];
+    uint32_t size = size_of(*symbol);
+    if (*symbol >> 31 != odd) {
+        size = turn_sum(run, own, other, cost, odd, position);
+        if (size == 0) {
+            return run->count;
+        }
+    }
+    *symbol = (0u - size) << SKYBOOK_ROW_BITS | skybook_row(*symbol);
+    run->costs[position] -= SKYBOOK_BIT;
+    return own + 1;
+}
+
+/* The same where a residual that is not 0, but has no sign of its own, comes before. */
+static uint32_t hide_later_sign(const struct run *run, uint32_t number, bool odd, uint32_t position)
+{
+    uint32_t own = NONE, other = NONE, least = NONE;
+    for (; number < run->count; number++) {
+        const uint32_t place = number * run->positions + position, symbol = run->symbols[place];
+        const uint32_t row = skybook_row(symbol), size = size_of(symbol), low = run->hiding->low[place];
+        const uint32_t less = cost_of_less(low, row, size), more = cost_of_more(low, row, size);
+        const uint32_t cost = size > 0 && less < more ? less : more;
+        if (own == NONE) {
+            own = has_sign(row, size) ? number : NONE;
+        } else if (row % SKYBOOK_LEVELS > 0 && cost < least) {
+            least = cost;
+            other = number;
+        }
+    }
+    return own == NONE ? run->count : hide_sign(run, own, other, least, odd, position);
+}
+
+/* Hide the sign of a run at a position; the channels whose symbols are of other tables for that. */
 static inline uint32_t hide_at(const struct run *run, const struct skybook_followed *followed, uint32_t in_part,
                                uint32_t position)
 {
-    uint32_t own = followed->first[in_part], other = followed->change[in_part];
+    const uint32_t own = followed->first[in_part];
+    const bool odd = (followed->odd[in_part] & STEP) > 0;
     if (own == NONE) {
         return run->count;
     }
-    uint32_t *symbol = &run->symbols[own * run->positions + position];
-    if (!has_sign(skybook_row(*symbol), size_of(*symbol))) {
-        own = find_sign(run, own, position);
-        if (own == NONE) {
-            return run->count;
-        }
-        other = find_cheapest(run, own, position);
-        symbol = &run->symbols[own * run->positions + position];
+    const uint32_t symbol = run->symbols[own * run->positions + position];
+    if (!has_sign(skybook_row(symbol), size_of(symbol))) {
+        return hide_later_sign(run, own + 1, odd, position);
     }
-    if (*symbol >> 31 != (followed->odd[in_part] / STEP & 1u)) {
-        turn_sum(run, own, other, position);
-        if (*symbol >> SKYBOOK_ROW_BITS == 0) {
-            return run->count;
-        }
-    }
-    *symbol = (uint32_t)-skybook_magnitude(skybook_residual(*symbol)) << SKYBOOK_ROW_BITS | skybook_row(*symbol);
-    run->costs[position] -= SKYBOOK_BIT;
-    return own + 1;
+    return hide_sign(run, own, followed->change[in_part], followed->cost[in_part], odd, position);
 }
 
 void skybook_hide(struct skybook_scan *scan, uint32_t first, uint32_t begin, uint32_t end)
@@ -221,10 +217,12 @@ void skybook_hide(struct skybook_scan *scan, uint32_t first, uint32_t begin, uin
     uint8_t *upto = &run.hiding->upto[place / SKYBOOK_RUN];
     for (uint32_t part = 0; part < positions; part += SKYBOOK_PART) {
         const struct skybook_followed *followed = &run.hiding->followed[part / SKYBOOK_PART];
+        uint8_t hide[SKYBOOK_PART];
         for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
-            upto[part + i] = followed->strong[i] >= LEAST_STRONG ? 1 : 0;
+            hide[i] = followed->strong[i] >= LEAST_STRONG ? 1 : 0;
         }
-        for (uint64_t bits = skybook_above_0(&upto[part]); bits > 0; bits &= bits - 1) {
+        memset(&upto[part], 0, sizeof(hide));
+        for (uint64_t bits = skybook_above_0(hide); bits > 0; bits &= bits - 1) {
             const uint32_t i = skybook_lowest_bit_of_64(bits);
             upto[part + i] = (uint8_t)hide_at(&run, followed, i, part + i);
         }

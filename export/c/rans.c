@@ -7,6 +7,7 @@
 #define PER_ROW (sizeof(skybook_starts[0]) / sizeof(skybook_starts[0][0]))
 #define NOWHERE (PER_ROW - 1) /* after it comes the start of another row: there is no symbol */
 #define SOME 32u      /* symbols whose places are found before they are put */
+#define FEWEST 4u     /* of them, or they are put one by one */
 #define MOST_BYTES 8u /* of a residual: of an escape, of 16 bits in two numbers, and of low bits */
 
 static int32_t residual_of(uint32_t symbol)
@@ -85,6 +86,25 @@ static inline void find_places(const uint32_t *restrict symbols, size_t count, u
     }
 }
 
+/* Put a residual that has low bits of its own, where there is surely room; false if it is no such one, or an
+ * escape. */
+static inline bool put_with_low_bits(struct skybook_lane *lane, uint32_t symbol)
+{
+    const uint32_t row = symbol % ROWS, shift = skybook_shifts[row % SKYBOOK_LEVELS];
+    const uint32_t place = (uint32_t)((residual_of(symbol) >> shift) + LARGEST);
+    if (place >= ESCAPE || (SKYBOOK_SMALL && row >= SKYBOOK_HIDDEN_ROW)) {
+        return false;
+    }
+    const uint16_t *starts = &skybook_starts[row][place];
+    const uint32_t others = 4096u + starts[0] - starts[1];
+    if (others >= 4096) {
+        return false;
+    }
+    skybook_put_raw(lane, symbol >> SKYBOOK_ROW_BITS & ((1u << shift) - 1u), shift, true);
+    skybook_put_symbol(lane, starts[0], others, true);
+    return true;
+}
+
 /* Put a symbol whose place was found, where there is surely room; false as above. */
 static inline bool put_next(struct skybook_lane *lane, uint32_t place, uint32_t symbol)
 {
@@ -94,26 +114,30 @@ static inline bool put_next(struct skybook_lane *lane, uint32_t place, uint32_t 
         skybook_put_symbol(lane, starts[0], others, true);
         return true;
     }
+    if (put_with_low_bits(lane, symbol)) {
+        return true;
+    }
     struct skybook_lane own = *lane; /* so that nothing points to the lane, and it stays in registers */
     const bool good = put_residual(&own, symbol, true);
     *lane = own;
     return good;
 }
 
-/* Put symbols from the last on as long as there is surely room for them; how many are left. */
+/* Put symbols from the last on as long as there is surely room for some of them; how many are left. */
 static size_t put_roomy(struct skybook_lane *lane, const uint32_t *symbols, size_t count)
 {
     struct skybook_lane own = *lane;
-    size_t left = count;
+    size_t left = count, most = skybook_free(&own) / MOST_BYTES;
     bool good = true;
-    while (good && left > 0 && skybook_free(&own) >= SOME * MOST_BYTES) {
-        const size_t some = left < SOME ? left : SOME, stop = left - some;
+    while (good && left > 0 && most >= FEWEST) {
+        const size_t some = most < SOME ? most : SOME, stop = left < some ? 0 : left - some;
         uint32_t places[SOME];
-        find_places(&symbols[stop], some, places);
+        find_places(&symbols[stop], left - stop, places);
         while (good && left > stop) {
             good = put_next(&own, places[left - stop - 1], symbols[left - 1]);
             left -= good;
         }
+        most = skybook_free(&own) / MOST_BYTES;
     }
     *lane = own;
     return left;
