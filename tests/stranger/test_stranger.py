@@ -142,9 +142,9 @@ def test_the_matrices_of_a_mosaic_are_those_of_the_page() -> None:
 
 def test_the_scenes_hold_every_kind_of_tile() -> None:
     tiles = [tile for name in SCENES for _, _, tile in received(name)[1].tiles.values()]
-    assert {tile.state for tile in tiles} >= {0, 1, 2, 4, 5, 8, 12}
+    assert {tile.state for tile in tiles} >= {2, 4, 5, 12, 128, 129, 136}
     assert any(lane.raw is not None for tile in tiles for _, lane in tile.starts.values())
-    for flag in (4, 8):
+    for flag in (4, 8, 128):
         held = {tile.code <= 112 for tile in tiles if tile.state & flag}
         assert held == {True, False}
 
@@ -222,7 +222,7 @@ def test_vectors(bundle: Any, entry: dict[str, Any]) -> None:
     assert found.items() <= entry.items()
     tile = read_tile(bundle, bodies, entry["rows"], entry["cols"])
     for image in (picture.unheld(bundle, tile), picture.linear_tile(bundle, tile)):
-        assert vectors.margin(image) > 1e-7
+        assert vectors.margin(image) > 5e-8
     ours, symbols = read_by_ours(entry, bodies)
     image = picture.linear_tile(bundle, tile)
     assert abs(ours - image).max() < 1 / vectors.UNIT
@@ -245,8 +245,8 @@ def read_by_ours(
 
 
 def test_the_vectors_hold_every_kind_of_tile() -> None:
-    assert {entry["state"] for entry in TILES} >= {0, 1, 4, 8, 12}
-    assert any(entry["held"] for entry in TILES if entry["state"] == 8)
+    assert {entry["state"] for entry in TILES} >= {0, 1, 4, 8, 12, 128, 129, 136}
+    assert any(entry["held"] for entry in TILES if entry["state"] in (8, 136))
     assert any(entry["floors"] for entry in TILES)
     assert any(len(entry["bodies"] or ()) > 1 for entry in TILES if entry["state"] == 4)
     golden = [entry for entry in TILES if entry["bodies"] is None]
@@ -263,10 +263,12 @@ def test_the_scene_of_the_vectors(bundle: Any) -> None:
 
 
 def test_the_nodata_of_the_vectors() -> None:
-    (entry,) = [entry for entry in TILES if "mask" in entry]
-    told = mask(bytes.fromhex(entry["mask"]))
-    assert told.size == entry["rows"] * entry["cols"]
-    assert told.sum() == entry["nodata"]
+    masked = [entry for entry in TILES if "mask" in entry]
+    assert masked
+    for entry in masked:
+        told = mask(bytes.fromhex(entry["mask"]))
+        assert told.size == entry["rows"] * entry["cols"]
+        assert told.sum() == entry["nodata"]
 
 
 def test_the_stranger_knows_the_page_alone() -> None:

@@ -40,9 +40,12 @@ def tiles(bundle):
     yield "cut by the border, dependent", whole[3][:, :50, :9], 104, "trellis", None, 65_535
     yield "full", checks[:, :24, :40], 101, "deadzone", None, 65_535
     yield "full, dependent", stripes[:, :24, :40], 120, "trellis", None, 65_535
+    yield "all signs", whole[0][:, :40, :48], 96, "all signs", None, 65_535
+    yield "all signs, full", checks[:, :24, :40], 101, "all signs", None, 65_535
     yield "5 x 8 pixels", whole[0][:, :5, :8], 96, "deadzone", None, 65_535
     yield "raw lane", noise, 96, "deadzone", None, 65_535
     yield "nodata", whole[1][:, :40, :32], 112, "deadzone", holes[:40, :32], 65_535
+    yield "all signs, nodata", whole[1][:, :40, :32], 112, "all signs", holes[:40, :32], 65_535
     yield "several segments", whole[1][:, :, :40], 136, "deadzone", None, 300
     yield "several segments, dependent", whole[1][:, :, :40], 136, "trellis", None, 300
 

@@ -63,12 +63,12 @@ STREAMS: dict[str, Callable[[], bytes]] = {
     ),
 }
 STATES = {
-    "bare": {0, 1, 2},
+    "bare": {2, 128, 129},
     "small segments, dependent": {2, 4, 5},
-    "layers": {0},
+    "layers": {128},
     "CORSA": {1},
     "two parts": {32},
-    "mosaic": {0},
+    "mosaic": {128},
     "quality of blocks": {5, 39},
 }
 """States of the tiles of each stream."""

@@ -10,15 +10,15 @@ from onboard.codec.lapped import floors
 from onboard.codec.lapped.codec import LappedCodec
 from onboard.codec.lapped.coder import LappedTileCoder
 from onboard.codec.lapped.prepared import PreparedTiles
-from onboard.codec.lapped.quantizers.kinds import PLAIN, QUANTIZERS, TRELLIS
+from onboard.codec.lapped.quantizers.kinds import ALL_SIGNS, PLAIN, QUANTIZERS, TRELLIS
 from onboard.codec.lapped.read.lanes import Lane
 from onboard.codec.lapped.read.layers import LayerReader
 from onboard.codec.lapped.symbols import Symbols
-from onboard.codec.tile import ALL_VALID, DEPENDENT, FULL, Body, Chosen
+from onboard.codec.tile import ALL_VALID, DEPENDENT, FULL, SIGN_HIDING, Body, Chosen
 from onboard.errors import StreamError
 from tests.onboard.codec.lapped.layer0 import layer_0_bytes, least_levels
 
-FARTHEST = {PLAIN: 112, TRELLIS: 192}
+FARTHEST = {PLAIN: 112, ALL_SIGNS: 112, TRELLIS: 192}
 """1/64 steps from a value to its symbol, at most (SPEC.md, section 13)."""
 CODE = 112
 SIDE = 32
@@ -56,7 +56,7 @@ def bodies(lapped: LappedTileCoder, kind: str, tiles: NDArray[np.int32]) -> list
 def test_tiles_that_foresee_their_symbols_are_not_full(
     lapped: LappedTileCoder, tiles: NDArray[np.int32], kind: str
 ) -> None:
-    flag = DEPENDENT if kind == TRELLIS else 0
+    flag = {TRELLIS: DEPENDENT, PLAIN: SIGN_HIDING}.get(kind, 0)
     states = [body[0][2][0] for body in bodies(lapped, kind, tiles)]
     assert states == [flag | FULL, flag, flag | FULL, flag]
 

@@ -20,11 +20,12 @@ from onboard.codec.lapped.context import BLOCK, LATTICES, ContextModel
 from onboard.codec.lapped.frontends.adaptive import AdaptiveFrontEnd
 from onboard.codec.lapped.frontends.frontend import LappedSide
 from onboard.codec.lapped.prepared import PreparedTiles
+from onboard.codec.lapped.quantizers.kinds import ALL_SIGNS
 from onboard.codec.lapped.read.lanes import Lane
 from onboard.codec.lapped.read.layers import LayerReader, Read
 from onboard.codec.lapped.transform import PLANE_LIMIT
 from onboard.codec.lapped.trellis import STATES
-from onboard.codec.tile import ALL_VALID, DEPENDENT, Chosen
+from onboard.codec.tile import ALL_VALID, DEPENDENT, SIGN_HIDING, Chosen
 from onboard.errors import BundleError, StreamError
 from tests.onboard.codec.lapped.layer0 import layer_0_bytes, least_levels
 
@@ -208,7 +209,7 @@ def read(
     dependent: bool = False,
     least: NDArray[np.int32] | None = None,
 ) -> Read:
-    state = DEPENDENT if dependent else ALL_VALID
+    state = DEPENDENT if dependent else SIGN_HIDING
     return LayerReader(lapped.model).read(count, rows, cols, lanes, state, least)
 
 
@@ -273,7 +274,8 @@ def test_symbols_next_to_a_border_are_taken_larger(
     tiles = np.random.default_rng(4).integers(0, 900, (3, 4, 8 * shape[0], 8 * shape[1]))
     prepared = PreparedTiles.of(lapped.model, tiles.astype(np.int32), everywhere(tiles))
     quantisation = lapped.model.quantisation
-    for number, layer in enumerate(lapped.scan(prepared, np.full(3, 128)), 1):
+    scanner = lapped.scanners[ALL_SIGNS]
+    for number, layer in enumerate(scanner.scan(prepared.latents, np.full(3, 128)), 1):
         positions, channels = layer.sums.shape[1:]
         size = np.abs(layer.away).reshape(-1)[layer.pending.coded]
         if number > LATTICES:
