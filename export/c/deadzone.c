@@ -131,7 +131,7 @@ static void take_layer(struct skybook_scan *scan, uint32_t channels)
     const struct skybook_layer *layer = &scan->work->layer.plain;
     const uint8_t *upto = scan->work->scratch.hiding.upto;
     const uint32_t positions = scan->form->positions;
-    uint32_t next[SKYBOOK_POSITIONS], most[SKYBOOK_POSITIONS / SKYBOOK_PART], escapes = 0;
+    uint32_t next[SKYBOOK_POSITIONS], escapes = 0;
     uint32_t *taken = &scan->work->symbols[scan->written], *costs = &scan->work->costs[scan->unit];
     const uint32_t found = skybook_find_places(scan, next);
     for (uint32_t channel = 0; channel < channels; channel++) {
@@ -140,11 +140,8 @@ static void take_layer(struct skybook_scan *scan, uint32_t channels)
         for (uint32_t first = 0; first < positions; first += SKYBOOK_PART) {
             const uint32_t place = channel * positions + first;
             const uint32_t *symbols = &layer->symbols[place], *marked = symbols;
-            uint32_t room[SKYBOOK_PART], *own_most = &most[first / SKYBOOK_PART];
-            if (number == 0) {
-                *own_most = scan->hides ? most_upto(&own_upto[first]) : 0;
-            }
-            if (number < *own_most) {
+            uint32_t room[SKYBOOK_PART];
+            if (scan->hides && number < most_upto(&own_upto[first])) {
                 mark_hidden(symbols, &own_upto[first], number, room);
                 marked = room;
             }
@@ -234,12 +231,14 @@ static void scan_channel(struct skybook_scan *scan, uint32_t channel, uint32_t n
     for (uint32_t part = 0; part < positions; part += SKYBOOK_PART) {
         struct skybook_rules rules;
         uint8_t *sizes = &skybook_sizes(scan, channel)[part], *low = &hiding->low[in_run * positions + part];
+        uint8_t *signs = &hiding->signs[in_run * positions + part];
         skybook_look_up(&skybook_dead[scan->row], &levels[part], rules.dead);
         skybook_look_up(&skybook_rounding[scan->row], &levels[part], rules.rounding);
         all |= quantise(scan->row, &aways[part], &scan->work->borders[part], &levels[part], &rules, &symbols[part],
-                        sizes, low, &hiding->signs[in_run * positions + part]);
+                        sizes, low, signs);
         if (scan->hides) {
-            skybook_follow(&hiding->followed[part / SKYBOOK_PART], in_run, &levels[part], sizes, low, &rules);
+            skybook_follow(&hiding->followed[part / SKYBOOK_PART], in_run, &levels[part], sizes, low, signs,
+                           &rules);
         }
     }
     hiding->any[in_run] = all > 0;

@@ -8,6 +8,7 @@
 #define LEAST_STRONG 5u
 #define NONE 255u
 #define STEP 64u
+#define LESS 32u /* added to the number of a channel whose residual becomes less */
 
 /* Whether a residual of a row has a sign of its own. */
 static inline bool has_sign(uint32_t row, uint32_t size)
@@ -31,7 +32,7 @@ void skybook_begin_run(struct skybook_scan *scan)
  * enough: all that are not 0 round to a residual of 0 or 1, and 6 bits tell how far it is from where others begin.
  * Bit 6 of what is rounded tells an odd residual. Conditions are bytes with all bits set, so that vectors are made. */
 void skybook_follow(struct skybook_followed *restrict followed, uint32_t number, const uint8_t *restrict levels,
-                    const uint8_t *restrict sizes, const uint8_t *restrict low,
+                    const uint8_t *restrict sizes, const uint8_t *restrict low, const uint8_t *restrict signs,
                     const struct skybook_rules *restrict rules)
 {
     const uint8_t own = (uint8_t)number;
@@ -46,10 +47,13 @@ void skybook_follow(struct skybook_followed *restrict followed, uint32_t number,
         const uint8_t old = followed->cost[i], least = cost < old ? cost : old, stays = least == old ? NONE : 0;
         const uint8_t uneven = levels[i] >= SKYBOOK_EVEN_LEVELS ? NONE : 0;
         const uint8_t first = own | is_0 | uneven, old_first = followed->first[i];
+        const uint8_t least_first = first < old_first ? first : old_first, goes_on = least_first == old_first ? NONE : 0;
         const uint8_t strong = levels[i] >= STRONG_LEVEL ? 1 : 0;
-        followed->change[i] = (uint8_t)((followed->change[i] & stays) | (own & ~stays));
+        const uint8_t is_less = either == less ? LESS : 0, change = (uint8_t)(own | (is_less & ~is_0));
+        followed->change[i] = (uint8_t)((followed->change[i] & stays) | (change & ~stays));
         followed->cost[i] = least;
-        followed->first[i] = first < old_first ? first : old_first;
+        followed->first[i] = least_first;
+        followed->sign[i] = (uint8_t)((followed->sign[i] & goes_on) | (signs[i] & ~goes_on));
         followed->odd[i] ^= (uint8_t)(sum & ~is_0);
         followed->strong[i] = (uint8_t)(followed->strong[i] + strong);
     }
@@ -60,26 +64,39 @@ struct run {
     struct skybook_scan *scan;
     struct skybook_hiding *hiding;
     uint32_t *symbols;       /* of its first channel; those of each channel `positions` after those of the one before */
+    uint8_t *sizes;          /* in the same order */
     uint32_t *costs;         /* of the layer */
     uint32_t positions;      /* of a channel */
     uint32_t channel, count; /* the first, and how many */
 };
 
-/* What it costs to make the size of a residual that is not 0 one less, in 1/64 step. */
-static inline uint32_t cost_of_less(uint32_t low, uint32_t row, uint32_t size)
-{
-    return size == 1 ? low - skybook_dead[row] : (low + skybook_rounding[row]) % STEP;
-}
-
-/* What it costs to make it one more. */
-static inline uint32_t cost_of_more(uint32_t low, uint32_t row, uint32_t size)
-{
-    return size == 0 ? skybook_dead[row] - low : STEP - (low + skybook_rounding[row]) % STEP;
-}
-
 static inline uint32_t size_of(uint32_t symbol)
 {
     return (uint32_t)skybook_magnitude(skybook_residual(symbol));
+}
+
+/* All bits of a number if a condition holds, so that what is often true and often not takes no branch. */
+static inline uint32_t where(bool condition)
+{
+    return 0u - (uint32_t)condition;
+}
+
+static inline uint32_t chosen(bool condition, uint32_t one, uint32_t other)
+{
+    return other ^ ((one ^ other) & where(condition));
+}
+
+/* What it costs to make the size of a residual one less, which is not 0, or one more, in 1/64 step. */
+struct changes {
+    uint32_t less, more;
+};
+
+static inline struct changes changes_of(uint32_t symbol, uint32_t low)
+{
+    const uint32_t row = skybook_row(symbol), size = size_of(symbol), dead = skybook_dead[row];
+    const uint32_t over = (low + skybook_rounding[row]) % STEP;
+    const struct changes changes = {chosen(size == 1, low - dead, over), chosen(size == 0, dead - low, STEP - over)};
+    return changes;
 }
 
 /* Note what is lost of a latent with a residual of another size. */
@@ -96,28 +113,6 @@ static void mend_losses(const struct run *run, uint32_t number, uint32_t positio
     work->losses.symbols[position] += (uint32_t)(size > 0) - (uint32_t)(old > 0);
 }
 
-static inline void set_size(const struct run *run, uint32_t number, uint32_t position, uint32_t size)
-{
-    const uint32_t place = number * run->positions + position;
-    const uint32_t residual = run->hiding->signs[place] > 0 ? 0u - size : size;
-    if (run->scan->weighs) {
-        mend_losses(run, number, position, size);
-    }
-    run->symbols[place] = residual << SKYBOOK_ROW_BITS | skybook_row(run->symbols[place]);
-    skybook_sizes(run->scan, run->channel + number)[position] =
-        (uint8_t)(size < SKYBOOK_SIZE_CAP ? size : SKYBOOK_SIZE_CAP);
-    run->hiding->any[number] = true;
-}
-
-/* Change a residual that is not the one whose sign is hidden the way it costs less. */
-static inline void change_other(const struct run *run, uint32_t number, uint32_t position)
-{
-    const uint32_t place = number * run->positions + position, symbol = run->symbols[place];
-    const uint32_t row = skybook_row(symbol), size = size_of(symbol), low = run->hiding->low[place];
-    const bool less = size > 0 && cost_of_less(low, row, size) <= cost_of_more(low, row, size);
-    set_size(run, number, position, less ? size - 1 : size + 1);
-}
-
 /* Whether all residuals at a position but one are 0. */
 static bool is_alone(const struct run *run, uint32_t own, uint32_t position)
 {
@@ -129,102 +124,135 @@ static bool is_alone(const struct run *run, uint32_t own, uint32_t position)
     return true;
 }
 
-/* Change the residual whose sign is hidden, or another one, which costs so much, so that the sum of magnitudes, which
- * is `odd` or not, tells the sign; the size that it has then. */
-static inline uint32_t turn_sum(const struct run *run, uint32_t own, uint32_t other, uint32_t cost, bool odd,
-                                uint32_t position)
+static inline void set_residual(const struct run *run, uint32_t number, uint32_t position, uint32_t size, bool negative)
 {
-    const uint32_t place = own * run->positions + position, row = skybook_row(run->symbols[place]);
-    const uint32_t size = size_of(run->symbols[place]), low = run->hiding->low[place], with_sign = skybook_own[row];
-    const uint32_t more = with_sign >> size >> 1 & 1u ? cost_of_more(low, row, size) : NONE;
-    const uint32_t less = cost_of_less(low, row, size);
-    if (less <= more && less <= cost &&
-        (size > 1 ? (with_sign >> (size - 1) & 1u) > 0 : odd && is_alone(run, own, position))) {
-        set_size(run, own, position, size - 1);
-        return size - 1;
+    const uint32_t place = number * run->positions + position;
+    if (run->scan->weighs) {
+        mend_losses(run, number, position, size);
     }
-    if (more <= cost && more < NONE) {
-        set_size(run, own, position, size + 1);
-        return size + 1;
-    }
-    if (cost < NONE) {
-        change_other(run, other, position);
-        return size;
-    }
-    set_size(run, own, position, 0);
-    return 0;
+    run->symbols[place] = chosen(negative, 0u - size, size) << SKYBOOK_ROW_BITS | skybook_row(run->symbols[place]);
+    run->sizes[place] = (uint8_t)(size < SKYBOOK_SIZE_CAP ? size : SKYBOOK_SIZE_CAP);
+    run->hiding->any[number] = true;
 }
 
-/* Hide the sign of the first residual of a run at a position that has one of its own; the channels up to it, or all
- * where it has none any longer. */
-static inline uint32_t hide_sign(const struct run *run, uint32_t own, uint32_t other, uint32_t cost, bool odd,
-                                 uint32_t position)
+/* Change the residual whose sign is hidden, which is below 0 here, or that of another one, `change`, which costs so
+ * much, so that the sum of magnitudes, which is `odd` or not, tells the sign. False if none is hidden any longer. */
+static inline bool turn_sum(const struct run *run, uint32_t own, uint32_t change, uint32_t cost, bool odd,
+                            uint32_t position)
 {
-    uint32_t *symbol = &run->symbols[own * run->positions + position];
-    uint32_t size = size_of(*symbol);
-    if (*symbol >> 31 != odd) {
-        size = turn_sum(run, own, other, cost, odd, position);
-        if (size == 0) {
-            return run->count;
+    const uint32_t place = own * run->positions + position, symbol = run->symbols[place], size = size_of(symbol);
+    const uint32_t with_sign = skybook_own[skybook_row(symbol)];
+    struct changes changes = changes_of(symbol, run->hiding->low[place]);
+    changes.more |= NONE & where((with_sign >> size >> 1 & 1u) == 0);
+    if ((size == 1) & odd & (changes.less <= changes.more) & (changes.less <= cost) && is_alone(run, own, position)) {
+        set_residual(run, own, position, 0, false);
+        return false;
+    }
+    changes.less |= NONE & where((with_sign >> (size - 1) & 1u) == 0);
+    const uint32_t is_less = changes.less <= changes.more ? LESS : 0, least = chosen(is_less > 0, changes.less, changes.more);
+    if (least == NONE && cost == NONE) {
+        set_residual(run, own, position, 0, false);
+        return false;
+    }
+    const bool is_own = least <= cost;
+    const uint32_t chosen_change = chosen(is_own, own | is_less, change), number = chosen_change % LESS;
+    const uint32_t its_place = number * run->positions + position;
+    set_residual(run, number, position, size_of(run->symbols[its_place]) + 1 - 2u * (chosen_change / LESS),
+                 is_own | (run->hiding->signs[its_place] > 0));
+    return true;
+}
+
+/* The symbol of a residual whose sign is hidden: minus its size is in the place of the residual. */
+static inline uint32_t without_sign(uint32_t symbol)
+{
+    return (0u - size_of(symbol)) << SKYBOOK_ROW_BITS | skybook_row(symbol);
+}
+
+/* Hide the sign of the first residual at a position that has one of its own, where one that is not 0, but has none,
+ * comes before it, `number`; the channels whose symbols are of other tables then. */
+static uint32_t hide_later(const struct run *run, uint32_t number, bool odd, uint32_t position)
+{
+    uint32_t own = NONE, change = NONE, least = NONE;
+    for (number++; number < run->count; number++) {
+        const uint32_t place = number * run->positions + position, symbol = run->symbols[place];
+        const struct changes changes = changes_of(symbol, run->hiding->low[place]);
+        const uint32_t size = size_of(symbol), less = size > 0 ? changes.less : NONE;
+        const uint32_t cost = less < changes.more ? less : changes.more;
+        if (own == NONE) {
+            own = has_sign(skybook_row(symbol), size) ? number : NONE;
+        } else if (symbol % SKYBOOK_LEVELS > 0 && cost < least) {
+            least = cost;
+            change = number | (less <= changes.more ? LESS : 0);
         }
     }
-    *symbol = (0u - size) << SKYBOOK_ROW_BITS | skybook_row(*symbol);
+    if (own == NONE) {
+        return run->count;
+    }
+    uint32_t *symbol = &run->symbols[own * run->positions + position];
+    const bool turns = *symbol >> 31 != odd;
+    *symbol = without_sign(*symbol);
+    if (turns && !turn_sum(run, own, change, least, odd, position)) {
+        return run->count;
+    }
     run->costs[position] -= SKYBOOK_BIT;
     return own + 1;
 }
 
-/* The same where a residual that is not 0, but has no sign of its own, comes before. */
-static uint32_t hide_later_sign(const struct run *run, uint32_t number, bool odd, uint32_t position)
+/* Find where signs are hidden in a part, how many channels are of other tables there, as a rule, and where a sum says
+ * another sign. */
+static void find_hidden(const struct skybook_followed *restrict followed, uint32_t count, uint8_t *restrict upto,
+                        uint8_t *restrict has, uint8_t *restrict turns)
 {
-    uint32_t own = NONE, other = NONE, least = NONE;
-    for (; number < run->count; number++) {
-        const uint32_t place = number * run->positions + position, symbol = run->symbols[place];
-        const uint32_t row = skybook_row(symbol), size = size_of(symbol), low = run->hiding->low[place];
-        const uint32_t less = cost_of_less(low, row, size), more = cost_of_more(low, row, size);
-        const uint32_t cost = size > 0 && less < more ? less : more;
-        if (own == NONE) {
-            own = has_sign(row, size) ? number : NONE;
-        } else if (row % SKYBOOK_LEVELS > 0 && cost < least) {
-            least = cost;
-            other = number;
-        }
+    const uint8_t all = (uint8_t)count;
+    for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
+        const uint8_t hides = followed->strong[i] >= LEAST_STRONG ? NONE : 0;
+        const uint8_t none = followed->first[i] == NONE ? NONE : 0, next = (uint8_t)(followed->first[i] + 1);
+        upto[i] = (uint8_t)(hides & ((all & none) | (next & ~none)));
+        has[i] = (uint8_t)(hides & ~none & 1);
+        turns[i] = (uint8_t)(hides & ~none & (followed->sign[i] ^ followed->odd[i]) & STEP);
     }
-    return own == NONE ? run->count : hide_sign(run, own, other, least, odd, position);
 }
 
-/* Hide the sign of a run at a position; the channels whose symbols are of other tables for that. */
-static inline uint32_t hide_at(const struct run *run, const struct skybook_followed *followed, uint32_t in_part,
-                               uint32_t position)
+/* Hide the signs of a part. */
+static void hide_part(const struct run *run, const struct skybook_followed *followed, uint32_t part, uint8_t *upto)
 {
-    const uint32_t own = followed->first[in_part];
-    const bool odd = (followed->odd[in_part] & STEP) > 0;
-    if (own == NONE) {
-        return run->count;
+    uint8_t has[SKYBOOK_PART], turns[SKYBOOK_PART];
+    find_hidden(followed, run->count, upto, has, turns);
+    for (uint64_t bits = skybook_above_0(has); bits > 0; bits &= bits - 1) {
+        const uint32_t i = skybook_lowest_bit_of_64(bits), position = part + i, own = followed->first[i];
+        uint32_t *symbol = &run->symbols[own * run->positions + position];
+        if (has_sign(skybook_row(*symbol), size_of(*symbol))) {
+            *symbol = without_sign(*symbol);
+            run->costs[position] -= SKYBOOK_BIT;
+        } else {
+            upto[i] = (uint8_t)hide_later(run, own, (followed->odd[i] & STEP) > 0, position);
+            turns[i] = 0;
+        }
     }
-    const uint32_t symbol = run->symbols[own * run->positions + position];
-    if (!has_sign(skybook_row(symbol), size_of(symbol))) {
-        return hide_later_sign(run, own + 1, odd, position);
+    for (uint64_t bits = skybook_above_0(turns); bits > 0; bits &= bits - 1) {
+        const uint32_t i = skybook_lowest_bit_of_64(bits), position = part + i;
+        if (!turn_sum(run, followed->first[i], followed->change[i], followed->cost[i], (followed->odd[i] & STEP) > 0,
+                      position)) {
+            run->costs[position] += SKYBOOK_BIT;
+            upto[i] = (uint8_t)run->count;
+        }
     }
-    return hide_sign(run, own, followed->change[in_part], followed->cost[in_part], odd, position);
 }
 
 void skybook_hide(struct skybook_scan *scan, uint32_t first, uint32_t begin, uint32_t end)
 {
     struct skybook_work *work = scan->work;
     const uint32_t positions = scan->form->positions, place = (begin - first) * positions;
-    const struct run run = {scan,      &work->scratch.hiding, &work->layer.plain.symbols[place], &work->costs[scan->unit],
-                            positions, begin,                 end - begin};
+    const struct run run = {scan,
+                            &work->scratch.hiding,
+                            &work->layer.plain.symbols[place],
+                            skybook_sizes(scan, begin),
+                            &work->costs[scan->unit],
+                            positions,
+                            begin,
+                            end - begin};
     uint8_t *upto = &run.hiding->upto[place / SKYBOOK_RUN];
     for (uint32_t part = 0; part < positions; part += SKYBOOK_PART) {
-        const struct skybook_followed *followed = &run.hiding->followed[part / SKYBOOK_PART];
-        uint8_t hide[SKYBOOK_PART];
-        for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
-            hide[i] = followed->strong[i] >= LEAST_STRONG ? 1 : 0;
-        }
-        memset(&upto[part], 0, sizeof(hide));
-        for (uint64_t bits = skybook_above_0(hide); bits > 0; bits &= bits - 1) {
-            const uint32_t i = skybook_lowest_bit_of_64(bits);
-            upto[part + i] = (uint8_t)hide_at(&run, followed, i, part + i);
-        }
+        hide_part(&run, &run.hiding->followed[part / SKYBOOK_PART], part, &upto[part]);
     }
 }

@@ -123,21 +123,28 @@ static inline bool put_next(struct skybook_lane *lane, uint32_t place, uint32_t 
     return good;
 }
 
+/* Symbols that are put next to a lane that takes so many more: as many as there is surely room for. */
+static inline size_t next_of(const struct skybook_lane *lane, size_t left)
+{
+    const size_t roomy = skybook_free(lane) / MOST_BYTES, most = roomy < SOME ? roomy : SOME;
+    return most < FEWEST ? 0 : left < most ? left : most;
+}
+
 /* Put symbols from the last on as long as there is surely room for some of them; how many are left. */
 static size_t put_roomy(struct skybook_lane *lane, const uint32_t *symbols, size_t count)
 {
     struct skybook_lane own = *lane;
-    size_t left = count, most = skybook_free(&own) / MOST_BYTES;
+    size_t left = count, some = next_of(&own, left);
     bool good = true;
-    while (good && left > 0 && most >= FEWEST) {
-        const size_t some = most < SOME ? most : SOME, stop = left < some ? 0 : left - some;
+    while (good && some > 0) {
+        const size_t stop = left - some;
         uint32_t places[SOME];
-        find_places(&symbols[stop], left - stop, places);
+        find_places(&symbols[stop], some, places);
         while (good && left > stop) {
             good = put_next(&own, places[left - stop - 1], symbols[left - 1]);
             left -= good;
         }
-        most = skybook_free(&own) / MOST_BYTES;
+        some = next_of(&own, left);
     }
     *lane = own;
     return left;
@@ -149,16 +156,17 @@ static bool put_by_turns(struct skybook_lane lanes[2], const uint32_t *symbols, 
                          size_t left[2])
 {
     struct skybook_lane one = lanes[0], other = lanes[1];
-    size_t of_one = left[0], of_other = left[1];
+    size_t of_one = left[0], of_other = left[1], some = 1;
     bool good = true;
-    while (good && of_one >= SOME && of_other >= SOME && skybook_free(&one) >= SOME * MOST_BYTES &&
-           skybook_free(&other) >= SOME * MOST_BYTES) {
+    while (good && some > 0) {
+        const size_t next = next_of(&one, of_one), next_other = next_of(&other, of_other);
         uint32_t places[2][SOME];
-        of_one -= SOME;
-        of_other -= SOME;
-        find_places(&symbols[of_one], SOME, places[0]);
-        find_places(&others[of_other], SOME, places[1]);
-        for (uint32_t i = SOME; i > 0 && good; i--) {
+        some = next < next_other ? next : next_other;
+        of_one -= some;
+        of_other -= some;
+        find_places(&symbols[of_one], some, places[0]);
+        find_places(&others[of_other], some, places[1]);
+        for (size_t i = some; i > 0 && good; i--) {
             good = put_next(&one, places[0][i - 1], symbols[of_one + i - 1]);
             good &= put_next(&other, places[1][i - 1], others[of_other + i - 1]);
         }

@@ -163,7 +163,7 @@ struct skybook_rules {
 };
 void skybook_begin_run(struct skybook_scan *scan);
 void skybook_follow(struct skybook_followed *restrict followed, uint32_t number, const uint8_t *restrict levels,
-                    const uint8_t *restrict sizes, const uint8_t *restrict low,
+                    const uint8_t *restrict sizes, const uint8_t *restrict low, const uint8_t *restrict signs,
                     const struct skybook_rules *restrict rules);
 void skybook_hide(struct skybook_scan *scan, uint32_t first, uint32_t begin, uint32_t end);
 

@@ -329,13 +329,14 @@ struct skybook_followed {
     uint8_t strong[64]; /* symbols of high levels */
     uint8_t odd[64];    /* bit 6: whether the sum of magnitudes is odd */
     uint8_t first[64];  /* the first residual that may have a sign of its own, 255 if none has */
-    uint8_t cost[64], change[64]; /* the least cost of a change of one after it, and which that is; 255 if there is none */
+    uint8_t sign[64];   /* bit 6: whether it is below 0 */
+    uint8_t cost[64], change[64]; /* the least cost of a change of one after it, 255 if there is none, and that change */
 };
 
 /* What signs are hidden by in a layer of a plain tile. */
 struct skybook_hiding {
     uint8_t low[SKYBOOK_RUN * SKYBOOK_POSITIONS];   /* low bits of what is left of latents of the run, in 1/64 step */
-    uint8_t signs[SKYBOOK_RUN * SKYBOOK_POSITIONS]; /* of it: not 0 if it is below 0 */
+    uint8_t signs[SKYBOOK_RUN * SKYBOOK_POSITIONS]; /* of it: 255 if it is below 0, else 0 */
     bool any[SKYBOOK_RUN];                          /* whether a channel has a residual that is not 0 */
     struct skybook_followed followed[SKYBOOK_POSITIONS / 64];
     uint8_t upto[SKYBOOK_STEPS / SKYBOOK_RUN + SKYBOOK_POSITIONS]; /* of each run at each position: channels that are
