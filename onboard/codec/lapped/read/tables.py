@@ -65,7 +65,7 @@ class TableReader:
             lane: number of the lane.
             rows: row of the table of each residual: plain, or of even states.
             state: state of the trellis, if the tile is dependent.
-            marks: of each residual, see `onboard.codec.lapped.quantizers.signs`, if the tile hides signs.
+            marks: of each residual, see `signs.Runs`, if the tile hides signs.
 
         Returns:
             The residuals, without signs that are hidden, and, of dependent tiles, whether the state
