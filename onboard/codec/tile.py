@@ -5,8 +5,7 @@ scene. Opened in an engine it is a tile coder: batches of tiles of one shape to 
 
 1. `prepare` does once what no step changes.
 2. `finest`, `guess` and `error` tell what steps would do, coding nothing; so does `guess_error`.
-3. `plan` quantises tiles at their steps and cuts what is to be coded to segments.
-4. `write` codes what was planned, any number of tiles together.
+3. `plan` quantises tiles at their steps and cuts them to segments; `write` codes what was planned.
 
 A tile's bytes depend on its samples, step, thrift, room of a body and kind of quantizer, never on
 tiles that it is batched with. Steps are codes 0..255, the finest first; a codec of fixed rate
