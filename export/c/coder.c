@@ -6,6 +6,7 @@
 #define BIT 256
 #define MOST_MARGIN 100
 #define FULL_FIELD 0x80 /* added to the head of the field of a full tile */
+#define HIDES 128       /* added to the state of a plain tile: it hides signs */
 
 static enum skybook_status add_empty(struct skybook_encoder *encoder, uint32_t column)
 {
@@ -188,7 +189,7 @@ static uint32_t put_side_of_components(const struct skybook_encoder *encoder, co
         body[0] = skybook_empty_state(tile);
         return 1;
     }
-    body[0] = (uint8_t)(tile->state + (work->dependent ? SKYBOOK_DEPENDENT : 0) + (work->full ? SKYBOOK_FULL : 0));
+    body[0] = (uint8_t)(tile->state + (work->dependent ? SKYBOOK_DEPENDENT : HIDES) + (work->full ? SKYBOOK_FULL : 0));
     skybook_put_side(encoder, tile, body + 1);
     if (work->full) {
         skybook_put_floors(&encoder->form, work, body + 1 + work->side_bytes);
@@ -211,7 +212,7 @@ static uint32_t put_side(const struct skybook_encoder *encoder, const struct sky
     const uint32_t lift = skybook_lift(&encoder->options) << form->fraction;
     const struct skybook_field *field = &work->field;
     const int full = field->length > 0 ? SKYBOOK_FIELD : work->full ? SKYBOOK_FULL : 0;
-    body[0] = (uint8_t)(tile->state + (work->dependent ? SKYBOOK_DEPENDENT : 0) + full);
+    body[0] = (uint8_t)(tile->state + (work->dependent ? SKYBOOK_DEPENDENT : HIDES) + full);
     body[1] = tile->code;
     memcpy(body + 2, tile->angles, angles);
     for (uint32_t band = 0; band < form->bands; band++) {

@@ -7,6 +7,7 @@
 #define PER_ROW (sizeof(skybook_starts[0]) / sizeof(skybook_starts[0][0]))
 #define NOWHERE (PER_ROW - 1) /* after it comes the start of another row: there is no symbol */
 #define SOME 32u      /* symbols whose places are found before they are put */
+#define FEWEST 4u     /* of them, or they are put one by one */
 #define MOST_BYTES 8u /* of a residual: of an escape, of 16 bits in two numbers, and of low bits */
 
 static int32_t residual_of(uint32_t symbol)
@@ -14,11 +15,44 @@ static int32_t residual_of(uint32_t symbol)
     return (int32_t)symbol >> SKYBOOK_ROW_BITS;
 }
 
+/* Whether a symbol is that whose sign is hidden: minus its size is in the place of the residual then. */
+static bool is_unsigned(uint32_t symbol)
+{
+    const uint32_t row = symbol % ROWS;
+    const int32_t size = -residual_of(symbol);
+    return row >= SKYBOOK_HIDDEN_ROW && size > 0 && size <= LARGEST &&
+           (skybook_own[row - SKYBOOK_HIDDEN_ROW] >> size & 1u) > 0;
+}
+
+#if SKYBOOK_SMALL
+/* Put a symbol of the tables of runs whose sign is hidden, which a small build makes of the usual ones; false if it
+ * is as in those. */
+static bool put_hidden(struct skybook_lane *lane, uint32_t symbol, bool roomy)
+{
+    const int32_t residual = residual_of(symbol);
+    if (symbol % ROWS < SKYBOOK_HIDDEN_ROW || !(is_unsigned(symbol) ||
+        (residual == 0 && skybook_own[symbol % ROWS - SKYBOOK_HIDDEN_ROW] > 0))) {
+        return false;
+    }
+    const uint16_t *starts = &skybook_starts[symbol % ROWS - SKYBOOK_HIDDEN_ROW][residual + LARGEST];
+    const uint32_t own = (uint32_t)(starts[1] - starts[0]) << (residual < 0);
+    skybook_put_symbol(lane, 2u * starts[0], 4096u - own, roomy);
+    return true;
+}
+#endif
+
 /* Put a residual that no symbol of its row is of alone: it has low bits of its own, or it is an escape. False
  * if it is so large that no escape can tell it. `roomy`: MOST_BYTES are free. */
 static bool put_residual(struct skybook_lane *lane, uint32_t of, bool roomy)
 {
+#if SKYBOOK_SMALL
+    if (put_hidden(lane, of, roomy)) {
+        return true;
+    }
+    const uint32_t row = of % ROWS % SKYBOOK_HIDDEN_ROW;
+#else
     const uint32_t row = of % ROWS;
+#endif
     const int32_t residual = residual_of(of);
     const unsigned shift = skybook_shifts[row % SKYBOOK_LEVELS];
     const int32_t high = residual >> shift;
@@ -46,9 +80,29 @@ static inline void find_places(const uint32_t *restrict symbols, size_t count, u
 {
     for (size_t i = 0; i < count; i++) {
         const uint32_t row = symbols[i] % ROWS, place = (uint32_t)(residual_of(symbols[i]) + LARGEST);
-        const bool alone = (place < ESCAPE) & (row % SKYBOOK_LEVELS < SKYBOOK_WHOLE_LEVELS);
+        const bool has_table = !SKYBOOK_SMALL || row < SKYBOOK_HIDDEN_ROW;
+        const bool alone = (place < ESCAPE) & (row % SKYBOOK_LEVELS < SKYBOOK_WHOLE_LEVELS) & has_table;
         places[i] = alone ? row * (uint32_t)PER_ROW + place : (uint32_t)NOWHERE;
     }
+}
+
+/* Put a residual that has low bits of its own, where there is surely room; false if it is no such one, or an
+ * escape. */
+static inline bool put_with_low_bits(struct skybook_lane *lane, uint32_t symbol)
+{
+    const uint32_t row = symbol % ROWS, shift = skybook_shifts[row % SKYBOOK_LEVELS];
+    const uint32_t place = (uint32_t)((residual_of(symbol) >> shift) + LARGEST);
+    if (place >= ESCAPE || (SKYBOOK_SMALL && row >= SKYBOOK_HIDDEN_ROW)) {
+        return false;
+    }
+    const uint16_t *starts = &skybook_starts[row][place];
+    const uint32_t others = 4096u + starts[0] - starts[1];
+    if (others >= 4096) {
+        return false;
+    }
+    skybook_put_raw(lane, symbol >> SKYBOOK_ROW_BITS & ((1u << shift) - 1u), shift, true);
+    skybook_put_symbol(lane, starts[0], others, true);
+    return true;
 }
 
 /* Put a symbol whose place was found, where there is surely room; false as above. */
@@ -60,26 +114,30 @@ static inline bool put_next(struct skybook_lane *lane, uint32_t place, uint32_t 
         skybook_put_symbol(lane, starts[0], others, true);
         return true;
     }
+    if (put_with_low_bits(lane, symbol)) {
+        return true;
+    }
     struct skybook_lane own = *lane; /* so that nothing points to the lane, and it stays in registers */
     const bool good = put_residual(&own, symbol, true);
     *lane = own;
     return good;
 }
 
-/* Put symbols from the last on as long as there is surely room for them; how many are left. */
+/* Put symbols from the last on as long as there is surely room for some of them; how many are left. */
 static size_t put_roomy(struct skybook_lane *lane, const uint32_t *symbols, size_t count)
 {
     struct skybook_lane own = *lane;
-    size_t left = count;
+    size_t left = count, most = skybook_free(&own) / MOST_BYTES;
     bool good = true;
-    while (good && left > 0 && skybook_free(&own) >= SOME * MOST_BYTES) {
-        const size_t some = left < SOME ? left : SOME, stop = left - some;
+    while (good && left > 0 && most >= FEWEST) {
+        const size_t some = most < SOME ? most : SOME, stop = left < some ? 0 : left - some;
         uint32_t places[SOME];
-        find_places(&symbols[stop], some, places);
+        find_places(&symbols[stop], left - stop, places);
         while (good && left > stop) {
             good = put_next(&own, places[left - stop - 1], symbols[left - 1]);
             left -= good;
         }
+        most = skybook_free(&own) / MOST_BYTES;
     }
     *lane = own;
     return left;
@@ -139,12 +197,18 @@ void skybook_make_two_lanes(struct skybook_run *one, struct skybook_run *other)
     other->length = good ? end_lane(&lanes[1], other, left[1]) : SKYBOOK_NO_LANE;
 }
 
+/* A residual as a reader of raw ones takes it: one whose sign is hidden is above 0. */
+static int32_t raw_residual_of(uint32_t symbol)
+{
+    return is_unsigned(symbol) ? -residual_of(symbol) : residual_of(symbol);
+}
+
 /* The least width that residuals fit, 8 bits or more; above 16 bits there is no raw lane. */
 static unsigned width_of(const uint32_t *symbols, size_t count)
 {
     int32_t largest = 127;
     for (size_t i = 0; i < count; i++) {
-        const int32_t residual = residual_of(symbols[i]);
+        const int32_t residual = raw_residual_of(symbols[i]);
         const int32_t size = residual < 0 ? ~residual : residual;
         largest = size > largest ? size : largest;
     }
@@ -172,7 +236,7 @@ size_t skybook_raw_lane(const uint32_t *symbols, size_t count, uint8_t *buffer)
     buffer[1] = 0;
     buffer[2] = (uint8_t)width;
     for (size_t i = 0; i < count; i++) {
-        held = held << width | ((symbols[i] >> SKYBOOK_ROW_BITS) & mask);
+        held = held << width | ((uint32_t)raw_residual_of(symbols[i]) & mask);
         for (bits += width; bits >= 8; bits -= 8) {
             buffer[length] = (uint8_t)(held >> (bits - 8));
             length++;

@@ -211,6 +211,7 @@ static bool scan_tile(struct skybook_scan *scan, struct skybook_encoder *encoder
     begin(scan, encoder, column);
     scan->measures = measures;
     scan->weighs = weighs;
+    scan->hides = !measures;
     scan->thrift = measures || weighs ? 0 : encoder->tiles[column].thrift;
     if (weighs) {
         forget_losses(work);
@@ -227,10 +228,7 @@ static bool scan_tile(struct skybook_scan *scan, struct skybook_encoder *encoder
             skybook_scan_layer(scan, first, stop);
             continue;
         }
-        for (uint32_t channel = first; channel < stop; channel++) {
-            skybook_scan_channel(scan, channel, channel - first);
-        }
-        skybook_take_layer(scan, stop - first);
+        skybook_scan_plain_layer(scan, first, stop);
     }
     work->units = scan->unit;
     return scan->far || is_unforeseen(scan);

@@ -23,6 +23,7 @@ struct skybook_scan {
     uint32_t row;               /* the layer's first table */
     bool measures;              /* whether to find the floors of the channels */
     bool weighs;                /* whether to find what is lost at each position */
+    bool hides;                 /* whether signs are hidden */
     uint32_t thrift;            /* how much nearer to 0 symbols of AC are taken */
     int32_t least_sum;          /* of which a symbol is coded */
     bool far;                   /* whether one was left out that is too far from 0 for that */
@@ -51,6 +52,18 @@ static inline uint64_t skybook_power_of(const struct skybook_scan *scan, uint32_
 static inline int32_t skybook_magnitude(int32_t value)
 {
     return value < 0 ? -value : value;
+}
+
+#define SKYBOOK_BORDER_EASE 2 /* 1/64 steps for each border that a position is next to */
+
+static inline uint32_t skybook_row(uint32_t symbol)
+{
+    return symbol & ((1u << SKYBOOK_ROW_BITS) - 1u);
+}
+
+static inline int32_t skybook_residual(uint32_t symbol)
+{
+    return (int32_t)symbol >> SKYBOOK_ROW_BITS;
 }
 
 /* The sizes of the symbols of a channel. */
@@ -88,7 +101,7 @@ static inline uint32_t skybook_cost(uint32_t row, int32_t residual)
 /* The cost of a symbol. */
 static inline uint32_t skybook_cost_of(uint32_t symbol)
 {
-    return skybook_cost(symbol & ((1u << SKYBOOK_ROW_BITS) - 1u), (int32_t)symbol >> SKYBOOK_ROW_BITS);
+    return skybook_cost(skybook_row(symbol), skybook_residual(symbol));
 }
 
 /* Where the costs of some symbols are, whether they are coded or not: with a shift of its own for each of some numbers
@@ -137,12 +150,22 @@ uint32_t skybook_find_places(struct skybook_scan *scan, uint32_t next[SKYBOOK_PO
 void skybook_set_step(struct skybook_scan *scan, uint32_t code, uint32_t octaves);
 void skybook_scan_latents(struct skybook_scan *scan, uint32_t channel, int32_t *restrict aways);
 
-/* deadzone.c: quantise, take the next symbol of the DC of a plain tile; quantise the channel of a layer
- * of AC that has a number in it; take the symbols of such a layer. */
+/* deadzone.c: quantise, take the next symbol of the DC of a plain tile; quantise a layer of AC, and take its
+ * symbols. */
 int32_t skybook_quantise(int32_t away, uint32_t row, int32_t ease);
 void skybook_take(struct skybook_scan *scan, uint32_t place, uint32_t row, int32_t residual);
-void skybook_scan_channel(struct skybook_scan *scan, uint32_t channel, uint32_t number);
-void skybook_take_layer(struct skybook_scan *scan, uint32_t channels);
+void skybook_scan_plain_layer(struct skybook_scan *scan, uint32_t first, uint32_t stop);
+
+/* hide.c: begin a run of channels of a layer; go on by the next, of which it takes what is known of the symbols of
+ * a part; hide a sign at each position that does, once a run of channels is quantised. */
+struct skybook_rules {
+    uint8_t dead[SKYBOOK_PART], rounding[SKYBOOK_PART];
+};
+void skybook_begin_run(struct skybook_scan *scan);
+void skybook_follow(struct skybook_followed *restrict followed, uint32_t number, const uint8_t *restrict levels,
+                    const uint8_t *restrict sizes, const uint8_t *restrict low,
+                    const struct skybook_rules *restrict rules);
+void skybook_hide(struct skybook_scan *scan, uint32_t first, uint32_t begin, uint32_t end);
 
 /* path.c: the same of a dependent tile: a symbol of the DC; a layer whose steps are known; one of AC.
  * What the index of a step stands for, in half steps. */

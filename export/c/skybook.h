@@ -80,6 +80,7 @@ typedef uint16_t skybook_held;
 #define SKYBOOK_STEPS                                                                    \
     SKYBOOK_MOST(SKYBOOK_WIDEST_LAYER(SKYBOOK_MAX_BANDS) * SKYBOOK_POSITIONS_OF_SEVERAL, \
                  SKYBOOK_LARGE_BANDS > 0 ? SKYBOOK_LARGE_STEPS : SKYBOOK_BOUNDED * 2048) /* symbols of a layer */
+#define SKYBOOK_RUN 24 /* channels of a layer of a plain tile by which signs are hidden */
 #define SKYBOOK_PATH (SKYBOOK_TRELLIS ? SKYBOOK_STEPS : 1)
 #define SKYBOOK_CODED (SKYBOOK_STEPS / 64) /* words that tell which are coded */
 #define SKYBOOK_MOST_SIDE 424u /* symbols of side information of a band of a bounded tile */
@@ -323,6 +324,24 @@ struct skybook_layer {
     uint64_t coded[SKYBOOK_CODED];   /* a bit for each, 64 positions of a channel in a word */
 };
 
+/* What is known of 64 positions of a run of channels, as far as it is quantised. */
+struct skybook_followed {
+    uint8_t strong[64]; /* symbols of high levels */
+    uint8_t odd[64];    /* bit 6: whether the sum of magnitudes is odd */
+    uint8_t first[64];  /* the first residual that may have a sign of its own, 255 if none has */
+    uint8_t cost[64], change[64]; /* the least cost of a change of one after it, and which that is; 255 if there is none */
+};
+
+/* What signs are hidden by in a layer of a plain tile. */
+struct skybook_hiding {
+    uint8_t low[SKYBOOK_RUN * SKYBOOK_POSITIONS];   /* low bits of what is left of latents of the run, in 1/64 step */
+    uint8_t signs[SKYBOOK_RUN * SKYBOOK_POSITIONS]; /* of it: not 0 if it is below 0 */
+    bool any[SKYBOOK_RUN];                          /* whether a channel has a residual that is not 0 */
+    struct skybook_followed followed[SKYBOOK_POSITIONS / 64];
+    uint8_t upto[SKYBOOK_STEPS / SKYBOOK_RUN + SKYBOOK_POSITIONS]; /* of each run at each position: channels that are
+                                                                    * of other tables, 0 where no sign is hidden */
+};
+
 /* Values that stand for the samples of a band of a bounded tile. */
 struct skybook_scale {
     uint8_t kind;
@@ -467,6 +486,7 @@ struct skybook_work {
         int16_t plane[(SKYBOOK_SIDE + 8) * (SKYBOOK_SIDE + 8)]; /* then: */
         struct skybook_pairs pairs; /* before there is a plane */
         struct skybook_path path;
+        struct skybook_hiding hiding;
 #if SKYBOOK_BOUNDED
         struct skybook_bounded bounded;
 #endif

@@ -14,6 +14,8 @@ from onboard.errors import BundleError
 _ROWS = 1 << 10
 """Rows of tables that a symbol may name (SKYBOOK_ROW_BITS)."""
 _TILE = 64
+_WIDEST_DEAD = 254
+"""1/64 steps of a dead zone: what a change of a residual of 0 costs is less than 255."""
 
 
 def check_bounds(bundle: Bundle, tables: list[Table]) -> None:
@@ -25,9 +27,10 @@ def check_bounds(bundle: Bundle, tables: list[Table]) -> None:
     for table in tables:
         limits = np.iinfo(table.kind.removesuffix("_t"))
         least, most = int(table.values.min()), int(table.values.max())
-        if least < limits.min or most > limits.max:
+        largest = _WIDEST_DEAD if table.name == "dead" else limits.max
+        if least < limits.min or most > largest:
             raise BundleError(
-                f"table {table.name}: the encoder in C takes {limits.min} to {limits.max}, found "
+                f"table {table.name}: the encoder in C takes {limits.min} to {largest}, found "
                 f"{least} to {most}"
             )
     rows = len(LappedCodec.of(bundle.codec).model.tables.frequencies)

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.csource.arrays import SMALL_BUILD, USUAL_BUILD, Table
+from export.csource.hiddentables import hidden_starts, own_signs, starts
 from onboard.bundle import Bundle
 from onboard.codec import rans
 from onboard.codec.lapped import bandtransform
@@ -56,6 +57,8 @@ def numbers(bundle: Bundle) -> dict[str, int]:
         "WHOLE_LEVELS": int(np.argmax(np.append(lapped.tables.shifts, 1) > 0)),
         "LARGEST_MANTISSA": int(lapped.transform.mantissas.max()),
         "PLAIN_ROWS": len(lapped.quantisation.dead),
+        "HIDDEN_ROW": len(lapped.tables.frequencies),
+        "EVEN_LEVELS": 1 + int((np.flatnonzero(own_signs(lapped.tables)) % LEVELS).max(initial=0)),
         "ERROR_WEIGHT": ErrorGuess.of(lapped, codec.error_permille).weight,
         "GUESS_BINS": _GUESS_BINS,
         "GUESS_ORIGIN": _GUESS_ORIGIN,
@@ -100,7 +103,14 @@ def constants(bundle: Bundle) -> list[Table]:
         Table("rounding", "uint8_t", quantizer.rounding),
         Table("shifts", "uint8_t", tables.shifts),
         Table("first_rows", "uint16_t", _first_rows(lapped)),
-        Table("starts", "uint16_t", _starts(tables)),
+        Table("own", "uint32_t", own_signs(tables)),
+        Table("starts", "uint16_t", starts(tables), SMALL_BUILD),
+        Table(
+            "starts",
+            "uint16_t",
+            np.concatenate([starts(tables), hidden_starts(tables)]),
+            USUAL_BUILD,
+        ),
         Table("inverses", "uint64_t", _inverses(), USUAL_BUILD),
         Table("costs", "uint16_t", _costs(tables), USUAL_BUILD),
         Table("bits", "uint16_t", _bits(tables), SMALL_BUILD),
@@ -179,11 +189,6 @@ def _least_sum(skip: int) -> int:
     """Return the least sum whose level is above `skip`, at least 0."""
     octave, quarter = divmod(skip + 1 + 8, 4)
     return (4 + quarter) << (octave - 2) if skip >= 0 else 0
-
-
-def _starts(tables: Tables) -> NDArray[np.int64]:
-    """Return where the slots of each symbol begin, by row, and where those of the last end."""
-    return np.pad(np.cumsum(tables.frequencies.astype(np.int64), axis=1), ((0, 0), (1, 0)))
 
 
 def _costs(tables: Tables) -> NDArray[np.int64]:

@@ -47,7 +47,7 @@ def biased(weights: ContextWeights, more: int) -> ContextWeights:
         (of("contexts", by_class=lambda w: biased(w, 65_536)), "table bias: .* 65535, found"),
         (of("contexts", by_class=lambda w: biased(w, -65_536)), "table bias: .* takes 0 to"),
         (of("transform", mantissas=lambda m: m * 8), "do not fit 32"),
-        (of("quantisation", dead=lambda d: d + 200), "table dead: .* 255, found"),
+        (of("quantisation", dead=lambda d: d + 200), "table dead: .* 254, found"),
         (of("transform", analysis=lambda a: a + np.eye(16, dtype=a.dtype)), "neither even nor odd"),
         (of("transform", synthesis=lambda s: s * (np.arange(64) > 0)[:, None, None]), "31 bits"),
     ],
