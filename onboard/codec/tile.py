@@ -1,17 +1,15 @@
 """Tile: what every codec offers the encoder, whatever its family.
 
 A codec is made of the wire description and the parts of a bundle; it knows no bundle file and no
-scene. Opened in an engine it is a tile coder, which turns batches of tiles of one shape into the
-bodies of segments:
+scene. Opened in an engine it is a tile coder: batches of tiles of one shape to bodies of segments.
 
 1. `prepare` does once what no step changes.
 2. `finest`, `guess` and `error` tell what steps would do, coding nothing; so does `guess_error`.
-3. `plan` quantises tiles at their steps and cuts what is to be coded to segments.
-4. `write` codes what was planned, any number of tiles together.
+3. `plan` quantises tiles at their steps and cuts them to segments; `write` codes what was planned.
 
-The bytes of a tile depend on its samples, its step, its thrift, the room of a body and the kind of
-quantizer, never on the tiles that it is batched with. Steps are codes 0..255, the finest first; a
-codec of fixed rate takes any and heeds none. The first body begins with tile state and side.
+A tile's bytes depend on its samples, step, thrift, room of a body and kind of quantizer, never on
+tiles that it is batched with. Steps are codes 0..255, the finest first; a codec of fixed rate
+heeds none. The first body begins with tile state and side.
 """
 
 from collections.abc import Sequence
@@ -36,7 +34,7 @@ FULL = 8
 EMPTY = 64
 """Added to the state of a tile of components, not all nodata, all of which are 0."""
 SIGN_HIDING = 128
-"""Added to the state of a plain tile, not all nodata, that hides signs."""
+"""Added to the state of a plain tile that hides signs, not all nodata."""
 STEPS = 256
 """Step codes."""
 THRIFTIEST = 1536

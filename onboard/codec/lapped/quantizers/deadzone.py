@@ -10,7 +10,7 @@ from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.quantizers.points import HIDING, PLAIN, Points
 from onboard.codec.lapped.quantizers.quantisation import Quantisation
 from onboard.codec.lapped.quantizers.quantizer import Pending, Quantised
-from onboard.codec.lapped.signs import OwnSigns, Runs, SignHiding
+from onboard.codec.lapped.quantizers.signs import OwnSigns, Runs, SignHiding
 
 _FRACTION = STEP.bit_length() - 1
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from onboard.codec.lapped.context import Ints
 from onboard.codec.lapped.quantizers.points import Points
+from onboard.codec.lapped.quantizers.signs import INSIDE, Runs, signed
 from onboard.codec.lapped.read.lanes import Lanes, Span
 from onboard.codec.lapped.read.tables import TableReader
-from onboard.codec.lapped.signs import INSIDE, Runs, signed
 
 _FEW_LANES = 16
 """Lanes up to which plain Python, one by one, is faster than numpy, all together."""

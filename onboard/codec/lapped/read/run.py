@@ -114,7 +114,7 @@ class Seeking(Machine):
     """The machine of hidden signs: state 1, odd, is before the residual whose sign is hidden."""
 
     HOLDS = np.array([0, 8, 16])
-    """Of the number before a symbol, by the mark of that, see `onboard.codec.lapped.signs`."""
+    """Of the number before a symbol, by the mark of that, see `signs.Runs`."""
 
     def __init__(self) -> None:
         super().__init__(np.array([0, TOTAL + 4]))

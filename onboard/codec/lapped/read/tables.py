@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from onboard.codec import rans
 from onboard.codec.lapped.context import LEVELS, Ints
+from onboard.codec.lapped.quantizers.signs import HIDES, INSIDE, OwnSigns
 from onboard.codec.lapped.read.run import HOLD, SEEKING, STEERING, Reader, Seeking
 from onboard.codec.lapped.read.slots import Slots, Steered
-from onboard.codec.lapped.signs import HIDES, INSIDE, OwnSigns
 from onboard.codec.lapped.tables import ESCAPE, LARGEST, RAW_BITS, SYMBOLS, Tables
 from onboard.codec.lapped.trellis import FOLLOWING, SETS
 
@@ -65,7 +65,7 @@ class TableReader:
             lane: number of the lane.
             rows: row of the table of each residual: plain, or of even states.
             state: state of the trellis, if the tile is dependent.
-            marks: of each residual, see `onboard.codec.lapped.signs`, if the tile hides signs.
+            marks: of each residual, see `signs.Runs`, if the tile hides signs.
 
         Returns:
             The residuals, without signs that are hidden, and, of dependent tiles, whether the state

@@ -10,12 +10,7 @@ from onboard.codec.lapped.codec import LappedCodec
 from onboard.codec.lapped.coder import LappedTileCoder
 from onboard.codec.lapped.context import LEVELS
 from onboard.codec.lapped.quantizers.kinds import ALL_SIGNS, PLAIN
-from onboard.codec.lapped.read import layer as onelayer
-from onboard.codec.lapped.read.lanes import Lane
-from onboard.codec.lapped.read.layers import LayerReader, Read
-from onboard.codec.lapped.read.run import Reader
-from onboard.codec.lapped.read.tables import TableReader
-from onboard.codec.lapped.signs import (
+from onboard.codec.lapped.quantizers.signs import (
     HIDES,
     INSIDE,
     LEAST_LEVEL,
@@ -26,6 +21,11 @@ from onboard.codec.lapped.signs import (
     SignHiding,
     signed,
 )
+from onboard.codec.lapped.read import layer as onelayer
+from onboard.codec.lapped.read.lanes import Lane
+from onboard.codec.lapped.read.layers import LayerReader, Read
+from onboard.codec.lapped.read.run import Reader
+from onboard.codec.lapped.read.tables import TableReader
 from onboard.codec.lapped.symbols import Symbols
 from onboard.codec.lapped.tables import ESCAPE, LARGEST, Tables, rows_of
 from onboard.codec.tile import ALL_VALID, FULL, SIGN_HIDING, Chosen
