@@ -8,6 +8,12 @@
 #define LEAST_STRONG 5u
 #define NONE 255u
 #define STEP 64u
+/* Functions that are seldom called, or loops of their own: registers are left to the others. */
+#if defined(__GNUC__)
+#define APART __attribute__((noinline))
+#else
+#define APART
+#endif
 #define LESS 32u /* added to the number of a channel whose residual becomes less */
 
 /* Whether a residual of a row has a sign of its own. */
@@ -100,7 +106,7 @@ static inline struct changes changes_of(uint32_t symbol, uint32_t low)
 }
 
 /* Note what is lost of a latent with a residual of another size. */
-static void mend_losses(const struct run *run, uint32_t number, uint32_t position, uint32_t size)
+static APART void mend_losses(const struct run *run, uint32_t number, uint32_t position, uint32_t size)
 {
     struct skybook_work *work = run->scan->work;
     const uint32_t place = number * run->positions + position, row = skybook_row(run->symbols[place]);
@@ -114,7 +120,7 @@ static void mend_losses(const struct run *run, uint32_t number, uint32_t positio
 }
 
 /* Whether all residuals at a position but one are 0. */
-static bool is_alone(const struct run *run, uint32_t own, uint32_t position)
+static APART bool is_alone(const struct run *run, uint32_t own, uint32_t position)
 {
     for (uint32_t number = 0; number < run->count; number++) {
         if (number != own && run->symbols[number * run->positions + position] >> SKYBOOK_ROW_BITS > 0) {
@@ -170,7 +176,7 @@ static inline uint32_t without_sign(uint32_t symbol)
 
 /* Hide the sign of the first residual at a position that has one of its own, where one that is not 0, but has none,
  * comes before it, `number`; the channels whose symbols are of other tables then. */
-static uint32_t hide_later(const struct run *run, uint32_t number, bool odd, uint32_t position)
+static APART uint32_t hide_later(const struct run *run, uint32_t number, bool odd, uint32_t position)
 {
     uint32_t own = NONE, change = NONE, least = NONE;
     for (number++; number < run->count; number++) {
@@ -213,27 +219,33 @@ static void find_hidden(const struct skybook_followed *restrict followed, uint32
     }
 }
 
-/* Hide the signs of a part. */
-static void hide_part(const struct run *run, const struct skybook_followed *followed, uint32_t part, uint8_t *upto)
+/* Hide the signs of a part, as they are. */
+static APART void hide_signs(const struct run *run, const struct skybook_followed *followed, uint32_t part,
+                             uint8_t *upto, const uint8_t *has, uint8_t *turns)
 {
-    uint8_t has[SKYBOOK_PART], turns[SKYBOOK_PART];
-    find_hidden(followed, run->count, upto, has, turns);
+    uint32_t *const symbols = &run->symbols[part], *const costs = &run->costs[part], positions = run->positions;
     for (uint64_t bits = skybook_above_0(has); bits > 0; bits &= bits - 1) {
-        const uint32_t i = skybook_lowest_bit_of_64(bits), position = part + i, own = followed->first[i];
-        uint32_t *symbol = &run->symbols[own * run->positions + position];
+        const uint32_t i = skybook_lowest_bit_of_64(bits), own = followed->first[i];
+        uint32_t *symbol = &symbols[own * positions + i];
         if (has_sign(skybook_row(*symbol), size_of(*symbol))) {
             *symbol = without_sign(*symbol);
-            run->costs[position] -= SKYBOOK_BIT;
+            costs[i] -= SKYBOOK_BIT;
         } else {
-            upto[i] = (uint8_t)hide_later(run, own, (followed->odd[i] & STEP) > 0, position);
+            upto[i] = (uint8_t)hide_later(run, own, (followed->odd[i] & STEP) > 0, part + i);
             turns[i] = 0;
         }
     }
+}
+
+/* Make the sums of a part tell the signs that are hidden. */
+static APART void turn_sums(const struct run *run, const struct skybook_followed *followed, uint32_t part,
+                            uint8_t *upto, const uint8_t *turns)
+{
     for (uint64_t bits = skybook_above_0(turns); bits > 0; bits &= bits - 1) {
-        const uint32_t i = skybook_lowest_bit_of_64(bits), position = part + i;
-        if (!turn_sum(run, followed->first[i], followed->change[i], followed->cost[i], (followed->odd[i] & STEP) > 0,
-                      position)) {
-            run->costs[position] += SKYBOOK_BIT;
+        const uint32_t i = skybook_lowest_bit_of_64(bits);
+        const bool odd = (followed->odd[i] & STEP) > 0;
+        if (!turn_sum(run, followed->first[i], followed->change[i], followed->cost[i], odd, part + i)) {
+            run->costs[part + i] += SKYBOOK_BIT;
             upto[i] = (uint8_t)run->count;
         }
     }
@@ -253,6 +265,10 @@ void skybook_hide(struct skybook_scan *scan, uint32_t first, uint32_t begin, uin
                             end - begin};
     uint8_t *upto = &run.hiding->upto[place / SKYBOOK_RUN];
     for (uint32_t part = 0; part < positions; part += SKYBOOK_PART) {
-        hide_part(&run, &run.hiding->followed[part / SKYBOOK_PART], part, &upto[part]);
+        const struct skybook_followed *followed = &run.hiding->followed[part / SKYBOOK_PART];
+        uint8_t has[SKYBOOK_PART], turns[SKYBOOK_PART];
+        find_hidden(followed, run.count, &upto[part], has, turns);
+        hide_signs(&run, followed, part, &upto[part], has, turns);
+        turn_sums(&run, followed, part, &upto[part], turns);
     }
 }
