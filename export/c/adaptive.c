@@ -412,8 +412,8 @@ static void rotate_some(int32_t *pixels, uint32_t count, uint32_t bands, uint32_
 
 #if defined(SKYBOOK_PAIRED)
 #define MOST_PAIRS ((SKYBOOK_MAX_BANDS + 1u) / 2)
-#define FEW_PAIRS (MOST_PAIRS < 2 ? MOST_PAIRS : 2u)
-#define SOME_PAIRS (MOST_PAIRS < 4 ? MOST_PAIRS : 4u)
+#define FEW_PAIRS 2u
+#define SOME_PAIRS 4u
 
 /* Weights by pairs of bands, in the low and the high half of a number; 0 of bands that there are not. */
 static void pair_weights(skybook_square matrix, uint32_t bands, skybook_weights weights)
@@ -428,7 +428,6 @@ static void pair_weights(skybook_square matrix, uint32_t bands, skybook_weights 
     }
 }
 
-/* Put the components of pixels in the place of their deviations, as many as make up whole parts; how many. */
 static inline uint32_t rotate_pairs(int32_t *pixels, uint32_t count, uint32_t bands, uint32_t apart, uint32_t pairs,
                                     skybook_weights weights)
 {
@@ -437,6 +436,22 @@ static inline uint32_t rotate_pairs(int32_t *pixels, uint32_t count, uint32_t ba
         skybook_rotate_pairs(pixels + first, bands, apart, pairs, weights);
     }
     return first;
+}
+
+/* Put the components of pixels in the place of their deviations, as many as make up whole parts; how many. */
+static uint32_t rotate_all(int32_t *pixels, uint32_t count, uint32_t bands, uint32_t apart, skybook_weights weights)
+{
+#if SKYBOOK_MAX_BANDS > 4
+    if (bands <= 2 * FEW_PAIRS) {
+        return rotate_pairs(pixels, count, bands, apart, FEW_PAIRS, weights);
+    }
+#endif
+#if SKYBOOK_MAX_BANDS > 8
+    if (bands <= 2 * SOME_PAIRS) {
+        return rotate_pairs(pixels, count, bands, apart, SOME_PAIRS, weights);
+    }
+#endif
+    return rotate_pairs(pixels, count, bands, apart, MOST_PAIRS, weights);
 }
 #endif
 
@@ -449,13 +464,7 @@ static void rotate_narrow(const struct skybook_form *form, int32_t *pixels, uint
 #if defined(SKYBOOK_PAIRED)
     if (most >> 15 == 0) {
         pair_weights(matrix, bands, weights);
-        if (bands <= 2 * FEW_PAIRS) {
-            first = rotate_pairs(pixels, count, bands, apart, FEW_PAIRS, weights);
-        } else if (bands <= 2 * SOME_PAIRS) {
-            first = rotate_pairs(pixels, count, bands, apart, SOME_PAIRS, weights);
-        } else {
-            first = rotate_pairs(pixels, count, bands, apart, MOST_PAIRS, weights);
-        }
+        first = rotate_all(pixels, count, bands, apart, weights);
     }
 #else
     (void)most;

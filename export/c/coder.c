@@ -253,7 +253,7 @@ static struct span span_of(struct skybook_encoder *encoder, uint32_t first, bool
 }
 
 /* Segments whose lanes are made together, if there is room for them all. */
-#define TOGETHER (SKYBOOK_SMALL ? 2u : 8u)
+#define TOGETHER (SKYBOOK_SMALL ? 2u : 4u)
 
 /* Find the next segments of a tile, from unit `*first` on, which comes to be that after them; how many they
  * are. */

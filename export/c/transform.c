@@ -7,7 +7,6 @@
 #include "vectors.h"
 
 #define WIDE (SKYBOOK_SIDE + 8) /* a row of a plane; those in use may be shorter */
-#define MOST_EDGES 15u /* of a row: 4 before it, 7 by which it is filled up, 4 after it */
 #define SYMBOL_LIMIT (16382 * 64) /* so that a residual of two symbols is within 16 bits */
 
 /* Where the place `index` - 4 of a side filled up to `whole` and continued by 4 comes from. */
@@ -24,22 +23,22 @@ static uint64_t sum_of_plane(const struct skybook_work *work)
     return skybook_words(work->scratch.plane, (8u * work->positions[0] + 8u) * wide * sizeof(int16_t));
 }
 
-/* What is filled up and continued of a row: where it is, and where it comes from. */
-struct edges {
-    uint32_t count;
-    uint16_t places[MOST_EDGES], sources[MOST_EDGES];
-};
-
-static struct edges find_edges(uint32_t width, uint32_t cols)
+/* Fill a row of a plane up and continue it by 4 pixels on both sides. */
+static void put_edges(int16_t *row, uint32_t width, uint32_t cols)
 {
-    struct edges edges = {0, {0}, {0}};
-    for (uint32_t col = 0; col < cols + 8; col++) {
-        if (col - 4 >= width) { /* as unsigned numbers */
-            edges.places[edges.count] = (uint16_t)col;
-            edges.sources[edges.count++] = (uint16_t)(source(col, cols, width) + 4);
+    if (width == cols) {
+        for (uint32_t i = 0; i < 4; i++) {
+            row[3 - i] = row[4 + i];
+            row[cols + 4 + i] = row[cols + 3 - i];
         }
+        return;
     }
-    return edges;
+    for (uint32_t col = width + 4u; col < cols + 8; col++) {
+        row[col] = row[source(col, cols, width) + 4];
+    }
+    for (uint32_t col = 0; col < 4; col++) {
+        row[col] = row[source(col, cols, width) + 4];
+    }
 }
 
 /* Scale a component to 12 bits, fill it up and continue it by 4 pixels on all sides. False if it is
@@ -52,7 +51,6 @@ static bool make_plane(struct skybook_work *work, const struct skybook_tile *til
     const uint32_t height = work->sides[0], width = work->sides[1];
     const unsigned shift = tile->shift;
     const int32_t half = 1 << shift >> 1;
-    const struct edges edges = find_edges(width, cols);
     for (uint32_t row = 0; row < rows + 8; row++) {
         const int32_t *from = &component[source(row, rows, height) * width];
         int16_t *to = &work->scratch.plane[row * (cols + 8)];
@@ -62,9 +60,7 @@ static bool make_plane(struct skybook_work *work, const struct skybook_tile *til
             of_row += (uint32_t)from[col];
         }
         sum += row >= 4 && row < height + 4u ? of_row : 0; /* the others come twice */
-        for (uint32_t i = 0; i < edges.count; i++) {
-            to[edges.places[i]] = to[edges.sources[i]];
-        }
+        put_edges(to, width, cols);
     }
     return sum == wanted;
 }

@@ -160,8 +160,8 @@ static void put_indices(int32_t *restrict aways, uint8_t *restrict states, const
     for (uint32_t i = 0; i < count; i++) {
         const int32_t place = states[i] % STATES, state = SKYBOOK_STATE_AT(place);
         const int32_t away = aways[i], odd = state & 1, parity = states[i] / STATES;
-        const int32_t none = (zeros[i] >> odd & 1) & (1 - parity), low = lower_index(magnitude(away), odd);
-        const int32_t index = (low + ((low ^ parity) & 1)) * (1 - none), sign = away >> 31;
+        const int32_t none = ((zeros[i] & (1 + odd)) != 0) & (parity == 0), low = lower_index(magnitude(away), odd);
+        const int32_t index = (low + ((low ^ parity) & 1)) & (none - 1), sign = away >> 31;
         aways[i] = (index ^ sign) - sign;
         states[i] = (uint8_t)state;
     }
