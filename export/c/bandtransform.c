@@ -141,9 +141,10 @@ static void multiply(skybook_basis covariance, uint32_t bands, const int32_t *on
                      int64_t *restrict of_one, int64_t *restrict of_other)
 {
     for (uint32_t i = 0; i < bands; i++) {
-        of_one[i] = of_other[i] = 0;
+        of_one[i] = (int64_t)covariance[0][i] * one[0];
+        of_other[i] = (int64_t)covariance[0][i] * other[0];
     }
-    for (uint32_t j = 0; j < bands; j++) {
+    for (uint32_t j = 1; j < bands; j++) {
         const int32_t *restrict own = covariance[j];
         const int32_t p = one[j], q = other[j];
         for (uint32_t i = 0; i < bands; i++) {

@@ -244,7 +244,7 @@ static struct span span_of(struct skybook_encoder *encoder, uint32_t first, bool
 {
     const struct skybook_work *work = &encoder->work;
     const uint32_t side = is_first ? side_bytes(encoder) : 0, stop = cut(encoder, first, is_first, room, margin);
-    struct span span = {first, stop, side, 0, false, {NULL, 0, NULL, room - side, 0}};
+    struct span span = {first, stop, side, 0, false, {NULL, 0, NULL, 0, room - side, 0}};
     if (stop > first) {
         span.planned = lane_bytes(work, first, stop, &span.is_raw);
         span.run.symbols = &work->symbols[work->before[first]];
@@ -253,7 +253,8 @@ static struct span span_of(struct skybook_encoder *encoder, uint32_t first, bool
     return span;
 }
 
-#define TOGETHER 2u /* segments whose lanes are made together, if there is room for both */
+/* Segments whose lanes are made together, if there is room for them all. */
+#define TOGETHER (SKYBOOK_SMALL ? 2u : 4u)
 
 /* Find the next segments of a tile, from unit `*first` on, which comes to be that after them; how many they
  * are. */
@@ -261,12 +262,14 @@ static uint32_t find_spans(struct skybook_encoder *encoder, uint32_t column, uin
                            bool is_first, struct span spans[TOGETHER])
 {
     const uint32_t room = skybook_room(encoder, column);
-    const uint32_t most = TOGETHER * room <= SKYBOOK_PACKET_BYTES ? TOGETHER : 1;
+    const uint32_t spare = 2 * (room + SKYBOOK_SPARE) <= SKYBOOK_PACKET_BYTES ? SKYBOOK_SPARE : 0, each = room + spare;
+    const uint32_t fit = SKYBOOK_PACKET_BYTES / each, most = fit < TOGETHER ? fit : TOGETHER;
     uint32_t count = 0;
     for (bool more = true; more;) {
         struct span *span = &spans[count];
         *span = span_of(encoder, *first, is_first && count == 0, room, margin);
-        span->run.buffer = skybook_packet(&encoder->work) + (size_t)count * room;
+        span->run.buffer = skybook_packet(&encoder->work) + (size_t)count * each;
+        span->run.size = each;
         count += span->side > 0 || !is_empty(encoder, span->first, span->stop);
         more = span->stop < encoder->work.units && count < most;
         *first = span->stop;
@@ -282,15 +285,14 @@ static bool has_lane(const struct span *span)
 /* Make the lanes of segments. */
 static void make_lanes(struct span *spans, uint32_t count)
 {
-    if (count == TOGETHER && has_lane(&spans[0]) && has_lane(&spans[1])) {
-        skybook_make_two_lanes(&spans[0].run, &spans[1].run);
-        return;
-    }
+    struct skybook_run *runs[TOGETHER];
+    uint32_t lanes = 0;
     for (uint32_t i = 0; i < count; i++) {
         if (has_lane(&spans[i])) {
-            skybook_make_lane(&spans[i].run);
+            runs[lanes++] = &spans[i].run;
         }
     }
+    skybook_make_lanes(runs, lanes);
 }
 
 /* The body of a segment; its length, 0 if it takes more than the room, or
@@ -306,7 +308,7 @@ static size_t put_body(struct skybook_encoder *encoder, uint32_t column, const s
         return span->side;
     }
     if (span->is_raw) {
-        return span->planned > run->size ? 0 : span->side + skybook_raw_lane(run->symbols, run->count, lane);
+        return span->planned > run->most ? 0 : span->side + skybook_raw_lane(run->symbols, run->count, lane);
     }
     if (run->length == 0 || run->length == SKYBOOK_NO_LANE) {
         return run->length;

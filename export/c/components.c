@@ -91,7 +91,7 @@ static bool take_band(struct skybook_encoder *encoder, uint32_t column, uint32_t
 {
     struct skybook_tile *tile = &encoder->tiles[column];
     struct skybook_work *work = &encoder->work;
-    int32_t *deviations = &work->room.latents[band * SKYBOOK_TILE * SKYBOOK_TILE];
+    int32_t *deviations = &work->room.latents[band * skybook_apart(&encoder->form)];
     uint64_t words = 0;
     int64_t sum = 0;
     for (uint32_t row = 0; row < tile->rows; row++) {
@@ -168,15 +168,16 @@ static uint32_t cut(const struct skybook_work *work, const int32_t *component, u
     return sum != wanted ? 0 : largest > PLANE_LIMIT ? DIGITS : 1;
 }
 
-/* Make the latents of a component, in its place: filters are linear, so those of digits add up. */
+/* Make the latents of a component, where it was, or that before it: filters are linear, so those of digits add up. */
 static enum skybook_status transform_band(const struct skybook_form *form, struct skybook_work *work,
                                           struct skybook_tile *tile, uint32_t band)
 {
     const uint32_t count = 64 * form->positions;
+    const int32_t *component = &work->room.latents[band * skybook_apart(form)];
     int32_t *latents = &work->room.latents[band * count];
     int32_t *digits = (int32_t *)work->symbols, *found = digits + (size_t)DIGITS * count;
     uint32_t sums[DIGITS];
-    const uint32_t parts = cut(work, latents, work->sums[band], digits, sums);
+    const uint32_t parts = cut(work, component, work->sums[band], digits, sums);
     if (parts == 0) {
         return SKYBOOK_ERROR_MEMORY;
     }

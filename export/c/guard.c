@@ -15,7 +15,9 @@ uint64_t skybook_words(const void *memory, size_t length)
         sum += word;
     }
     word = 0;
-    memcpy(&word, bytes + whole, length - whole);
+    if (whole < length) {
+        memcpy(&word, bytes + whole, length - whole);
+    }
     return sum + word;
 }
 

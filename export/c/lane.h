@@ -62,15 +62,15 @@ static inline void skybook_put_low(uint8_t *bytes, uint32_t state)
  * `others`.
  *
  * First the low bytes of a state are written that would become too large, 2^20 times the symbol's own slots f or
- * more: 2^20 times the others come to 2^32 with it. Which symbol makes it so is hard to foretell, so they are
+ * more: one less than that is what 2^20 times the others leave of 2^32 - 1. Which symbol makes it so is hard to foretell, so they are
  * written in any case. Where it is known that they fit, as `roomy` says, nobody looks.
  *
  * The state is below 2^20 f then, so its product with the inverse of f, 2^44 / f rounded up, fits 64 bits. Above
  * bit 44 that is the quotient: it is too large by less than f / 2^24, so by less than 1 / f. */
 static inline void skybook_put_symbol(struct skybook_lane *lane, uint32_t start, uint32_t others, bool roomy)
 {
-    const uint32_t state = lane->state, with_others = (state + (others << 20)) & 0xFFFFFFFFu;
-    const uint32_t spills = with_others < state, fits = roomy || skybook_free(lane) >= 2;
+    const uint32_t state = lane->state, most = ~(others << 20) & 0xFFFFFFFFu;
+    const uint32_t spills = state > most, fits = roomy || skybook_free(lane) >= 2;
     if (fits) {
         skybook_put_low(lane->first - 2, state);
     }

@@ -273,7 +273,9 @@ uint32_t skybook_scaled(const struct skybook_encoder *encoder, uint32_t column, 
         first += from.count;
         from = place_after(encoder, column, from, whole - first);
     }
-    memset(&out[whole], 0, (form->positions - whole) * sizeof(*out));
+    if (whole < form->positions) {
+        memset(&out[whole], 0, (form->positions - whole) * sizeof(*out));
+    }
     return sum;
 }
 #endif

@@ -110,6 +110,8 @@ uint32_t skybook_crc32c(const uint8_t *bytes, size_t length);
 uint32_t skybook_crc32c_on(uint32_t crc, const uint8_t *bytes, size_t length);
 uint16_t skybook_crc16(const uint8_t *bytes, size_t length);
 
+#define SKYBOOK_MANY_BANDS 8u /* from so many on the basis is refined, in large tiles from two on */
+
 /* form.c: how a scene of so many bands and bits is coded; who holds the strip's lines. */
 #define SKYBOOK_OF_LAST 0x8000u /* added to planes of the last class: others follow */
 #define SKYBOOK_PART 64 /* positions that are worked on at once: those of a channel of a small tile */
@@ -120,10 +122,10 @@ static inline bool skybook_has_bounds(const struct skybook_options *options)
     return options->max_error.count > 0 || options->boxes > 0;
 }
 
-/* Samples of a band of a tile from those of the next: as many as there are latents. */
+/* Deviations of a band of a tile, or a component of it, from those of the next: no less than there are latents. */
 static inline uint32_t skybook_apart(const struct skybook_form *form)
 {
-    return 64u * form->positions;
+    return 64u * form->positions + (form->bands < SKYBOOK_MANY_BANDS ? 0u : SKYBOOK_GAP);
 }
 
 /* Rows and columns of the tiles of a scene; groups that its bands are coded in. */
@@ -195,7 +197,6 @@ static inline const uint16_t *skybook_unpacked(const skybook_held *row, uint32_t
 /* bandtransform.c: the basis, components by bands, that makes a covariance diagonal; two components
  * turned towards each other, to where a form pp cos^2 + 2 pq cos sin + qq sin^2 is greatest; the angles
  * of a basis; the matrix that they name, bands by components. */
-#define SKYBOOK_MANY_BANDS 8u /* from so many on the basis is refined, in large tiles from two on */
 #define SKYBOOK_REFINES (SKYBOOK_MAX_BANDS >= 8 || SKYBOOK_LARGE_BANDS >= 2)
 /* Of at least two bands: else compilers warn of what a build for one band never runs. */
 typedef int64_t skybook_square[SKYBOOK_MOST(SKYBOOK_MAX_BANDS, 2)][SKYBOOK_MOST(SKYBOOK_MAX_BANDS, 2)];
@@ -434,18 +435,20 @@ void skybook_place(const struct skybook_work *work, uint32_t unit, uint32_t *lay
 /* trellis.c: the indices of a path, and the states before. */
 void skybook_choose_path(struct skybook_path *path);
 
-/* rans.c: a run of symbols to a lane at the end of its buffer; its length, 0 if it is longer, or that there
- * is none: a symbol is out of range, which the finest step of a tile rules out. Two at once, of which there is
- * none if one of both is. */
+/* rans.c: runs of symbols to lanes, each at the end of its buffer; their lengths, 0 of one that would take more than
+ * it may, or that there is none: a symbol is out of range, which the finest step of a tile rules out. Of several made
+ * together there is none if one of them is. A buffer should have some bytes more than its lane may take, so that there
+ * is no need to look how many are left. */
 #define SKYBOOK_NO_LANE ((size_t)-1)
+#define SKYBOOK_SPARE 256u
 struct skybook_run {
     const uint32_t *symbols;
     size_t count;
     uint8_t *buffer;
-    size_t size, length;
+    size_t size; /* of the buffer */
+    size_t most, length; /* of the lane */
 };
-void skybook_make_lane(struct skybook_run *run);
-void skybook_make_two_lanes(struct skybook_run *one, struct skybook_run *other);
+void skybook_make_lanes(struct skybook_run *const *runs, uint32_t count);
 #define SKYBOOK_RAW_HEAD 3u
 size_t skybook_raw_bytes(const uint32_t *symbols, size_t count);
 size_t skybook_raw_lane(const uint32_t *symbols, size_t count, uint8_t *buffer);

@@ -56,16 +56,20 @@ static uint32_t add_costs(const uint32_t *symbols, uint32_t count, uint32_t cost
 }
 
 #if SKYBOOK_COSTS_BY_PART
-/* The same of as many as are looked for at once. */
+/* The same of as many as are looked for at once. Few parts have a symbol that escapes. */
 static uint32_t add_costs_of_part(const uint32_t *symbols, uint32_t cost, uint32_t *costs, uint32_t *escapes)
 {
     uint16_t places[SKYBOOK_PART];
+    uint32_t bits = 0;
     skybook_find_costs(symbols, places);
     for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
         const uint32_t own = skybook_cost_at(places[i]);
-        *escapes += skybook_is_escape(symbols[i], own);
+        bits |= own;
         cost += own;
         costs[i] = cost;
+    }
+    if (bits >= SKYBOOK_BIT * SKYBOOK_RAW_BITS) {
+        *escapes += skybook_count_escapes(symbols, places);
     }
     return cost;
 }

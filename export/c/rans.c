@@ -150,13 +150,25 @@ static size_t put_roomy(struct skybook_lane *lane, const uint32_t *symbols, size
     return left;
 }
 
-/* The same with two lanes, a symbol of each by turns as long as there are of both: what one waits for is done while
- * the other waits. `left` are those of each. False if one is out of range. */
-static bool put_by_turns(struct skybook_lane lanes[2], const uint32_t *symbols, const uint32_t *others,
-                         size_t left[2])
+/* A run that is put, and its lane; how many of its symbols are left. */
+struct turn {
+    struct skybook_run *run;
+    struct skybook_lane lane;
+    size_t left;
+};
+
+/* Whether symbols of a lane can be put next to those of another. */
+static inline bool goes_on(const struct skybook_lane *lane, size_t left)
 {
-    struct skybook_lane one = lanes[0], other = lanes[1];
-    size_t of_one = left[0], of_other = left[1], some = 1;
+    return next_of(lane, left) > 0;
+}
+
+/* The same with two lanes, a symbol of each by turns as long as both go on: what one waits for is done while the other
+ * waits. False if a symbol is out of range. */
+static bool put_by_turns(struct turn turns[2])
+{
+    struct skybook_lane one = turns[0].lane, other = turns[1].lane;
+    size_t of_one = turns[0].left, of_other = turns[1].left, some = 1;
     bool good = true;
     while (good && some > 0) {
         const size_t next = next_of(&one, of_one), next_other = next_of(&other, of_other);
@@ -164,45 +176,65 @@ static bool put_by_turns(struct skybook_lane lanes[2], const uint32_t *symbols, 
         some = next < next_other ? next : next_other;
         of_one -= some;
         of_other -= some;
-        find_places(&symbols[of_one], some, places[0]);
-        find_places(&others[of_other], some, places[1]);
+        const uint32_t *symbols = &turns[0].run->symbols[of_one], *others = &turns[1].run->symbols[of_other];
+        find_places(symbols, some, places[0]);
+        find_places(others, some, places[1]);
         for (size_t i = some; i > 0 && good; i--) {
-            good = put_next(&one, places[0][i - 1], symbols[of_one + i - 1]);
-            good &= put_next(&other, places[1][i - 1], others[of_other + i - 1]);
+            good = put_next(&one, places[0][i - 1], symbols[i - 1]);
+            good &= put_next(&other, places[1][i - 1], others[i - 1]);
         }
     }
-    lanes[0] = one;
-    lanes[1] = other;
-    left[0] = of_one;
-    left[1] = of_other;
+    turns[0].lane = one;
+    turns[1].lane = other;
+    turns[0].left = of_one;
+    turns[1].left = of_other;
     return good;
 }
 
-/* Put the first symbols of a run, those after which are put; the length of the lane. */
-static size_t end_lane(struct skybook_lane *lane, const struct skybook_run *run, size_t count)
+static void begin(struct turn *turn, struct skybook_run *run)
 {
-    for (size_t left = put_roomy(lane, run->symbols, count); left > 0 && !lane->full; left--) {
+    turn->run = run;
+    turn->lane = skybook_begin_lane(run->buffer, run->size);
+    turn->left = run->count;
+}
+
+/* Put the first symbols of a run, those after which are put. */
+static void end(struct turn *turn)
+{
+    struct skybook_run *run = turn->run;
+    struct skybook_lane *lane = &turn->lane;
+    for (size_t left = put_roomy(lane, run->symbols, turn->left); left > 0 && !lane->full; left--) {
         if (!put_residual(lane, run->symbols[left - 1], false)) {
-            return SKYBOOK_NO_LANE;
+            run->length = SKYBOOK_NO_LANE;
+            return;
         }
     }
-    return skybook_end_lane(lane, run->size);
+    const size_t length = skybook_end_lane(lane, run->size);
+    run->length = length > run->most ? 0 : length;
 }
 
-void skybook_make_lane(struct skybook_run *run)
+void skybook_make_lanes(struct skybook_run *const *runs, uint32_t count)
 {
-    struct skybook_lane lane = skybook_begin_lane(run->buffer, run->size);
-    run->length = end_lane(&lane, run, run->count);
-}
-
-void skybook_make_two_lanes(struct skybook_run *one, struct skybook_run *other)
-{
-    struct skybook_lane lanes[2] = {skybook_begin_lane(one->buffer, one->size),
-                                    skybook_begin_lane(other->buffer, other->size)};
-    size_t left[2] = {one->count, other->count};
-    const bool good = put_by_turns(lanes, one->symbols, other->symbols, left);
-    one->length = good ? end_lane(&lanes[0], one, left[0]) : SKYBOOK_NO_LANE;
-    other->length = good ? end_lane(&lanes[1], other, left[1]) : SKYBOOK_NO_LANE;
+    struct turn turns[2];
+    uint32_t next = 0; /* whose turns the next run takes */
+    for (uint32_t i = 0; i < count; i++) {
+        begin(&turns[next], runs[i]);
+        if (i == 0) {
+            next = 1;
+            continue;
+        }
+        if (!put_by_turns(turns)) {
+            for (uint32_t run = 0; run < count; run++) {
+                runs[run]->length = SKYBOOK_NO_LANE;
+            }
+            return;
+        }
+        next = goes_on(&turns[0].lane, turns[0].left) ? 1 : 0;
+        end(&turns[next]);
+    }
+    if (count > 0) {
+        end(&turns[1 - next]);
+    }
 }
 
 /* A residual as a reader of raw ones takes it: one whose sign is hidden is above 0. */

@@ -104,6 +104,14 @@ static inline uint32_t skybook_cost_of(uint32_t symbol)
     return skybook_cost(skybook_row(symbol), skybook_residual(symbol));
 }
 
+/* Whether the cost of a residual in a row is that of an escape; no other symbol takes 16 bits besides low
+ * ones. */
+static inline bool skybook_is_escape(uint32_t row, uint32_t cost)
+{
+    return cost >= SKYBOOK_BIT * SKYBOOK_RAW_BITS &&
+           cost >= SKYBOOK_BIT * (SKYBOOK_RAW_BITS + (uint32_t)skybook_shifts[row % SKYBOOK_LEVELS]);
+}
+
 /* Where the costs of some symbols are, whether they are coded or not: with a shift of its own for each of some numbers
  * at once. Elsewhere each is found alone. */
 #if defined(SKYBOOK_X86) && !SKYBOOK_SMALL
@@ -127,17 +135,19 @@ static inline uint32_t skybook_cost_at(uint16_t place)
 {
     return ((const uint16_t *)(const void *)skybook_costs)[place];
 }
+
+/* How many of them escape. */
+static inline uint32_t skybook_count_escapes(const uint32_t *symbols, const uint16_t *places)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
+        count += skybook_is_escape(symbols[i], skybook_cost_at(places[i]));
+    }
+    return count;
+}
 #else
 #define SKYBOOK_COSTS_BY_PART 0
 #endif
-
-/* Whether the cost of a residual in a row is that of an escape; no other symbol takes 16 bits besides low
- * ones. */
-static inline bool skybook_is_escape(uint32_t row, uint32_t cost)
-{
-    return cost >= SKYBOOK_BIT * SKYBOOK_RAW_BITS &&
-           cost >= SKYBOOK_BIT * (SKYBOOK_RAW_BITS + (uint32_t)skybook_shifts[row % SKYBOOK_LEVELS]);
-}
 
 /* deadzone.c: the levels of the channel of a layer that has a number in it, from its sums; note which of
  * its positions are coded, count them, and note if one that is not is too far from 0 for that. Then, where the first

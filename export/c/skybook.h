@@ -88,6 +88,8 @@ typedef uint16_t skybook_held;
 /* Usual tiles of a band that a tile of all bands is as large as, at most. */
 #define SKYBOOK_USUAL_TILES SKYBOOK_MOST(SKYBOOK_MAX_BANDS, 4 * SKYBOOK_LARGE_BANDS)
 #define SKYBOOK_SAMPLES (SKYBOOK_USUAL_TILES * SKYBOOK_TILE * SKYBOOK_TILE) /* of a tile */
+/* Samples between bands of a tile of many, so that those of a pixel do not all compete for the same places in a cache. */
+#define SKYBOOK_GAP (SKYBOOK_MAX_BANDS < 8 ? 0 : 64)
 /* Groups whose latents have room: the first one's twice, where there are profiles. */
 #define SKYBOOK_ROOMS (SKYBOOK_GROUPS > 1 ? SKYBOOK_GROUPS + 1 : 1)
 #define SKYBOOK_SLOTS (SKYBOOK_ROOMS * SKYBOOK_MAX_COLUMNS)
@@ -459,7 +461,7 @@ struct skybook_work {
 #endif
 #else
     union {
-        int32_t latents[SKYBOOK_SAMPLES]; /* first deviations, then components */
+        int32_t latents[SKYBOOK_SAMPLES + SKYBOOK_MAX_BANDS * SKYBOOK_GAP]; /* first deviations, then components */
         uint8_t packet[SKYBOOK_PACKET_BYTES]; /* being formed, or a lane */
     } room;
     __extension__ union {

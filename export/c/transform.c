@@ -23,6 +23,24 @@ static uint64_t sum_of_plane(const struct skybook_work *work)
     return skybook_words(work->scratch.plane, (8u * work->positions[0] + 8u) * wide * sizeof(int16_t));
 }
 
+/* Fill a row of a plane up and continue it by 4 pixels on both sides. */
+static void put_edges(int16_t *row, uint32_t width, uint32_t cols)
+{
+    if (width == cols) {
+        for (uint32_t i = 0; i < 4; i++) {
+            row[3 - i] = row[4 + i];
+            row[cols + 4 + i] = row[cols + 3 - i];
+        }
+        return;
+    }
+    for (uint32_t col = width + 4u; col < cols + 8; col++) {
+        row[col] = row[source(col, cols, width) + 4];
+    }
+    for (uint32_t col = 0; col < 4; col++) {
+        row[col] = row[source(col, cols, width) + 4];
+    }
+}
+
 /* Scale a component to 12 bits, fill it up and continue it by 4 pixels on all sides. False if it is
  * not what was put there. */
 static bool make_plane(struct skybook_work *work, const struct skybook_tile *tile,
@@ -42,12 +60,7 @@ static bool make_plane(struct skybook_work *work, const struct skybook_tile *til
             of_row += (uint32_t)from[col];
         }
         sum += row >= 4 && row < height + 4u ? of_row : 0; /* the others come twice */
-        for (uint32_t col = width + 4u; col < cols + 8; col++) {
-            to[col] = to[source(col, cols, width) + 4];
-        }
-        for (uint32_t col = 0; col < 4; col++) {
-            to[col] = to[source(col, cols, width) + 4];
-        }
+        put_edges(to, width, cols);
     }
     return sum == wanted;
 }
@@ -185,7 +198,7 @@ enum skybook_status skybook_transform(const struct skybook_form *form, struct sk
     tile->latents_sum = 0;
     for (uint32_t band = 0; band < form->bands; band++) {
         int32_t *latents = &work->room.latents[64 * band * form->positions];
-        if (!make_plane(work, tile, latents, work->sums[band])) {
+        if (!make_plane(work, tile, &work->room.latents[band * skybook_apart(form)], work->sums[band])) {
             return SKYBOOK_ERROR_MEMORY;
         }
         const uint64_t plane = sum_of_plane(work);

@@ -21,6 +21,7 @@
 #define FAR (1 << 29) /* where no path begins */
 #define AT_ONCE 64u   /* steps priced before paths are extended: a number that loops know, so that they are short */
 #define SETS 2u       /* of states: even ones, odd ones */
+#define TOGETHER (SKYBOOK_SMALL ? 2u : 4u) /* parts of a path that are found at the same time */
 
 static int32_t magnitude(int32_t value)
 {
@@ -107,34 +108,47 @@ static void price_steps(struct skybook_path *path, uint32_t first, int32_t set, 
     }
 }
 
-/* Find the place of the state before a step, from that of the one after it, of which bits above are of no use: before a
- * state s came 2 s, XORed with 5 if s is HALF or more, and with twice AFTER_ODD_INDEX if its index was odd. That is
- * noted, the parity of the index above the place. */
-static inline uint32_t before(struct skybook_path *path, uint32_t step, uint32_t place)
-{
-    const uint32_t odd = path->odd[step] >> place % STATES & 1u, high = place / HALF & 1u;
-    const uint32_t found = 2 * place ^ 5 * high ^ SKYBOOK_PLACE_OF(2 * AFTER_ODD_INDEX) * odd;
-    path->states[step] = (uint8_t)(STATES * odd | found % STATES);
-    return found;
-}
+/* The place of the state before one, by an even index: before a state s came 2 s, XORed with 5 if s is HALF or more. By an
+ * odd one it is XORed with twice AFTER_ODD_INDEX, too. */
+#define BEFORE(place) ((2 * (place) ^ 5 * ((place) / HALF)) % STATES)
+#define BEFORE_4(place) BEFORE(place), BEFORE((place) + 1), BEFORE((place) + 2), BEFORE((place) + 3)
+#define BEFORE_16(place) BEFORE_4(place), BEFORE_4((place) + 4), BEFORE_4((place) + 8), BEFORE_4((place) + 12)
+static const uint8_t places_before[STATES] = {BEFORE_16(0), BEFORE_16(HALF)};
 typedef char skybook_states_go_back[HALF == 16 && AFTER_ODD_STATE == 18 && AFTER_ODD_INDEX == 4 ? 1 : -1];
 
-/* Find the places of the states of the path that ends in a place, from its end; those of its first half at the same
- * time, as if it came by place 0 there. Wherever paths come from, they soon are one: so few of these have to be found
- * again. */
+/* Find the place of the state before a step, from that of the one after it. It is noted, and the parity of the index
+ * above it. */
+static inline uint32_t before(struct skybook_path *path, uint32_t step, uint32_t place)
+{
+    const uint32_t odd = path->odd[step] >> place & 1u;
+    const uint32_t found = places_before[place] ^ (STATES | SKYBOOK_PLACE_OF(2 * AFTER_ODD_INDEX)) * odd;
+    path->states[step] = (uint8_t)found;
+    return found % STATES;
+}
+
+/* Find the places of the states of the path that ends in a place, from its end; those of its other parts at the same
+ * time, as if it came by place 0 to the end of each. Wherever paths come from, they soon are one: so few of these have
+ * to be found again. */
 static void go_back(struct skybook_path *path, uint32_t last)
 {
-    const uint32_t half = path->count / 2;
-    uint32_t place = last, other = 0;
-    for (uint32_t step = half; step-- > 0;) {
-        place = before(path, path->count - half + step, place);
-        other = before(path, step, other);
+    const uint32_t part = path->count / TOGETHER;
+    uint32_t places[TOGETHER] = {0}, place = last;
+    for (uint32_t step = path->count; step-- > TOGETHER * part;) {
+        place = before(path, step, place);
     }
-    for (uint32_t step = path->count - half; step-- > 0;) {
+    places[TOGETHER - 1] = place;
+    for (uint32_t step = part; step-- > 0;) {
+        for (uint32_t i = 0; i < TOGETHER; i++) {
+            places[i] = before(path, i * part + step, places[i]);
+        }
+    }
+    place = places[TOGETHER - 1];
+    for (uint32_t step = (TOGETHER - 1) * part; step-- > 0;) {
         const uint8_t found = path->states[step];
         place = before(path, step, place);
-        if (step < half && path->states[step] == found) {
-            return;
+        if (path->states[step] == found) { /* as are those before it, back to where the part begins */
+            place = places[step / part];
+            step -= step % part;
         }
     }
 }
@@ -146,8 +160,8 @@ static void put_indices(int32_t *restrict aways, uint8_t *restrict states, const
     for (uint32_t i = 0; i < count; i++) {
         const int32_t place = states[i] % STATES, state = SKYBOOK_STATE_AT(place);
         const int32_t away = aways[i], odd = state & 1, parity = states[i] / STATES;
-        const int32_t none = (zeros[i] >> odd & 1) & (1 - parity), low = lower_index(magnitude(away), odd);
-        const int32_t index = (low + ((low ^ parity) & 1)) * (1 - none), sign = away >> 31;
+        const int32_t none = ((zeros[i] & (1 + odd)) != 0) & (parity == 0), low = lower_index(magnitude(away), odd);
+        const int32_t index = (low + ((low ^ parity) & 1)) & (none - 1), sign = away >> 31;
         aways[i] = (index ^ sign) - sign;
         states[i] = (uint8_t)state;
     }

@@ -318,7 +318,8 @@ static inline void skybook_rotate_few(int32_t *pixels, uint32_t bands, uint32_t 
 #endif
 
 /* The same of SKYBOOK_PAIRED pixels, none of more than 16 bits with its sign, by two bands at a time, whose weights are
- * in the halves of one number; what is above the last band has the weight 0. */
+ * in the halves of one number; bands that there are not have the weight 0. How many `pairs` there are should be known
+ * to the compiler, so that it keeps them in registers. */
 #if defined(SKYBOOK_X86) && defined(__AVX512BW__)
 #define SKYBOOK_PAIRED 16
 typedef __m512i skybook_paired;
@@ -386,16 +387,17 @@ static inline void skybook_put_rounded(int32_t *to, skybook_paired sum)
 }
 #endif
 #if defined(SKYBOOK_PAIRED)
-static inline void skybook_rotate_pairs(int32_t *pixels, uint32_t bands, uint32_t apart, skybook_weights weights)
+static inline void skybook_rotate_pairs(int32_t *pixels, uint32_t bands, uint32_t apart, uint32_t pairs,
+                                        skybook_weights weights)
 {
     skybook_paired own[(SKYBOOK_MAX_BANDS + 1) / 2];
-    for (uint32_t band = 0; band < bands; band += 2) {
-        const uint32_t other = band + 1 < bands ? band + 1 : band;
-        own[band / 2] = skybook_pair(&pixels[band * apart], &pixels[other * apart]);
+    for (uint32_t pair = 0; pair < pairs; pair++) {
+        const uint32_t one = 2 * pair < bands ? 2 * pair : 0, other = 2 * pair + 1 < bands ? 2 * pair + 1 : 0;
+        own[pair] = skybook_pair(&pixels[one * apart], &pixels[other * apart]);
     }
     for (uint32_t component = 0; component < bands; component++) {
         skybook_paired sum = skybook_all(8192);
-        for (uint32_t pair = 0; 2 * pair < bands; pair++) {
+        for (uint32_t pair = 0; pair < pairs; pair++) {
             sum = skybook_add_pair(sum, own[pair], skybook_all(weights[component][pair]));
         }
         skybook_put_rounded(&pixels[component * apart], sum);
@@ -755,45 +757,59 @@ static inline uint32_t skybook_extend(skybook_states best, const int32_t costs[4
     return _mm512_kunpackw(_mm512_kunpackb(bits[3], bits[2]), _mm512_kunpackb(bits[1], bits[0]));
 }
 #elif defined(SKYBOOK_X86)
+/* Four states below 16 and, in the other half, those that are 16 more. */
 typedef __m256i skybook_states[4];
 
 static inline void skybook_open(const int32_t sums[SKYBOOK_STATES], skybook_states best)
 {
-    memcpy(best, sums, sizeof(skybook_states));
+    for (uint32_t i = 0; i < 4; i++) {
+        memcpy(&best[i], &sums[4 * i], sizeof(best[i]) / 2);
+        memcpy((int32_t *)&best[i] + 4, &sums[16 + 4 * i], sizeof(best[i]) / 2);
+    }
 }
 
 static inline void skybook_close(skybook_states best, int32_t sums[SKYBOOK_STATES])
 {
-    memcpy(sums, best, sizeof(skybook_states));
+    for (uint32_t i = 0; i < 4; i++) {
+        memcpy(&sums[4 * i], &best[i], sizeof(best[i]) / 2);
+        memcpy(&sums[16 + 4 * i], (const int32_t *)&best[i] + 4, sizeof(best[i]) / 2);
+    }
 }
 
-/* The cheaper paths to eight states, from the sums of those that an even index leads there from. */
-static inline __m256i skybook_cheaper(__m256i before, const int32_t costs[2], uint32_t *bits)
+/* Costs of an index in the half that comes after even states, and in that which comes after odd ones. */
+static inline __m256i skybook_in_places(int32_t of_even, int32_t of_odd)
 {
-    const __m256i swapped = _mm256_permute4x64_epi64(before, 0x4E);
-    const __m256i even = _mm256_add_epi32(before, _mm256_set1_epi32(costs[0]));
-    const __m256i odd = _mm256_add_epi32(swapped, _mm256_set1_epi32(costs[1]));
-    *bits = (uint32_t)_mm256_movemask_ps(_mm256_castsi256_ps(_mm256_cmpgt_epi32(even, odd)));
-    return _mm256_min_epi32(even, odd);
+    return _mm256_blend_epi32(_mm256_set1_epi32(of_even), _mm256_set1_epi32(of_odd), 0xF0);
+}
+
+/* Every second number of two vectors, from their first or second ones on. */
+static inline __m256i skybook_evens(__m256i one, __m256i other)
+{
+    return _mm256_castps_si256(_mm256_shuffle_ps(_mm256_castsi256_ps(one), _mm256_castsi256_ps(other), 0x88));
+}
+
+static inline __m256i skybook_odds(__m256i one, __m256i other)
+{
+    return _mm256_castps_si256(_mm256_shuffle_ps(_mm256_castsi256_ps(one), _mm256_castsi256_ps(other), 0xDD));
 }
 
 static inline uint32_t skybook_extend(skybook_states best, const int32_t costs[4])
 {
-    uint32_t bits[4];
-    __m256i of_even[2], of_odd[2];
-    for (uint32_t half = 0; half < 2; half++) {
-        const __m256 low = _mm256_castsi256_ps(best[2 * half]);
-        const __m256 high = _mm256_castsi256_ps(best[2 * half + 1]);
-        const __m256i evens = _mm256_castps_si256(_mm256_shuffle_ps(low, high, 0x88));
-        const __m256i odds = _mm256_castps_si256(_mm256_shuffle_ps(low, high, 0xDD));
-        of_even[half] = _mm256_permute4x64_epi64(evens, 0xD8);
-        of_odd[half] = _mm256_permute4x64_epi64(odds, 0x72); /* bit 1 turned */
+    const __m256i even = skybook_in_places(costs[0], costs[2]), odd = skybook_in_places(costs[1], costs[3]);
+    __m256i before[4], is_odd[4];
+    for (uint32_t i = 0; i < 2; i++) {
+        const __m256i evens = skybook_evens(best[2 * i], best[2 * i + 1]);
+        const __m256i odds = skybook_odds(best[2 * i + 1], best[2 * i]); /* bit 1 turned */
+        before[i] = _mm256_permute2x128_si256(evens, odds, 0x20);
+        before[2 + i] = _mm256_permute2x128_si256(evens, odds, 0x31);
     }
-    for (uint32_t half = 0; half < 2; half++) {
-        best[half] = skybook_cheaper(of_even[half], &costs[0], &bits[half]);
-        best[2 + half] = skybook_cheaper(of_odd[half], &costs[2], &bits[2 + half]);
+    for (uint32_t i = 0; i < 4; i++) {
+        const __m256i by_even = _mm256_add_epi32(before[i], even), by_odd = _mm256_add_epi32(before[i ^ 1u], odd);
+        is_odd[i] = _mm256_cmpgt_epi32(by_even, by_odd);
+        best[i] = _mm256_min_epi32(by_even, by_odd);
     }
-    return bits[0] | bits[1] << 8 | bits[2] << 16 | bits[3] << 24;
+    return (uint32_t)_mm256_movemask_epi8(
+        _mm256_packs_epi16(_mm256_packs_epi32(is_odd[0], is_odd[1]), _mm256_packs_epi32(is_odd[2], is_odd[3])));
 }
 #elif defined(SKYBOOK_GENERIC)
 typedef skybook_four skybook_states[8];
