@@ -140,10 +140,8 @@ def _forward(costs: Ints, lanes: _Lanes) -> tuple[NDArray[np.uint16], NDArray[np
         stop = min(first + min(_AT_ONCE // many + 1, _MOST_GROUPS), total)
         pairs = _priced(laid, lanes, first, stop)
         np.subtract(sums[:, :many], sums[:, :many].min(axis=0), out=pairs[0, :STATES])
-        found = keys[first:stop, :, :many]
-        found[:] = _add_up(pairs, ended, active[first : stop + 1])
-        found &= _PARITIES - 1
-        found += _ENDS
+        reached = _add_up(pairs, ended, active[first : stop + 1])
+        np.add(reached.astype(np.uint8), _ENDS, out=keys[first:stop, :, :many])
         sums, first = pairs[-1, :STATES], stop
     return keys.reshape(total, -1), _PLACE[ended[_PLACE].argmin(axis=0)]
 
@@ -200,16 +198,18 @@ def _add_up(pairs: NDArray[Any], ended: NDArray[Any], active: list[int]) -> NDAr
     sums, prices = ways.reshape(2, -1)
     zero, one = sums.reshape(2, -1)
     second_zero, second_one = nearer.reshape(2, -1)
-    rows, after = list(pairs), list(pairs.reshape(len(pairs), -1)[1:, :width])
-    for group, (reached, left) in enumerate(zip(found, active[1:], strict=True)):
+    of_pairs, begins = list(pairs[:-1]), list(pairs.reshape(len(pairs), -1)[1:, :width])
+    outs, begins = begins.copy(), begins[_PAIRS - 1 :: _PAIRS]
+    outs[_PAIRS - 1 :: _PAIRS] = found.reshape(len(found), -1)
+    add, least, clear = np.add, np.minimum, np.bitwise_and
+    for group, (begin, left) in enumerate(zip(begins, active[1:], strict=True)):
         here = slice(_PAIRS * group, _PAIRS * (group + 1))
-        *outs, begin = after[here]
-        for before, out in zip(rows[here], [*outs, reached.reshape(-1)], strict=True):
+        for before, out in zip(of_pairs[here], outs[here], strict=True):
             before.take(_TAKEN, 0, ways, "clip")  # which is faster, and clips nothing
-            np.add(sums, prices, sums)
-            np.minimum(zero, one, out=nearer)
-            np.minimum(second_zero, second_one, out=out)
-        np.bitwise_and(reached.reshape(-1), -_PARITIES, begin)
+            add(sums, prices, sums)
+            least(zero, one, out=nearer)
+            least(second_zero, second_one, out=out)
+        clear(out, -_PARITIES, begin)
         if left < going:
             ended[:, left:going] = begin.reshape(STATES, many)[:, left:going]
             going = left
@@ -218,18 +218,17 @@ def _add_up(pairs: NDArray[Any], ended: NDArray[Any], active: list[int]) -> NDAr
 
 def _traced(keys: NDArray[np.uint16], last: NDArray[np.int64], lanes: _Lanes) -> NDArray[np.uint16]:
     """Return the keys (groups, lanes) along the path of each lane, from its last place back."""
-    count, total = len(last), len(keys)
-    path = np.zeros((total, count), np.uint16)
+    count, stop = len(last), len(keys)
+    path = np.zeros((stop, count), np.uint16)
     every = np.arange(count)
-    places, back = last * count + every, _BACK * count
-    stop = total
+    places, back, add = last * count + every, _BACK * count, np.add
     for many, alike in groupby(reversed(lanes.active[:-1])):
         here, lane, first = places[:many], every[:many], stop - len(list(alike))
-        for group in range(stop - 1, first - 1, -1):
-            key = path[group, :many]
-            keys[group].take(here, 0, key, "clip")
+        rows = reversed(list(keys[first:stop])), reversed(list(path[first:stop, :many]))
+        for reached, key in zip(*rows, strict=True):
+            reached.take(here, 0, key, "clip")
             back.take(key, 0, here, "clip")
-            np.add(here, lane, here)
+            add(here, lane, here)
         stop = first
     return path
 
