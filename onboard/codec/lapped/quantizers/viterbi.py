@@ -11,7 +11,7 @@ the same the one whose last index is even is the less: no parity below that one 
 Source: G. D. Forney, "The Viterbi algorithm", Proceedings of the IEEE 61 (1973).
 """
 
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -202,9 +202,9 @@ def _add_up(pairs: NDArray[Any], ended: NDArray[Any], active: list[int]) -> NDAr
     outs, begins = begins.copy(), begins[_PAIRS - 1 :: _PAIRS]
     outs[_PAIRS - 1 :: _PAIRS] = found.reshape(len(found), -1)
     add, least, clear = np.add, np.minimum, np.bitwise_and
-    for group, (begin, left) in enumerate(zip(begins, active[1:], strict=True)):
-        here = slice(_PAIRS * group, _PAIRS * (group + 1))
-        for before, out in zip(of_pairs[here], outs[here], strict=True):
+    each = zip(of_pairs, outs, strict=True)
+    for begin, left in zip(begins, active[1:], strict=True):
+        for before, out in islice(each, _PAIRS):
             before.take(_TAKEN, 0, ways, "clip")  # which is faster, and clips nothing
             add(sums, prices, sums)
             least(zero, one, out=nearer)
