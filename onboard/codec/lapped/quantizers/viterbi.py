@@ -11,6 +11,7 @@ the same the one whose last index is even is the less: no parity below that one 
 Source: G. D. Forney, "The Viterbi algorithm", Proceedings of the IEEE 61 (1973).
 """
 
+from array import array
 from itertools import groupby, islice
 from typing import Any, NamedTuple
 
@@ -27,6 +28,8 @@ _PARITIES = 1 << _STEPS
 _AT_ONCE = 512
 """Groups times lanes that are priced at once, so that they stay in a cache."""
 _MOST_GROUPS = 32
+_FEW_LANES = 8
+"""Lanes up to which paths are traced back faster one by one than all together."""
 _FALSE_START = STATES.bit_length()
 """Dearest steps that a start in another state than 0 costs: more than lead from there to any."""
 _DEAREST = (1 << 31 - _STEPS) // (_STEPS * _MOST_GROUPS + _FALSE_START + 2)
@@ -48,6 +51,8 @@ _COMBINED = 4 * BRANCH[_FROM, _ONE] + BRANCH[_BETWEEN, _LAST]
 """4 times the branch of the first step, and that of the second, of each way."""
 _TAKEN = np.concatenate([_PLACE[STATE[_FROM]].reshape(-1), STATES + _COMBINED.reshape(-1)])
 """Where each way comes from; then what it costs, if that of all combined branches follows."""
+_PAIRED = np.indices((4, 4)).reshape(2, -1) + 4 * np.arange(2)[:, None]
+"""Branches of both steps that are combined, of 4 of the first and then 4 of the second."""
 _ROWS = STATES + 16
 """Rows of that: sums by place, and costs by combined branches."""
 _ENDS = (_PARITIES * np.arange(STATES, dtype=np.uint16))[:, None]
@@ -70,6 +75,7 @@ def _backwards() -> tuple[NDArray[np.intp], NDArray[np.uint64]]:
 
 
 _BACK, _BRANCHES = _backwards()
+_BACK_LIST = _BACK.tolist()
 
 
 class _Lanes(NamedTuple):
@@ -169,12 +175,13 @@ def _priced(laid: NDArray[Any], lanes: _Lanes, first: int, stop: int) -> NDArray
         rising = places[:_STEPS]
         rising[rising < begins + lanes.idle[:many]] = idle
     # A lane that has ended goes on as the next one does; what is beyond all is clipped to the idle.
-    of_steps = laid.take(places, axis=1, mode="clip").reshape(4, stop - first, _STEPS, many)
-    of_steps[1::2] += (1 << np.arange(_STEPS))[:, None].astype(laid.dtype)
-    one, other = of_steps.reshape(4, pairs, 2, many).transpose(2, 1, 0, 3)
+    of_steps = np.ascontiguousarray(laid.take(places, axis=1, mode="clip").swapaxes(0, 1))
+    parities = (1 << np.arange(_STEPS))[:, None, None].astype(laid.dtype)
+    of_steps.reshape(stop - first, _STEPS, 4, many)[:, :, 1::2] += parities
+    of_steps = of_steps.reshape(pairs, 8, many)
     found = np.empty((pairs + 1, _ROWS, many), laid.dtype)
-    combined = found[:-1, STATES:].reshape(pairs, 4, 4, many)
-    np.add(one[:, :, None], other[:, None], out=combined)
+    one, other = (of_steps.take(branches, axis=1) for branches in _PAIRED)  # quicker than to add so
+    np.add(one, other, out=found[:-1, STATES:])
     return found
 
 
@@ -220,17 +227,31 @@ def _traced(keys: NDArray[np.uint16], last: NDArray[np.int64], lanes: _Lanes) ->
     """Return the keys (groups, lanes) along the path of each lane, from its last place back."""
     count, stop = len(last), len(keys)
     path = np.zeros((stop, count), np.uint16)
+    if count <= _FEW_LANES:
+        for lane, groups in enumerate(lanes.groups.tolist()):
+            path[:groups, lane] = _traced_singly(keys[:groups, lane::count], int(last[lane]))
+        return path
     every = np.arange(count)
     places, back, add = last * count + every, _BACK * count, np.add
     for many, alike in groupby(reversed(lanes.active[:-1])):
-        here, lane, first = places[:many], every[:many], stop - len(list(alike))
+        here, own, first = places[:many], every[:many], stop - len(list(alike))
         rows = reversed(list(keys[first:stop])), reversed(list(path[first:stop, :many]))
         for reached, key in zip(*rows, strict=True):
             reached.take(here, 0, key, "clip")
             back.take(key, 0, here, "clip")
-            add(here, lane, here)
+            add(here, own, here)
         stop = first
     return path
+
+
+def _traced_singly(keys: NDArray[np.uint16], place: int) -> NDArray[np.uint16]:
+    """Return the keys along the path of one lane, of keys (groups, places)."""
+    held = array("H", keys.tobytes())
+    path = array("H", [0]) * len(keys)
+    for group in range(len(keys) - 1, -1, -1):
+        path[group] = key = held[STATES * group + place]
+        place = _BACK_LIST[key]
+    return np.frombuffer(path, np.uint16)
 
 
 def _branches(path: NDArray[np.uint16], lanes: _Lanes) -> NDArray[np.uint8]:
