@@ -82,7 +82,7 @@ class Scanner:
         unit, base = self.quantizer.points.unit, tile_codes(steps)
         coarser = None if steps.ndim == 1 else steps - base[:, None, None]
         state = ContextState(contexts, *latents.shape, unit, coarser)
-        borders = np.tile(_borders(*latents.shape[1:]), latents.shape[0])
+        borders = _borders(*latents.shape[1:])
         for number in range(1, contexts.layers + 1):
             sums, mean = state.context(number)
             codes = base if number <= LATTICES else steps
@@ -119,7 +119,7 @@ class Scanner:
             rows = found[coded].astype(np.int64)
         rows += self.model.tables.first_row(number, self.quantizer.points.sets)
         counts = np.bincount(coded // sums.shape[2], minlength=sums.size // sums.shape[2])
-        beside = np.repeat(borders, counts) if number > LATTICES else None
+        beside = borders if number > LATTICES else None
         tiles, positions, channels = sums.shape
         shape = tiles, positions, channels
         return Pending(number, shape, coded, counts, np.take(away, coded), rows, beside)

@@ -150,7 +150,7 @@ def _sums(counts: NDArray[Any]) -> NDArray[np.int64]:
     return np.cumsum(found, out=found)
 
 
-def _states_at(states: NDArray[np.int64], begins: NDArray[np.int64]) -> NDArray[np.uint8]:
+def _states_at(states: NDArray[np.uint8], begins: NDArray[np.int64]) -> NDArray[np.uint8]:
     """Return the state at each position: before the tile's next symbol of the layer, 0 if none.
 
     Args:
@@ -160,8 +160,8 @@ def _states_at(states: NDArray[np.int64], begins: NDArray[np.int64]) -> NDArray[
     if not begins.size:  # a lattice may be empty
         return begins.astype(np.uint8)
     ends = np.append(begins[1:, 0], len(states))
-    padded = np.append(states, 0)
-    return np.where(begins < ends[:, None], padded[begins], 0).astype(np.uint8)
+    padded = np.append(states, np.uint8(0))
+    return np.where(begins < ends[:, None], padded[begins], np.uint8(0))
 
 
 def _split(values: NDArray[Number], stops: NDArray[np.int64]) -> list[NDArray[Number]]:

@@ -50,10 +50,8 @@ def _register() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     raise AssertionError("no shift register is this machine")
 
 
-STATE, FED = _register()
-HELD = np.argsort(STATE)
-"""What the register holds in each state."""
-BRANCH = (2 * (STATE & 1) + FED)[:, None] ^ np.arange(2)
+STATE, _FED = _register()
+BRANCH = (2 * (STATE & 1) + _FED)[:, None] ^ np.arange(2)
 """2 set + parity of the branch by what the register held, and by the bit that came in."""
 
 

@@ -59,8 +59,8 @@ class DeadZone:
         """Round magnitudes, those in the dead zone to 0."""
         away, rows = pending.away, pending.rows
         size = np.abs(away)
-        if pending.borders is not None:
-            size += self.quantisation.ease * pending.borders
+        if (beside := pending.beside) is not None:
+            size += self.quantisation.ease * beside
         residual: Ints = np.take(self.quantisation.rounding, rows)
         residual += size
         residual >>= _FRACTION

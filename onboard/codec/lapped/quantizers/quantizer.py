@@ -27,8 +27,8 @@ class Pending:
         counts: int64 (tiles * positions,), coded symbols of each position.
         away: value of each coded symbol less its prediction, in 1/64 step.
         rows: int64, row of the tables of each coded symbol; of the even states of a trellis.
-        borders: number of borders of the tile, 0 to 2, that the position of each is next to; None
-            for DC.
+        borders: (positions,), number of borders of the tile, 0 to 2, that a position is next to;
+            None for DC.
     """
 
     layer: int
@@ -45,6 +45,13 @@ class Pending:
         return self.coded % self.shape[2]
 
     @property
+    def beside(self) -> Ints | None:
+        """Borders that the position of each coded symbol is next to; None for DC."""
+        if self.borders is None:
+            return None
+        return np.repeat(np.tile(self.borders, self.shape[0]), self.counts)
+
+    @property
     def lengths(self) -> NDArray[np.int64]:
         """Coded symbols of each tile."""
         found: NDArray[np.int64] = self.counts.reshape(self.shape[:2]).sum(axis=1)
@@ -59,7 +66,7 @@ class Quantised:
         indices: signed index of each symbol, as coded.
         rows: int64, row of the tables of each.
         kept: what each index stands for, in units of the quantizer's points.
-        states: state of the trellis before each; None where there is none.
+        states: u8, state of the trellis before each; None where there is none.
         derived: numbers of those that are of the other table of their row; None if none can be.
         signs: numbers of those whose sign is hidden; None if none can be.
     """
@@ -67,7 +74,7 @@ class Quantised:
     indices: Ints
     rows: NDArray[np.int64]
     kept: Ints
-    states: NDArray[np.int64] | None = None
+    states: NDArray[np.uint8] | None = None
     derived: NDArray[np.int64] | None = None
     signs: NDArray[np.int64] | None = None
 

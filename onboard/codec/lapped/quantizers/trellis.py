@@ -61,12 +61,14 @@ class Trellis:
 
         Next to the border of a tile that is less, so that errors are not larger there.
         """
+        tiles, positions, _ = pending.shape
         of_layer = self.bit_worth[self.contexts.channels_of(pending.layer)]
-        worth: Ints = of_layer.take(pending.channels)
+        of_tile: Ints = np.repeat(of_layer[None], positions, axis=0)
         if pending.borders is not None:
             for others in range(2):
-                worth = np.where(pending.borders > others, worth * _BORDER_WORTH >> 4, worth)
-        return worth
+                of_tile[pending.borders > others] *= _BORDER_WORTH
+                of_tile[pending.borders > others] >>= 4
+        return np.tile(of_tile.reshape(-1), tiles).take(pending.coded)
 
     @cached_property
     def bit_worth(self) -> Ints:

@@ -8,8 +8,7 @@ import pytest
 
 from onboard.bundle import load
 from onboard.codec.lapped.quantizers.path import Chooser
-from onboard.codec.lapped.quantizers.viterbi import Pairs
-from onboard.codec.lapped.quantizers.viterbi import best_path as best_path_of_pairs
+from onboard.codec.lapped.quantizers.viterbi import best_path as best_path_of_lanes
 from onboard.codec.lapped.trellis import FOLLOWING, SETS, STATES, odd_before, points
 from onboard.errors import BundleError
 from tests.conftest import model_of
@@ -17,15 +16,12 @@ from tests.conftest import model_of
 
 def best_path(costs: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """States and parities (steps, lanes) of costs (steps, sets, parities, lanes), 0 beyond ends."""
-    pairs = Pairs.of(lengths)
-    laid = pairs.costs.reshape(-1, SETS, 2, len(lengths))
-    places = [slice(length % 2, length % 2 + length) for length in lengths.tolist()]
-    for lane, place in enumerate(places):
-        laid[place, ..., lane] = costs[: lengths[lane], ..., lane]
+    lanes = [costs[:length, ..., lane] for lane, length in enumerate(lengths.tolist())]
+    laid = np.concatenate(lanes).reshape(-1, 2 * SETS).T
+    branches = best_path_of_lanes(np.ascontiguousarray(laid), lengths)
     found = np.zeros((2, len(costs), len(lengths)), np.int64)
-    for values, chosen in zip(found, best_path_of_pairs(pairs), strict=True):
-        for lane, place in enumerate(places):
-            values[: lengths[lane], lane] = chosen[place, lane]
+    for lane, of_lane in enumerate(np.split(branches, np.cumsum(lengths)[:-1])):
+        found[:, : len(of_lane), lane] = of_lane % STATES, of_lane // STATES
     return found[0], found[1]
 
 
@@ -74,7 +70,7 @@ def first_of_the_cheapest(costs: np.ndarray) -> list[int]:
     return min((total, state, taken) for state, (total, taken) in sums.items())[2]
 
 
-@pytest.mark.parametrize("most", [2, 5, 3_000])
+@pytest.mark.parametrize("most", [2, 5, 3_000, 1 << 25])
 def test_ties_are_settled_step_by_step(most: int) -> None:
     rng = np.random.default_rng(most)
     lengths = np.array([61, 60, 31, 8, 7, 6, 5, 4, 3, 2, 1, 0])
@@ -83,6 +79,17 @@ def test_ties_are_settled_step_by_step(most: int) -> None:
     for lane, length in enumerate(lengths.tolist()):
         expected = first_of_the_cheapest(costs[:length, ..., lane])
         assert parities[:length, lane].tolist() == expected
+
+
+def test_long_paths_through_dear_steps_cost_least() -> None:
+    """However dear steps are, and however many."""
+    rng = np.random.default_rng(9)
+    few = rng.integers(0, 4, (2_100, SETS, 2, 1)).astype(np.int32)
+    expected = best_path(few, np.array([2_100]))
+    for worth in (7_000, 1 << 18):  # sums of 31 bits do, and do not
+        for found, own in zip(best_path(few * worth, np.array([2_100])), expected, strict=True):
+            assert np.array_equal(found, own)
+    assert expected[1][:, 0].tolist() == first_of_the_cheapest(few[..., 0])
 
 
 def test_even_indices_win_ties() -> None:
@@ -141,9 +148,8 @@ def test_codewords_that_make_a_false_start_cheap_are_refused() -> None:
         Chooser(lapped.tables, short).check(worth, 5)
 
 
-@pytest.mark.parametrize("lanes", [40, 90])
+@pytest.mark.parametrize("lanes", [1, 40, 90])
 def test_lanes_together_take_the_paths_that_they_take_alone(lanes: int) -> None:
-    """Few are traced back one by one, many together."""
     rng = np.random.default_rng(8)
     lengths = np.sort(rng.integers(0, 60, lanes))[::-1]
     costs = rng.integers(0, 9, (60, SETS, 2, lanes)).astype(np.int32)  # so that many are equal
