@@ -29,6 +29,7 @@ class RefinementRecipe(TomlRecipe):
     most_ratio: float
     trellis_share: float
     coarser_share: float
+    other_bands_share: float
     loss_share: float
     border_weight: float
     validate_every: int
@@ -66,6 +67,7 @@ class RefinementRecipe(TomlRecipe):
             "most_ratio": (1, _MOST_RATIO),
             "trellis_share": (0, 1),
             "coarser_share": (0, 1),
+            "other_bands_share": (0, 1),
             "loss_share": (0, 1),
             "border_weight": (1e-9, 1e9),
             "validate_every": (1, MOST_STEPS),

@@ -12,6 +12,7 @@ from ground.decode.lapped.synthesis import CELL
 from ground.decode.rebuilder import Network
 from ground.scene import Scene
 from ground.scenes.folders import Item, read_item
+from ground.train.refinement.cameras import present
 from onboard.bundle import find, load
 from onboard.encoder import Encoder, Options
 from onboard.errors import InputError
@@ -128,14 +129,9 @@ class Streams:
         near = (border != 0).any(0, keepdims=True)
         of_cells = np.where(near, self._border_weight, 1.0) * np.where(known < 1, _LOST_COUNTS, 1.0)
         counts = of_cells.repeat(CELL, 1).repeat(CELL, 2).astype(np.float32)
-        counts *= np.pad(_present(scene), margin[1:])
+        counts *= np.pad(present(scene), margin[1:])
         error = float((np.square(image - original) * counts).mean())
         return Shown(self._witness.maps, original, counts, error)
-
-
-def _present(scene: Scene) -> NDArray[np.bool_]:
-    """Return where there is data; where no value says so, pixels of 0 in all bands have none."""
-    return scene.valid if scene.nodata is not None else (scene.image != 0).any(axis=0)
 
 
 def read_scenes(
@@ -160,20 +156,6 @@ def read_scenes(
     left = len(items) - len(found)
     tell(f"{len(found)} scenes" + (f"; left out: {left} of other bands or samples" if left else ""))
     return found
-
-
-def coarser(scene: Scene) -> Scene:
-    """Return a scene of u16 as a camera with pixels twice as large sees it: means of 2 x 2.
-
-    Of a scene with an odd number of rows or columns the last one is left out. Where one of four
-    pixels has no data the mean has none.
-    """
-    rows, cols = (length // 2 * 2 for length in scene.image.shape[1:])
-    of_four = scene.image[:, :rows, :cols].reshape(-1, rows // 2, 2, cols // 2, 2)
-    image = np.rint(of_four.mean((2, 4))).astype(np.uint16)
-    known = _present(scene)[:rows, :cols].reshape(rows // 2, 2, cols // 2, 2).all((1, 3))
-    image[:, ~known] = scene.nodata or 0
-    return replace(scene, image=image)
 
 
 def window_of(scene: Scene, rng: np.random.Generator) -> Scene:

@@ -20,6 +20,7 @@ from ground.scenes.folders import Item
 from ground.train.checkpoint import CHECKPOINT, LOG
 from ground.train.lapped.model import Refinement
 from ground.train.lapped.turned import turned, turned_borders
+from ground.train.refinement.cameras import coarser, of_other_bands
 from ground.train.refinement.checkpoint import (
     Training,
     load_training,
@@ -32,7 +33,6 @@ from ground.train.refinement.streams import (
     Coding,
     Shown,
     Streams,
-    coarser,
     read_scenes,
     window_of,
 )
@@ -42,7 +42,8 @@ _WARM_UP = 100
 """Steps until the learning rate is there."""
 _RATIOS = (8.0, 20.0, 40.0)
 """Of the streams that it is validated on."""
-_KINDS = {"plain": False, "trellis": True}
+_KINDS = {"plain": (False, False), "trellis": (True, False), "other_bands": (True, True)}
+"""Kinds of these: whether along a trellis, and of scenes as `of_other_bands` gives them."""
 
 Report = Callable[[int, int, float], None]
 
@@ -160,7 +161,9 @@ class _Draws:
         scene = window_of(self._scenes[rng.choice(len(self._scenes), p=self._shares)], rng)
         may_be_coarser = min(scene.image.shape[1:]) >= 2 * recipe.crop
         if rng.random() < recipe.coarser_share and may_be_coarser:
-            scene = coarser(scene)
+            scene = coarser(scene, rng)
+        if rng.random() < recipe.other_bands_share:
+            scene = of_other_bands(scene, rng)
         lost = rng.random() < recipe.loss_share
         coding = Coding(
             ratio=float(np.exp(rng.uniform(*np.log((recipe.least_ratio, recipe.most_ratio))))),
@@ -197,12 +200,13 @@ def _examples(scenes: Sequence[Scene], recipe: RefinementRecipe) -> dict[str, li
     """Return streams to validate on, by how they are coded."""
     streams, rng = Streams(recipe.bundle), np.random.default_rng(recipe.seed)
     windows = [window_of(scene, rng) for scene in scenes]
+    others = [of_other_bands(window, rng) for window in windows]
     return {
         kind: [
             streams.shown(window, Coding(ratio, trellis), rng)
-            for window, ratio in product(windows, _RATIOS)
+            for window, ratio in product(others if other else windows, _RATIOS)
         ]
-        for kind, trellis in _KINDS.items()
+        for kind, (trellis, other) in _KINDS.items()
     }
 
 

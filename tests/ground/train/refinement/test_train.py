@@ -20,7 +20,7 @@ from ground.train.lapped.turned import turned, turned_borders
 from ground.train.recipe import find_recipe
 from ground.train.refinement.checkpoint import load_training, network_of
 from ground.train.refinement.recipe import RefinementRecipe
-from ground.train.refinement.streams import Coding, Streams, coarser, read_scenes
+from ground.train.refinement.streams import Coding, Streams, read_scenes
 from ground.train.refinement.train import train
 from onboard.bundle import find, load
 from onboard.encoder import Encoder, Options
@@ -152,7 +152,8 @@ def test_one_seed_gives_one_network_interrupted_or_not(items: list[Item], tmp_pa
         assert not torch.equal(weights, begun[name])
     lines = [json.loads(line) for line in (tmp_path / "whole" / "log.jsonl").open()]
     assert [line["step"] for line in lines] == [0, 2, 3]
-    assert all(0.5 < line[kind] < 1.5 for line in lines for kind in ("plain", "trellis"))
+    kinds = ("plain", "trellis", "other_bands")
+    assert all(0.5 < line[kind] < 1.5 for line in lines for kind in kinds)
     assert len(told) == 2 + len(lines)
     steps: list[int] = []
     train(recipe(), items, items[:1], tmp_path / "whole", lambda step, *_: steps.append(step))
@@ -182,6 +183,7 @@ def test_scenes_that_the_network_is_not_for_are_left_out(items: list[Item], tmp_
         ({"crop": 32}, "crop: expected 64..512, found 32"),
         ({"least_ratio": 60.0}, "least_ratio: expected at most most_ratio, 50.0, found 60.0"),
         ({"trellis_share": 1.5}, "trellis_share: expected 0..1, found 1.5"),
+        ({"other_bands_share": -0.1}, "other_bands_share: expected 0..1, found -0.1"),
         ({"half": 1}, "half: expected true or false, found 1"),
     ],
 )
@@ -229,13 +231,3 @@ def test_from_the_command_to_a_decoder(
     torch.save(state | {"step": 2}, checkpoint)
     assert export(["decoder", "skybook", checkpoint, "-o", str(output)]) != 0
     assert "found step 2 of 3" in capsys.readouterr().err
-
-
-def test_a_coarser_scene_is_means_of_four_pixels() -> None:
-    image = procedural(4, 65, 70, nodata=False).image.astype(np.uint16)
-    image[:, 10, 11] = 0
-    found = coarser(Scene(image)).image
-    assert found.shape == (4, 32, 35)
-    assert (found[:, 5, 5] == 0).all()
-    of_four = image[:, 20:22, 30:32].astype(float).mean((1, 2))
-    np.testing.assert_array_equal(found[:, 10, 15], np.rint(of_four))
