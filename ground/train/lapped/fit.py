@@ -16,7 +16,7 @@ from onboard.codec import rans
 from onboard.codec.lapped.context import BLOCK, FREQUENCIES, LEVELS, ContextModel, ContextWeights
 from onboard.codec.lapped.model import LappedModel
 from onboard.codec.lapped.prepared import PreparedTiles
-from onboard.codec.lapped.quantizers.kinds import QUANTIZERS
+from onboard.codec.lapped.quantizers.kinds import PLAIN, QUANTIZERS, TRELLIS
 from onboard.codec.lapped.quantizers.quantisation import LARGEST_WORD, Quantisation
 from onboard.codec.lapped.scan import Layer, Scanner
 from onboard.codec.lapped.tables import BIT, ESCAPE, LARGEST, SYMBOLS, Tables, rows_of
@@ -176,7 +176,7 @@ def fit(
     rounds: int = 3,
     decide: Callable[[Tables, int], Quantisation] = fit_quantizer,
     draw: Callable[[PreparedTiles, np.random.Generator], NDArray[np.int64]] = draw_codes,
-    quantizers: Sequence[str] = tuple(QUANTIZERS),
+    quantizers: Sequence[str] = (PLAIN, TRELLIS),
     before: NDArray[np.float64] | None = None,
 ) -> LappedModel:
     """Fit tables, dead zones and reconstruction codewords to prepared training tiles.

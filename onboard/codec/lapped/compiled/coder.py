@@ -22,7 +22,7 @@ from onboard.codec.lapped.context import BLOCK
 from onboard.codec.lapped.part import agreement
 from onboard.codec.lapped.plan import Plan
 from onboard.codec.lapped.prepared import PreparedTiles
-from onboard.codec.lapped.quantizers.points import Points
+from onboard.codec.lapped.quantizers.points import PLAIN, Points
 from onboard.codec.lapped.transform import Latents
 from onboard.codec.tile import Body, Chosen, Steps
 from onboard.engine.library import Coded, Library, Tiles, in_threads
@@ -170,7 +170,7 @@ class CompiledTileCoder:
     def plan(self, batch: Chosen[CompiledTiles], one_layer: bool = False) -> list[Any]:
         """Quantise tiles, cut their symbols to segments and code them."""
         count = len(batch.steps)
-        if batch.steps.ndim > 1:  # those that have steps within tiles
+        if batch.steps.ndim > 1 or self._points == PLAIN:  # steps within tiles, or all signs
             return self._planned_in_numpy(batch, one_layer)
         like = Tiles.from_buffer_copy(batch.prepared.like)
         like.one_layer, like.body = one_layer, batch.room
