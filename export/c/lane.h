@@ -58,6 +58,18 @@ static inline void skybook_put_low(uint8_t *bytes, uint32_t state)
 #endif
 }
 
+/* Give the low bytes of a state away if it would become too large, as `spills` tells; what is left of it. */
+static inline uint32_t skybook_spill(struct skybook_lane *lane, uint32_t spills, bool roomy)
+{
+    const uint32_t state = lane->state, fits = roomy || skybook_free(lane) >= 2;
+    if (fits) {
+        skybook_put_low(lane->first - 2, state);
+    }
+    lane->full |= (spills & (fits ^ 1u)) != 0;
+    lane->first -= 2 * (spills & fits);
+    return SKYBOOK_TOSS_UP(spills) ? state >> 16 : state;
+}
+
 /* Put a symbol, before all that were put before: where its slots start, and how many of the 4096 are those of
  * `others`.
  *
@@ -70,13 +82,7 @@ static inline void skybook_put_low(uint8_t *bytes, uint32_t state)
 static inline void skybook_put_symbol(struct skybook_lane *lane, uint32_t start, uint32_t others, bool roomy)
 {
     const uint32_t state = lane->state, with_others = (state + (others << 20)) & 0xFFFFFFFFu;
-    const uint32_t spills = with_others < state, fits = roomy || skybook_free(lane) >= 2;
-    if (fits) {
-        skybook_put_low(lane->first - 2, state);
-    }
-    lane->full |= (spills & (fits ^ 1u)) != 0;
-    lane->first -= 2 * (spills & fits);
-    const uint32_t left = SKYBOOK_TOSS_UP(spills) ? state >> 16 : state;
+    const uint32_t left = skybook_spill(lane, with_others < state, roomy);
 #if SKYBOOK_SMALL
     const uint32_t quotient = left / (4096u - others);
 #else
@@ -89,7 +95,8 @@ static inline void skybook_put_symbol(struct skybook_lane *lane, uint32_t start,
 static inline void skybook_put_raw(struct skybook_lane *lane, uint32_t value, uint32_t bits, bool roomy)
 {
     const uint32_t width = 12u - bits;
-    skybook_put_symbol(lane, value << width, 4096u - (1u << width), roomy);
+    const uint32_t left = skybook_spill(lane, lane->state >> 20 >> width > 0, roomy);
+    lane->state = (left >> width << 12) + (value << width) + (left & ((1u << width) - 1u));
 }
 
 #endif
