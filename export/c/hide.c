@@ -53,7 +53,8 @@ void skybook_follow(struct skybook_followed *restrict followed, uint32_t number,
         const uint8_t old = followed->cost[i], least = cost < old ? cost : old, stays = least == old ? NONE : 0;
         const uint8_t uneven = levels[i] >= SKYBOOK_EVEN_LEVELS ? NONE : 0;
         const uint8_t first = own | is_0 | uneven, old_first = followed->first[i];
-        const uint8_t least_first = first < old_first ? first : old_first, goes_on = least_first == old_first ? NONE : 0;
+        const uint8_t least_first = first < old_first ? first : old_first;
+        const uint8_t goes_on = least_first == old_first ? NONE : 0;
         const uint8_t strong = levels[i] >= STRONG_LEVEL ? 1 : 0;
         const uint8_t is_less = either == less ? LESS : 0, change = (uint8_t)(own | (is_less & ~is_0));
         followed->change[i] = (uint8_t)((followed->change[i] & stays) | (change & ~stays));
@@ -155,7 +156,8 @@ static inline bool turn_sum(const struct run *run, uint32_t own, uint32_t change
         return false;
     }
     changes.less |= NONE & where((with_sign >> (size - 1) & 1u) == 0);
-    const uint32_t is_less = changes.less <= changes.more ? LESS : 0, least = chosen(is_less > 0, changes.less, changes.more);
+    const uint32_t is_less = changes.less <= changes.more ? LESS : 0;
+    const uint32_t least = chosen(is_less > 0, changes.less, changes.more);
     if (least == NONE && cost == NONE) {
         set_residual(run, own, position, 0, false);
         return false;

@@ -58,25 +58,31 @@ static inline void skybook_put_low(uint8_t *bytes, uint32_t state)
 #endif
 }
 
-/* Put a symbol, before all that were put before: where its slots start, and how many of the 4096 are those of
- * `others`.
- *
- * First the low bytes of a state are written that would become too large, 2^20 times the symbol's own slots f or
- * more: one less than that is what 2^20 times the others leave of 2^32 - 1. Which symbol makes it so is hard to foretell, so they are
- * written in any case. Where it is known that they fit, as `roomy` says, nobody looks.
- *
- * The state is below 2^20 f then, so its product with the inverse of f, 2^44 / f rounded up, fits 64 bits. Above
- * bit 44 that is the quotient: it is too large by less than f / 2^24, so by less than 1 / f. */
-static inline void skybook_put_symbol(struct skybook_lane *lane, uint32_t start, uint32_t others, bool roomy)
+/* Give the low bytes of a state away if it would become too large, as `spills` tells; what is left of it. */
+static inline uint32_t skybook_spill(struct skybook_lane *lane, uint32_t spills, bool roomy)
 {
-    const uint32_t state = lane->state, most = ~(others << 20) & 0xFFFFFFFFu;
-    const uint32_t spills = state > most, fits = roomy || skybook_free(lane) >= 2;
+    const uint32_t state = lane->state, fits = roomy || skybook_free(lane) >= 2;
     if (fits) {
         skybook_put_low(lane->first - 2, state);
     }
     lane->full |= (spills & (fits ^ 1u)) != 0;
     lane->first -= 2 * (spills & fits);
-    const uint32_t left = SKYBOOK_TOSS_UP(spills) ? state >> 16 : state;
+    return SKYBOOK_TOSS_UP(spills) ? state >> 16 : state;
+}
+
+/* Put a symbol, before all that were put before: where its slots start, and how many of the 4096 are those of
+ * `others`.
+ *
+ * First the low bytes of a state are written that would become too large, 2^20 times the symbol's own slots f or
+ * more: one less than that is what 2^20 times the others leave of 2^32 - 1. Which symbol makes it so is hard to
+ * foretell, so they are written in any case. Where it is known that they fit, as `roomy` says, nobody looks.
+ *
+ * The state is below 2^20 f then, so its product with the inverse of f, 2^44 / f rounded up, fits 64 bits. Above
+ * bit 44 that is the quotient: it is too large by less than f / 2^24, so by less than 1 / f. */
+static inline void skybook_put_symbol(struct skybook_lane *lane, uint32_t start, uint32_t others, bool roomy)
+{
+    const uint32_t most = ~(others << 20) & 0xFFFFFFFFu;
+    const uint32_t left = skybook_spill(lane, lane->state > most, roomy);
 #if SKYBOOK_SMALL
     const uint32_t quotient = left / (4096u - others);
 #else
@@ -89,7 +95,8 @@ static inline void skybook_put_symbol(struct skybook_lane *lane, uint32_t start,
 static inline void skybook_put_raw(struct skybook_lane *lane, uint32_t value, uint32_t bits, bool roomy)
 {
     const uint32_t width = 12u - bits;
-    skybook_put_symbol(lane, value << width, 4096u - (1u << width), roomy);
+    const uint32_t left = skybook_spill(lane, lane->state >> 20 >> width > 0, roomy);
+    lane->state = (left >> width << 12) + (value << width) + (left & ((1u << width) - 1u));
 }
 
 #endif

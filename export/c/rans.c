@@ -30,12 +30,15 @@ static bool is_unsigned(uint32_t symbol)
 static bool put_hidden(struct skybook_lane *lane, uint32_t symbol, bool roomy)
 {
     const int32_t residual = residual_of(symbol);
-    if (symbol % ROWS < SKYBOOK_HIDDEN_ROW || !(is_unsigned(symbol) ||
-        (residual == 0 && skybook_own[symbol % ROWS - SKYBOOK_HIDDEN_ROW] > 0))) {
+    const uint32_t row = symbol % ROWS - SKYBOOK_HIDDEN_ROW; /* of others beyond all */
+    if (row >= SKYBOOK_PLAIN_ROWS || skybook_own[row] == 0 || (residual != 0 && !is_unsigned(symbol))) {
         return false;
     }
-    const uint16_t *starts = &skybook_starts[symbol % ROWS - SKYBOOK_HIDDEN_ROW][residual + LARGEST];
+    const uint16_t *starts = &skybook_starts[row][residual + LARGEST];
     const uint32_t own = (uint32_t)(starts[1] - starts[0]) << (residual < 0);
+    if (own == 0) {
+        return false;
+    }
     skybook_put_symbol(lane, 2u * starts[0], 4096u - own, roomy);
     return true;
 }
