@@ -62,8 +62,8 @@ static inline void skybook_put_low(uint8_t *bytes, uint32_t state)
  * `others`.
  *
  * First the low bytes of a state are written that would become too large, 2^20 times the symbol's own slots f or
- * more: one less than that is what 2^20 times the others leave of 2^32 - 1. Which symbol makes it so is hard to foretell, so they are
- * written in any case. Where it is known that they fit, as `roomy` says, nobody looks.
+ * more: one less than that is what 2^20 times the others leave of 2^32 - 1. Which symbol makes it so is hard to
+ * foretell, so they are written in any case. Where it is known that they fit, as `roomy` says, nobody looks.
  *
  * The state is below 2^20 f then, so its product with the inverse of f, 2^44 / f rounded up, fits 64 bits. Above
  * bit 44 that is the quotient: it is too large by less than f / 2^24, so by less than 1 / f. */
