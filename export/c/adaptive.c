@@ -419,11 +419,11 @@ static void rotate_some(int32_t *pixels, uint32_t count, uint32_t bands, uint32_
 static void pair_weights(skybook_square matrix, uint32_t bands, skybook_weights weights)
 {
     for (uint32_t component = 0; component < bands; component++) {
-        for (uint32_t pair = 0; pair < MOST_PAIRS; pair++) {
-            const uint32_t band = 2 * pair;
-            const int32_t one = band < bands ? (int32_t)matrix[band][component] : 0;
+        memset(weights[component], 0, sizeof(weights[component]));
+        for (uint32_t band = 0; band < bands; band += 2) {
+            const int32_t one = (int32_t)matrix[band][component];
             const int32_t other = band + 1 < bands ? (int32_t)matrix[band + 1][component] : 0;
-            weights[component][pair] = (one & 0xFFFF) | other * 65536;
+            weights[component][band / 2] = (one & 0xFFFF) | other * 65536;
         }
     }
 }

@@ -108,8 +108,8 @@ static void price_steps(struct skybook_path *path, uint32_t first, int32_t set, 
     }
 }
 
-/* The place of the state before one, by an even index: before a state s came 2 s, XORed with 5 if s is HALF or more. By an
- * odd one it is XORed with twice AFTER_ODD_INDEX, too. */
+/* The place of the state before one, by an even index: before a state s came 2 s, XORed with 5 if s is HALF or more. By
+ * an odd one it is XORed with twice AFTER_ODD_INDEX, too. */
 #define BEFORE(place) ((2 * (place) ^ 5 * ((place) / HALF)) % STATES)
 #define BEFORE_4(place) BEFORE(place), BEFORE((place) + 1), BEFORE((place) + 2), BEFORE((place) + 3)
 #define BEFORE_16(place) BEFORE_4(place), BEFORE_4((place) + 4), BEFORE_4((place) + 8), BEFORE_4((place) + 12)

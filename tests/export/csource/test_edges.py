@@ -384,33 +384,44 @@ EDGES = {
     "lanes": """
 #include "parts.h"
 static uint32_t symbols[400];
-static uint8_t lanes[4][2048];
+static uint8_t lanes[6][2048 + SKYBOOK_SPARE];
 
-static struct skybook_run run_of(uint32_t first, size_t count, uint32_t lane, size_t size)
+static struct skybook_run run_of(uint32_t first, size_t count, uint32_t lane, size_t most,
+                                 size_t spare)
 {
-    const struct skybook_run run = {&symbols[first], count, lanes[lane], size, 0};
+    const struct skybook_run run = {&symbols[first], count, lanes[lane], most + spare, most, 0};
     return run;
 }
 
-static size_t length_of(size_t count, size_t size)
+static void make(struct skybook_run *runs, uint32_t count)
 {
-    struct skybook_run run = run_of(0, count, 0, size);
-    skybook_make_lane(&run);
+    struct skybook_run *all[3] = {&runs[0], &runs[count / 2], &runs[count - 1]};
+    skybook_make_lanes(all, count);
+}
+
+static size_t length_of(size_t count, size_t most, size_t spare)
+{
+    struct skybook_run run = run_of(0, count, 0, most, spare);
+    make(&run, 1);
     return run.length;
 }
 
-/* Whether two lanes at once are what each is alone. */
-static bool same(size_t count, size_t beside, size_t size)
+/* Whether lanes made together are what each is alone, with bytes to spare and without. */
+static bool same(size_t count, size_t beside, size_t most, size_t spare)
 {
-    struct skybook_run runs[4] = {run_of(0, count, 0, size), run_of(200, beside, 1, 2048),
-                                  run_of(0, count, 2, size), run_of(200, beside, 3, 2048)};
-    skybook_make_two_lanes(&runs[0], &runs[1]);
-    skybook_make_lane(&runs[2]);
-    skybook_make_lane(&runs[3]);
-    bool alike = runs[0].length == runs[2].length && runs[1].length == runs[3].length;
-    for (uint32_t i = 0; i < 2; i++) {
-        const size_t from = runs[i].size - runs[i].length;
-        alike = alike && memcmp(&lanes[i][from], &lanes[i + 2][from], runs[i].length) == 0;
+    struct skybook_run runs[6] = {
+        run_of(0, count, 0, most, spare), run_of(200, beside, 1, 2048, spare),
+        run_of(90, 130, 2, 2048, 0),      run_of(0, count, 3, most, 0),
+        run_of(200, beside, 4, 2048, 0),  run_of(90, 130, 5, 2048, 0),
+    };
+    bool alike = true;
+    make(runs, 3);
+    for (uint32_t i = 0; i < 3; i++) {
+        struct skybook_run *together = &runs[i], *alone = &runs[3 + i];
+        make(alone, 1);
+        alike = alike && together->length == alone->length &&
+                memcmp(together->buffer + together->size - together->length,
+                       alone->buffer + alone->size - alone->length, alone->length) == 0;
     }
     return alike;
 }
@@ -418,10 +429,10 @@ static bool same(size_t count, size_t beside, size_t size)
 static bool is_refused(uint32_t place, int32_t residual)
 {
     const uint32_t before = symbols[place];
-    struct skybook_run runs[2] = {run_of(0, 200, 0, 2048), run_of(200, 200, 1, 2048)};
+    struct skybook_run runs[2] = {run_of(0, 200, 0, 2048, 0), run_of(200, 200, 1, 2048, 0)};
     symbols[place] = (uint32_t)residual << SKYBOOK_ROW_BITS | 40u;
-    skybook_make_two_lanes(&runs[0], &runs[1]);
-    const bool refused = place >= 200 || length_of(200, 2048) == SKYBOOK_NO_LANE;
+    make(runs, 2);
+    const bool refused = place >= 200 || length_of(200, 2048, 0) == SKYBOOK_NO_LANE;
     symbols[place] = before;
     return refused && runs[0].length == SKYBOOK_NO_LANE && runs[1].length == SKYBOOK_NO_LANE;
 }
@@ -433,15 +444,17 @@ int main(void)
         const uint32_t row = i % 11 == 3 ? 64u + i % 30 : 20u + i % 12;
         symbols[i] = (uint32_t)residual << SKYBOOK_ROW_BITS | row;
     }
-    const size_t whole = length_of(64, 2048);
+    const size_t whole = length_of(64, 2048, 0);
     bool fits = whole > 4;
-    for (size_t size = 0; size < whole; size++) {
-        fits = fits && length_of(64, size) == 0;
+    for (size_t most = 0; most < whole; most++) {
+        fits = fits && length_of(64, most, 0) == 0 && length_of(64, most, SKYBOOK_SPARE) == 0;
     }
     bool alike = true;
-    for (size_t size = 4; size < 2048; size += size < 200 ? 1 : 300) {
-        alike = alike && same(200, 200, size) && same(200, 90, size);
-        alike = alike && same(70, 200, size) && same(9, 200, size);
+    for (size_t most = 4; most < 2048; most += most < 200 ? 1 : 300) {
+        for (size_t spare = 0; spare <= SKYBOOK_SPARE; spare += SKYBOOK_SPARE) {
+            alike = alike && same(200, 200, most, spare) && same(200, 90, most, spare);
+            alike = alike && same(70, 200, most, spare) && same(9, 200, most, spare);
+        }
     }
     printf("%d %d ", fits, alike);
     printf("%d %d ", is_refused(9, -1000000), is_refused(190, 1000000));
