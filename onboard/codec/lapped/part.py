@@ -258,12 +258,19 @@ def coded_anew(coder: GoldenCoder, tiles: Sequence[GoldenTile]) -> list[GoldenTi
 def agreement(coder: GoldenCoder, every: Sequence[GoldenTile]) -> Agreement:
     """Code the golden tiles of scenes like a coder's, or all where there are none.
 
-    What agrees are whole tiles, and all must.
+    Scenes are alike that have as many bands and fraction bits, whatever their tiles. What agrees
+    are whole tiles, and all must.
     """
-    golden = [tile for tile in every if tile.form == coder.form] or every
+    golden = [tile for tile in every if _scene(tile.form) == _scene(coder.form)] or every
     found = zip(coded_anew(coder, golden), golden, strict=True)
     agree = sum(anew.body == tile.body for anew, tile in found)
     return Agreement([agree], [len(golden)], 1.0)
+
+
+def _scene(form: tuple[int, int, int]) -> tuple[int, int]:
+    """Return what a form says of a scene: bands and fraction bits."""
+    bands, _rows, fraction = form
+    return bands, fraction
 
 
 def _whole(coder: GoldenCoder, tiles: Sequence[GoldenTile]) -> Chosen[Any]:

@@ -12,6 +12,7 @@ from ground.scenes.procedural import procedural
 from onboard.bundle import load
 from onboard.bundle.scrub import Scrub, arrays_in
 from onboard.codec.lapped import bandtransform, trellis
+from onboard.codec.lapped.codec import LappedCodec
 from onboard.downlink.recorder import Recorder
 from onboard.encoder import Encoder, Options
 from onboard.errors import BundleError
@@ -115,6 +116,20 @@ def test_a_bundle_whose_golden_vectors_fail_is_refused() -> None:
         flip(dead[level:].ctypes.data, 13)
     with pytest.raises(BundleError, match="golden vectors do not pass"):
         Scrub(encoder.bundle, encoder.coder)
+
+
+@pytest.mark.parametrize("tile", [64, 128])
+def test_golden_tiles_of_as_many_bands_stand_for_a_scene_of_any_tiles(tile: int) -> None:
+    codec = load("skybook").for_scene(4, 16, tile=tile).codec
+    alike = sum(found.form[0] == 4 for found in LappedCodec.of(codec).golden)
+    found = codec.open("numpy").golden()
+    assert found.agree == found.total == [alike]
+
+
+def test_where_no_golden_tile_is_alike_all_are_coded() -> None:
+    codec = load("skybook").for_scene(5, 16).codec
+    found = codec.open("numpy").golden()
+    assert found.agree == found.total == [len(LappedCodec.of(codec).golden)]
 
 
 def test_what_was_encoded_with_a_changed_model_is_not_written(encoder: Encoder) -> None:

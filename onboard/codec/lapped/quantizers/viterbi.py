@@ -71,11 +71,10 @@ def _backwards() -> tuple[NDArray[np.intp], NDArray[np.uint64]]:
         parity = parities >> step & 1
         states = before[states, parity]
         branches[:, step] = STATES * parity + states
-    return _PLACE[states], branches.view(np.uint64).reshape(-1)
+    return np.ascontiguousarray(_PLACE[states]), branches.view(np.uint64).reshape(-1)
 
 
 _BACK, _BRANCHES = _backwards()
-_BACK_LIST = _BACK.tolist()
 
 
 class _Lanes(NamedTuple):
@@ -246,11 +245,11 @@ def _traced(keys: NDArray[np.uint16], last: NDArray[np.int64], lanes: _Lanes) ->
 
 def _traced_singly(keys: NDArray[np.uint16], place: int) -> NDArray[np.uint16]:
     """Return the keys along the path of one lane, of keys (groups, places)."""
-    held = array("H", keys.tobytes())
+    held, back = array("H", keys.tobytes()), _BACK.data
     path = array("H", [0]) * len(keys)
     for group in range(len(keys) - 1, -1, -1):
         path[group] = key = held[STATES * group + place]
-        place = _BACK_LIST[key]
+        place = back[key]
     return np.frombuffer(path, np.uint16)
 
 
