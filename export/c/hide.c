@@ -8,6 +8,7 @@
 #define LEAST_STRONG 5u
 #define NONE 255u
 #define STEP 64u
+#define TO_0 4u /* 1/64 steps that a residual of 0 costs besides: it foretells less of later layers */
 /* Functions that are seldom called, or loops of their own: registers are left to the others. */
 #if defined(__GNUC__)
 #define APART __attribute__((noinline))
@@ -45,7 +46,7 @@ void skybook_follow(struct skybook_followed *restrict followed, uint32_t number,
     for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
         const uint8_t is_0 = sizes[i] == 0 ? NONE : 0, is_1 = sizes[i] == 1 ? NONE : 0;
         const uint8_t sum = (uint8_t)(low[i] + rules->rounding[i]), over = sum & (STEP - 1u);
-        const uint8_t beyond = (uint8_t)(low[i] - rules->dead[i]), within = (uint8_t)(rules->dead[i] - low[i]);
+        const uint8_t beyond = (uint8_t)(low[i] - rules->dead[i] + TO_0), within = (uint8_t)(rules->dead[i] - low[i]);
         const uint8_t less = (uint8_t)((beyond & is_1) | (over & ~is_1)), more = (uint8_t)(STEP - over);
         const uint8_t either = less < more ? less : more;
         const uint8_t not_coded = levels[i] == 0 ? NONE : 0, is_first = followed->first[i] == NONE ? NONE : 0;
@@ -102,7 +103,7 @@ static inline struct changes changes_of(uint32_t symbol, uint32_t low)
 {
     const uint32_t row = skybook_row(symbol), size = size_of(symbol), dead = skybook_dead[row];
     const uint32_t over = (low + skybook_rounding[row]) % STEP;
-    const struct changes changes = {chosen(size == 1, low - dead, over), chosen(size == 0, dead - low, STEP - over)};
+    const struct changes changes = {chosen(size == 1, low - dead + TO_0, over), chosen(size == 0, dead - low, STEP - over)};
     return changes;
 }
 
