@@ -4,7 +4,7 @@
 
 #include "scan.h"
 
-#define STRONG_LEVEL 18u
+#define STRONG_LEVEL 17u
 #define LEAST_STRONG 5u
 #define NONE 255u
 #define STEP 64u

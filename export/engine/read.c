@@ -10,7 +10,7 @@
 #define LEVEL_BITS 6 /* a coded symbol is its place in the layer above its level, and its mark above that */
 #define MARK_BITS 30 /* below the mark of a symbol of a tile that hides signs */
 #define RUN 24       /* channels of a layer among whose residuals a sign is hidden */
-#define HIGH_LEVEL 18
+#define HIGH_LEVEL 17
 #define FEWEST 5 /* symbols of that level or a higher one in a run that hides a sign */
 
 enum mark { INSIDE, SHOWS, HIDES }; /* a run, or the first symbol of one that hides no sign, or one */

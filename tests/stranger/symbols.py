@@ -209,7 +209,7 @@ def _read_runs(bundle, level, first_row, residual, lane):
     for begin in range(0, len(level), 24):
         run = slice(begin, begin + 24)
         coded = [begin + c for c in np.flatnonzero(level[run] > bundle.skip).tolist()]
-        sought, hidden = sum(level[c] >= 18 for c in coded) >= 5, None
+        sought, hidden = sum(level[c] >= 17 for c in coded) >= 5, None
         for channel in coded:
             if lane is None or lane.ended:
                 residual[run] = 0

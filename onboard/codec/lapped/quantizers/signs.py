@@ -19,7 +19,7 @@ from onboard.codec.lapped.tables import ESCAPE, LARGEST, Tables
 
 RUN = 24
 """Channels of a run."""
-LEAST_LEVEL, FEWEST = 18, 5
+LEAST_LEVEL, FEWEST = 17, 5
 """A run hides a sign if so many of its symbols have this level or a higher one."""
 INSIDE, SHOWS, HIDES = 0, 1, 2
 """Marks of symbols, see `Runs`."""
