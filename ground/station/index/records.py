@@ -16,7 +16,7 @@ from ground.station.heard import Heard
 from ground.station.recording import Bytes, Found, Pass, restored_packets
 from ground.station.salvage.damaged import Torn, Torns, salvage
 from ground.station.salvage.madeout import Salvage
-from onboard.codec.tile import FULL
+from onboard.codec.tile import FULL, SIGN_HIDING
 from onboard.errors import StreamError
 from onboard.link.binding import Encoding, bindings_of
 from onboard.link.foreign import read_traffic
@@ -265,7 +265,7 @@ class IndexedTiles(MutableMapping[int, list[Segment]]):
             layer, kind, state, *_ = told = self._told[place]
             if kind == Kind.MASK or self._last is None:
                 yield self._source.read(int(self._numbers[place]))
-            elif self._most is not None and state < FULL:
+            elif self._most is not None and state & ~SIGN_HIDING < FULL:
                 yield self._beginning(place, told, self._most)
             elif layer <= self._last:
                 yield self._source.read(int(self._numbers[place]))
