@@ -34,7 +34,7 @@ def test_a_recording_depends_on_its_number_alone(pool: Pool) -> None:
 
 def test_without_runs_pixels_are_mixed_and_that_is_seen(pool: Pool) -> None:
     without = Pool(pool.encoder, pool.decoder, 6, run=0)
-    found = simulate_mixed(without, range(28, 31), lambda _: None)
+    found = simulate_mixed(without, range(16, 19), lambda _: None)
     assert found["wrong_pixels"] > 0
     assert found["wrong_recordings"]
 
