@@ -70,7 +70,7 @@ class DeadZone:
         residual -= sign
         if self.hiding is None or pending.borders is None:
             return Quantised(residual, rows, residual)
-        runs = Runs.of(pending.coded, rows, pending.shape[2])
+        runs = Runs.of(pending.coded, rows, pending.shape[2], pending.counts)
         hidden = self.hiding.hide(runs, residual, away, size, rows)
         found = hidden.residuals
         return Quantised(found, rows, found, derived=hidden.derived, signs=hidden.signs)

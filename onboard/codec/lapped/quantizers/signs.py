@@ -36,34 +36,59 @@ class Runs:
 
     Attributes:
         places: numbers of these symbols among the coded ones, rising.
-        begins: where in `places` each run begins.
-        marks: u8 of all coded symbols: `INSIDE` a run, or the first of one that hides a sign
-            (`HIDES`) or does not (`SHOWS`).
+        lengths: symbols of each run.
+        all_begins: number of the first symbol of all runs that have one.
+        hide: bool, whether each of them hides a sign.
     """
 
     places: NDArray[np.int64]
-    begins: NDArray[np.int64]
-    marks: NDArray[np.uint8]
+    lengths: NDArray[np.int64]
+    all_begins: NDArray[np.int64]
+    hide: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, coded: NDArray[np.int64], rows: NDArray[np.int64], channels: int) -> "Runs":
+    def of(
+        cls,
+        coded: NDArray[np.int64],
+        rows: NDArray[np.int64],
+        channels: int,
+        counts: NDArray[np.int64] | None = None,
+    ) -> "Runs":
         """Return the runs of a layer.
 
         Args:
             coded: place of each coded symbol in the flat layer (tiles, positions, channels).
             rows: row of the tables of each.
             channels: channels of the layer.
+            counts: coded symbols of each position, if that is known.
         """
-        position, channel = np.divmod(coded, channels)
-        run = position * -(-channels // RUN) + channel // RUN
-        high = run[rows % LEVELS >= LEAST_LEVEL]
-        count = np.bincount(high, minlength=int(run[-1]) + 1 if len(run) else 0)
-        hides = count[run] >= FEWEST
-        marks = np.zeros(len(run), np.uint8)
-        begins = _begins(run)
-        marks[begins] = np.where(hides[begins], HIDES, SHOWS)
-        places = np.flatnonzero(hides)
-        return cls(places, _begins(run[places]), marks)
+        if counts is None or channels > RUN:
+            position, channel = np.divmod(coded, channels)
+            run = position * -(-channels // RUN) + channel // RUN
+            counts = np.bincount(run)
+        lengths = counts[counts > 0]
+        begins = np.cumsum(lengths) - lengths
+        high = (rows & (LEVELS - 1)) >= LEAST_LEVEL
+        hide = np.zeros(0, np.bool_)
+        if len(begins):
+            hide = np.add.reduceat(high, begins, dtype=np.int32) >= FEWEST
+        places = np.flatnonzero(np.repeat(hide, lengths))
+        return cls(places, lengths[hide], begins, hide)
+
+    @cached_property
+    def begins(self) -> NDArray[np.int64]:
+        """Where in `places` each run begins."""
+        return np.cumsum(self.lengths) - self.lengths
+
+    def marks(self, symbols: int) -> NDArray[np.uint8]:
+        """Return of so many coded symbols whether a run that hides a sign begins with them.
+
+        That is `INSIDE` a run, or the first of one that hides a sign (`HIDES`) or does not
+        (`SHOWS`).
+        """
+        found = np.zeros(symbols, np.uint8)
+        found[self.all_begins] = np.where(self.hide, HIDES, SHOWS)
+        return found
 
     def firsts(self, own: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Return in each run the place in `places` of the first that is true; their number if none.
@@ -77,16 +102,6 @@ class Runs:
     def sums(self, values: Ints) -> Ints:
         """Return the sum of each run."""
         return np.add.reduceat(values, self.begins, dtype=np.int32)
-
-    @cached_property
-    def lengths(self) -> NDArray[np.int64]:
-        """Symbols of each run."""
-        return np.diff(self.begins, append=len(self.places))
-
-
-def _begins(run: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return where a number differs from the one before it."""
-    return np.flatnonzero(np.diff(run, prepend=-1))
 
 
 @dataclass(frozen=True)
@@ -185,24 +200,24 @@ class SignHiding:
         """
         if not len(runs.places):
             return Hidden(residuals, runs.places, runs.places)
-        places, row = runs.places, rows[runs.places]
-        residual = residuals[places]
+        places = runs.places
+        row, residual = np.take(rows, places), np.take(residuals, places)
         size = np.abs(residual)
-        own = self.signs(row, size)
-        first, total = runs.firsts(own), runs.sums(size)
+        single = self.signs.are_single(row, size)
+        first, total = runs.firsts(single & (size > 0)), runs.sums(size)
         has = np.flatnonzero(first < len(places))
         wrong = has[(total[has] & 1 == 1) != (residual[first[has]] < 0)]
         if len(wrong):
-            changed, to = self._changes(runs, wrong, first, (size, sizes[places], row), total)
-            kept = np.where(residual[changed] != 0, residual[changed], away[places[changed]])
-            residual[changed] = np.where(kept < 0, -to, to)
-            size[changed] = to
-            first = runs.firsts(self.signs(row, size))
+            symbols = size, np.take(sizes, places), row
+            changed, to = self._changes(runs, wrong, first, symbols, total)
+            here = places[changed]
+            kept = np.where(residuals[here] != 0, residuals[here], away[here])
             residuals = residuals.copy()
-            residuals[places] = residual
-        number = np.arange(len(places))
-        derived = number <= np.repeat(first, runs.lengths)
-        derived &= self.signs.are_single(row, size)
+            residuals[here] = np.where(kept < 0, -to, to)
+            single[changed] = self.signs.are_single(row[changed], to)
+            first[wrong[(changed == first[wrong]) & (to == 0)]] = len(places)
+        derived = np.arange(len(places)) <= np.repeat(first, runs.lengths)
+        derived &= single
         return Hidden(residuals, places[derived], places[first[first < len(places)]])
 
     def _changes(

@@ -48,6 +48,11 @@ class Coded:
         return np.take(self.level, self.places).astype(np.int64)
 
     @cached_property
+    def marks(self) -> NDArray[np.uint8] | None:
+        """Marks of the symbols that are coded, see `Runs`; None where no signs are hidden."""
+        return None if self.runs is None else self.runs.marks(len(self.places))
+
+    @cached_property
     def runs(self) -> Runs | None:
         """The runs that hide signs; None where no signs are hidden."""
         if not self.hides:
@@ -114,7 +119,7 @@ def _read_coded(
         How many residuals of each run were read.
     """
     lane, begin, length = runs
-    places, marks = layer.places, layer.runs.marks if layer.runs else None
+    places, marks = layer.places, layer.marks
     counts = np.zeros(len(lane), np.int64)
     if len(lane) and int(length.sum()) < _FEW_LANES * int(length[0]):
         for number, (one, start, count, state) in enumerate(
@@ -165,10 +170,11 @@ def _find_signs(
         residual: residuals of the flat layer, to be changed.
     """
     begin, length, counts = lanes
+    marks = runs.marks(len(layer.places))
     for lane in np.flatnonzero(counts < length).tolist():
         first, stop = int(begin[lane]), int(begin[lane] + counts[lane])
-        if runs.marks[stop] == INSIDE:
-            stop = first + int(np.flatnonzero(runs.marks[first:stop])[-1])
+        if marks[stop] == INSIDE:
+            stop = first + int(np.flatnonzero(marks[first:stop])[-1])
             residual[layer.places[stop : first + int(counts[lane])]] = 0
             counts[lane] = stop - first
     found = signed(layer.tables.signs, runs, residual[layer.places], layer.levels + layer.first_row)

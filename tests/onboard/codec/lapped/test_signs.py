@@ -58,7 +58,7 @@ def test_a_run_of_five_high_levels_hides_a_sign() -> None:
     assert not len(layer_of([low] * 10 + [high] * 4).places)
     runs = layer_of([low] * 10 + [high] * 5)
     assert np.array_equal(runs.places, np.arange(15))
-    assert runs.marks.tolist() == [HIDES] + [INSIDE] * 14
+    assert runs.marks(15).tolist() == [HIDES] + [INSIDE] * 14
 
 
 def test_runs_have_24_channels() -> None:
@@ -66,7 +66,7 @@ def test_runs_have_24_channels() -> None:
     assert runs.begins.tolist() == [0, RUN]
     runs = layer_of([LEAST_LEVEL] * (RUN + 4))
     assert np.array_equal(runs.places, np.arange(RUN))
-    assert runs.marks[RUN] == SHOWS
+    assert runs.marks(RUN + 4)[RUN] == SHOWS
 
 
 def test_rows_that_are_not_even_hide_nothing(lapped: LappedTileCoder) -> None:
