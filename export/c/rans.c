@@ -4,6 +4,7 @@
 #define ESCAPE 63
 #define LARGEST 31
 #define ROWS (1u << SKYBOOK_ROW_BITS)
+#define TABLES (SKYBOOK_SMALL ? SKYBOOK_HIDDEN_ROW : ROWS) /* a small build makes those of hidden signs of others */
 #define PER_ROW (sizeof(skybook_starts[0]) / sizeof(skybook_starts[0][0]))
 #define NOWHERE (PER_ROW - 1) /* after it comes the start of another row: there is no symbol */
 #define SOME 32u      /* symbols whose places are found before they are put */
@@ -83,7 +84,7 @@ static inline void find_places(const uint32_t *restrict symbols, size_t count, u
 {
     for (size_t i = 0; i < count; i++) {
         const uint32_t row = symbols[i] % ROWS, place = (uint32_t)(residual_of(symbols[i]) + LARGEST);
-        const bool has_table = !SKYBOOK_SMALL || row < SKYBOOK_HIDDEN_ROW;
+        const bool has_table = row < TABLES;
         const bool alone = (place < ESCAPE) & (row % SKYBOOK_LEVELS < SKYBOOK_WHOLE_LEVELS) & has_table;
         places[i] = alone ? row * (uint32_t)PER_ROW + place : (uint32_t)NOWHERE;
     }
@@ -95,7 +96,7 @@ static inline bool put_with_low_bits(struct skybook_lane *lane, uint32_t symbol)
 {
     const uint32_t row = symbol % ROWS, shift = skybook_shifts[row % SKYBOOK_LEVELS];
     const uint32_t place = (uint32_t)((residual_of(symbol) >> shift) + LARGEST);
-    if (place >= ESCAPE || (SKYBOOK_SMALL && row >= SKYBOOK_HIDDEN_ROW)) {
+    if ((place >= ESCAPE) | (row >= TABLES)) {
         return false;
     }
     const uint16_t *starts = &skybook_starts[row][place];
