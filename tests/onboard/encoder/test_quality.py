@@ -22,7 +22,7 @@ from onboard.errors import InputError, UsageError
 @given(st.integers(1, 11_000))
 def test_squared_errors_are_those_of_the_psnr(quality: int) -> None:
     exact = 4_096 * 65_535**2 / 10 ** (quality / 1_000)
-    assert abs(squared_error(quality) - exact) <= 1 + exact * 2e-4
+    assert abs(squared_error(quality) - exact) <= 1.25 + exact * 2e-4  # rounded down, four times
     assert squared_error(quality + 1) <= squared_error(quality)
 
 
