@@ -139,6 +139,19 @@ def small_tables() -> Tables:
     return Tables(frequencies, np.zeros(LEVELS, np.uint8), (1,))
 
 
+def test_where_nothing_may_change_the_residual_becomes_0() -> None:
+    """The only one with a sign of its own is the last, and no other magnitude has a symbol."""
+    rows = np.full(6, 20)
+    hiding = SignHiding(
+        OwnSigns.of(small_tables()), np.full(LEVELS, 40, np.int32), np.full(LEVELS, 28, np.int32)
+    )
+    residual = np.array([40, 0, 0, 0, 0, 1], np.int32)
+    found = hiding.hide(layer_of([20] * 6), residual, 64 * residual, 64 * residual, rows)
+    assert found.residuals.tolist() == [40, 0, 0, 0, 0, 0]
+    assert not len(found.signs)
+    assert found.derived.tolist() == [1, 2, 3, 4, 5]
+
+
 def test_the_lane_of_the_page() -> None:
     """1, whose sign is hidden, has the frequency 1024 and start 0; a 0 before it starts at 1024."""
     tables = small_tables()
