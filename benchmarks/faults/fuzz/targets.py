@@ -44,7 +44,7 @@ from onboard.codec.lapped import part as lappedpart
 from onboard.codec.lapped.codec import LappedCodec
 from onboard.codec.lapped.read.lanes import Lane
 from onboard.codec.lapped.read.layers import LayerReader
-from onboard.codec.tile import DEPENDENT, EMPTY, FULL, Codec
+from onboard.codec.tile import DEPENDENT, EMPTY, FULL, SIGN_HIDING, Codec
 from onboard.errors import SkybookError, StreamError
 from onboard.link.binding import bindings_of, run_of
 from onboard.link.header import SceneHeader
@@ -182,7 +182,7 @@ def _use_corsa(codec: Codec) -> bytes:
 def _use_lapped(codec: LappedCodec) -> bytes:
     """Read a lane; return the golden vectors packed again."""
     reader = LayerReader(codec.model)
-    for state in (0, DEPENDENT, FULL, DEPENDENT | FULL):
+    for state in (0, DEPENDENT, FULL, DEPENDENT | FULL, SIGN_HIDING, SIGN_HIDING | FULL):
         reader.read(1, 1, 1, [Lane(0, 1, 0, _USED_LANE)], state)
     return lappedpart.pack_golden(codec.golden)
 
