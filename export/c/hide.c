@@ -4,8 +4,6 @@
 
 #include "scan.h"
 
-#define STRONG_LEVEL 17u
-#define LEAST_STRONG 5u
 #define NONE 255u
 #define STEP 64u
 #define TO_0 4u /* 1/64 steps that a residual of 0 costs besides: it foretells less of later layers */
@@ -16,12 +14,6 @@
 #define APART
 #endif
 #define LESS 32u /* added to the number of a channel whose residual becomes less */
-
-/* Whether a residual of a row has a sign of its own. */
-static inline bool has_sign(uint32_t row, uint32_t size)
-{
-    return size <= SKYBOOK_LARGEST && (skybook_own[row] >> size & 1u) > 0;
-}
 
 void skybook_begin_run(struct skybook_scan *scan)
 {
@@ -56,7 +48,7 @@ void skybook_follow(struct skybook_followed *restrict followed, uint32_t number,
         const uint8_t first = own | is_0 | uneven, old_first = followed->first[i];
         const uint8_t least_first = first < old_first ? first : old_first;
         const uint8_t goes_on = least_first == old_first ? NONE : 0;
-        const uint8_t strong = levels[i] >= STRONG_LEVEL ? 1 : 0;
+        const uint8_t strong = levels[i] >= SKYBOOK_STRONG_LEVEL ? 1 : 0;
         const uint8_t is_less = either == less ? LESS : 0, change = (uint8_t)(own | (is_less & ~is_0));
         followed->change[i] = (uint8_t)((followed->change[i] & stays) | (change & ~stays));
         followed->cost[i] = least;
@@ -188,7 +180,7 @@ static APART uint32_t hide_later(const struct run *run, uint32_t number, bool od
         const uint32_t size = size_of(symbol), less = size > 0 ? changes.less : NONE;
         const uint32_t cost = less < changes.more ? less : changes.more;
         if (own == NONE) {
-            own = has_sign(skybook_row(symbol), size) ? number : NONE;
+            own = skybook_has_sign(skybook_row(symbol), size) ? number : NONE;
         } else if (symbol % SKYBOOK_LEVELS > 0 && cost < least) {
             least = cost;
             change = number | (less <= changes.more ? LESS : 0);
@@ -214,7 +206,7 @@ static void find_hidden(const struct skybook_followed *restrict followed, uint32
 {
     const uint8_t all = (uint8_t)count;
     for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
-        const uint8_t hides = followed->strong[i] >= LEAST_STRONG ? NONE : 0;
+        const uint8_t hides = followed->strong[i] >= SKYBOOK_LEAST_STRONG ? NONE : 0;
         const uint8_t none = followed->first[i] == NONE ? NONE : 0, next = (uint8_t)(followed->first[i] + 1);
         upto[i] = (uint8_t)(hides & ((all & none) | (next & ~none)));
         has[i] = (uint8_t)(hides & ~none & 1);
@@ -230,7 +222,7 @@ static APART void hide_signs(const struct run *run, const struct skybook_followe
     for (uint64_t bits = skybook_above_0(has); bits > 0; bits &= bits - 1) {
         const uint32_t i = skybook_lowest_bit_of_64(bits), own = followed->first[i];
         uint32_t *symbol = &symbols[own * positions + i];
-        if (has_sign(skybook_row(*symbol), size_of(*symbol))) {
+        if (skybook_has_sign(skybook_row(*symbol), size_of(*symbol))) {
             *symbol = without_sign(*symbol);
             costs[i] -= SKYBOOK_BIT;
         } else {

@@ -66,6 +66,12 @@ static inline int32_t skybook_residual(uint32_t symbol)
     return (int32_t)symbol >> SKYBOOK_ROW_BITS;
 }
 
+/* Whether a residual of a row of plain tiles has a sign of its own. */
+static inline bool skybook_has_sign(uint32_t row, uint32_t size)
+{
+    return size <= SKYBOOK_LARGEST && (skybook_own[row] >> size & 1u) > 0;
+}
+
 /* The sizes of the symbols of a channel. */
 static inline uint8_t *skybook_sizes(const struct skybook_scan *scan, uint32_t channel)
 {
@@ -168,6 +174,8 @@ void skybook_scan_plain_layer(struct skybook_scan *scan, uint32_t first, uint32_
 
 /* hide.c: begin a run of channels of a layer; go on by the next, of which it takes what is known of the symbols of
  * a part; hide a sign at each position that does, once a run of channels is quantised. */
+#define SKYBOOK_STRONG_LEVEL 17u
+#define SKYBOOK_LEAST_STRONG 5u /* symbols of that level or a higher one in a run that hides a sign */
 struct skybook_rules {
     uint8_t dead[SKYBOOK_PART], rounding[SKYBOOK_PART];
 };

@@ -3,11 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from onboard.codec.lapped.context import LEVELS
-from onboard.codec.lapped.tables import ESCAPE, Tables
-
-_ZERO = ESCAPE // 2
-"""Symbol of a residual of 0."""
+from onboard.codec.lapped.quantizers.signs import OwnSigns
+from onboard.codec.lapped.tables import ESCAPE, LARGEST, Tables
 
 
 def starts(tables: Tables) -> NDArray[np.int64]:
@@ -20,11 +17,8 @@ def own_signs(tables: Tables) -> NDArray[np.int64]:
 
     Bit k is that of magnitude k; a row that is not even has none.
     """
-    plain = _plain(tables)
-    negative, positive = plain[:, _ZERO - 1 :: -1], plain[:, _ZERO + 1 : ESCAPE]
-    even = (negative == positive).all(axis=1) & (tables.shift_of[: len(plain)] == 0)
-    bits = np.int64(1) << np.arange(1, _ZERO + 1, dtype=np.int64)
-    return np.asarray((((positive > 0) & even[:, None]) * bits).sum(axis=1), np.int64)
+    sizes = np.arange(1, LARGEST + 1)
+    return np.asarray((OwnSigns.of(tables).single[:, sizes] << sizes).sum(axis=1), np.int64)
 
 
 def hidden_starts(tables: Tables) -> NDArray[np.int64]:
@@ -33,13 +27,9 @@ def hidden_starts(tables: Tables) -> NDArray[np.int64]:
     The symbol of a magnitude is that of the negative residual. Rows that are not even stay as they
     are.
     """
-    found = starts(tables)[: len(_plain(tables))]
+    own = own_signs(tables)[:, None]
+    found = starts(tables)[: len(own)]
     hidden = found.copy()
-    hidden[:, : _ZERO + 1] *= 2
-    hidden[:, _ZERO + 1 : ESCAPE] = found[:, ESCAPE : ESCAPE + 1]
-    return np.where(own_signs(tables)[:, None] > 0, hidden, found)
-
-
-def _plain(tables: Tables) -> NDArray[np.int64]:
-    """Return the frequencies of plain tiles."""
-    return tables.frequencies[: LEVELS * len(tables.groups)].astype(np.int64)
+    hidden[:, : LARGEST + 1] *= 2
+    hidden[:, LARGEST + 1 : ESCAPE] = found[:, ESCAPE : ESCAPE + 1]
+    return np.where(own > 0, hidden, found)

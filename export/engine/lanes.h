@@ -116,24 +116,9 @@ static inline uint32_t skybook_span(uint32_t row, uint32_t symbol)
     return has_more << 30 | symbol << 24 | (stop - start) << 12 | start;
 }
 
-/* Whether a row has no low bits, and the same slots for a residual and for its negative. */
-static inline bool skybook_is_even(uint32_t row)
-{
-    const uint16_t *starts = skybook_starts[row];
-    bool even = skybook_shifts[row % SKYBOOK_LEVELS] == 0;
-    for (uint32_t i = 0; i < (uint32_t)SKYBOOK_OUTERMOST; i++) {
-        const uint32_t other = 2 * SKYBOOK_OUTERMOST - i;
-        even = even && starts[i + 1] - starts[i] == starts[other + 1] - starts[other];
-    }
-    return even;
-}
-
 /* Make the spans of all rows. */
 static inline void skybook_make_spans(struct skybook_reader *reader)
 {
-    for (uint32_t row = 0; row < SKYBOOK_ROWS && !reader->has_spans; row++) {
-        reader->even[row] = skybook_is_even(row);
-    }
     for (uint32_t row = 0; row < SKYBOOK_ROWS && !reader->has_spans; row++) {
         uint32_t symbol = 0;
         for (uint32_t part = 0; part < SKYBOOK_PARTS; part++) {
@@ -158,14 +143,6 @@ static inline uint32_t skybook_span_on(const struct skybook_reader *reader, uint
         symbol++;
     }
     return skybook_span(row, symbol);
-}
-
-/* Whether a residual of an even row is a symbol other than 0, by its magnitude. */
-static inline bool skybook_is_symbol(uint32_t row, uint32_t size)
-{
-    const uint16_t *starts = skybook_starts[row];
-    const uint32_t symbol = SKYBOOK_OUTERMOST + size;
-    return size > 0 && size <= SKYBOOK_OUTERMOST && starts[symbol] < starts[symbol + 1];
 }
 
 /* The span of the table of an even row that is for where a sign is hidden (SPEC.md, section 11); the slot is not that

@@ -9,9 +9,6 @@
 #define TRELLIS 18u /* what an odd state of the trellis moves to: see onboard/codec/lapped/trellis.py */
 #define LEVEL_BITS 6 /* a coded symbol is its place in the layer above its level, and its mark above that */
 #define MARK_BITS 30 /* below the mark of a symbol of a tile that hides signs */
-#define RUN 24       /* channels of a layer among whose residuals a sign is hidden */
-#define HIGH_LEVEL 17
-#define FEWEST 5 /* symbols of that level or a higher one in a run that hides a sign */
 
 enum mark { INSIDE, SHOWS, HIDES }; /* a run, or the first symbol of one that hides no sign, or one */
 
@@ -165,14 +162,14 @@ static bool read_lattice(struct reading *reading, uint32_t lattice)
 /* Mark the first of the coded symbols of each run of a position. */
 static void mark_runs(struct skybook_reader *reader, uint32_t first, uint32_t stop)
 {
-    const uint32_t of_run = RUN * reader->encoder.form.positions;
+    const uint32_t of_run = SKYBOOK_RUN * reader->encoder.form.positions;
     while (first < stop) {
         const uint32_t run = place_of(reader->coded[first]) / of_run, begins = first;
         uint32_t high = 0;
         for (; first < stop && place_of(reader->coded[first]) / of_run == run; first++) {
-            high += reader->coded[first] % SKYBOOK_LEVELS >= HIGH_LEVEL;
+            high += reader->coded[first] % SKYBOOK_LEVELS >= SKYBOOK_STRONG_LEVEL;
         }
-        reader->coded[begins] |= (uint32_t)(high >= FEWEST ? HIDES : SHOWS) << MARK_BITS;
+        reader->coded[begins] |= (uint32_t)(high >= SKYBOOK_LEAST_STRONG ? HIDES : SHOWS) << MARK_BITS;
     }
 }
 
@@ -280,7 +277,7 @@ static SKYBOOK_WITHIN bool take_run(struct reading *reading, uint32_t first, con
         bool seeks = false;
         if (hides) {
             go_on(&run, *coded);
-            seeks = run.seeks && reader->even[row] && slot < skybook_starts[row][SKYBOOK_ESCAPE];
+            seeks = run.seeks && skybook_own[row] > 0 && slot < skybook_starts[row][SKYBOOK_ESCAPE];
         }
         const uint32_t span = seeks ? skybook_derived_span(reader, row, slot) : skybook_span_on(reader, row, slot);
         int32_t residual = (int32_t)SKYBOOK_SPAN_SYMBOL(span) - SKYBOOK_OUTERMOST;
@@ -359,7 +356,7 @@ static bool take_raw_hiding(struct reading *reading, uint32_t first, const uint3
         }
         int32_t residual = skybook_take_raw(&reading->lane);
         const uint32_t size = (uint32_t)skybook_magnitude(residual);
-        if (run.seeks && reader->even[row] && skybook_is_symbol(row, size)) {
+        if (run.seeks && skybook_has_sign(row, size)) {
             residual = (int32_t)size;
             run.seeks = false;
             run.hidden = found;

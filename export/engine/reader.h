@@ -49,7 +49,6 @@ struct skybook_reader {
         struct skybook_real_plain plain;
     } real;
     uint32_t spans[SKYBOOK_ROWS][SKYBOOK_PARTS]; /* see lanes.h */
-    bool even[SKYBOOK_ROWS]; /* whether a row is even: plain rows that can hide signs */
     bool has_spans;
     double error;   /* mean square of that of all symbols, in steps squared, times their number */
     uint64_t sizes; /* of symbols of AC without predictions */

@@ -90,8 +90,8 @@ def read_layer(
         residual[here] = values
         odd[here] = layer.points.odd_before(int(state[number]), values.tolist())
         counts[number] = len(values)
-    if layer.runs is not None:
-        _find_signs(layer, layer.runs, (begin, length, counts), residual)
+    if layer.runs is not None and layer.marks is not None:
+        _find_signs(layer, layer.runs, layer.marks, (begin, length, counts), residual)
     np.add.at(read, tile, counts)
     lanes.left[lane] -= counts
     return residual.reshape(shape), odd.reshape(shape), np.stack([begin, counts]), read
@@ -157,6 +157,7 @@ def _read_coded(
 def _find_signs(
     layer: Coded,
     runs: Runs,
+    marks: NDArray[np.uint8],
     lanes: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
     residual: Ints,
 ) -> None:
@@ -165,12 +166,12 @@ def _find_signs(
     Args:
         layer: the layer that they are of.
         runs: its runs.
+        marks: of its coded symbols, see `Runs`.
         lanes: first of the coded symbols of each lane, how many it has, and how many came, which
             becomes less where the last run is not whole.
         residual: residuals of the flat layer, to be changed.
     """
     begin, length, counts = lanes
-    marks = runs.marks(len(layer.places))
     for lane in np.flatnonzero(counts < length).tolist():
         first, stop = int(begin[lane]), int(begin[lane] + counts[lane])
         if marks[stop] == INSIDE:
