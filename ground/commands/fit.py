@@ -4,18 +4,16 @@ import argparse
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from ground.decode.decoder import Decoder, find_decoder
-from ground.decode.graphs.graph import for_model
+from ground.decode.decoder import Decoder
 from ground.scene import Scene
 from ground.scenes.camera import Camera, read_camera
-from ground.train.lapped.refit import CONTEXT_STEPS, bundle_of, fitted
+from ground.train.lapped.refit import CONTEXT_STEPS, bundle_of, fitted, write_bundle
 from ground.train.lapped.trial import Trial, try_on
 from onboard import bundle as bundles
-from onboard.bundle import Bundle
 from onboard.codec.lapped.codec import LappedCodec
 from onboard.commands.commandline import Commands, add_json_option, print_result, progress_bar
 from onboard.errors import BundleError, UsageError
-from onboard.outputs import open_whole, refuse_overwriting
+from onboard.outputs import refuse_overwriting
 
 NOT_BETTER = BundleError.exit_code
 """Exit code where nothing is written because nothing is gained."""
@@ -84,7 +82,7 @@ def _fit(arguments: argparse.Namespace) -> int:
     new = bundle_of(model, generic, arguments.output.stem, told)
     trial = try_on([_middle(s) for s in images.held_back], generic, new, _decoder(path))
     if trial.better:
-        _write(arguments.output, decoder_path, path, generic, new)
+        write_bundle(arguments.output, new, path, generic)
     result = {"written": trial.better, "change_percent": trial.change, "camera": str(images.camera)}
     result |= {
         "images": images.told,
@@ -109,18 +107,6 @@ def _middle(scene: Scene) -> Scene:
         for n in scene.image.shape[1:]
     )
     return replace(scene, image=scene.image[:, rows, cols])
-
-
-def _write(output: Path, decoder: Path, path: Path, generic: Bundle, new: Bundle) -> None:
-    """Write a bundle, and beside it the decoder of the generic one, if there is one."""
-    with open_whole(output) as file:
-        file.write(new.pack())
-    try:
-        graph = find_decoder(generic, path).read_bytes()
-    except BundleError:
-        return
-    with open_whole(decoder) as file:
-        file.write(for_model(graph, generic.model_hash.hex(), new.model_hash.hex()))
 
 
 def _text(trial: Trial, output: Path) -> str:

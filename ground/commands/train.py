@@ -124,8 +124,8 @@ def _train(arguments: argparse.Namespace) -> int:
     path = find_recipe(arguments.recipe or "skybook")
     if arguments.expect and kind_of(path) != "lapped":
         raise UsageError(f"--expect: of lapped recipes alone, found {kind_of(path)}")
-    if kind_of(path) == "bounded":
-        return _train_bounded(arguments, path, changes)
+    if kind_of(path) in ("bounded", "tables"):
+        return _fit(arguments, path, changes)
     if kind_of(path) == "lapped":
         return _train_lapped(arguments, path, changes)
     if kind_of(path) == "refinement":
@@ -242,17 +242,24 @@ def _refuse_others(changes: dict[str, Any], own: set[str], what: str) -> None:
         raise UsageError(f"{options}: not of {what}")
 
 
-def _train_bounded(arguments: argparse.Namespace, path: Path, changes: dict[str, Any]) -> int:
-    # torch is loaded only here
+def _fit(arguments: argparse.Namespace, path: Path, changes: dict[str, Any]) -> int:
+    """Fit what takes no steps: a bounded codec, or the tables of a lapped one."""
     from ground.scenes.folders import splits_of, train_items  # noqa: PLC0415
+    from ground.train.bounded import train as bounded  # noqa: PLC0415
     from ground.train.bounded.recipe import BoundedRecipe  # noqa: PLC0415
-    from ground.train.bounded.train import train  # noqa: PLC0415
+    from ground.train.lapped import mixture  # noqa: PLC0415
+    from ground.train.recipe import kind_of  # noqa: PLC0415
 
-    _refuse_others(changes, {"seed"}, "a bounded codec")
-    recipe = BoundedRecipe.read(path, **changes)
+    is_bounded = kind_of(path) == "bounded"
+    _refuse_others(changes, {"seed"}, "a bounded codec" if is_bounded else "a fit of tables")
+    recipe = (BoundedRecipe if is_bounded else mixture.TablesRecipe).read(path, **changes)
     print(splits_of(arguments.data)[1], flush=True)
-    output = arguments.output or Path("runs") / recipe.name
-    found = train(recipe, train_items(arguments.data)[0], output)
+    items = train_items(arguments.data)[0]
+    output = arguments.output or Path("runs") / path.stem
+    if isinstance(recipe, BoundedRecipe):
+        found = bounded.train(recipe, items, output)
+    else:
+        found = mixture.train(recipe, items, output, lambda text: print(text, flush=True))
     print(f"{found}: {found.stat().st_size} bytes")
     return 0
 

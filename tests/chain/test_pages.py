@@ -33,6 +33,7 @@ LEFT_OUT: dict[str, dict[str, str]] = {
         "python -m benchmarks rd --data UNSEEN --bundle mine.skyb": _LONG,
         "python -m ground train skybook-bounded --data FOLDER -o runs/bounded": _HOURS,
         "python -m export bounded skybook runs/bounded/bounded.part -o mine.skyb": _HOURS,
+        "python -m ground train skybook-tables --data FOLDER -o runs/tables": _HOURS,
         "python -m ground train skybook-refinement --data FOLDER -o runs/network": _HOURS,
         "python -m export decoder skybook runs/network/checkpoint.pt -o mine.onnx": _HOURS,
     },

@@ -33,6 +33,8 @@ SCALE = 440
 RATE_WEIGHT = 0.12
 """Squared steps that a bit is worth when a residual is rounded."""
 _LARGE_SHARE = 4.0
+ROUNDS = 3
+Draw = Callable[[PreparedTiles, np.random.Generator], NDArray[np.int64]]
 _PRIOR = 20
 """Residuals that a point as it is counts as."""
 _GROUPS = (1, 3, 7, 12)
@@ -158,14 +160,26 @@ def fit_quantizer(tables: Tables, skip: int) -> Quantisation:
     return Quantisation(dead_units, rounding, skip, point_codewords(tables))
 
 
-def draw_codes(batch: PreparedTiles, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draw step codes around the detail of each tile, so that all rates are met."""
+def draw_codes(
+    batch: PreparedTiles,
+    rng: np.random.Generator,
+    octaves: tuple[float, float] = (-0.5, 4.0),
+    other_share: float = 0.5,
+) -> NDArray[np.int64]:
+    """Draw step codes around the detail of each tile, so that all rates are met.
+
+    Args:
+        batch: tiles.
+        rng: what draws.
+        octaves: steps over the detail of a tile, from and to.
+        other_share: share of the tiles whose step has nothing to do with their detail.
+    """
     ac = np.concatenate(batch.latents.parts[1:], axis=3, dtype=np.int32)
     detail = np.abs(ac).mean(axis=(1, 2, 3))
     detail = np.maximum(detail * 2.0**batch.latents.shifts / 14, 1)
-    step = detail * 2 ** rng.uniform(-0.5, 4.0, len(detail))
+    step = detail * 2 ** rng.uniform(*octaves, len(detail))
     other = 2 ** rng.uniform(2.5, 8, len(detail))
-    step = np.where(rng.random(len(detail)) < 0.5, step, other)
+    step = np.where(rng.random(len(detail)) < other_share, other, step)
     return codes_of(np.clip(step, 1, 4000))
 
 
@@ -173,17 +187,18 @@ def fit(
     coder: LappedModel,
     batches: Sequence[PreparedTiles],
     seed: int,
-    rounds: int = 3,
+    rounds: int = ROUNDS,
     decide: Callable[[Tables, int], Quantisation] = fit_quantizer,
-    draw: Callable[[PreparedTiles, np.random.Generator], NDArray[np.int64]] = draw_codes,
+    draw: Draw = draw_codes,
     quantizers: Sequence[str] = (PLAIN, TRELLIS),
     before: NDArray[np.float64] | None = None,
+    report: Callable[[int, int], None] = lambda _round, _of: None,
 ) -> LappedModel:
     """Fit tables, dead zones and reconstruction codewords to prepared training tiles.
 
     Args:
         coder: codec to start from; transform, contexts and `skip` stay.
-        batches: training tiles.
+        batches: training tiles, each batch of any number of bands.
         seed: seed of what `draw` draws.
         rounds: rounds of fitting, each to what the last one gives.
         decide: function that gives dead zone and rounding for tables and `skip`.
@@ -191,6 +206,7 @@ def fit(
         quantizers: kinds of tiles to fit to.
         before: counts of symbols that were seen before; None takes a few of a Laplace law, for
             what is never seen.
+        report: called after each round with its number and how many there are.
     """
     rng = np.random.default_rng(seed)
     start = coder.quantisation.codewords / 256
@@ -198,19 +214,22 @@ def fit(
         laws = _laws(coder.tables.shifts)
         laws *= _LARGE_SHARE / laws.sum(axis=1, keepdims=True)
         before = np.tile(laws, (len(coder.tables.frequencies) // LEVELS, 1))
-    for _ in range(rounds):
+    for number in range(1, rounds + 1):
         counts = np.zeros(coder.tables.frequencies.shape)
         numbers = np.full(start.shape, float(_PRIOR))
         sums = start * numbers
+        views = {n: coder.of_bands(n) for n in {batch.means.shape[1] for batch in batches}}
         for batch in batches:
-            steps = np.maximum(draw(batch, rng), batch.finest(coder))
+            view = views[batch.means.shape[1]]
+            steps = np.maximum(draw(batch, rng), batch.finest(view))
             for kind in quantizers:
-                layers = Scanner(coder, QUANTIZERS[kind](coder)).scan(batch.latents, steps)
-                _count(coder, layers, counts, sums, numbers)
+                layers = Scanner(view, QUANTIZERS[kind](view)).scan(batch.latents, steps)
+                _count(view, layers, counts, sums, numbers)
         tables = tables_of(_even(counts) + before, coder.tables.shifts, coder.tables.groups)
         decided = decide(tables, coder.quantisation.skip)
         codewords = np.rint(np.clip(sums / numbers, 0.25, 5) * 256).astype(np.uint16)
         coder = replace(coder, tables=tables, quantisation=replace(decided, codewords=codewords))
+        report(number, rounds)
     return coder
 
 

@@ -3,12 +3,15 @@
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from ground.decode.decoder import find_decoder
+from ground.decode.graphs.graph import for_model
 from ground.scene import Scene
 from ground.scenes.camera import Camera
 from ground.train.lapped import fit as lappedfit
@@ -20,10 +23,11 @@ from onboard.codec.lapped.prepared import PreparedTiles
 from onboard.codec.rans import TOTAL
 from onboard.codec.tile import DEPENDENT, SIGN_HIDING
 from onboard.errors import BundleError, InputError
+from onboard.outputs import open_whole
 
 MOST_SAMPLES = 1 << 23
 """That are fitted to; of more a draw."""
-_SAMPLES_AT_ONCE = 1 << 20
+SAMPLES_AT_ONCE = 1 << 20
 _SEEN_BEFORE = 2_000.0
 """Symbols of each table that its old frequencies count as."""
 _LEAST_VALID = 0.5
@@ -64,10 +68,32 @@ def fitted(
         weights = fitted_contexts(model, training, unseen, seed, context_steps, report)
         model = replace(model, contexts=replace(model.contexts, by_class=weights))
         whole = replace(whole, contexts=replace(whole.contexts, by_class=weights))
-    frequencies = model.tables.frequencies.astype(np.float64)
-    before = frequencies * (_SEEN_BEFORE / TOTAL)
-    found = lappedfit.fit(model, batches, seed, before=before)
+    found = refitted(model, batches, seed)
     return replace(whole, tables=found.tables, quantisation=found.quantisation)
+
+
+def refitted(
+    model: LappedModel,
+    batches: Sequence[PreparedTiles],
+    seed: int,
+    seen_before: float = _SEEN_BEFORE,
+    rounds: int = lappedfit.ROUNDS,
+    draw: lappedfit.Draw = lappedfit.draw_codes,
+    report: Callable[[int, int], None] = lambda _round, _of: None,
+) -> LappedModel:
+    """Return a model whose tables, dead zones and codewords are fitted anew.
+
+    Args:
+        model: model to start from.
+        batches: tiles to fit to, each batch of any number of bands.
+        seed: seed of the steps that they are coded at.
+        seen_before: symbols of each table that its old frequencies count as.
+        rounds: rounds of fitting, each to what is sent with the tables of the last one.
+        draw: function that gives the step codes that a batch is coded at.
+        report: called after each round with its number and how many there are.
+    """
+    before = model.tables.frequencies.astype(np.float64) * (seen_before / TOTAL)
+    return lappedfit.fit(model, batches, seed, rounds, draw=draw, before=before, report=report)
 
 
 def bundle_of(model: LappedModel, bundle: Bundle, name: str, ground: Mapping[str, Any]) -> Bundle:
@@ -94,6 +120,25 @@ def bundle_of(model: LappedModel, bundle: Bundle, name: str, ground: Mapping[str
     return Bundle.assemble(name, wire, parts, bundle.manifest["encoder"], ground)
 
 
+def write_bundle(path: Path, new: Bundle, old_path: Path, old: Bundle) -> None:
+    """Write a refitted bundle, and beside it the decoder of the old one, if that has one.
+
+    Args:
+        path: NAME.skyb; its decoder is NAME.onnx, the same network under the new model's name.
+        new: the bundle.
+        old_path: where the old one lies.
+        old: the old one.
+    """
+    with open_whole(path) as file:
+        file.write(new.pack())
+    try:
+        graph = find_decoder(old, old_path).read_bytes()
+    except BundleError:
+        return
+    with open_whole(path.with_suffix(".onnx")) as file:
+        file.write(for_model(graph, old.model_hash.hex(), new.model_hash.hex()))
+
+
 def _state(state: int) -> int:
     """Return the state that a golden tile gets: plain ones hide signs."""
     return state if state & DEPENDENT else state | SIGN_HIDING
@@ -115,7 +160,7 @@ def _batches(
     present = np.repeat(present, groups, axis=0)
     of_tile = tiles[0].size
     chosen = rng.permutation(len(tiles))[: max(1, MOST_SAMPLES // of_tile)]
-    count = -(-len(chosen) * of_tile // _SAMPLES_AT_ONCE)
+    count = -(-len(chosen) * of_tile // SAMPLES_AT_ONCE)
     return [
         PreparedTiles.of(model, tiles[some], present[some])
         for some in np.array_split(chosen, min(count, len(chosen)))

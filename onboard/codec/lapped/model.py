@@ -43,8 +43,11 @@ class LappedModel:
 
     def of_scene(self, bands: int, fraction: int) -> "LappedModel":
         """Return the model for tiles of so many bands, whose samples get so many fraction bits."""
-        front_end = self.front_end.of_scene(bands, fraction)
-        return replace(self, front_end=front_end, contexts=ContextModel(self.weights, bands))
+        return replace(self, front_end=self.front_end.of_scene(bands, fraction)).of_bands(bands)
+
+    def of_bands(self, bands: int) -> "LappedModel":
+        """Return the model with the contexts of so many bands."""
+        return replace(self, contexts=ContextModel(self.weights, bands))
 
     @cached_property
     def border_power(self) -> NDArray[np.int64]:

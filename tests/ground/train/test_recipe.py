@@ -12,6 +12,7 @@ from ground.scene import Scene
 from ground.scenes.procedural import procedural
 from ground.train.bounded.recipe import BoundedRecipe
 from ground.train.corsa.recipe import Recipe
+from ground.train.lapped.mixture import TablesRecipe
 from ground.train.lapped.recipe import LappedRecipe
 from ground.train.recipe import find_recipe
 from ground.train.refinement.recipe import RefinementRecipe
@@ -90,6 +91,7 @@ def test_shipped_recipes_are_within_their_limits() -> None:
             "skybook": LappedRecipe,
             "skybook-bounded": BoundedRecipe,
             "skybook-refinement": RefinementRecipe,
+            "skybook-tables": TablesRecipe,
         }
         kinds.get(path.stem, Recipe).read(path)
 
