@@ -45,7 +45,7 @@ _CALLS_OF_BATCH, _CALLS_OF_TILE = 400, 150
 _CALLS_OF_LAYER, _CALLS_OF_SYMBOL = 85, 8
 """In a scan; in the entropy coder, for a symbol of all lanes."""
 _LANE_BYTES = 800
-"""Bytes of the segment that the others wait for, at the usual 1,000 bytes a packet."""
+"""Bytes of the segment that the others wait for, at some 1,000 bytes a segment."""
 _GUESS_MACS = 668 * 256
 """Per tile: bins of the histogram times step codes."""
 _SCANS = (1.0, 1.5)

@@ -21,8 +21,8 @@ void skybook_defaults(struct skybook_options *options, uint32_t width)
     options->bands = SKYBOOK_CLASSES < SKYBOOK_MAX_BANDS ? SKYBOOK_CLASSES : SKYBOOK_MAX_BANDS;
     options->sample_type = SKYBOOK_U16;
     options->significant_bits = 16;
-    options->segment_bytes = 1000;
-    options->packet_bytes = 1024;
+    options->segment_bytes = 1088;
+    options->packet_bytes = 1102;
     options->apid = 1;
     options->ratio = 20.48;
     options->step_code = -1;

@@ -640,7 +640,7 @@ struct skybook_encoder {
     uint32_t packet_used; /* bytes of the packet being formed */
 };
 
-/* Fill in the defaults: ratio 20.48, segments of at most 1,000 bytes, no packets. */
+/* Fill in the defaults: ratio 20.48, segments of at most 1,088 bytes, no packets. */
 void skybook_defaults(struct skybook_options *options, uint32_t width);
 
 /* Begin a scene. `write` is called from skybook_push and skybook_finish with `user`. The caller's

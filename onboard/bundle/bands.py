@@ -8,7 +8,7 @@ _TRAINED_ON = {
     bytes.fromhex("dd58444f"): _SENTINEL2,  # corsa-2level-1024
     bytes.fromhex("0e32242b"): _SENTINEL2,  # corsa-3level-1024
     bytes.fromhex("c4b6a715"): _SENTINEL2 + _SENTINEL2_20M,  # corsa-2level-10band
-    bytes.fromhex("6d84c783"): _SENTINEL2,  # skybook
+    bytes.fromhex("ee3dce14"): _SENTINEL2,  # skybook
 }
 """Names of bands in their order, by the tag of the model."""
 

@@ -31,6 +31,7 @@ from onboard.link.packet import (
     PROTECT_ROOM,
     PacketOptions,
 )
+from onboard.link.segment import DEFAULT_SEGMENT_BYTES
 
 
 def add_encode_options(parser: argparse.ArgumentParser) -> None:
@@ -69,7 +70,12 @@ def _add_coder_options(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="stream to write: .sky segments, .pkt space packets",
     )
-    parser.add_argument("--segment-bytes", type=int, default=1000, help="most bytes of a segment")
+    parser.add_argument(
+        "--segment-bytes",
+        type=int,
+        default=DEFAULT_SEGMENT_BYTES,
+        help="most bytes of a segment (default %(default)s)",
+    )
     parser.add_argument("--one-layer", action="store_true", help="one layer to a segment")
 
 

@@ -13,7 +13,9 @@ PACKET_OVERHEAD = 12
 CONTROL_BYTES = 2
 MIN_PACKET_BYTES = 128
 MAX_PACKET_BYTES = 65_535
-DEFAULT_PACKET_BYTES = 1_024
+DEFAULT_PACKET_BYTES = 1_102
+"""Even, and what a TM frame of 1,115 bytes has room for besides its header (6), control field (4)
+and error control (2)."""
 PROTECT_ROOM = 42
 """Bytes by which the longest packet grows at most, of an even number, where `protect` adds a CRC-16
 (2) and makes repair packets (40 more)."""

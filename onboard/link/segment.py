@@ -33,7 +33,8 @@ SEGMENT_OVERHEAD = 16
 """Bytes around what a narrow tile's segment carries elsewhere: what is kept free for each."""
 WIDE_BYTES = 2
 """Bytes that a wide tile takes more."""
-DEFAULT_SEGMENT_BYTES = 1_000
+DEFAULT_SEGMENT_BYTES = 1_088
+"""What the usual packet has room for, if that ends in a CRC-16."""
 MIN_SEGMENT_BYTES = 114
 """What a packet of 128 bytes with error control has room for."""
 MAX_SEGMENT_BYTES = 65_535 + SEGMENT_OVERHEAD

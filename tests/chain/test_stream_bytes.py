@@ -27,20 +27,20 @@ STREAMS = {
 """Options that each stream is encoded with."""
 
 WITH_RUN = {
-    "plain.sky": "9cd7104b42f294d3e5f8d17d6ed2da9860bf0a8cef43f24d4450d0f0f7b15eeb",
-    "large.sky": "909fdc7842bc9c835627bf26d51cf3b264ca6db968d8b5972e69b6331b66421a",
-    "trellis.sky": "def36ebb1797e4ee430d9d96a877a2479c29641708bef860d23c7378e9204bfa",
-    "one-layer.sky": "ce314c5a3538af5d82d13931e7be8269539812267755dbd3c86e31ae9aa10067",
-    "packets.pkt": "8d1a3a8f94a0e7092703548dc05f9bc85e292df1b09443a8200aa33d730f8480",
+    "plain.sky": "309ea1332099acae36a86f73b44098fba4783657e3aa9f999da9b6c1827db47f",
+    "large.sky": "ae4ac3f47cdc7b8e4b86123a33ec4efad90fd97158bda507d8b0a511d0247d53",
+    "trellis.sky": "52f740d67927b2483b29491d59dbecc81608e9ec88fc6a4644dd559f784453fe",
+    "one-layer.sky": "5ead88549620417d21039d2e4f7275109bd79b0f7e340e2ee4652b3f56fdbc4d",
+    "packets.pkt": "89ce04e038f5f29879f6f51368981fa36ec8f8eb9f6caf0b37e2f1cf794bd51f",
 }
 """SHA-256 of each stream with the run that is chosen for it."""
 
 WITHOUT_RUN = {
-    "plain.sky": "0d42025087a143cb5d21f908991edb87874b49e3f9d9d8a16dfeca4f54350abe",
-    "large.sky": "d9c4977cb991f88c6f983db234c3f8a0ac1f21ddd3c6998a9ca39f2a8efe0d11",
-    "trellis.sky": "267a488f9b360b29c3b4d52fee2bb637691df16efadd398714edb515538c9325",
-    "one-layer.sky": "0eac7cb3c3e00ef3c69f7e3b7c02ebef83d1a1ed74ca99bad37ceeac4234d796",
-    "packets.pkt": "de85d63d5d8b1b0d288e9e1f3d8b565e1d709b3b94d02a9d99b826c9f4cf207f",
+    "plain.sky": "5944b74e9251489ae1c7322a63d41f36021cfd3687a2f7789de8ec8ef1133279",
+    "large.sky": "2d93c24eb91de77c2a618401bd38be6afb5afd175524d3fcc1dedc16efb86076",
+    "trellis.sky": "460fc1696bfe157c32cbeeeec7323c468a87a13faee7aa22d3d5ec3ad09dc01d",
+    "one-layer.sky": "abfe866beb9664e60edcc9850a750e6ed6adbd9ac41f2f55b41d3e338e5ca13f",
+    "packets.pkt": "ccd0b93bf93a0abcf50bf1759633350b7e4f8609094e94efda57a8301cf0f459",
 }
 """SHA-256 of each stream without one; but in large tiles, as they were before there were runs."""
 
@@ -56,7 +56,7 @@ def test_demo_scene_has_the_same_bytes(run: Run, tmp_path: Path, name: str) -> N
     assert hashlib.sha256(stream).hexdigest() == WITHOUT_RUN[name]
 
 
-GROUPS = "45999048b0bce2f080113744081dfefc7e0c68f267df792cc55d5f9e14a0f42a"
+GROUPS = "6d34c376d3bb2d63636258391efeabb9c26d208b478940caad76b2442fce5a67"
 """SHA-256 of the segments of a scene of 20 bands."""
 
 
