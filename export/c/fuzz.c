@@ -113,7 +113,9 @@ static void take_bound(struct source *source, struct skybook_bound *bound)
 static uint16_t take_bands(struct source *source)
 {
     const uint32_t way = byte_of(source);
-    return (uint16_t)(way < 192 ? 1 + way % 2 : way < 240 ? number(source, 1) % 6 : vary(source, 17, SKYBOOK_SCENE_BANDS));
+    return (uint16_t)(way < 192   ? 1 + way % 2
+                      : way < 240 ? number(source, 1) % 6
+                                  : vary(source, 17, SKYBOOK_SCENE_BANDS));
 }
 
 #if SKYBOOK_GROUPS > 1
