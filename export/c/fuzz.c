@@ -22,8 +22,10 @@
 #define MOST_WORDS 24u
 #define LONGEST_WORD 40u
 #define MOST_OPTIONS 100u
-#define SIDE 96u /* of a scene, at most */
-#define USUAL 20u /* of most: a tile, so that many are tried */
+/* What a scene costs goes with the pixels of its tiles in all bands, of those of a tile beyond its border, too: most
+ * have one tile, as small as there are, of one or two bands, so that many are tried. */
+#define SIDE 96u /* at most */
+#define USUAL 20u /* of most */
 #define MOST_FILE 65536u
 
 int LLVMFuzzerInitialize(int *count, char ***arguments);
@@ -38,7 +40,8 @@ struct source {
 static struct skybook_encoder encoder;
 static uint16_t samples[SKYBOOK_SCENE_BANDS * SKYBOOK_MAX_WIDTH];
 static char names[MOST_OPTIONS][LONGEST_WORD]; /* of options */
-static uint32_t named;
+static char choices[MOST_OPTIONS][LONGEST_WORD]; /* words that are values of some */
+static uint32_t named, chosen;
 static uint8_t recording[MOST_FILE];
 static size_t recorded;
 static char map_name[] = "/dev/shm/skybook-fuzz-XXXXXX";
@@ -107,48 +110,82 @@ static void take_bound(struct source *source, struct skybook_bound *bound)
     bound->root = (uint16_t)vary(source, 0, 1000);
 }
 
-static void take_options(struct source *source, struct skybook_options *options)
+static uint16_t take_bands(struct source *source)
 {
-    static uint16_t map[SIDE * SIDE];
-    skybook_defaults(options, vary(source, USUAL, SIDE));
-    options->bands = (uint16_t)vary(source, options->bands, SKYBOOK_MAX_BANDS);
+    const uint32_t way = byte_of(source);
+    return (uint16_t)(way < 192   ? 1 + way % 2
+                      : way < 240 ? number(source, 1) % 6
+                                  : vary(source, 17, SKYBOOK_SCENE_BANDS));
+}
+
+#if SKYBOOK_GROUPS > 1
+/* A profile that leaves bands as they are, or turns pairs of them. */
+static void take_profile(struct source *source, struct skybook_options *options)
+{
+    static struct skybook_profile profile;
+    memset(&profile, 0, sizeof(profile));
+    profile.bands = (uint16_t)(vary(source, options->bands, SKYBOOK_CUBE_BANDS) % (SKYBOOK_CUBE_BANDS + 1));
+    for (uint32_t band = 0; band < profile.bands; band++) {
+        profile.offsets[band] = (int32_t)(vary(source, 0, 65535) & 65535u);
+        profile.matrix[band][band] = 1 << 14;
+    }
+    for (uint32_t band = 0; band + 1 < profile.bands; band += 2) {
+        if (flag(source)) {
+            profile.matrix[band][band] = profile.matrix[band + 1][band + 1] = 13107; /* 4/5 */
+            profile.matrix[band][band + 1] = 9830;
+            profile.matrix[band + 1][band] = -9830;
+        }
+    }
+    options->profile = &profile;
+}
+#endif
+
+static void take_samples(struct source *source, struct skybook_options *options)
+{
+    options->bands = take_bands(source);
     options->sample_type = (uint8_t)vary(source, options->sample_type, 3);
     options->significant_bits = (uint8_t)vary(source, options->significant_bits, 16);
     options->bayer = (uint8_t)vary(source, 0, 4);
-    options->tile = (uint16_t)vary(source, 0, SKYBOOK_SIDE);
-    options->one_layer = flag(source);
-    options->trellis = flag(source);
+    options->tile = flag(source) ? 0 : (uint16_t)vary(source, SKYBOOK_TILE, SKYBOOK_SIDE);
     options->has_nodata = flag(source);
     options->nodata = (uint16_t)number(source, 2);
+#if SKYBOOK_GROUPS > 1
+    if (byte_of(source) >= (options->bands > SKYBOOK_MAX_BANDS ? 128 : 250)) {
+        take_profile(source, options);
+    }
+#endif
+}
+
+static void take_packing(struct source *source, struct skybook_options *options)
+{
+    options->one_layer = flag(source);
     options->has_start_time = flag(source);
     options->segment_bytes = vary(source, options->segment_bytes, 5000);
     options->packets = flag(source);
     options->packet_bytes = vary(source, options->packet_bytes, 5000);
     options->apid = (uint16_t)vary(source, options->apid, 2046);
     options->packet_control = flag(source);
-    options->ratio = vary(source, 5, 100);
-    options->budget = vary(source, 0, 20000);
-    options->height = vary(source, 0, SIDE);
-    options->step_code = (int16_t)vary(source, 0xFFFF, 255);
     options->run = vary(source, 0, 1 << 20);
     options->first_row = vary(source, 0, 2);
     options->first_segment = vary(source, 0, 100);
     options->spent = vary(source, 0, 1000);
-    options->quality = (uint16_t)vary(source, 0, 9000);
-    options->quality_block = (uint8_t)(vary(source, 0, 4) * 16);
-    if (flag(source)) {
-        const uint32_t side = options->quality_block > 0 ? options->quality_block : 64;
-        options->quality_map = map;
-        options->map_columns = options->width > 0 ? (options->width - 1) % SIDE / side + 1 : 0;
-        options->map_rows = number(source, 1) % SIDE;
-        for (uint32_t i = 0; i < SIDE; i++) {
-            map[i] = (uint16_t)number(source, 2);
-        }
+}
+
+static void take_map(struct source *source, struct skybook_options *options)
+{
+    static uint16_t map[SIDE * SIDE];
+    const uint32_t side = options->quality_block > 0 ? options->quality_block : 64;
+    options->quality_map = map;
+    options->map_columns = options->width > 0 ? (options->width - 1) % SIDE / side + 1 : 0;
+    options->map_rows = number(source, 1) % SIDE;
+    for (uint32_t i = 0; i < SIDE; i++) {
+        map[i] = (uint16_t)number(source, 2);
     }
-    if (flag(source)) {
-        take_bound(source, &options->max_error);
-    }
-    options->boxes = flag(source) ? vary(source, 1, SKYBOOK_MAX_BOXES) : 0;
+}
+
+static void take_boxes(struct source *source, struct skybook_options *options)
+{
+    options->boxes = vary(source, 1, SKYBOOK_MAX_BOXES);
     for (uint32_t i = 0; i < SKYBOOK_MAX_BOXES && i < options->boxes; i++) {
         struct skybook_box *box = &options->box[i];
         box->left = vary(source, 0, SIDE);
@@ -156,6 +193,29 @@ static void take_options(struct source *source, struct skybook_options *options)
         box->right = vary(source, SIDE, SIDE);
         box->bottom = vary(source, SIDE, SIDE);
         take_bound(source, &box->bound);
+    }
+}
+
+static void take_options(struct source *source, struct skybook_options *options)
+{
+    skybook_defaults(options, vary(source, USUAL, SIDE));
+    take_samples(source, options);
+    take_packing(source, options);
+    options->trellis = flag(source);
+    options->ratio = vary(source, 5, 100);
+    options->budget = vary(source, 0, 20000);
+    options->height = vary(source, 0, SIDE);
+    options->step_code = (int16_t)(byte_of(source) < 128 ? 0xFFFFu : vary(source, 80, 255));
+    options->quality = (uint16_t)vary(source, 0, 9000);
+    options->quality_block = (uint8_t)(vary(source, 0, 4) * 16);
+    if (flag(source)) {
+        take_map(source, options);
+    }
+    if (flag(source)) {
+        take_bound(source, &options->max_error);
+    }
+    if (flag(source)) {
+        take_boxes(source, options);
     }
 }
 
@@ -196,26 +256,50 @@ static void parse_scene(struct source *source)
     expect(status == SKYBOOK_OK || ended == status, "after an error every call returns it");
 }
 
-/* Options of what --help says. */
+/* Words with bars between, which an option may be followed by. */
+static void find_choices(const char *at)
+{
+    for (; chosen < MOST_OPTIONS; at++) {
+        const size_t length = strspn(at, "abcdefghijklmnopqrstuvwxyz0123456789");
+        if (length == 0 || length >= LONGEST_WORD) {
+            return;
+        }
+        memcpy(choices[chosen++], at, length);
+        at += length;
+        if (*at != '|') {
+            return;
+        }
+    }
+}
+
+/* Options of what --help says, and their values that are words. */
 static void find_names(void)
 {
     for (const char *at = strstr(skybook_usage, "--"); at != NULL && named < MOST_OPTIONS; at = strstr(at + 2, "--")) {
         const size_t length = strspn(at, "-abcdefghijklmnopqrstuvwxyz");
         if (length > 2 && length < LONGEST_WORD && strncmp(at, "--quality-map", length) != 0) {
             memcpy(names[named++], at, length);
+            find_choices(at + length + (at[length] == ' '));
         }
     }
+    expect(named > 0 && chosen > 0, "--help tells options");
 }
 
-/* A word of a command line: an option, a number, or some letters. */
+/* A word of a command line: an option, a value that is a word, numbers, or some letters. */
 static void take_word(struct source *source, char word[LONGEST_WORD])
 {
     const uint32_t way = byte_of(source);
     memset(word, 0, LONGEST_WORD);
-    if (way < 128) {
+    if (way < 112) {
         memcpy(word, names[way % named], LONGEST_WORD);
-    } else if (way < 224) {
+    } else if (way < 144) {
+        memcpy(word, choices[way % chosen], LONGEST_WORD);
+    } else if (way < 208) {
         snprintf(word, LONGEST_WORD, "%u", (unsigned)number(source, way % 4 == 3 ? 4 : 1));
+    } else if (way < 224) {
+        static const char *const forms[] = {"%u.%u", "%u,%u", "sqrt:%u.%u", "0,0,%u,%u"};
+        const unsigned one = byte_of(source), other = byte_of(source);
+        snprintf(word, LONGEST_WORD, forms[way % 4], one, other);
     } else {
         for (uint32_t i = 0; i < way % 32; i++) {
             word[i] = (char)byte_of(source);
@@ -227,17 +311,17 @@ static void take_word(struct source *source, char word[LONGEST_WORD])
 static void parse_command(struct source *source)
 {
     static char words[MOST_WORDS][LONGEST_WORD];
-    char *arguments[MOST_WORDS + 6] = {"skybook", "in", "-o", "out", "--width", "20"};
+    char *arguments[MOST_WORDS + 10] = {"skybook", "in", "-o", "out", "--width", "20", "--tile", "64", "--bands", "2"};
     struct skybook_command command;
     struct skybook_input input;
     int64_t room = INT64_MAX;
-    const uint32_t count = byte_of(source) % MOST_WORDS;
+    const uint32_t count = byte_of(source) % MOST_WORDS, way = byte_of(source);
+    const uint32_t first = way < 192 ? 10 : way < 240 ? 8 : 4; /* of what is usual so much stays */
     for (uint32_t i = 0; i < count; i++) {
         take_word(source, words[i]);
-        arguments[6 + i] = words[i];
+        arguments[first + i] = words[i];
     }
-    if (!skybook_parse(&command, (int)count + 6, arguments) || command.help || source->left == 0 ||
-        command.options.width > 4 * SIDE) {
+    if (!skybook_parse(&command, (int)(first + count), arguments) || command.help || source->left == 0) {
         return;
     }
     enum skybook_status status = skybook_init(&encoder, &command.options, write_some, &room);

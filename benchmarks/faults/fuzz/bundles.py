@@ -41,7 +41,8 @@ BANDS = 2
 PROFILE_BANDS = 17
 TILE = 16
 _CUTS = (2, 128)
-_CODED_AC = 4
+_CODED_AC = 6
+"""Channels: no fewer than symbols of high levels by which a run hides a sign."""
 _SKIP = 20
 _GRAPHS = {"encoder.onnx": b"", "encoder.tflite": b""}
 _LEVELS = ((8, 8, 200, 2), (4, 10, 24, 2), (2, 3, 5, 1))

@@ -77,6 +77,7 @@ def seeds() -> dict[str, dict[str, bytes]]:
             "tile.bin": _lanes(_image(16, 16, False), Options(rmse=12.0)),
             "layers.bin": _lanes(_image(9, 13, False), Options(rmse=12.0, one_layer=True)),
             "one.bin": _lanes(_image(3, 5, False), Options(rmse=12.0)),
+            "ramps.bin": _lanes(_ramps(16, 16), Options(rmse=1.0)),
             "raw.bin": _lanes(_noise(16, 16), Options(rmse=0.1)),
             "trellis.bin": _lanes(_image(16, 16, False), Options(rmse=12.0, trellis=True)),
             "trellis_raw.bin": _lanes(_noise(9, 16), Options(rmse=0.1, trellis=True)),
@@ -110,6 +111,12 @@ def _image(rows: int, cols: int, nodata: bool) -> NDArray[np.uint16]:
 def _noise(rows: int, cols: int) -> NDArray[np.uint16]:
     """Return what is shorter as raw lanes."""
     return np.random.default_rng(_SEED).integers(0, 65_536, (BANDS, rows, cols), np.uint16)
+
+
+def _ramps(rows: int, cols: int) -> NDArray[np.uint16]:
+    """Return what has so little detail that its tile is not full."""
+    row, col = np.mgrid[:rows, :cols]
+    return np.stack([1_000 + 3 * col, 900 + 3 * row]).astype(np.uint16)
 
 
 def _lapped_stream(rows: int, cols: int, options: Options) -> bytes:

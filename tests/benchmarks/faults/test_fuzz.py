@@ -13,9 +13,11 @@ from benchmarks.__main__ import main
 from benchmarks.faults import command
 from benchmarks.faults.fuzz import guard as guards
 from benchmarks.faults.fuzz import targets as fuzztargets
+from benchmarks.faults.fuzz.bounded import LANE_HEAD
 from benchmarks.faults.fuzz.guard import Guard
 from benchmarks.faults.fuzz.run import CORPUS, fuzz
 from benchmarks.faults.fuzz.targets import PARSERS, BrokenPromiseError, Parser
+from onboard.codec.tile import DEPENDENT, FULL, SIGN_HIDING
 from onboard.errors import StreamError, UsageError
 from onboard.link.resync import read_segments
 from onboard.link.segment import Segment
@@ -32,6 +34,8 @@ CHANGED = {
     "profile": 2_000,
 }
 """Changed inputs of each parser."""
+STATE_AT = 1 + LANE_HEAD.size
+"""Of the state of a tile in an input of `entropy`: behind its size and the head of a segment."""
 LEAST = 0.02
 """Least share of them that must be accepted, and that must be refused."""
 
@@ -68,6 +72,11 @@ def test_the_corpus_is_small_and_accepted(name: str) -> None:
     assert len(seeds) >= 2
     assert sum(map(len, seeds)) < 8_000
     assert all(PARSERS[name].run(packed) for packed in seeds)
+
+
+def test_the_corpus_has_hidden_signs_in_tiles_that_are_full_and_others() -> None:
+    states = {packed[STATE_AT] for packed in corpus("entropy")}
+    assert {SIGN_HIDING, SIGN_HIDING | FULL, DEPENDENT | FULL} <= states
 
 
 @pytest.mark.parametrize("name", PARSERS)

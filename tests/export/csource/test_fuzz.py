@@ -11,23 +11,29 @@ from export.csource.write import write
 from onboard import bundle as bundles
 from tests.export.csource.mcdc import Tools
 
-RUNS = {"scene": 150, "command": 2000, "recorded": 3000, "map": 1000, "profile": 3000}
+RUNS = {"scene": 1500, "command": 5000, "recorded": 3000, "map": 1000, "profile": 3000}
 
 
 @pytest.fixture(scope="module")
-def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def compiler() -> str:
     tools = Tools.find()
     if tools is None:
         pytest.skip("no clang of version 18 or newer is installed: nothing is fuzzed")
+    return f"FUZZ_CC={tools.clang}"
+
+
+@pytest.fixture(scope="module")
+def sources(compiler: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("fuzz")
     write(bundles.load("skybook"), folder)
-    make(folder, "skybook-fuzz", f"FUZZ_CC={tools.clang}")
+    make(folder, "skybook-fuzz", compiler)
     return folder
 
 
 @pytest.mark.parametrize("parser", RUNS)
-def test_no_input_is_too_much(parser: str, sources: Path) -> None:
-    line = ["make", "-s", "-C", str(sources), "fuzz", f"PARSERS={parser}", f"RUNS={RUNS[parser]}"]
+def test_no_input_is_too_much(parser: str, sources: Path, compiler: str) -> None:
+    inputs = [f"PARSERS={parser}", f"RUNS={RUNS[parser]}"]
+    line = ["make", "-s", "-C", str(sources), "fuzz", compiler, *inputs]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert f"stat::number_of_executed_units: {RUNS[parser]}" in done.stderr
