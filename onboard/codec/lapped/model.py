@@ -44,7 +44,9 @@ class LappedModel:
     def of_scene(self, bands: int, fraction: int) -> "LappedModel":
         """Return the model for tiles of so many bands, whose samples get so many fraction bits."""
         front_end = self.front_end.of_scene(bands, fraction)
-        return replace(self, front_end=front_end, contexts=ContextModel(self.weights, bands))
+        own = self.contexts.bands == bands
+        contexts = self.contexts if own else ContextModel(self.weights, bands)
+        return replace(self, front_end=front_end, contexts=contexts)
 
     @cached_property
     def border_power(self) -> NDArray[np.int64]:
