@@ -28,9 +28,7 @@ static void count_bins(const struct skybook_form *form, const struct skybook_wor
     for (uint32_t first = 0; first < form->channels * form->positions; first += 2 * SKYBOOK_PART) {
         int32_t latents[SKYBOOK_PART];
         uint8_t bins[SKYBOOK_PART];
-        for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
-            latents[i] = work->room.latents[first + 2 * i];
-        }
+        skybook_take_evens(&work->room.latents[first], latents);
         skybook_find_bins(latents, bins);
         for (uint32_t i = 0; i < SKYBOOK_PART; i += COUNTERS) {
             uint64_t some; /* read at once, in whichever order a word has its bytes */

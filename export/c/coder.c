@@ -136,6 +136,25 @@ static uint32_t side_bytes(const struct skybook_encoder *encoder)
            skybook_floors_bytes(&encoder->form, &encoder->work);
 }
 
+#define SKIPPED 8u /* units that are known to fit by their sum */
+
+/* The unit after the last of those that fit some bits, `SKIPPED` at a time; the bits that are left. */
+static uint32_t skip(const struct skybook_work *work, uint32_t first, int64_t *bits)
+{
+    uint32_t stop = first;
+    for (; stop + SKIPPED <= work->units; stop += SKIPPED) {
+        int64_t sum = 0;
+        for (uint32_t i = 0; i < SKIPPED; i++) {
+            sum += work->costs[stop + i];
+        }
+        if (sum > *bits) {
+            break;
+        }
+        *bits -= sum;
+    }
+    return stop;
+}
+
 /* The unit after the last that fits a segment beginning at `first`; one whose cost takes more than a
  * segment fits if it is raw. */
 static uint32_t cut(const struct skybook_encoder *encoder, uint32_t first, bool is_first,
@@ -153,6 +172,8 @@ static uint32_t cut(const struct skybook_encoder *encoder, uint32_t first, bool 
             return first;
         }
         skybook_place(work, first, &layer, &place);
+    } else {
+        stop = skip(work, first, &bits);
     }
     while (stop < work->units && (int64_t)work->costs[stop] <= bits) {
         if (encoder->options.one_layer) {

@@ -130,6 +130,9 @@ static inline bool put_next(struct skybook_lane *lane, uint32_t place, uint32_t 
 /* Symbols that are put next to a lane that takes so many more: as many as there is surely room for. */
 static inline size_t next_of(const struct skybook_lane *lane, size_t left)
 {
+    if (left >= SOME && skybook_free(lane) >= SOME * MOST_BYTES) {
+        return SOME; /* as processors foretell: nothing has to wait until it is known where the lane begins */
+    }
     const size_t roomy = skybook_free(lane) / MOST_BYTES, most = roomy < SOME ? roomy : SOME;
     return most < FEWEST ? 0 : left < most ? left : most;
 }

@@ -425,6 +425,26 @@ static inline void skybook_find_octaves(const uint32_t *restrict numbers, uint32
 }
 #endif
 
+/* Take every second one of some numbers, from the first one on: two at a time are read, or compilers would fetch each
+ * alone. */
+#if !defined(SKYBOOK_PLAIN_C) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+static inline void skybook_take_evens(const int32_t numbers[2 * SKYBOOK_PART], int32_t evens[SKYBOOK_PART])
+{
+    for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
+        uint64_t two;
+        memcpy(&two, &numbers[2 * i], sizeof(two));
+        evens[i] = (int32_t)(uint32_t)(two & 0xFFFFFFFFu);
+    }
+}
+#else
+static inline void skybook_take_evens(const int32_t numbers[2 * SKYBOOK_PART], int32_t evens[SKYBOOK_PART])
+{
+    for (uint32_t i = 0; i < SKYBOOK_PART; i++) {
+        evens[i] = numbers[2 * i];
+    }
+}
+#endif
+
 /* Quarter octaves of the sizes of latents, as of binary32 numbers, from 1 on; SKYBOOK_BINS of 0. */
 #if SKYBOOK_GROUPS > 1
 #define SKYBOOK_BINS 128 /* latents of components take all bits */

@@ -18,7 +18,10 @@ from onboard.errors import EngineError, UsageError
 _LONGEST_BUILD = 600
 """Seconds."""
 _FLAGS = ("-std=c99", "-O3", "-ffp-contract=off", "-fPIC", "-shared", "-fvisibility=hidden")
-_NATIVE = "-march=native"
+_TUNED = ("-march=native", "-mtune=generic")
+_NATIVE = ("-march=native",)
+"""What a compiler may have to do without. One that is older than the processor takes the tuning of
+an earlier one, which costs more than none."""
 _MACROS = {"MAX_WIDTH": 256, "MAX_BANDS": 16, "STRIP_BYTES": 1 << 21}
 """A tile at a time, of as many bands as there may be."""
 _NOT_IN_IT = {
@@ -55,11 +58,15 @@ def build_library(bundle: Bundle) -> Path:
         macros.append(f'-DSKYBOOK_SOURCES="{sources_digest()}"')
         flags = [*_FLAGS, *shlex.split(os.environ.get("CFLAGS", "")), *macros]
         common = [*compiler, *flags, "-o", "library.so"]
-        try:
-            own = _NATIVE, f'-DSKYBOOK_PROCESSOR="{processor()}"'
-            _run([*common, *own, *sources, "-lm"], folder)
-        except EngineError:
-            _run([*common, '-DSKYBOOK_PROCESSOR=""', *sources, "-lm"], folder)
+        own = f'-DSKYBOOK_PROCESSOR="{processor()}"'
+        _run_first(
+            [
+                [*common, *_TUNED, own, *sources, "-lm"],
+                [*common, *_NATIVE, own, *sources, "-lm"],
+                [*common, '-DSKYBOOK_PROCESSOR=""', *sources, "-lm"],
+            ],
+            folder,
+        )
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             new = path.with_suffix(".new")  # a process that has the old one open keeps it
@@ -71,6 +78,16 @@ def build_library(bundle: Bundle) -> Path:
                 f"{error.strerror}"
             ) from error
     return path
+
+
+def _run_first(commands: list[list[str]], folder: Path) -> None:
+    """Run the first of some commands that does not fail."""
+    for command in commands[:-1]:
+        try:
+            return _run(command, folder)
+        except EngineError:
+            continue
+    return _run(commands[-1], folder)
 
 
 def _run(command: list[str], folder: Path) -> None:

@@ -46,7 +46,9 @@ class LappedModel:
         return replace(self, front_end=self.front_end.of_scene(bands, fraction)).of_bands(bands)
 
     def of_bands(self, bands: int) -> "LappedModel":
-        """Return the model with the contexts of so many bands."""
+        """Return the model with the contexts of so many bands: itself where it has these."""
+        if self.contexts.bands == bands:
+            return self
         return replace(self, contexts=ContextModel(self.weights, bands))
 
     @cached_property

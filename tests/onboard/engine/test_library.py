@@ -312,3 +312,18 @@ def test_no_compiler_is_told(
         with pytest.raises(EngineError, match=said):
             build_library(built)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_compiler_does_without_what_it_does_not_know(
+    built: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SKYBOOK_ENGINES", str(tmp_path))
+    compiler = tmp_path / "cc"
+    monkeypatch.setenv("CC", str(compiler))
+    native, tuned = "-march=native", "-mtune=generic"
+    for unknown, taken in (("-none", {native, tuned}), ("-mtune", {native}), ("-m", set[str]())):
+        refusal = f"case $word in {unknown}*) exit 1;; esac"
+        compiler.write_text(f'#!/bin/sh\nfor word; do {refusal}; done\necho "$@" > library.so\n')
+        compiler.chmod(0o755)
+        words = build_library(built).read_text().split()
+        assert {word for word in words if word.startswith("-m")} == taken
