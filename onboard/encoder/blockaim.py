@@ -1,26 +1,29 @@
 """Aim of blocks: the step codes of blocks that each have a quality (SPEC.md, section 22).
 
-A block's own code is that at which its error is nearest to its goal. Small blocks of a tile with
-the same goal then share a code as far as that leaves them good enough: codes that differ have to be
-told, and bytes that make one block as good as all others would lessen the error of those by more.
+A block's own code is that at which its error is nearest to its goal. Blocks of a tile with the same
+goal then share a code as far as that leaves them good enough: codes that differ have to be told,
+and bytes that make one block as good as all others would lessen the error of those by more. Of
+small blocks, whose codes take most to tell, each has what that costs in all.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from onboard.codec.tile import Steps
 from onboard.encoder.aim import TRIES, Aim, Ints64
+from onboard.encoder.blockprice import Priced, offered, prices_of
 
-SQUARE = 32
-"""Rows and columns of squares in which blocks of one band have one code, pixels."""
+SMALL = 16
+"""Rows and columns of blocks up to which codes are chosen by what they cost, pixels."""
+_MIDDLE = 32
 _ALONG_TRELLIS, _PLAIN, _LARGE = (2, 2), (6, 3), (1, 1)
 """Codes by which a shared code may be finer and coarser than a block's own at most; of finer ones
 another for each 8 pixels of a side. Along a trellis errors are less sure, which leaves less to
-share. Blocks larger than `SQUARE` differ little, and may but by a code."""
+share. Blocks larger than `_MIDDLE` differ little, and may but by a code."""
 _WORSE = 3
 """A block takes a shared code where its error is beyond its goal by no more than this part of it:
 1.25 dB."""
@@ -55,7 +58,6 @@ class BlockAim:
         samples: int64 (tiles, rows, cols), samples of each block.
         measure: finds the errors.
         trellis: whether indices are chosen along a trellis.
-        square: rows and columns of squares of blocks that have one code if their goal is the same.
     """
 
     side: int
@@ -63,7 +65,6 @@ class BlockAim:
     samples: Ints64
     measure: Measure
     trellis: bool = False
-    square: int = 1
 
     def own(self, finest: Steps) -> AimedBlocks:
         """Return blocks at codes of their own.
@@ -82,29 +83,41 @@ class BlockAim:
         errors = aim.settle()
         return AimedBlocks(aim.codes, errors, aim.missed, aim.eased)
 
-    def shared(self, own: AimedBlocks) -> AimedBlocks:
-        """Return blocks at codes that they share where that leaves them good enough."""
+    def shared(self, own: AimedBlocks, finest: Steps) -> AimedBlocks:
+        """Return blocks at codes that they share as far as it pays; arguments as of `own`."""
         goals = np.where(own.missed, 0, self.goals // self.samples)
-        place = np.indices(goals.shape)
-        tile, square = place[0], place[1:] // self.square
-        squares = _numbered(tile, square[0], square[1], goals)
-        finest, coarsest = _least(own.codes, squares), -_least(-own.codes, squares)
+        alike = _means(own, _numbered(np.indices(goals.shape)[0], goals))
+        if self.side > SMALL:
+            return self._near(own, goals, alike)
+        return self._priced(own, finest, goals, alike)
+
+    def _near(self, own: AimedBlocks, goals: Ints64, alike: Steps) -> AimedBlocks:
+        """Return blocks at codes near their own, where these leave them good enough."""
         finer, coarser = self._limits
-        codes = np.maximum(_means(own, _numbered(tile, goals)), coarsest - finer)
-        codes = np.where(goals > 0, np.minimum(codes, finest + coarser), own.codes)
+        codes = np.minimum(np.maximum(alike, own.codes - finer), own.codes + coarser)
+        codes = np.where(goals > 0, codes, own.codes)
         going = np.flatnonzero((codes != own.codes).any(axis=(1, 2)))
         if not len(going):
             return own
         there = own.errors.copy()
         there[going] = self.measure(going, codes[going])
-        near = _least(there - self.goals <= self.goals // _WORSE, squares) | (goals == 0)
-        codes = np.where(near, codes, finest)
+        near = (there - self.goals <= self.goals // _WORSE) | (goals == 0)
+        codes = np.where(near, codes, own.codes)
         return own._replace(codes=codes, errors=np.where(near, there, own.errors))
+
+    def _priced(self, own: AimedBlocks, finest: Steps, goals: Ints64, alike: Steps) -> AimedBlocks:
+        """Return blocks at the codes that cost least."""
+        reached, every = goals > 0, np.arange(len(goals))
+        codes = np.where(reached, offered(alike, finest), own.codes)
+        errors = np.stack([self.measure(every, each) for each in codes])
+        prices = prices_of(np.where(reached, errors, 1), np.maximum(self.goals, 1), alike)
+        chosen = Priced(codes, np.where(reached, prices, 0)).chosen()
+        return own._replace(codes=chosen, errors=self.measure(every, chosen))
 
     @property
     def _limits(self) -> tuple[int, int]:
         """Codes by which a shared one may be finer and coarser than a block's own."""
-        if self.side > SQUARE:
+        if self.side > _MIDDLE:
             return _LARGE
         finer, coarser = _ALONG_TRELLIS if self.trellis else _PLAIN
         return finer + self.side // 8, coarser
@@ -115,13 +128,6 @@ def _numbered(*keys: Ints64) -> Ints64:
     flat = np.stack([key.ravel() for key in keys])
     numbers = np.unique(flat, axis=1, return_inverse=True)[1]
     return np.asarray(numbers, np.int64).reshape(keys[0].shape)
-
-
-def _least(values: NDArray[Any], groups: Ints64) -> NDArray[Any]:
-    """Return of each the least value among those of its group."""
-    order = np.argsort(groups, axis=None, kind="stable")
-    starts = np.searchsorted(groups.ravel()[order], np.arange(groups.max() + 1))
-    return np.asarray(np.minimum.reduceat(values.ravel()[order], starts))[groups]
 
 
 def _means(own: AimedBlocks, groups: Ints64) -> Steps:
