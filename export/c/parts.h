@@ -405,6 +405,7 @@ int32_t skybook_sixty_fourths(int64_t number);
 #define SKYBOOK_STRIDE 4 /* codes from one that is offered to the next */
 struct skybook_price {
     uint32_t rows, cols;
+    int32_t lenience; /* of errors away from goals: so many times cheaper */
     int64_t goals[SKYBOOK_MOST_BLOCKS];
     int64_t each[SKYBOOK_MOST_BLOCKS][SKYBOOK_OFFERED]; /* errors, then prices */
     int16_t away[SKYBOOK_MOST_BLOCKS][SKYBOOK_OFFERED]; /* from the goal, in 1/64 octave */

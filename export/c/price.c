@@ -1,4 +1,6 @@
 /* Price: which codes the small blocks of a tile are to have, by what that costs (SPEC.md, section 22). */
+#include <string.h>
+
 #include "parts.h"
 
 #if SKYBOOK_QUALITY
@@ -7,10 +9,8 @@
 #define BIT ((int64_t)1 << 16)
 #define ERROR_BITS 6
 #define SHARE 1024
-#define LARGEST_ERROR ((int64_t)1 << 30)
-#define LARGEST_SCALE ((int64_t)1 << 40)
+#define LARGEST_ERROR ((int64_t)1 << 28)
 #define FARTHEST 1024
-#define OF_ALL 18000
 #define TOLD 1  /* bits that a difference takes at least */
 #define HEAD 13 /* those of a field besides */
 
@@ -56,15 +56,16 @@ static void find_prices(struct skybook_price *price)
         if (price->reached[block]) {
             weigh_errors(price, block);
             scale += lose(price, block);
+        } else {
+            memset(price->each[block], 0, sizeof(price->each[block]));
+            memset(price->away[block], 0, sizeof(price->away[block]));
         }
     }
     scale = scale > 0 ? scale / (int64_t)count : 0;
-    scale = scale < LARGEST_SCALE ? scale : LARGEST_SCALE;
     for (uint32_t block = 0; block < count; block++) {
         for (uint32_t i = 0; i < SKYBOOK_OFFERED; i++) {
             const int64_t away = price->away[block][i];
-            price->each[block][i] =
-                price->reached[block] ? price->each[block][i] + scale * (away * away) / OF_ALL : 0;
+            price->each[block][i] += scale * (away * away) / price->lenience;
         }
     }
 }

@@ -10,6 +10,8 @@
 #define WHOLE 1024u
 #define HALF_UP 5
 #define SMALL 2        /* positions of a side of blocks whose codes are chosen by what they cost */
+#define LENIENCE_PLAIN 28000
+#define LENIENCE_TRELLIS 18000
 #define MIDDLE 4       /* of blocks that may be rather far from their own code */
 #define WORSE 3        /* a block shares a step that leaves it worse by no more than this part of its goal */
 
@@ -318,6 +320,7 @@ static enum skybook_status choose_by_price(struct skybook_encoder *encoder, uint
     struct skybook_price price;
     enum skybook_status status = SKYBOOK_OK;
     offer(&encoder->tiles[column], plan, &price);
+    price.lenience = encoder->options.trellis ? LENIENCE_TRELLIS : LENIENCE_PLAIN;
     for (uint32_t i = 0; i < SKYBOOK_OFFERED && status == SKYBOOK_OK; i++) {
         for (uint32_t block = 0; block < count; block++) {
             plan->aims[block].code = price.codes[block][i];

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from onboard.codec.tile import Steps
 from onboard.encoder.aim import TRIES, Aim, Ints64
-from onboard.encoder.blockprice import Priced, offered, prices_of
+from onboard.encoder.blockprice import ALONG_TRELLIS, PLAIN, Priced, offered, prices_of
 
 SMALL = 16
 """Rows and columns of blocks up to which codes are chosen by what they cost, pixels."""
 _MIDDLE = 32
-_ALONG_TRELLIS, _PLAIN, _LARGE = (2, 2), (6, 3), (1, 1)
+_NEAR_ALONG_TRELLIS, _NEAR_PLAIN, _NEAR_LARGE = (2, 2), (6, 3), (1, 1)
 """Codes by which a shared code may be finer and coarser than a block's own at most; of finer ones
 another for each 8 pixels of a side. Along a trellis errors are less sure, which leaves less to
 share. Blocks larger than `_MIDDLE` differ little, and may but by a code."""
@@ -110,7 +110,9 @@ class BlockAim:
         reached, every = goals > 0, np.arange(len(goals))
         codes = np.where(reached, offered(alike, finest), own.codes)
         errors = np.stack([self.measure(every, each) for each in codes])
-        prices = prices_of(np.where(reached, errors, 1), np.maximum(self.goals, 1), alike)
+        lenience = ALONG_TRELLIS if self.trellis else PLAIN
+        known, goals = np.where(reached, errors, 1), np.maximum(self.goals, 1)
+        prices = prices_of(known, goals, alike, lenience)
         chosen = Priced(codes, np.where(reached, prices, 0)).chosen()
         return own._replace(codes=chosen, errors=self.measure(every, chosen))
 
@@ -118,8 +120,8 @@ class BlockAim:
     def _limits(self) -> tuple[int, int]:
         """Codes by which a shared one may be finer and coarser than a block's own."""
         if self.side > _MIDDLE:
-            return _LARGE
-        finer, coarser = _ALONG_TRELLIS if self.trellis else _PLAIN
+            return _NEAR_LARGE
+        finer, coarser = _NEAR_ALONG_TRELLIS if self.trellis else _NEAR_PLAIN
         return finer + self.side // 8, coarser
 
 

@@ -22,10 +22,10 @@ _MORE = (-2420, -1412, -699, -194, 163, 414, 593, 720)
 """2^10 (1 - 2^(-i/8)), i = -14, -10, ..., 14: what the bits of an error are worth at the code of
 all less those that it takes, which are more where steps are finer."""
 _BIT, _ERROR_BITS, _SHARE = 1 << 16, 6, 1 << 10
-_LARGEST_ERROR, _LARGEST_SCALE, _FARTHEST = 1 << 30, 1 << 40, 1 << 10
-_OF_ALL = 18_000
-"""The square of 1/64 octave by which an error is away from its goal costs so much less than the
-bits that a block takes for two octaves of steps."""
+_LARGEST_ERROR, _FARTHEST = 1 << 28, 1 << 10
+PLAIN, ALONG_TRELLIS = 28_000, 18_000
+"""Lenience: the square of 1/64 octave by which an error is away from its goal costs so much less
+than the bits that a block takes for two octaves of steps."""
 _TOLD, _HEAD = 1, 13
 """Bits that a difference takes at least, and those of a field besides."""
 
@@ -79,13 +79,14 @@ def offered(alike: Steps, finest: Steps) -> Steps:
     return np.asarray(np.clip(alike + away, finest, STEPS - 1))
 
 
-def prices_of(errors: Ints64, goals: Ints64, alike: Steps) -> Ints64:
+def prices_of(errors: Ints64, goals: Ints64, alike: Steps, lenience: int) -> Ints64:
     """Return what blocks cost at codes.
 
     Args:
         errors: squared errors (codes, tiles, rows, cols) at the codes `offered`.
         goals: squared errors that blocks may have, 1 and more (tiles, rows, cols).
         alike: codes that the blocks of a tile may share.
+        lenience: `PLAIN` or `ALONG_TRELLIS`.
     """
     worth = (np.array(OCTAVE)[alike % 8] << (alike // 8)) // _OF_BIT
     bits = np.minimum((np.maximum(errors, 1) << _ERROR_BITS) // worth, _LARGEST_ERROR)
@@ -93,10 +94,10 @@ def prices_of(errors: Ints64, goals: Ints64, alike: Steps) -> Ints64:
     weights = np.array(_MORE).reshape(-1, 1, 1, 1)
     lost = np.concatenate([np.zeros_like(bits[:1]), np.cumsum(weights * more, axis=0)])
     taken = ((_SHARE - weights) * more).sum(axis=(0, 2, 3)) // goals[0].size
-    scale = np.clip(taken, 0, _LARGEST_SCALE)[:, None, None]
+    scale = np.maximum(taken, 0)[:, None, None]
     away = sixty_fourths(goals) - sixty_fourths(np.maximum(errors, 1))
     away = np.clip(away, -_FARTHEST, _FARTHEST)
-    return np.asarray(lost + scale * (away * away) // _OF_ALL)
+    return np.asarray(lost + scale * (away * away) // lenience)
 
 
 def _before(row: int, col: int) -> tuple[int, int]:

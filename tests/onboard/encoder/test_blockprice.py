@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from onboard.encoder.blockprice import Priced, offered, prices_of
+from onboard.encoder.blockprice import ALONG_TRELLIS, PLAIN, Priced, offered, prices_of
 
 BIT = 1 << 16
 
@@ -63,7 +63,7 @@ def test_the_code_of_all_is_cheapest_where_blocks_are_at_their_goal_there() -> N
     alike = np.full((1, 1, 2), 64)
     codes = offered(alike, alike * 0)
     errors = np.asarray(10**6 * 2.0 ** ((codes - 64) / 8), np.int64)
-    prices = prices_of(errors, np.full((1, 1, 2), 10**6), alike)
+    prices = prices_of(errors, np.full((1, 1, 2), 10**6), alike, PLAIN)
     assert np.array_equal(prices.argmin(axis=0), np.full((1, 1, 2), 4))
-    finer = prices_of(errors, np.full((1, 1, 2), 10**5), alike)
+    finer = prices_of(errors, np.full((1, 1, 2), 10**5), alike, ALONG_TRELLIS)
     assert (finer.argmin(axis=0) < 4).all()
