@@ -318,20 +318,19 @@ static enum skybook_status choose_by_price(struct skybook_encoder *encoder, uint
 {
     const uint32_t count = plan->rows * plan->cols;
     struct skybook_price price;
-    enum skybook_status status = SKYBOOK_OK;
     offer(&encoder->tiles[column], plan, &price);
     price.lenience = encoder->options.trellis ? LENIENCE_TRELLIS : LENIENCE_PLAIN;
-    for (uint32_t i = 0; i < SKYBOOK_OFFERED && status == SKYBOOK_OK; i++) {
+    for (uint32_t i = 0; i < SKYBOOK_OFFERED; i++) {
         for (uint32_t block = 0; block < count; block++) {
             plan->aims[block].code = price.codes[block][i];
         }
-        status = measure_blocks(encoder, column, plan, errors);
+        const enum skybook_status status = measure_blocks(encoder, column, plan, errors);
+        if (status != SKYBOOK_OK) {
+            return status;
+        }
         for (uint32_t block = 0; block < count; block++) {
             price.each[block][i] = errors[block];
         }
-    }
-    if (status != SKYBOOK_OK) {
-        return status;
     }
     int32_t chosen[SKYBOOK_MOST_BLOCKS];
     skybook_choose_codes(&price, chosen);
