@@ -12,18 +12,34 @@ static uint32_t bit_of(uint64_t value)
     return upper > 0 ? 32 + skybook_highest_bit(upper) : skybook_highest_bit((uint32_t)value);
 }
 
+static const uint16_t octave[9] = {4096, 4467, 4871, 5312, 5793, 6317, 6889, 7512, 8192};
+
+/* The upper bits of a number, from 4096 on below 8192; the number of the highest. */
+static uint64_t top_of(int64_t number, uint32_t *bit)
+{
+    const uint64_t value = number > 1 ? (uint64_t)number : 1;
+    *bit = bit_of(value);
+    return *bit > 12 ? value >> (*bit - 12) : value << (12 - *bit);
+}
+
 /* The logarithm of a number in eighths of an octave, rounded down; of what is below 1, that of 1. */
 static int32_t eighths(int64_t number)
 {
-    static const uint16_t octave[8] = {4096, 4467, 4871, 5312, 5793, 6317, 6889, 7512};
-    const uint64_t value = number > 1 ? (uint64_t)number : 1;
-    const uint32_t bit = bit_of(value);
-    const uint64_t top = bit > 12 ? value >> (bit - 12) : value << (12 - bit);
+    uint32_t bit = 0;
+    const uint64_t top = top_of(number, &bit);
     int32_t found = 7;
     while (top < octave[found]) {
         found--;
     }
     return 8 * (int32_t)bit + found;
+}
+
+int32_t skybook_sixty_fourths(int64_t number)
+{
+    uint32_t bit = 0;
+    const int32_t top = (int32_t)top_of(number, &bit), found = eighths(number);
+    const int32_t low = octave[found & 7], high = octave[(found & 7) + 1];
+    return 8 * found + 8 * (top - low) / (high - low);
 }
 
 int32_t skybook_between(int32_t value, int32_t least, int32_t most)

@@ -9,6 +9,8 @@
 #define LARGEST 8u
 #define FULL 0x80u
 #define SIDE_SHIFT 5
+#define UNIT_SHIFT 3
+#define MOST_UNIT 3u
 #define LOWS 8u /* numbers of lower bits that there are */
 
 /* 2^14 * 2^(-i/16). */
@@ -18,6 +20,7 @@ static const uint16_t shares[16] = {16384, 15689, 15024, 14387, 13777, 13193, 12
 /* Blocks of so many positions a side. */
 struct blocks {
     uint32_t side, rows, cols;
+    uint32_t unit; /* lower bits that none has, of three at most */
     uint8_t coarser[SKYBOOK_POSITIONS / 4];
 };
 
@@ -42,11 +45,16 @@ static bool gather(const struct skybook_work *work, uint32_t side, struct blocks
     return alike;
 }
 
-static bool is_flat(const struct blocks *blocks)
+/* Whether no block differs from the tile; find the unit of those that do. */
+static bool is_flat(struct blocks *blocks)
 {
     uint32_t any = 0;
     for (uint32_t i = 0; i < blocks->rows * blocks->cols; i++) {
         any |= blocks->coarser[i];
+    }
+    blocks->unit = 0;
+    while (blocks->unit < MOST_UNIT && (any >> blocks->unit & 1u) == 0) {
+        blocks->unit++;
     }
     return any == 0;
 }
@@ -56,7 +64,7 @@ static bool is_flat(const struct blocks *blocks)
 static uint32_t folded(const struct blocks *blocks, uint32_t i)
 {
     const uint32_t before = i % blocks->cols > 0 ? i - 1 : i - blocks->cols;
-    const int32_t away = blocks->coarser[i] - (i > 0 ? blocks->coarser[before] : 0);
+    const int32_t away = (blocks->coarser[i] - (i > 0 ? blocks->coarser[before] : 0)) / (1 << blocks->unit);
     return (uint32_t)(away < 0 ? -2 * away - 1 : 2 * away);
 }
 
@@ -86,7 +94,7 @@ static void pack(const struct blocks *blocks, uint32_t low, uint8_t *bytes)
 {
     const uint32_t number = blocks->side == LARGEST ? 2 : blocks->side / 4;
     uint32_t place = 8;
-    bytes[0] = (uint8_t)(number << SIDE_SHIFT | low);
+    bytes[0] = (uint8_t)(number << SIDE_SHIFT | blocks->unit << UNIT_SHIFT | low);
     for (uint32_t i = 0; i < blocks->rows * blocks->cols; i++) {
         const uint32_t value = folded(blocks, i);
         place += value >> low;
@@ -142,10 +150,10 @@ void skybook_make_field(struct skybook_encoder *encoder, uint32_t column, uint32
     }
     for (; side <= LARGEST; side *= 2) {
         gather(work, side, &blocks);
-        const uint32_t length = 1 + (shortest(&blocks, &low) + 7) / 8;
         if (is_flat(&blocks)) {
             return;
         }
+        const uint32_t length = 1 + (shortest(&blocks, &low) + 7) / 8;
         if (length <= room) {
             work->field.length = (uint8_t)length;
             memset(work->field.bytes, 0, sizeof(work->field.bytes));

@@ -384,7 +384,7 @@ static inline uint64_t skybook_times(uint64_t lost, uint32_t coarser)
 }
 
 /* aim.c: the code whose error is nearest to a goal; begin with goal, samples and finest code, take the
- * error at a code, choose at last. Also, a code held between two. */
+ * error at a code, choose at last. Also, a code held between two; a logarithm in 1/64 octave. */
 #define SKYBOOK_TRIES 8u
 #define SKYBOOK_ROUNDED 341 /* squared error of rounding to whole DN, in 1/4096 DN^2 */
 struct skybook_aim {
@@ -397,6 +397,23 @@ bool skybook_is_open(const struct skybook_aim *aim);
 void skybook_take_error(struct skybook_aim *aim, int64_t error);
 bool skybook_choose_code(struct skybook_aim *aim);
 int32_t skybook_between(int32_t value, int32_t least, int32_t most);
+int32_t skybook_sixty_fourths(int64_t number);
+
+/* price.c: codes of the small blocks of a tile. Each is offered some, all within reach with the errors
+ * that it has there, which are lost; the ones that cost least are chosen. */
+#define SKYBOOK_OFFERED 9u
+#define SKYBOOK_STRIDE 4 /* codes from one that is offered to the next */
+struct skybook_price {
+    uint32_t rows, cols;
+    int32_t lenience; /* of errors away from goals: so many times cheaper */
+    int64_t goals[SKYBOOK_MOST_BLOCKS];
+    int64_t each[SKYBOOK_MOST_BLOCKS][SKYBOOK_OFFERED]; /* errors, then prices */
+    int16_t away[SKYBOOK_MOST_BLOCKS][SKYBOOK_OFFERED]; /* from the goal, in 1/64 octave */
+    uint8_t codes[SKYBOOK_MOST_BLOCKS][SKYBOOK_OFFERED], after[SKYBOOK_MOST_BLOCKS][SKYBOOK_OFFERED];
+    uint8_t alike[SKYBOOK_MOST_BLOCKS]; /* code that a block may share */
+    bool reached[SKYBOOK_MOST_BLOCKS];
+};
+void skybook_choose_codes(struct skybook_price *price, int32_t *chosen);
 
 /* quality.c: the squared error, in 1/4096 DN^2, of a quality; that asked for at a pixel of a strip;
  * the codes of the strip's tiles, or of their blocks, that have it. */

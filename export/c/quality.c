@@ -9,7 +9,10 @@
 #define MOST_SAMPLES ((uint64_t)1 << 23) /* of a row of tiles whose sums are below 2^63 */
 #define WHOLE 1024u
 #define HALF_UP 5
-#define SQUARE 4       /* positions of a side of squares in which blocks of one band have one step */
+#define SMALL 2        /* positions of a side of blocks whose codes are chosen by what they cost */
+#define LENIENCE_PLAIN 28000
+#define LENIENCE_TRELLIS 18000
+#define MIDDLE 4       /* of blocks that may be rather far from their own code */
 #define WORSE 3        /* a block shares a step that leaves it worse by no more than this part of its goal */
 
 int64_t skybook_squared_error(uint32_t quality)
@@ -71,7 +74,6 @@ static uint64_t in_units(uint64_t lost, uint32_t code)
 /* Blocks of a tile, and their aims. */
 struct plan {
     uint32_t side, rows, cols; /* positions of a side; blocks */
-    uint32_t square;           /* blocks of a side of squares that have one code where goals are alike */
     int64_t samples[SKYBOOK_MOST_BLOCKS];
     struct skybook_aim aims[SKYBOOK_MOST_BLOCKS];
     int32_t own[SKYBOOK_MOST_BLOCKS]; /* codes at which their errors are nearest to their goals */
@@ -222,64 +224,29 @@ static int32_t mean_code(const struct plan *plan, int64_t goal)
     return (2 * sum[heard] + count[heard]) / (2 * count[heard]);
 }
 
-/* Whether two blocks have one code: of a square of blocks, and may lose as much. */
-static bool is_together(const struct plan *plan, uint32_t one, uint32_t other)
-{
-    const uint32_t cols = plan->cols, square = plan->square;
-    return one / cols / square == other / cols / square && one % cols / square == other % cols / square &&
-           goal_of_sample(plan, one) == goal_of_sample(plan, other);
-}
-
-/* The finest, or the coarsest, of the own codes of blocks that have one code with a block. */
-static int32_t limit_of(const struct plan *plan, uint32_t block, bool coarsest)
-{
-    int32_t found = plan->own[block];
-    for (uint32_t other = 0; other < plan->rows * plan->cols; other++) {
-        const int32_t code = plan->own[other];
-        const bool beyond = coarsest ? code > found : code < found;
-        found = beyond && is_together(plan, block, other) ? code : found;
-    }
-    return found;
-}
-
 /* Codes by which a block may be finer and coarser than its own to share a step: of a large one 1; along a
  * trellis errors are less sure. */
 static int32_t most_finer(const struct plan *plan, bool trellis)
 {
-    return plan->side > SQUARE ? 1 : (trellis ? 2 : 6) + (int32_t)plan->side;
+    return plan->side > MIDDLE ? 1 : (trellis ? 2 : 6) + (int32_t)plan->side;
 }
 
 static int32_t most_coarser(const struct plan *plan, bool trellis)
 {
-    return plan->side > SQUARE ? 1 : trellis ? 2 : 3;
+    return plan->side > MIDDLE ? 1 : trellis ? 2 : 3;
 }
 
 /* The code that a block is to share with those of its tile that may lose as much: the mean of theirs, or
- * what is near its own and those that have one code with it. */
+ * what is near its own. */
 static int32_t shared(const struct plan *plan, uint32_t block, bool trellis)
 {
     const int64_t goal = goal_of_sample(plan, block);
+    const int32_t own = plan->own[block];
     if (goal == 0) {
-        return plan->own[block];
+        return own;
     }
-    const int32_t mean = mean_code(plan, goal);
-    const int32_t least = limit_of(plan, block, true) - most_finer(plan, trellis);
-    const int32_t most = limit_of(plan, block, false) + most_coarser(plan, trellis);
-    return skybook_between(mean, least, most);
-}
-
-/* Whether a shared code leaves a block, or one that has the same code, too bad. */
-static bool is_far(const struct plan *plan, const int64_t *found, uint32_t block)
-{
-    bool far = false;
-    if (goal_of_sample(plan, block) == 0) {
-        return false;
-    }
-    for (uint32_t other = 0; other < plan->rows * plan->cols; other++) {
-        const int64_t goal = plan->aims[other].goal;
-        far = far || (found[other] - goal > goal / WORSE && is_together(plan, block, other));
-    }
-    return far;
+    return skybook_between(mean_code(plan, goal), own - most_finer(plan, trellis),
+                           own + most_coarser(plan, trellis));
 }
 
 /* Have blocks share codes as far as that leaves them good enough. */
@@ -290,7 +257,6 @@ static enum skybook_status share(struct skybook_encoder *encoder, uint32_t colum
     const uint32_t count = plan->rows * plan->cols;
     int64_t found[SKYBOOK_MOST_BLOCKS];
     bool any = false;
-    plan->square = encoder->form.bands == 1 && plan->side < SQUARE ? SQUARE / plan->side : 1;
     for (uint32_t block = 0; block < count; block++) {
         plan->aims[block].code = shared(plan, block, encoder->options.trellis);
         any = any || plan->aims[block].code != plan->own[block];
@@ -305,12 +271,73 @@ static enum skybook_status share(struct skybook_encoder *encoder, uint32_t colum
     }
     find_errors(encoder, tile, plan, found);
     for (uint32_t block = 0; block < count; block++) {
-        const bool far = is_far(plan, found, block);
-        plan->aims[block].code = far ? limit_of(plan, block, false) : plan->aims[block].code;
+        const int64_t goal = plan->aims[block].goal;
+        const bool far = goal_of_sample(plan, block) > 0 && found[block] - goal > goal / WORSE;
+        plan->aims[block].code = far ? plan->own[block] : plan->aims[block].code;
         errors[block] = far ? errors[block] : found[block];
     }
     apply(tile, plan);
     return SKYBOOK_OK;
+}
+
+/* Find the errors of blocks at the codes of their aims. */
+static enum skybook_status measure_blocks(struct skybook_encoder *encoder, uint32_t column,
+                                          const struct plan *plan, int64_t *errors)
+{
+    struct skybook_tile *tile = &encoder->tiles[column];
+    apply(tile, plan);
+    const enum skybook_status status = skybook_measure(encoder, column);
+    if (status == SKYBOOK_OK) {
+        find_errors(encoder, tile, plan, errors);
+    }
+    return status;
+}
+
+/* Offer blocks codes around those that they may share. */
+static void offer(const struct skybook_tile *tile, const struct plan *plan, struct skybook_price *price)
+{
+    price->rows = plan->rows;
+    price->cols = plan->cols;
+    for (uint32_t block = 0; block < plan->rows * plan->cols; block++) {
+        const int64_t goal = goal_of_sample(plan, block);
+        const int32_t alike = mean_code(plan, goal);
+        price->goals[block] = plan->aims[block].goal;
+        price->alike[block] = (uint8_t)alike;
+        price->reached[block] = goal > 0;
+        for (int32_t i = 0; i < (int32_t)SKYBOOK_OFFERED; i++) {
+            const int32_t away = SKYBOOK_STRIDE * (i - (int32_t)SKYBOOK_OFFERED / 2);
+            const int32_t code = skybook_between(alike + away, tile->finest, SKYBOOK_COARSEST);
+            price->codes[block][i] = (uint8_t)(goal > 0 ? code : plan->own[block]);
+        }
+    }
+}
+
+/* Have small blocks the codes that cost least. */
+static enum skybook_status choose_by_price(struct skybook_encoder *encoder, uint32_t column,
+                                           struct plan *plan, int64_t *errors)
+{
+    const uint32_t count = plan->rows * plan->cols;
+    struct skybook_price price;
+    offer(&encoder->tiles[column], plan, &price);
+    price.lenience = encoder->options.trellis ? LENIENCE_TRELLIS : LENIENCE_PLAIN;
+    for (uint32_t i = 0; i < SKYBOOK_OFFERED; i++) {
+        for (uint32_t block = 0; block < count; block++) {
+            plan->aims[block].code = price.codes[block][i];
+        }
+        const enum skybook_status status = measure_blocks(encoder, column, plan, errors);
+        if (status != SKYBOOK_OK) {
+            return status;
+        }
+        for (uint32_t block = 0; block < count; block++) {
+            price.each[block][i] = errors[block];
+        }
+    }
+    int32_t chosen[SKYBOOK_MOST_BLOCKS];
+    skybook_choose_codes(&price, chosen);
+    for (uint32_t block = 0; block < count; block++) {
+        plan->aims[block].code = chosen[block];
+    }
+    return measure_blocks(encoder, column, plan, errors);
 }
 
 /* Find the codes of the blocks of a tile. */
@@ -330,18 +357,17 @@ static enum skybook_status aim_blocks(struct skybook_encoder *encoder, struct sk
         return SKYBOOK_ERROR_INPUT;
     }
     for (uint32_t tries = 0; tries < SKYBOOK_TRIES && any_open(&plan); tries++) {
-        apply(tile, &plan);
-        status = skybook_measure(by, column);
+        status = measure_blocks(by, column, &plan, errors);
         if (status != SKYBOOK_OK) {
             return status;
         }
-        find_errors(by, tile, &plan, errors);
         for (uint32_t block = 0; block < plan.rows * plan.cols; block++) {
             skybook_take_error(&plan.aims[block], errors[block]);
         }
     }
     settle(tile, &plan, errors);
-    status = share(by, column, &plan, errors);
+    status = plan.side > SMALL ? share(by, column, &plan, errors)
+                               : choose_by_price(by, column, &plan, errors);
     for (uint32_t block = 0; block < plan.rows * plan.cols; block++) {
         error += errors[block];
         samples += plan.samples[block];

@@ -18,7 +18,7 @@ _RANGE = 32
 """Codes from that at which all is rounded alike to the coarsest that may serve."""
 _STEP_OF_1 = 16
 _KEPT_BITS = 31
-_OCTAVE = (4096, 4467, 4871, 5312, 5793, 6317, 6889, 7512)
+OCTAVE = (4096, 4467, 4871, 5312, 5793, 6317, 6889, 7512)
 """2^12 * 2^(i/8)."""
 Ints64 = NDArray[np.int64]
 
@@ -107,4 +107,16 @@ def eighths(values: Ints64) -> Ints64:
     top = np.where(
         bits > 12, values >> np.maximum(bits - 12, 0), values << np.maximum(12 - bits, 0)
     )
-    return np.asarray(8 * bits + np.searchsorted(_OCTAVE, top, side="right") - 1)
+    return np.asarray(8 * bits + np.searchsorted(OCTAVE, top, side="right") - 1)
+
+
+def sixty_fourths(values: Ints64) -> Ints64:
+    """Return the logarithms of numbers from 1 on, in 1/64 octave, straight between eighths."""
+    found = eighths(values)
+    bits = found // 8
+    top = np.where(
+        bits > 12, values >> np.maximum(bits - 12, 0), values << np.maximum(12 - bits, 0)
+    )
+    ends = np.array([*OCTAVE, 2 * OCTAVE[0]])
+    low, high = ends[found % 8], ends[found % 8 + 1]
+    return np.asarray(8 * found + 8 * (top - low) // (high - low))

@@ -13,7 +13,7 @@ from onboard.codec.blocks import UNIT, Blocks
 from onboard.codec.tile import Steps
 from onboard.encoder.aim import ROUNDED, TRIES, Aim, Ints64
 from onboard.encoder.batches import Batch, Share
-from onboard.encoder.blockaim import SQUARE, BlockAim
+from onboard.encoder.blockaim import BlockAim
 from onboard.encoder.budget import within
 from onboard.encoder.options import Options
 from onboard.encoder.outcome import BlocksOutcome, Outcome
@@ -124,9 +124,8 @@ class Aimed:
             return coder.error(batch.prepared.take(tiles), steps, side)
 
         samples = np.broadcast_to(blocks.samples, goals.shape)
-        square = SQUARE // side if coder.bands == 1 and side < SQUARE else 1
-        aim = BlockAim(side, goals, samples, measure, trellis, square)
-        aimed = aim.shared(aim.own(finest))
+        aim = BlockAim(side, goals, samples, measure, trellis)
+        aimed = aim.shared(aim.own(finest), finest)
         self.steps[places] = aimed.codes.min(axis=(1, 2))
         self.missed[places] = aimed.missed.sum(axis=(1, 2))
         self.eased[places] = aimed.eased.all(axis=(1, 2))

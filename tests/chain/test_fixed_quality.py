@@ -88,14 +88,15 @@ def test_one_quality_of_blocks_costs_little(encoder: Encoder, decoder: Decoder, 
 
     psnr, length = reached(psnr=66, quality_block=side)
     beside = np.array([reached(psnr=near) for near in (65.5, 66.5)])
-    assert length < np.interp(psnr, *beside.T) + np.log(1.01 if side == 32 else 1.015)
+    assert length < np.interp(psnr, *beside.T) + np.log(1.01)
 
 
 def test_blocks_of_one_band_are_smaller_than_tiles(encoder: Encoder, decoder: Decoder) -> None:
     image = IMAGE[2:3, :192]  # of whole tiles
-    for side in (64, 16):
+    for side, told_at in ((64, 70), (16, 68)):
+        told, _ = coded(encoder, image, psnr=told_at, quality_block=side)
+        assert any(map(has_field, states(told)))
         stream, _ = coded(encoder, image, psnr=70, quality_block=side)
-        assert any(map(has_field, states(stream)))
         away = decibels(image, decoder.decode(stream), side) - 70
         assert abs(away.mean()) < 0.25
         assert away.std() < (0.7 if side == 64 else 0.8)
@@ -135,14 +136,14 @@ def test_a_map_says_where_quality_is_finer(encoder: Encoder, decoder: Decoder) -
 
 def test_bytes_are_an_upper_bound_beside_a_quality(encoder: Encoder) -> None:
     header = SceneHeader.of(IMAGE, tile=64)
-    free, _ = coded(encoder, IMAGE, header, psnr=70, quality_block=16)
+    free, _ = coded(encoder, IMAGE, header, psnr=66, quality_block=16)
     most = len(free) * 2 // 3
-    bound, told = coded(encoder, IMAGE, header, psnr=70, quality_block=16, budget=most)
+    bound, told = coded(encoder, IMAGE, header, psnr=66, quality_block=16, budget=most)
     assert 0.95 * most < len(bound) <= most
     assert told.psnr16 is not None
-    assert told.psnr16 < 69
+    assert told.psnr16 < 65
     assert any(map(has_field, states(bound)))
-    loose, _ = coded(encoder, IMAGE, header, psnr=70, quality_block=16, ratio=1.5)
+    loose, _ = coded(encoder, IMAGE, header, psnr=66, quality_block=16, ratio=1.5)
     assert abs(len(loose) - len(free)) < 100
 
 

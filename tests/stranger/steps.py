@@ -14,7 +14,6 @@ SHARES = np.array(
 def read_field(packed, rows, cols):
     """Return by how many codes positions are coarser, whether the tile is full, and the length."""
     head, side = packed[0], 2 << (packed[0] >> 5 & 3)
-    assert not head & 0x18
     assert side <= 8
     bits, low, place = "".join(f"{byte:08b}" for byte in packed[1:]), head & 7, 0
     down, across = -(-rows // side), -(-cols // side)
@@ -28,6 +27,7 @@ def read_field(packed, rows, cols):
         blocks[row, col] = before + (-(m + 1) // 2 if m % 2 else m // 2)
     length = 1 + -(-place // 8)
     assert "1" not in bits[place : 8 * (length - 1)]
+    blocks <<= head >> 3 & 3
     assert blocks.min() == 0 < blocks.max() < 256
     each = blocks.repeat(side, axis=0).repeat(side, axis=1)[:rows, :cols]
     return each, bool(head & 0x80), length

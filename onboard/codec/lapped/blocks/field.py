@@ -11,7 +11,7 @@ from onboard.errors import StreamError
 SIDES = (2, 4, 8)
 """Rows and columns of a block in positions, as a field names them by number."""
 _FULL = 1 << 7
-_SIDE_SHIFT, _MOST_LOW = 5, 7
+_SIDE_SHIFT, _UNIT_SHIFT, _MOST_UNIT, _MOST_LOW = 5, 3, 3, 7
 _BYTE = 8
 _SHARE_SHIFT = 14
 _SHARES = (
@@ -81,13 +81,20 @@ class Field:
 
     def pack(self) -> bytes:
         """Return it in bytes: a head, then differences as Rice codes."""
-        numbers = _folded(self.coarser)
+        unit = self._unit
+        numbers = _folded(self.coarser >> unit)
         lengths = [int((numbers >> low).sum()) + len(numbers) * (1 + low) for low in range(8)]
         low = int(np.argmin(lengths))
-        head = (_FULL if self.full else 0) | SIDES.index(self.side) << _SIDE_SHIFT | low
+        kind = SIDES.index(self.side) << _SIDE_SHIFT | unit << _UNIT_SHIFT
+        head = (_FULL if self.full else 0) | kind | low
         bits = "".join(_rice(number, low) for number in numbers.tolist())
         whole = bits + "0" * (-len(bits) % _BYTE)
         return bytes([head]) + int("1" + whole, 2).to_bytes(len(whole) // _BYTE + 1, "big")[1:]
+
+    @property
+    def _unit(self) -> int:
+        """Lower bits that no code has, of three at most."""
+        return next(u for u in range(_MOST_UNIT, -1, -1) if not (self.coarser % (1 << u)).any())
 
     @classmethod
     def unpack(cls, packed: bytes, rows: int, cols: int) -> tuple["Field", int]:
@@ -103,7 +110,8 @@ class Field:
         bits = _Bits(packed[1:])
         low = packed[0] & _MOST_LOW
         numbers = [bits.rice(low) for _ in range(shape[0] * shape[1])]
-        coarser = _unfolded(np.array(numbers, np.int64), shape)
+        unit = packed[0] >> _UNIT_SHIFT & _MOST_UNIT
+        coarser = _unfolded(np.array(numbers, np.int64), shape) << unit
         if bits.rest() or coarser.min() != 0 or not coarser.any() or coarser.max() >= STEPS:
             raise StreamError(f"field: expected 0 to 255, 0 among them, found {coarser.tolist()}")
         return cls(coarser, side, bool(packed[0] & _FULL)), 1 + bits.bytes_read
@@ -162,7 +170,7 @@ class _Bits:
 
 
 def _is_head(head: int) -> bool:
-    return not head & 0x18 and (head >> _SIDE_SHIFT) & 3 < len(SIDES)
+    return (head >> _SIDE_SHIFT) & 3 < len(SIDES)
 
 
 def _finest(coarser: NDArray[np.int64], side: int) -> NDArray[np.int64]:

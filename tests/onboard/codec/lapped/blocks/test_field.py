@@ -41,10 +41,25 @@ def test_the_bytes_are_those_of_the_page() -> None:
     found, _ = Field.unpack(bytes.fromhex("218488"), 8, 8)
     assert found.coarser.tolist() == [[0, 3], [1, 3]]
     assert (found.side, found.full) == (4, False)
+    in_fours = Field(np.array([[0, 4], [4, 0]]), 4)
+    assert in_fours.pack() == bytes.fromhex("309280")
+    found, _ = Field.unpack(bytes.fromhex("309280"), 8, 8)
+    assert np.array_equal(found.coarser, in_fours.coarser)
+
+
+def test_codes_of_a_common_factor_take_fewer_bits_and_any_factor_is_read() -> None:
+    steps = np.random.default_rng(5).integers(0, 3, (8, 8))
+    steps[0, 0] = 0
+    lengths = [len(Field(steps << unit, 2).pack()) for unit in range(4)]
+    assert lengths == lengths[:1] * 4
+    assert len(Field(steps * 5, 2).pack()) > lengths[0]
+    for_ones = bytes.fromhex("22842380")  # 0, 4, 4, 0 told as they are: L = 2
+    plain, length = Field.unpack(for_ones + b"\0", 8, 8)
+    assert (plain.coarser.tolist(), length) == ([[0, 4], [4, 0]], 4)
 
 
 @pytest.mark.parametrize(
-    "damaged", ["", "08", "60", "218408", "21848c", "20ff", "210000", "20" + "00" * 80 + "ff"]
+    "damaged", ["", "08", "3f", "60", "218408", "21848c", "20ff", "210000", "20" + "00" * 80 + "ff"]
 )
 def test_what_is_no_field_is_refused(damaged: str) -> None:
     with pytest.raises(StreamError, match="field"):
