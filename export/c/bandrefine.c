@@ -120,11 +120,12 @@ static void scale(struct details *all, uint64_t total)
 static void look(const struct skybook_form *form, const struct skybook_work *work,
                  const struct skybook_tile *tile, struct details *all)
 {
+    const bool has_gaps = tile->state != SKYBOOK_ALL_VALID;
     uint64_t total = 0;
     for (uint32_t row = 0; row + BLOCK <= tile->rows; row += BLOCK) {
         const uint32_t first = (EVERY * BLOCK - row % (EVERY * BLOCK)) % (EVERY * BLOCK);
         for (uint32_t col = first; col + BLOCK <= tile->cols; col += EVERY * BLOCK) {
-            if (has_nodata(work, tile, row, col)) {
+            if (has_gaps && has_nodata(work, tile, row, col)) {
                 all->left_out++;
             } else {
                 total += find_details(form, work, row, col, all);
@@ -221,7 +222,7 @@ static void weigh(uint32_t bands, struct sizes *sizes)
     }
 }
 
-/* Add up what a group of few bands makes. */
+/* Add up what a group of few bands makes; what pulls a component to itself is of no use. */
 static void add_few(uint32_t bands, struct sizes *sizes, skybook_square squares, skybook_square pulls)
 {
     for (uint32_t j = 0; j < bands; j++) {
@@ -231,7 +232,7 @@ static void add_few(uint32_t bands, struct sizes *sizes, skybook_square squares,
         }
         for (uint32_t i = 0; i < bands; i++) {
             squares[i][j] += dot(sizes->weight[i], sizes->square[j]);
-            pulls[i][j] += dot(sizes->pull[i], exact);
+            pulls[i][j] += i != j ? dot(sizes->pull[i], exact) : 0;
         }
     }
 }

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
+from operator import itemgetter
 from typing import Any, TypeVar
 
 import numpy as np
@@ -30,6 +32,7 @@ Segments = dict[int, list[tuple[int, int, bytes]]]
 in the scene."""
 Lengths = dict[int, list[tuple[int, int, int]]]
 """The same with their lengths instead."""
+_LENGTH = itemgetter(2)
 
 
 @dataclass(frozen=True)
@@ -222,7 +225,7 @@ class RateWindows:
             tiles = [*lengths.values(), *fixed.values()]
             count = sum(map(len, tiles))
             heads = heads_among(count, written)
-            total = sum(length for pieces in tiles for _, _, length in pieces)
+            total = sum(map(_LENGTH, chain.from_iterable(tiles)))
             return total + heads * len(self.framing.head), count + heads
         rows = self._rows(window, lengths, fixed, len(self.framing.head), written)
         return self.framing.bytes_of(rows.values()), sum(map(len, rows.values()))

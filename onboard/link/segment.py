@@ -49,6 +49,7 @@ _REST = {  # tile, first unless it is 0, length
     _WIDE_FLAG: struct.Struct(">IH"),
     _WIDE_FLAG | _FIRST_FLAG: struct.Struct(">IHH"),
 }
+_WHOLE = {sizes: struct.Struct(_START.format + rest.format[1:]) for sizes, rest in _REST.items()}
 CRC_BYTES = 4
 _EDGE = struct.Struct(">HH")
 
@@ -273,16 +274,15 @@ def _head(kind: int, scene_id: int, place: _Place, length: int) -> bytes:
     tile, edge, layer, first = place
     sizes = (_WIDE_FLAG if is_wide(tile) else 0) | (_FIRST_FLAG if first else 0)
     flags = (_EDGE_FLAG if edge else 0) | sizes | layer
-    numbers = (tile, first, length) if first else (tile, length)
-    return _START.pack(SYNC, MAJOR << 4 | kind, flags, scene_id) + _REST[sizes].pack(*numbers)
+    places = (tile, first) if first else (tile,)
+    return _WHOLE[sizes].pack(SYNC, MAJOR << 4 | kind, flags, scene_id, *places, length)
 
 
 def tile_messages(
     scene_id: int, tile: int, edge: _Edge, bodies: Iterable[tuple[int, int, bytes]]
 ) -> list[bytes]:
     """Return all before the CRC of a tile's segments, of layer, first and body, as of `Segment`."""
-    around = _EDGE.pack(*edge) if edge else b""
-    more = len(around)
+    around, more = (_EDGE.pack(*edge), _EDGE.size) if edge else (b"", 0)
     return [
         _head(Kind.TILE, scene_id, (tile, edge, layer, first), more + len(body)) + around + body
         for layer, first, body in bodies

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from export.csource.arrays import Table
 from export.csource.randomscene import bil
 from ground.scenes.procedural import procedural
 from onboard import bundle as bundles
@@ -164,6 +165,11 @@ def random_cases() -> Iterator[Case]:
         yield Case(image, replace(chosen, segment_bytes=limit, one_layer=seed % 5 < 2))
 
 
+def few_signs(table: Table) -> Any:
+    """Let residuals of one size alone have signs of their own."""
+    return table.values & 1 << 2 if table.name == "own" else table.values
+
+
 def exercise_command(runs: Runs, folder: Path) -> Path:
     """Run the command on all that the tests have for it; return it."""
     program, small = runs.build("plain"), runs.build("small", *SMALL)
@@ -178,6 +184,7 @@ def exercise_command(runs: Runs, folder: Path) -> Path:
     runs.run(program, ["-", "-o", "-", *with_gaps], lines(holes()))
     crowd = runs.build("crowded", SMALL[0])
     runs.run_all(crowd, crowded())
+    runs.run_all(runs.build("settled", "-DSKYBOOK_STRIP_BYTES=78000"), crowded())
     named = ["-", "-o", "-", "--width", "900", "--step-code", "64"]
     runs.run(crowd, named, lines(noise(9, 64, 900)))
     short = [
@@ -199,6 +206,9 @@ def exercise_command(runs: Runs, folder: Path) -> Path:
         for arguments, given in too_fine():
             more = ["--segment-bytes", "114"]
             runs.run(other, ["-", "-o", "-", *arguments, *more], given)
+    variant(folder / "signs", few_signs)
+    hiding = runs.build("hiding", folder=folder / "signs")
+    runs.run_all(hiding, [*CASES.values(), *random_cases()])
     exercise_inputs(runs, program, folder)
     exercise_bounds(runs, program)
     exercise_bands(runs, program)
@@ -434,6 +444,12 @@ def exercise_maps(runs: Runs, program: Path, folder: Path) -> None:
         runs.run(program, ["-", "-o", "-", *one], lines(quality.IMAGE[2:3]))
         run(*asked, "--step-code", "60")
         run(*asked, "--max-error", "1")
+    far = np.zeros((4, 8), "<u2")
+    far[0, 0] = 12_500
+    (folder / "far.raw").write_bytes(far.tobytes())
+    image = procedural(5, 128, 256, nodata=False).image.astype(np.uint16)
+    asked = ["--psnr", "50", "--quality-block", "32", "--quality-map", str(folder / "far.raw")]
+    runs.run(program, ["-", "-o", "-", "--width", "256", *asked], lines(image))
     np.save(folder / "m.npy", np.zeros((5, 7), "<u2"))
     for told, _, _ in quality.REFUSED:
         own = [str(folder / word) if word == "m.npy" else word for word in told]
