@@ -102,30 +102,55 @@ static void apply(struct skybook_tile *tile, const struct plan *plan)
     tile->block = any > 0 ? (uint8_t)plan->side : 0;
 }
 
-/* The errors of blocks as the tile was measured. */
-static void find_errors(const struct skybook_encoder *encoder, const struct skybook_tile *tile,
-                        const struct plan *plan, int64_t *errors)
+/* What a position lost as the tile was measured, its AC at a code. */
+static uint64_t lost_at(const struct skybook_work *work, const struct skybook_tile *tile, uint32_t position,
+                        uint32_t code)
+{
+    return in_units(work->losses.of_ac[position], code) + in_units(work->losses.of_dc[position], tile->code);
+}
+
+/* The error that stands for what samples lost with so many symbols other than 0. */
+static int64_t error_of(const struct skybook_encoder *encoder, uint64_t lost, uint64_t symbols, int64_t samples)
 {
     /* Of scenes that the decoder network refines, and of others: what blocks of zeros are taken for,
      * and what symbols add. */
     static const uint32_t as_received[2][2] = {{1044, 82}, {1003, 125}};
-    const struct skybook_work *work = &encoder->work;
     const bool refined = encoder->form.bands == SKYBOOK_CLASSES && encoder->form.fraction == 0 &&
                          encoder->options.bayer == 0;
     const uint32_t *ratio = as_received[refined ? 1 : 0];
+    const uint64_t share = symbols * WHOLE / (uint64_t)samples;
+    const uint64_t more = ratio[0] + ratio[1] * share * share / (WHOLE * WHOLE);
+    return (int64_t)((lost >> HALF_UP) * more >> HALF_UP);
+}
+
+/* The errors of blocks as the tile was measured. */
+static void find_errors(const struct skybook_encoder *encoder, const struct skybook_tile *tile,
+                        const struct plan *plan, int64_t *errors)
+{
+    const struct skybook_work *work = &encoder->work;
     const uint32_t cols = work->positions[1], count = work->positions[0] * cols;
     uint64_t sums[SKYBOOK_MOST_BLOCKS] = {0}, symbols[SKYBOOK_MOST_BLOCKS] = {0};
     for (uint32_t i = 0; i < count; i++) {
         const uint32_t block = block_of(plan, cols, i);
-        const uint32_t code = tile->code + (tile->block > 0 ? tile->coarser[block] : 0u);
-        sums[block] += in_units(work->losses.of_ac[i], code) + in_units(work->losses.of_dc[i], tile->code);
+        sums[block] += lost_at(work, tile, i, tile->code + (tile->block > 0 ? tile->coarser[block] : 0u));
         symbols[block] += work->losses.symbols[i];
     }
     for (uint32_t block = 0; block < plan->rows * plan->cols; block++) {
-        const uint64_t share = symbols[block] * WHOLE / (uint64_t)plan->samples[block];
-        const uint64_t more = ratio[0] + ratio[1] * share * share / (WHOLE * WHOLE);
-        errors[block] = (int64_t)((sums[block] >> HALF_UP) * more >> HALF_UP);
+        errors[block] = error_of(encoder, sums[block], symbols[block], plan->samples[block]);
     }
+}
+
+/* The error of the whole tile, all of it at its code, as it was measured. */
+static int64_t find_error(const struct skybook_encoder *encoder, const struct skybook_tile *tile)
+{
+    const struct skybook_work *work = &encoder->work;
+    const uint32_t count = work->positions[0] * work->positions[1];
+    uint64_t sum = 0, symbols = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        sum += lost_at(work, tile, i, tile->code);
+        symbols += work->losses.symbols[i];
+    }
+    return error_of(encoder, sum, symbols, 64 * (int64_t)encoder->form.bands * (int64_t)count);
 }
 
 /* Cut a tile to blocks, of `side` positions each, and count their samples. */
@@ -382,15 +407,11 @@ static enum skybook_status measure_whole(struct skybook_encoder *encoder, struct
                                          uint32_t column)
 {
     struct skybook_tile *tile = &by->tiles[column];
-    struct plan plan;
-    int64_t errors[SKYBOOK_MOST_BLOCKS];
     enum skybook_status status = recall(by, column);
     (void)encoder;
     status = status == SKYBOOK_OK ? skybook_measure(by, column) : status;
     if (status == SKYBOOK_OK) {
-        cut(by, by->form.tile / 8, &plan);
-        find_errors(by, tile, &plan, errors);
-        tile->lost = (uint64_t)errors[0];
+        tile->lost = (uint64_t)find_error(by, tile);
     }
     return status;
 }

@@ -222,7 +222,7 @@ def test_vectors(bundle: Any, entry: dict[str, Any]) -> None:
     assert found.items() <= entry.items()
     tile = read_tile(bundle, bodies, entry["rows"], entry["cols"])
     for image in (picture.unheld(bundle, tile), picture.linear_tile(bundle, tile)):
-        assert vectors.margin(image) > 5e-8
+        assert vectors.margin(image) > 4e-8
     ours, symbols = read_by_ours(entry, bodies)
     image = picture.linear_tile(bundle, tile)
     assert abs(ours - image).max() < 1 / vectors.UNIT

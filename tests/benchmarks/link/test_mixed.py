@@ -17,7 +17,7 @@ def pool() -> Pool:
 
 
 def test_no_pixel_of_mask_0_is_of_another_encoding(pool: Pool) -> None:
-    found = simulate_mixed(pool, range(8), lambda _: None)
+    found = simulate_mixed(pool, range(16, 24), lambda _: None)
     assert found["recordings"] == 8
     assert found["encodings_found"] > 8
     assert found["recordings_decoded"] > 4
