@@ -74,7 +74,7 @@ def test_each_block_has_the_quality_asked_for(
     assert told.blocks.count == -(-200 // side) * (192 // side)
     assert abs(told.blocks.mean) < 0.2
     assert told.blocks.deviation < deviation
-    assert side == 32 or any(map(has_field, states(stream)))  # those may all share a step
+    assert side < 64 or any(map(has_field, states(stream)))  # small ones may all share a step
 
 
 @pytest.mark.parametrize("side", [32, 16])
