@@ -142,10 +142,13 @@ class Variant:
         return self.by_octave[first : first + 2]
 
     def bundle(self, full: Bundle, coder: LappedModel, image: NDArray[Any]) -> Bundle:
-        """Return the bundle that codes an image; only for memory: golden vectors are `full`'s."""
+        """Return the bundle that codes an image, for memory alone: golden vectors are `full`'s.
+
+        No compiled code stands for its model.
+        """
         front_end = self.front_end(image[None]) if self.front_end else coder.front_end
         model = replace(coder, front_end=front_end)
-        return replace(full, codec=replace(LappedCodec.of(full.codec), model=model))
+        return replace(full, codec=replace(LappedCodec.of(full.codec), model=model, library=""))
 
 
 def linear_decoder(path: Path, bundle: Bundle) -> Decoder:

@@ -124,6 +124,14 @@ def test_streams_without_angles_are_read_back(full: Bundle, scene: Scene) -> Non
     assert shared > none + 0.5
 
 
+def test_no_compiled_code_codes_or_reads_a_variant(full: Bundle, scene: Scene) -> None:
+    """It has the tables of the codec as shipped."""
+    variant = Variant("as shipped", model_of(full.codec))
+    bundle = variant.bundle(full, variant.coder, scene.image)
+    assert bundle.codec.compiled() is None
+    assert Encoder(bundle).engine != "c"
+
+
 def test_side_information_of_another_length_is_refused() -> None:
     front_end = changes.FixedBands(4, angles=(128,) * 6)
     assert front_end.unpack(bytes([7, *range(8)]), False).angles == (128,) * 6
