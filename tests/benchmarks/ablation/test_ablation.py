@@ -126,7 +126,7 @@ def test_streams_without_angles_are_read_back(full: Bundle, scene: Scene) -> Non
 
 def test_no_compiled_code_codes_or_reads_a_variant(full: Bundle, scene: Scene) -> None:
     """It has the tables of the codec as shipped."""
-    variant = Variant("as shipped", model_of(full.codec))
+    variant = Variant("as shipped", model_of(full))
     bundle = variant.bundle(full, variant.coder, scene.image)
     assert bundle.codec.compiled() is None
     assert Encoder(bundle).engine != "c"
