@@ -410,51 +410,6 @@ static void rotate_some(int32_t *pixels, uint32_t count, uint32_t bands, uint32_
     }
 }
 
-#if defined(SKYBOOK_PAIRED)
-#define MOST_PAIRS ((SKYBOOK_MAX_BANDS + 1u) / 2)
-#define FEW_PAIRS 2u
-#define SOME_PAIRS 4u
-
-/* Weights by pairs of bands, in the low and the high half of a number; 0 of bands that there are not. */
-static void pair_weights(skybook_square matrix, uint32_t bands, skybook_weights weights)
-{
-    for (uint32_t component = 0; component < bands; component++) {
-        memset(weights[component], 0, sizeof(weights[component]));
-        for (uint32_t band = 0; band < bands; band += 2) {
-            const int32_t one = (int32_t)matrix[band][component];
-            const int32_t other = band + 1 < bands ? (int32_t)matrix[band + 1][component] : 0;
-            weights[component][band / 2] = (one & 0xFFFF) | other * 65536;
-        }
-    }
-}
-
-static inline uint32_t rotate_pairs(int32_t *pixels, uint32_t count, uint32_t bands, uint32_t apart, uint32_t pairs,
-                                    skybook_weights weights)
-{
-    uint32_t first = 0;
-    for (; first + SKYBOOK_PAIRED <= count; first += SKYBOOK_PAIRED) {
-        skybook_rotate_pairs(pixels + first, bands, apart, pairs, weights);
-    }
-    return first;
-}
-
-/* Put the components of pixels in the place of their deviations, as many as make up whole parts; how many. */
-static uint32_t rotate_all(int32_t *pixels, uint32_t count, uint32_t bands, uint32_t apart, skybook_weights weights)
-{
-#if SKYBOOK_MAX_BANDS > 4
-    if (bands <= 2 * FEW_PAIRS) {
-        return rotate_pairs(pixels, count, bands, apart, FEW_PAIRS, weights);
-    }
-#endif
-#if SKYBOOK_MAX_BANDS > 8
-    if (bands <= 2 * SOME_PAIRS) {
-        return rotate_pairs(pixels, count, bands, apart, SOME_PAIRS, weights);
-    }
-#endif
-    return rotate_pairs(pixels, count, bands, apart, MOST_PAIRS, weights);
-}
-#endif
-
 static void rotate_narrow(const struct skybook_form *form, int32_t *pixels, uint32_t count, uint32_t most,
                           skybook_square matrix)
 {
@@ -463,8 +418,14 @@ static void rotate_narrow(const struct skybook_form *form, int32_t *pixels, uint
     uint32_t first = 0;
 #if defined(SKYBOOK_PAIRED)
     if (most >> 15 == 0) {
-        pair_weights(matrix, bands, weights);
-        first = rotate_all(pixels, count, bands, apart, weights);
+        for (uint32_t component = 0; component < bands; component++) {
+            int32_t of_bands[SKYBOOK_MAX_BANDS];
+            for (uint32_t band = 0; band < bands; band++) {
+                of_bands[band] = (int32_t)matrix[band][component];
+            }
+            skybook_put_weights(of_bands, bands, weights[component]);
+        }
+        first = skybook_rotate_pairs(pixels, count, bands, apart, weights, pixels, apart);
     }
 #else
     (void)most;

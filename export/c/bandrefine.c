@@ -9,7 +9,8 @@
 #define BLOCK 4u    /* rows and columns of pixels */
 #define EVERY 4u    /* one block in so many is looked at */
 #define DETAILS 16u /* of a block; its sum is among them, and is taken as 0 */
-#define GROUP 64u   /* details at once: 32 bits hold the sums of so many */
+#define GROUP 64u   /* details at once: 32 bits hold the sums of so many, 60 of which may be other than 0 */
+#define GROUPS 15u  /* 32 bits hold a sixteenth of the sums of so many */
 #define LANES 16u   /* details, or components, of which products are added at once */
 #define ROWS ((SKYBOOK_MAX_BANDS + SKYBOOK_BLOCKS - 1) / SKYBOOK_BLOCKS * SKYBOOK_BLOCKS) /* components, or more */
 #define USUAL 128   /* what details of all bands are scaled to */
@@ -31,7 +32,7 @@ struct details {
  * component. Those that there are not are 0. */
 struct sizes {
     int16_t exact[ROWS][GROUP];
-    int16_t square[SKYBOOK_MANY_BANDS][GROUP]; /* of few bands */
+    int16_t square[SKYBOOK_MANY_BANDS - 1][GROUP]; /* of few bands */
     int16_t weight[ROWS][GROUP];
     int16_t pull[ROWS][GROUP]; /* size times weight */
     int16_t exact_pairs[GROUP / 2][LANES][2];
@@ -42,19 +43,6 @@ static int32_t limited(int32_t value)
 {
     const int32_t low = value > LIMIT ? LIMIT : value;
     return low < -LIMIT ? -LIMIT : low;
-}
-
-/* Sums and differences of the numbers of four rows. */
-static void mix(int32_t rows[BLOCK][BLOCK])
-{
-    for (uint32_t i = 0; i < BLOCK; i++) {
-        const int32_t a = rows[0][i] + rows[1][i], b = rows[0][i] - rows[1][i];
-        const int32_t c = rows[2][i] + rows[3][i], d = rows[2][i] - rows[3][i];
-        rows[0][i] = a + c;
-        rows[1][i] = a - c;
-        rows[2][i] = b - d;
-        rows[3][i] = b + d;
-    }
 }
 
 static bool has_nodata(const struct skybook_work *work, const struct skybook_tile *tile,
@@ -68,39 +56,51 @@ static bool has_nodata(const struct skybook_work *work, const struct skybook_til
     return marks != 0;
 }
 
-/* Find the details of a block of all bands; return the sum of their magnitudes. */
-static uint64_t find_details(const struct skybook_form *form, const struct skybook_work *work,
+/* Find the details of a block of all bands. */
+static void find_details(const struct skybook_form *form, const struct skybook_work *work,
                              uint32_t row, uint32_t col, struct details *all)
 {
     const uint32_t pitch = work->sides[1], pixels = skybook_apart(form);
-    uint64_t total = 0;
     for (uint32_t band = 0; band < form->bands; band++) {
         int32_t *out = &all->values[band * all->apart + all->count];
         const int32_t *in = &work->room.latents[band * pixels + row * pitch + col];
         int32_t rows[BLOCK][BLOCK], cols[BLOCK][BLOCK];
-        uint32_t of_band = 0;
         for (uint32_t i = 0; i < BLOCK; i++) {
             memcpy(rows[i], &in[i * pitch], sizeof(rows[i]));
         }
-        mix(rows);
+        skybook_mix(rows);
         skybook_put_columns(rows, cols[0], BLOCK);
-        mix(cols);
-        cols[0][0] = 0;
-        memcpy(out, cols, sizeof(cols));
-        for (uint32_t k = 0; k < DETAILS; k++) {
-            of_band += (uint32_t)(out[k] < 0 ? -out[k] : out[k]);
+        skybook_mix(cols);
+        for (uint32_t i = 0; i < BLOCK; i++) {
+            memcpy(&out[i * BLOCK], cols[i], sizeof(cols[i]));
         }
-        total += of_band;
+        out[0] = 0;
     }
     all->count += DETAILS;
+}
+
+/* The sum of magnitudes of details. */
+static uint64_t sum_up(const struct details *all)
+{
+    uint64_t total = 0;
+    for (uint32_t band = 0; band < all->bands; band++) {
+        for (uint32_t first = 0; first < all->count; first += DETAILS) {
+            const int32_t *block = &all->values[band * all->apart + first];
+            uint32_t of_block = 0;
+            for (uint32_t k = 0; k < DETAILS; k++) {
+                of_block += (uint32_t)(block[k] < 0 ? -block[k] : block[k]);
+            }
+            total += of_block;
+        }
+    }
     return total;
 }
 
 /* Scale details so that those of all bands mostly have 7 bits; fill up the last group. */
-static void scale(struct details *all, uint64_t total)
+static void scale(struct details *all)
 {
     const uint32_t count = (all->count / DETAILS + all->left_out) * (DETAILS - 1);
-    const uint64_t usual = total / (count > 0 ? count : 1) + 1;
+    const uint64_t usual = sum_up(all) / (count > 0 ? count : 1) + 1;
     unsigned bits = 0;
     while (usual >> bits != 0) {
         bits++;
@@ -121,18 +121,17 @@ static void look(const struct skybook_form *form, const struct skybook_work *wor
                  const struct skybook_tile *tile, struct details *all)
 {
     const bool has_gaps = tile->state != SKYBOOK_ALL_VALID;
-    uint64_t total = 0;
     for (uint32_t row = 0; row + BLOCK <= tile->rows; row += BLOCK) {
         const uint32_t first = (EVERY * BLOCK - row % (EVERY * BLOCK)) % (EVERY * BLOCK);
         for (uint32_t col = first; col + BLOCK <= tile->cols; col += EVERY * BLOCK) {
             if (has_gaps && has_nodata(work, tile, row, col)) {
                 all->left_out++;
             } else {
-                total += find_details(form, work, row, col, all);
+                find_details(form, work, row, col, all);
             }
         }
     }
-    scale(all, total);
+    scale(all);
 }
 
 /* The power of 2 that is next below 2^20 over the square of a magnitude, with a floor: 2^12 for the smallest, a
@@ -163,7 +162,20 @@ static void pair_bands(const struct details *all, uint32_t first, int16_t pairs[
 }
 
 /* Turn a group of details of few bands to components. */
-static void turn_few(const struct details *all, uint32_t first, int16_t basis[ROWS][LANES], struct sizes *sizes)
+#if defined(SKYBOOK_PAIRED)
+static void turn_few(const struct details *all, uint32_t first, skybook_weights weights, struct sizes *sizes)
+{
+    const uint32_t bands = all->bands;
+    int32_t components[SKYBOOK_MANY_BANDS - 1][GROUP];
+    (void)skybook_rotate_pairs(&all->values[first], GROUP, bands, all->apart, weights, components[0], GROUP);
+    for (uint32_t component = 0; component < bands; component++) {
+        for (uint32_t k = 0; k < GROUP; k++) {
+            sizes->exact[component][k] = (int16_t)limited(components[component][k]);
+        }
+    }
+}
+#else
+static void turn_few(const struct details *all, uint32_t first, skybook_weights weights, struct sizes *sizes)
 {
     for (uint32_t component = 0; component < all->bands; component++) {
         int32_t sums[GROUP];
@@ -172,7 +184,7 @@ static void turn_few(const struct details *all, uint32_t first, int16_t basis[RO
         }
         for (uint32_t band = 0; band < all->bands; band++) {
             const int32_t *restrict values = &all->values[band * all->apart + first];
-            const int32_t share = basis[component][band];
+            const int32_t share = weights[component][band];
             for (uint32_t k = 0; k < GROUP; k++) {
                 sums[k] += share * values[k];
             }
@@ -182,6 +194,7 @@ static void turn_few(const struct details *all, uint32_t first, int16_t basis[RO
         }
     }
 }
+#endif
 
 /* The same of many. */
 static void turn_many(const struct details *all, uint32_t first, int16_t basis[ROWS][LANES], struct sizes *sizes)
@@ -200,15 +213,6 @@ static void turn_many(const struct details *all, uint32_t first, int16_t basis[R
     }
 }
 
-static int32_t dot(const int16_t *one, const int16_t *other)
-{
-    int32_t sum = 0;
-    for (uint32_t k = 0; k < GROUP; k++) {
-        sum += one[k] * other[k];
-    }
-    return sum;
-}
-
 /* Weigh the components of a group. */
 static void weigh(uint32_t bands, struct sizes *sizes)
 {
@@ -222,17 +226,35 @@ static void weigh(uint32_t bands, struct sizes *sizes)
     }
 }
 
+/* A sixteenth of each sum. */
+typedef int32_t shares[SKYBOOK_MANY_BANDS - 1][SKYBOOK_MANY_BANDS - 1][16];
+
 /* Add up what a group of few bands makes; what pulls a component to itself is of no use. */
-static void add_few(uint32_t bands, struct sizes *sizes, skybook_square squares, skybook_square pulls)
+static void add_few(uint32_t bands, struct sizes *sizes, shares squares, shares pulls)
 {
     for (uint32_t j = 0; j < bands; j++) {
         const int16_t *restrict exact = sizes->exact[j];
+        int16_t *restrict square = sizes->square[j];
         for (uint32_t k = 0; k < GROUP; k++) {
-            sizes->square[j][k] = (int16_t)(exact[k] * exact[k] >> SQUARE_SHIFT);
+            const int16_t wide = (int16_t)(exact[k] * (1 << (16 - SQUARE_SHIFT) / 2));
+            square[k] = (int16_t)(wide * wide >> 16); /* as vectors have it at once */
         }
         for (uint32_t i = 0; i < bands; i++) {
-            squares[i][j] += dot(sizes->weight[i], sizes->square[j]);
-            pulls[i][j] += i != j ? dot(sizes->pull[i], exact) : 0;
+            skybook_add_products(sizes->weight[i], square, squares[i][j]);
+            if (i != j) {
+                skybook_add_products(sizes->pull[i], exact, pulls[i][j]);
+            }
+        }
+    }
+}
+
+static void add_shares(uint32_t bands, shares own, skybook_square all)
+{
+    for (uint32_t i = 0; i < bands; i++) {
+        for (uint32_t j = 0; j < bands; j++) {
+            for (uint32_t k = 0; k < 16; k++) {
+                all[i][j] += own[i][j][k];
+            }
         }
     }
 }
@@ -265,33 +287,58 @@ static void add_products(uint32_t bands, int16_t rows[ROWS][GROUP], int16_t pair
     }
 }
 
-/* Sums over all details: of squares by the weights of another component, and of what pulls. */
-static void add_up(const struct details *all, skybook_basis basis, skybook_square squares,
-                   skybook_square pulls)
+/* Sums over all details of few bands: of squares by the weights of another component, and of what pulls. */
+static void add_up_few(const struct details *all, skybook_basis basis, struct sizes *sizes, skybook_square squares,
+                       skybook_square pulls)
+{
+    skybook_weights weights;
+    for (uint32_t component = 0; component < all->bands; component++) {
+        skybook_put_weights(basis[component], all->bands, weights[component]);
+    }
+    for (uint32_t begin = 0; begin < all->count; begin += GROUPS * GROUP) {
+        shares some_squares, some_pulls;
+        memset(some_squares, 0, sizeof(some_squares));
+        memset(some_pulls, 0, sizeof(some_pulls));
+        for (uint32_t first = begin; first < all->count && first < begin + GROUPS * GROUP; first += GROUP) {
+            turn_few(all, first, weights, sizes);
+            weigh(all->bands, sizes);
+            add_few(all->bands, sizes, some_squares, some_pulls);
+        }
+        add_shares(all->bands, some_squares, squares);
+        add_shares(all->bands, some_pulls, pulls);
+    }
+}
+
+/* The same of many. */
+static void add_up_many(const struct details *all, skybook_basis basis, struct sizes *sizes, skybook_square squares,
+                        skybook_square pulls)
 {
     int16_t narrow[ROWS][LANES];
-    struct sizes sizes;
     memset(narrow, 0, sizeof(narrow));
-    memset(&sizes, 0, sizeof(sizes));
-    memset(squares, 0, sizeof(skybook_square));
-    memset(pulls, 0, sizeof(skybook_square));
     for (uint32_t component = 0; component < all->bands; component++) {
         for (uint32_t band = 0; band < all->bands; band++) {
             narrow[component][band] = (int16_t)basis[component][band];
         }
     }
     for (uint32_t first = 0; first < all->count; first += GROUP) {
-        if (all->bands < SKYBOOK_MANY_BANDS) {
-            turn_few(all, first, narrow, &sizes);
-            weigh(all->bands, &sizes);
-            add_few(all->bands, &sizes, squares, pulls);
-            continue;
-        }
-        turn_many(all, first, narrow, &sizes);
-        weigh(all->bands, &sizes);
-        pair_sizes(all->bands, &sizes);
-        add_products(all->bands, sizes.weight, sizes.square_pairs, squares);
-        add_products(all->bands, sizes.pull, sizes.exact_pairs, pulls);
+        turn_many(all, first, narrow, sizes);
+        weigh(all->bands, sizes);
+        pair_sizes(all->bands, sizes);
+        add_products(all->bands, sizes->weight, sizes->square_pairs, squares);
+        add_products(all->bands, sizes->pull, sizes->exact_pairs, pulls);
+    }
+}
+
+static void add_up(const struct details *all, skybook_basis basis, skybook_square squares, skybook_square pulls)
+{
+    struct sizes sizes;
+    memset(&sizes, 0, sizeof(sizes));
+    memset(squares, 0, sizeof(skybook_square));
+    memset(pulls, 0, sizeof(skybook_square));
+    if (all->bands < SKYBOOK_MANY_BANDS) {
+        add_up_few(all, basis, &sizes, squares, pulls);
+    } else {
+        add_up_many(all, basis, &sizes, squares, pulls);
     }
 }
 

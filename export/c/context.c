@@ -10,28 +10,42 @@
 #define DC_CAP 2047 /* both, like sums, are twice as large where symbols are in half steps */
 #define ALL_AT 16 /* lanes from which on to add a plane of 0 takes less than to ask whether it is one; of four bands,
                    * which have all planes of the model, in its order, nobody asks then */
-#define ROW 8   /* positions of a row of a whole tile, and bytes of a word */
+#define WORD 8u /* positions of a row of a usual tile, and bytes of a word */
 
 static int32_t magnitude(int32_t value)
 {
     return value < 0 ? -value : value;
 }
 
-/* Sum sizes over the four neighbours, where a row is a word of 8 bytes. None passes 4 times 63, so
- * bytes do not carry, and both neighbours in the row come in whichever order a word has its bytes. */
-static void add_rows_of_8(const uint8_t *size, uint8_t *near, uint32_t rows)
+/* Sum sizes over the four neighbours, in eight columns, whose rows are words of 8 bytes. None passes 4 times 63, so bytes do not
+ * carry, and both neighbours in the row come in whichever order a word has its bytes. */
+static inline void add_words(const uint8_t *size, uint8_t *near, uint32_t rows, uint32_t cols)
 {
     uint64_t above = 0, own, below;
     memcpy(&own, size, sizeof(own));
     for (uint32_t row = 0; row < rows; row++) {
         below = 0;
         if (row + 1 < rows) {
-            memcpy(&below, &size[ROW * row + ROW], sizeof(below));
+            memcpy(&below, &size[cols * row + cols], sizeof(below));
         }
-        const uint64_t sum = above + below + (own << ROW) + (own >> ROW);
-        memcpy(&near[ROW * row], &sum, sizeof(sum));
+        const uint64_t sum = above + below + (own << 8) + (own >> 8);
+        memcpy(&near[cols * row], &sum, sizeof(sum));
         above = own;
         own = below;
+    }
+}
+
+/* The same of any number of such columns, each next to the one before. */
+static void add_all_words(const uint8_t *size, uint8_t *near, uint32_t rows, uint32_t cols)
+{
+    for (uint32_t col = 0; col < cols; col += WORD) {
+        add_words(size + col, near + col, rows, cols);
+    }
+    for (uint32_t row = 0; row < rows; row++) {
+        for (uint32_t i = row * cols + WORD; i < (row + 1) * cols; i += WORD) {
+            near[i] = (uint8_t)(near[i] + size[i - 1]);
+            near[i - 1] = (uint8_t)(near[i - 1] + size[i]);
+        }
     }
 }
 
@@ -43,8 +57,12 @@ static void add_neighbours(const struct skybook_form *form, struct skybook_work 
     uint8_t *near = &work->known[(form->channels + channel) * form->positions];
     const uint32_t cols = work->positions[1], count = work->positions[0] * cols;
     work->active[form->channels + channel] = true;
-    if (cols == ROW) {
-        add_rows_of_8(size, near, work->positions[0]);
+    if (cols == WORD) {
+        add_words(size, near, work->positions[0], WORD);
+        return;
+    }
+    if (cols % WORD == 0) {
+        add_all_words(size, near, work->positions[0], cols);
         return;
     }
     for (uint32_t i = cols; i < count; i++) {

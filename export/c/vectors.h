@@ -81,6 +81,34 @@ static inline void skybook_put_columns(int32_t numbers[4][4], int32_t *columns, 
 }
 #endif
 
+/* Sums and differences of the numbers of four rows. */
+#if defined(SKYBOOK_GENERIC)
+static inline void skybook_mix(int32_t rows[4][4])
+{
+    skybook_four own[4];
+    for (uint32_t i = 0; i < 4; i++) {
+        memcpy(&own[i], rows[i], sizeof(own[i]));
+    }
+    const skybook_four a = own[0] + own[1], b = own[0] - own[1], c = own[2] + own[3], d = own[2] - own[3];
+    const skybook_four mixed[4] = {a + c, a - c, b - d, b + d};
+    for (uint32_t i = 0; i < 4; i++) {
+        memcpy(rows[i], &mixed[i], sizeof(mixed[i]));
+    }
+}
+#else
+static inline void skybook_mix(int32_t rows[4][4])
+{
+    for (uint32_t i = 0; i < 4; i++) {
+        const int32_t a = rows[0][i] + rows[1][i], b = rows[0][i] - rows[1][i];
+        const int32_t c = rows[2][i] + rows[3][i], d = rows[2][i] - rows[3][i];
+        rows[0][i] = a + c;
+        rows[1][i] = a - c;
+        rows[2][i] = b - d;
+        rows[3][i] = b + d;
+    }
+}
+#endif
+
 /* Round the sums of four filters of four blocks, 64 apart, to latents; put those of each filter, of the blocks one
  * after the other, `apart` from those of the next. Returns their sum. */
 #if defined(SKYBOOK_GENERIC)
@@ -387,20 +415,96 @@ static inline void skybook_put_rounded(int32_t *to, skybook_paired sum)
 }
 #endif
 #if defined(SKYBOOK_PAIRED)
-static inline void skybook_rotate_pairs(int32_t *pixels, uint32_t bands, uint32_t apart, uint32_t pairs,
-                                        skybook_weights weights)
+#define SKYBOOK_MOST_PAIRS ((SKYBOOK_MAX_BANDS + 1u) / 2)
+#define SKYBOOK_FEW_PAIRS 2u
+#define SKYBOOK_SOME_PAIRS 4u
+
+static inline uint32_t skybook_rotate_so_many(const int32_t *pixels, uint32_t count, uint32_t bands, uint32_t apart,
+                                              uint32_t pairs, skybook_weights weights, int32_t *to, uint32_t to_apart)
 {
-    skybook_paired own[(SKYBOOK_MAX_BANDS + 1) / 2];
-    for (uint32_t pair = 0; pair < pairs; pair++) {
-        const uint32_t one = 2 * pair < bands ? 2 * pair : 0, other = 2 * pair + 1 < bands ? 2 * pair + 1 : 0;
-        own[pair] = skybook_pair(&pixels[one * apart], &pixels[other * apart]);
-    }
-    for (uint32_t component = 0; component < bands; component++) {
-        skybook_paired sum = skybook_all(8192);
+    uint32_t first = 0;
+    for (; first + SKYBOOK_PAIRED <= count; first += SKYBOOK_PAIRED) {
+        skybook_paired own[SKYBOOK_MOST_PAIRS];
         for (uint32_t pair = 0; pair < pairs; pair++) {
-            sum = skybook_add_pair(sum, own[pair], skybook_all(weights[component][pair]));
+            const uint32_t one = 2 * pair < bands ? 2 * pair : 0, other = 2 * pair + 1 < bands ? 2 * pair + 1 : 0;
+            own[pair] = skybook_pair(&pixels[one * apart + first], &pixels[other * apart + first]);
         }
-        skybook_put_rounded(&pixels[component * apart], sum);
+        for (uint32_t component = 0; component < bands; component++) {
+            skybook_paired sum = skybook_all(8192);
+            for (uint32_t pair = 0; pair < pairs; pair++) {
+                sum = skybook_add_pair(sum, own[pair], skybook_all(weights[component][pair]));
+            }
+            skybook_put_rounded(&to[component * to_apart + first], sum);
+        }
+    }
+    return first;
+}
+
+/* Put the components of pixels, `to_apart`, maybe in the place of bands, as many as make up whole parts; how many. */
+static inline uint32_t skybook_rotate_pairs(const int32_t *pixels, uint32_t count, uint32_t bands, uint32_t apart,
+                                            skybook_weights weights, int32_t *to, uint32_t to_apart)
+{
+#if SKYBOOK_MAX_BANDS > 4
+    if (bands <= 2 * SKYBOOK_FEW_PAIRS) {
+        return skybook_rotate_so_many(pixels, count, bands, apart, SKYBOOK_FEW_PAIRS, weights, to, to_apart);
+    }
+#endif
+#if SKYBOOK_MAX_BANDS > 8
+    if (bands <= 2 * SKYBOOK_SOME_PAIRS) {
+        return skybook_rotate_so_many(pixels, count, bands, apart, SKYBOOK_SOME_PAIRS, weights, to, to_apart);
+    }
+#endif
+    return skybook_rotate_so_many(pixels, count, bands, apart, SKYBOOK_MOST_PAIRS, weights, to, to_apart);
+}
+#endif
+
+/* Put the weights of bands of a component as a function above takes them: by pairs, 0 of bands that there are not; with
+ * plain loops one by one. */
+static inline void skybook_put_weights(const int32_t *of_bands, uint32_t bands, int32_t *weights)
+{
+#if defined(SKYBOOK_PAIRED)
+    memset(weights, 0, SKYBOOK_MAX_BANDS * sizeof(*weights));
+    for (uint32_t band = 0; band < bands; band++) {
+        const int32_t own = of_bands[band];
+        weights[band / 2] |= band % 2 == 0 ? own & 0xFFFF : own * 65536;
+    }
+#else
+    for (uint32_t band = 0; band < bands; band++) {
+        weights[band] = of_bands[band];
+    }
+#endif
+}
+
+/* Add the products of SKYBOOK_PRODUCTS numbers and as many others to 16 sums, four to each. */
+#define SKYBOOK_PRODUCTS 64
+#if defined(SKYBOOK_X86) && defined(__AVX512BW__)
+static inline void skybook_add_products(const int16_t *one, const int16_t *other, int32_t *sums)
+{
+    __m512i sum = _mm512_loadu_si512(sums);
+    for (uint32_t i = 0; i < SKYBOOK_PRODUCTS; i += 32) {
+        sum = skybook_add_pair(sum, _mm512_loadu_si512(&one[i]), _mm512_loadu_si512(&other[i]));
+    }
+    _mm512_storeu_si512(sums, sum);
+}
+#elif defined(SKYBOOK_X86)
+static inline void skybook_add_products(const int16_t *one, const int16_t *other, int32_t *sums)
+{
+    __m256i *all = (__m256i *)(void *)sums;
+    const __m256i *first = (const __m256i *)(const void *)one, *second = (const __m256i *)(const void *)other;
+    for (uint32_t half = 0; half < 2; half++) {
+        __m256i sum = _mm256_loadu_si256(&all[half]);
+        sum = skybook_add_pair(sum, _mm256_loadu_si256(&first[half]), _mm256_loadu_si256(&second[half]));
+        sum = skybook_add_pair(sum, _mm256_loadu_si256(&first[half + 2]), _mm256_loadu_si256(&second[half + 2]));
+        _mm256_storeu_si256(&all[half], sum);
+    }
+}
+#else
+static inline void skybook_add_products(const int16_t *one, const int16_t *other, int32_t *sums)
+{
+    for (uint32_t i = 0; i < SKYBOOK_PRODUCTS; i += 16) {
+        for (uint32_t k = 0; k < 16; k++) {
+            sums[k] += one[i + k] * other[i + k];
+        }
     }
 }
 #endif

@@ -103,29 +103,30 @@ enum skybook_status skybook_furnish(struct skybook_encoder *room, const struct s
     return room->limit <= SKYBOOK_PACKET_BYTES ? SKYBOOK_OK : SKYBOOK_ERROR_USAGE;
 }
 
-static void note_sums(struct skybook_encoder *room, uint32_t rows)
+/* The sum of some samples of a band, of which so many rows count. */
+static void note_sum(struct skybook_encoder *room, uint32_t band, uint32_t rows)
 {
-    for (uint32_t band = 0; band < room->form.bands; band++) {
-        uint64_t sum = 0;
-        for (uint32_t row = 0; row < rows; row++) {
-            sum += skybook_words_of_row(room, 0, room->samples[band * room->form.tile + row]);
-        }
-        room->sums[0][band] = sum;
+    uint64_t sum = 0;
+    for (uint32_t row = 0; row < rows; row++) {
+        sum += skybook_words_of_row(room, 0, room->samples[band * room->form.tile + row]);
     }
+    room->sums[0][band] = sum;
 }
 
 /* Take the samples of a tile, lifted so that none is below 0. */
 static void take_samples(struct skybook_encoder *room, const uint16_t *samples, size_t band, size_t row)
 {
     const uint32_t tile = room->form.tile, lift = skybook_lift(&room->options);
-    for (uint32_t line = 0; line < room->form.bands * tile; line++) {
-        const uint16_t *from = samples + line / tile * band + line % tile * row;
-        uint16_t *to = room->samples[line];
-        for (uint32_t col = 0; col < tile; col++) {
-            to[col] = (uint16_t)((from[col] + lift) & 0xFFFFu);
+    for (uint32_t own = 0; own < room->form.bands; own++) {
+        for (uint32_t line = 0; line < tile; line++) {
+            const uint16_t *restrict from = samples + own * band + line * row;
+            uint16_t *restrict to = room->samples[own * tile + line];
+            for (uint32_t col = 0; col < tile; col++) {
+                to[col] = (uint16_t)((from[col] + lift) & 0xFFFFu);
+            }
         }
+        note_sum(room, own, room->held);
     }
-    note_sums(room, room->held);
 }
 
 /* Copy a line of a tile; of usual ones compilers know how long it is. */
@@ -159,8 +160,8 @@ static void take_record(struct skybook_encoder *room, const uint8_t *record)
         copy_line(room->samples[line], record, tile);
     }
     memcpy(room->upper, record, upper_of(room->form.tile));
-    if (!room->tiles[0].kept) {
-        note_sums(room, room->tiles[0].rows);
+    for (uint32_t band = 0; !room->tiles[0].kept && band < room->form.bands; band++) {
+        note_sum(room, band, room->tiles[0].rows);
     }
 }
 

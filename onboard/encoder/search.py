@@ -90,8 +90,9 @@ class Search:
         if not len(known):
             bits, bytes_ = 63, 8  # a bit in 64 for what segments add
         budget -= budget >> 8
-        others = np.setdiff1d(np.arange(len(self.steps)), np.append(known, part))
-        totals = self.guess[np.append(part, others)].sum(axis=0)
+        unknown = self.sizes == _UNKNOWN
+        unknown[part] = True
+        totals = self.guess[unknown].sum(axis=0)
         free = max(budget - spent, 0) * bits // bytes_
         step = _finest_within(totals, free)
         if 2 * len(known) >= len(self.steps):  # what is left over is settled tile by tile

@@ -282,9 +282,19 @@ def tile_messages(
     scene_id: int, tile: int, edge: _Edge, bodies: Iterable[tuple[int, int, bytes]]
 ) -> list[bytes]:
     """Return all before the CRC of a tile's segments, of layer, first and body, as of `Segment`."""
+    kind = MAJOR << 4 | Kind.TILE
     around, more = (_EDGE.pack(*edge), _EDGE.size) if edge else (b"", 0)
+    flags = (_EDGE_FLAG if edge else 0) | (_WIDE_FLAG if is_wide(tile) else 0)
+    goes_on = flags | _FIRST_FLAG
+    begun, later = _WHOLE[flags & _WIDE_FLAG].pack, _WHOLE[goes_on & ~_EDGE_FLAG].pack
     return [
-        _head(Kind.TILE, scene_id, (tile, edge, layer, first), more + len(body)) + around + body
+        (
+            later(SYNC, kind, goes_on | layer, scene_id, tile, first, more + len(body))
+            if first
+            else begun(SYNC, kind, flags | layer, scene_id, tile, more + len(body))
+        )
+        + around
+        + body
         for layer, first, body in bodies
     ]
 
