@@ -7,12 +7,13 @@ from mmap import mmap
 from pathlib import Path
 
 from ground.decode.choice import best_first
-from ground.decode.decoder import Decoded, Decoder, find_bundle, tag_of
+from ground.decode.decoder import Decoded, Decoder
 from ground.decode.rows import Give
 from ground.decode.wanted import Wanted
 from ground.products.origin import Origin
 from ground.station.index.kept import keep, kept
 from ground.station.index.records import Index, Indexed
+from ground.station.model import find_bundle, tag_of
 from ground.station.recording import Bytes, Pass, open_recording, read_pass
 from onboard import bundle as bundles
 from onboard.bundle.profiles import load_profile
@@ -207,7 +208,7 @@ def known_tags(bundle: str | None) -> set[bytes]:
     if bundle is not None:
         return {bundles.load(bundle).tag}
     found = set()
-    for path in bundles.known().values():
+    for path in bundles.known_paths():
         with suppress(SkybookError):
             found.add(tag_of(path))
     return found

@@ -152,7 +152,7 @@ def path_of(model_hash: str) -> Path:
     Raises:
         BundleError: none of the shipped ones, nor in the folder SKYBOOK_BUNDLES.
     """
-    for path in bundles.known().values():
+    for path in bundles.known_paths():
         if bundles.load(str(path)).model_hash.hex() == model_hash:
             return path
     raise BundleError(

@@ -4,8 +4,8 @@ import argparse
 from pathlib import Path
 
 from ground.api.source import Choice, known_tags
-from ground.decode.decoder import find_bundle
 from ground.decode.wanted import Wanted
+from ground.station.model import find_bundle
 from ground.station.recording import Pass
 from onboard import bundle as bundles
 from onboard.commands.options import given_profile

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,11 @@ from ground.decode.rows import Give, Giving, Memory
 from ground.decode.wanted import FIRST, Wanted
 from ground.scene import Scene
 from ground.station.salvage.damaged import read_salvaging
-from onboard.bundle import Bundle, known, load
-from onboard.errors import BundleError, StreamError, UsageError, reading
+from onboard.bundle import Bundle, load
+from onboard.errors import BundleError, UsageError
 from onboard.image.bayer import CELL
 from onboard.image.files import DTYPES
-from onboard.link.binding import NO_RUN, bind, bindings_of, findable, run_of
-from onboard.link.end import told_run
+from onboard.link.binding import NO_RUN, bind, bindings_of, findable
 from onboard.link.foreign import read_ours
 from onboard.link.header import SceneHeader
 from onboard.link.resync import Damage
@@ -78,46 +76,6 @@ def find_decoder(bundle: Bundle, path: Path) -> Path:
     )
 
 
-def tag_of(path: Path) -> bytes:
-    """Return the tag of a bundle's file, which is read again only if it has changed.
-
-    Raises:
-        BundleError: unreadable or damaged.
-    """
-    with reading(path, BundleError):
-        found = path.stat()
-    return _tag_of(path, (found.st_ino, found.st_mtime_ns, found.st_size))
-
-
-@lru_cache
-def _tag_of(path: Path, _stamp: tuple[int, int, int]) -> bytes:
-    return load(str(path)).tag
-
-
-def find_bundle(segments: Iterable[Segment | Damage]) -> Path:
-    """Return the known bundle of the first binding whose model is known.
-
-    A scene header or end tells the model, else it is one that may have the binding.
-
-    Raises:
-        StreamError: there is no intact segment.
-        BundleError: no known bundle fits; the message names the models.
-    """
-    paths = {tag_of(path): path for path in known().values()}
-    told: dict[bytes, int | None] = {}
-    for segment in segments:
-        if isinstance(segment, Segment) and told.get(segment.binding) is None:
-            told[segment.binding] = told_run(segment)
-    if not told:
-        raise StreamError("stream: no intact segment")
-    for binding, run in told.items():
-        for tag, path in paths.items():
-            if run_of(binding, tag) is not None and run in (None, run_of(binding, tag)):
-                return path
-    models = ", ".join(bind(binding, run or NO_RUN).hex() for binding, run in [*told.items()][:5])
-    raise BundleError(f"stream: made by model {models}, expected a known bundle's, or --bundle")
-
-
 def open_decoder(
     bundle: Bundle, path: Path, compiled: Callable[[bytes], NamedGraph | None] = lambda _model: None
 ) -> NamedGraph:
@@ -136,7 +94,10 @@ def open_decoder(
     session = compiled(model) or open_float_session(model, 1)
     wanted, named = bundle.model_hash.hex(), session.metadata.get("model_hash", "none")
     if named != wanted:
-        raise BundleError(f"{found.name}: expected model {wanted[:8]}, found {named[:8]}")
+        raise BundleError(
+            f"{found}: expected model {wanted[:8]}, found {named[:8]}; have that of {path.name} "
+            f"beside it as {path.with_suffix('.onnx').name}, or decode with --linear"
+        )
     return session
 
 

@@ -7,8 +7,8 @@ from typing import Any
 from ground.api.picture import RECORDINGS
 from ground.api.source import Choice
 from ground.decode.choice import Candidate, best_first
-from ground.decode.decoder import find_bundle
 from ground.serve.library import Library, NotThereError
+from ground.station.model import find_bundle
 from ground.station.recording import Pass, open_recording, read_pass
 from onboard import bundle as bundles
 from onboard.errors import SkybookError

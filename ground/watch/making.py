@@ -64,7 +64,7 @@ class Maker:
     _decoders: dict[Path, Decoder] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for path in bundles.known().values():
+        for path in bundles.known_paths():
             try:
                 self.models[bundles.load(str(path)).tag] = path
             except SkybookError:

@@ -197,12 +197,20 @@ class Bundle:
         return self.codec.variable_rate
 
 
-def known() -> dict[str, Path]:
-    """Return the bundles that can be named: those in $SKYBOOK_BUNDLES, then the shipped ones."""
+def known_paths() -> list[Path]:
+    """Return the bundles at hand: the shipped ones, then those in the folders of $SKYBOOK_BUNDLES.
+
+    Several may have one name: streams of each model, so those of a satellite that flies an older
+    one, can be read.
+    """
     folders = [Path(f) for f in os.environ.get("SKYBOOK_BUNDLES", "").split(os.pathsep) if f]
     folders.append(Path(__file__).parents[1] / "bundles")
-    paths = [path for folder in reversed(folders) for path in sorted(folder.glob("*.skyb"))]
-    return {path.stem: path for path in paths}
+    return [path for folder in reversed(folders) for path in sorted(folder.glob("*.skyb"))]
+
+
+def known() -> dict[str, Path]:
+    """Return the bundles that can be named: of one name that of the first folder."""
+    return {path.stem: path for path in known_paths()}
 
 
 def find(name: str) -> Path:

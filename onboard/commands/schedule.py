@@ -188,7 +188,7 @@ def _region(
 
 def _bundle(name: str | None, model: bytes, header: SceneHeader) -> bundles.Bundle:
     """Return the bundle of a scene, by the model that its stream names."""
-    names = [name] if name else [str(path) for path in bundles.known().values()]
+    names = [name] if name else [str(path) for path in bundles.known_paths()]
     for bundle in map(bundles.load, names):
         if bundle.tag == model:
             return bundle.for_scene(header.bands, header.significant_bits, tile=header.tile)
