@@ -14,8 +14,9 @@ from onboard.link.segment import (
     WIDE_BYTES,
     Kind,
     Segment,
+    edge_bytes,
+    heads_of,
     overhead,
-    tile_messages,
 )
 
 HEADER_EVERY = 64
@@ -23,8 +24,10 @@ EDGE_BYTES = 4
 
 Edge = tuple[int, int] | None
 """Valid rows and columns of a border tile."""
-Coded = tuple[int, Edge, Sequence[tuple[int, int, bytes]]]
-"""Number of a tile in the scene, its edge, starting layer and place and body of each segment."""
+Body = tuple[int, int, bytes]
+"""Starting layer and place of a segment, and its body."""
+Coded = tuple[int, Edge, Sequence[Body]]
+"""Number of a tile in the scene, its edge, and its segments."""
 _PACKED_AT_ONCE = 64
 """Tiles, for speed; of more, memory would be held twice."""
 
@@ -105,7 +108,7 @@ class Framing:
         bound_to = int.from_bytes(self.binding, "big")
         for start in range(0, len(tiles), _PACKED_AT_ONCE):
             part = tiles[start : start + _PACKED_AT_ONCE]
-            messages = [m for tile in part for m in tile_messages(self.scene_id, *tile)]
+            messages = [m for tile in part for m in _messages(self.scene_id, *tile)]
             pairs = zip(messages, crc32c_of_each(messages), strict=True)
             packed = iter([m + (crc ^ bound_to).to_bytes(CRC_BYTES, "big") for m, crc in pairs])
             for _, _, bodies in part:
@@ -140,6 +143,13 @@ class Framing:
             if self.packets:
                 total += self.packets.overhead * len(self.packets.group(lengths))
         return total
+
+
+def _messages(scene_id: int, tile: int, edge: Edge, bodies: Sequence[Body]) -> list[bytes]:
+    """Return all before the CRC of a tile's segments."""
+    head, before = heads_of(Kind.TILE, scene_id, tile, edge), edge_bytes(edge)
+    more = len(before)
+    return [head(layer, at, more + len(body)) + before + body for layer, at, body in bodies]
 
 
 def heads_among(count: int, written: int) -> int:

@@ -13,7 +13,7 @@ an edge, and what is carried. Check: CRC-32C of all before, XORed with the bindi
 """
 
 import struct
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import IntEnum
 from mmap import mmap
@@ -54,8 +54,6 @@ CRC_BYTES = 4
 _EDGE = struct.Struct(">HH")
 
 Buffer = bytes | memoryview | mmap
-_Edge = tuple[int, int] | None
-_Place = tuple[int, _Edge, int, int]
 
 
 class Kind(IntEnum):
@@ -116,9 +114,9 @@ class Segment:
         """Return the bytes before the CRC."""
         self._check()
         named = b"" if self.kind in BOUND else self.binding
-        body = named + (_EDGE.pack(*self.edge) if self.edge else b"") + self.body
-        place = self.tile, self.edge, self.layer, self.first
-        return _head(self.kind, self.scene_id, place, len(body)) + body
+        body = named + edge_bytes(self.edge) + self.body
+        head = heads_of(self.kind, self.scene_id, self.tile, self.edge)
+        return head(self.layer, self.first, len(body)) + body
 
     def _check(self) -> None:
         rows, cols = self.edge or (1, 1)
@@ -269,34 +267,25 @@ def told_binding(packed: bytes) -> bytes:
     return (crc32c(packed[:-CRC_BYTES]) ^ check).to_bytes(TAG_BYTES, "big")
 
 
-def _head(kind: int, scene_id: int, place: _Place, length: int) -> bytes:
-    """Return what stands before the body, which has so many bytes, edge fields included."""
-    tile, edge, layer, first = place
-    sizes = (_WIDE_FLAG if is_wide(tile) else 0) | (_FIRST_FLAG if first else 0)
-    flags = (_EDGE_FLAG if edge else 0) | sizes | layer
-    places = (tile, first) if first else (tile,)
-    return _WHOLE[sizes].pack(SYNC, MAJOR << 4 | kind, flags, scene_id, *places, length)
+def edge_bytes(edge: tuple[int, int] | None) -> bytes:
+    """Return valid rows and columns as they stand before a body; nothing of a whole tile."""
+    return _EDGE.pack(*edge) if edge else b""
 
 
-def tile_messages(
-    scene_id: int, tile: int, edge: _Edge, bodies: Iterable[tuple[int, int, bytes]]
-) -> list[bytes]:
-    """Return all before the CRC of a tile's segments, of layer, first and body, as of `Segment`."""
-    kind = MAJOR << 4 | Kind.TILE
-    around, more = (_EDGE.pack(*edge), _EDGE.size) if edge else (b"", 0)
-    flags = (_EDGE_FLAG if edge else 0) | (_WIDE_FLAG if is_wide(tile) else 0)
-    goes_on = flags | _FIRST_FLAG
-    begun, later = _WHOLE[flags & _WIDE_FLAG].pack, _WHOLE[goes_on & ~_EDGE_FLAG].pack
-    return [
-        (
-            later(SYNC, kind, goes_on | layer, scene_id, tile, first, more + len(body))
-            if first
-            else begun(SYNC, kind, flags | layer, scene_id, tile, more + len(body))
-        )
-        + around
-        + body
-        for layer, first, body in bodies
-    ]
+def heads_of(
+    kind: int, scene_id: int, tile: int, edge: tuple[int, int] | None
+) -> Callable[[int, int, int], bytes]:
+    """Return what makes heads of a tile's segments, of layer, first and bytes that come behind."""
+    version, wide = MAJOR << 4 | kind, _WIDE_FLAG if is_wide(tile) else 0
+    flags = (_EDGE_FLAG if edge else 0) | wide
+    begun, later = _WHOLE[wide].pack, _WHOLE[wide | _FIRST_FLAG].pack
+
+    def head(layer: int, first: int, length: int) -> bytes:
+        if first:
+            return later(SYNC, version, flags | _FIRST_FLAG | layer, scene_id, tile, first, length)
+        return begun(SYNC, version, flags | layer, scene_id, tile, length)
+
+    return head
 
 
 def unpack_segments(
