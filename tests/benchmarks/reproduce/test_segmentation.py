@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from numpy.typing import NDArray
 
 from benchmarks.__main__ import main
@@ -12,8 +13,15 @@ from benchmarks.reproduce import segmentationtables
 from benchmarks.reproduce.segmentation import unet
 from benchmarks.reproduce.segmentation.scores import Counts, figures
 from benchmarks.reproduce.segmentation.study import Effort, folds, study
-from benchmarks.reproduce.segmentation.tasks import CULTIVATED, Pair, Sample, Task, standin
-from ground.products.geotiff import write
+from benchmarks.reproduce.segmentation.tasks import (
+    CULTIVATED,
+    UNKNOWN,
+    Pair,
+    Sample,
+    Task,
+    standin,
+)
+from ground.products.geotiff import no_georeference_warning, write
 from ground.scene import Scene
 from onboard.errors import LimitError, UsageError
 
@@ -61,6 +69,32 @@ def test_samples_of_pairs(tmp_path: Path) -> None:
     last = next(sample for sample in found if sample.name == "x__L2A 10")
     assert np.array_equal(last.image, image[1:, 2:, :2])
     assert (last.mask == 0).all()
+
+
+def test_classes_in_the_last_band(tmp_path: Path) -> None:
+    """As scene classifications come: what tells nothing of a pixel is neither clear nor cloudy."""
+    scene = np.array([[[-5, 7, 7000, 9]], [[8, 3, 0, 10]]], np.int16)
+    put(tmp_path, "days/one.tif", scene)
+    pairs = (Pair("days/*.tif", "", "x", (0,), (8, 10), (0,)),)
+    (found,) = Task("clouds", "clouds", pairs=pairs).samples(tmp_path, print)
+    assert found.image.tolist() == [[[0, 7, 7000, 9]]]
+    assert found.mask.tolist() == [[1, 0, UNKNOWN, 1]]
+
+
+def test_samples_between_integers_are_rounded(tmp_path: Path) -> None:
+    values = np.array([[[0.5, 1.5, -3.0, np.nan], [70_000.0, 2.4, 2.6, 9.0]]], np.float32)
+    for name, image in (("images/a.tif", values), ("labels/a.tif", np.ones((1, 2, 4), np.uint8))):
+        (tmp_path / "burns" / name).parent.mkdir(parents=True)
+        bands, rows, cols = image.shape
+        kind = {"driver": "GTiff", "count": bands, "height": rows, "width": cols}
+        with (
+            no_georeference_warning(),
+            rasterio.open(tmp_path / "burns" / name, "w", dtype=image.dtype, **kind) as target,
+        ):
+            target.write(image)
+    (found,) = Task("burnt", "burns").samples(tmp_path, print)
+    assert found.image.dtype == np.uint16
+    assert found.image.tolist() == [[[0, 2, 0, 0], [65_535, 2, 3, 9]]]
 
 
 def test_folds_never_part_a_place() -> None:
