@@ -244,8 +244,8 @@ def _integers(path: Path) -> NDArray[np.generic]:
     """Return the bands of an image; samples between two integers are rounded, none is 0."""
     with opened(path) as source:
         if np.dtype(source.dtypes[0]).kind == "f":
-            samples: NDArray[np.floating] = np.rint(source.read())
-            return np.nan_to_num(samples).clip(0, 65_535).astype(np.uint16)
+            samples = np.nan_to_num(np.rint(source.read()))
+            return np.asarray(samples.clip(0, 65_535), np.uint16)
     return read(path).image
 
 
