@@ -26,6 +26,8 @@ TORCH = {
     "benchmarks/reproduce/classification/dino.py",
     "benchmarks/reproduce/classification/head.py",
     "benchmarks/reproduce/classificationtables.py",
+    "benchmarks/reproduce/segmentation/joint.py",
+    "benchmarks/reproduce/segmentation/jointstudy.py",
     "benchmarks/reproduce/segmentation/unet.py",
     "benchmarks/reproduce/vq/adversary.py",
     "benchmarks/reproduce/vq/critic.py",

@@ -68,14 +68,10 @@ def train(samples: Sequence[Sample], steps: int, seed: int) -> UNet:
     optimiser = torch.optim.Adam(network.parameters(), lr=RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     for _ in range(steps):
-        drawn = [_crop(samples[i], rng) for i in rng.integers(len(samples), size=BATCH)]
+        drawn = [crop(samples[i], rng) for i in rng.integers(len(samples), size=BATCH)]
         images = torch.from_numpy(np.stack([image for image, _ in drawn]).astype(np.float32))
         masks = torch.from_numpy(np.stack([mask for _, mask in drawn]))
-        known = masks != UNKNOWN
-        losses = functional.binary_cross_entropy_with_logits(
-            network(images), (masks == 1).float(), reduction="none"
-        )
-        loss = (losses * known).sum() / known.sum().clamp_min(1)
+        loss = cross_entropy(network(images), masks)
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
@@ -83,7 +79,17 @@ def train(samples: Sequence[Sample], steps: int, seed: int) -> UNet:
     return network.eval()
 
 
-def _crop(sample: Sample, rng: np.random.Generator) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
+def cross_entropy(logits: Tensor, masks: Tensor) -> Tensor:
+    """Return the mean of what is known of masks, uint8 (batch, rows, cols), in nats."""
+    known = masks != UNKNOWN
+    losses = functional.binary_cross_entropy_with_logits(
+        logits, (masks == 1).float(), reduction="none"
+    )
+    found: Tensor = (losses * known).sum() / known.sum().clamp_min(1)
+    return found
+
+
+def crop(sample: Sample, rng: np.random.Generator) -> tuple[NDArray[np.uint16], NDArray[np.uint8]]:
     """Return a random crop; what a small image lacks is mirrored, and not known."""
     short = [max(CROP - side, 0) for side in sample.mask.shape]
     image = np.pad(sample.image, [(0, 0), *((0, n) for n in short)], "symmetric")
