@@ -9,7 +9,7 @@
 #define BLOCK 4u    /* rows and columns of pixels */
 #define EVERY 4u    /* one block in so many is looked at */
 #define DETAILS 16u /* of a block; its sum is among them, and is taken as 0 */
-#define GROUP 64u   /* details at once: 32 bits hold the sums of so many, 60 of which may be other than 0 */
+#define GROUP SKYBOOK_PRODUCTS /* details at once: 32 bits hold the sums of so many, 60 of which may be other than 0 */
 #define GROUPS 15u  /* 32 bits hold a sixteenth of the sums of so many */
 #define LANES 16u   /* details, or components, of which products are added at once */
 #define ROWS ((SKYBOOK_MAX_BANDS + SKYBOOK_BLOCKS - 1) / SKYBOOK_BLOCKS * SKYBOOK_BLOCKS) /* components, or more */

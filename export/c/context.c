@@ -17,8 +17,8 @@ static int32_t magnitude(int32_t value)
     return value < 0 ? -value : value;
 }
 
-/* Sum sizes over the four neighbours, in eight columns, whose rows are words of 8 bytes. None passes 4 times 63, so bytes do not
- * carry, and both neighbours in the row come in whichever order a word has its bytes. */
+/* Sum sizes over the four neighbours, in eight columns, whose rows are words of 8 bytes. None passes 4 times 63, so
+ * bytes do not carry, and both neighbours in the row come in whichever order a word has its bytes. */
 static inline void add_words(const uint8_t *size, uint8_t *near, uint32_t rows, uint32_t cols)
 {
     uint64_t above = 0, own, below;

@@ -476,7 +476,7 @@ static inline void skybook_put_weights(const int32_t *of_bands, uint32_t bands, 
 }
 
 /* Add the products of SKYBOOK_PRODUCTS numbers and as many others to 16 sums, four to each. */
-#define SKYBOOK_PRODUCTS 64
+#define SKYBOOK_PRODUCTS 64u
 #if defined(SKYBOOK_X86) && defined(__AVX512BW__)
 static inline void skybook_add_products(const int16_t *one, const int16_t *other, int32_t *sums)
 {

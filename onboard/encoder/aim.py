@@ -102,21 +102,23 @@ class Aim:
 
 def eighths(values: Ints64) -> Ints64:
     """Return the logarithms of numbers from 1 on, in eighths of an octave, rounded down."""
+    bits, top = _highest(values)
+    return np.asarray(8 * bits + np.searchsorted(OCTAVE, top, side="right") - 1)
+
+
+def _highest(values: Ints64) -> tuple[Ints64, Ints64]:
+    """Return the numbers of the highest bits, and these with the next ones, 4096 to 8191."""
     bits = np.frexp(values.astype(np.float64))[1].astype(np.int64) - 1
     bits -= values >> bits < 1  # where the float was rounded up
     top = np.where(
         bits > 12, values >> np.maximum(bits - 12, 0), values << np.maximum(12 - bits, 0)
     )
-    return np.asarray(8 * bits + np.searchsorted(OCTAVE, top, side="right") - 1)
+    return bits, top
 
 
 def sixty_fourths(values: Ints64) -> Ints64:
     """Return the logarithms of numbers from 1 on, in 1/64 octave, straight between eighths."""
-    found = eighths(values)
-    bits = found // 8
-    top = np.where(
-        bits > 12, values >> np.maximum(bits - 12, 0), values << np.maximum(12 - bits, 0)
-    )
+    found, (_, top) = eighths(values), _highest(values)
     ends = np.array([*OCTAVE, 2 * OCTAVE[0]])
     low, high = ends[found % 8], ends[found % 8 + 1]
     return np.asarray(8 * found + 8 * (top - low) // (high - low))

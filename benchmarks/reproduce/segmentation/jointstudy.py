@@ -51,8 +51,7 @@ def study(
     Raises:
         UsageError: samples of one place.
     """
-    count = min(len(samples), effort.samples)
-    chosen = [samples[i * len(samples) // count].within(effort.side) for i in range(count)]
+    chosen = effort.chosen(samples)
     parts = folds([sample.place for sample in chosen])
     scored = _Scored()
     for number, part in enumerate(parts):

@@ -28,6 +28,11 @@ class Effort:
     samples: int
     side: int
 
+    def chosen(self, samples: Sequence[Sample]) -> list[Sample]:
+        """Return as many of some samples as are looked at, and so much of each."""
+        count = min(len(samples), self.samples)
+        return [samples[i * len(samples) // count].within(self.side) for i in range(count)]
+
 
 FULL = Effort(steps=600, seeds=3, samples=200, side=1024)
 QUICK = Effort(steps=150, seeds=1, samples=36, side=256)
@@ -67,8 +72,7 @@ def study(
             f"segmentation needs torch: pip install 'skybook[train]' ({error})"
         ) from error
 
-    count = min(len(samples), effort.samples)
-    chosen = [samples[i * len(samples) // count].within(effort.side) for i in range(count)]
+    chosen = effort.chosen(samples)
     parts = folds([sample.place for sample in chosen])
     decoded = _decoded(chosen, {ORIGINAL: original, **ways}, report, leave)
     counts: dict[str, list[Counts | None]] = {name: [] for name in decoded}
